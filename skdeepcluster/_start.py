@@ -246,7 +246,7 @@ def fit_mixture(codes, n_clusters, random_state, covariance_type="diag"):
     m_step = em.MStep(covariance_type, compute_reg_covar(codes))
     initializer = Initializer(rows, n_clusters, m_step, draw_generator(random_state))
     starts = (initializer.initialize("kmeans", N_INIT) for _ in range(N_INIT))
-    return em.fit(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
+    return em.run_em(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
 
 
 def mixture_of_partition(codes, resp, covariance_type="diag"):

@@ -1,8 +1,6 @@
 """Gaussian mixtures by expectation maximization, over batches of samples."""
 
 import math
-import warnings
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -10,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -27,16 +24,26 @@ from ._checks import (
     check_shape,
     restore_on_failure,
     store_parameters,
+    warn_user,
 )
 from ._random import random_stream
 from ._typing import Auto, ClusterMixin, Labels, fit_context
 from .engine.data import refuse_sparse
 from .engine.runtime import draw_generator, resolve_device
-from .functional import gaussian, missing
+from .functional import missing
+from .functional.gaussian import (
+    Mixture,
+    compact_scales,
+    sample,
+    scales_from_precisions,
+)
 from .functional.losses import entropy
 from .mixture import dask_rows, em
 from .mixture.initialization import Initializer
 from .neighbors import count_clusters
+
+#: Constraints of parameters that are positive integers or "auto".
+_COUNT = [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})]
 
 
 class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
@@ -60,9 +67,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     n_init : int, default=1
         Number of initializations. The run with the highest lower bound is kept.
     init_params : str or array-like of shape (n_samples, n_clusters), default="kmeans"
-        The initial mixture is the M-step of the best of 10 runs of k-means ("kmeans"; the runs
-        are divided among the initializations), of samples far apart ("k-means++"), of random
-        samples ("random_from_data"), or of random ("random") or given responsibilities.
+        The initial mixture is an M-step: of the best of 10 runs of k-means ("kmeans"), of samples
+        far apart ("k-means++"), of random samples ("random_from_data"), or of random ("random")
+        or given responsibilities. The runs of k-means are divided among the initializations.
     weights_init, means_init : array-like, default=None
         Initial weights and means. They replace the result of ``init_params``.
     precisions_init : array-like, default=None
@@ -159,10 +166,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     _parameter_constraints = {
         **GaussianMixture._parameter_constraints,
-        "n_clusters": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
+        "n_clusters": _COUNT,
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "init_params": [
             *GaussianMixture._parameter_constraints["init_params"],
@@ -170,10 +174,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ],
         "learning_decay": [Interval(Real, 0.0, 1.0, closed="both")],
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
-        "batch_size": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
+        "batch_size": _COUNT,
         "accept_sparse": ["boolean"],
         "device": [str, torch.device],
     }
@@ -231,23 +232,22 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             If a value exceeds 1e100, or samples are too few or too similar for a covariance.
         """
         with restore_on_failure(self):
-            continues = self.warm_start and self.__sklearn_is_fitted__()
-            rows = self._begin(X, sample_weight, continues, n_least=2)
-            run = em.fit(
+            if not self.warm_start:
+                vars(self).pop("mixture_", None)
+            rows = self._begin(X, sample_weight, n_least=2)
+            stream = random_stream(self.random_state)
+            run = em.run_em(
                 rows,
-                self._initial_mixtures(
-                    rows, random_stream(self.random_state), continues
-                ),
-                em.MStep(self.covariance_type, self.reg_covar),
+                self._initial_mixtures(rows, stream),
+                self._m_step(),
                 max_iter=self.max_iter,
                 tol=self.tol,
-                bound=self.lower_bound_ if continues else -np.inf,
-                report=partial(_report, self.verbose, self.verbose_interval),
+                bound=self.lower_bound_,
+                report=self._report,
             )
-            self._set_mixture(run.mixture)
-            self._set_labels(rows)
-            self.lower_bound_, self.lower_bounds_ = run.bound, run.bounds
-            self.n_iter_, self.converged_ = len(run.bounds), run.converged
+            self._set_mixture(run.mixture, rows)
+            self._move_empty_components(rows)
+            self._set_run(run)
             self.n_batch_iter_ = 0
         _warn(self)
         return self
@@ -271,92 +271,142 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             Fitted estimator.
         """
         with restore_on_failure(self):
-            continues = self.__sklearn_is_fitted__()
-            rows = self._begin(X, sample_weight, continues, n_least=1)
+            rows = self._begin(X, sample_weight, n_least=1)
             stream = random_stream(self.random_state)
-            mixture = next(self._initial_mixtures(rows, stream, continues))
+            mixture = next(self._initial_mixtures(rows, stream))
+
             step = getattr(self, "n_batch_iter_", 0) + 1
             rate = (self.learning_offset + step - 1) ** -self.learning_decay
-            m_step = em.MStep(self.covariance_type, self.reg_covar)
-            mixture, bound = em.step(rows, mixture, m_step, rate)
+            mixture, bound = em.step(rows, mixture, self._m_step(), rate)
             least = min(rate / rows.X.shape[0], 0.01 / self.n_clusters_)
-            self._set_mixture(em.reseed_starved(mixture, least, draw_generator(stream)))
-            self.labels_, self.probabilities_ = self._assign(rows)
-            self.n_batch_iter_ = self.n_iter_ = step
-            self.lower_bound_, self.lower_bounds_, self.converged_ = (
-                bound,
-                [bound],
-                False,
-            )
+            mixture = em.reseed_starved(mixture, least, draw_generator(stream))
+
+            self._set_mixture(mixture, rows)
+            self._set_run(em.EMRun(mixture, bound, [bound]))
+            self.n_batch_iter_ = step
+            self.n_iter_ = step
         return self
 
-    def _begin(self, X, sample_weight, continues, n_least):
-        """Set the number of components, and return X and its weights, checked."""
+    def _begin(self, X, sample_weight, n_least):
+        """Set the number of components, and return X and its weights, checked.
+
+        The fit continues if there is a mixture.
+        """
+        continues = self.__sklearn_is_fitted__()
         if continues:
             self.n_clusters_ = len(self.means_)
             _check_continuity(self)
         else:
-            vars(self).pop("n_clusters_curve_", None)
-            self.n_clusters_ = self.n_clusters
-            if self.n_clusters == "auto":
-                if dask_rows.is_dask(X):
-                    raise ValueError(
-                        "n_clusters='auto' compares all samples, but X is a Dask array. Pass a "
-                        "number, for instance n_clusters_ of a fit to some of the samples."
-                    )
-                refuse_sparse(self, X)
-                options = {
-                    "sample_weight": sample_weight,
-                    "max_clusters": self.max_clusters,
-                }
-                curve = count_clusters(X, random_state=self.random_state, **options)
-                self.n_clusters_, self.n_clusters_curve_ = (
-                    curve.pop("best_n_clusters"),
-                    curve,
-                )
+            self.lower_bound_ = -np.inf
+            self._set_n_clusters(X, sample_weight)
             n_least = max(n_least, self.n_clusters_)
         rows = self._check_rows(X, sample_weight, not continues, n_least)
-        self.batch_size_, self.device_ = rows.batch_size, str(rows.device)
+        self.batch_size_ = rows.batch_size
+        self.device_ = str(rows.device)
         return rows
 
-    def _initial_mixtures(self, rows, random_state, continues):
+    def _set_n_clusters(self, X, sample_weight):
+        """Set the number of components, counted if it is "auto"."""
+        vars(self).pop("n_clusters_curve_", None)
+        self.n_clusters_ = self.n_clusters
+        if self.n_clusters != "auto":
+            return
+
+        if dask_rows.is_dask(X):
+            raise ValueError(
+                "n_clusters='auto' compares all samples, but X is a Dask array. Pass a "
+                "number, for instance n_clusters_ of a fit to some of the samples."
+            )
+        refuse_sparse(self, X)
+        self.n_clusters_curve_ = count_clusters(
+            X,
+            sample_weight=sample_weight,
+            max_clusters=self.max_clusters,
+            random_state=self.random_state,
+        )
+        self.n_clusters_ = self.n_clusters_curve_.pop("best_n_clusters")
+
+    def _initial_mixtures(self, rows, random_state):
         """Yield the initial mixtures of EM."""
-        if continues:
+        if self.__sklearn_is_fitted__():
             yield self.mixture_.to(rows.device)
             return
+
         given = _read_initial(self, rows)
-        if len(given) == len(gaussian.Mixture._fields):
-            yield gaussian.Mixture(**given)
+        if len(given) == 3:
+            yield Mixture(**given)
             return
-        m_step = em.MStep(self.covariance_type, self.reg_covar)
-        initializer = Initializer(
-            rows, self.n_clusters_, m_step, draw_generator(random_state)
-        )
+
+        generator = draw_generator(random_state)
+        options = self.n_clusters_, self._m_step(), generator
+        initializer = Initializer(rows, *options)
         if isinstance(self.init_params, str):
             for _ in range(self.n_init):
-                yield initializer.initialize(self.init_params, self.n_init)._replace(
-                    **given
-                )
+                mixture = initializer.initialize(self.init_params, self.n_init)
+                yield mixture._replace(**given)
             return
+
         shape = (rows.X.shape[0], self.n_clusters_)
         resp = check_responsibilities("init_params", self.init_params, shape)
         resp = torch.tensor(resp, device=rows.device)
-        yield initializer.maximize(lambda where, _: resp[where])._replace(**given)
+        mixture = initializer.maximize(lambda batch: resp[batch.where])
+        yield mixture._replace(**given)
+
+    def _m_step(self):
+        return em.MStep(self.covariance_type, self.reg_covar)
+
+    def _report(self, number, run, change):
+        """Print a line per initialization and interval."""
+        i = len(run.bounds)
+        if self.verbose and i == 0:
+            print(f"Initialization {number}")
+        elif self.verbose and i % self.verbose_interval == 0:
+            detail = f"\t lower bound {run.bound:.6f}\t change {change:.6f}"
+            print(f"  Iteration {i}{detail if self.verbose > 1 else ''}")
 
     # ---- results of a fit
 
-    def _set_labels(self, rows):
-        """Set ``labels_``, with components that have no samples last."""
-        self.labels_, self.probabilities_ = self._assign(rows)
+    def _set_run(self, run):
+        """Set what is known of the iterations."""
+        self.n_iter_ = len(run.bounds)
+        self.converged_ = run.converged
+        self.lower_bound_ = run.bound
+        self.lower_bounds_ = run.bounds
+
+    def _move_empty_components(self, rows):
+        """Place components that have no samples last."""
         empty = np.bincount(self.labels_, rows.weight, self.n_clusters_) == 0
-        if empty.any():
-            order = np.argsort(empty, kind="stable")
-            log_weights, means, scales = self.mixture_
-            scales = scales[order] if len(scales) == len(means) else scales
-            self._set_mixture(
-                gaussian.Mixture(log_weights[order], means[order], scales)
-            )
-            self.labels_, self.probabilities_ = self._assign(rows)
+        if not empty.any():
+            return
+
+        order = np.argsort(empty, kind="stable")
+        log_weights, means, scales = self.mixture_
+        if len(scales) == len(means):
+            scales = scales[order]
+        mixture = Mixture(log_weights[order], means[order], scales)
+        self._set_mixture(mixture, rows)
+
+    def _set_mixture(self, mixture, rows):
+        """Set the mixture, as tensors and in scikit-learn's shapes, and the labels."""
+        # Contiguous as in pickled copies, because rounding may depend on the memory layout.
+        fields = (field.contiguous() for field in mixture.to("cpu"))
+        mixture = Mixture(*fields)
+        factors = mixture.precision_factors()
+        precisions = factors.square()
+        if factors.ndim == 3:
+            precisions = factors @ factors.mT
+
+        self.mixture_ = mixture
+        self._covariance_type = self.covariance_type
+        self.weights_ = mixture.log_weights.exp().numpy()
+        self.means_ = mixture.means.clone().numpy()
+        self.covariances_ = self._compact(mixture.covariances())
+        self.precisions_cholesky_ = self._compact(factors)
+        self.precisions_ = self._compact(precisions)
+        self.labels_, self.probabilities_ = self._assign(rows)
+
+    def _compact(self, scales):
+        return compact_scales(scales, self.covariance_type).numpy()
 
     # ---- predictions
 
@@ -403,7 +453,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Logarithm of the density.
         """
-        return self._apply(lambda joint: joint.logsumexp(1), self._check_fitted(X))
+        return self._apply(_log_likelihood, self._check_fitted(X))
 
     def score(self, X, y=None, sample_weight=None) -> float:
         """Return the mean log-likelihood of the samples; higher is better.
@@ -422,8 +472,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         float
             Weighted mean of ``score_samples(X)``.
         """
-        rows = self._check_fitted(X, sample_weight)
-        return self._average(lambda joint: joint.logsumexp(1), rows)
+        return self._score(self._check_fitted(X, sample_weight))
 
     def bic(self, X, sample_weight=None) -> float:
         """Return Bayes' information criterion; lower is better.
@@ -441,11 +490,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             -2 l + p log N, for the log-likelihood l of all samples and p free parameters.
         """
         rows = self._check_fitted(X, sample_weight)
-        return _penalize(self, rows, math.log(rows.total))
+        return self._penalize(rows, math.log(rows.total))
 
     def aic(self, X, sample_weight=None) -> float:
         """Return Akaike's information criterion, -2 l + 2 p; see ``bic`` for the parameters."""
-        return _penalize(self, self._check_fitted(X, sample_weight), 2)
+        return self._penalize(self._check_fitted(X, sample_weight), 2)
 
     def icl(self, X, sample_weight=None) -> float:
         """Return the integrated completed likelihood; see ``bic`` for the parameters.
@@ -453,10 +502,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         It adds twice the entropies of all responsibilities to BIC. Lower is better.
         """
         rows = self._check_fitted(X, sample_weight)
-        mean_entropy = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
-        return (
-            _penalize(self, rows, math.log(rows.total)) + 2 * mean_entropy * rows.total
-        )
+        bic = self._penalize(rows, math.log(rows.total))
+
+        def entropies(joint):
+            return entropy(joint.log_softmax(1))
+
+        return bic + 2 * self._average(entropies, rows) * rows.total
 
     def impute(self, X) -> npt.NDArray[np.float64]:
         """Replace missing values by their conditional means, given the observed features.
@@ -473,10 +524,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         rows = self._check_fitted(X)
         expect = missing.expectation(self.mixture_.to(rows.device))
-        found = rows.map(
-            lambda x: torch.where(x.isnan(), expect(x.clamp(-LARGEST, LARGEST)), x)
-        )
-        return check_answers(found, rows.X)
+
+        def fill(x):
+            expected = expect(x.clamp(-LARGEST, LARGEST))
+            return torch.where(x.isnan(), expected, x)
+
+        return check_answers(rows.map(fill), rows.X)
 
     def sample(self, n_samples: int = 1) -> tuple[npt.NDArray[np.float64], Labels]:
         """Generate samples from the mixture.
@@ -496,11 +549,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         random_state = random_stream(self.random_state)
-        counts = random_state.multinomial(
-            n_samples, self.weights_ / self.weights_.sum()
-        )
-        stream = draw_generator(random_state)
-        X = gaussian.sample(self.mixture_, torch.from_numpy(counts), stream)
+        weights = self.weights_ / self.weights_.sum()
+        counts = random_state.multinomial(n_samples, weights)
+
+        generator = draw_generator(random_state)
+        X = sample(self.mixture_, torch.from_numpy(counts), generator)
         return X.numpy(), np.repeat(np.arange(len(counts)), counts)
 
     # ---- checks
@@ -512,33 +565,45 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _check_rows(self, X, sample_weight=None, reset=False, enough=1, learns=True):
         """Return X and its weights, checked, as rows of EM; X is neither copied nor cast."""
-        if dask_rows.is_dask(X):
+        is_dask = dask_rows.is_dask(X)
+        if is_dask:
             X, values = dask_rows.check(self, X, reset)
         else:
             refuse_sparse(self, X)
-            accept_sparse = "csr" if self.accept_sparse else False
-            options = {
-                "accept_sparse": accept_sparse,
-                "ensure_min_samples": min(2, enough),
-            }
-            X = values = check_rows(self, X, reset=reset, **options)
+            X = values = check_rows(
+                self,
+                X,
+                reset=reset,
+                accept_sparse="csr",
+                ensure_min_samples=min(2, enough),
+            )
         check_enough(X.shape[0], enough)
         if learns:
             check_magnitude(values)
-        weight, size = check_sample_weight(sample_weight, X), self.batch_size
-        if size == "auto":
-            n_clusters = getattr(self, "n_clusters_", self.n_clusters)
-            size = em.choose_batch_size(n_clusters, X.shape[1], self.covariance_type)
-        if dask_rows.is_dask(X):
-            return dask_rows.DaskRows(X, weight, int(size))
-        return em.WeightedRows(X, weight, int(size), resolve_device(self.device))
+
+        weight = check_sample_weight(sample_weight, X)
+        size = self._choose_batch_size(X.shape[1])
+        if is_dask:
+            return dask_rows.DaskRows(X, weight, size)
+        return em.WeightedRows(X, weight, size, resolve_device(self.device))
+
+    def _choose_batch_size(self, n_features):
+        if self.batch_size != "auto":
+            return int(self.batch_size)
+        shape = self.n_clusters_, n_features
+        return em.batch_size_for_cache(*shape, self.covariance_type)
+
+    # ---- functions of the log-joint
 
     def _apply(self, function, rows):
         """Apply a function of the log-joint (N, K) to all samples; check the results."""
-        log_joint = missing.joint_density(self.mixture_.to(rows.device))
-        # Squares of clipped values are finite.
-        found = rows.map(lambda x: function(log_joint(x.clamp(-LARGEST, LARGEST))))
-        return check_answers(found, rows.X)
+        log_joint = missing.observed_density(self.mixture_.to(rows.device))
+
+        def answer(x):
+            # Squares of clipped values are finite.
+            return function(log_joint(x.clamp(-LARGEST, LARGEST)))
+
+        return check_answers(rows.map(answer), rows.X)
 
     def _assign(self, rows):
         """Return the most probable component of each sample, and its probability, (N,) each."""
@@ -549,41 +614,40 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Return the weighted mean of a function of the log-joint."""
         return float(rows.weight @ self._apply(function, rows)) / rows.total
 
-    def _set_mixture(self, mixture):
-        """Set the mixture as tensors and in scikit-learn's shapes."""
-        # Contiguous as in pickled copies, because rounding may depend on the memory layout.
-        self.mixture_ = gaussian.Mixture(
-            *(field.contiguous() for field in mixture.to("cpu"))
-        )
-        self._covariance_type = self.covariance_type
-        self.weights_ = self.mixture_.log_weights.exp().numpy()
-        self.means_ = self.mixture_.means.clone().numpy()
-        factors = self.mixture_.precision_factors()
-        precisions = factors @ factors.mT if factors.ndim == 3 else factors.square()
-        compact = partial(gaussian.compact_scales, covariance_type=self.covariance_type)
-        self.covariances_ = compact(self.mixture_.covariances()).numpy()
-        self.precisions_cholesky_ = compact(factors).numpy()
-        self.precisions_ = compact(precisions).numpy()
+    def _score(self, rows):
+        """Return the mean log-likelihood."""
+        return self._average(_log_likelihood, rows)
+
+    def _penalize(self, rows, penalty):
+        """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
+        n_clusters, n_features = self.means_.shape
+        scales = self.mixture_.scales
+        per_scale = scales.shape[1]
+        if scales.ndim == 3:
+            per_scale = n_features * (n_features + 1) // 2
+        n_parameters = len(scales) * per_scale + n_clusters * n_features
+        n_parameters += n_clusters - 1  # weights sum to one
+        return -2 * self._score(rows) * rows.total + n_parameters * penalty
+
+    # ---- scikit-learn's protocols
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "mixture_")
 
     def __getstate__(self):
         """Return the state with the mixture's tensors as arrays."""
-        state = super().__getstate__()
-        if "mixture_" not in state:
-            return state
-        return {
-            **state,
-            "mixture_": tuple(field.numpy() for field in state["mixture_"]),
-        }
+        state = dict(super().__getstate__())
+        if "mixture_" in state:
+            fields = state["mixture_"]
+            state["mixture_"] = tuple(field.numpy() for field in fields)
+        return state
 
     def __setstate__(self, state):
         """Restore the state, with the mixture's arrays as tensors."""
         super().__setstate__(state)
         if "mixture_" in state:
             fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
-            self.mixture_ = gaussian.Mixture(*fields)
+            self.mixture_ = Mixture(*fields)
             if not self.mixture_.is_sound():
                 raise ValueError(
                     "The mixture has wrong weights, means or scales. Fit it again."
@@ -596,35 +660,21 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return tags
 
 
+def _log_likelihood(joint):
+    return joint.logsumexp(1)
+
+
 def _assign_surely(joint):
     """Return the most probable component of each sample and its probability, (N, 2)."""
     best, label = joint.max(1)
-    return torch.stack([label.double(), (best - joint.logsumexp(1)).exp()], 1)
-
-
-def _report(verbose, interval, start, i, bound, change):
-    """Print a line per initialization and interval."""
-    if verbose and i == 0:
-        print(f"Initialization {start}")
-    elif verbose and i % interval == 0:
-        detail = f"\t lower bound {bound:.6f}\t change {change:.6f}"
-        print(f"  Iteration {i}{detail if verbose > 1 else ''}")
-
-
-def _penalize(mixture, rows, penalty):
-    """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
-    scales, (n_clusters, n_features) = mixture.mixture_.scales, mixture.means_.shape
-    per_scale = (
-        n_features * (n_features + 1) // 2 if scales.ndim == 3 else scales.shape[1]
-    )
-    n_parameters = len(scales) * per_scale + n_clusters * n_features + n_clusters - 1
-    mean = mixture._average(lambda joint: joint.logsumexp(1), rows)
-    return -2 * mean * rows.total + n_parameters * penalty
+    probability = (best - joint.logsumexp(1)).exp()
+    return torch.stack([label.double(), probability], 1)
 
 
 def _warn(mixture):
     """Warn about missing convergence and empty components."""
-    n_found, messages = len(np.unique(mixture.labels_)), []
+    n_found = len(np.unique(mixture.labels_))
+    messages = []
     if not mixture.converged_ and mixture.max_iter > 0:
         messages.append(
             f"EM did not converge in {mixture.n_iter_} iterations. Increase max_iter or tol."
@@ -635,7 +685,7 @@ def _warn(mixture):
             "Decrease n_clusters or reg_covar, or scale X."
         )
     for message in messages:
-        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+        warn_user(message)
 
 
 def _check_continuity(mixture):
@@ -645,50 +695,68 @@ def _check_continuity(mixture):
         "covariance_type": mixture._covariance_type,
     }
     for name, value in known.items():
-        if getattr(mixture, name) not in (value, "auto"):
+        now = getattr(mixture, name)
+        if now not in (value, "auto"):
             raise ValueError(
                 f"The fit continues from a mixture with {name}={value!r}, but now "
-                f"{name}={getattr(mixture, name)!r}. Keep it, or call fit with warm_start=False."
+                f"{name}={now!r}. Keep it, or call fit with warm_start=False."
             )
 
 
 def _read_initial(mixture, rows):
     """Return the fields of ``Mixture`` given as parameters, checked."""
-    kind, k, d = mixture.covariance_type, mixture.n_clusters_, rows.X.shape[1]
-    square = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
+    k = mixture.n_clusters_
+    d = rows.X.shape[1]
+    square = {
+        "full": (k, d, d),
+        "tied": (d, d),
+        "diag": (k, d),
+        "spherical": (k,),
+    }
     shapes = {
         "weights_init": (k,),
         "means_init": (k, d),
-        "precisions_init": square[kind],
+        "precisions_init": square[mixture.covariance_type],
     }
     given = {}
-    for field, (name, shape) in zip(
-        gaussian.Mixture._fields, shapes.items(), strict=True
-    ):
-        if getattr(mixture, name) is not None:
-            value = check_shape(name, getattr(mixture, name), shape)
+    for field, name in zip(Mixture._fields, shapes, strict=True):
+        value = getattr(mixture, name)
+        if value is not None:
+            value = check_shape(name, value, shapes[name])
             given[field] = torch.tensor(value, device=rows.device)
+
     if "log_weights" in given:
-        weights = given["log_weights"]
-        if weights.min() < 0 or not math.isclose(weights.sum(), 1, abs_tol=1e-6):
-            raise ValueError(
-                "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum "
-                f"is {float(weights.min()):.6g} and the sum {float(weights.sum()):.6g}."
-            )
-        given["log_weights"] = weights.log()
+        given["log_weights"] = _read_weights(given["log_weights"])
     if "scales" in given:
-        given["scales"] = _find_scales(given["scales"], kind)
+        kind = mixture.covariance_type
+        given["scales"] = _read_precisions(given["scales"], kind)
     return given
 
 
-def _find_scales(precisions, covariance_type):
+def _read_weights(weights):
+    """Return the logarithms of ``weights_init``, checked."""
+    least = float(weights.min())
+    total = float(weights.sum())
+    if least < 0 or not math.isclose(total, 1, abs_tol=1e-6):
+        raise ValueError(
+            "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum "
+            f"is {least:.6g} and the sum {total:.6g}."
+        )
+    return weights.log()
+
+
+def _read_precisions(precisions, covariance_type):
     """Return the scales for ``precisions_init``, checked."""
-    expanded = {"tied": precisions[None], "spherical": precisions[:, None]}
-    precisions = expanded.get(covariance_type, precisions)
-    values = torch.linalg.eigvalsh(precisions) if precisions.ndim == 3 else precisions
+    if covariance_type == "tied":
+        precisions = precisions[None]
+    if covariance_type == "spherical":
+        precisions = precisions[:, None]
+    values = precisions
+    if precisions.ndim == 3:
+        values = torch.linalg.eigvalsh(precisions)
     if not (values > 0).all():
         raise ValueError(
             "The parameter 'precisions_init' should be positive, or positive definite if it has "
             "matrices. Pass inverse covariances."
         )
-    return gaussian.scales_from_precisions(precisions)
+    return scales_from_precisions(precisions)

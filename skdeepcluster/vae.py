@@ -29,7 +29,7 @@ from ._tables import CATEGORICAL, restore_table
 from ._typing import Auto, Reals
 from .functional import random
 from .functional.gaussian import Mixture, standard_kl
-from .functional.points import hash_rows, normal_quantiles, uniform_points
+from .functional.points import normal_quantiles, random_shifts, uniform_points
 from .modules.codes import (
     SAMPLES_AT_ONCE,
     CodeMixture,
@@ -152,7 +152,7 @@ class VAE(CodeModel):
         mean, std = self.encoder(x_std)
         log_std = std.double().log().sum(-1)
         n_components = mean.shape[1]
-        shift = hash_rows(x_std, n_components)
+        shift = random_shifts(x_std, n_components)
         points = uniform_points(n_points, n_components).to(x.device)
         blocks = points[:, None].split(SAMPLES_AT_ONCE)
         least = 0.25 / n_points

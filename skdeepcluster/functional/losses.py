@@ -6,10 +6,6 @@ Reference: T. M. Cover and J. A. Thomas, Elements of Information Theory, 2nd ed.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,37 +13,7 @@ from torch.nn.functional import softplus
 
 #: Lower bound on the probability of an outcome in divergences: 0 times infinity would be NaN, and
 #: subnormal gradients slow down matrix products.
-LEAST_PROBABILITY = 1e-30
-
-_split: ContextVar[Any] = ContextVar("split", default=None)
-
-
-@contextmanager
-def split_by(split: Any) -> Iterator[None]:
-    """Within the block, ``all_rows`` and ``own_rows`` of ``split`` divide batches by process."""
-    token = _split.set(split)
-    try:
-        yield
-    finally:
-        _split.reset(token)
-
-
-def all_rows(x: Tensor) -> Tensor:
-    """Gather the whole batch, (N, ...), from all processes, if there are several."""
-    split = _split.get()
-    return x if split is None else split.all_rows(x)
-
-
-def own_rows(whole: Tensor) -> Tensor:
-    """Keep the samples of this process from the whole batch, if there are several processes."""
-    split = _split.get()
-    return whole if split is None else split.own_rows(whole)
-
-
-def _expect(log_p: Tensor, value: Tensor) -> Tensor:
-    """sum_k p_k value_k, of shape (...); outcomes with p_k = 0 do not count."""
-    p = log_p.exp().clamp_min(max(LEAST_PROBABILITY, torch.finfo(log_p.dtype).tiny))
-    return (p * value.masked_fill(log_p == -math.inf, 0.0)).sum(-1)
+SMALLEST_PROBABILITY = 1e-30
 
 
 def information_content(log_p: Tensor) -> Tensor:
@@ -99,8 +65,10 @@ def entropy(log_p: Tensor) -> Tensor:
     >>> entropy(torch.zeros(4).log_softmax(-1)).exp()
     tensor(4.)
     """
+    p = log_p.exp()
     # The clamp makes 0 log 0 equal 0.
-    return -(log_p.exp() * log_p.clamp_min(torch.finfo(log_p.dtype).min)).sum(-1)
+    log_p = log_p.clamp_min(torch.finfo(log_p.dtype).min)
+    return -(p * log_p).sum(-1)
 
 
 def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -128,13 +96,25 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     tensor(0.)
     """
     log_p, log_q = torch.broadcast_tensors(log_p, log_q)
-    return _expect(log_p, log_p - log_q)
+    log_ratio = log_p - log_q
+    return _expect(log_p, log_ratio)
 
 
-def cross_entropy(log_p: Tensor, log_q: Tensor) -> Tensor:
+def cross_entropy(
+    log_p: Tensor,
+    log_q: Tensor,
+) -> Tensor:
     """H(p, q) = -sum_k p_k log q_k = H(p) + KL(p || q), in nats, of shape (...)."""
     log_p, log_q = torch.broadcast_tensors(log_p, log_q)
     return _expect(log_p, -log_q)
+
+
+def _expect(log_p: Tensor, value: Tensor) -> Tensor:
+    """Return sum_k p_k value_k, of shape (...); outcomes with p_k = 0 add nothing."""
+    p = log_p.exp().clamp_min(SMALLEST_PROBABILITY)
+    impossible = log_p == -math.inf
+    value = value.masked_fill(impossible, 0.0)
+    return (p * value).sum(-1)
 
 
 def mutual_information(log_p: Tensor) -> Tensor:
@@ -165,15 +145,18 @@ def mutual_information(log_p: Tensor) -> Tensor:
             "mutual_information needs log p(y | x_n) of shape (N, K), but got the shape "
             f"{tuple(log_p.shape)}. Stack one distribution per sample."
         )
-    return entropy(marginal(log_p)) - entropy(log_p).mean()
+    marginal_entropy = entropy(marginal(log_p))
+    return marginal_entropy - entropy(log_p).mean()
 
 
 def marginal(log_p: Tensor) -> Tensor:
-    """Log mean_n p(y | x_n), of shape (K,), from conditionals of shape (N, K)."""
-    log_p = all_rows(log_p)
+    """Return log mean_n p(y | x_n), of shape (K,), from conditionals of shape (N, K)."""
     # logsumexp has no gradient where all terms are -inf.
-    never = (log_p == -math.inf).all(0)
-    log_mean = log_p.masked_fill(never, 0.0).logsumexp(0) - math.log(log_p.shape[0])
+    impossible = log_p == -math.inf
+    never = impossible.all(0)
+    masked = log_p.masked_fill(never, 0.0)
+    log_sum = masked.logsumexp(0)
+    log_mean = log_sum - math.log(len(log_p))
     return log_mean.masked_fill(never, -math.inf)
 
 

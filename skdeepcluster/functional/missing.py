@@ -5,16 +5,30 @@ M. I. Jordan, "Supervised learning from incomplete data via an EM approach", NIP
 Letters: N samples, D features, K clusters; P patterns of M missing features, R samples each.
 """
 
-import math
-from collections.abc import Callable, Iterator
-from functools import cached_property
+from collections.abc import Iterator
+from functools import cached_property, reduce
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from . import gaussian
-from .gaussian import Mixture, SufficientStatistics
+from .gaussian import (
+    LOG_2_PI,
+    Function,
+    Mixture,
+    is_separated,
+    joint_density,
+    log_constant,
+)
+from .statistics import (
+    NEGLIGIBLE,
+    Expectation,
+    SufficientStatistics,
+    Sums,
+    add,
+    expected_statistics,
+    join,
+)
 
 #: Maximum number of elements of a tensor over patterns, unless one pattern has more.
 MAX_ELEMENTS = 2**20
@@ -23,66 +37,124 @@ SINGULAR = (
     "Missing values have no conditional covariance, because features are too similar for a "
     "positive definite covariance. Increase reg_covar, use covariance_type='diag', or scale X."
 )
-#: Functions of samples (N, D) alone, and of samples and their weights (N,).
-_Function = Callable[[Tensor], Tensor]
-_Expectation = Callable[[Tensor, Tensor], tuple[SufficientStatistics, Tensor]]
 
 
-def misses_values(x: Tensor) -> bool:
-    """Return whether samples miss values; one sum, so that complete batches stay fast."""
-    return bool(x.sum().isnan())
-
-
-def joint_density(mixture: Mixture) -> _Function:
+def observed_density(mixture: Mixture) -> Function:
     """Return x -> log pi_k + log N(observed x_n | k), of shape (N, K)."""
-    complete, gaps = gaussian.joint_density(mixture), _Gaps(mixture)
+    complete = joint_density(mixture)
+    gaps = _find_gaps(mixture)
 
     def joint(x: Tensor) -> Tensor:
-        if not misses_values(x):
-            return complete(x)
         partial = x.isnan().any(1)
+        if not partial.any():
+            return complete(x)
+
         found = x.new_empty(len(x), len(mixture.means))
-        found[~partial], found[partial] = complete(x[~partial]), gaps.joint(x[partial])
+        found[~partial] = complete(x[~partial])
+        found[partial] = gaps.joint(x[partial])
         return found
 
     return joint
 
 
-def expected_statistics(
-    mixture: Mixture, about: Tensor, covariance_type: str
-) -> _Expectation:
-    """Return the E-step, as :func:`gaussian.expected_statistics`, for the observed features.
+def e_step(mixture: Mixture, about: Tensor, kind: str) -> Expectation:
+    """Return the E-step, see :func:`expected_statistics`, for the observed features.
 
     Missing values enter by their conditional means and covariances, given k and the observed ones.
     """
-    complete = gaussian.expected_statistics(mixture, about, covariance_type)
-    gaps = _Gaps(mixture)
+    complete = expected_statistics(mixture, about, kind)
+    gaps = _find_gaps(mixture)
 
-    def expect(x: Tensor, weight: Tensor) -> tuple[SufficientStatistics, Tensor]:
-        if not misses_values(x):
-            return complete(x, weight)
+    def expect(x: Tensor, weight: Tensor) -> Sums:
         partial = x.isnan().any(1)
-        stats, evidence = complete(x[~partial], weight[~partial])
-        for more, log_likelihood in gaps.expect(x[partial], weight[partial], about):
-            stats = SufficientStatistics(
-                *(a + b for a, b in zip(stats, more, strict=True))
-            )
-            evidence = evidence + log_likelihood
-        return stats, evidence
+        if not partial.any():
+            return complete(x, weight)
+
+        sums = complete(x[~partial], weight[~partial])
+        parts = gaps.expect(x[partial], weight[partial], about)
+        return reduce(add, parts, sums)
 
     return expect
 
 
-def expectation(mixture: Mixture) -> _Function:
+def expectation(mixture: Mixture) -> Function:
     """Return x -> sum_k p(k | observed x_n) E[x_n | observed x_n, k] of missing values, (N, D)."""
-    gaps = _Gaps(mixture)
+    gaps = _find_gaps(mixture)
 
     def expect(x: Tensor) -> Tensor:
-        partial, found = x.isnan().any(1), x.clone()
+        partial = x.isnan().any(1)
+        found = x.clone()
         found[partial] = gaps.expectation(x[partial])
         return found
 
     return expect
+
+
+def _find_gaps(mixture: Mixture) -> "_VectorGaps | _MatrixGaps":
+    """Return what a mixture says about incomplete samples."""
+    if mixture.scales.ndim == 3:
+        return _MatrixGaps(mixture)
+    return _VectorGaps(mixture)
+
+
+class _VectorGaps:
+    """Incomplete samples x (N, D) under components with standard deviations.
+
+    Missing features do not depend on the observed ones.
+    """
+
+    def __init__(self, mixture: Mixture) -> None:
+        self.mixture = mixture
+
+    def joint(self, x: Tensor) -> Tensor:
+        """Return the log-joint (N, K)."""
+        if is_separated(self.mixture):
+            parts = [component.joint(x) for component in self._components()]
+            return torch.cat(parts, 1)
+
+        log_weights, means, scales = self.mixture
+        about = means.mean(0)
+        means = means - about
+        precisions = scales.pow(-2).expand_as(means)
+        linear = precisions * means
+        constant = -0.5 * (linear * means + LOG_2_PI) - scales.log()
+
+        observed = 1 - x.isnan().to(x.dtype)
+        x = (x - about).nan_to_num(0.0)
+        quadratic = x @ linear.T - 0.5 * x.square() @ precisions.T
+        return log_weights + observed @ constant.T + quadratic
+
+    def expectation(self, x: Tensor) -> Tensor:
+        """Return the expectations (N, D) of missing features; the others are arbitrary."""
+        return self.joint(x).softmax(1) @ self.mixture.means
+
+    def expect(self, x: Tensor, weight: Tensor, about: Tensor) -> Iterator[Sums]:
+        """Yield the expected statistics and the log-likelihood."""
+        joint = self.joint(x)
+        resp = joint.softmax(1) * weight[:, None]
+        stats = self._sum(x, resp, about)
+        yield *stats, weight @ joint.logsumexp(1)
+
+    def _sum(self, x: Tensor, resp: Tensor, about: Tensor) -> SufficientStatistics:
+        if about.ndim == 2:
+            parts = [
+                component._sum(x, resp[:, k : k + 1], about[k])
+                for k, component in enumerate(self._components())
+            ]
+            return join(parts)
+
+        missing = resp.T @ x.isnan().to(x.dtype)
+        x = (x - about).nan_to_num(0.0)
+        shift = self.mixture.means - about
+        s1 = resp.T @ x + missing * shift
+        squares = shift.square() + self.mixture.covariances()
+        s2 = resp.T @ x.square() + missing * squares
+        return SufficientStatistics(resp.sum(0), s1, s2)
+
+    def _components(self) -> "list[_VectorGaps]":
+        fields = (field.split(1) for field in self.mixture)
+        each = zip(*fields, strict=True)
+        return [_VectorGaps(Mixture(*component)) for component in each]
 
 
 class _Completed(NamedTuple):
@@ -100,74 +172,47 @@ class _Completed(NamedTuple):
     lower: Tensor
 
 
-class _Gaps:
-    """What a mixture says about incomplete samples x (N, D)."""
+class _MatrixGaps:
+    """Incomplete samples x (N, D) under components with covariance matrices."""
 
     def __init__(self, mixture: Mixture) -> None:
         self.mixture = mixture
-        self.is_matrix = mixture.scales.ndim == 3
+
+    @cached_property
+    def factors(self) -> Tensor:
+        """The factors U_k of the precisions U_k U_k^T, which complete samples do not need."""
+        return self.mixture.precision_factors()
+
+    @cached_property
+    def precisions(self) -> Tensor:
+        """The precisions U_k U_k^T."""
+        return self.factors @ self.factors.mT
 
     def joint(self, x: Tensor) -> Tensor:
         """Return the log-joint (N, K)."""
-        if not self.is_matrix:
-            return _vector_joint(x, self.mixture)
         found = x.new_empty(len(x), len(self.mixture.means))
         for part in self._complete(x):
             found[part.rows] = part.joint.T
         return found
 
     def expectation(self, x: Tensor) -> Tensor:
-        """Return the expectations (N, D), which mean something for missing features only."""
-        means = self.mixture.means
-        if not self.is_matrix:
-            return self.joint(x).softmax(1) @ means
+        """Return the expectations (N, D) of missing features; the others are arbitrary."""
+        means = self.mixture.means[:, None]
         found = torch.empty_like(x)
         for part in self._complete(x):
-            resp = part.joint.softmax(0).unsqueeze(-1)
-            found[part.rows] = (resp * (part.centered + means.unsqueeze(1))).sum(0)
+            resp = part.joint.softmax(0)[:, :, None]
+            expected = part.centered + means
+            found[part.rows] = (resp * expected).sum(0)
         return found
 
-    def expect(
-        self, x: Tensor, weight: Tensor, about: Tensor
-    ) -> Iterator[tuple[SufficientStatistics, Tensor]]:
+    def expect(self, x: Tensor, weight: Tensor, about: Tensor) -> Iterator[Sums]:
         """Yield parts of the expected statistics and of the log-likelihood."""
-        if not self.is_matrix:
-            joint = _vector_joint(x, self.mixture)
-            resp = joint.softmax(1) * weight.unsqueeze(1)
-            yield (
-                _vector_statistics(x, resp, self.mixture, about),
-                weight @ joint.logsumexp(1),
-            )
-            return
-        shift = (self.mixture.means - about).unsqueeze(1)
+        shift = (self.mixture.means - about)[:, None]
         for part in self._complete(x):
             own = weight[part.rows]
-            stats = self._sum(part, part.joint.softmax(0) * own, part.centered + shift)
-            yield stats, own @ part.joint.logsumexp(0)
-
-    def _sum(self, part: _Completed, resp: Tensor, x: Tensor) -> SufficientStatistics:
-        """Return the statistics of completed samples (K, N, D), conditional covariances added."""
-        weighted, n_features = resp.unsqueeze(-1) * x, x.shape[-1]
-        s2, shares = weighted.mT @ x, resp.unflatten(1, (len(part.columns), -1)).sum(-1)
-        if len(part.lower) < len(s2):
-            s2, shares = s2.sum(0, keepdim=True), shares.sum(0, keepdim=True)
-        k, pattern = (shares > gaussian.NEGLIGIBLE).nonzero(as_tuple=True)
-        spread = (
-            torch.cholesky_inverse(part.lower[k, pattern])
-            * shares[k, pattern, None, None]
-        )
-        places = (
-            _find_places(part.columns, n_features)[pattern]
-            + k[:, None, None] * n_features**2
-        )
-        s2.view(-1).index_add_(0, places.flatten(), spread.flatten())
-        return SufficientStatistics(resp.sum(1), weighted.sum(1), s2)
-
-    @cached_property
-    def _precision(self) -> tuple[Tensor, Tensor]:
-        """U_k and the precisions U_k U_k^T."""
-        factors = self.mixture.precision_factors()
-        return factors, factors @ factors.mT
+            resp = part.joint.softmax(0) * own
+            stats = _sum_completed(part, resp, part.centered + shift)
+            yield *stats, own @ part.joint.logsumexp(0)
 
     def _complete(self, x: Tensor) -> Iterator[_Completed]:
         """Complete samples by the precisions L: the covariance is L_mm^-1.
@@ -176,33 +221,54 @@ class _Gaps:
         observed covariance |Sigma| |L_mm|.
         """
         log_weights, means, scales = self.mixture
-        factors, precisions = self._precision
-        constant = log_weights + gaussian.log_constant(scales, x.shape[1])
+        constant = log_weights + log_constant(scales, x.shape[1])
         for rows, columns in _group_patterns(x.isnan(), len(means)):
-            shape, n_missing = (len(means), *rows.shape), columns.shape[1]
+            n_missing = columns.shape[1]
+            shape = (len(means), *rows.shape)
             places = _find_places(columns, x.shape[1])
-            own = precisions.flatten(1).index_select(1, places.flatten())
-            lower, failed = torch.linalg.cholesky_ex(own.view(-1, *places.shape))
+            own = self.precisions.flatten(1)[:, places]
+            lower, failed = torch.linalg.cholesky_ex(own)
             if failed.any():
                 raise ValueError(SINGULAR)
-            y = (x[rows.flatten()] - means.unsqueeze(1)).nan_to_num(0.0)
-            where = columns.unsqueeze(1).expand(*shape, n_missing)
-            pulls = (y @ precisions).view(*shape, -1).gather(-1, where)
-            y.view(*shape, -1).scatter_(
-                -1, where, -torch.cholesky_solve(pulls.mT, lower).mT
-            )
-            log_prob = 0.5 * n_missing * math.log(2 * math.pi)
-            log_prob = log_prob - lower.diagonal(dim1=-2, dim2=-1).log().sum(
-                -1, keepdim=True
-            )
-            log_prob = log_prob - 0.5 * (y @ factors).square().sum(-1).view(shape)
-            joint = constant.unsqueeze(1) + log_prob.flatten(1)
-            yield _Completed(rows.flatten(), columns, joint, y, lower)
+
+            rows = rows.flatten()
+            y = (x[rows] - means[:, None]).nan_to_num(0.0)
+            where = columns[:, None].expand(*shape, n_missing)
+            pulls = y @ self.precisions
+            pulls = pulls.view(*shape, -1).gather(-1, where)
+            expected = -torch.cholesky_solve(pulls.mT, lower).mT
+            y.view(*shape, -1).scatter_(-1, where, expected)
+
+            log_stds = torch.linalg.diagonal(lower).log()
+            log_det = log_stds.sum(-1, keepdim=True)
+            squares = (y @ self.factors).square().sum(-1)
+            log_prob = 0.5 * n_missing * LOG_2_PI - log_det
+            log_prob = log_prob - 0.5 * squares.view(shape)
+            joint = constant[:, None] + log_prob.flatten(1)
+            yield _Completed(rows, columns, joint, y, lower)
+
+
+def _sum_completed(part: _Completed, resp: Tensor, x: Tensor) -> SufficientStatistics:
+    """Return the statistics of completed samples (K, N, D), conditional covariances added."""
+    weighted = resp[:, :, None] * x
+    s2 = weighted.mT @ x
+    shares = resp.unflatten(1, (len(part.columns), -1)).sum(-1)
+    if len(part.lower) < len(s2):
+        s2 = s2.sum(0, keepdim=True)
+        shares = shares.sum(0, keepdim=True)
+
+    k, pattern = (shares > NEGLIGIBLE).nonzero(as_tuple=True)
+    spread = torch.cholesky_inverse(part.lower[k, pattern])
+    spread = spread * shares[k, pattern, None, None]
+    places = _find_places(part.columns, x.shape[-1])[pattern]
+    places = places + k[:, None, None] * s2[0].numel()
+    s2.view(-1).index_add_(0, places.flatten(), spread.flatten())
+    return SufficientStatistics(resp.sum(1), weighted.sum(1), s2)
 
 
 def _find_places(columns: Tensor, n_features: int) -> Tensor:
     """Return the places (P, M, M) in flat (D, D) matrices of each pattern's submatrix."""
-    return columns.unsqueeze(2) * n_features + columns.unsqueeze(1)
+    return columns[:, :, None] * n_features + columns[:, None]
 
 
 def _group_patterns(gaps: Tensor, n_clusters: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -210,55 +276,29 @@ def _group_patterns(gaps: Tensor, n_clusters: int) -> Iterator[tuple[Tensor, Ten
 
     ``gaps`` (N, D) says what is missing.
     """
-    own = torch.zeros(len(gaps), dtype=torch.long, device=gaps.device)
-    for bits in gaps.double().split(32, 1):
-        word = bits @ 2.0 ** torch.arange(
-            bits.shape[1], dtype=bits.dtype, device=bits.device
-        )
-        keys = own * 2**32 + word.long()
-        _, own, sizes = keys.unique(return_inverse=True, return_counts=True)
-    order, first = own.argsort(stable=True), sizes.cumsum(0) - sizes
+    own, sizes = _number_patterns(gaps)
+    order = own.argsort(stable=True)
+    first = sizes.cumsum(0) - sizes
     patterns = gaps[order[first]]
+
     kinds = patterns.sum(1) * 2**32 + sizes
     for kind in kinds.unique().tolist():
         n_missing, n_rows = divmod(kind, 2**32)
-        alike = (kinds == kind).nonzero().squeeze(1)
         steps = torch.arange(n_rows, device=gaps.device)
         n_elements = n_clusters * (n_missing**2 + n_rows * gaps.shape[1])
+        alike = (kinds == kind).nonzero().squeeze(1)
         for some in alike.split(max(1, MAX_ELEMENTS // n_elements)):
-            rows = order[first[some].unsqueeze(1) + steps]
-            yield rows, patterns[some].nonzero()[:, 1].view(-1, n_missing)
+            rows = order[first[some, None] + steps]
+            columns = patterns[some].nonzero()[:, 1]
+            yield rows, columns.view(-1, n_missing)
 
 
-def _split(mixture: Mixture) -> Iterator[Mixture]:
-    """Yield each component as a mixture."""
-    return (Mixture(*part) for part in zip(*(f.split(1) for f in mixture), strict=True))
-
-
-def _vector_joint(x: Tensor, mixture: Mixture) -> Tensor:
-    """Return the log-joint (N, K) for standard deviations."""
-    if gaussian.is_separated(mixture):
-        return torch.cat([_vector_joint(x, part) for part in _split(mixture)], 1)
-    log_weights, means, scales = mixture
-    about = means.mean(0)
-    x, means, precisions = x - about, means - about, scales.pow(-2).expand_as(means)
-    observed, x = 1 - x.isnan().to(x.dtype), x.nan_to_num(0.0)
-    linear = precisions * means
-    constant = -0.5 * (linear * means + math.log(2 * math.pi)) - scales.log()
-    quadratic = x @ linear.T - 0.5 * x.square() @ precisions.T
-    return log_weights + observed @ constant.T + quadratic
-
-
-def _vector_statistics(
-    x: Tensor, resp: Tensor, mixture: Mixture, about: Tensor
-) -> SufficientStatistics:
-    """Return the expected statistics of samples with responsibilities times weights (N, K)."""
-    if about.ndim == 2:
-        each = zip(resp.split(1, 1), _split(mixture), about, strict=True)
-        parts = [_vector_statistics(x, *part) for part in each]
-        return SufficientStatistics(*map(torch.cat, zip(*parts, strict=True)))
-    x, shift = x - about, mixture.means - about
-    missing = resp.T @ x.isnan().to(x.dtype)
-    x = x.nan_to_num(0.0)
-    s2 = resp.T @ x.square() + missing * (shift.square() + mixture.covariances())
-    return SufficientStatistics(resp.sum(0), resp.T @ x + missing * shift, s2)
+def _number_patterns(gaps: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the number (N,) of the pattern of each sample, and the samples per pattern."""
+    own = gaps.new_zeros(len(gaps), dtype=torch.long)
+    for bits in gaps.double().split(32, 1):  # 32 bits and a number fit an integer
+        exponents = torch.arange(bits.shape[1]).to(bits)
+        word = bits @ 2.0**exponents
+        keys = own * 2**32 + word.long()
+        _, own, sizes = keys.unique(return_inverse=True, return_counts=True)
+    return own, sizes

@@ -1,4 +1,4 @@
-"""Random numbers from the generators of the current fit, outside of fits from torch's own.
+"""Random numbers from the generators of the current fit; outside of fits, from torch's own.
 
 Fits in several threads have generators of their own and do not disturb each other.
 """
@@ -6,6 +6,7 @@ Fits in several threads have generators of their own and do not disturb each oth
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,8 +24,10 @@ class Stream:
         device = torch.device(device)
         if str(device) == "cuda":  # tensors carry the index of the GPU
             device = torch.device("cuda", torch.cuda.current_device())
+
         if device not in self.generators:
-            self.generators[device] = torch.Generator(device).manual_seed(self.seed)
+            generator = torch.Generator(device)
+            self.generators[device] = generator.manual_seed(self.seed)
         return self.generators[device]
 
 
@@ -46,25 +49,29 @@ def current_stream() -> Stream | None:
     return _stream.get()
 
 
-def _generator(device: torch.device) -> torch.Generator | None:
-    stream = _stream.get()
-    return None if stream is None else stream.on(device)
+def _options(device: torch.device) -> dict[str, Any]:
+    """Return the device and its generator as options of torch's functions."""
+    stream = current_stream()
+    generator = None if stream is None else stream.on(device)
+    return {"generator": generator, "device": device}
 
 
 def randn(
-    shape: Sequence[int], device: torch.device, dtype: torch.dtype | None = None
+    shape: Sequence[int],
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Draw from N(0, 1), in float32 by default."""
-    dtype = dtype or torch.float32
-    return torch.randn(shape, generator=_generator(device), device=device, dtype=dtype)
+    """Draw from N(0, 1)."""
+    return torch.randn(shape, **_options(device), dtype=dtype)
 
 
 def rand(
-    shape: Sequence[int], device: torch.device, dtype: torch.dtype | None = None
+    shape: Sequence[int],
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Draw uniformly from [0, 1), in float32 by default."""
-    dtype = dtype or torch.float32
-    return torch.rand(shape, generator=_generator(device), device=device, dtype=dtype)
+    """Draw uniformly from [0, 1)."""
+    return torch.rand(shape, **_options(device), dtype=dtype)
 
 
 def randn_like(x: Tensor) -> Tensor:
@@ -79,12 +86,13 @@ def rand_like(x: Tensor) -> Tensor:
 
 def randint(high: int, shape: Sequence[int], device: torch.device) -> Tensor:
     """Draw integers below ``high`` uniformly."""
-    return torch.randint(high, shape, generator=_generator(device), device=device)
+    return torch.randint(high, shape, **_options(device))
 
 
 def multinomial(p: Tensor, n_samples: int) -> Tensor:
     """Draw categories with probabilities ``p``, independently."""
-    return torch.multinomial(p, n_samples, True, generator=_generator(p.device))
+    generator = _options(p.device)["generator"]
+    return torch.multinomial(p, n_samples, True, generator=generator)
 
 
 def bernoulli(p: Tensor) -> Tensor:

@@ -1,7 +1,5 @@
 """EM over a Dask array: each worker sums the statistics of its own blocks."""
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,9 +9,10 @@ from sklearn.utils.validation import _check_n_features
 from torch import Tensor
 
 from .._checks import check_enough
-from ..engine.data import to_tensor
 from ..engine.runtime import limited_threads
-from .em import Batch, Sums, WeightedRows, add
+from ..functional.gaussian import Function
+from ..functional.statistics import Sums, add
+from .em import Summary, WeightedBatch, WeightedRows
 
 
 def is_dask(X: Any) -> bool:
@@ -23,9 +22,7 @@ def is_dask(X: Any) -> bool:
 
 def check(estimator: Any, X: Any, reset: bool) -> tuple[Any, np.ndarray]:
     """Check a Dask array; return it in blocks with all features, and its largest magnitude."""
-    if not (
-        hasattr(X, "to_delayed") and getattr(X, "ndim", 0) == 2 and hasattr(X, "chunks")
-    ):
+    if not hasattr(X, "chunks") or X.ndim != 2:
         raise ValueError(
             f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert a Dask "
             "DataFrame by X.to_dask_array(lengths=True)."
@@ -34,9 +31,12 @@ def check(estimator: Any, X: Any, reset: bool) -> tuple[Any, np.ndarray]:
         X = X.compute_chunk_sizes()
     _check_n_features(estimator, X, reset=reset)
     check_enough(X.shape[0], 1)
-    X = X.rechunk((tuple(n for n in X.chunks[0] if n), -1))
+
+    lengths = tuple(n for n in X.chunks[0] if n)
+    X = X.rechunk((lengths, -1))
     largest = np.atleast_1d(np.fmax(abs(X), 0).max().compute())
-    assert_all_finite(largest, estimator_name=type(estimator).__name__, input_name="X")
+    name = type(estimator).__name__
+    assert_all_finite(largest, estimator_name=name, input_name="X")
     return X, largest
 
 
@@ -48,34 +48,33 @@ class DaskRows(WeightedRows):
         self.starts = np.cumsum([0, *X.chunks[0][:-1]])
         self.blocks = X.to_delayed().ravel()
 
-    def map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
+    def map(self, function: Function) -> np.ndarray:
         """Apply a row-wise function to all samples; return the results in their order."""
         from dask import compute, delayed
 
-        task = delayed(_map_block, pure=False)
-        return np.concatenate(
-            compute(*(task(function, b, self.batch_size) for b in self.blocks))
-        )
+        map_block = delayed(_map_block, pure=False)
+        size = self.batch_size
+        parts = [map_block(function, size, block) for block in self.blocks]
+        return np.concatenate(compute(*parts))
 
-    def sums(self, make: Callable[[], Callable[[Batch], Sums]]) -> Sums:
+    def sums(self, summarize: Summary) -> Sums:
         """Sum a function over the batches, as a binary tree over the blocks."""
-        from dask import compute, delayed
+        from dask import delayed
 
+        sum_block = delayed(_sum_block, pure=False)
+        add_blocks = delayed(add, pure=False)
+        size = self.batch_size
         weights = np.split(self.weight, self.starts[1:])
+        starts = self.starts.tolist()
         parts = [
-            delayed(_sum_block, pure=False)(
-                make, block, weight, int(start), self.batch_size
-            )
-            for block, weight, start in zip(
-                self.blocks, weights, self.starts, strict=True
-            )
+            sum_block(summarize, size, *own)
+            for own in zip(self.blocks, weights, starts, strict=True)
         ]
+
         while len(parts) > 1:
             pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
-            parts = [
-                delayed(add, pure=False)(*p) if len(p) == 2 else p[0] for p in pairs
-            ]
-        return compute(parts[0])[0]
+            parts = [add_blocks(*pair) for pair in pairs]
+        return parts[0].compute()
 
     def take(self, index: np.ndarray) -> Tensor:
         """Return the samples at the given positions."""
@@ -86,29 +85,28 @@ class DaskRows(WeightedRows):
 
 
 def _map_block(
-    function: Callable[[Tensor], Tensor], block: Any, size: int
+    function: Function,
+    batch_size: int,
+    block: Any,
 ) -> np.ndarray:
-    rows = to_tensor(np.asarray(block), double=True)
+    weight = np.ones(len(block))
+    rows = WeightedRows(np.asarray(block), weight, batch_size)
     with limited_threads():
-        return np.concatenate([function(x).numpy() for x in rows.split(size)])
+        return rows.map(function)
 
 
 def _sum_block(
-    make: Callable[[], Callable[[Batch], Sums]],
+    summarize: Summary,
+    batch_size: int,
     block: Any,
     weight: np.ndarray,
-    first: int,
-    size: int,
+    start: int,
 ) -> Sums:
-    rows, weights = (
-        to_tensor(np.asarray(part), double=True) for part in (block, weight)
-    )
-    starts = range(first, first + len(rows), size)
-    batches = (
-        (slice(start, start + len(x)), x, w)
-        for start, x, w in zip(
-            starts, rows.split(size), weights.split(size), strict=True
-        )
-    )
+    rows = WeightedRows(np.asarray(block), weight, batch_size)
+
+    def summarize_within(batch: WeightedBatch) -> Sums:
+        own = batch._replace(start=start + batch.start)
+        return summarize(own)
+
     with limited_threads():
-        return functools.reduce(add, map(make(), batches))
+        return rows.sums(summarize_within)

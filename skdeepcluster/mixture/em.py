@@ -1,4 +1,4 @@
-"""Expectation maximization over stored samples: :func:`fit`, :func:`m_step`, :func:`posterior`.
+"""Expectation maximization over stored samples: :func:`run_em`, :func:`m_step`, :func:`posterior`.
 
 Statistics are summed in double precision, one batch at a time; X is never copied as a whole.
 Letters: N samples, D features, K clusters.
@@ -8,7 +8,6 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,30 +16,36 @@ from torch import Tensor
 
 from ..engine.data import to_tensor
 from ..engine.runtime import share_out
-from ..functional import gaussian, missing
-from ..functional.gaussian import Mixture, SufficientStatistics
-
-#: The positions of a batch among all samples, the batch (N, D) and its weights (N,).
-Batch = tuple[slice, Tensor, Tensor]
-#: (positions of a batch, the batch) -> responsibilities (N, K).
-Responsibilities = Callable[[slice, Tensor], Tensor]
-#: Tensors that add up over batches.
-Sums = tuple[Tensor, ...]
+from ..functional import gaussian, missing, statistics
+from ..functional.gaussian import Function, Mixture
+from ..functional.statistics import (
+    SufficientStatistics,
+    Sums,
+    add,
+    sufficient_statistics,
+)
 
 #: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19
 
 
-def choose_batch_size(n_clusters: int, n_features: int, covariance_type: str) -> int:
-    """Return the batch size for which the largest intermediate tensor fits the cache."""
-    if covariance_type == "full":
-        widest = max(
-            end - first for first, end in gaussian.triangular_blocks(n_features)
-        )
-        per_row = n_clusters * widest
-    else:
-        per_row = max(2 * n_features, n_clusters)
-    return min(max(256, BATCH_ELEMENTS // per_row), 2**14)
+class WeightedBatch(NamedTuple):
+    """A batch (N, D), its weights (N,), and the position of its first sample in X."""
+
+    start: int
+    x: Tensor
+    weight: Tensor
+
+    @property
+    def where(self) -> slice:
+        """The positions of the samples in X."""
+        return slice(self.start, self.start + len(self.x))
+
+
+#: A batch -> its responsibilities (N, K).
+Responsibilities = Callable[[WeightedBatch], Tensor]
+#: A batch -> tensors that add up over batches.
+Summary = Callable[[WeightedBatch], Sums]
 
 
 class WeightedRows:
@@ -59,54 +64,76 @@ class WeightedRows:
         self.device = torch.device(device)
         self.total = float(weight.sum())
 
-    def batches(self, first: int, every: int) -> Iterator[Batch]:
-        """Yield every ``every``-th batch from ``first`` on, in double precision, maybe views."""
-        for start in range(
-            first * self.batch_size, self.X.shape[0], every * self.batch_size
-        ):
-            where = slice(start, start + self.batch_size)
-            x, weight = self._tensor(self.X[where]), self._tensor(self.weight[where])
-            yield where, x.to(self.device), weight.to(self.device)
-
-    @property
-    def max_workers(self) -> int:
-        """Maximum number of threads that have a batch each; one on a GPU."""
-        return (
-            -(-self.X.shape[0] // self.batch_size) if self.device.type == "cpu" else 1
-        )
-
-    def _tensor(self, rows: Any) -> Tensor:
-        """Return rows as a tensor, without a copy if they are in double precision."""
-        plain = (
-            isinstance(rows, np.ndarray) and rows.flags.carray and min(rows.strides) > 0
-        )
-        if plain and rows.dtype == np.float64:
-            return torch.from_numpy(rows)
-        return to_tensor(rows, double=True)
-
-    def map(self, function: Callable[[Tensor], Tensor]) -> np.ndarray:
+    def map(self, function: Function) -> np.ndarray:
         """Apply a row-wise function to all samples; return the results in their order."""
-        found = function(self._tensor(self.X[:1]).to(self.device)).cpu().numpy()
-        results = np.empty((self.X.shape[0], *found.shape[1:]), dtype=found.dtype)
+        one = function(self._read(self.X[:1])).cpu().numpy()
+        shape = (self.X.shape[0], *one.shape[1:])
+        results = np.empty(shape, dtype=one.dtype)
 
         def work(first: int, every: int) -> None:
-            for where, x, _ in self.batches(first, every):
-                results[where] = function(x).cpu().numpy()
+            for batch in self._batches(first, every):
+                results[batch.where] = function(batch.x).cpu().numpy()
 
-        share_out(work, self.max_workers)
+        share_out(work, self._max_workers)
         return results
 
-    def sums(self, make: Callable[[], Callable[[Batch], Sums]]) -> Sums:
-        """Sum a function over the batches. ``make`` returns one function for each thread."""
+    def sums(self, summarize: Summary) -> Sums:
+        """Sum a function over the batches."""
 
         def work(first: int, every: int) -> Sums:
-            return functools.reduce(add, map(make(), self.batches(first, every)))
+            batches = self._batches(first, every)
+            return functools.reduce(add, map(summarize, batches))
 
-        return functools.reduce(add, share_out(work, self.max_workers))
+        return add(*share_out(work, self._max_workers))
 
     def take(self, index: np.ndarray) -> Tensor:
         """Return the samples at the given positions."""
         return to_tensor(self.X[index], double=True).to(self.device)
+
+    @property
+    def _max_workers(self) -> int:
+        """Maximum number of threads that have a batch each; one on a GPU."""
+        if self.device.type != "cpu":
+            return 1
+        return math.ceil(self.X.shape[0] / self.batch_size)
+
+    def _batches(self, first: int, every: int) -> Iterator[WeightedBatch]:
+        """Yield every ``every``-th batch from ``first`` on, in double precision, maybe views."""
+        size = self.batch_size
+        for start in range(first * size, self.X.shape[0], every * size):
+            where = slice(start, start + size)
+            x = self._read(self.X[where])
+            weight = self._read(self.weight[where])
+            yield WeightedBatch(start, x, weight)
+
+    def _read(self, rows: Any) -> Tensor:
+        """Return rows as a tensor, without a copy if they are in double precision."""
+        is_plain = (
+            isinstance(rows, np.ndarray)
+            and rows.dtype == np.float64
+            and rows.flags.carray
+            and min(rows.strides) > 0
+        )
+        read = torch.from_numpy(rows) if is_plain else to_tensor(rows, double=True)
+        return read.to(self.device)
+
+
+def as_rows(X: np.ndarray, n_clusters: int, kind: str) -> WeightedRows:
+    """Return samples of weight one. Arrays that are not float64 are converted in every pass."""
+    batch_size = batch_size_for_cache(n_clusters, X.shape[1], kind)
+    return WeightedRows(X, np.ones(len(X)), batch_size)
+
+
+def batch_size_for_cache(n_clusters: int, n_features: int, kind: str) -> int:
+    """Return the batch size for which the largest intermediate tensor fits the cache."""
+    per_row = max(2 * n_features, n_clusters)
+    if kind == "full":
+        blocks = gaussian.triangular_blocks(n_features)
+        per_row = n_clusters * max(end - first for first, end in blocks)
+    return min(max(256, BATCH_ELEMENTS // per_row), 2**14)
+
+
+# ---- steps
 
 
 class MStep(NamedTuple):
@@ -115,50 +142,12 @@ class MStep(NamedTuple):
     covariance_type: str
     reg_covar: float
 
-    def __call__(self, stats: SufficientStatistics, about: Tensor) -> Mixture:
-        """Return the mixture that maximizes the expected log-likelihood."""
-        return gaussian.maximize(stats, about, self.covariance_type, self.reg_covar)
-
-
-def add(first: Sums, second: Sums) -> Sums:
-    """Add sums of the same kind."""
-    return tuple(a + b for a, b in zip(first, second, strict=True))
-
-
-def _sum_and_maximize(
-    sums: Callable[[Tensor], SufficientStatistics], about: Tensor, m_step: MStep
-) -> Mixture:
-    """Return the M-step. Where squares about the shift cancel, sum about each mean instead."""
-    stats = sums(about)
-    for _ in range(3):
-        shift = gaussian.own_shift(stats, about, *m_step)
-        if shift is None:
-            break
-        stats, about = sums(shift), shift
-    return m_step(stats, about)
-
-
-def maximize(
-    rows: WeightedRows, resp: Responsibilities, about: Tensor, m_step: MStep
-) -> Mixture:
-    """Return the M-step over all samples of given responsibilities; ``about`` fills gaps."""
-
-    def sums(shift: Tensor) -> SufficientStatistics:
-        def summarize(batch: Batch) -> Sums:
-            where, x, weight = batch
-            x = torch.where(x.isnan(), about, x) if missing.misses_values(x) else x
-            weighted = resp(where, x) * weight.unsqueeze(1)
-            return gaussian.sufficient_statistics(
-                x, weighted, shift, m_step.covariance_type
-            )
-
-        return SufficientStatistics(*rows.sums(lambda: summarize))
-
-    return _sum_and_maximize(sums, about, m_step)
-
 
 def step(
-    rows: WeightedRows, mixture: Mixture, m_step: MStep, learning_rate: float = 1.0
+    rows: WeightedRows,
+    mixture: Mixture,
+    m_step: MStep,
+    learning_rate: float = 1.0,
 ) -> tuple[Mixture, float]:
     """Return the next mixture, and the mean log-likelihood under the one before.
 
@@ -169,32 +158,114 @@ def step(
 
     def sums(about: Tensor) -> SufficientStatistics:
         nonlocal bound
-
-        def make() -> Callable[[Batch], Sums]:
-            expect = missing.expected_statistics(mixture, about, m_step.covariance_type)
-
-            def summarize(batch: Batch) -> Sums:
-                stats, log_likelihood = expect(*batch[1:])
-                return (*stats, log_likelihood)
-
-            return summarize
-
-        *found, bound = rows.sums(make)
+        expect = missing.e_step(mixture, about, m_step.covariance_type)
+        *found, bound = rows.sums(lambda batch: expect(batch.x, batch.weight))
         stats = SufficientStatistics(*found)
         if learning_rate == 1:
             return stats
-        past = gaussian.implied_statistics(mixture, about, *m_step).times(
-            1 - learning_rate
-        )
-        return SufficientStatistics(*add(stats.times(learning_rate / rows.total), past))
+
+        share = learning_rate / rows.total
+        past = statistics.implied_statistics(mixture, about, *m_step)
+        each = zip(stats, past, strict=True)
+        blend = (share * now + (1 - learning_rate) * then for now, then in each)
+        return SufficientStatistics(*blend)
 
     about = mixture.means if gaussian.is_separated(mixture) else mixture.center()
     mixture_next = _sum_and_maximize(sums, about, m_step)
     return mixture_next, float(bound) / rows.total
 
 
+def fit_responsibilities(
+    rows: WeightedRows,
+    resp: Responsibilities,
+    about: Tensor,
+    m_step: MStep,
+) -> Mixture:
+    """Return the M-step over all samples of given responsibilities; ``about`` fills gaps."""
+
+    def sums(shift: Tensor) -> SufficientStatistics:
+        def summarize(batch: WeightedBatch) -> Sums:
+            x = torch.where(batch.x.isnan(), about, batch.x)
+            weighted = resp(batch._replace(x=x)) * batch.weight[:, None]
+            return sufficient_statistics(x, weighted, shift, m_step.covariance_type)
+
+        return SufficientStatistics(*rows.sums(summarize))
+
+    return _sum_and_maximize(sums, about, m_step)
+
+
+def _sum_and_maximize(
+    sums: Callable[[Tensor], SufficientStatistics],
+    about: Tensor,
+    m_step: MStep,
+) -> Mixture:
+    """Return the M-step. Where squares about the shift cancel, sum about each mean instead."""
+    stats = sums(about)
+    for _ in range(3):
+        shift = statistics.own_shift(stats, about, *m_step)
+        if shift is None:
+            break
+        about = shift
+        stats = sums(about)
+    return statistics.maximize(stats, about, *m_step)
+
+
+def m_step(
+    X: np.ndarray,
+    resp: np.ndarray,
+    kind: str,
+    reg_covar: float,
+) -> Mixture:
+    """Return the M-step over samples X (N, D) and responsibilities (N, K), on the CPU."""
+    given = torch.as_tensor(resp, dtype=torch.float64, device="cpu")
+    about = torch.from_numpy(X.mean(0, dtype=np.float64))
+    rows = as_rows(X, resp.shape[1], kind)
+    options = MStep(kind, reg_covar)
+
+    def responsibilities(batch: WeightedBatch) -> Tensor:
+        return given[batch.where]
+
+    return fit_responsibilities(rows, responsibilities, about, options)
+
+
+def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
+    """Return the responsibilities p(k | x_n) of a mixture, (N, K), float64."""
+    log_joint = gaussian.joint_density(mixture)
+    kind = "full" if mixture.scales.ndim == 3 else "diag"
+    rows = as_rows(X, len(mixture.means), kind)
+    return rows.map(lambda x: log_joint(x).softmax(1))
+
+
+def reseed_starved(
+    mixture: Mixture,
+    least: float,
+    generator: torch.Generator,
+) -> Mixture:
+    """Replace each component whose weight is below ``least`` by part of the heaviest component.
+
+    It takes half of its weight, its covariance, and one of its samples as the mean.
+    """
+    weights = mixture.log_weights.exp()
+    means = mixture.means.clone()
+    scales = mixture.scales.clone()
+    for k in (weights < least).nonzero().squeeze(1).tolist():
+        heavy = int(weights.argmax())
+        counts = torch.zeros(len(weights), dtype=torch.long, device="cpu")
+        counts[heavy] = 1
+        now = Mixture(weights, means, scales)
+        means[k] = gaussian.sample(now, counts, generator)[0]
+
+        weights[[k, heavy]] = weights[heavy] / 2
+        if len(scales) == len(weights):
+            scales[k] = scales[heavy]
+    return Mixture((weights / weights.sum()).log(), means, scales)
+
+
+# ---- iterations
+
+
 @dataclass
-class Run:
+class EMRun:
     """One EM run: the last mixture, the bound of each iteration, and whether it converged."""
 
     mixture: Mixture
@@ -202,8 +273,16 @@ class Run:
     bounds: list[float] = field(default_factory=list)
     converged: bool = False
 
+    def advance(self, rows: WeightedRows, m_step: MStep) -> float:
+        """Run one iteration; return the change of the bound."""
+        self.mixture, bound = step(rows, self.mixture, m_step)
+        change = bound - self.bound
+        self.bound = bound
+        self.bounds.append(bound)
+        return change
 
-def fit(
+
+def run_em(
     rows: WeightedRows,
     starts: Iterable[Mixture],
     m_step: MStep,
@@ -211,92 +290,25 @@ def fit(
     max_iter: int,
     tol: float,
     bound: float = -math.inf,
-    report: Callable[[int, int, float, float], None] = lambda *_: None,
-) -> Run:
+    report: Callable[[int, EMRun, float], None] = lambda *_: None,
+) -> EMRun:
     """Run EM from several initial mixtures; return the run with the highest final bound.
 
     A run converges when the mean log-likelihood, the bound, changes by less than ``tol``.
-    ``bound`` is the last bound of a run that this run continues. ``report`` is called with the
-    number of the run, the iteration, the bound and its change.
+    ``bound`` is the last bound of a run that this run continues. ``report`` is called before the
+    first and after each iteration with the number of the run, the run and the bound's change.
     """
     best = None
     for i, start in enumerate(starts):
-        report(i, 0, bound, math.inf)
-        run = _run(rows, start, m_step, max_iter, tol, bound, partial(report, i))
+        run = EMRun(start, bound)
+        report(i, run, math.inf)
+        while len(run.bounds) < max_iter and not run.converged:
+            change = run.advance(rows, m_step)
+            run.converged = bool(abs(change) < tol)
+            report(i, run, change)
+
         # Rounding must not decide between runs that found the same mixture.
         if best is None or run.bound - best.bound > 1e-9 * abs(best.bound):
             best = run
     assert best is not None, "starts must not be empty"
     return best
-
-
-def _run(
-    rows: WeightedRows,
-    mixture: Mixture,
-    m_step: MStep,
-    max_iter: int,
-    tol: float,
-    bound: float,
-    report: Callable[[int, float, float], None],
-) -> Run:
-    """Run EM from one mixture."""
-    run = Run(mixture, bound)
-    for i in range(1, max_iter + 1):
-        run.mixture, bound = step(rows, run.mixture, m_step)
-        change, run.bound = bound - run.bound, bound
-        run.bounds.append(bound)
-        report(i, bound, change)
-        if abs(change) < tol:
-            run.converged = True
-            break
-    return run
-
-
-def as_rows(X: np.ndarray, n_clusters: int, covariance_type: str) -> WeightedRows:
-    """Return samples of weight one. Arrays that are not float64 are converted in every pass."""
-    batch_size = choose_batch_size(n_clusters, X.shape[1], covariance_type)
-    return WeightedRows(X, np.ones(len(X)), batch_size)
-
-
-def m_step(
-    X: np.ndarray, resp: np.ndarray, covariance_type: str, reg_covar: float
-) -> Mixture:
-    """Return the M-step over samples X (N, D) and responsibilities (N, K), on the CPU."""
-    given = torch.as_tensor(resp, dtype=torch.float64, device="cpu")
-    about = torch.from_numpy(X.mean(0, dtype=np.float64))
-    rows = as_rows(X, resp.shape[1], covariance_type)
-    return maximize(
-        rows, lambda where, _: given[where], about, MStep(covariance_type, reg_covar)
-    )
-
-
-def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
-    """Return the responsibilities p(k | x_n) of a mixture, (N, K), float64."""
-    log_joint = gaussian.joint_density(mixture)
-    covariance_type = "full" if mixture.scales.ndim == 3 else "diag"
-    rows = as_rows(X, len(mixture.means), covariance_type)
-    return rows.map(lambda x: log_joint(x).softmax(1))
-
-
-def reseed_starved(
-    mixture: Mixture, least: float, generator: torch.Generator
-) -> Mixture:
-    """Replace each component whose weight is below ``least`` by part of the heaviest component.
-
-    It takes half of its weight, its covariance, and one of its samples as the mean.
-    """
-    weights, means, scales = (
-        mixture.log_weights.exp(),
-        *(field.clone() for field in mixture[1:]),
-    )
-    for k in (weights < least).nonzero().squeeze(1).tolist():
-        heavy = int(weights.argmax())
-        counts = torch.zeros(len(weights), dtype=torch.long, device="cpu")
-        counts[heavy] = 1
-        means[k] = gaussian.sample(Mixture(weights, means, scales), counts, generator)[
-            0
-        ]
-        weights[[k, heavy]] = weights[heavy] / 2
-        if len(scales) == len(weights):
-            scales[k] = scales[heavy]
-    return Mixture((weights / weights.sum()).log(), means, scales)

@@ -15,16 +15,23 @@ from sklearn.utils.extmath import row_norms
 from torch import Tensor
 
 from .._random import sample_systematically
-from ..functional import gaussian
-from ..functional.gaussian import Mixture, average
-from .em import MStep, Responsibilities, WeightedRows, maximize
+from ..functional.gaussian import Mixture, weighted_mean
+from ..functional.statistics import maximize, sufficient_statistics
+from .em import (
+    MStep,
+    Responsibilities,
+    WeightedBatch,
+    WeightedRows,
+    fit_responsibilities,
+)
 
 #: Maximum number of distinct samples for k-means, k-means++ and draws of single samples.
 MAX_DISTINCT_ROWS = 25_000
 
 
-def unique_rows(
-    rows: WeightedRows, generator: torch.Generator
+def distinct_samples(
+    rows: WeightedRows,
+    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Return distinct samples, sorted by a random projection, and their weights.
 
@@ -34,30 +41,41 @@ def unique_rows(
     """
     shape = (rows.X.shape[1] + 1,)
     draws = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
-    direction, offset = draws[1:].to(rows.device), float(draws[0].sigmoid())
+    offset = float(draws[0].sigmoid())
+
     order = np.flatnonzero(rows.weight > 0)
-    # Subtracting the median keeps the digits of small differences. Sums over each sample, unlike
-    # matrix products, round equal samples equally.
-    origin = (
-        rows.take(order[:: max(1, len(order) // 1000)])
-        .nanmedian(0)
-        .values.nan_to_num(0.0)
-    )
+    projection = _project_samples(rows, order, draws[1:].to(rows.device))
+    order = order[projection[order].argsort(kind="stable")]
+    first = np.flatnonzero(np.diff(projection[order], prepend=np.nan))
+    index = order[first]
+    weight = np.add.reduceat(rows.weight[order], first)
 
-    def project(x: Tensor) -> Tensor:
-        parts = (x - origin).nan_to_num(0.0), x.isnan()
-        return torch.stack([(part * direction).sum(1) for part in parts], 1)
-
-    projection = rows.map(project)
-    order = order[np.lexsort(projection[order].T)]
-    first = np.flatnonzero(np.diff(projection[order], axis=0, prepend=-np.inf).any(1))
-    index, weight = order[first], np.add.reduceat(rows.weight[order], first)
     if len(index) > MAX_DISTINCT_ROWS:
         places = sample_systematically(weight, MAX_DISTINCT_ROWS, offset)
         drawn, count = np.unique(places, return_counts=True)
-        index, weight = index[drawn], count.astype(np.float64)
+        index = index[drawn]
+        weight = count.astype(np.float64)
     weights = torch.tensor(weight, device=rows.device)
     return _fill(rows.take(index), weights), weights
+
+
+def _project_samples(
+    rows: WeightedRows,
+    order: npt.NDArray[np.int64],
+    direction: Tensor,
+) -> np.ndarray:
+    """Return complex projections (N,) of what samples miss, and of their values."""
+    # Subtracting the median keeps the digits of small differences. Sums over each sample, unlike
+    # matrix products, round equal samples equally.
+    some = rows.take(order[:: max(1, len(order) // 1000)])
+    origin = some.nanmedian(0).values.nan_to_num(0.0)
+
+    def project(x: Tensor) -> Tensor:
+        missing = x.isnan() * direction
+        values = (x - origin).nan_to_num(0.0) * direction
+        return torch.complex(missing.sum(1), values.sum(1))
+
+    return rows.map(project)
 
 
 def _fill(x: Tensor, weight: Tensor) -> Tensor:
@@ -69,7 +87,8 @@ def _fill(x: Tensor, weight: Tensor) -> Tensor:
             f"The {len(x)} distinct samples of positive weight that initialize the mixture have "
             f"no values in the columns {empty}. Leave these columns out."
         )
-    return torch.where(x.isnan(), (weight @ x.nan_to_num(0.0)) / counts, x)
+    means = (weight @ x.nan_to_num(0.0)) / counts
+    return torch.where(x.isnan(), means, x)
 
 
 class Initializer:
@@ -86,8 +105,8 @@ class Initializer:
         self.n_clusters = n_clusters
         self.m_step = m_step
         self.generator = generator
-        self.x, self.weight = unique_rows(rows, generator)
-        self.about = average(self.x, self.weight / self.weight.sum())
+        self.x, self.weight = distinct_samples(rows, generator)
+        self.about = weighted_mean(self.x, self.weight / self.weight.sum())
 
     def initialize(self, method: str, n_init: int) -> Mixture:
         """Return the M-step of "kmeans", "k-means++", "random" or "random_from_data".
@@ -96,60 +115,71 @@ class Initializer:
         """
         if method == "random":
             return self.maximize(self._draw_responsibilities())
-        if len(self.x) <= self.n_clusters:
-            seeds = self.x[torch.arange(self.n_clusters) % len(self.x)]
-        elif method == "kmeans":
-            seeds = self._find_centers(max(1, 10 // n_init))
-        elif method == "k-means++":
-            seeds = self.x[self._find_seeds()]
-        else:
-            seeds = self.x[
-                self.weight.cpu().multinomial(self.n_clusters, generator=self.generator)
-            ]
+
+        seeds = self._find_seeds(method, n_init)
         if method == "kmeans":
             return self.maximize(self._assign_to_nearest(seeds))
-        eye = torch.eye(self.n_clusters, dtype=self.x.dtype, device=self.x.device)
+
+        resp = torch.eye(self.n_clusters).to(seeds)
         kind = self.m_step.covariance_type
-        return self.m_step(
-            gaussian.sufficient_statistics(seeds, eye, seeds, kind), seeds
-        )
+        stats = sufficient_statistics(seeds, resp, seeds, kind)
+        return maximize(stats, seeds, *self.m_step)
 
     def maximize(self, resp: Responsibilities) -> Mixture:
         """Return the M-step over all samples of given responsibilities."""
-        return maximize(self.rows, resp, self.about, self.m_step)
+        return fit_responsibilities(self.rows, resp, self.about, self.m_step)
+
+    def _find_seeds(self, method: str, n_init: int) -> Tensor:
+        """Return the initial means (K, D) of a method."""
+        if len(self.x) <= self.n_clusters:
+            return self.x[torch.arange(self.n_clusters) % len(self.x)]
+        if method == "kmeans":
+            return self._find_centers(max(1, 10 // n_init))
+        if method == "k-means++":
+            x, weight = self._centered_samples()
+            return self.x[self._find_far_samples(x, weight)]
+
+        weights = self.weight.cpu()
+        drawn = weights.multinomial(self.n_clusters, generator=self.generator)
+        return self.x[drawn]
+
+    def _centered_samples(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the distinct samples, shifted to their mean, and their weights."""
+        x = self.x - self.about
+        return x.cpu().numpy(), self.weight.cpu().numpy()
 
     def _find_centers(self, n_runs: int) -> Tensor:
         """Return the centers (K, D) with the lowest inertia among ``n_runs`` runs of k-means."""
-        x, weight = (self.x - self.about).cpu().numpy(), self.weight.cpu().numpy()
-        centers, least = x[: self.n_clusters], math.inf
+        x, weight = self._centered_samples()
+        centers = x[: self.n_clusters]
+        least = math.inf
         for _ in range(n_runs):
-            seeds = x[self._find_seeds()]
-            run = KMeans(self.n_clusters, init=seeds, n_init=1).fit(
-                x, sample_weight=weight
-            )
+            seeds = x[self._find_far_samples(x, weight)]
+            run = KMeans(self.n_clusters, init=seeds, n_init=1)
+            run.fit(x, sample_weight=weight)
             # Rounding must not decide between runs that found the same clusters.
             if run.inertia_ < least * (1 - 1e-9):
-                centers, least = run.cluster_centers_, run.inertia_
+                centers = run.cluster_centers_
+                least = run.inertia_
         return torch.from_numpy(centers).to(self.x) + self.about
 
-    def _find_seeds(self) -> npt.NDArray[np.int64]:
+    def _find_far_samples(
+        self,
+        x: np.ndarray,
+        weight: np.ndarray,
+    ) -> npt.NDArray[np.int64]:
         """Return the indices (K,) of samples far apart, by greedy k-means++.
 
         Each is the best of 2 + log K candidates, drawn in proportion to weight times squared
         distance to the samples already chosen.
         """
-        x, weight = (self.x - self.about).cpu().numpy(), self.weight.cpu().numpy()
         norms = row_norms(x, squared=True)
-        chosen, nearest = [], np.full(len(x), np.inf)
-        for k in range(self.n_clusters):
-            n_drawn = 2 + int(math.log(self.n_clusters)) if k else 1
-            u = torch.rand(
-                n_drawn, generator=self.generator, dtype=torch.float64, device="cpu"
-            )
-            ends = np.cumsum(weight * nearest if k else weight)
-            drawn = ends.searchsorted(u.numpy() * ends[-1], side="right").clip(
-                max=len(x) - 1
-            )
+        nearest = np.full(len(x), np.inf)
+        ends = np.cumsum(weight)
+        n_drawn = 1
+        chosen = []
+        for _ in range(self.n_clusters):
+            drawn = self._draw(ends, n_drawn)
             distances = euclidean_distances(
                 x[drawn], x, Y_norm_squared=norms, squared=True
             )
@@ -157,14 +187,33 @@ class Initializer:
             best = (distances @ weight).argmin()
             nearest = distances[best]
             chosen.append(drawn[best])
+            ends = np.cumsum(weight * nearest)
+            n_drawn = 2 + int(math.log(self.n_clusters))
         return np.array(chosen)
+
+    def _draw(self, ends: np.ndarray, n_drawn: int) -> npt.NDArray[np.int64]:
+        """Draw indices in proportion to weights, given as their cumulated sums."""
+        u = torch.rand(
+            n_drawn,
+            generator=self.generator,
+            dtype=torch.float64,
+            device="cpu",
+        )
+        drawn = ends.searchsorted(u.numpy() * ends[-1], side="right")
+        return drawn.clip(max=len(ends) - 1)
 
     def _assign_to_nearest(self, centers: Tensor) -> Responsibilities:
         """Assign each sample to its nearest center."""
-        eye = torch.eye(self.n_clusters, dtype=centers.dtype, device=centers.device)
+        eye = torch.eye(self.n_clusters).to(centers)
         centers = centers - self.about
         norms = centers.square().sum(1)
-        return lambda _, x: eye[(norms - 2 * (x - self.about) @ centers.T).argmin(1)]
+
+        def resp(batch: WeightedBatch) -> Tensor:
+            x = batch.x - self.about
+            distances = norms - 2 * x @ centers.T
+            return eye[distances.argmin(1)]
+
+        return resp
 
     def _draw_responsibilities(self) -> Responsibilities:
         """Return pseudo-random responsibilities, normalized, that hash the values of a sample.
@@ -172,13 +221,18 @@ class Initializer:
         They are fractional parts of large random projections: equal for equal samples.
         """
         shape = self.x.shape[1] + 1, self.n_clusters
-        draws = torch.empty(shape, dtype=torch.float64, device="cpu")
-        draws = draws.normal_(generator=self.generator).to(self.x)
+        draws = torch.randn(
+            shape,
+            generator=self.generator,
+            dtype=torch.float64,
+            device="cpu",
+        ).to(self.x)
         largest = float((self.x - self.about).abs().max())
         directions = draws[1:] * (1e4 / largest if largest > 0 else 1.0)
 
-        def resp(_: slice, x: Tensor) -> Tensor:
-            fractions = ((x - self.about) @ directions + draws[0]).remainder(1.0)
+        def resp(batch: WeightedBatch) -> Tensor:
+            projections = (batch.x - self.about) @ directions + draws[0]
+            fractions = projections.remainder(1.0)
             return fractions / fractions.sum(1, keepdim=True)
 
         return resp

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
 from ..functional import random
-from ..functional.losses import all_rows, kl_divergence, own_rows
+from ..functional.losses import kl_divergence
 
 #: From standardized samples (N, D) to log p(k | x), (N, K).
 Assignment = Callable[[Tensor], Tensor]
@@ -64,10 +64,9 @@ class Regularizer:
             agreement = (anchor * log_p).sum(-1).mean()
             terms["start"] = -self.start_weight * agreement
         if self.smoothness_weight:
-            batch = all_rows(x_std)
             # On a two-dimensional manifold, neighbors are sqrt(256 / n) times as far apart.
-            density = min(1.0, math.sqrt(len(batch) / REFERENCE_SIZE))
-            radius = own_rows(RADIUS * density * nearest_distance(batch))
+            density = min(1.0, math.sqrt(len(x_std) / REFERENCE_SIZE))
+            radius = RADIUS * density * nearest_distance(x_std)
             log_p = log_p.detach()
             change = adversarial_divergence(log_resp, x_std, log_p, radius)
             terms["smoothness"] = self.smoothness_weight * change.mean()

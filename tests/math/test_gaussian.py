@@ -6,7 +6,7 @@ import torch
 from scipy.stats import multivariate_normal, norm
 from torch.distributions import Independent, Normal, kl_divergence
 
-from skdeepcluster.functional import gaussian, points, random
+from skdeepcluster.functional import gaussian, points, random, statistics
 from skdeepcluster.functional.gaussian import Mixture
 
 K, D = 3, 4
@@ -87,7 +87,7 @@ def test_sums_of_squares_skip_no_positive_weight(n_features, share):
     resp = torch.rand(60, K, generator=generator, dtype=torch.float64)
     resp[torch.rand(60, K, generator=generator) >= share] = 0
     resp[:, 1] = 0
-    stats = gaussian.sufficient_statistics(x, resp, x[0], "full")
+    stats = statistics.sufficient_statistics(x, resp, x[0], "full")
     apart = x - x[0]
     close(stats.s2, torch.einsum("nk,ni,nj->kij", resp, apart, apart))
 
@@ -100,9 +100,9 @@ def test_m_step_is_weighted_mean_and_covariance(covariance_type, offset, shifts,
     about = x.mean(0) + offset + 1
     about = about if shifts == 1 else about + torch.arange(K)[:, None]
     batches = zip((x + offset).split(7), resp.split(7), strict=True)
-    stats = [gaussian.sufficient_statistics(*b, about, covariance_type) for b in batches]
-    whole = gaussian.SufficientStatistics(*map(sum, zip(*stats, strict=True)))
-    mixture = gaussian.maximize(whole, about, covariance_type)
+    stats = [statistics.sufficient_statistics(*b, about, covariance_type) for b in batches]
+    whole = statistics.SufficientStatistics(*map(sum, zip(*stats, strict=True)))
+    mixture = statistics.maximize(whole, about, covariance_type)
     covariances = np.stack([np.cov(x.T, aweights=r, ddof=0) for r in resp.T])
     weights = (resp.sum(0) / resp.sum()).numpy()
     if covariance_type == "tied":
@@ -121,16 +121,15 @@ def test_m_step_is_weighted_mean_and_covariance(covariance_type, offset, shifts,
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_implied_statistics_give_the_mixture_back(covariance_type):
     mixture, about = make_mixture(covariance_type), torch.ones(D, dtype=torch.float64)
-    stats = gaussian.implied_statistics(mixture, about, covariance_type, 0.01)
+    stats = statistics.implied_statistics(mixture, about, covariance_type, 0.01)
     close(stats.s0.sum(), torch.tensor(1.0).double())
     x = torch.zeros(2, D, dtype=torch.float64)
     resp = torch.ones(2, K, dtype=torch.float64)
-    known = gaussian.sufficient_statistics(x, resp, about, covariance_type)
+    known = statistics.sufficient_statistics(x, resp, about, covariance_type)
     assert [field.shape for field in stats] == [field.shape for field in known]
-    for found, expected in zip(
-        gaussian.maximize(stats.times(50.0), about, covariance_type, 0.01), mixture, strict=True
-    ):
-        close(found, expected)
+    found = statistics.maximize(stats, about, covariance_type, 0.01)
+    for field, expected in zip(found, mixture, strict=True):
+        close(field, expected)
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
@@ -150,11 +149,11 @@ def test_samples_have_the_moments_of_components(covariance_type):
 def test_a_singular_component_is_named(covariance_type, value):
     x = torch.full((5, D), value, dtype=torch.float64)
     resp = torch.eye(K, dtype=torch.float64)[[0, 0, 0, 1, 1]]
-    stats = gaussian.sufficient_statistics(x, resp, x[0], covariance_type)
+    stats = statistics.sufficient_statistics(x, resp, x[0], covariance_type)
     tied = "components together cover samples of weight 5"
     found = tied if covariance_type == "tied" else "Component 0 covers samples of weight 3"
     with pytest.raises(ValueError, match=f"{found}.*increase reg_covar.*number of clusters"):
-        gaussian.maximize(stats, x[0], covariance_type)
+        statistics.maximize(stats, x[0], covariance_type)
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
@@ -167,12 +166,12 @@ def test_e_step_is_posterior_moments_and_evidence(covariance_type, spread, separ
     # Some samples near each component, and some near none.
     x = torch.cat([x[:35], x[35:] / 3 + mixture.means.repeat(5, 1)])
     weight = torch.rand(50, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    expect = gaussian.expected_statistics(mixture, about, covariance_type)
+    expect = statistics.expected_statistics(mixture, about, covariance_type)
     joint = gaussian.log_joint(x, mixture)
     resp = joint.softmax(1) * weight.unsqueeze(1)
     for rows in (slice(0, 20), slice(20, 50), slice(5, 6)):
-        stats, evidence = expect(x[rows], weight[rows])
-        expected = gaussian.sufficient_statistics(x[rows], resp[rows], about, covariance_type)
+        *stats, evidence = expect(x[rows], weight[rows])
+        expected = statistics.sufficient_statistics(x[rows], resp[rows], about, covariance_type)
         close(evidence, weight[rows] @ joint[rows].logsumexp(1))
         for found, wanted in zip(stats, expected, strict=True):
             close(found, wanted)
@@ -205,12 +204,12 @@ def test_balanced_points_have_normal_moments(n_dimensions):
 
 def test_hashes_are_uniform_and_belong_to_samples():
     rows = torch.cartesian_prod(*[torch.arange(2.0)] * 10)
-    found = points.hash_rows(rows, 3)
+    found = points.random_shifts(rows, 3)
     assert ((found >= 0) & (found < 1)).all()
     ends = torch.arange(1, 1025).double() / 1024
     assert ((found.sort(0).values - ends[:, None]).abs() < 0.06).all(), "Kolmogorov and Smirnov"
     assert found.T.corrcoef().fill_diagonal_(0).abs().max() < 0.1
-    close(points.hash_rows(rows.flip(0).double(), 3).flip(0), found)
+    close(points.random_shifts(rows.flip(0).double(), 3).flip(0), found)
 
 
 def test_rejected_samples_move_toward_their_mean_until_accepted():

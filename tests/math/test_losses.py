@@ -15,12 +15,9 @@ from skdeepcluster.functional import (
     mutual_information,
 )
 from skdeepcluster.functional.losses import (
-    all_rows,
     called_fake,
     called_real,
     cross_entropy,
-    own_rows,
-    split_by,
 )
 
 
@@ -101,22 +98,3 @@ def test_adversarial_losses_are_binary_cross_entropies():
     loss = torch.nn.functional.binary_cross_entropy_with_logits
     torch.testing.assert_close(called_real(logits), loss(logits, torch.ones(4)))
     torch.testing.assert_close(called_fake(logits), loss(logits, torch.zeros(4)))
-
-
-def test_information_is_that_of_the_batches_of_all_processes():
-    class Half:
-        """The first of two processes, which has the first ten samples."""
-
-        def all_rows(self, x):
-            return whole if x is own else x
-
-        def own_rows(self, x):
-            return x[:10]
-
-    whole = distributions(20, 4).log()
-    own = whole[:10].clone()
-    with split_by(Half()):
-        assert all_rows(own) is whole
-        assert torch.equal(own_rows(whole), whole[:10])
-    assert all_rows(own) is own
-    assert own_rows(whole) is whole

@@ -14,7 +14,6 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skdeepcluster.functional import gaussian
 from skdeepcluster.gaussian_mixture import GaussianMixtureEM
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.mixture import em, initialization
@@ -502,15 +501,3 @@ def test_m_step_of_clusters_far_apart_keeps_digits(X, covariance_type, gap, feat
         own = own if covariance_type == "diag" else [[variances.mean()] for variances in own]
     found = em.m_step(far, np.eye(2)[labels], covariance_type, 0.0)
     np.testing.assert_allclose(found.covariances(), own, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("covariance_type", TYPES)
-@pytest.mark.parametrize(("n_clusters", "n_features"), [(3, 4), (50, 40), (100, 200)])
-def test_batches_fit_the_cache(covariance_type, n_clusters, n_features):
-    size = em.choose_batch_size(n_clusters, n_features, covariance_type)
-    widest = max(end - first for first, end in gaussian.triangular_blocks(n_features))
-    width = n_clusters * widest if covariance_type == "full" else max(2 * n_features, n_clusters)
-    assert size == min(max(256, em.BATCH_ELEMENTS // width), 2**14)
-    rows = em.WeightedRows(np.zeros((1000, 2)), np.ones(1000), 300)
-    assert rows.max_workers == 4
-    assert em.WeightedRows(rows.X, rows.weight, 300, "cuda").max_workers == 1

@@ -200,4 +200,4 @@ def test_equal_features_have_no_conditional_covariance():
     mixture = Mixture(torch.zeros(1).double(), torch.zeros(1, 3).double(), scales)
     gap = torch.tensor([[torch.nan, torch.nan, 0.0]]).double()
     with pytest.raises(ValueError, match="no conditional covariance.*Increase reg_covar"):
-        missing.joint_density(mixture)(gap)
+        missing.observed_density(mixture)(gap)

@@ -13,7 +13,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from skdeepcluster import NeighborClustering, VAEEmbedding
 from skdeepcluster.functional.gaussian import Mixture, standard_kl
-from skdeepcluster.functional.points import hash_rows, normal_points
+from skdeepcluster.functional.points import normal_points, random_shifts
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.modules.codes import GaussianEncoder
 from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
@@ -200,7 +200,7 @@ def test_an_importance_bound_depends_on_the_sample_alone(curved):
     vae, x, _ = curved
     whole = vae.importance_bound(x, 8)
     torch.testing.assert_close(vae.importance_bound(x[[5, 3]], 8), whole[[5, 3]])
-    n_points = len({float(value) for value in hash_rows(x, 2).flatten()})
+    n_points = len({float(value) for value in random_shifts(x, 2).flatten()})
     assert n_points == 2 * len(x.unique(dim=0)), "every row has points of its own"
 
 
