@@ -171,7 +171,7 @@ class DeepEstimator(BaseEstimator, ABC):
         return self
 
     def _prepare(self, X, index, labels, random_state, progress, checkpoint):
-        """Return the :class:`Fit` of samples X, of which ``index`` are trained on."""
+        """Return the :class:`Fit` of X; ``index`` selects the samples to train on."""
         chosen = X
         if index is not None:
             chosen = X[index]

@@ -35,7 +35,7 @@ PRETRAINING_RATE = 2e-3
 
 @dataclass(frozen=True)
 class Data:
-    """The samples given to ``fit``, and those of them that are trained on."""
+    """The samples given to ``fit``, and the selection to train on."""
 
     #: Array, memory map or CSR matrix of all given samples, checked.
     X_given: Any
@@ -63,7 +63,7 @@ class Data:
         return column
 
     def compared_by(self, init):
-        """Return the samples in which ``init`` finds clusters, (N, D), dense.
+        """Return the samples as ``init`` compares them, (N, D), dense.
 
         They are standardized if features have scales of their own, as NeighborClustering
         does, so that it finds the same partition by itself.

@@ -107,7 +107,7 @@ def choose_widths(hidden_layer_sizes, n_samples, n_features):
     """Return the widths of the hidden layers for (N, D) samples.
 
     The number of weights of a layer, a product of two widths, is proportional to D and to the
-    square root of N, up to those of MNIST.
+    square root of N, up to the shape of MNIST.
     """
     if not isinstance(hidden_layer_sizes, str):
         return tuple(check_widths("hidden_layer_sizes", hidden_layer_sizes))
@@ -129,7 +129,7 @@ def choose_batch_size(batch_size, n_samples):
 def choose_learning_rate(learning_rate, recipe, widths):
     """Return the peak learning rate, inversely proportional to the width.
 
-    So the outputs of a network change equally in a step whatever its width (G. Yang, E. J. Hu et
+    So the outputs of wide and narrow networks change equally in a step (G. Yang, E. J. Hu et
     al., "Tensor programs V", NeurIPS 2021).
     """
     if learning_rate != "auto":

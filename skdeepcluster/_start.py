@@ -121,7 +121,7 @@ def read_start(init, data, n_clusters):
 
 
 def find_number(points, labels, random_state):
-    """Return a :class:`Start` of which only the number of clusters is known."""
+    """Return a :class:`Start` with the number of clusters alone."""
     curve = dict(count_clusters(points, random_state=random_state))
     n_clusters = _at_least(curve.pop("best_n_clusters"), labels)
     return Start(n_clusters, curve=curve)

@@ -39,7 +39,7 @@ class CatGAN(AdversarialModel):
     """Categorical generative adversarial network.
 
     Batch normalization of D normalizes real and generated samples separately; its running
-    statistics are those of real samples.
+    statistics see real samples alone.
 
     Parameters
     ----------
@@ -277,8 +277,7 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        Number of clusters. "auto": the number that
-        :func:`~skdeepcluster.neighbors.count_clusters` finds.
+        Number of clusters. "auto": the number that ``init`` finds.
     n_components : int, default=10
         Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"

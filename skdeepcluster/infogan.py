@@ -240,7 +240,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
     ----------
     n_clusters : int or "auto", default=8
         Number of values of the categorical code that is the cluster. "auto": the number that
-        :func:`~skdeepcluster.neighbors.count_clusters` finds.
+        ``init`` finds.
     n_noise : int, default=62
         Number of noise variables, uniform on [-1, 1].
     n_continuous : int, default=2

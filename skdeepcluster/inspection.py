@@ -481,7 +481,7 @@ def _count_categories(X):
 
 
 def _name_columns(X, names, estimator=None):
-    """Return the given names (D,), those of X or of the fit, or "x0", "x1" etc."""
+    """Return the given names (D,), the names in X or in the fit, or "x0", "x1" etc."""
     n_features = np.shape(X)[1]
     columns = getattr(X, "columns", None)
     fitted = getattr(estimator, "feature_names_in_", None)

@@ -35,8 +35,8 @@ def data_parallel() -> Iterator[Any]:
     -----
     Each process takes an equal part of every batch and drops the remainder; gradients are
     averaged. As everywhere in torch, batch normalization and losses that compare samples see the
-    part of their process, and each process draws its own noise. Results therefore differ from
-    those of one process; to keep parts large, raise ``batch_size``.
+    part of their process, and each process draws its own noise. A single process
+    therefore gives other results; to keep parts large, raise ``batch_size``.
 
     Only the training of networks is parallel: the main process finds the initial partition and
     sends it to the others. After a fit every process has the same estimator; save it in one

@@ -18,7 +18,7 @@ from .base import (
 
 #: Color of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"
-#: Colors of the displays for those of scipy.
+#: Colors of the displays for scipy's names.
 PALETTE = {f"C{k}": color for k, color in enumerate(COLORS, start=1)}
 
 
@@ -178,7 +178,7 @@ class DendrogramDisplay(Display):
 
 
 def _add_up(children, counts):
-    """Return the counts of all nodes, given those of the leaves."""
+    """Return the counts of all nodes from the counts of the leaves."""
     counts = list(counts)
     for left, right in children:
         counts.append(counts[left] + counts[right])

@@ -203,7 +203,7 @@ class EmbeddingDisplay(Display):
         return "neighbors" if n_samples <= MAX_LAYOUT else "pca"
 
     def _write_label(self, text, members):
-        """Write a label beside its points, on their emptiest side."""
+        """Write a label next to its points, on their emptiest side."""
         points = self.points_ - np.median(self.points_[members], axis=0)
         gaps = LABEL_GAP * (np.ptp(points, axis=0).max() or 1.0) * SIDES
 

@@ -1,4 +1,4 @@
-"""Checkpoints: files from which the trainings of a fit resume bit for bit."""
+"""Checkpoints: files that let the trainings of a fit resume bit for bit."""
 
 import copy
 import os

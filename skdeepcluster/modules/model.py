@@ -102,7 +102,7 @@ class TrainableModel(nn.Module, ABC):
 
 
 def _one() -> Tensor:
-    """Return the number 1 in float32 on the CPU, whatever torch's defaults are."""
+    """Return the number 1 in float32 on the CPU, independently of torch's defaults."""
     return torch.ones((), dtype=torch.float32, device="cpu")
 
 

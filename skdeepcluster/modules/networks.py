@@ -33,7 +33,7 @@ Sizes = Sequence[int]
 #: (channels, height, width).
 Shape = tuple[int, int, int]
 
-# Layers in single precision, whatever torch's default is.
+# Layers in single precision, independently of torch's default.
 _linear = partial(nn.Linear, dtype=torch.float32)
 _norm = partial(nn.BatchNorm1d, dtype=torch.float32)
 _norm_maps = partial(nn.BatchNorm2d, dtype=torch.float32)

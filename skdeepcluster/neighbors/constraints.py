@@ -17,7 +17,7 @@ from .selection import LEAD
 
 #: Number of kept pairs that raises the score of a candidate by one.
 PAIRS = 50
-#: Penalty for a candidate in which every sample must move.
+#: Penalty for a candidate if every sample must move.
 MISSED = 2.0
 #: Score of a candidate whose sizes are out of bounds, times the share of samples that may stay.
 BROKEN = 0.01
