@@ -22,7 +22,7 @@ from torch import nn
 from .engine.checkpoint import replace_atomically
 from .functional.gaussian import joint_density
 from .neighbor_clustering import NeighborClustering
-from .neighbors import Reference
+from .neighbors.samples import Reference
 from .neighbors.partition import find_limit
 
 #: Packages of the extra; a Pipeline needs the last one.
