@@ -507,6 +507,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         """Warn of clusters that are empty, or that many samples have left."""
         n_found = len(np.unique(labels))
         moved = self.moved_ or 0
+        is_held = fit.start.anchor is not None and getattr(self, "start_weight", 0)
         if n_found < self.n_clusters_:
             found = f"Only {n_found} of {self.n_clusters_} clusters have samples"
             if n_found == 1:
@@ -518,7 +519,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
                 f"{found}. {lower} n_clusters, train longer (max_epochs), scale the features to "
                 "a common range, or increase n_init."
             )
-        elif fit.start.anchor is not None and self.start_weight and moved > MAX_MOVED:
+        elif is_held and moved > MAX_MOVED:
             warn_user(
                 f"{moved:.0%} of the samples left their initial clusters, start_labels_, which "
                 "the network does not separate. Train longer (max_epochs), raise start_weight, "

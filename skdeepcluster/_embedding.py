@@ -94,7 +94,7 @@ class CodeEstimator(EmbeddingMixin, DeepClusterer):
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
         **DeepClusterer._parameter_constraints,
-        **CONSTRAINTS,
+        "init": CONSTRAINTS["init"],
         "pretraining_epochs": [
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
@@ -128,6 +128,7 @@ class PriorEstimator(CodeEstimator):
 
     _parameter_constraints = {
         **CodeEstimator._parameter_constraints,
+        **CONSTRAINTS,
         "masking": [Interval(Real, 0, 1, closed="left")],
     }
 

@@ -315,7 +315,7 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
-        contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
+        contains them, and ``start_weight`` keeps them in training. ``labels_`` may differ.
     start_weight : float, default=1.0
         Weight of the cross-entropy between initial partition and predictions; fades linearly to 0.
     smoothness_weight : float, default=2.0

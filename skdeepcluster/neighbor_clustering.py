@@ -275,14 +275,14 @@ class NeighborClustering(
         self : object
             The fitted estimator.
         """
-        names = GraphSettings._fields
         with np.errstate(under="ignore"), restore_on_failure(self):
             X = self._read_rows(X, sample_weight)
             most = X.shape[0] if self.n_clusters == "auto" else self.n_clusters
+            settings = [getattr(self, name) for name in GraphSettings._fields]
             found = find_partition(
                 X,
                 self.n_clusters,
-                GraphSettings(*[getattr(self, name) for name in names]),
+                GraphSettings(*settings),
                 sample_weight=sample_weight,
                 labels=self._read_labels(y, X.shape[0], most),
                 max_clusters=self.max_clusters,
@@ -294,9 +294,8 @@ class NeighborClustering(
             )
 
             with self._report("assignment"):
-                values = interpolate(
-                    found.samples.reference, X, [found.resp, found.layout], self.n_jobs
-                )
+                values = [found.resp, found.layout]
+                values = interpolate(found.samples.reference, X, values, self.n_jobs)
                 resp, self.layout_, self.outlier_scores_ = values
 
             weights = check_sample_weight(sample_weight, X)
@@ -307,7 +306,7 @@ class NeighborClustering(
         if n_found < self.n_clusters_:
             warn_user(
                 f"Only {n_found} of n_clusters={self.n_clusters_} clusters have samples, possibly "
-                "due to duplicate points in X. Decrease n_clusters.",
+                "due to duplicate points in X. Decrease n_clusters."
             )
         if found.curve is not None:
             warn_of_edge(found.curve, self.max_clusters, len(self.graph_indices_))

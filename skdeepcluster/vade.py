@@ -143,7 +143,7 @@ class VaDEClustering(PriorEstimator):
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
-        contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
+        contains them, and ``start_weight`` keeps them in training. ``labels_`` may differ.
     start_weight : float, default=50.0
         Weight of the cross-entropy between the initial partition and the predictions.
     smoothness_weight : float, default=50.0

@@ -227,7 +227,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         ``outlier_scores_`` get the label -1.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
-        contains them, and training keeps them by ``start_weight``. ``labels_`` may differ.
+        contains them, and ``start_weight`` keeps them in training. ``labels_`` may differ.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         Covariances of the mixture on the codes.
     start_weight : float, default=0.5

@@ -108,7 +108,7 @@ def compact_scales(scales: Tensor, kind: str) -> Tensor:
 
 def _invert(lower: Tensor) -> Tensor:
     """Invert lower triangular matrices."""
-    eye = torch.eye(lower.shape[-1]).to(lower)
+    eye = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
     return torch.linalg.solve_triangular(lower, eye.expand_as(lower), upper=False)
 
 

@@ -297,7 +297,7 @@ def _number_patterns(gaps: Tensor) -> tuple[Tensor, Tensor]:
     """Return the number (N,) of the pattern of each sample, and the samples per pattern."""
     own = gaps.new_zeros(len(gaps), dtype=torch.long)
     for bits in gaps.double().split(32, 1):  # 32 bits and a number fit an integer
-        exponents = torch.arange(bits.shape[1]).to(bits)
+        exponents = torch.arange(bits.shape[1], device=bits.device).to(bits)
         word = bits @ 2.0**exponents
         keys = own * 2**32 + word.long()
         _, own, sizes = keys.unique(return_inverse=True, return_counts=True)

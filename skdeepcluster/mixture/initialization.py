@@ -120,7 +120,7 @@ class Initializer:
         if method == "kmeans":
             return self.maximize(self._assign_to_nearest(seeds))
 
-        resp = torch.eye(self.n_clusters).to(seeds)
+        resp = torch.eye(self.n_clusters, dtype=seeds.dtype, device=seeds.device)
         kind = self.m_step.covariance_type
         stats = sufficient_statistics(seeds, resp, seeds, kind)
         return maximize(stats, seeds, *self.m_step)
@@ -132,7 +132,9 @@ class Initializer:
     def _find_seeds(self, method: str, n_init: int) -> Tensor:
         """Return the initial means (K, D) of a method."""
         if len(self.x) <= self.n_clusters:
-            return self.x[torch.arange(self.n_clusters) % len(self.x)]
+            return self.x[
+                torch.arange(self.n_clusters, device=self.x.device) % len(self.x)
+            ]
         if method == "kmeans":
             return self._find_centers(max(1, 10 // n_init))
         if method == "k-means++":
@@ -204,7 +206,7 @@ class Initializer:
 
     def _assign_to_nearest(self, centers: Tensor) -> Responsibilities:
         """Assign each sample to its nearest center."""
-        eye = torch.eye(self.n_clusters).to(centers)
+        eye = torch.eye(self.n_clusters, dtype=centers.dtype, device=centers.device)
         centers = centers - self.about
         norms = centers.square().sum(1)
 

@@ -86,7 +86,7 @@ def test_a_mistake_is_explained(name):
 #: Optional package -> call that needs it.
 EXTRAS = {
     "matplotlib": lambda: display.HistoryDisplay([{"epoch": 1, "loss": 2.0}]).plot(),
-    "matplotlib.image": lambda: report(GRAPH, images=(2, 2)),
+    "matplotlib.pyplot": lambda: report(GRAPH, images=(2, 2)),
     "accelerate": lambda: data_parallel().__enter__(),
 }
 
