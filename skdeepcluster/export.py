@@ -22,8 +22,8 @@ from torch import nn
 from .engine.checkpoint import replace_atomically
 from .functional.gaussian import joint_density
 from .neighbor_clustering import NeighborClustering
-from .neighbors.samples import Reference
 from .neighbors.partition import find_limit
+from .neighbors.samples import Reference
 
 #: Packages of the extra; a Pipeline needs the last one.
 PACKAGES = ("onnx", "onnxscript", "skl2onnx")
