@@ -43,7 +43,7 @@ WAYS = [
     GaussianMixtureEM(3, covariance_type="diag"),
     NeighborClustering(3, metric="cosine"),
     VAEEmbedding(3, init="mixture", likelihood="gaussian", **SMALL),
-    VaDEClustering(3, init="mixture", objective="published", likelihood="gaussian", **SMALL),
+    VaDEClustering(3, objective="published", likelihood="gaussian", **SMALL),
     DACClustering(3, init="mixture", likelihood="gaussian", **SMALL),
     InfoGANClustering(3, init=None, n_continuous=0, n_noise=2, hidden_layer_sizes=(32, 32)),
     CatGANClustering(3, init=None, likelihood="gaussian", **SMALL),

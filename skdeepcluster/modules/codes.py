@@ -251,7 +251,8 @@ class MixturePrior(nn.Module):
         zeros = partial(torch.zeros, dtype=torch.float32)
         shape = (n_clusters, n_components)
         self.floor = floor
-        self.register_buffer("least", zeros(()) + self.LOG_VAR[0])
+        least = torch.tensor(self.LOG_VAR[0], dtype=torch.float32)
+        self.register_buffer("least", least)
         self.logits = nn.Parameter(zeros(n_clusters))
         self.means = nn.Parameter(zeros(shape))
         self.log_vars = nn.Parameter(zeros(shape))
