@@ -15,13 +15,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster.neighbors import candidates, neighbor_graph
-from skdeepcluster.neighbors.candidates import (
-    Views,
-    agglomerate,
-    cut_tree,
-    regroup,
-    run_em,
-)
+from skdeepcluster.neighbors.candidates import Views, agglomerate, cut_tree, regroup, run_em
 from skdeepcluster.neighbors.features import FAMILIES
 
 X, Y = make_blobs(240, n_features=3, centers=4, cluster_std=1.5, random_state=1)

@@ -16,12 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils import Bunch
 
-from skdeepcluster import (
-    GaussianMixtureEM,
-    NeighborClustering,
-    VAEEmbedding,
-    select_n_clusters,
-)
+from skdeepcluster import GaussianMixtureEM, NeighborClustering, VAEEmbedding, select_n_clusters
 from skdeepcluster.display import (
     ClusterConfusionDisplay,
     DendrogramDisplay,

@@ -222,10 +222,7 @@ def test_pipelines_predict_the_same(steps, tmp_path):
 
 @pytest.mark.parametrize(
     "columns",
-    [
-        make_column_selector(dtype_include="number"),
-        np.array([False, True, True]),
-    ],
+    [make_column_selector(dtype_include="number"), np.array([False, True, True])],
     ids=["selector", "mask"],
 )
 def test_only_chosen_columns_are_inputs(columns, tmp_path):
