@@ -105,32 +105,6 @@ def test_clusters_are_named_by_labels_then_by_distances():
         assert module.name_clusters(found, tie, rows).tolist() == expected
 
 
-def test_labels_change_the_clusters_as_documented():
-    stream, graph = np.random.default_rng(0), neighbor_graph(X[:60], 6)
-    resp, weights = stream.dirichlet(np.ones(3), 60), stream.integers(1, 4, 60).astype(float)
-    labels = np.zeros((60, 3))
-    labels[[4, 9, 14, 20], [0, 1, 2, 2]] = [1, 1, 1, 3]
-    known, n = labels.any(1), labels * 4 / 6
-    found = np.eye(3)[resp.argmax(1)]
-    names = module.name_clusters(found, n, X[:60])
-    own = (found.T @ n + np.eye(3)[names]) / (1 + n.sum(0))
-    own /= own.sum(1, keepdims=True)
-    scale = weights / weights.mean()
-    scaled = sparse.csr_matrix(graph.toarray() * scale[:, None] * scale)
-    stops = module.STOPS / (1 + n.sum(0)[names])
-    spread = module.absorb_walk(scaled, n, found @ own, found @ stops)
-    votes = 0.5 * np.eye(3)[spread.argmax(1)] + 0.5 * resp @ own
-    steps = scaled.toarray() / scaled.toarray().sum(1, keepdims=True)
-    expected = steps @ steps @ votes
-    largest = expected.max(1)
-    expected[np.arange(60), spread.argmax(1)] = largest * (1 + 1e-6)
-    expected /= expected.sum(1, keepdims=True)
-    expected[known] = n[known] / n[known].sum(1, keepdims=True)
-    np.testing.assert_allclose(
-        module.follow_labels(resp, labels, graph, weights, X[:60]), expected, atol=1e-5
-    )
-
-
 def test_labels_are_counted_by_distinct_sample():
     targets, inverse = np.array([0, 1, 1, -1, 2, 1]), np.array([0, 0, 2, 1, -1, 2])
     counts = module.count_labels(targets, 3, inverse, np.ones(6))
