@@ -93,6 +93,15 @@ def short(estimator, **settings):
     return brief(estimator, **fast | settings)
 
 
+def keep_some(y, n, classes=None):
+    """Return the labels of the first ``n`` samples of each class, -1 for the others."""
+    known = np.full(len(y), -1)
+    for c in np.unique(y) if classes is None else classes:
+        rows = np.flatnonzero(y == c)[:n]
+        known[rows] = c
+    return known
+
+
 def check_players(model, batch):
     """Check that the loss of each player has gradients for its own modules alone."""
     for player in model.players():

@@ -34,11 +34,6 @@ def brief(method, n_clusters=3, **params):
     return method(n_clusters, **(SMALL | {"max_epochs": 1} | few | params))
 
 
-@pytest.fixture
-def rows(blobs):
-    return blobs[0]
-
-
 # ---- given partitions
 
 

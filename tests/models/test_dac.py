@@ -30,11 +30,6 @@ def dac():
         return DAC(*networks, Bernoulli(), prior)
 
 
-@pytest.fixture
-def rows(blobs):
-    return blobs[0]
-
-
 def mixture(model):
     log_weights, means, stds = model.prior.mixture
     parts = Independent(Normal(means, stds), 1)

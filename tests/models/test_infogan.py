@@ -44,11 +44,6 @@ def x():
 
 
 @pytest.fixture(scope="module")
-def rows(blobs):
-    return blobs[0]
-
-
-@pytest.fixture(scope="module")
 def fitted(rows):
     # A good generator takes longer than good clusters.
     return InfoGANClustering(3, max_epochs=40, **SMALL).fit(rows)

@@ -38,11 +38,6 @@ def vade():
         return model
 
 
-@pytest.fixture
-def rows(blobs):
-    return blobs[0]
-
-
 def prior(n_clusters):
     mixture = MixturePrior(n_clusters, 2)
     with torch.no_grad():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from estimators import keep_some
 from scipy import sparse
 from sklearn.datasets import make_blobs
 
@@ -10,12 +11,6 @@ from skdeepcluster.neighbors import neighbor_graph
 from skdeepcluster.neighbors.partition import partition_by_labels
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
-
-
-def keep_some(labels, n_kept):
-    """Return labels with the first ``n_kept`` of each class, -1 for the others."""
-    ranks = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
-    return np.where(ranks < n_kept, labels, -1)
 
 
 @pytest.mark.parametrize("name", ["blobs", "line"])
