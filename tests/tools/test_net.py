@@ -43,21 +43,6 @@ class Duel(TrainableModel):
         )
 
 
-class Fragile(TrainableModel):
-    """Diverges in the epoch it is told to."""
-
-    def __init__(self, epoch):
-        super().__init__()
-        self.weight, self.left = nn.Parameter(torch.ones(1)), epoch
-
-    def loss(self, batch):
-        self.left -= 1
-        return {"fit": self.weight.sum() * (float("nan") if self.left <= 0 else 1.0)}
-
-    def players(self):
-        return (Player("fragile", [self], self.loss),)
-
-
 @pytest.fixture
 def rows():
     return Rows(np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32))
@@ -181,8 +166,12 @@ def test_frozen_parameters_stay_and_others_learn(rows):
 
 
 def test_divergence_names_term_epoch_and_remedies(rows):
-    with pytest.raises(FloatingPointError, match=r"fragile_fit.*epoch 2.*learning_rate"):
-        fit(Fragile(6), rows)
+    class Spoil(Callback):
+        def on_epoch_end(self, net, **_):
+            net.module_.left.weight.data.fill_(torch.nan)
+
+    with pytest.raises(FloatingPointError, match=r"left_aim.*epoch 2.*learning_rate"):
+        fit(Duel(), rows, callbacks=[Spoil()])
 
 
 def test_bfloat16_computes_losses_under_autocast(rows):
