@@ -79,7 +79,7 @@ def test_every_parameter_gets_its_gradient(covariance_type, dtype, x):
         assert gradient.abs().sum() > 0
 
 
-@pytest.mark.parametrize("n_features", [D, 2 * gaussian.MIN_BLOCK_ROWS + 3])
+@pytest.mark.parametrize("n_features", [D, 2 * gaussian.MIN_BLOCK_ROWS + 3, 61])
 @pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
 def test_sums_of_squares_skip_no_positive_weight(n_features, share):
     generator = torch.Generator().manual_seed(0)
@@ -256,8 +256,17 @@ def test_quasi_random_points_have_one_in_each_interval(n_dimensions):
     places = (64 * uniform).floor().sort(0).values
     close(places, torch.arange(64.0).double()[:, None].expand(64, n_dimensions), rtol=0, atol=0)
     close(points.normal_points(64, n_dimensions), torch.from_numpy(norm.ppf(uniform)))
-    ends = points.normal_quantiles(torch.tensor([0.0, 0.5, 1.0]).double(), 0.01)
+    levels = torch.tensor([0.0, 0.5, 1.0]).double()
+    ends = points.normal_quantiles(levels, 0.01)
     close(ends, torch.tensor([norm.ppf(0.01), 0.0, norm.ppf(0.99)]).double())
+    least, middle, largest = points.normal_quantiles(levels)
+    assert -torch.inf < least == -largest < middle == 0
+
+
+def test_quasi_random_points_are_normal_in_all_dimensions():
+    z = points.normal_points(4096, 3)
+    close(z.T.cov(), torch.eye(3).double(), atol=2e-2, rtol=0)
+    assert points.normal_points(1, 200).isfinite().all()
 
 
 def test_random_numbers_follow_their_distributions_and_streams():
@@ -293,13 +302,3 @@ def test_separation_is_judged_by_the_variance_of_each_feature():
     assert not gaussian.is_separated(Mixture(weights, means.flip(1), scales))
     assert not gaussian.is_separated(Mixture(weights, means / 1e3, scales))
     assert not gaussian.is_separated(Mixture(weights, means, scales).to(torch.float32))
-
-
-@pytest.mark.parametrize("n_features", [1, 5, 12, 23, 24, 40, 200])
-def test_blocks_of_a_triangle_are_few_and_not_small(n_features):
-    blocks = gaussian.triangular_blocks(n_features)
-    assert [first for first, _ in blocks] == [0, *(end for _, end in blocks[:-1])]
-    assert blocks[-1][1] == n_features
-    least = min(end - first for first, end in blocks)
-    assert len(blocks) == min(max(n_features // 12, 1), 4)
-    assert least >= 12 or len(blocks) == 1
