@@ -147,6 +147,8 @@ def test_new_samples_get_the_mean_of_their_neighbors_by_distance():
     np.testing.assert_allclose(one.predict_proba(NEW), shepard.predict(NEW), atol=1e-12)
     shepard.fit(X, one.layout_)
     np.testing.assert_allclose(one.transform(NEW), shepard.predict(NEW), rtol=1e-5)
+    distances, _ = shepard.kneighbors(NEW)
+    np.testing.assert_allclose(one.score_samples(NEW), -distances.mean(1))
 
 
 def test_samples_of_the_fit_are_recognized_despite_rounding():
@@ -252,6 +254,7 @@ def lonely():
         (DISTANCES, -FROM_X, None, "Negative values in data"),
         (DISTANCES, sparse.csr_array(-FROM_X), None, "Negative values in data"),
         (DISTANCES, lonely(), None, "Row 4 of the precomputed graph has no neighbor"),
+        (DISTANCES, sparse.csr_array((90, 90)), None, "Row 0 of .* has no neighbor"),
     ],
 )
 def test_errors_explain_and_keep_the_last_fit(estimator, rows, weight, message):

@@ -126,11 +126,6 @@ def test_few_samples_have_few_neighbors(n_features):
     assert (NeighborIndex(np.zeros((50, n_features))).query_self(3)[0] == 0).all()
 
 
-def test_a_graph_without_entries_is_refused():
-    with pytest.raises(ValueError, match="Row 0 .* has no neighbor"):
-        NeighborClustering(3, metric="precomputed").fit(sparse.csr_array((30, 30)))
-
-
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
 def test_similarities_with_a_diagonal_are_refused(form):
     similarities = form(np.exp(-cdist(GROUPS, GROUPS)))
