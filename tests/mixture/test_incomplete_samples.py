@@ -30,9 +30,8 @@ X = remove(load_iris().data)
 
 
 def make(kind="full", **options):
-    return GaussianMixtureEM(
-        **{"n_clusters": K, "covariance_type": kind, "random_state": 0, **options}
-    )
+    options = {"n_clusters": K, "random_state": 0} | options
+    return GaussianMixtureEM(covariance_type=kind, **options)
 
 
 def log_joint(mixture, X):

@@ -35,6 +35,16 @@ def describe_points(points, labels, layout=None, **options):
     return describe_candidate(judged, labels, labels.max() + 1, **options)
 
 
+def join_ends(n_steps):
+    """Return the shares of clusters at an end of a walk, and the information between both."""
+    graph = neighbor_graph(X).toarray().astype(float)
+    degree = graph.sum(1)
+    steps = np.linalg.matrix_power(graph / degree[:, None], n_steps)
+    joint = MEMBER.T @ (degree[:, None] * (steps @ MEMBER)) / degree.sum()
+    shares = joint.sum(1)
+    return shares, (joint * np.log(joint / np.outer(shares, shares))).sum()
+
+
 @pytest.mark.parametrize("space", ["points", "layout"])
 def test_features_of_centers(space):
     points = {"points": X, "layout": X[:, :2] ** 2}[space]
@@ -57,14 +67,10 @@ def test_features_of_centers(space):
 
 def test_information_is_that_of_powers_of_the_walk(monkeypatch):
     monkeypatch.setattr(features, "N_EIGENVECTORS", 120)
-    found, graph = describe_points(X, NAMES), neighbor_graph(X).toarray().astype(float)
-    degree = graph.sum(1)
+    found = describe_points(X, NAMES)
     # Negative eigenvalues, which are small, are left out.
     for n_steps, tolerance in ((4, 2e-3), (16, 1e-6), (64, 1e-6)):
-        steps = np.linalg.matrix_power(graph / degree[:, None], n_steps)
-        joint = MEMBER.T @ (degree[:, None] * (steps @ MEMBER)) / degree.sum()
-        ends = joint.sum(1)
-        information = (joint * np.log(joint / np.outer(ends, ends))).sum()
+        _, information = join_ends(n_steps)
         assert found[f"information {n_steps}"] == pytest.approx(information, abs=tolerance)
 
 
@@ -329,13 +335,8 @@ def test_gains_of_few_samples_shrink_covariances():
 
 def test_short_walks_are_powers_of_the_walk():
     found = describe_points(X, NAMES, known=True)
-    graph = neighbor_graph(X).toarray().astype(float)
-    degree = graph.sum(1)
     for n_steps in features.SHORT_STEPS:
-        steps = np.linalg.matrix_power(graph / degree[:, None], n_steps)
-        joint = MEMBER.T @ (degree[:, None] * (steps @ MEMBER)) / degree.sum()
-        shares = joint.sum(1)
-        information = (joint * np.log(joint / np.outer(shares, shares))).sum()
+        shares, information = join_ends(n_steps)
         expected = information, information / entropy(shares), information**2 / entropy(shares)
         for name, value in zip(("information", "remembered", "criterion"), expected, strict=True):
             assert found[f"{name} {n_steps}"] == pytest.approx(value, rel=1e-4), name
