@@ -15,7 +15,6 @@ from torch.nn.functional import cross_entropy
 
 from skdeepcluster import CatGANClustering
 from skdeepcluster.functional.gaussian import Mixture, standard_kl
-from skdeepcluster.modules import model
 from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.modules.codes import GaussianEncoder, MixturePrior, evidence_bound
 from skdeepcluster.modules.latent import LatentSpace
@@ -340,14 +339,3 @@ def test_bound_of_a_linear_decoder_is_exact(n_codes):
     log_x = -0.5 * (3 * (math.log(2 * math.pi) - 2) + squares * math.exp(2))
     expected = log_x - standard_kl(mean, std)
     torch.testing.assert_close(found.float(), expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize(("limit", "shape"), [(3, (3, 3)), (2, (3,))])
-def test_features_up_to_a_limit_have_a_full_whitening(limit, shape, monkeypatch):
-    monkeypatch.setattr(model, "MAX_FULL", limit)
-    found = SimpleNamespace(standardize=lambda x: x)
-    member = nn.functional.one_hot(torch.arange(30) % 2)
-    with torch.random.fork_rng():
-        model.ClusterModel.fit_outliers(found, lambda: [(torch.randn(30, 3), member)])
-    assert found.whitening.shape == shape
-    assert found.whitened_means.shape == (2, 3)
