@@ -85,6 +85,13 @@ def brief(estimator, **settings):
     return clone(estimator).set_params(**settings)
 
 
+def brief_from_samples(estimator, **settings):
+    """Return a copy for one epoch, with an initial partition of samples, not of codes."""
+    if "GAN" in name(estimator):
+        settings["pretraining_epochs"] = 0
+    return brief(estimator, **{"init": "neighbors", "max_epochs": 1, **settings})
+
+
 def short(estimator, **settings):
     """Return an unfitted copy that trains long enough to find separate groups."""
     fast = {"learning_rate": 1e-2, "batch_size": 64, "init": getattr(estimator, "init", None)}

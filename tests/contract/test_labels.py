@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from estimators import ONE_OF_EACH, brief, keep_some, name, some_of
+from estimators import ONE_OF_EACH, brief_from_samples, keep_some, name, some_of
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
@@ -19,13 +19,6 @@ SIDE = (BANDS[:, 1] > 0).astype(int)
 GRAPH = NeighborClustering(3, use_labels=True, random_state=0)
 
 
-def short(estimator, **settings):
-    """Return a copy with the shortest training, whose initial partition is of X, not of codes."""
-    if "GAN" in name(estimator):
-        settings["pretraining_epochs"] = 0
-    return brief(estimator, **{"init": "neighbors", "max_epochs": 1, **settings})
-
-
 def start_of(fit):
     """Return the initial partition of a network, or the clusters of the graph."""
     return fit.labels_ if isinstance(fit, NeighborClustering) else fit.start_labels_
@@ -37,23 +30,23 @@ def start_of(fit):
 @each
 def test_without_labels_nothing_changes(estimator, blobs):
     X, y = (part[::3] for part in blobs)
-    fit = short(estimator).fit(X)
+    fit = brief_from_samples(estimator).fit(X)
     for use_labels, labels in ((False, y), (True, None), (True, np.full(len(X), -1))):
-        other = short(estimator, use_labels=use_labels).fit(X, labels)
+        other = brief_from_samples(estimator, use_labels=use_labels).fit(X, labels)
         np.testing.assert_array_equal(other.predict_proba(X), fit.predict_proba(X))
 
 
 @each
 def test_clusters_have_the_numbers_of_their_labels(estimator, blobs):
     labels = (blobs[1] + 1) % 3
-    fit = short(estimator, use_labels=True).fit(blobs[0], keep_some(labels, 2))
+    fit = brief_from_samples(estimator, use_labels=True).fit(blobs[0], keep_some(labels, 2))
     np.testing.assert_array_equal(start_of(fit), labels)
 
 
 @each
 def test_labels_of_all_samples_are_the_partition(estimator, blobs):
     labels = np.random.default_rng(0).integers(3, size=len(blobs[0]))
-    fit = short(estimator, use_labels=True).fit(blobs[0], labels)
+    fit = brief_from_samples(estimator, use_labels=True).fit(blobs[0], labels)
     np.testing.assert_array_equal(start_of(fit), labels)
 
 
@@ -61,7 +54,7 @@ def test_labels_of_all_samples_are_the_partition(estimator, blobs):
 def test_names_are_clusters_in_alphabetical_order(estimator, blobs):
     names, known = np.array(["cat", "dog", "owl"]), keep_some(blobs[1], 2)
     y = np.where(known < 0, None, names[known])
-    fit = short(estimator, use_labels=True).fit(blobs[0], y)
+    fit = brief_from_samples(estimator, use_labels=True).fit(blobs[0], y)
     np.testing.assert_array_equal(names[start_of(fit)], names[blobs[1]])
     np.testing.assert_array_equal(fit.classes_, names)
 
@@ -112,7 +105,7 @@ def test_clusters_without_labels_are_found(blobs):
 @each
 def test_the_number_is_at_least_that_of_the_labels(estimator, blobs):
     X, y = (part[::3] for part in blobs)
-    fit = short(estimator, n_clusters="auto", use_labels=True).fit(X, keep_some(y, 2))
+    fit = brief_from_samples(estimator, n_clusters="auto", use_labels=True).fit(X, keep_some(y, 2))
     assert fit.n_clusters_ == 3
     known = np.full(len(X), -1)
     known[:5] = np.arange(5)
@@ -135,7 +128,7 @@ def test_a_subsample_contains_the_labeled_samples():
 def test_a_partition_given_yields_to_labels(method, blobs):
     X, y = blobs
     known = keep_some((y + 1) % 3, 5)
-    fit = short(method(3, random_state=0), init=y, use_labels=True)
+    fit = brief_from_samples(method(3, random_state=0), init=y, use_labels=True)
     np.testing.assert_array_equal(fit.fit(X, known).start_labels_, np.where(known >= 0, known, y))
 
 
