@@ -61,8 +61,7 @@ def test_features_of_centers(space):
         "least silhouette": min(silhouettes[MEMBER[:, k] > 0].mean() for k in range(3)),
         "davies": np.log(ratios.max(1).mean()),
     }
-    for name, value in expected.items():
-        assert found[f"{space} {name}"] == pytest.approx(value), name
+    assert {name: found[f"{space} {name}"] for name in expected} == pytest.approx(expected)
 
 
 def test_information_is_that_of_powers_of_the_walk(monkeypatch):
@@ -97,8 +96,7 @@ def test_features_of_the_tree_of_a_line():
         "density": np.mean(density),
     }
     found = describe_points(line, np.repeat([0, 1], 7))
-    for name, value in expected.items():
-        assert found[name] == pytest.approx(value), name
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
 def test_table_has_agreement_and_no_names_of_clusters():
@@ -230,8 +228,7 @@ def test_features_of_sizes_borders_and_the_graph():
         "nearest purity": same[:, :5].mean(),
         "least purity": min(same[k == NAMES].mean() for k in range(3)),
     }
-    for name, value in expected.items():
-        assert found[name] == pytest.approx(value, abs=1e-6), name
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
 
 
 def test_features_of_a_spanning_tree_of_many_features():
@@ -259,8 +256,7 @@ def test_features_of_a_spanning_tree_of_many_features():
         expected[f"{name} gap"] = logs[crosses].mean() - logs[~crosses].mean()
         ranks = [(values < own).mean() for own in values[crosses]]
         expected[f"{name} rank"] = np.mean(ranks)
-    for key, value in expected.items():
-        assert found[key] == pytest.approx(value), key
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
 def test_an_empty_cluster_is_a_feature_and_nothing_else():
@@ -280,9 +276,9 @@ def test_features_of_the_data():
     # Levina and Bickel's estimate of the intrinsic dimension.
     dimension = 1 / np.log(distances[:, -1:] / distances[:, :-1]).mean()
     logs = {"log n": 120, "log N": 120, "log D": 7}
-    expected = {name: np.log(n) for name, n in logs.items()} | {"dimension": dimension}
-    for name, value in (expected | {"narrow share": 1}).items():
-        assert data[name] == pytest.approx(value), name
+    expected = {name: np.log(n) for name, n in logs.items()}
+    expected |= {"dimension": dimension, "narrow share": 1}
+    assert {name: data[name] for name in expected} == pytest.approx(expected)
     views = replace(look(X), narrow=X[:, :2])
     share = X[:, :2].var(0).sum() / X.var(0).sum()
     assert prepare(views, 4).data["narrow share"] == pytest.approx(share)
