@@ -53,16 +53,13 @@ def fit(model, rows, **changes):
     return train(model, rows, **(settings | {"generator": generator(0)} | changes))
 
 
-def constant_rate():
-    return LRScheduler(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
-
-
 def test_one_optimizer_equals_one_per_player(rows):
     torch.manual_seed(0)
     model, bare = Duel(), Duel()
     bare.load_state_dict(model.state_dict())
     model.weight_decay = 0.1
-    fit(model, rows, callbacks=[constant_rate()])
+    constant = LRScheduler(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
+    fit(model, rows, callbacks=[constant])
 
     options = {"lr": 1e-2, "weight_decay": 0.1}
     optimizers = [torch.optim.AdamW(m.parameters(), **options) for m in (bare.left, bare.right)]
@@ -106,20 +103,14 @@ def test_rates_scale_the_learning_rate_by_name(rows):
     assert seen == {3: pytest.approx(0.1), 2: pytest.approx(0.01)}
 
 
-class Rates(Callback):
-    """Keeps the learning rate of every step."""
-
-    def initialize(self):
-        self.found = []
-
-    def on_batch_begin(self, net, **_):
-        self.found.append(net.optimizer_.param_groups[0]["lr"])
-
-
 def test_the_rate_rises_then_falls_to_zero(rows):
-    watch = Rates()
-    fit(Duel(), rows, max_epochs=25, callbacks=[watch])
-    rates = watch.found
+    rates = []
+
+    class Watch(Callback):
+        def on_batch_begin(self, net, **_):
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    fit(Duel(), rows, max_epochs=25, callbacks=[Watch()])
     top = int(np.argmax(rates))
     assert len(rates) == 100
     assert max(rates) == pytest.approx(1e-2, rel=0.05)
