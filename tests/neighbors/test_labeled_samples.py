@@ -36,8 +36,12 @@ def test_clusters_follow_labels():
     np.testing.assert_allclose(found.sum(1), 1)
     np.testing.assert_array_equal(found[labels.any(1)], labels[labels.any(1)])
     assert (found.argmax(1) == Y).mean() > 0.95
-    np.testing.assert_allclose(module.follow_labels(resp, labels, graph, 5 * weights, X), found)
+    for counts, scale in ((labels, 5 * weights), (3 * labels, weights)):
+        np.testing.assert_allclose(module.follow_labels(resp, counts, graph, scale, X), found)
     assert module.follow_labels(resp, 0 * labels, graph, weights, X) is resp
+    # Labels have half of the votes; here they have the only ones for a cluster.
+    found = module.follow_labels(np.full((240, 4), 0.25), labels, graph, weights, X)
+    assert found.max(1).mean() == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
@@ -83,6 +87,14 @@ def test_walks_end_at_labels_or_with_votes():
         walked = (steps @ expected + stops[:29, None] * votes[:29]) / (1 + stops[:29, None])
         expected[3:29] = walked[3:]
     np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("heavy", [0, 2])
+def test_samples_between_labels_follow_the_heavier_one(heavy):
+    path, labels = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]]), np.eye(3)[:, [0, 2]]
+    given = sparse.csr_array(path, dtype=np.float32), np.where(np.arange(3) == heavy, 9.0, 1.0)
+    found = module.follow_labels(np.full((3, 2), 0.5), labels, *given, np.arange(3.0)[:, None])
+    assert found.argmax(1).tolist() == [0, heavy // 2, 1]
 
 
 def test_clusters_are_named_by_labels_then_by_distances():
