@@ -257,10 +257,9 @@ def test_what_cannot_be_exported_is_named(tmp_path):
     with pytest.raises(TypeError, match=r"ClusterEnsemble has neither.*estimators_"):
         to_onnx(sk.ClusterEnsemble(KMeans(3), 2).fit(X), tmp_path / "fit.onnx")
     for rows, metric in ((sparse.csr_array(X), "euclidean"), (X, "manhattan")):
-        fitted = sk.NeighborClustering(3, metric=metric, accept_sparse=True, random_state=0).fit(
-            rows
-        )
+        neighbors = sk.NeighborClustering(3, metric=metric, accept_sparse=True, random_state=0)
+        neighbors.fit(rows)
         with pytest.raises(TypeError, match=f"can be exported, but got metric='{metric}'"):
-            to_onnx(fitted, tmp_path / "fit.onnx")
+            to_onnx(neighbors, tmp_path / "fit.onnx")
     with pytest.raises(NotFittedError):
         to_onnx(sk.VAEEmbedding(3), tmp_path / "fit.onnx")

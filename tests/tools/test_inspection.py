@@ -348,9 +348,8 @@ def test_a_table_is_reported_in_its_own_units():
     fitted = make_pipeline(parts, GaussianMixtureEM(2, random_state=0)).fit(table)
     report = ClusterReport.from_estimator(fitted, table)
     right = int(fitted.predict(table)[-1])
-    found = dict(
-        zip(report.features[right]["names"], report.features[right]["means"], strict=True)
-    )
+    feature = report.features[right]
+    found = dict(zip(feature["names"], feature["means"], strict=True))
     own = table[fitted.predict(table) == right]
     assert found["size"] == pytest.approx(own["size"].mean())
     assert found["site = right"] == pytest.approx((own["site"].dropna() == "right").mean())
@@ -360,9 +359,8 @@ def test_a_table_is_reported_in_its_own_units():
 
 
 def test_clusters_have_the_names_of_their_labels():
-    X = np.repeat([[0.0, 0.0], [9.0, 9.0]], 30, axis=0) + np.random.RandomState(0).normal(
-        size=(60, 2)
-    )
+    noise = np.random.RandomState(0).normal(size=(60, 2))
+    X = np.repeat([[0.0, 0.0], [9.0, 9.0]], 30, axis=0) + noise
     y = np.full(60, None, dtype=object)
     y[[0, -1]] = "near", "far"
     fitted = NeighborClustering(2, use_labels=True, random_state=0).fit(X, y)
