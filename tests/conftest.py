@@ -45,3 +45,9 @@ def blobs():
     X, y = make_blobs(180, n_features=4, centers=3, cluster_std=0.6, random_state=0)
     X.flags.writeable = y.flags.writeable = False
     return X, y
+
+
+@pytest.fixture(scope="session")
+def rows(blobs):
+    """The samples of the three groups alone."""
+    return blobs[0]

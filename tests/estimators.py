@@ -85,12 +85,59 @@ def brief(estimator, **settings):
     return clone(estimator).set_params(**settings)
 
 
+def brief_from_samples(estimator, **settings):
+    """Return a copy for one epoch, with an initial partition of samples, not of codes."""
+    if "GAN" in name(estimator):
+        settings["pretraining_epochs"] = 0
+    return brief(estimator, **{"init": "neighbors", "max_epochs": 1, **settings})
+
+
 def short(estimator, **settings):
     """Return an unfitted copy that trains long enough to find separate groups."""
     fast = {"learning_rate": 1e-2, "batch_size": 64, "init": getattr(estimator, "init", None)}
     pretrains = "masking" in estimator.get_params()
     fast |= {"max_epochs": 20, "pretraining_epochs": 10 if pretrains else "auto"}
     return brief(estimator, **fast | settings)
+
+
+def constrain(covariances, weights, covariance_type):
+    """Return the covariances (K, D, D) of components as the constrained ones of a type."""
+    if covariance_type == "full":
+        return covariances
+    if covariance_type == "tied":
+        return np.einsum("k,kij->ij", weights, covariances)[None]
+    variances = np.einsum("kii->ki", covariances)
+    return variances if covariance_type == "diag" else variances.mean(1, keepdims=True)
+
+
+def full_covariances(mixture):
+    """Return the covariance matrices (K, D, D) of a ``functional.gaussian.Mixture``."""
+    covariances, shape = mixture.covariances(), mixture.means.shape
+    if covariances.ndim == 2:
+        covariances = covariances.expand(shape).diag_embed()
+    return covariances.expand(*shape, shape[1]).numpy()
+
+
+def given_mixture(means, covariance_type):
+    """Return parameters of mixtures that begin with the means (3, D) and no round components."""
+    n_clusters, n_features = means.shape
+    precisions = {
+        "full": np.stack([np.eye(n_features) + 0.2 * k for k in range(n_clusters)]),
+        "tied": np.eye(n_features) + 0.3,
+        "diag": np.linspace(0.5, 2, means.size).reshape(means.shape),
+        "spherical": np.linspace(0.5, 2, n_clusters),
+    }[covariance_type]
+    start = {"weights_init": np.array([0.2, 0.3, 0.5]), "means_init": means}
+    return start | {"covariance_type": covariance_type, "precisions_init": precisions}
+
+
+def keep_some(y, n, classes=None):
+    """Return the labels of the first ``n`` samples of each class, -1 for the others."""
+    known = np.full(len(y), -1)
+    for c in np.unique(y) if classes is None else classes:
+        rows = np.flatnonzero(y == c)[:n]
+        known[rows] = c
+    return known
 
 
 def check_players(model, batch):

@@ -28,15 +28,11 @@ ESTIMATORS = {
 }
 
 
+#: What is tried in every run; the others are tried in .ci/full.
+SOME = {"mixture", "vade", "catgan"}
+each = pytest.mark.parametrize("name", [n if n in SOME else in_full(n)[0] for n in ESTIMATORS])
 # Fits as short as these learn little of their initial partition.
 pytestmark = pytest.mark.filterwarnings("ignore:.* samples left their initial clusters")
-
-#: What is tried in every run.
-SOME = {"mixture", "vade", "catgan"}
-
-
-#: Those beyond ``SOME`` are tried in .ci/full.
-each = pytest.mark.parametrize("name", [n if n in SOME else in_full(n)[0] for n in ESTIMATORS])
 
 
 class Shaky(nn.Module):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from estimators import ONE_OF_EACH, brief, name, some_of
+from estimators import ONE_OF_EACH, brief_from_samples, keep_some, name, some_of
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
@@ -19,22 +19,6 @@ SIDE = (BANDS[:, 1] > 0).astype(int)
 GRAPH = NeighborClustering(3, use_labels=True, random_state=0)
 
 
-def some(y, n, classes=(0, 1, 2)):
-    """Return the labels of the first n samples of these classes, -1 for all others."""
-    known = np.full(len(y), -1)
-    for c in classes:
-        rows = np.flatnonzero(y == c)[:n]
-        known[rows] = c
-    return known
-
-
-def short(estimator, **settings):
-    """Return a copy with the shortest training, whose initial partition is of X, not of codes."""
-    if "GAN" in name(estimator):
-        settings["pretraining_epochs"] = 0
-    return brief(estimator, **{"init": "neighbors", "max_epochs": 1, **settings})
-
-
 def start_of(fit):
     """Return the initial partition of a network, or the clusters of the graph."""
     return fit.labels_ if isinstance(fit, NeighborClustering) else fit.start_labels_
@@ -46,37 +30,37 @@ def start_of(fit):
 @each
 def test_without_labels_nothing_changes(estimator, blobs):
     X, y = (part[::3] for part in blobs)
-    fit = short(estimator).fit(X)
+    fit = brief_from_samples(estimator).fit(X)
     for use_labels, labels in ((False, y), (True, None), (True, np.full(len(X), -1))):
-        other = short(estimator, use_labels=use_labels).fit(X, labels)
+        other = brief_from_samples(estimator, use_labels=use_labels).fit(X, labels)
         np.testing.assert_array_equal(other.predict_proba(X), fit.predict_proba(X))
 
 
 @each
 def test_clusters_have_the_numbers_of_their_labels(estimator, blobs):
     labels = (blobs[1] + 1) % 3
-    fit = short(estimator, use_labels=True).fit(blobs[0], some(labels, 2))
+    fit = brief_from_samples(estimator, use_labels=True).fit(blobs[0], keep_some(labels, 2))
     np.testing.assert_array_equal(start_of(fit), labels)
 
 
 @each
 def test_labels_of_all_samples_are_the_partition(estimator, blobs):
     labels = np.random.default_rng(0).integers(3, size=len(blobs[0]))
-    fit = short(estimator, use_labels=True).fit(blobs[0], labels)
+    fit = brief_from_samples(estimator, use_labels=True).fit(blobs[0], labels)
     np.testing.assert_array_equal(start_of(fit), labels)
 
 
 @each
 def test_names_are_clusters_in_alphabetical_order(estimator, blobs):
-    names, known = np.array(["cat", "dog", "owl"]), some(blobs[1], 2)
+    names, known = np.array(["cat", "dog", "owl"]), keep_some(blobs[1], 2)
     y = np.where(known < 0, None, names[known])
-    fit = short(estimator, use_labels=True).fit(blobs[0], y)
+    fit = brief_from_samples(estimator, use_labels=True).fit(blobs[0], y)
     np.testing.assert_array_equal(names[start_of(fit)], names[blobs[1]])
     np.testing.assert_array_equal(fit.classes_, names)
 
 
 def test_permuted_numbers_permute_the_clusters():
-    for known in (some(SIDE, 9), some(SIDE, 9, [1])):
+    for known in (keep_some(SIDE, 9), keep_some(SIDE, 9, [1])):
         labels = clone(GRAPH).set_params(n_clusters=4).fit_predict(BANDS, known)
         moved = clone(GRAPH).set_params(n_clusters=4)
         moved = moved.fit_predict(BANDS, np.where(known >= 0, 3 - known, -1))
@@ -87,7 +71,7 @@ def test_permuted_numbers_permute_the_clusters():
 
 
 def test_weights_are_repetitions_and_no_weight_is_no_label():
-    known, weight = some(SIDE, 9), np.random.default_rng(2).integers(1, 4, len(BANDS))
+    known, weight = keep_some(SIDE, 9), np.random.default_rng(2).integers(1, 4, len(BANDS))
     weighted = clone(GRAPH).fit(BANDS, known, sample_weight=weight).responsibilities_
     index = np.repeat(np.arange(len(BANDS)), weight)
     repeated = clone(GRAPH).fit(BANDS[index], known[index])
@@ -113,7 +97,7 @@ def test_labels_improve_a_wrong_partition():
 
 def test_clusters_without_labels_are_found(blobs):
     X, y = blobs
-    fit = clone(GRAPH).fit(X, some(y, 60, [1]))
+    fit = clone(GRAPH).fit(X, keep_some(y, 60, [1]))
     np.testing.assert_array_equal(fit.labels_ == 1, y == 1)
     assert adjusted_rand_score(y, fit.labels_) == 1
 
@@ -121,7 +105,7 @@ def test_clusters_without_labels_are_found(blobs):
 @each
 def test_the_number_is_at_least_that_of_the_labels(estimator, blobs):
     X, y = (part[::3] for part in blobs)
-    fit = short(estimator, n_clusters="auto", use_labels=True).fit(X, some(y, 2))
+    fit = brief_from_samples(estimator, n_clusters="auto", use_labels=True).fit(X, keep_some(y, 2))
     assert fit.n_clusters_ == 3
     known = np.full(len(X), -1)
     known[:5] = np.arange(5)
@@ -133,7 +117,7 @@ def test_the_number_is_at_least_that_of_the_labels(estimator, blobs):
 
 
 def test_a_subsample_contains_the_labeled_samples():
-    known = some(SIDE, 20)
+    known = keep_some(SIDE, 20)
     fit = clone(GRAPH).set_params(max_samples=100).fit(BANDS, known)
     assert np.isin(np.flatnonzero(known >= 0), fit.graph_indices_).all()
     assert len(fit.graph_indices_) == 100
@@ -143,8 +127,8 @@ def test_a_subsample_contains_the_labeled_samples():
 @pytest.mark.parametrize("method", [VaDEClustering, CatGANClustering])
 def test_a_partition_given_yields_to_labels(method, blobs):
     X, y = blobs
-    known = some((y + 1) % 3, 5)
-    fit = short(method(3, random_state=0), init=y, use_labels=True)
+    known = keep_some((y + 1) % 3, 5)
+    fit = brief_from_samples(method(3, random_state=0), init=y, use_labels=True)
     np.testing.assert_array_equal(fit.fit(X, known).start_labels_, np.where(known >= 0, known, y))
 
 
@@ -156,7 +140,7 @@ def test_other_initial_partitions_follow_labels(init, blobs):
     X, y = blobs
     labels = (y + 1) % 3
     fit = CatGANClustering(3, init=init, use_labels=True, max_epochs=1, random_state=0)
-    np.testing.assert_array_equal(fit.fit(X, some(labels, 9)).start_labels_, labels)
+    np.testing.assert_array_equal(fit.fit(X, keep_some(labels, 9)).start_labels_, labels)
 
 
 WRONG = {

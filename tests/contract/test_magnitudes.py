@@ -57,9 +57,7 @@ def test_values_too_large_or_small_to_learn_from_are_named(estimator, scale, uni
 
 
 @over_networks
-@pytest.mark.parametrize(
-    "batch_size", [16, 60]
-)  # divergence in the second step, or after the last
+@pytest.mark.parametrize("batch_size", [16, 60], ids=["second step", "after the last"])
 def test_divergence_is_explained_and_leaves_nothing_fitted(estimator, batch_size, unit):
     fit = brief(estimator, learning_rate=1e300, max_epochs=1, batch_size=batch_size)
     with pytest.raises(FloatingPointError, match="diverged.*learning_rate"):

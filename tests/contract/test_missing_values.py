@@ -77,12 +77,6 @@ def test_pandas_missing_values_are_missing(estimator, incomplete):
         np.testing.assert_array_equal(brief(estimator).fit(table).labels_, expected)
 
 
-def test_precomputed_distances_may_not_miss_any():
-    distances = np.full((9, 9), np.nan)
-    with pytest.raises(ValueError, match="contains NaN"):
-        NeighborClustering(3, metric="precomputed").fit(distances)
-
-
 @pytest.mark.parametrize(
     "likelihood",
     [

@@ -128,11 +128,6 @@ def test_weights_and_sparse_samples_scale_alike():
     np.testing.assert_array_equal(found.labels_, found.predict(rows))
 
 
-def test_distances_have_no_scales_of_features():
-    with pytest.raises(ValueError, match="standardize=True needs features.*standardize='auto'"):
-        NeighborClustering(2, metric="precomputed", standardize=True).fit(1 - np.eye(9))
-
-
 def test_networks_get_standardized_samples(tmp_path):
     X = np.hstack([WINE[:, :4], np.full((178, 1), 1.7e18 + 12345)])  # a large constant column
     np.save(tmp_path / "X.npy", X)

@@ -4,39 +4,19 @@ import pickle
 
 import numpy as np
 import pytest
-from estimators import some_of
+from estimators import DEEP, brief_from_samples, name, some_of
 from sklearn.base import clone
 from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skdeepcluster import (
-    CatGANClustering,
-    DACClustering,
-    InfoGANClustering,
-    NeighborClustering,
-    VaDEClustering,
-    VAEEmbedding,
-)
+from skdeepcluster import NeighborClustering
 
-SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "random_state": 0}
-METHODS = [CatGANClustering, DACClustering, InfoGANClustering, VaDEClustering]
-FIVE = [*METHODS, VAEEmbedding]
-over = {"ids": lambda method: method.__name__}
-each = pytest.mark.parametrize("method", some_of(METHODS), **over)
-each_of_five = pytest.mark.parametrize("method", some_of(FIVE), **over)
+_, VADE, *_, CATGAN = DEEP
+each = pytest.mark.parametrize("method", some_of(DEEP[1:]), ids=name)
+each_of_five = pytest.mark.parametrize("method", some_of(DEEP), ids=name)
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-def brief(method, n_clusters=3, **params):
-    few = {"pretraining_epochs": 1} if method in (DACClustering, VaDEClustering) else {}
-    return method(n_clusters, **(SMALL | {"max_epochs": 1} | few | params))
-
-
-@pytest.fixture
-def rows(blobs):
-    return blobs[0]
 
 
 # ---- given partitions
@@ -46,7 +26,7 @@ def rows(blobs):
 @each
 def test_a_fit_begins_with_the_partition_given(method, rows):
     labels = KMeans(3, n_init=1, random_state=0).fit_predict(rows)
-    fitted = brief(method, init=labels).fit(rows)
+    fitted = brief_from_samples(method, init=labels).fit(rows)
     np.testing.assert_array_equal(fitted.start_labels_, labels)
     again = clone(fitted).set_params(init=np.eye(3)[labels]).fit(rows)
     np.testing.assert_array_equal(again.predict_proba(rows), fitted.predict_proba(rows))
@@ -57,7 +37,7 @@ def test_a_fit_begins_with_the_partition_given(method, rows):
 def test_any_initial_partition_can_be_learned(method, rows):
     halves = (rows[:, 0] > np.median(rows[:, 0])).astype(int)
     settings = {"hidden_layer_sizes": (64, 64), "start_weight": 100.0, "random_state": 0}
-    fitted = method(2, init=halves, smoothness_weight=0.0, **settings)
+    fitted = type(method)(2, init=halves, smoothness_weight=0.0, **settings)
     assert (fitted.fit(rows).labels_ == halves).mean() > 0.85
 
 
@@ -66,7 +46,7 @@ def test_an_initial_partition_that_is_not_learned_is_warned_of(blobs):
     labels = np.where(np.random.default_rng(0).uniform(size=len(X)) < 0.6, y, (y + 1) % 3)
     told = r"% of the samples left their initial clusters.* use start_labels_\.$"
     with pytest.warns(ConvergenceWarning, match=told):
-        CatGANClustering(3, init=labels, max_epochs=20, **SMALL).fit(X)
+        clone(CATGAN).set_params(init=labels, max_epochs=20).fit(X)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +62,7 @@ def test_an_initial_partition_that_is_not_learned_is_warned_of(blobs):
 def test_invalid_partitions_are_refused_before_training(rows, init, message, monkeypatch):
     monkeypatch.setattr("skdeepcluster._fit.train", None)
     with pytest.raises(ValueError, match=message):
-        brief(VaDEClustering, init=init(len(rows))).fit(rows)
+        brief_from_samples(VADE, init=init(len(rows))).fit(rows)
 
 
 # ---- clusterers
@@ -91,11 +71,11 @@ def test_invalid_partitions_are_refused_before_training(rows, init, message, mon
 @quiet
 def test_fits_of_all_methods_with_one_seed_begin_alike():
     uniform = np.random.default_rng(0).uniform(size=(60, 5))  # each seed has another partition
-    starts = [brief(method, 6).fit(uniform).start_labels_ for method in FIVE]
-    other = brief(CatGANClustering, 6, random_state=1).fit(uniform).start_labels_
-    for start in starts:
-        np.testing.assert_array_equal(start, starts[0])
-    assert adjusted_rand_score(other, starts[0]) < 1
+    first, *others = (brief_from_samples(e, n_clusters=6).fit(uniform) for e in DEEP)
+    for fit in others:
+        np.testing.assert_array_equal(fit.start_labels_, first.start_labels_)
+    fit = brief_from_samples(CATGAN, n_clusters=6, random_state=1).fit(uniform)
+    assert adjusted_rand_score(fit.start_labels_, first.start_labels_) < 1
 
 
 @quiet
@@ -103,7 +83,7 @@ def test_fits_of_all_methods_with_one_seed_begin_alike():
 def test_neighbor_clustering_as_init_equals_its_name(method, rows):
     start = NeighborClustering(7, random_state=5)
     named, given, noisy = (
-        brief(method, init=init).fit(rows)
+        brief_from_samples(method, init=init).fit(rows)
         for init in ("neighbors", start, NeighborClustering(noise=0.5))
     )
     again = pickle.loads(pickle.dumps(given))
@@ -118,7 +98,7 @@ def test_parameters_of_the_clusterer_are_used(rows):
     # Cosines do not see how far samples are along one direction.
     along = np.outer(rows[:, 0] - rows[:, 0].min() + 1, np.ones(rows.shape[1])) + 0.01 * rows
     plain, other = (
-        brief(CatGANClustering, init=NeighborClustering(metric=metric)).fit(along).start_labels_
+        brief_from_samples(CATGAN, init=NeighborClustering(metric=metric)).fit(along).start_labels_
         for metric in ("euclidean", "cosine")
     )
     assert adjusted_rand_score(plain, other) < 1
@@ -133,7 +113,7 @@ CLUSTERERS = [GaussianMixture(), AgglomerativeClustering(), HDBSCAN(min_cluster_
 def test_any_clusterer_finds_the_initial_partition(method, init, blobs):
     X, y = blobs
     asked = str(init)
-    fit = brief(method, init=init).fit(X)
+    fit = brief_from_samples(method, init=init).fit(X)
     assert adjusted_rand_score(fit.start_labels_, y) > 0.95
     assert str(init) == asked
     assert not hasattr(init, "labels_")
@@ -145,7 +125,7 @@ def test_noise_of_a_clusterer_goes_to_the_nearest_mean(blobs):
     far = np.concatenate([X, X[:3] + 4])
     found = HDBSCAN(min_cluster_size=9, copy=True).fit(far)
     assert (found.labels_ < 0).any()
-    fit = brief(CatGANClustering, init=clone(found)).fit(far)
+    fit = brief_from_samples(CATGAN, init=clone(found)).fit(far)
     assert (fit.start_labels_ >= 0).all()
     assert adjusted_rand_score(fit.start_labels_[:180], y) == 1
 
@@ -153,11 +133,11 @@ def test_noise_of_a_clusterer_goes_to_the_nearest_mean(blobs):
 @quiet
 def test_auto_asks_the_clusterer_for_the_number(rows):
     for init, n_clusters in ((KMeans(4, n_init=1), 4), (HDBSCAN(copy=True), 3)):
-        fit = brief(VaDEClustering, "auto", init=init).fit(rows)
+        fit = brief_from_samples(VADE, n_clusters="auto", init=init).fit(rows)
         assert fit.n_clusters_ == n_clusters
         assert not hasattr(fit, "n_clusters_curve_")
     start = NeighborClustering(max_clusters=2)
-    network = brief(VaDEClustering, "auto", init=start)
+    network = brief_from_samples(VADE, n_clusters="auto", init=start)
     with pytest.warns(ConvergenceWarning, match="Raise max_clusters=2"):
         assert network.fit(rows).n_clusters_ == 2
 
@@ -173,4 +153,4 @@ def test_auto_asks_the_clusterer_for_the_number(rows):
 )
 def test_initial_partitions_that_cannot_be_are_explained(init, message, rows):
     with pytest.raises(ValueError, match=message):
-        brief(VaDEClustering, 2, init=init).fit(rows)
+        brief_from_samples(VADE, n_clusters=2, init=init).fit(rows)

@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 from estimators import DEEP, ONE_OF_EACH, brief, name
 
-from skdeepcluster import (
-    DACClustering,
-    GaussianMixtureEM,
-    VaDEClustering,
-)
+from skdeepcluster import DACClustering, GaussianMixtureEM, VaDEClustering
 from skdeepcluster.mixture import em
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from estimators import constrain, full_covariances
 from scipy.stats import multivariate_normal, norm
 from torch.distributions import Independent, Normal, kl_divergence
 
@@ -28,13 +29,6 @@ def make_mixture(covariance_type, dtype=torch.float64, offset=0.0, d=D):
     return Mixture(normal(K).log_softmax(0), 2 * normal(K, d) + offset, scales)
 
 
-def covariance_matrices(mixture):
-    covariances, (_, d) = mixture.covariances(), mixture.means.shape
-    if covariances.ndim == 2:
-        covariances = torch.diag_embed(covariances.expand(K, d))
-    return covariances.expand(K, d, d).numpy()
-
-
 @pytest.fixture
 def x():
     return 3 * torch.randn(50, D, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -48,7 +42,7 @@ def test_density_equals_scipy(covariance_type, offset, apart, d):
     mixture = mixture._replace(means=apart * mixture.means + offset)
     noise = torch.randn(10 * K, d, generator=torch.Generator().manual_seed(0)).double()
     x = noise + mixture.means.repeat(10, 1)
-    parts = zip(mixture.means, covariance_matrices(mixture), strict=True)
+    parts = zip(mixture.means, full_covariances(mixture), strict=True)
     expected = [multivariate_normal(mean, covariance).logpdf(x) for mean, covariance in parts]
     expected = np.transpose(expected) + mixture.log_weights.numpy()
     np.testing.assert_allclose(gaussian.log_joint(x, mixture), expected, rtol=1e-7)
@@ -79,7 +73,7 @@ def test_every_parameter_gets_its_gradient(covariance_type, dtype, x):
         assert gradient.abs().sum() > 0
 
 
-@pytest.mark.parametrize("n_features", [D, 2 * gaussian.MIN_BLOCK_ROWS + 3])
+@pytest.mark.parametrize("n_features", [D, 2 * gaussian.MIN_BLOCK_ROWS + 3, 61])
 @pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
 def test_sums_of_squares_skip_no_positive_weight(n_features, share):
     generator = torch.Generator().manual_seed(0)
@@ -105,17 +99,12 @@ def test_m_step_is_weighted_mean_and_covariance(covariance_type, offset, shifts,
     mixture = statistics.maximize(whole, about, covariance_type)
     covariances = np.stack([np.cov(x.T, aweights=r, ddof=0) for r in resp.T])
     weights = (resp.sum(0) / resp.sum()).numpy()
-    if covariance_type == "tied":
-        covariances = np.einsum("k,kij->ij", weights, covariances)[None]
-    elif covariance_type != "full":
-        covariances = np.stack([np.diag(c) for c in covariances])
-        if covariance_type == "spherical":
-            covariances = covariances.mean(1, keepdims=True)
+    expected = constrain(covariances, weights, covariance_type)
     np.testing.assert_allclose(mixture.log_weights.exp(), weights)
     np.testing.assert_allclose(
         mixture.means - offset, [np.average(x, axis=0, weights=r) for r in resp.T], atol=1e-8
     )
-    np.testing.assert_allclose(mixture.covariances(), covariances, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(mixture.covariances(), expected, rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
@@ -138,7 +127,7 @@ def test_samples_have_the_moments_of_components(covariance_type):
     counts = torch.tensor([0, n, 10])
     draws = gaussian.sample(mixture, counts, torch.Generator().manual_seed(0))
     assert draws.shape == (n + 10, D)
-    covariance = covariance_matrices(mixture)[1]
+    covariance = full_covariances(mixture)[1]
     error = np.sqrt(np.diag(covariance) / n)
     assert ((draws[:n].mean(0) - mixture.means[1]).abs().numpy() < 5 * error).all()
     np.testing.assert_allclose(np.cov(draws[:n].T), covariance, atol=0.03 * covariance.max())
@@ -256,8 +245,17 @@ def test_quasi_random_points_have_one_in_each_interval(n_dimensions):
     places = (64 * uniform).floor().sort(0).values
     close(places, torch.arange(64.0).double()[:, None].expand(64, n_dimensions), rtol=0, atol=0)
     close(points.normal_points(64, n_dimensions), torch.from_numpy(norm.ppf(uniform)))
-    ends = points.normal_quantiles(torch.tensor([0.0, 0.5, 1.0]).double(), 0.01)
+    levels = torch.tensor([0.0, 0.5, 1.0]).double()
+    ends = points.normal_quantiles(levels, 0.01)
     close(ends, torch.tensor([norm.ppf(0.01), 0.0, norm.ppf(0.99)]).double())
+    least, middle, largest = points.normal_quantiles(levels)
+    assert -torch.inf < least == -largest < middle == 0
+
+
+def test_quasi_random_points_are_normal_in_all_dimensions():
+    z = points.normal_points(4096, 3)
+    close(z.T.cov(), torch.eye(3).double(), atol=2e-2, rtol=0)
+    assert points.normal_points(1, 200).isfinite().all()
 
 
 def test_random_numbers_follow_their_distributions_and_streams():
@@ -293,13 +291,3 @@ def test_separation_is_judged_by_the_variance_of_each_feature():
     assert not gaussian.is_separated(Mixture(weights, means.flip(1), scales))
     assert not gaussian.is_separated(Mixture(weights, means / 1e3, scales))
     assert not gaussian.is_separated(Mixture(weights, means, scales).to(torch.float32))
-
-
-@pytest.mark.parametrize("n_features", [1, 5, 12, 23, 24, 40, 200])
-def test_blocks_of_a_triangle_are_few_and_not_small(n_features):
-    blocks = gaussian.triangular_blocks(n_features)
-    assert [first for first, _ in blocks] == [0, *(end for _, end in blocks[:-1])]
-    assert blocks[-1][1] == n_features
-    least = min(end - first for first, end in blocks)
-    assert len(blocks) == min(max(n_features // 12, 1), 4)
-    assert least >= 12 or len(blocks) == 1

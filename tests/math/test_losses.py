@@ -14,11 +14,7 @@ from skdeepcluster.functional import (
     kl_divergence,
     mutual_information,
 )
-from skdeepcluster.functional.losses import (
-    called_fake,
-    called_real,
-    cross_entropy,
-)
+from skdeepcluster.functional.losses import called_fake, called_real, cross_entropy
 
 
 def distributions(n, k, seed=0):

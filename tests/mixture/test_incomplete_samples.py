@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from estimators import full_covariances, given_mixture
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.datasets import load_iris
@@ -29,24 +30,18 @@ X = remove(load_iris().data)
 
 
 def make(kind="full", **options):
-    return GaussianMixtureEM(K, covariance_type=kind, **{"random_state": 0, **options})
-
-
-def covariances(mixture):
-    """Return the covariance matrix of each component."""
-    found, d = mixture.covariances_, mixture.n_features_in_
-    if mixture.covariance_type in ("full", "tied"):
-        return np.broadcast_to(found, (K, d, d))
-    return np.stack([variance * np.eye(d) for variance in found])
+    options = {"n_clusters": K, "random_state": 0} | options
+    return GaussianMixtureEM(covariance_type=kind, **options)
 
 
 def log_joint(mixture, X):
     """Return log pi_k + log N(observed x_n | k) by scipy, one sample at a time."""
     joint = np.tile(np.log(mixture.weights_), (len(X), 1))
+    covariances = full_covariances(mixture.mixture_)
     for n, k in np.ndindex(joint.shape):
         o = np.flatnonzero(~np.isnan(X[n]))
         if len(o):
-            own = mixture.means_[k][o], covariances(mixture)[k][np.ix_(o, o)]
+            own = mixture.means_[k][o], covariances[k][np.ix_(o, o)]
             joint[n, k] += multivariate_normal.logpdf(X[n, o], *own)
     return joint
 
@@ -54,15 +49,8 @@ def log_joint(mixture, X):
 @pytest.mark.parametrize("far", [0, 1e7])
 @pytest.mark.parametrize("kind", TYPES)
 def test_densities_are_those_of_the_observed_features(kind, far):
-    precisions = {
-        "full": np.stack([np.eye(4) + 0.2 * k for k in range(K)]),
-        "tied": np.eye(4) + 0.3,
-        "diag": np.linspace(0.5, 2, K * 4).reshape(K, 4),
-        "spherical": np.linspace(0.5, 2, K),
-    }[kind]
     means = np.arange(K * 4.0).reshape(K, 4) / 4 + far * np.arange(K)[:, None]
-    given = {"weights_init": [0.2, 0.3, 0.5], "means_init": means, "precisions_init": precisions}
-    mixture = make(kind, max_iter=0, **given).fit(X)
+    mixture = GaussianMixtureEM(K, max_iter=0, **given_mixture(means, kind)).fit(X)
     near = X + far * (np.arange(len(X)) % K)[:, None]
     expected = log_joint(mixture, near)
     found = mixture.score_samples(near)
@@ -92,7 +80,7 @@ def test_incomplete_samples_of_weight_zero_change_nothing(kind):
     assert np.array_equal(with_more.labels_[: len(X)], mixture.labels_)
 
 
-def test_imputation_is_the_conditional_mean():
+def test_moments_of_complete_samples_are_found():
     random_state = np.random.RandomState(1)
     covariance = np.array([[2, 1.2, 0.4], [1.2, 1, 0.3], [0.4, 0.3, 0.5]])
     complete = random_state.multivariate_normal([1, 2, 3], covariance, 20_000)
@@ -100,22 +88,17 @@ def test_imputation_is_the_conditional_mean():
     mixture = GaussianMixtureEM(1, tol=1e-9, max_iter=500).fit(given)
     np.testing.assert_allclose(mixture.means_[0], [1, 2, 3], atol=0.03)
     np.testing.assert_allclose(mixture.covariances_[0], covariance, atol=0.06)
-    found = mixture.impute(given)
-    assert np.array_equal(found[~np.isnan(given)], given[~np.isnan(given)])
-    mean, fitted = mixture.means_[0], mixture.covariances_[0]
-    for x, filled in zip(given[:50], found, strict=False):
-        o, m = np.flatnonzero(~np.isnan(x)), np.flatnonzero(np.isnan(x))
-        slope = fitted[np.ix_(m, o)] @ np.linalg.inv(fitted[np.ix_(o, o)])
-        np.testing.assert_allclose(filled[m], mean[m] + slope @ (x[o] - mean[o]), rtol=1e-10)
 
 
+@pytest.mark.parametrize("n_clusters", [1, K])
 @pytest.mark.parametrize("kind", TYPES)
-def test_imputation_averages_over_the_components(kind):
-    mixture = make(kind).fit(X)
+def test_imputation_averages_conditional_means_over_the_components(kind, n_clusters):
+    mixture = make(kind, n_clusters=n_clusters).fit(X)
     resp, expected = mixture.predict_proba(X), np.zeros_like(X)
+    covariances = full_covariances(mixture.mixture_)
     for n, k in np.ndindex(resp.shape):
         o, m = np.flatnonzero(~np.isnan(X[n])), np.flatnonzero(np.isnan(X[n]))
-        mean, covariance = mixture.means_[k], covariances(mixture)[k]
+        mean, covariance = mixture.means_[k], covariances[k]
         slope = covariance[np.ix_(m, o)] @ np.linalg.inv(covariance[np.ix_(o, o)])
         expected[n, m] += resp[n, k] * (mean[m] + slope @ (X[n, o] - mean[o]))
     np.testing.assert_allclose(
@@ -185,13 +168,8 @@ def test_patterns_of_many_features_are_kept_apart(kind, limit, monkeypatch):
     rows = stream.normal(size=(24, 40))
     for i in range(20):  # pairs of patterns differ in a feature among the first or the last ones
         rows[i, [20, [0, 1, 31, 32, 39][i // 4], 33 + i % 2]] = np.nan
-    given = {"weights_init": [0.2, 0.3, 0.5], "means_init": stream.normal(size=(3, 40))}
-    precisions = (
-        np.stack([np.eye(40) + 0.02 * k for k in range(3)]) if kind == "full" else np.ones((3, 40))
-    )
-    mixture = make(kind, max_iter=0, precisions_init=precisions, **given).fit(
-        stream.normal(size=(50, 40))
-    )
+    given = given_mixture(stream.normal(size=(3, 40)), kind)
+    mixture = GaussianMixtureEM(3, max_iter=0, **given).fit(stream.normal(size=(50, 40)))
     np.testing.assert_allclose(mixture.score_samples(rows), logsumexp(log_joint(mixture, rows), 1))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import check_players
+from estimators import check_players, keep_some
 from sklearn.datasets import make_blobs, make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -34,11 +34,6 @@ def model(likelihood=None, **settings):
 @pytest.fixture
 def x():
     return torch.rand(50, 6, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture
-def rows(blobs):
-    return blobs[0]
 
 
 def plain_entropy(p):
@@ -174,20 +169,9 @@ def test_priors_that_cannot_be_are_explained(settings, message, rows):
 # ---- the classifier
 
 
-@pytest.fixture
-def some(blobs):
-    """One label for each of three groups of 60."""
-    y = np.full(180, -1)
-    for k in range(3):
-        y[np.flatnonzero(blobs[1] == k)[0]] = k
-    return y
-
-
 def test_rows_without_labels_teach():
     X, y = make_moons(400, noise=0.06, random_state=0)
-    some = np.full(400, -1)
-    for k in (0, 1):
-        some[np.flatnonzero(y == k)[:3]] = k
+    some = keep_some(y, 3)
     alone = LogisticRegression().fit(X[some >= 0], some[some >= 0]).score(X, y)
     catgan = CatGANClassifier(hidden_layer_sizes=(64, 64), random_state=0).fit(X, some)
     assert catgan.score(X, y) > 0.97 > alone
@@ -199,7 +183,8 @@ NAMES = np.array(["fox", "hen", "owl"])
 
 
 @pytest.mark.parametrize("names", [np.arange(3), NAMES], ids=["numbers", "strings"])
-def test_markers_of_missing_labels_and_names_change_nothing(names, blobs, some):
+def test_markers_of_missing_labels_and_names_change_nothing(names, blobs):
+    some = keep_some(blobs[1], 1)
     quick = {"hidden_layer_sizes": (4,), "random_state": 0, "max_epochs": 1}
     quick |= {"init": None, "pretraining_epochs": 0}
     expected = CatGANClassifier(**quick).fit(blobs[0], some).predict_proba(blobs[0])

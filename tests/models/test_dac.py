@@ -10,7 +10,6 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 from skdeepcluster import DACClustering
 from skdeepcluster.dac import DAC, FLOOR
-from skdeepcluster.functional.gaussian import Mixture
 from skdeepcluster.modules.codes import MixturePrior, PointEncoder
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.model import Batch
@@ -28,11 +27,6 @@ def dac():
             nn.init.normal_(parameter)
         networks = PointEncoder(mlp(6, 2, (8,))), mlp(2, 6, (8,)), mlp(2, 1, (8,))
         return DAC(*networks, Bernoulli(), prior)
-
-
-@pytest.fixture
-def rows(blobs):
-    return blobs[0]
 
 
 def mixture(model):
@@ -58,33 +52,6 @@ def test_losses_are_those_of_the_paper_written_out(dac):
 
 def test_a_players_loss_reaches_its_own_modules(dac):
     check_players(dac, Batch(torch.rand(50, 6)))
-
-
-def test_samples_follow_the_mixture_and_whiten_to_normal(dac):
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(0)
-        drawn = dac.prior.draw(dac.prior.mixture, 20_000)
-        torch.testing.assert_close(drawn.mean(0), mixture(dac).mean, atol=0.05, rtol=0)
-        white = dac.prior.whiten(dac.prior.mixture, drawn)
-        torch.testing.assert_close(white.mean(0), torch.zeros(2), atol=0.03, rtol=0)
-        torch.testing.assert_close(white.var(0), torch.ones(2), atol=0.05, rtol=0)
-
-
-def test_the_floor_keeps_variances_from_vanishing():
-    prior = MixturePrior(2, 3, floor=0.1)
-    prior.set(Mixture(torch.zeros(2).log_softmax(0), torch.zeros(2, 3), torch.full((2, 3), 2.0)))
-    with torch.no_grad():
-        prior.log_vars.fill_(-50)
-    torch.testing.assert_close(prior.mixture.covariances(), torch.full((2, 3), 0.4))
-
-
-def test_separation_is_the_largest_share_between_components():
-    prior = MixturePrior(2, 3)
-    means = torch.tensor([[1.0, 3.0, 0.0], [-1.0, -3.0, 0.0]])
-    prior.set(Mixture(torch.zeros(2).log_softmax(0), means, torch.full((2, 3), 2.0)))
-    assert prior.separation() == pytest.approx(9 / (9 + 4))
-    prior.set(Mixture(torch.zeros(2).log_softmax(0), 0 * means, torch.full((2, 3), 2.0)))
-    assert prior.separation() == 0
 
 
 @pytest.mark.parametrize(("separation", "is_told"), [(0.04, True), (0.4, False)])

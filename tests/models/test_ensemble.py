@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import warnings
 from time import perf_counter
 
 import numpy as np
@@ -54,13 +53,12 @@ def noisy_labels(n_samples=300, n_clusters=4, n_members=7, errors=0.15, seed=0):
     return y, [stream.permutation(n_clusters)[labels] for labels in partitions]
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
     [ClusterEnsemble(), ClusterEnsemble(KMeans(3), n_estimators=2, consensus="co_association")]
 )
 def test_scikit_learn_checks(estimator, check):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        check(estimator)
+    check(estimator)
 
 
 # ---- the consensus

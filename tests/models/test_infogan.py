@@ -9,11 +9,10 @@ import torch
 from estimators import check_players
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
-from torch.distributions import Categorical, Independent, Normal
 
 from skdeepcluster import InfoGANClustering
 from skdeepcluster.infogan import InfoGAN
-from skdeepcluster.modules.latent import Codes, LatentSpace, Reading
+from skdeepcluster.modules.latent import LatentSpace, Reading
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp
@@ -44,47 +43,12 @@ def x():
 
 
 @pytest.fixture(scope="module")
-def rows(blobs):
-    return blobs[0]
-
-
-@pytest.fixture(scope="module")
 def fitted(rows):
     # A good generator takes longer than good clusters.
     return InfoGANClustering(3, max_epochs=40, **SMALL).fit(rows)
 
 
 # ---- the codes
-
-
-def test_costs_are_those_of_torch_distributions():
-    latent = LatentSpace(2, [3, 4], 2)
-    with seeded(0):
-        reading = latent.read(3 * torch.randn(20, latent.n_readings))
-        codes = latent.draw(20, torch.zeros(3).log_softmax(0))
-    costs = latent.reading_loss(reading, codes)
-    q = Independent(Normal(reading.mean, reading.log_std.exp()), 1)
-    torch.testing.assert_close(costs["continuous"], -q.log_prob(codes.continuous).mean())
-    expected = sum(
-        -Categorical(logits=p).log_prob(c).mean()
-        for p, c in zip(reading.log_probs, codes.categories.T, strict=True)
-    )
-    torch.testing.assert_close(costs["category"], expected)
-
-
-def test_draws_are_uniform_and_clusters_follow_their_prior():
-    latent = LatentSpace(1, [3, 2], 1)
-    prior = torch.tensor([0.7, 0.3, 0.0])
-    with seeded(0):
-        codes = latent.draw(20_000, prior.log())
-    shares = torch.bincount(codes.categories[:, 0], minlength=3) / 20_000
-    torch.testing.assert_close(shares, prior, atol=0.02, rtol=0)
-    for column in (codes.noise, codes.continuous):
-        assert column.min() >= -1
-        assert column.max() <= 1
-        assert float(column.mean()) == pytest.approx(0, abs=0.02)
-        assert float(column.var()) == pytest.approx(1 / 3, abs=0.02)
-    assert float(codes.categories[:, 1].double().mean()) == pytest.approx(0.5, abs=0.02)
 
 
 def test_the_bound_never_exceeds_log_k_and_reaches_it():
@@ -105,14 +69,6 @@ def test_the_bound_never_exceeds_log_k_and_reaches_it():
     ignorant = [torch.zeros(3000, k).log_softmax(1) for k in (3, 4)]
     bounds = latent.information(Reading(ignorant, codes.continuous, flat), codes, uniform)
     torch.testing.assert_close(bounds[:2], torch.zeros(2), atol=1e-6, rtol=0)
-
-
-def test_the_bound_of_a_continuous_code_is_entropy_plus_density():
-    latent = LatentSpace(0, [1], 1)
-    codes = Codes(torch.zeros(4, 0), torch.zeros(4, 1, dtype=int), torch.zeros(4, 1))
-    reading = Reading([torch.zeros(4, 1)], torch.zeros(4, 1), torch.zeros(4, 1))
-    bound = latent.information(reading, codes, torch.zeros(1))[1]
-    assert float(bound) == pytest.approx(math.log(2) - 0.5 * math.log(2 * math.pi))
 
 
 # ---- the game

@@ -31,6 +31,7 @@ FROM_X, FROM_NORMAL = cdist(X, X), cdist(NORMAL, NORMAL)
 THREE = NeighborClustering(3, n_neighbors=8, random_state=0)
 SPARSE = clone(THREE).set_params(accept_sparse=True)
 DISTANCES = clone(THREE).set_params(metric="precomputed")
+SCALED = clone(DISTANCES).set_params(standardize=True)
 
 
 def assert_equal_predictions(one, two, rows=NEW):
@@ -147,6 +148,8 @@ def test_new_samples_get_the_mean_of_their_neighbors_by_distance():
     np.testing.assert_allclose(one.predict_proba(NEW), shepard.predict(NEW), atol=1e-12)
     shepard.fit(X, one.layout_)
     np.testing.assert_allclose(one.transform(NEW), shepard.predict(NEW), rtol=1e-5)
+    distances, _ = shepard.kneighbors(NEW)
+    np.testing.assert_allclose(one.score_samples(NEW), -distances.mean(1))
 
 
 def test_samples_of_the_fit_are_recognized_despite_rounding():
@@ -243,15 +246,17 @@ def lonely():
 @pytest.mark.parametrize(
     ("estimator", "rows", "weight", "message"),
     [
-        (THREE, X[:2], None, "n_samples=2 should be >= n_clusters=3"),
         (THREE, np.where(X > 3, 1e200, X), None, "magnitude 1e\\+200, but at most"),
         (THREE, X, -np.ones(90), "Negative values in data passed to .sample_weight"),
         (THREE, X, np.zeros(90), "at least one non-zero"),
         (NeighborClustering(3, max_samples=2), X, None, "max_samples == 2, must be >= 3"),
         (DISTANCES, X, None, r"should be a square matrix.*got \(90, 3\)"),
+        (DISTANCES, np.full((90, 90), np.nan), None, "contains NaN"),
+        (SCALED, FROM_X, None, "standardize=True needs features.*standardize='auto'"),
         (DISTANCES, -FROM_X, None, "Negative values in data"),
         (DISTANCES, sparse.csr_array(-FROM_X), None, "Negative values in data"),
         (DISTANCES, lonely(), None, "Row 4 of the precomputed graph has no neighbor"),
+        (DISTANCES, sparse.csr_array((90, 90)), None, "Row 0 of .* has no neighbor"),
     ],
 )
 def test_errors_explain_and_keep_the_last_fit(estimator, rows, weight, message):

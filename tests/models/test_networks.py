@@ -15,7 +15,6 @@ from torch.nn.functional import cross_entropy
 
 from skdeepcluster import CatGANClustering
 from skdeepcluster.functional.gaussian import Mixture, standard_kl
-from skdeepcluster.modules import model
 from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.modules.codes import GaussianEncoder, MixturePrior, evidence_bound
 from skdeepcluster.modules.latent import LatentSpace
@@ -181,10 +180,11 @@ def test_a_prior_is_the_mixture_that_it_was_set_to(codes):
     prior, mixture = codes
     for own, given in zip(prior.mixture, mixture, strict=True):
         torch.testing.assert_close(own, given)
-    fresh = MixturePrior(4, 2).mixture
-    torch.testing.assert_close(fresh.log_weights.exp(), torch.full((4,), 0.25))
-    assert not fresh.means.any()
-    assert (fresh.scales == 1).all()
+    fresh = MixturePrior(4, 2)
+    torch.testing.assert_close(fresh.mixture.log_weights.exp(), torch.full((4,), 0.25))
+    assert not fresh.mixture.means.any()
+    assert (fresh.mixture.scales == 1).all()
+    assert fresh.separation() == 0
 
 
 def test_variances_of_a_prior_are_bounded(codes):
@@ -206,10 +206,12 @@ def test_draws_of_a_prior_have_its_moments(codes):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         drawn = prior.draw(mixture, 20_000)
+    shares = torch.tensor([0.2, 0.3, 0.5])
+    torch.testing.assert_close(drawn.mean(0), shares @ mixture.means, atol=0.05, rtol=0)
     white = prior.whiten(mixture, drawn)
     torch.testing.assert_close(white.mean(0), torch.zeros(2), atol=0.03, rtol=0)
     torch.testing.assert_close(white.std(0), torch.ones(2), atol=0.03, rtol=0)
-    within = (torch.tensor([0.2, 0.3, 0.5])[:, None] * mixture.scales.square()).sum(0)
+    within = shares @ mixture.scales.square()
     expected = (1 - within / drawn.var(0)).max()
     assert prior.separation() == pytest.approx(float(expected), abs=0.02)
     # Codes near the components, not between them.
@@ -279,20 +281,21 @@ def test_roles_have_their_widths(role):
 
 
 def test_codes_of_an_infogan_are_drawn_and_joined():
-    latent, prior = LatentSpace(3, [4, 2], 2), torch.tensor([0.1, 0.2, 0.3, 0.4])
+    latent, prior = LatentSpace(3, [4, 2], 2), torch.tensor([0.1, 0.2, 0.7, 0.0])
     assert (latent.n_inputs, latent.n_readings) == (11, 10)
     assert latent.names == ["cluster", "category1", "continuous0", "continuous1"]
     assert latent.find("continuous1") == 3
     with torch.random.fork_rng():
         torch.manual_seed(0)
         codes = latent.draw(8000, prior.log())
-    shares = np.bincount(codes.categories[:, 0]) / 8000
+    shares = np.bincount(codes.categories[:, 0], minlength=4) / 8000
     np.testing.assert_allclose(shares, prior, atol=0.02)
     np.testing.assert_allclose(np.bincount(codes.categories[:, 1]) / 8000, [0.5, 0.5], atol=0.02)
     for values in (codes.noise, codes.continuous):
         assert -1 <= values.min() < -0.99
         assert 0.99 < values.max() <= 1
         np.testing.assert_allclose(values.mean(0), 0, atol=0.03)
+        np.testing.assert_allclose(values.var(0), 1 / 3, atol=0.02)
     inputs = latent.inputs(codes)
     expected = [codes.noise, np.eye(4)[codes.categories[:, 0]], np.eye(2)[codes.categories[:, 1]]]
     np.testing.assert_allclose(inputs, np.hstack([*expected, codes.continuous]))
@@ -336,14 +339,3 @@ def test_bound_of_a_linear_decoder_is_exact(n_codes):
     log_x = -0.5 * (3 * (math.log(2 * math.pi) - 2) + squares * math.exp(2))
     expected = log_x - standard_kl(mean, std)
     torch.testing.assert_close(found.float(), expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize(("limit", "shape"), [(3, (3, 3)), (2, (3,))])
-def test_features_up_to_a_limit_have_a_full_whitening(limit, shape, monkeypatch):
-    monkeypatch.setattr(model, "MAX_FULL", limit)
-    found = SimpleNamespace(standardize=lambda x: x)
-    member = nn.functional.one_hot(torch.arange(30) % 2)
-    with torch.random.fork_rng():
-        model.ClusterModel.fit_outliers(found, lambda: [(torch.randn(30, 3), member)])
-    assert found.whitening.shape == shape
-    assert found.whitened_means.shape == (2, 3)

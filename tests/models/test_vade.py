@@ -38,11 +38,6 @@ def vade():
         return model
 
 
-@pytest.fixture
-def rows(blobs):
-    return blobs[0]
-
-
 def prior(n_clusters):
     mixture = MixturePrior(n_clusters, 2)
     with torch.no_grad():
@@ -177,15 +172,6 @@ def test_lost_clusters_are_a_warning_with_advice(n_features, advice):
     settings = {"start_weight": 0, "max_epochs": 9, "learning_rate": 0.05}
     with pytest.warns(ConvergenceWarning, match=rf"(have samples|one cluster)\. {advice}"):
         VaDEClustering(15, **SMALL, **settings).fit(X)
-
-
-def test_a_prior_is_the_mixture_that_it_is_set_to():
-    weights, means = torch.tensor([0.2, 0.5, 0.3]), torch.tensor([[0.0, 1], [2, 3], [4, 5]])
-    given = Mixture(weights.log(), means, torch.tensor([[0.5, 1.0], [2.0, 1.5], [0.7, 0.6]]))
-    prior = MixturePrior(3, 2)
-    prior.set(given)
-    for found, expected in zip(prior.mixture, given, strict=True):
-        torch.testing.assert_close(found, expected)
 
 
 def test_confident_samples_of_overlapping_clusters():

@@ -39,17 +39,6 @@ def vae():
         return VAE(GaussianEncoder(mlp(6, 4, (8,))), mlp(2, 6, (8,)), Bernoulli())
 
 
-class Call(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function(x)
-
-
 @pytest.mark.parametrize("n_rows", [500, pytest.param(2000, marks=pytest.mark.full)])
 def test_a_trained_linear_vae_reaches_probabilistic_pca(n_rows):
     """Kept linear, training finds the maximum likelihood that PCA has in closed form."""
@@ -144,7 +133,7 @@ def test_labels_are_not_below_the_initial_partition(load, n_rows):
 def test_codes_that_carry_nothing_are_reported():
     X = load_iris().data
     vae = VAEEmbedding(3, **SMALL, kl_warm_up=0.0, learning_rate=1e-2, start_weight=0.0)
-    deaf = nn.Sequential(Call(torch.zeros_like), nn.Linear(2, 4))
+    deaf = nn.Sequential(nn.Threshold(torch.inf, 0), nn.Linear(2, 4))
     with pytest.warns(ConvergenceWarning, match="Posterior collapse.*max_epochs"):
         vae.set_params(decoder=lambda n_in, n_out: deaf).fit(X)
     assert (vae.transform(X).var(0) < 0.01).all()

@@ -4,6 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from estimators import constrain
 from scipy import sparse
 from scipy.cluster import hierarchy
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
@@ -15,13 +16,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster.neighbors import candidates, neighbor_graph
-from skdeepcluster.neighbors.candidates import (
-    Views,
-    agglomerate,
-    cut_tree,
-    regroup,
-    run_em,
-)
+from skdeepcluster.neighbors.candidates import Views, agglomerate, cut_tree, regroup, run_em
 from skdeepcluster.neighbors.features import FAMILIES
 
 X, Y = make_blobs(240, n_features=3, centers=4, cluster_std=1.5, random_state=1)
@@ -35,25 +30,29 @@ def look(points, weights=1, **others):
     return Views(points, points, *given, **others)
 
 
+def make_reference(rows, weights, start, kind):
+    """Return options -> scikit-learn's mixture of copies of rows, begun with a partition."""
+    copies, names = np.repeat(rows, weights, axis=0), np.repeat(start, weights)
+    reg = 1e-3 * rows.var(0).mean()
+    own, shares = [copies[names == k] for k in range(start.max() + 1)], np.bincount(names)
+    covariances = np.stack([np.cov(part.T, bias=True) + reg * np.eye(3) for part in own])
+    covariances = constrain(covariances, shares / shares.sum(), kind)
+    precisions = 1 / covariances if kind == "diag" else np.linalg.inv(covariances)
+    options = {"means_init": [part.mean(0) for part in own], "covariance_type": kind}
+    options |= {"precisions_init": precisions[0] if kind == "tied" else precisions}
+    options |= {"weights_init": shares / len(copies), "reg_covar": reg}
+    return lambda **more: GaussianMixture(len(own), **options, **more).fit(copies)
+
+
 @pytest.mark.filterwarnings("ignore:.*did not converge")
 @pytest.mark.parametrize("kind", ["full", "tied", "diag"])
 @pytest.mark.parametrize(("rows", "start"), [(X - X.mean(0), Y), (NORMAL, Y[:90] % 2)])
 def test_mixture_is_that_of_scikit_learn(kind, rows, start, monkeypatch):
     monkeypatch.setattr(candidates, "EM_TOLERANCE", -np.inf)
-    weights, reg = np.arange(len(rows)) % 3 + 1, 1e-3 * rows.var(0).mean()
-    copies, names = np.repeat(rows, weights, axis=0), np.repeat(start, weights)
-    own, shares = [copies[names == k] for k in range(start.max() + 1)], np.bincount(names)
-    covariances = np.stack([np.cov(part.T, bias=True) + reg * np.eye(3) for part in own])
-    if kind == "tied":
-        covariances = np.average(covariances, axis=0, weights=shares)
-    precisions = np.linalg.inv(covariances)
-    if kind == "diag":
-        precisions = 1 / np.einsum("kii->ki", covariances)
-    options = {"means_init": [part.mean(0) for part in own], "precisions_init": precisions}
-    options |= {"weights_init": shares / len(copies), "reg_covar": reg, "tol": 0}
-    options |= {"covariance_type": kind, "max_iter": candidates.EM_ITERATIONS - 1}
-    known = GaussianMixture(len(own), **options).fit(copies)
-    found = run_em(rows, look(rows, weights), start, len(own), kind, 1e-3)
+    weights = np.arange(len(rows)) % 3 + 1
+    reference = make_reference(rows, weights, start, kind)
+    known = reference(tol=0, max_iter=candidates.EM_ITERATIONS - 1)
+    found = run_em(rows, look(rows, weights), start, start.max() + 1, kind, 1e-3)
     np.testing.assert_array_equal(found.argmax(1), known.predict(rows))
     with np.errstate(divide="ignore"):
         densities = np.log(known.predict_proba(rows)) + known.score_samples(rows)[:, None]
@@ -64,15 +63,11 @@ def test_mixture_is_that_of_scikit_learn(kind, rows, start, monkeypatch):
 @pytest.mark.filterwarnings("ignore:.*did not converge")
 def test_em_stops_where_that_of_scikit_learn_does():
     rows, start, weights = NORMAL, Y[:90] % 2, np.arange(90) % 3 + 1
-    copies, names = np.repeat(rows, weights, axis=0), np.repeat(start, weights)
-    reg, own = 1e-3 * rows.var(0).mean(), [copies[names == k] for k in range(2)]
-    precisions = [np.linalg.inv(np.cov(part.T, bias=True) + reg * np.eye(3)) for part in own]
-    options = {"means_init": [part.mean(0) for part in own], "precisions_init": precisions}
-    options |= {"weights_init": np.bincount(names) / len(copies), "reg_covar": reg}
-    known = GaussianMixture(2, tol=candidates.EM_TOLERANCE, **options).fit(copies)
+    reference = make_reference(rows, weights, start, "full")
+    known = reference(tol=candidates.EM_TOLERANCE)
     assert 3 < known.n_iter_ < candidates.EM_ITERATIONS - 3
     # Their last M-step comes after the last likelihood, ours before.
-    known = GaussianMixture(2, tol=0, max_iter=known.n_iter_ - 1, **options).fit(copies)
+    known = reference(tol=0, max_iter=known.n_iter_ - 1)
     found = softmax(run_em(rows, look(rows, weights), start, 2, "full", 1e-3), axis=1)
     np.testing.assert_allclose(found, known.predict_proba(rows), atol=1e-9)
 
@@ -211,11 +206,13 @@ def test_no_split_and_merge_improves_regrouped_points(seed):
                 assert _criterion(edges, [*others, parts[i] + parts[j]]) <= best + 1e-8
 
 
-def test_regrouping_undoes_a_wrong_merge():
-    blocks = np.kron(np.eye(3), np.ones((4, 4))) + 1e-3
-    wrong = [[0, 1], [2, 3], list(range(4, 12))]
-    found = regroup(blocks, np.ones(12), wrong)
-    assert sorted(map(sorted, found)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+@pytest.mark.parametrize("wrong", [[[0, 1], [2, 3], list(range(4, 12))], [[0, 2], [1, 3], [4, 5]]])
+def test_regrouping_undoes_wrong_merges(wrong):
+    n_points = max(map(max, wrong)) + 1
+    blocks = np.arange(n_points).reshape(3, -1).tolist()
+    edges = np.kron(np.eye(3), np.ones((n_points // 3, n_points // 3))) + 1e-3
+    found = regroup(edges, np.ones(n_points), wrong)
+    assert sorted(map(sorted, found)) == blocks
 
 
 def test_steps_of_the_head_are_those_of_adam():
@@ -229,9 +226,3 @@ def test_steps_of_the_head_are_those_of_adam():
         square = np.average(gradients[:t] ** 2, axis=0, weights=0.999**ages)
         expected -= 0.002 * mean / (np.sqrt(square) + 1e-8)
     np.testing.assert_allclose(weights, expected)
-
-
-def test_regrouping_divides_pairs():
-    blocks = np.kron(np.eye(3), np.ones((2, 2))) + 1e-3
-    found = regroup(blocks, np.ones(6), [[0, 2], [1, 3], [4, 5]])
-    assert sorted(map(sorted, found)) == [[0, 1], [2, 3], [4, 5]]

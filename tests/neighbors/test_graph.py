@@ -34,12 +34,9 @@ def test_each_sample_is_linked_to_its_nearest(n_features):
     np.testing.assert_allclose(graph.toarray()[rank == 1], 1)
 
 
-def test_weights_add_up_in_any_order_and_unit():
-    # The last sample is nobody's neighbor, so its links are its own.
-    rows, order = np.r_[NORMAL, [[9.0] * 6]], np.random.default_rng(1).permutation(151)
-    graph = neighbor_graph(rows, 7)
-    np.testing.assert_allclose(graph[-1].sum(), np.log2(8), rtol=1e-5)
-    same = neighbor_graph(1000 * rows[order], 7).toarray()
+def test_weights_depend_neither_on_order_nor_on_unit():
+    graph, order = neighbor_graph(NORMAL, 7), np.random.default_rng(1).permutation(150)
+    same = neighbor_graph(1000 * NORMAL[order], 7).toarray()
     np.testing.assert_allclose(same, graph[order][:, order].toarray(), atol=1e-5)
 
 
@@ -61,18 +58,6 @@ def test_whitening_uses_the_scatter_over_pairs_of_two_graphs():
         expected = rows @ module.whitening_matrix(scatter, 60)
     found = module.whiten_by_graph(rows, neighbor_graph(rows, 4), 4)
     np.testing.assert_allclose(pairwise_distances(found), pairwise_distances(expected), rtol=1e-4)
-
-
-@pytest.mark.parametrize("n_long", [40, 70])
-def test_layout_starts_from_the_slow_modes_of_a_grid(n_long):
-    # With the dense solver and with the iteration, the first mode is along the grid.
-    line = sparse.diags([1.0, 1.0], [1, -1], shape=(n_long, n_long))
-    grid = sparse.kronsum(sparse.diags([1.0, 1.0], [1, -1], shape=(10, 10)), line)
-    layout = neighbor_layout(grid, 1, n_epochs=0, random_state=0).reshape(n_long, 10)
-    along = layout.mean(1)
-    assert len(set(np.sign(np.diff(along)))) == 1
-    assert layout.std(1).max() < 0.02 * along.std()
-    assert abs(layout).max() == pytest.approx(10, abs=1e-3)
 
 
 def test_step_follows_the_gradient_of_the_similarities():
@@ -120,16 +105,6 @@ def test_whitening_shrinks_the_scatter_as_published(n_samples):
     np.testing.assert_allclose(abs(tiny), abs(found) * 2.0**45)
 
 
-def test_a_walk_follows_the_weights_and_stays_without_links():
-    graph = sparse.block_diag([neighbor_graph(NORMAL[:30], 5), np.zeros((2, 2))], "csr")
-    steps, degree = module.make_walk(graph.astype(np.float32))
-    weights = graph.toarray()
-    np.testing.assert_allclose(degree, weights.sum(1), rtol=1e-6)
-    expected = weights[:30] / weights[:30].sum(1, keepdims=True)
-    np.testing.assert_allclose(steps.toarray()[:30], expected, rtol=1e-6)
-    assert not steps[30:].nnz
-
-
 def test_weights_are_those_of_umap():
     distances, v = pairwise_distances(NORMAL[:40]), np.zeros((40, 40))
     for i, row in enumerate(distances):
@@ -174,11 +149,15 @@ def test_drawn_links_are_used_four_times(monkeypatch):
     assert len(calls) == 1
 
 
-def test_layout_starts_from_eigenvectors_of_the_laplacian():
-    graph = neighbor_graph(NORMAL[:50], 5).toarray().astype(float)
+@pytest.mark.parametrize("n_samples", [50, 700])
+def test_layout_starts_from_eigenvectors_of_the_laplacian(n_samples):
+    # By the dense solver, and by the iteration; the modes of a strip are slow.
+    rows = np.random.default_rng(0).uniform(size=(n_samples, 2)) * [7, 1]
+    graph = neighbor_graph(rows, 10).toarray().astype(float)
     degree = graph.sum(1)
     _, vectors = np.linalg.eigh(graph / np.sqrt(np.outer(degree, degree)))
     expected = vectors[:, -2:-4:-1] / np.sqrt(degree)[:, None]
     layout = neighbor_layout(graph, 2, n_epochs=0, random_state=0)
+    assert abs(layout).max() == pytest.approx(10, abs=1e-3)
     for found, vector in zip(layout.T, expected.T, strict=True):
-        assert abs(np.corrcoef(found, vector)[0, 1]) > 1 - 1e-8
+        assert abs(np.corrcoef(found, vector)[0, 1]) > 1 - 1e-6

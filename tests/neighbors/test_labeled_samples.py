@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from estimators import keep_some
 from scipy import sparse
 from sklearn.datasets import make_blobs
 
@@ -10,12 +11,6 @@ from skdeepcluster.neighbors import neighbor_graph
 from skdeepcluster.neighbors.partition import partition_by_labels
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
-
-
-def keep_some(labels, n_kept):
-    """Return labels with the first ``n_kept`` of each class, -1 for the others."""
-    ranks = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
-    return np.where(ranks < n_kept, labels, -1)
 
 
 @pytest.mark.parametrize("name", ["blobs", "line"])
@@ -41,8 +36,12 @@ def test_clusters_follow_labels():
     np.testing.assert_allclose(found.sum(1), 1)
     np.testing.assert_array_equal(found[labels.any(1)], labels[labels.any(1)])
     assert (found.argmax(1) == Y).mean() > 0.95
-    np.testing.assert_allclose(module.follow_labels(resp, labels, graph, 5 * weights, X), found)
+    for counts, scale in ((labels, 5 * weights), (3 * labels, weights)):
+        np.testing.assert_allclose(module.follow_labels(resp, counts, graph, scale, X), found)
     assert module.follow_labels(resp, 0 * labels, graph, weights, X) is resp
+    # Labels have half of the votes; here they have the only ones for a cluster.
+    found = module.follow_labels(np.full((240, 4), 0.25), labels, graph, weights, X)
+    assert found.max(1).mean() == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
@@ -90,6 +89,14 @@ def test_walks_end_at_labels_or_with_votes():
     np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
+@pytest.mark.parametrize("heavy", [0, 2])
+def test_samples_between_labels_follow_the_heavier_one(heavy):
+    path, labels = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]]), np.eye(3)[:, [0, 2]]
+    given = sparse.csr_array(path, dtype=np.float32), np.where(np.arange(3) == heavy, 9.0, 1.0)
+    found = module.follow_labels(np.full((3, 2), 0.5), labels, *given, np.arange(3.0)[:, None])
+    assert found.argmax(1).tolist() == [0, heavy // 2, 1]
+
+
 def test_clusters_are_named_by_labels_then_by_distances():
     found = np.eye(4)[np.repeat([0, 1, 2, 3], 3)]
     rows = np.repeat([0.0, 10, 20, 31], 3)[:, None] + 1e6
@@ -103,32 +110,6 @@ def test_clusters_are_named_by_labels_then_by_distances():
     for last, expected in ((40, [3, 0, 1, 2]), (22, [3, 0, 2, 1])):
         rows[11] = 1e6 + last  # moves the center of the last cluster
         assert module.name_clusters(found, tie, rows).tolist() == expected
-
-
-def test_labels_change_the_clusters_as_documented():
-    stream, graph = np.random.default_rng(0), neighbor_graph(X[:60], 6)
-    resp, weights = stream.dirichlet(np.ones(3), 60), stream.integers(1, 4, 60).astype(float)
-    labels = np.zeros((60, 3))
-    labels[[4, 9, 14, 20], [0, 1, 2, 2]] = [1, 1, 1, 3]
-    known, n = labels.any(1), labels * 4 / 6
-    found = np.eye(3)[resp.argmax(1)]
-    names = module.name_clusters(found, n, X[:60])
-    own = (found.T @ n + np.eye(3)[names]) / (1 + n.sum(0))
-    own /= own.sum(1, keepdims=True)
-    scale = weights / weights.mean()
-    scaled = sparse.csr_matrix(graph.toarray() * scale[:, None] * scale)
-    stops = module.STOPS / (1 + n.sum(0)[names])
-    spread = module.absorb_walk(scaled, n, found @ own, found @ stops)
-    votes = 0.5 * np.eye(3)[spread.argmax(1)] + 0.5 * resp @ own
-    steps = scaled.toarray() / scaled.toarray().sum(1, keepdims=True)
-    expected = steps @ steps @ votes
-    largest = expected.max(1)
-    expected[np.arange(60), spread.argmax(1)] = largest * (1 + 1e-6)
-    expected /= expected.sum(1, keepdims=True)
-    expected[known] = n[known] / n[known].sum(1, keepdims=True)
-    np.testing.assert_allclose(
-        module.follow_labels(resp, labels, graph, weights, X[:60]), expected, atol=1e-5
-    )
 
 
 def test_labels_are_counted_by_distinct_sample():

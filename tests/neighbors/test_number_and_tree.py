@@ -90,10 +90,8 @@ def test_clusters_of_distances_are_counted():
 def test_tree_of_parts_is_wards_tree():
     points, weights = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) % 3 + 1
     labels, parts = np.zeros(30, dtype=int), np.arange(30)
-    tree, expected = (
-        build_tree(points, points, labels, np.ones(30), parts),
-        linkage(points, "ward"),
-    )
+    tree = build_tree(points, points, labels, np.ones(30), parts)
+    expected = linkage(points, "ward")
     np.testing.assert_array_equal(np.sort(tree.children, 1), expected[:, :2])
     np.testing.assert_allclose(tree.distances, expected[:, 2])
     weighted = group_leaves(build_tree(points, points, labels, weights, parts).children, labels, 5)

@@ -135,27 +135,6 @@ def test_values_far_from_the_fitted_ones_are_clipped():
     assert find_limit(1e300 * rows, "euclidean") == largest
 
 
-def test_new_samples_get_means_weighted_by_inverse_distances():
-    samples = connect(X, 4, GraphSettings(n_neighbors=5), np.random.RandomState(0))
-    reference, values = samples.reference, RANDOM.random((240, 3))
-    new = np.r_[X[reference.kept[:2]], X[:5] + 0.3]
-    found, spacing = interpolate(reference, new, [values])
-    distances = pairwise_distances(new, reference.rows)
-    near = distances.argsort(1)[:, :5]
-    gaps = np.take_along_axis(distances, near, 1)
-    expected = np.stack(
-        [
-            np.average(values[j], axis=0, weights=1 / g)
-            for j, g in zip(near[2:], gaps[2:], strict=True)
-        ]
-    )
-    np.testing.assert_allclose(found, np.r_[values[:2], expected])
-    others = np.sort(distances[:2], 1)[:, 1:6]
-    np.testing.assert_allclose(spacing, np.r_[others, gaps[2:]].mean(1))
-    stored = reference._replace(rows=sparse.csr_matrix(reference.rows))
-    np.testing.assert_allclose(interpolate(stored, new, [values])[0], found)
-
-
 def test_samples_of_equal_length_have_a_unit_view():
     equal = 7 * NORMAL[:40] / np.linalg.norm(NORMAL[:40], axis=1, keepdims=True)
     for rows, has_unit in (

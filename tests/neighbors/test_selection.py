@@ -35,6 +35,16 @@ def describe_points(points, labels, layout=None, **options):
     return describe_candidate(judged, labels, labels.max() + 1, **options)
 
 
+def join_ends(n_steps):
+    """Return the shares of clusters at an end of a walk, and the information between both."""
+    graph = neighbor_graph(X).toarray().astype(float)
+    degree = graph.sum(1)
+    steps = np.linalg.matrix_power(graph / degree[:, None], n_steps)
+    joint = MEMBER.T @ (degree[:, None] * (steps @ MEMBER)) / degree.sum()
+    shares = joint.sum(1)
+    return shares, (joint * np.log(joint / np.outer(shares, shares))).sum()
+
+
 @pytest.mark.parametrize("space", ["points", "layout"])
 def test_features_of_centers(space):
     points = {"points": X, "layout": X[:, :2] ** 2}[space]
@@ -51,20 +61,15 @@ def test_features_of_centers(space):
         "least silhouette": min(silhouettes[MEMBER[:, k] > 0].mean() for k in range(3)),
         "davies": np.log(ratios.max(1).mean()),
     }
-    for name, value in expected.items():
-        assert found[f"{space} {name}"] == pytest.approx(value), name
+    assert {name: found[f"{space} {name}"] for name in expected} == pytest.approx(expected)
 
 
 def test_information_is_that_of_powers_of_the_walk(monkeypatch):
     monkeypatch.setattr(features, "N_EIGENVECTORS", 120)
-    found, graph = describe_points(X, NAMES), neighbor_graph(X).toarray().astype(float)
-    degree = graph.sum(1)
+    found = describe_points(X, NAMES)
     # Negative eigenvalues, which are small, are left out.
     for n_steps, tolerance in ((4, 2e-3), (16, 1e-6), (64, 1e-6)):
-        steps = np.linalg.matrix_power(graph / degree[:, None], n_steps)
-        joint = MEMBER.T @ (degree[:, None] * (steps @ MEMBER)) / degree.sum()
-        ends = joint.sum(1)
-        information = (joint * np.log(joint / np.outer(ends, ends))).sum()
+        _, information = join_ends(n_steps)
         assert found[f"information {n_steps}"] == pytest.approx(information, abs=tolerance)
 
 
@@ -91,8 +96,7 @@ def test_features_of_the_tree_of_a_line():
         "density": np.mean(density),
     }
     found = describe_points(line, np.repeat([0, 1], 7))
-    for name, value in expected.items():
-        assert found[name] == pytest.approx(value), name
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
 def test_table_has_agreement_and_no_names_of_clusters():
@@ -224,8 +228,7 @@ def test_features_of_sizes_borders_and_the_graph():
         "nearest purity": same[:, :5].mean(),
         "least purity": min(same[k == NAMES].mean() for k in range(3)),
     }
-    for name, value in expected.items():
-        assert found[name] == pytest.approx(value, abs=1e-6), name
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
 
 
 def test_features_of_a_spanning_tree_of_many_features():
@@ -253,8 +256,7 @@ def test_features_of_a_spanning_tree_of_many_features():
         expected[f"{name} gap"] = logs[crosses].mean() - logs[~crosses].mean()
         ranks = [(values < own).mean() for own in values[crosses]]
         expected[f"{name} rank"] = np.mean(ranks)
-    for key, value in expected.items():
-        assert found[key] == pytest.approx(value), key
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
 def test_an_empty_cluster_is_a_feature_and_nothing_else():
@@ -274,9 +276,9 @@ def test_features_of_the_data():
     # Levina and Bickel's estimate of the intrinsic dimension.
     dimension = 1 / np.log(distances[:, -1:] / distances[:, :-1]).mean()
     logs = {"log n": 120, "log N": 120, "log D": 7}
-    expected = {name: np.log(n) for name, n in logs.items()} | {"dimension": dimension}
-    for name, value in (expected | {"narrow share": 1}).items():
-        assert data[name] == pytest.approx(value), name
+    expected = {name: np.log(n) for name, n in logs.items()}
+    expected |= {"dimension": dimension, "narrow share": 1}
+    assert {name: data[name] for name in expected} == pytest.approx(expected)
     views = replace(look(X), narrow=X[:, :2])
     share = X[:, :2].var(0).sum() / X.var(0).sum()
     assert prepare(views, 4).data["narrow share"] == pytest.approx(share)
@@ -329,13 +331,8 @@ def test_gains_of_few_samples_shrink_covariances():
 
 def test_short_walks_are_powers_of_the_walk():
     found = describe_points(X, NAMES, known=True)
-    graph = neighbor_graph(X).toarray().astype(float)
-    degree = graph.sum(1)
     for n_steps in features.SHORT_STEPS:
-        steps = np.linalg.matrix_power(graph / degree[:, None], n_steps)
-        joint = MEMBER.T @ (degree[:, None] * (steps @ MEMBER)) / degree.sum()
-        shares = joint.sum(1)
-        information = (joint * np.log(joint / np.outer(shares, shares))).sum()
+        shares, information = join_ends(n_steps)
         expected = information, information / entropy(shares), information**2 / entropy(shares)
         for name, value in zip(("information", "remembered", "criterion"), expected, strict=True):
             assert found[f"{name} {n_steps}"] == pytest.approx(value, rel=1e-4), name

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import adjusted_rand_score
 
@@ -85,10 +86,13 @@ def test_pairs_hold_even_where_they_are_odd(seed, bounds):
     assert not bounds or 37.5 <= np.bincount(labels).min() <= np.bincount(labels).max() <= 60
 
 
-def test_pairs_of_distances_hold():
-    distances = np.linalg.norm(X[:, None] - X, axis=2)
-    labels = fit(distances, metric="precomputed", **draw_pairs(Y, 40)).labels_
-    must, cannot = draw_pairs(Y, 40).values()
+@pytest.mark.parametrize(
+    "options", [{"X": cdist(X, X), "metric": "precomputed"}, {"max_samples": 100}]
+)
+def test_pairs_of_distances_and_of_a_drawn_graph_hold(options):
+    pairs = draw_pairs(Y, 20)
+    labels = fit(**options, **pairs).labels_
+    must, cannot = pairs.values()
     assert np.ptp(labels[must], axis=1).max() == 0 < np.ptp(labels[cannot], axis=1).min()
 
 
@@ -110,13 +114,6 @@ def test_pairs_and_labels_hold_together():
     labels = fit(y=known, use_labels=True, min_cluster_size=50, **pairs).labels_
     np.testing.assert_array_equal(labels[known >= 0], known[known >= 0])
     np.testing.assert_array_equal(np.bincount(labels), [50, 50, 50])
-
-
-def test_named_samples_are_in_a_drawn_graph():
-    pairs = draw_pairs(Y, 20)
-    labels = fit(max_samples=100, **pairs).labels_
-    must, cannot = pairs.values()
-    assert np.ptp(labels[must], axis=1).max() == 0 < np.ptp(labels[cannot], axis=1).min()
 
 
 EVERY = [(a, b) for a in range(0, 150, 40) for b in range(0, a, 40)]
@@ -152,11 +149,8 @@ def test_contradictions_are_named(options, message):
 
 
 def test_candidates_are_rated_by_the_pairs_that_they_keep():
-    pairs, weights = (
-        {"joined": np.array([[0, 1], [2, 3]]), "split": np.array([[1, 2]])},
-        np.full(4, 0.25),
-    )
-    limits = Constraints(np.arange(4), weights, least=0.0, most=1.0, exclusive=[], **pairs)
+    pairs = {"joined": np.array([[0, 1], [2, 3]]), "split": np.array([[1, 2]])}
+    limits = limit(np.full(4, 0.25))._replace(**pairs)
     labels = np.array([[0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 1, 0], [0, 0, 0, 0]])
     np.testing.assert_allclose(limits.rate(labels, 2) * PAIRS, [3, 1, 0, 2])
     halves = limits._replace(most=0.5)

@@ -1,7 +1,5 @@
 """From arrays to tensors: all storage formats give the same numbers, X stays where it is."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,6 @@ from scipy import sparse
 
 from skdeepcluster.engine.data import BLOCK, LabeledRows, Rows, ShuffledBatches, batches, map_rows
 from skdeepcluster.engine.runtime import generator
-from skdeepcluster.functional.points import normal_points, normal_quantiles
 
 
 @pytest.mark.parametrize("stored", [np.asarray, sparse.csr_array])
@@ -42,16 +39,6 @@ def test_map_rows_is_the_same_beside_any_rows(n_rows):
     X = np.random.default_rng(0).normal(size=(2 * BLOCK, 30)).astype(np.float32)
     order = np.random.default_rng(1).permutation(len(X))[:n_rows]
     np.testing.assert_array_equal(map_rows(network, X)[order], map_rows(network, X[order]))
-
-
-def test_normal_points_are_normal_and_fixed():
-    z = normal_points(4096, 3)
-    torch.testing.assert_close(z.mean(0), torch.zeros(3).double(), atol=5e-3, rtol=0)
-    torch.testing.assert_close(z.T.cov(), torch.eye(3).double(), atol=2e-2, rtol=0)
-    torch.testing.assert_close(z, normal_points(4096, 3))
-    assert torch.isfinite(normal_points(1, 200)).all()
-    least, middle, largest = normal_quantiles(torch.tensor([0.0, 0.5, 1.0]).double())
-    assert -math.inf < least == -largest < middle == 0
 
 
 @pytest.mark.parametrize("stored", [np.asarray, sparse.csr_array])

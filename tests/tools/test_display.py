@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from estimators import full_covariances
 from scipy.cluster.hierarchy import fcluster
 from scipy.sparse import csr_array
 from sklearn.cluster import AgglomerativeClustering, KMeans
@@ -16,12 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils import Bunch
 
-from skdeepcluster import (
-    GaussianMixtureEM,
-    NeighborClustering,
-    VAEEmbedding,
-    select_n_clusters,
-)
+from skdeepcluster import GaussianMixtureEM, NeighborClustering, VAEEmbedding, select_n_clusters
 from skdeepcluster.display import (
     ClusterConfusionDisplay,
     DendrogramDisplay,
@@ -377,13 +373,8 @@ def test_ellipses_have_the_axes_of_the_covariances(kind):
         np.testing.assert_allclose(ellipse.center, mixture.means_[k])
         outline = ellipse.get_transform().transform(ellipse.get_path().vertices[::3])
         outline = display.ax_.transData.inverted().transform(outline) - mixture.means_[k]
-        expected = {
-            "full": lambda k: mixture.covariances_[k],
-            "tied": lambda _: mixture.covariances_,
-            "diag": lambda k: np.diag(mixture.covariances_[k]),
-            "spherical": lambda k: mixture.covariances_[k] * np.eye(2),
-        }[kind](k)
-        distance = np.einsum("ni,ij,nj->n", outline, np.linalg.inv(expected), outline)
+        precision = np.linalg.inv(full_covariances(mixture.mixture_)[k])
+        distance = np.einsum("ni,ij,nj->n", outline, precision, outline)
         np.testing.assert_allclose(np.sqrt(distance), 1.5, rtol=1e-3)
 
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +14,7 @@ from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
@@ -35,6 +34,7 @@ pytest.importorskip("torch", "2.7")  # as the extra "onnx" says
 pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RANDOM = np.random.RandomState(0)
 X = np.concatenate([RANDOM.normal(size=(40, 3)) + place for place in (100.0, 106.0, 112.0)])
 X = X.astype(np.float32)
@@ -83,10 +83,7 @@ KINDS = {"gaussian": [0, 1, 2], "bernoulli": [3, 4, 5], "categorical": [[6, 7, 8
 )
 def test_predictions_are_the_same(case, tmp_path):
     estimator, given = case
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        estimator.fit(given, Y)
-    to_onnx(estimator, tmp_path / "fit.onnx")
+    to_onnx(estimator.fit(given, Y), tmp_path / "fit.onnx")
     assert not find_private(tmp_path / "fit.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "fit.onnx")
     names = [output.name for output in session.get_outputs()]
@@ -137,7 +134,6 @@ ALL = SMALL | {"init": "mixture", "noise": 0.05}
     ],
     ids=lambda estimator: str(estimator)[:50],
 )
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_noise_ties_and_extremes_get_the_same_labels(estimator, tmp_path):
     rows, far = draw_unusual_samples()
     to_onnx(estimator.fit(rows, np.arange(1000) % 4), tmp_path / "fit.onnx")
@@ -222,10 +218,7 @@ def test_pipelines_predict_the_same(steps, tmp_path):
 
 @pytest.mark.parametrize(
     "columns",
-    [
-        make_column_selector(dtype_include="number"),
-        np.array([False, True, True]),
-    ],
+    [make_column_selector(dtype_include="number"), np.array([False, True, True])],
     ids=["selector", "mask"],
 )
 def test_only_chosen_columns_are_inputs(columns, tmp_path):
@@ -264,10 +257,9 @@ def test_what_cannot_be_exported_is_named(tmp_path):
     with pytest.raises(TypeError, match=r"ClusterEnsemble has neither.*estimators_"):
         to_onnx(sk.ClusterEnsemble(KMeans(3), 2).fit(X), tmp_path / "fit.onnx")
     for rows, metric in ((sparse.csr_array(X), "euclidean"), (X, "manhattan")):
-        fitted = sk.NeighborClustering(3, metric=metric, accept_sparse=True, random_state=0).fit(
-            rows
-        )
+        neighbors = sk.NeighborClustering(3, metric=metric, accept_sparse=True, random_state=0)
+        neighbors.fit(rows)
         with pytest.raises(TypeError, match=f"can be exported, but got metric='{metric}'"):
-            to_onnx(fitted, tmp_path / "fit.onnx")
+            to_onnx(neighbors, tmp_path / "fit.onnx")
     with pytest.raises(NotFittedError):
         to_onnx(sk.VAEEmbedding(3), tmp_path / "fit.onnx")

@@ -212,14 +212,17 @@ def test_pictures_show_the_samples():
 
 
 class _Page(HTMLParser):
-    """Collects pictures and text, and checks that tags are closed in order."""
+    """Collects tags, styles, pictures and text, and checks that tags are closed in order."""
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.sources, self.text = [], [], ""
+        self.open, self.tags, self.styles, self.sources = [], [], [], []
+        self.text = ""
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.styles.append(dict(attrs).get("style", ""))
         if tag == "img":
             self.sources.append(dict(attrs)["src"])
             assert dict(attrs)["alt"]
@@ -247,17 +250,11 @@ def test_the_page_is_whole_and_holds_its_pictures(tmp_path):
 
 
 def test_the_page_has_a_map_and_bars_of_features():
-    class Drawn(HTMLParser):
-        def handle_starttag(self, tag, attrs):
-            seen.append((tag, dict(attrs).get("style", "")))
-
     for found, n_bars in ((report(n_features=2), 6), (report(images=(2, 2), n_features=3), 9)):
-        seen = []
-        Drawn().feed(found.to_html())
-        tags = [tag for tag, _ in seen]
-        assert tags.count("circle") == len(X)
-        assert tags.count("text") == 3
-        bars = [re.findall(r"[\d.]+(?=%)", style) for tag, style in seen if "width" in style]
+        page = _Page(found.to_html())
+        assert page.tags.count("circle") == len(X)
+        assert page.tags.count("text") == 3
+        bars = [re.findall(r"[\d.]+(?=%)", style) for style in page.styles if "width" in style]
         assert len(bars) == n_bars
         differences = np.concatenate([own.differences for own in found.features])
         left, width = np.array(bars, dtype=float).T
@@ -351,9 +348,8 @@ def test_a_table_is_reported_in_its_own_units():
     fitted = make_pipeline(parts, GaussianMixtureEM(2, random_state=0)).fit(table)
     report = ClusterReport.from_estimator(fitted, table)
     right = int(fitted.predict(table)[-1])
-    found = dict(
-        zip(report.features[right]["names"], report.features[right]["means"], strict=True)
-    )
+    feature = report.features[right]
+    found = dict(zip(feature["names"], feature["means"], strict=True))
     own = table[fitted.predict(table) == right]
     assert found["size"] == pytest.approx(own["size"].mean())
     assert found["site = right"] == pytest.approx((own["site"].dropna() == "right").mean())
@@ -363,9 +359,8 @@ def test_a_table_is_reported_in_its_own_units():
 
 
 def test_clusters_have_the_names_of_their_labels():
-    X = np.repeat([[0.0, 0.0], [9.0, 9.0]], 30, axis=0) + np.random.RandomState(0).normal(
-        size=(60, 2)
-    )
+    noise = np.random.RandomState(0).normal(size=(60, 2))
+    X = np.repeat([[0.0, 0.0], [9.0, 9.0]], 30, axis=0) + noise
     y = np.full(60, None, dtype=object)
     y[[0, -1]] = "near", "far"
     fitted = NeighborClustering(2, use_labels=True, random_state=0).fit(X, y)

@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 import tracemalloc
-import warnings
 from functools import cache
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -20,7 +19,6 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
@@ -63,9 +61,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 @cache
 def fit(name):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return clone(ESTIMATORS[name]).fit(X, Y)
+    return clone(ESTIMATORS[name]).fit(X, Y)
 
 
 def through_joblib(estimator, folder):

@@ -1,12 +1,10 @@
 """Progress of a fit: phases in their order, and a bar over all steps."""
 
 import re
-import warnings
 
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, EarlyStopping
 
 from skdeepcluster import CatGANClassifier, VaDEClustering, VAEEmbedding
@@ -15,16 +13,10 @@ from skdeepcluster.engine import runtime
 STREAM = np.random.RandomState(0)
 Y = np.repeat([0, 1, 2], 40)
 X = STREAM.normal(size=(120, 3)) + 6.0 * Y[:, None]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 2, "batch_size": 40, "random_state": 0}
 VADE = VaDEClustering(3, init="mixture", pretraining_epochs=2, **SMALL)
 FEW = np.where(np.arange(120) % 5 == 0, Y, -1)
-
-
-@pytest.fixture(autouse=True)
-def _few_epochs_do_not_converge():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
 
 
 def find_counts(text):
