@@ -4,7 +4,7 @@ import copy
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Self
 
 import numpy as np
@@ -16,7 +16,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import one_hot
 
-from ._checks import check_answers, check_enough, restore_on_failure, warn_user
+from ._checks import (
+    AUTO,
+    COUNT,
+    FRACTION,
+    check_answers,
+    check_enough,
+    restore_on_failure,
+    warn_user,
+)
 from ._fit import Data, Fit, choose_samples
 from ._labels import LabeledClusterMixin, find_offset, mark_noise
 from ._random import draw_seed, random_stream
@@ -73,8 +81,8 @@ class DeepEstimator(BaseEstimator, ABC):
     """
 
     _parameter_constraints = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
+        "n_components": [COUNT],
+        "hidden_layer_sizes": [AUTO, "array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "image_shape": ["array-like", None],
         "likelihood": [
@@ -82,20 +90,11 @@ class DeepEstimator(BaseEstimator, ABC):
             dict,
             ColumnLikelihood,
         ],
-        "standardize": [StrOptions({"auto"}), "boolean"],
-        "max_epochs": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "batch_size": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "learning_rate": [
-            Interval(Real, 0, None, closed="neither"),
-            StrOptions({"auto"}),
-        ],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "standardize": [AUTO, "boolean"],
+        "max_epochs": [COUNT, AUTO],
+        "batch_size": [COUNT, AUTO],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), AUTO],
+        "n_init": [COUNT],
         "augment": [callable, None],
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],
         "callbacks": [list, tuple, None],
@@ -399,11 +398,8 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
     """A deep estimator that finds clusters."""
 
     _parameter_constraints = {
-        "n_clusters": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "noise": [Interval(Real, 0, 1, closed="left")],
+        "n_clusters": [COUNT, AUTO],
+        "noise": [FRACTION],
         "use_labels": ["boolean"],
     }
     #: Whether the model encodes samples, so that a mixture is fitted to its codes.

@@ -8,19 +8,27 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Integral, Real
 from types import FrameType
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, get_tags
+from sklearn.utils import check_array, check_scalar, get_tags
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 #: Types of numbers that X may have; others are converted to the first.
 DTYPES = list(map(np.dtype, "dfe?bhilqBHILQ"))
 #: Maximum magnitude of values in fits: sums of their squares stay in double precision.
 LARGEST = 1e100
+
+#: Constraints of parameters of estimators.
+AUTO = StrOptions({"auto"})
+COUNT = Interval(Integral, 1, None, closed="left")
+FRACTION = Interval(Real, 0, 1, closed="left")
+WEIGHT = Interval(Real, 0, None, closed="left")
 
 #: Packages whose lines are no user's.
 INTERNAL = {"skdeepcluster", "sklearn", "joblib", "contextlib"}
@@ -114,6 +122,11 @@ def check_answers(answers, X, source=""):
 
 
 # ---- parameters
+
+
+def check_count(name, value, least=1):
+    """Return a whole number as int, checked to be at least ``least``."""
+    return int(check_scalar(value, name, Integral, min_val=least))
 
 
 def check_finite(name, value):

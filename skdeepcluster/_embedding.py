@@ -8,11 +8,10 @@ import numpy.typing as npt
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import DeepClusterer, DeepEstimator, apply
-from ._checks import check_finite
+from ._checks import AUTO, COUNT, FRACTION, check_count, check_finite
 from ._random import random_stream
 from ._start import CONSTRAINTS, fit_mixture, mixture_of_partition
 from ._tables import CATEGORICAL, restore_table
@@ -95,10 +94,7 @@ class CodeEstimator(EmbeddingMixin, DeepClusterer):
         **DeepEstimator._parameter_constraints,
         **DeepClusterer._parameter_constraints,
         "init": CONSTRAINTS["init"],
-        "pretraining_epochs": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
+        "pretraining_epochs": [COUNT, AUTO],
         "categorical_features": CATEGORICAL,
         "encoder": [callable, None],
         "decoder": [callable, None],
@@ -129,7 +125,7 @@ class PriorEstimator(CodeEstimator):
     _parameter_constraints = {
         **CodeEstimator._parameter_constraints,
         **CONSTRAINTS,
-        "masking": [Interval(Real, 0, 1, closed="left")],
+        "masking": [FRACTION],
     }
 
     def sample(
@@ -164,7 +160,7 @@ class PriorEstimator(CodeEstimator):
             If even the mean of a cluster falls short of ``min_confidence``.
         """
         check_is_fitted(self)
-        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
+        n_samples = check_count("n_samples", n_samples)
         check_scalar(min_confidence, "min_confidence", Real, min_val=0, max_val=1)
         random_state = random_stream(self.random_state)
         if cluster is None:

@@ -3,7 +3,6 @@
 N samples, D features, L code length, K clusters.
 """
 
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +12,9 @@ from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from ._checks import check_finite, check_responsibilities
+from ._checks import WEIGHT, check_finite, check_responsibilities
 from ._labels import check_labels, cluster_means
 from .engine.runtime import draw_generator
 from .mixture import em
@@ -29,8 +28,8 @@ CLUSTERER = HasMethods(["fit", "get_params", "set_params"])
 #: Constraints on the parameters of all networks with an initial partition.
 CONSTRAINTS = {
     "init": [StrOptions({"neighbors", "mixture"}), CLUSTERER, "array-like"],
-    "start_weight": [Interval(Real, 0, None, closed="left")],
-    "smoothness_weight": [Interval(Real, 0, None, closed="left")],
+    "start_weight": [WEIGHT],
+    "smoothness_weight": [WEIGHT],
 }
 #: Number of EM runs of a mixture of codes; the likeliest is kept.
 N_INIT = 10

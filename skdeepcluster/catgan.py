@@ -6,20 +6,18 @@ exponential of ``log_resp``, and p_bar the mean of p(y | x) over a batch.
 
 from collections.abc import Sequence
 from functools import partial
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from ._adversarial import AdversarialEstimator
 from ._base import DeepClusterer, apply
-from ._checks import check_finite, store_parameters
+from ._checks import COUNT, WEIGHT, check_count, check_finite, store_parameters
 from ._random import random_stream
 from ._settings import Recipe
 from ._typing import Auto, Reals
@@ -176,10 +174,10 @@ class CatGANEstimator(AdversarialEstimator):
 
     _parameter_constraints = {
         **AdversarialEstimator._parameter_constraints,
-        "n_noise": [Interval(Integral, 1, None, closed="left")],
-        "layer_noise": [Interval(Real, 0, None, closed="left")],
-        "balance_weight": [Interval(Real, 0, None, closed="left")],
-        "fake_weight": [Interval(Real, 0, None, closed="left")],
+        "n_noise": [COUNT],
+        "layer_noise": [WEIGHT],
+        "balance_weight": [WEIGHT],
+        "fake_weight": [WEIGHT],
         "class_prior": [StrOptions({"estimated"}), "array-like", None],
     }
 
@@ -260,7 +258,7 @@ class CatGANEstimator(AdversarialEstimator):
             In the units of X. An int ``random_state`` gives the same samples on every call.
         """
         check_is_fitted(self)
-        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
+        n_samples = check_count("n_samples", n_samples)
         return self._generate(n_samples, random_stream(self.random_state))
 
     def _generate(self, n_samples, random_state):

@@ -1,7 +1,6 @@
 """CatGANClassifier: the categorical GAN with some labels (Springenberg, 2016)."""
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -9,12 +8,13 @@ import numpy.typing as npt
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, check_consistent_length
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import assign
 from ._checks import (
+    WEIGHT,
     restore_on_failure,
     store_parameters,
     warn_user,
@@ -176,7 +176,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     _parameter_constraints = {
         **CatGANEstimator._parameter_constraints,
         "init": [StrOptions({"neighbors"}), None],
-        "label_weight": [Interval(Real, 0, None, closed="left")],
+        "label_weight": [WEIGHT],
     }
 
     def __init__(

@@ -5,15 +5,13 @@ pi, mu_k and Sigma_k, here diagonal, ``prior.mixture``.
 """
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from ._checks import store_parameters, warn_user
+from ._checks import WEIGHT, store_parameters, warn_user
 from ._embedding import PriorEstimator
 from ._settings import Recipe
 from ._typing import Auto
@@ -303,7 +301,7 @@ class DACClustering(PriorEstimator):
         **PriorEstimator._parameter_constraints,
         **dict.fromkeys(
             ("reconstruction_weight", "mixture_weight", "adversarial_weight"),
-            [Interval(Real, 0, None, closed="left")],
+            [WEIGHT],
         ),
         "discriminator": [callable, None],
     }

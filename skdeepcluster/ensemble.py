@@ -16,10 +16,11 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
 from sklearn.metrics import normalized_mutual_info_score
 from sklearn.utils import check_array, gen_batches, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._checks import (
+    COUNT,
     check_answers,
     check_enough,
     end_interrupted_member,
@@ -137,9 +138,9 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit_predict"]), list, None],
-        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "n_estimators": [COUNT],
         "consensus": [StrOptions({"soft_vote", "co_association"})],
-        "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
+        "n_clusters": [COUNT, None],
         "accept_sparse": ["boolean"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],

@@ -9,13 +9,15 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture
-from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ._checks import (
+    AUTO,
+    COUNT,
     LARGEST,
     check_answers,
+    check_count,
     check_enough,
     check_magnitude,
     check_responsibilities,
@@ -41,9 +43,6 @@ from .functional.losses import entropy
 from .mixture import dask_rows, em
 from .mixture.initialization import Initializer
 from .neighbors import count_clusters
-
-#: Constraints of parameters that are positive integers or "auto".
-_COUNT = [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})]
 
 
 class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
@@ -166,7 +165,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     _parameter_constraints = {
         **GaussianMixture._parameter_constraints,
-        "n_clusters": _COUNT,
+        "n_clusters": [COUNT, AUTO],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "init_params": [
             *GaussianMixture._parameter_constraints["init_params"],
@@ -174,7 +173,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ],
         "learning_decay": [Interval(Real, 0.0, 1.0, closed="both")],
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
-        "batch_size": _COUNT,
+        "batch_size": [COUNT, AUTO],
         "accept_sparse": ["boolean"],
         "device": [str, torch.device],
     }
@@ -547,7 +546,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             Their components.
         """
         check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        n_samples = check_count("n_samples", n_samples)
         random_state = random_stream(self.random_state)
         weights = self.weights_ / self.weights_.sum()
         counts = random_state.multinomial(n_samples, weights)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import Tensor, nn
@@ -21,7 +20,7 @@ from torch.optim.swa_utils import update_bn
 
 from ._adversarial import FAR_FROM_DATA, FEW, AdversarialEstimator
 from ._base import DeepClusterer, apply
-from ._checks import store_parameters, warn_user
+from ._checks import WEIGHT, check_count, store_parameters, warn_user
 from ._disentanglement import report_codes, set_codes
 from ._embedding import EmbeddingMixin
 from ._random import draw_seed, random_stream
@@ -434,7 +433,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         "n_noise": [Interval(Integral, 0, None, closed="left")],
         "n_continuous": [Interval(Integral, 0, None, closed="left")],
         "other_categories": ["array-like"],
-        **dict.fromkeys(WEIGHTS, [Interval(Real, 0, None, closed="left")]),
+        **dict.fromkeys(WEIGHTS, [WEIGHT]),
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -600,7 +599,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
             In the units of X. An int ``random_state`` gives the same samples on every call.
         """
         check_is_fitted(self)
-        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
+        n_samples = check_count("n_samples", n_samples)
         codes = dict(codes or {})
         if cluster is not None:
             codes["cluster"] = cluster
@@ -629,7 +628,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
             ``X[i]`` shares noise and all other codes.
         """
         check_is_fitted(self)
-        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
+        n_samples = check_count("n_samples", n_samples)
         latent = self.model_.latent
         fixed = {} if cluster is None else {"cluster": cluster}
         drawn = set_codes(latent, self._draw(n_samples), fixed)
@@ -659,7 +658,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
             "information": lower bound in nats; "distance": ``generator_distance_``.
         """
         check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=2)
+        check_count("n_samples", n_samples, least=2)
         return report_codes(self, self._draw(n_samples))
 
     # ---- codes

@@ -6,21 +6,20 @@ is ``n_components``, L here.
 
 import math
 from collections.abc import Iterator, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.decomposition import PCA
-from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ._base import DeepClusterer, DeepEstimator, apply
-from ._checks import store_parameters, warn_user
+from ._checks import WEIGHT, check_count, store_parameters, warn_user
 from ._embedding import EmbeddingMixin
 from ._random import random_stream
 from ._settings import Recipe
@@ -368,7 +367,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         "init": CONSTRAINTS["init"],
         "categorical_features": CATEGORICAL,
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
-        "start_weight": [Interval(Real, 0, None, closed="left")],
+        "start_weight": [WEIGHT],
         "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
         "binarize": ["boolean"],
     }
@@ -498,9 +497,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         check_is_fitted(self)
         if n_importance_samples is None:
             return super().score_samples(X)
-        n_samples = check_scalar(
-            n_importance_samples, "n_importance_samples", Integral, min_val=1
-        )
+        n_samples = check_count("n_importance_samples", n_importance_samples)
         return self._map(lambda x: self.model_.importance_bound(x, n_samples), X)
 
     def impute(self, X) -> npt.NDArray[np.floating[Any]]:
@@ -533,7 +530,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
             on every call.
         """
         check_is_fitted(self)
-        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
+        n_samples = check_count("n_samples", n_samples)
         stream = random_stream(self.random_state)
         Z = stream.standard_normal((n_samples, self._n_features_out)).astype(np.float32)
         return restore_table(self, apply(self.model_, self.model_.decode, Z))
