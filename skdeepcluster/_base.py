@@ -177,13 +177,10 @@ class DeepEstimator(BaseEstimator, ABC):
             labels = None if labels is None else labels[index]
         check_enough(chosen.shape[0], self._n_clusters, index is not None)
 
-        names = getattr(self, "feature_names_in_", None)
         groups = list_groups(self)
         standardize = self.standardize
         with torch.device("cpu"):
-            likelihood = choose_likelihood(
-                self.likelihood, standardize, chosen, names, groups
-            )
+            likelihood = choose_likelihood(self.likelihood, standardize, chosen, groups)
         factors = choose_factors(likelihood, standardize, chosen, groups)
         data = Data(X, chosen, index, labels, factors)
 

@@ -23,7 +23,7 @@ from .modules.codes import (
     PriorModel,
     evidence_bound,
 )
-from .modules.model import Augmentation, Player
+from .modules.model import Augmentation
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 
@@ -95,10 +95,6 @@ class VaDE(PriorModel):
             return -self.log_joint((mean, std), self.prior.mixture).logsumexp(-1)
 
         return evidence_bound(self, x, divergence, noise)
-
-    def players(self) -> tuple[Player, ...]:
-        """One loss for all parameters."""
-        return (Player("vade", [self], self.loss),)
 
 
 class VaDEClustering(PriorEstimator):

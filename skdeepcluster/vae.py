@@ -38,7 +38,7 @@ from .modules.codes import (
     evidence_bound,
 )
 from .modules.likelihood import Bernoulli
-from .modules.model import Augmentation, Player
+from .modules.model import Augmentation
 from .modules.pca import start_as_pca
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
@@ -182,10 +182,6 @@ class VAE(CodeModel):
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Weights, means and covariances of the mixture."""
         return self.mixture.fitted_attributes()
-
-    def players(self) -> tuple[Player, ...]:
-        """One loss for all parameters."""
-        return (Player("vae", [self], self.loss),)
 
 
 class VAEEmbedding(EmbeddingMixin, DeepClusterer):
@@ -412,7 +408,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
     def _build(self, n_features, widths, likelihood):
         if self.binarize and not isinstance(likelihood, Bernoulli):
             raise ValueError(
-                f"binarize=True needs the likelihood 'bernoulli', not {likelihood.describe()}. "
+                f"binarize=True needs the likelihood 'bernoulli', not {likelihood.name!r}. "
                 "Scale X to [0, 1] or set binarize=False."
             )
         make = self._network_maker(widths)

@@ -31,10 +31,6 @@ class Likelihood(nn.Module, ABC):
         """Whether features are divided by their own standard deviations."""
         return False
 
-    def describe(self) -> str:
-        """Return what a resumed training must keep."""
-        return self.name
-
     @abstractmethod
     def standardize(self, x: Tensor) -> Tensor:
         """Return float32 inputs of the networks, (N, D), for samples in the units of the data.
@@ -268,12 +264,6 @@ class ColumnLikelihood(Likelihood):
     def standardizes(self) -> bool:
         """Whether there is a scale for each Gaussian column."""
         return any(part.standardizes for part in self.parts.values())
-
-    def describe(self) -> str:
-        """Return the name and the columns of each part."""
-        layout = self.layout
-        parts = [f"{part} {layout[part]}" for part in self.parts]
-        return f"{self.name} ({', '.join(parts)})"
 
     def set_scale(self, shift: Tensor, scale: Tensor) -> None:
         """Set shift and scale of the Gaussian columns."""
