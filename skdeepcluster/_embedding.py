@@ -66,6 +66,10 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 f"Codes must have shape (n_samples, {self._n_features_out}) and finite float32 "
                 f"values, got {Z.shape}. Pass what transform() returns."
             )
+        return self._decode(Z)
+
+    def _decode(self, Z):
+        """Return decoded codes (N, L), float32, as samples in the form of X."""
         return restore_table(self, apply(self.model_, self.model_.decode, Z))
 
     def _network_maker(self, widths):
@@ -178,4 +182,4 @@ class PriorEstimator(CodeEstimator):
             draws = draw_generator(random_state)
             Z = confident_sample(mixture, counts, min_confidence, draws)
         Z = Z.float().numpy()[random_state.permutation(n_samples)]
-        return restore_table(self, apply(self.model_, self.model_.decode, Z))
+        return self._decode(Z)

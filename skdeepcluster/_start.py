@@ -116,7 +116,7 @@ def read_start(init, data, n_clusters):
         anchor = np.eye(n_clusters)[clusters]
     else:
         anchor = check_responsibilities("init", init, (n_samples, n_clusters))
-    return start_from(_hold(data.take(anchor), data.labels))
+    return start_from(hold_labels(data.take(anchor), data.labels))
 
 
 def find_number(points, labels, random_state):
@@ -163,7 +163,7 @@ def search_start(init, points, n_clusters, labels, random_state):
         return start_from(_match_labels(anchor, labels, points))
     curve = getattr(clusterer, "n_clusters_curve_", None)
     return start_from(
-        _hold(anchor, labels),
+        hold_labels(anchor, labels),
         calibrated=clusterer.responsibilities_,
         curve=curve and dict(curve),
     )
@@ -178,11 +178,6 @@ def _start_by_mixture(points, n_clusters, labels, random_state):
     mixture = fit_mixture(points, n_clusters, random_state)
     resp = em.posterior(points, mixture)
     return start_from(_match_labels(resp, labels, points), curve=curve)
-
-
-def _hold(resp, labels):
-    """Return responsibilities (N, K), with known labels (N,) as they are."""
-    return resp if labels is None else hold_labels(resp, labels)
 
 
 def _at_least(n_clusters, labels):

@@ -23,7 +23,7 @@ from ._settings import Recipe
 from ._typing import Auto, Reals
 from .functional import random
 from .functional.losses import cross_entropy, entropy, marginal
-from .modules.model import AdversarialModel, Augmentation, Player, observed
+from .modules.model import AdversarialModel, Player, observed
 from .modules.networks import (
     build_network,
     choose_builder,
@@ -479,7 +479,7 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         discriminator=None,
         batch_size: int | Auto = "auto",
         n_init=1,
-        augment: Augmentation | None = None,
+        augment=None,
         precision="float32",
         callbacks=None,
         checkpoint=None,

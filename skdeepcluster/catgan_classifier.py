@@ -25,7 +25,6 @@ from ._typing import Auto, fit_context
 from .catgan import CatGANEstimator
 from .engine.data import LabeledRows
 from .engine.runtime import draw_generator, isolated
-from .modules.model import Augmentation
 from .neighbors.partition import partition_by_labels
 
 
@@ -204,7 +203,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         discriminator=None,
         batch_size: int | Auto = "auto",
         n_init=1,
-        augment: Augmentation | None = None,
+        augment=None,
         precision="float32",
         callbacks=None,
         checkpoint=None,

@@ -18,7 +18,7 @@ from ._typing import Auto
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
 from .modules.codes import MixturePrior, PointEncoder, PriorModel
-from .modules.model import Augmentation, Player
+from .modules.model import Player
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 #: Minimum variance of the mixture, relative to its initial mean variance.
@@ -336,7 +336,7 @@ class DACClustering(PriorEstimator):
         discriminator=None,
         batch_size: int | Auto = "auto",
         n_init=1,
-        augment: Augmentation | None = None,
+        augment=None,
         precision="float32",
         callbacks=None,
         checkpoint=None,

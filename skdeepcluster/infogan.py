@@ -32,7 +32,7 @@ from .engine.runtime import seeded
 from .functional import random
 from .functional.losses import called_fake, called_real
 from .modules.latent import Codes, LatentSpace, Reading
-from .modules.model import AdversarialModel, Augmentation, Player, observed
+from .modules.model import AdversarialModel, Player, observed
 from .modules.networks import (
     ACTIVATIONS,
     build_network,
@@ -470,7 +470,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         discriminator=None,
         batch_size: int | Auto = "auto",
         n_init=1,
-        augment: Augmentation | None = None,
+        augment=None,
         precision="float32",
         callbacks=None,
         checkpoint=None,

@@ -23,7 +23,6 @@ from .modules.codes import (
     PriorModel,
     evidence_bound,
 )
-from .modules.model import Augmentation
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
 
@@ -305,7 +304,7 @@ class VaDEClustering(PriorEstimator):
         decoder=None,
         batch_size: int | Auto = "auto",
         n_init=1,
-        augment: Augmentation | None = None,
+        augment=None,
         precision="float32",
         callbacks=None,
         checkpoint=None,

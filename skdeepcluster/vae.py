@@ -38,7 +38,6 @@ from .modules.codes import (
     evidence_bound,
 )
 from .modules.likelihood import Bernoulli
-from .modules.model import Augmentation
 from .modules.pca import start_as_pca
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
@@ -394,7 +393,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         binarize=False,
         batch_size: int | Auto = "auto",
         n_init=1,
-        augment: Augmentation | None = None,
+        augment=None,
         precision="float32",
         callbacks=None,
         checkpoint=None,
@@ -528,5 +527,5 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         check_is_fitted(self)
         n_samples = check_count("n_samples", n_samples)
         stream = random_stream(self.random_state)
-        Z = stream.standard_normal((n_samples, self._n_features_out)).astype(np.float32)
-        return restore_table(self, apply(self.model_, self.model_.decode, Z))
+        Z = stream.standard_normal((n_samples, self._n_features_out))
+        return self._decode(Z.astype(np.float32))
