@@ -8,7 +8,6 @@ from numbers import Real
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
@@ -22,6 +21,7 @@ from ._checks import (
     FRACTION,
     check_answers,
     check_enough,
+    refuse_sparse,
     restore_on_failure,
     warn_user,
 )
@@ -40,9 +40,9 @@ from ._start import (
     search_start,
 )
 from ._tables import count_inputs, list_groups, read_table
-from ._typing import Labels, fit_context
+from ._typing import Doubles, Floats, Labels, fit_context
 from .engine.checkpoint import Checkpoint, identify
-from .engine.data import BLOCK, Rows, batches, map_rows, refuse_sparse
+from .engine.data import BLOCK, Rows, batches, map_rows
 from .engine.loop import Progress, check_callbacks
 from .engine.runtime import (
     building,
@@ -294,7 +294,7 @@ class DeepEstimator(BaseEstimator, ABC):
             function = getattr(self.model_, function)
         return apply(self.model_, function, self._check_rows(X))
 
-    def predict_proba(self, X) -> npt.NDArray[np.float32]:
+    def predict_proba(self, X) -> Floats:
         """Probability of each cluster, given the sample.
 
         Parameters
@@ -309,7 +309,7 @@ class DeepEstimator(BaseEstimator, ABC):
         """
         return self._map("resp", X)
 
-    def score_samples(self, X) -> npt.NDArray[np.float64]:
+    def score_samples(self, X) -> Doubles:
         """Label-free criterion of each sample, in nats: higher is better.
 
         Parameters

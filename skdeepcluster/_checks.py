@@ -56,6 +56,15 @@ def check_rows(estimator, X, reset, **options):
     return X
 
 
+def refuse_sparse(estimator, X):
+    """Raise TypeError if X is sparse and the estimator's ``accept_sparse`` is False."""
+    if sparse.issparse(X) and not estimator.accept_sparse:
+        raise TypeError(
+            f"{type(estimator).__name__} got sparse data, but takes dense arrays. Set "
+            "accept_sparse=True, or pass X.toarray()."
+        )
+
+
 def refuse_empty(columns, names=None):
     """Raise ValueError if there are columns, given by their indices, that have no values."""
     if columns:

@@ -4,7 +4,6 @@ from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_scalar
@@ -15,7 +14,7 @@ from ._checks import AUTO, COUNT, FRACTION, check_count, check_finite
 from ._random import random_stream
 from ._start import CONSTRAINTS, fit_mixture, mixture_of_partition
 from ._tables import CATEGORICAL, restore_table
-from ._typing import Reals, TransformerMixin
+from ._typing import Floats, Reals, TransformerMixin
 from .engine.runtime import draw_generator, isolated
 from .functional.gaussian import confident_sample
 from .mixture import em
@@ -25,7 +24,7 @@ from .modules.networks import make_network
 class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """``transform`` by the model's ``encode`` and ``inverse_transform`` by its ``decode``."""
 
-    def transform(self, X) -> npt.NDArray[np.float32]:
+    def transform(self, X) -> Floats:
         """Codes of the samples: E(x) of DACClustering, else the means of q(z | x).
 
         Parameters

@@ -3,6 +3,7 @@
 N samples, D columns of the table or features, E encoded columns.
 """
 
+from importlib import import_module
 from itertools import chain, pairwise
 from typing import NamedTuple
 
@@ -139,9 +140,8 @@ class TableEncoder(BaseEstimator):
 
         columns = [np.array(column.tolist()) for column in table.T]
         if self.is_frame_:
-            from pandas import DataFrame
-
-            return DataFrame(dict(zip(self.names_, columns, strict=True)))
+            pandas = import_module("pandas")
+            return pandas.DataFrame(dict(zip(self.names_, columns, strict=True)))
         if all(column.dtype.kind in "iuf" for column in columns):
             return table.astype(np.float64)
         return table

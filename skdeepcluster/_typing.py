@@ -9,6 +9,9 @@ import numpy.typing as npt
 Auto: TypeAlias = Literal["auto"]
 #: Cluster labels (N,).
 Labels: TypeAlias = npt.NDArray[np.int64]
+#: Numbers in single and in double precision.
+Floats: TypeAlias = npt.NDArray[np.float32]
+Doubles: TypeAlias = npt.NDArray[np.float64]
 #: Real numbers in the precision of the data.
 Reals: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -33,9 +36,7 @@ if TYPE_CHECKING:
         def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> Labels: ...
 
     class TransformerMixin:
-        def fit_transform(
-            self, X: Any, y: Any = None, **kwargs: Any
-        ) -> npt.NDArray[np.float32]: ...
+        def fit_transform(self, X: Any, y: Any = None, **kwargs: Any) -> Floats: ...
 
         def set_output(self, *, transform: str | None = None) -> Self: ...
 
@@ -48,6 +49,8 @@ else:
 __all__ = [
     "Auto",
     "ClusterMixin",
+    "Doubles",
+    "Floats",
     "Labels",
     "Reals",
     "TransformerMixin",

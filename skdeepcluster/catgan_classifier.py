@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, check_consistent_length
@@ -301,7 +300,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
                 "train longer (max_epochs), scale the features, or give class_prior."
             )
 
-    def predict(self, X) -> npt.NDArray[Any]:
+    def predict(self, X) -> np.ndarray:
         """Most probable class of each sample.
 
         Parameters

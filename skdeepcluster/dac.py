@@ -19,7 +19,7 @@ from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
 from .modules.codes import MixturePrior, PointEncoder, PriorModel
 from .modules.model import Player
-from .modules.regularization import NO_REGULARIZER, Regularizer
+from .modules.regularization import Regularizer
 
 #: Minimum variance of the mixture, relative to its initial mean variance.
 FLOOR = 0.01
@@ -49,10 +49,9 @@ class DAC(PriorModel):
         likelihood,
         prior,
         weights=(1.0, 1.0, 1.0),
-        regularizer=NO_REGULARIZER,
-        masking=0.0,
+        **options,
     ) -> None:
-        super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
+        super().__init__(encoder, decoder, likelihood, prior, **options)
         self.critic = critic
         self.weights = weights
 
@@ -360,8 +359,8 @@ class DACClustering(PriorEstimator):
             likelihood,
             MixturePrior(self._n_clusters, n_codes, FLOOR),
             (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),
-            Regularizer(self.start_weight, self.smoothness_weight),
-            self.masking,
+            regularizer=Regularizer(self.start_weight, self.smoothness_weight),
+            masking=self.masking,
         )
 
     def _set_fitted_attributes(self, run, fit):

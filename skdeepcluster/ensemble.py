@@ -8,7 +8,6 @@ from numbers import Integral
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 from joblib import Parallel, delayed
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
@@ -25,14 +24,15 @@ from ._checks import (
     check_enough,
     end_interrupted_member,
     fitting_member,
+    refuse_sparse,
     restore_on_failure,
     store_parameters,
     warn_user,
 )
 from ._labels import indicate, mean_greatest_jaccard, normalize_rows, predict_samples
 from ._random import draw_seeds, random_stream
-from ._typing import ClusterMixin, Labels, available_if, fit_context
-from .neighbors.candidates import agglomerate
+from ._typing import ClusterMixin, Doubles, Labels, available_if, fit_context
+from .neighbors.candidates import agglomerate, label_points
 
 #: Maximum number of iterations of matching members to their consensus.
 MAX_MATCHINGS = 20
@@ -193,11 +193,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     def _check_samples(self, X, reset=False):
         """Check the shape and the feature names of X; the members check its values."""
-        if sparse.issparse(X) and not self.accept_sparse:
-            raise TypeError(
-                "ClusterEnsemble got sparse data. Set accept_sparse=True if the "
-                "members take it, or pass X.toarray()."
-            )
+        refuse_sparse(self, X)
         if np.ndim(X) != 2:
             check_array(X, dtype=None)  # raises scikit-learn's error
         X = validate_data(self, X, reset=reset, skip_check_array=True)
@@ -274,7 +270,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     # ---- predictions
 
     @available_if(_members_predict)
-    def predict_proba(self, X) -> npt.NDArray[np.float64]:
+    def predict_proba(self, X) -> Doubles:
         """Return the memberships in the clusters of the consensus.
 
         Parameters
@@ -362,7 +358,7 @@ def _find_memberships(member, X, n_clusters=None):
         resp[labels < 0] = 0
         return resp
     size = n_clusters or labels.max(initial=0) + 1
-    return (labels[:, None] == np.arange(size)).astype(np.float64)
+    return indicate(labels, size).toarray()
 
 
 def _map_members(memberships, tables):
@@ -494,10 +490,7 @@ def _link_combinations(combinations, sizes, n_clusters):
     edges = _share_equal(combinations, combinations) * np.outer(sizes, sizes)
     groups = agglomerate(edges, sizes, min(n_clusters, len(sizes)))
     groups.sort(key=lambda group: -sizes[group].sum())
-    clusters = np.empty(len(sizes), dtype=np.int64)
-    for k, group in enumerate(groups):
-        clusters[group] = k
-    return clusters
+    return label_points(groups)
 
 
 def _share_equal(a, b):

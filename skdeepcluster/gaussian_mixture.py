@@ -5,7 +5,6 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture
@@ -24,13 +23,13 @@ from ._checks import (
     check_rows,
     check_sample_weight,
     check_shape,
+    refuse_sparse,
     restore_on_failure,
     store_parameters,
     warn_user,
 )
 from ._random import random_stream
-from ._typing import Auto, ClusterMixin, Labels, fit_context
-from .engine.data import refuse_sparse
+from ._typing import Auto, ClusterMixin, Doubles, Labels, fit_context
 from .engine.runtime import draw_generator, resolve_device
 from .functional import missing
 from .functional.gaussian import (
@@ -424,7 +423,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         return self._assign(self._check_fitted(X))[0]
 
-    def predict_proba(self, X) -> npt.NDArray[np.float64]:
+    def predict_proba(self, X) -> Doubles:
         """Return the responsibilities, p(component | sample).
 
         Parameters
@@ -439,7 +438,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         return self._apply(lambda joint: joint.softmax(1), self._check_fitted(X))
 
-    def score_samples(self, X) -> npt.NDArray[np.float64]:
+    def score_samples(self, X) -> Doubles:
         """Return the log-likelihood of each sample.
 
         Parameters
@@ -508,7 +507,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
         return bic + 2 * self._average(entropies, rows) * rows.total
 
-    def impute(self, X) -> npt.NDArray[np.float64]:
+    def impute(self, X) -> Doubles:
         """Replace missing values by their conditional means, given the observed features.
 
         Parameters
@@ -530,7 +529,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
         return check_answers(rows.map(fill), rows.X)
 
-    def sample(self, n_samples: int = 1) -> tuple[npt.NDArray[np.float64], Labels]:
+    def sample(self, n_samples: int = 1) -> tuple[Doubles, Labels]:
         """Generate samples from the mixture.
 
         Parameters

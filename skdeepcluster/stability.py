@@ -3,7 +3,6 @@
 from numbers import Real
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_scalar
@@ -13,6 +12,7 @@ from tqdm.auto import tqdm
 from ._checks import check_count
 from ._labels import average_finite, check_labels, mean_greatest_jaccard
 from ._random import draw_seeds, random_stream
+from ._typing import Doubles
 from .neighbors.search import has_distances
 
 
@@ -26,7 +26,7 @@ def cluster_stability(
     max_samples: int | None = None,
     verbose: int = 0,
     random_state=None,
-) -> npt.NDArray[np.float64]:
+) -> Doubles:
     """Return how well each cluster is found again in random subsets of the samples [1]_.
 
     A clone of the clusterer is fitted to each subset. Each cluster is compared with the most

@@ -23,7 +23,7 @@ from .modules.codes import (
     PriorModel,
     evidence_bound,
 )
-from .modules.regularization import NO_REGULARIZER, Regularizer
+from .modules.regularization import Regularizer
 
 
 class VaDE(PriorModel):
@@ -45,10 +45,9 @@ class VaDE(PriorModel):
         likelihood,
         prior,
         objective="optimal",
-        regularizer=NO_REGULARIZER,
-        masking=0.0,
+        **options,
     ) -> None:
-        super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
+        super().__init__(encoder, decoder, likelihood, prior, **options)
         self.objective = objective
         if objective == "published":  # with one learning rate for networks and prior
             self.rates = CodeModel.rates
@@ -324,6 +323,6 @@ class VaDEClustering(PriorEstimator):
             likelihood,
             MixturePrior(self._n_clusters, n_codes),
             self.objective,
-            Regularizer(self.start_weight, self.smoothness_weight),
-            self.masking,
+            regularizer=Regularizer(self.start_weight, self.smoothness_weight),
+            masking=self.masking,
         )

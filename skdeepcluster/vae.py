@@ -10,7 +10,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.decomposition import PCA
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -25,7 +24,7 @@ from ._random import random_stream
 from ._settings import Recipe
 from ._start import CONSTRAINTS, fit_mixture, mixture_of_partition
 from ._tables import CATEGORICAL, restore_table
-from ._typing import Auto, Reals
+from ._typing import Auto, Doubles, Reals
 from .functional import random
 from .functional.gaussian import Mixture, standard_kl
 from .functional.points import normal_quantiles, random_shifts, uniform_points
@@ -471,9 +470,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
                 "use the default networks."
             )
 
-    def score_samples(
-        self, X, n_importance_samples: int | None = None
-    ) -> npt.NDArray[np.float64]:
+    def score_samples(self, X, n_importance_samples: int | None = None) -> Doubles:
         """Lower bound on log p(x) of each sample, in nats and in the units of X.
 
         Parameters
@@ -495,7 +492,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         n_samples = check_count("n_importance_samples", n_importance_samples)
         return self._map(lambda x: self.model_.importance_bound(x, n_samples), X)
 
-    def impute(self, X) -> npt.NDArray[np.floating[Any]]:
+    def impute(self, X) -> Reals:
         """Replace missing values by their conditional means, given the observed features.
 
         Parameters
