@@ -5,12 +5,9 @@ N samples, K clusters.
 
 import sys
 import warnings
-from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from numbers import Integral, Real
-from types import FrameType
-from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -33,7 +30,7 @@ WEIGHT = Interval(Real, 0, None, closed="left")
 #: Packages whose lines are no user's.
 INTERNAL = {"skdeepcluster", "sklearn", "joblib", "contextlib"}
 
-_is_member: ContextVar[bool] = ContextVar("is_member", default=False)
+_is_member = ContextVar("is_member", default=False)
 
 
 # ---- samples and predictions
@@ -173,7 +170,7 @@ def check_responsibilities(name, value, shape):
 # ---- fits
 
 
-def warn_user(message: str, category: type[UserWarning] = ConvergenceWarning) -> None:
+def warn_user(message, category=ConvergenceWarning):
     """Give a warning at the line of the user that called the package."""
     frame = sys._getframe()
     level = 0
@@ -183,12 +180,12 @@ def warn_user(message: str, category: type[UserWarning] = ConvergenceWarning) ->
     warnings.warn(message, category, stacklevel=level + 1)
 
 
-def _is_internal(frame: FrameType) -> bool:
+def _is_internal(frame):
     """Return whether a frame belongs to the package, or to scikit-learn's wrappers."""
     return str(frame.f_globals.get("__name__")).split(".")[0] in INTERNAL
 
 
-def store_parameters(parameters: dict[str, Any]) -> None:
+def store_parameters(parameters):
     """Set the parameters of an ``__init__``, its ``locals()``, as attributes."""
     values = dict(parameters)
     estimator = values.pop("self")
@@ -196,7 +193,7 @@ def store_parameters(parameters: dict[str, Any]) -> None:
 
 
 @contextmanager
-def restore_on_failure(estimator: Any) -> Iterator[None]:
+def restore_on_failure(estimator):
     """Restore an estimator's attributes if the block raises.
 
     Within the block numpy's numbers are Python's, because small integers of numpy overflow.
@@ -221,7 +218,7 @@ def restore_on_failure(estimator: Any) -> Iterator[None]:
 
 
 @contextmanager
-def fitting_member() -> Iterator[None]:
+def fitting_member():
     """Within the block a member of an ensemble is fitted, and interrupting it discards it."""
     token = _is_member.set(True)
     try:
@@ -230,7 +227,7 @@ def fitting_member() -> Iterator[None]:
         _is_member.reset(token)
 
 
-def end_interrupted_member(interrupted: bool) -> None:
+def end_interrupted_member(interrupted):
     """Raise KeyboardInterrupt if the user has interrupted the fit of a member of an ensemble."""
     if interrupted and _is_member.get():
         raise KeyboardInterrupt

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from ._adversarial import AdversarialEstimator
@@ -72,7 +71,7 @@ class CatGAN(AdversarialModel):
         weights=(1.0, 1.0),
         regularizer=NO_REGULARIZER,
         label_weight=1.0,
-    ) -> None:
+    ):
         super().__init__(likelihood, n_classes)
         self.discriminator = discriminator
         self.generator = generator
@@ -82,20 +81,20 @@ class CatGAN(AdversarialModel):
         self.label_weight = label_weight
         self.register_buffer("log_prior", None)
 
-    def log_resp_standardized(self, x_std) -> Tensor:
+    def log_resp_standardized(self, x_std):
         """Log p(y|x) of standardized samples, (N, K)."""
         return self.discriminator(x_std).float().log_softmax(-1)
 
-    def decode(self, z) -> Tensor:
+    def decode(self, z):
         """Generate samples for noise (N, L), in the units of the data."""
         return self.likelihood.mean(self.generator(z))
 
-    def generate(self, n_samples) -> Tensor:
+    def generate(self, n_samples):
         """Generate standardized samples, (N, D)."""
         z = random.randn((n_samples, self.n_noise), self.log_marginal.device)
         return self.likelihood.standardized_mean(self.generator(z))
 
-    def imbalance(self, log_p) -> Tensor:
+    def imbalance(self, log_p):
         """-H[p_bar], or the cross-entropy between class prior and p_bar."""
         mean = marginal(log_p)
         if self.log_prior is None:
@@ -103,26 +102,26 @@ class CatGAN(AdversarialModel):
         return cross_entropy(self.log_prior, mean)
 
     @torch.no_grad()
-    def set_prior(self, p) -> None:
+    def set_prior(self, p):
         """Set the class prior from an array of K positive numbers; None: uniform."""
         if p is not None:
             p = torch.as_tensor(p, dtype=torch.float64, device=self.log_marginal.device)
             p = (p / p.sum()).log().to(self.log_marginal)
         self.log_prior = p
 
-    def fitted_attributes(self) -> dict[str, Tensor]:
+    def fitted_attributes(self):
         """Return the class prior."""
         log_prior = self.log_prior
         if log_prior is None:
             log_prior = torch.zeros_like(self.log_marginal).log_softmax(0)
         return {"class_prior_": log_prior.exp()}
 
-    def restore_buffers(self, tensors) -> None:
+    def restore_buffers(self, tensors):
         """Create the class prior, if there is one."""
         super().restore_buffers(tensors)
         self.log_prior = tensors.get("log_prior")
 
-    def discriminator_loss(self, batch) -> dict[str, Tensor]:
+    def discriminator_loss(self, batch):
         """-H[p_bar], entropies of real and generated samples, and cross-entropy of labels."""
         x_std = self.standardize(batch.x)
         terms = {}
@@ -151,7 +150,7 @@ class CatGAN(AdversarialModel):
             terms["start"] = (1 - self.progress) * terms["start"]
         return terms
 
-    def generator_loss(self, batch) -> dict[str, Tensor]:
+    def generator_loss(self, batch):
         """Entropies of D's predictions for generated samples, and of their mean."""
         with keep_running_statistics(self.discriminator):
             fake = observed(self.generate(len(batch.x)), batch.x)
@@ -161,7 +160,7 @@ class CatGAN(AdversarialModel):
             "balance": -entropy(marginal(log_p)),
         }
 
-    def players(self) -> tuple[Player, ...]:
+    def players(self):
         """Discriminator, then generator."""
         return (
             Player("discriminator", [self.discriminator], self.discriminator_loss),

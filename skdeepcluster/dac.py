@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ._checks import WEIGHT, store_parameters, warn_user
 from ._embedding import PriorEstimator
@@ -50,22 +49,22 @@ class DAC(PriorModel):
         prior,
         weights=(1.0, 1.0, 1.0),
         **options,
-    ) -> None:
+    ):
         super().__init__(encoder, decoder, likelihood, prior, **options)
         self.critic = critic
         self.weights = weights
 
-    def log_joint(self, code, mixture) -> Tensor:
+    def log_joint(self, code, mixture):
         """Log p(E(x), k), (N, K)."""
         return log_joint(code, mixture)
 
-    def criterion(self, x) -> Tensor:
+    def criterion(self, x):
         """Log p(x | G(z)) + log p(z) at z = E(x), (N,)."""
         code = self.encode(x)
         log_z = log_joint(code, self.prior.mixture).logsumexp(-1)
         return self.log_prob(x, code).double() + log_z.double()
 
-    def critic_loss(self, batch) -> dict[str, Tensor]:
+    def critic_loss(self, batch):
         """Cross-entropies of telling samples of the mixture ("real") from codes ("fake")."""
         with torch.no_grad():
             mixture = self.prior.mixture
@@ -74,17 +73,17 @@ class DAC(PriorModel):
         real, fake = self.judge(torch.cat([sampled, code]), mixture).chunk(2)
         return {"mixture": called_real(real), "codes": called_fake(fake)}
 
-    def judge(self, code, mixture) -> Tensor:
+    def judge(self, code, mixture):
         """Logits of "sampled from the mixture", (N, 1)."""
         return self.critic(self.prior.whiten(mixture, code))
 
-    def mixture_loss(self, batch) -> dict[str, Tensor]:
+    def mixture_loss(self, batch):
         """Negative log-likelihood of the codes, without gradient to the encoder."""
         with torch.no_grad():
             code = self.encode(batch.x)
         return {"codes": -log_joint(code, self.prior.mixture).logsumexp(-1).mean()}
 
-    def loss(self, batch) -> dict[str, Tensor]:
+    def loss(self, batch):
         """Three weighted losses, and the terms of the regularizer."""
         x_std, corrupted = self.observe(batch)
         mixture = self.prior.mixture
@@ -101,7 +100,7 @@ class DAC(PriorModel):
         }
         return terms | self.regularize(x_std, batch.anchor, joint, mixture)
 
-    def players(self) -> tuple[Player, ...]:
+    def players(self):
         """Critic, mixture (fitted to the codes), autoencoder."""
         autoencoder = [self.encoder, self.decoder, self.likelihood]
         return (

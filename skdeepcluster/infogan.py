@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import mse_loss
 from torch.optim.swa_utils import update_bn
 
@@ -30,7 +30,7 @@ from .engine.data import Rows, batches
 from .engine.runtime import seeded
 from .functional import random
 from .functional.losses import called_fake, called_real
-from .modules.latent import Codes, LatentSpace, Reading
+from .modules.latent import LatentSpace
 from .modules.model import AdversarialModel, Player, observed
 from .modules.networks import (
     ACTIVATIONS,
@@ -92,7 +92,7 @@ class InfoGAN(AdversarialModel):
         style_weight=0.0,
         reconstruction_weight=0.0,
         regularizer=NO_REGULARIZER,
-    ) -> None:
+    ):
         super().__init__(likelihood, latent.sizes[0])
         self.generator = generator
         self.body = body
@@ -109,41 +109,41 @@ class InfoGAN(AdversarialModel):
 
     # ---- predictions
 
-    def read_standardized(self, x_std) -> Reading:
+    def read_standardized(self, x_std):
         """Q(c|x) of standardized samples."""
         return self.latent.read(self.reader(self.body(x_std)))
 
-    def log_resp_standardized(self, x_std) -> Tensor:
+    def log_resp_standardized(self, x_std):
         """Log Q(k|x) of the cluster, (N, K)."""
         return self.read_standardized(x_std).log_probs[0]
 
-    def encode(self, x) -> Tensor:
+    def encode(self, x):
         """Posterior of all codes: probabilities of the categories, continuous means."""
         reading = self.read_standardized(self.standardize(x))
         probabilities = [log_p.exp() for log_p in reading.log_probs]
         return torch.cat([*probabilities, reading.mean], 1)
 
-    def decode(self, code) -> Tensor:
+    def decode(self, code):
         """Generate samples for codes in the layout of ``encode``, with noise variables at zero."""
         noise = code.new_zeros(len(code), self.latent.n_noise)
         return self.render(torch.cat([noise, code], 1))
 
-    def render(self, inputs) -> Tensor:
+    def render(self, inputs):
         """Generate samples for inputs (N, latent.n_inputs), in the units of the data."""
         return self.likelihood.mean(self.generator(inputs))
 
-    def render_standardized(self, codes) -> Tensor:
+    def render_standardized(self, codes):
         """Generate standardized samples for Codes, (N, D)."""
         output = self.generator(self.latent.inputs(codes))
         return self.likelihood.standardized_mean(output)
 
-    def fitted_attributes(self) -> dict[str, Any]:
+    def fitted_attributes(self):
         """Names of the codes, and the probabilities of the clusters in generated samples."""
         return {"code_names_": self.latent.names, "weights_": self.log_prior.exp()}
 
     # ---- losses
 
-    def discriminator_loss(self, batch) -> dict[str, Tensor]:
+    def discriminator_loss(self, batch):
         """D's cross-entropies for real and generated samples, -lambda L_I, and :meth:`hold`."""
         x_std = self.standardize(batch.x)
         with torch.no_grad():
@@ -162,7 +162,7 @@ class InfoGAN(AdversarialModel):
             terms |= self.hold(x_std, batch)
         return terms
 
-    def hold(self, x_std, batch) -> dict[str, Tensor]:
+    def hold(self, x_std, batch):
         """Terms of the regularizer, and of Q's reading of the style."""
         reading = self.read_standardized(x_std)
         log_p = reading.log_probs[0]
@@ -175,7 +175,7 @@ class InfoGAN(AdversarialModel):
             terms["style"] = self.style_weight * loss
         return terms
 
-    def generator_loss(self, batch) -> dict[str, Tensor]:
+    def generator_loss(self, batch):
         """G's non-saturating loss -log D(G), and -lambda L_I."""
         fake, codes = self.generate(len(batch.x))
         hidden = self.body(self.add_noise(observed(fake, batch.x)))
@@ -187,7 +187,7 @@ class InfoGAN(AdversarialModel):
             terms["reconstruction"] = weight * self.reconstruction_loss(batch)
         return terms
 
-    def reconstruction_loss(self, batch) -> Tensor:
+    def reconstruction_loss(self, batch):
         """Mean squared error, standardized, of samples generated from the codes of the batch.
 
         The anchor gives clusters, the style continuous codes, then noise; others are random.
@@ -202,24 +202,24 @@ class InfoGAN(AdversarialModel):
         rendered = observed(self.render_standardized(codes), batch.x)
         return mse_loss(rendered, self.standardize(batch.x))
 
-    def generate(self, n_samples) -> tuple[Tensor, Codes]:
+    def generate(self, n_samples):
         """Return standardized samples (N, D) generated from random codes, and the codes."""
         codes = self.latent.draw(n_samples, self.log_prior)
         return self.render_standardized(codes), codes
 
-    def add_noise(self, x_std) -> Tensor:
+    def add_noise(self, x_std):
         """Add instance noise to standardized samples."""
         std = self.instance_noise
         return x_std + std * random.randn_like(x_std) if std else x_std
 
-    def information_loss(self, hidden, codes, weight) -> dict[str, Tensor]:
+    def information_loss(self, hidden, codes, weight):
         """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""
         reading = self.latent.read(self.reader(hidden))
         losses = self.latent.reading_loss(reading, codes)
         weights = {"category": weight, "continuous": weight * self.continuous_weight}
         return {name: weights[name] * loss for name, loss in losses.items()}
 
-    def players(self) -> tuple[Player, ...]:
+    def players(self):
         """Discriminator with Q, then generator."""
         own = [self.body, self.critic, self.reader]
         return (

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sklearn.utils._param_validation import StrOptions
-from torch import Tensor
 
 from ._checks import store_parameters
 from ._embedding import PriorEstimator
@@ -46,17 +45,17 @@ class VaDE(PriorModel):
         prior,
         objective="optimal",
         **options,
-    ) -> None:
+    ):
         super().__init__(encoder, decoder, likelihood, prior, **options)
         self.objective = objective
         if objective == "published":  # with one learning rate for networks and prior
             self.rates = CodeModel.rates
 
-    def log_joint(self, posterior, mixture) -> Tensor:
+    def log_joint(self, posterior, mixture):
         """Log pi_c - KL_c, whose softmax is the gamma that maximizes eq. 12, (N, K)."""
         return expected_log_joint(*posterior, mixture)
 
-    def divergence(self, mean, std, z, expected, mixture) -> Tensor:
+    def divergence(self, mean, std, z, expected, mixture):
         """KL(q(z, c|x) || p(z, c)), (N,), with ``expected`` (N, K) = log pi_c - KL_c.
 
         "optimal": at the gamma that maximizes eq. 12.
@@ -71,7 +70,7 @@ class VaDE(PriorModel):
         log_gamma = log_joint(z, mixture).log_softmax(-1)
         return (log_gamma.exp() * (log_gamma - expected)).sum(-1)
 
-    def loss(self, batch) -> dict[str, Tensor]:
+    def loss(self, batch):
         """Negative bound, eq. 12 with one sample of z, and the terms of the regularizer."""
         x_std, corrupted = self.observe(batch)
         mixture = self.prior.mixture
@@ -86,7 +85,7 @@ class VaDE(PriorModel):
         }
         return terms | self.regularize(x_std, batch.anchor, expected, mixture)
 
-    def criterion(self, x, noise=None) -> Tensor:
+    def criterion(self, x, noise=None):
         """Bound at the best gamma, (N,), over noise (S, L), by default fixed points."""
 
         def divergence(mean, std):

@@ -5,7 +5,7 @@ is ``n_components``, L here.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import skip_init
 
 from ._base import DeepClusterer, DeepEstimator, apply
@@ -80,7 +80,7 @@ class VAE(CodeModel):
         binarize=False,
         covariance_type="full",
         regularizer=NO_REGULARIZER,
-    ) -> None:
+    ):
         super().__init__(encoder, decoder, likelihood)
         self.kl_warm_up = kl_warm_up
         self.binarize = binarize
@@ -88,7 +88,7 @@ class VAE(CodeModel):
         self.regularizer = regularizer
         self.classifier = None
 
-    def loss(self, batch) -> dict[str, Tensor]:
+    def loss(self, batch):
         """Negative ELBO, eq. 10 with one sample of z, and the term of the regularizer."""
         x = batch.x
         if self.binarize:
@@ -100,22 +100,22 @@ class VAE(CodeModel):
         terms = {"reconstruction": -self.log_prob(x, z).mean(), "kl": kl}
         return terms | self.regularizer.terms(self.classify, z, batch.anchor)
 
-    def set_classifier(self, n_components, n_clusters, device) -> None:
+    def set_classifier(self, n_components, n_clusters, device):
         """Create the classifier, with equal probabilities."""
         options = {"device": device, "dtype": torch.float32}
         self.classifier = skip_init(nn.Linear, n_components, n_clusters, **options)
         for parameter in self.classifier.parameters():
             nn.init.zeros_(parameter)
 
-    def classify(self, z) -> Tensor:
+    def classify(self, z):
         """Log p(c | z) of codes by the classifier, (N, K)."""
         return self.classifier(z).log_softmax(-1)
 
-    def criterion(self, x, noise=None) -> Tensor:
+    def criterion(self, x, noise=None):
         """ELBO of each sample, (N,), over noise (S, L) of the codes, by default fixed points."""
         return evidence_bound(self, x, standard_kl, noise)
 
-    def importance_bound(self, x, n_samples) -> Tensor:
+    def importance_bound(self, x, n_samples):
         """E[log mean_s p(x, z_s) / q(z_s|x)] over ``n_samples`` samples of q(z|x), (N,).
 
         The mean is over sets of ``n_samples`` of at least ``MIN_POINTS`` codes.
@@ -125,7 +125,7 @@ class VAE(CodeModel):
         sets = torch.cat(log_ratios).unflatten(0, (-1, n_samples))
         return sets.logsumexp(1).mean(0) - math.log(n_samples)
 
-    def impute(self, x) -> Tensor:
+    def impute(self, x):
         """Replace missing values by E[x_d | observed features], (N, D).
 
         The expectation is over codes z, in proportion to p(x, z) / q(z|x) (P.-A. Mattei,
@@ -139,7 +139,7 @@ class VAE(CodeModel):
             expected += (weight.unsqueeze(-1) * decoded).sum(0)
         return torch.where(x.isnan(), expected.to(x.dtype), x)
 
-    def weigh_codes(self, x, n_points) -> Iterator[tuple[Tensor, Tensor]]:
+    def weigh_codes(self, x, n_points):
         """Yield codes of q(z|x), (S, N, L), and their log p(x, z) / q(z|x), (S, N), in blocks.
 
         The codes are quasi-random points that a hash of the sample shifts modulo one. The
@@ -162,22 +162,22 @@ class VAE(CodeModel):
             log_prior = 0.5 * (some.square() - z.double().square()).sum(-1) + log_std
             yield z, log_x.double() + log_prior
 
-    def log_resp_standardized(self, x_std) -> Tensor:
+    def log_resp_standardized(self, x_std):
         """Log p(k | z = mean of q(z|x)), (N, K), by the mixture."""
         return self.mixture.log_resp(self.encoder.mean(x_std))
 
-    def set_mixture(self, mixture) -> None:
+    def set_mixture(self, mixture):
         """Set the mixture of the codes."""
         device = next(self.parameters()).device
         self.mixture = CodeMixture(mixture, self.covariance_type).to(device)
 
-    def restore_buffers(self, tensors) -> None:
+    def restore_buffers(self, tensors):
         """Create the mixture, which only a trained model has."""
         super().restore_buffers(tensors)
         mixture = Mixture(*(tensors[f"mixture.{name}"] for name in Mixture._fields))
         self.set_mixture(mixture)
 
-    def fitted_attributes(self) -> dict[str, Tensor]:
+    def fitted_attributes(self):
         """Weights, means and covariances of the mixture."""
         return self.mixture.fitted_attributes()
 
