@@ -1,5 +1,6 @@
 """Types of arrays, and the types of what scikit-learn leaves untyped."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -7,6 +8,8 @@ import numpy.typing as npt
 
 #: Type of parameters that a fit may choose.
 Auto: TypeAlias = Literal["auto"]
+#: Type of the widths of hidden layers.
+Widths: TypeAlias = Sequence[int] | Auto
 #: Cluster labels (N,).
 Labels: TypeAlias = npt.NDArray[np.int64]
 #: Numbers in single and in double precision.
@@ -54,6 +57,7 @@ __all__ = [
     "Labels",
     "Reals",
     "TransformerMixin",
+    "Widths",
     "available_if",
     "fit_context",
 ]

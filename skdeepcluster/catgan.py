@@ -4,7 +4,6 @@ In the paper's notation, D is ``discriminator`` (logits), G ``generator``, p(y |
 exponential of ``log_resp``, and p_bar the mean of p(y | x) over a batch.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,7 @@ from ._base import DeepClusterer, apply
 from ._checks import COUNT, WEIGHT, check_count, check_finite, store_parameters
 from ._random import random_stream
 from ._settings import Recipe
-from ._typing import Auto, Reals
+from ._typing import Auto, Reals, Widths
 from .functional import random
 from .functional.losses import cross_entropy, entropy, marginal
 from .modules.model import AdversarialModel, Player, observed
@@ -456,7 +455,7 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         n_clusters: int | Auto = 8,
         *,
         n_components=10,
-        hidden_layer_sizes: Sequence[int] | Auto = "auto",
+        hidden_layer_sizes: Widths = "auto",
         activation="leaky_relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",

@@ -1,6 +1,5 @@
 """CatGANClassifier: the categorical GAN with some labels (Springenberg, 2016)."""
 
-from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +19,7 @@ from ._checks import (
 )
 from ._labels import encode_labels, read_labels
 from ._start import Start, start_from
-from ._typing import Auto, fit_context
+from ._typing import Auto, Widths, fit_context
 from .catgan import CatGANEstimator
 from .engine.data import LabeledRows
 from .engine.runtime import draw_generator, isolated
@@ -181,7 +180,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         self,
         *,
         n_components=10,
-        hidden_layer_sizes: Sequence[int] | Auto = "auto",
+        hidden_layer_sizes: Widths = "auto",
         activation="leaky_relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",

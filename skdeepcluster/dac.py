@@ -4,7 +4,6 @@ In the paper's notation, E, G and A are ``encoder``, ``decoder`` and ``critic``,
 pi, mu_k and Sigma_k, here diagonal, ``prior.mixture``.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from ._checks import WEIGHT, store_parameters, warn_user
 from ._embedding import PriorEstimator
 from ._settings import Recipe
-from ._typing import Auto
+from ._typing import Auto, Widths
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
 from .modules.codes import MixturePrior, PointEncoder, PriorModel
@@ -311,7 +310,7 @@ class DACClustering(PriorEstimator):
         n_clusters: int | Auto = 8,
         *,
         n_components=10,
-        hidden_layer_sizes: Sequence[int] | Auto = "auto",
+        hidden_layer_sizes: Widths = "auto",
         activation="relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",

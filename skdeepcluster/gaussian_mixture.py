@@ -1,6 +1,7 @@
 """Gaussian mixtures by expectation maximization, over batches of samples."""
 
 import math
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture
+from sklearn.mixture._gaussian_mixture import _check_precisions
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,6 +20,7 @@ from ._checks import (
     check_answers,
     check_count,
     check_enough,
+    check_finite,
     check_magnitude,
     check_responsibilities,
     check_rows,
@@ -701,29 +704,23 @@ def _read_initial(mixture, rows):
     """Return the fields of ``Mixture`` given as parameters, checked."""
     k = mixture.n_clusters_
     d = rows.X.shape[1]
-    square = {
-        "full": (k, d, d),
-        "tied": (d, d),
-        "diag": (k, d),
-        "spherical": (k,),
-    }
-    shapes = {
-        "weights_init": (k,),
-        "means_init": (k, d),
-        "precisions_init": square[mixture.covariance_type],
-    }
+    read = partial(torch.tensor, device=rows.device)
     given = {}
-    for field, name in zip(Mixture._fields, shapes, strict=True):
-        value = getattr(mixture, name)
-        if value is not None:
-            value = check_shape(name, value, shapes[name])
-            given[field] = torch.tensor(value, device=rows.device)
-
-    if "log_weights" in given:
-        given["log_weights"] = _read_weights(given["log_weights"])
-    if "scales" in given:
+    if mixture.weights_init is not None:
+        weights = check_shape("weights_init", mixture.weights_init, (k,))
+        given["log_weights"] = _read_weights(read(weights))
+    if mixture.means_init is not None:
+        means = check_shape("means_init", mixture.means_init, (k, d))
+        given["means"] = read(means)
+    if mixture.precisions_init is not None:
         kind = mixture.covariance_type
-        given["scales"] = _read_precisions(given["scales"], kind)
+        precisions = check_finite("precisions_init", mixture.precisions_init)
+        precisions = read(_check_precisions(precisions, kind, k, d))
+        if kind == "tied":
+            precisions = precisions[None]
+        if kind == "spherical":
+            precisions = precisions[:, None]
+        given["scales"] = scales_from_precisions(precisions)
     return given
 
 
@@ -737,20 +734,3 @@ def _read_weights(weights):
             f"is {least:.6g} and the sum {total:.6g}."
         )
     return weights.log()
-
-
-def _read_precisions(precisions, covariance_type):
-    """Return the scales for ``precisions_init``, checked."""
-    if covariance_type == "tied":
-        precisions = precisions[None]
-    if covariance_type == "spherical":
-        precisions = precisions[:, None]
-    values = precisions
-    if precisions.ndim == 3:
-        values = torch.linalg.eigvalsh(precisions)
-    if not (values > 0).all():
-        raise ValueError(
-            "The parameter 'precisions_init' should be positive, or positive definite if it has "
-            "matrices. Pass inverse covariances."
-        )
-    return scales_from_precisions(precisions)

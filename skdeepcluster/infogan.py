@@ -4,7 +4,6 @@ In the paper's notation, G is ``generator``, D ``critic`` of ``body``, Q ``reade
 ``Codes.noise``, c ``Codes.categories`` and ``Codes.continuous``, lambda ``mi_weight``.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
@@ -25,7 +24,7 @@ from ._embedding import EmbeddingMixin
 from ._random import draw_seed, random_stream
 from ._settings import Recipe
 from ._style import find_style
-from ._typing import Auto, Reals
+from ._typing import Auto, Reals, Widths
 from .engine.data import Rows, batches
 from .engine.runtime import seeded
 from .functional import random
@@ -444,9 +443,9 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         *,
         n_noise=62,
         n_continuous=2,
-        other_categories: Sequence[int] = (),
+        other_categories=(),
         n_components=10,
-        hidden_layer_sizes: Sequence[int] | Auto = "auto",
+        hidden_layer_sizes: Widths = "auto",
         activation="leaky_relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",

@@ -4,7 +4,6 @@ In the paper's notation, mu~ and sigma~ are ``mean, std = encoder(x)``, pi, mu_c
 ``prior.mixture``, gamma_c = q(c|x) is the exponential of ``log_resp``, and J is ``n_components``.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from sklearn.utils._param_validation import StrOptions
@@ -12,7 +11,7 @@ from sklearn.utils._param_validation import StrOptions
 from ._checks import store_parameters
 from ._embedding import PriorEstimator
 from ._settings import Recipe
-from ._typing import Auto
+from ._typing import Auto, Widths
 from .functional import random
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
 from .modules.codes import (
@@ -282,7 +281,7 @@ class VaDEClustering(PriorEstimator):
         n_clusters: int | Auto = 8,
         *,
         n_components=10,
-        hidden_layer_sizes: Sequence[int] | Auto = "auto",
+        hidden_layer_sizes: Widths = "auto",
         activation="relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",

@@ -5,7 +5,6 @@ is ``n_components``, L here.
 """
 
 import math
-from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -24,7 +23,7 @@ from ._random import random_stream
 from ._settings import Recipe
 from ._start import CONSTRAINTS, fit_mixture, mixture_of_partition
 from ._tables import CATEGORICAL, restore_table
-from ._typing import Auto, Doubles, Reals
+from ._typing import Auto, Doubles, Reals, Widths
 from .functional import random
 from .functional.gaussian import Mixture, standard_kl
 from .functional.points import normal_quantiles, random_shifts, uniform_points
@@ -373,7 +372,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         n_clusters: int | Auto = 8,
         *,
         n_components=10,
-        hidden_layer_sizes: Sequence[int] | Auto = "auto",
+        hidden_layer_sizes: Widths = "auto",
         activation="relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
