@@ -18,7 +18,7 @@ from ._typing import Floats, Reals, TransformerMixin
 from .engine.runtime import draw_generator, isolated
 from .functional.gaussian import confident_sample
 from .mixture import em
-from .modules.networks import make_network
+from .modules.networks import make_network, mlp
 
 
 class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -71,10 +71,18 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Return decoded codes (N, L), float32, as samples in the form of X."""
         return restore_table(self, apply(self.model_, self.model_.decode, Z))
 
-    def _network_maker(self, widths):
-        """Return ``make_network`` with the parameters of this estimator."""
-        options = {"activation": self.activation, "image_shape": self.image_shape}
-        return partial(make_network, widths=widths, **options)
+    def _make_network(self, role, n_in, n_out, widths, image_shape=None):
+        """Return the encoder, decoder or discriminator, by default a perceptron."""
+        default = partial(mlp, hidden_layer_sizes=widths, activation=self.activation)
+        builder = getattr(self, role)
+        return make_network(role, builder, n_in, n_out, default, image_shape)
+
+    def _make_coders(self, n_features, n_outputs, widths):
+        """Return encoder (N, D) -> (N, n_outputs) and decoder (N, L) -> (N, D)."""
+        image = self.image_shape
+        encoder = self._make_network("encoder", n_features, n_outputs, widths, image)
+        sizes = self.n_components, n_features
+        return encoder, self._make_network("decoder", *sizes, widths[::-1], image)
 
     @property
     def _n_features_out(self):

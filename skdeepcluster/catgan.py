@@ -23,9 +23,8 @@ from .functional import random
 from .functional.losses import cross_entropy, entropy, marginal
 from .modules.model import AdversarialModel, Player, observed
 from .modules.networks import (
-    build_network,
-    choose_builder,
     keep_running_statistics,
+    make_network,
     normalized_mlp,
 )
 from .modules.regularization import NO_REGULARIZER, Regularizer
@@ -186,15 +185,18 @@ class CatGANEstimator(AdversarialEstimator):
         widths = widths[:2]
         make = partial(normalized_mlp, activation=self.activation)
         body = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
-        discriminator = choose_builder(
-            self.discriminator, "classifier", self.image_shape
-        )
-        generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
+        mirror = partial(make, hidden_layer_sizes=widths[::-1])
         return CatGAN(
-            build_network(
-                "discriminator", discriminator or body, n_features, n_classes
+            make_network(
+                "discriminator",
+                self.discriminator,
+                n_features,
+                n_classes,
+                body,
+                self.image_shape,
+                kind="classifier",
             ),
-            build_network("generator", generator, self.n_noise, n_features),
+            make_network("generator", self.generator, self.n_noise, n_features, mirror),
             likelihood,
             n_classes,
             self.n_noise,

@@ -345,11 +345,9 @@ class DACClustering(PriorEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, widths, likelihood):
-        make = self._network_maker(widths)
         n_codes = self.n_components
-        encoder = make("encoder", self.encoder, n_features, n_codes)
-        decoder = make("decoder", self.decoder, n_codes, n_features)
-        critic = make("discriminator", self.discriminator, n_codes, 1, image_shape=None)
+        encoder, decoder = self._make_coders(n_features, n_codes, widths)
+        critic = self._make_network("discriminator", n_codes, 1, widths[:2])
         return DAC(
             PointEncoder(encoder),
             decoder,

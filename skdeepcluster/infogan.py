@@ -33,9 +33,8 @@ from .modules.latent import LatentSpace
 from .modules.model import AdversarialModel, Player, observed
 from .modules.networks import (
     ACTIVATIONS,
-    build_network,
     check_widths,
-    choose_builder,
+    make_network,
     mlp,
     normalized_mlp,
 )
@@ -509,13 +508,13 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         perceptron = partial(
             mlp, hidden_layer_sizes=widths[:-1], activation=self.activation
         )
-        find = partial(choose_builder, image_shape=self.image_shape)
-        generator = find(self.generator, "generator") or mirror
-        body = find(self.discriminator, "discriminator") or perceptron
-        return (
-            build_network("generator", generator, latent.n_inputs, n_features),
-            build_network("discriminator", body, n_features, n_hidden),
-        )
+        image = self.image_shape
+        sizes = latent.n_inputs, n_features
+        generator = make_network("generator", self.generator, *sizes, mirror, image)
+        sizes = n_features, n_hidden
+        given = self.discriminator
+        body = make_network("discriminator", given, *sizes, perceptron, image)
+        return generator, body
 
     def _initialize(self, model, fit):
         factor = self.generator_learning_rate / fit.settings.learning_rate

@@ -313,11 +313,11 @@ class VaDEClustering(PriorEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, widths, likelihood):
-        make = self._network_maker(widths)
         n_codes = self.n_components
+        encoder, decoder = self._make_coders(n_features, 2 * n_codes, widths)
         return VaDE(
-            GaussianEncoder(make("encoder", self.encoder, n_features, 2 * n_codes)),
-            make("decoder", self.decoder, n_codes, n_features),
+            GaussianEncoder(encoder),
+            decoder,
             likelihood,
             MixturePrior(self._n_clusters, n_codes),
             self.objective,

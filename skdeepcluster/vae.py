@@ -408,11 +408,11 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
                 f"binarize=True needs the likelihood 'bernoulli', not {likelihood.name!r}. "
                 "Scale X to [0, 1] or set binarize=False."
             )
-        make = self._network_maker(widths)
-        n_codes = self.n_components
+        n_outputs = 2 * self.n_components
+        encoder, decoder = self._make_coders(n_features, n_outputs, widths)
         return VAE(
-            GaussianEncoder(make("encoder", self.encoder, n_features, 2 * n_codes)),
-            make("decoder", self.decoder, n_codes, n_features),
+            GaussianEncoder(encoder),
+            decoder,
             likelihood,
             self.kl_warm_up,
             self.binarize,
