@@ -7,9 +7,10 @@ from numbers import Integral
 import numpy as np
 import torch
 from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from ._base import DeepEstimator, apply, assign
+from ._checks import AUTO
 from ._start import CONSTRAINTS, Start, is_given
 from .engine.runtime import building
 from .functional.losses import marginal, mutual_information
@@ -41,15 +42,9 @@ class AdversarialEstimator(DeepEstimator):
         "init": [*CONSTRAINTS["init"], None],
         "generator": [callable, None],
         "discriminator": [callable, None],
-        "pretraining_epochs": [
-            Interval(Integral, 0, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
+        "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), AUTO],
         # Batch normalization needs two samples.
-        "batch_size": [
-            Interval(Integral, 2, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
+        "batch_size": [Interval(Integral, 2, None, closed="left"), AUTO],
     }
 
     _has_codes = False

@@ -4,11 +4,10 @@ import copy
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
@@ -16,7 +15,16 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import one_hot
 
-from ._checks import check_answers, check_enough, restore_on_failure, warn_user
+from ._checks import (
+    AUTO,
+    COUNT,
+    FRACTION,
+    check_answers,
+    check_enough,
+    refuse_sparse,
+    restore_on_failure,
+    warn_user,
+)
 from ._fit import Data, Fit, choose_samples
 from ._labels import LabeledClusterMixin, find_offset, mark_noise
 from ._random import draw_seed, random_stream
@@ -32,13 +40,13 @@ from ._start import (
     search_start,
 )
 from ._tables import count_inputs, list_groups, read_table
-from ._typing import Labels, fit_context
+from ._typing import Doubles, Floats, Labels, fit_context
 from .engine.checkpoint import Checkpoint, identify
-from .engine.data import BLOCK, Rows, batches, map_rows, refuse_sparse
+from .engine.data import BLOCK, Rows, batches, map_rows
+from .engine.distributed import current_process
 from .engine.loop import Progress, check_callbacks
 from .engine.runtime import (
     building,
-    current_process,
     forked,
     isolated,
     resolve_device,
@@ -73,8 +81,8 @@ class DeepEstimator(BaseEstimator, ABC):
     """
 
     _parameter_constraints = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
+        "n_components": [COUNT],
+        "hidden_layer_sizes": [AUTO, "array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "image_shape": ["array-like", None],
         "likelihood": [
@@ -82,20 +90,11 @@ class DeepEstimator(BaseEstimator, ABC):
             dict,
             ColumnLikelihood,
         ],
-        "standardize": [StrOptions({"auto"}), "boolean"],
-        "max_epochs": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "batch_size": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "learning_rate": [
-            Interval(Real, 0, None, closed="neither"),
-            StrOptions({"auto"}),
-        ],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "standardize": [AUTO, "boolean"],
+        "max_epochs": [COUNT, AUTO],
+        "batch_size": [COUNT, AUTO],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), AUTO],
+        "n_init": [COUNT],
         "augment": [callable, None],
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],
         "callbacks": [list, tuple, None],
@@ -178,13 +177,10 @@ class DeepEstimator(BaseEstimator, ABC):
             labels = None if labels is None else labels[index]
         check_enough(chosen.shape[0], self._n_clusters, index is not None)
 
-        names = getattr(self, "feature_names_in_", None)
         groups = list_groups(self)
         standardize = self.standardize
         with torch.device("cpu"):
-            likelihood = choose_likelihood(
-                self.likelihood, standardize, chosen, names, groups
-            )
+            likelihood = choose_likelihood(self.likelihood, standardize, chosen, groups)
         factors = choose_factors(likelihood, standardize, chosen, groups)
         data = Data(X, chosen, index, labels, factors)
 
@@ -298,7 +294,7 @@ class DeepEstimator(BaseEstimator, ABC):
             function = getattr(self.model_, function)
         return apply(self.model_, function, self._check_rows(X))
 
-    def predict_proba(self, X) -> npt.NDArray[np.float32]:
+    def predict_proba(self, X) -> Floats:
         """Probability of each cluster, given the sample.
 
         Parameters
@@ -313,7 +309,7 @@ class DeepEstimator(BaseEstimator, ABC):
         """
         return self._map("resp", X)
 
-    def score_samples(self, X) -> npt.NDArray[np.float64]:
+    def score_samples(self, X) -> Doubles:
         """Label-free criterion of each sample, in nats: higher is better.
 
         Parameters
@@ -382,28 +378,22 @@ class DeepEstimator(BaseEstimator, ABC):
         tensors = {
             name: torch.tensor(array, device="cpu") for name, array in arrays.items()
         }
-        prefix = "likelihood."
-        own = {
-            name.removeprefix(prefix): t
-            for name, t in tensors.items()
-            if prefix in name[:11]
-        }
         fitted = copy.copy(self).set_params(**self._fit_params)
         with forked(0), torch.device("cpu"):
-            likelihood = restore_likelihood(own)
-            check_shapes(fitted, tensors, likelihood)
-            self.model_ = build_from(fitted, tensors, likelihood).eval()
+            likelihood = restore_likelihood(tensors)
+            widths = self.hidden_layer_sizes_
+            model = fitted._build(count_inputs(self), widths, likelihood)
+        model.restore_buffers(tensors)
+        model.load_state_dict(tensors)
+        self.model_ = model.eval()
 
 
 class DeepClusterer(LabeledClusterMixin, DeepEstimator):
     """A deep estimator that finds clusters."""
 
     _parameter_constraints = {
-        "n_clusters": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "noise": [Interval(Real, 0, 1, closed="left")],
+        "n_clusters": [COUNT, AUTO],
+        "noise": [FRACTION],
         "use_labels": ["boolean"],
     }
     #: Whether the model encodes samples, so that a mixture is fitted to its codes.
@@ -608,29 +598,3 @@ def brings_modules(estimator):
     return any(
         getattr(estimator, name, None) is not None for name in (*BUILDERS, "augment")
     )
-
-
-def build_from(estimator, tensors, likelihood):
-    """Return the model of the current parameters with the weights of a state dict."""
-    model = estimator._build(
-        count_inputs(estimator), estimator.hidden_layer_sizes_, likelihood
-    )
-    model.restore_buffers(tensors)
-    model.load_state_dict(tensors)
-    return model
-
-
-def check_shapes(estimator, tensors, likelihood):
-    """Check that weights have the shapes of the networks, before these take memory."""
-    if brings_modules(estimator):
-        return
-    sizes = count_inputs(estimator), estimator.hidden_layer_sizes_
-    with torch.device("meta"):
-        model = estimator._build(*sizes, likelihood)
-    for name, tensor in model.state_dict().items():
-        found = tuple(tensors[name].shape) if name in tensors else None
-        if found != tuple(tensor.shape):
-            raise ValueError(
-                f"The model's {name} has shape {found}, but the parameters ask for "
-                f"{tuple(tensor.shape)}."
-            )

@@ -5,16 +5,15 @@ N samples, K clusters.
 
 import sys
 import warnings
-from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import FrameType
-from typing import Any
+from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, get_tags
+from sklearn.utils import check_array, check_scalar, get_tags
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 #: Types of numbers that X may have; others are converted to the first.
@@ -22,10 +21,16 @@ DTYPES = list(map(np.dtype, "dfe?bhilqBHILQ"))
 #: Maximum magnitude of values in fits: sums of their squares stay in double precision.
 LARGEST = 1e100
 
+#: Constraints of parameters of estimators.
+AUTO = StrOptions({"auto"})
+COUNT = Interval(Integral, 1, None, closed="left")
+FRACTION = Interval(Real, 0, 1, closed="left")
+WEIGHT = Interval(Real, 0, None, closed="left")
+
 #: Packages whose lines are no user's.
 INTERNAL = {"skdeepcluster", "sklearn", "joblib", "contextlib"}
 
-_is_member: ContextVar[bool] = ContextVar("is_member", default=False)
+_is_member = ContextVar("is_member", default=False)
 
 
 # ---- samples and predictions
@@ -46,6 +51,15 @@ def check_rows(estimator, X, reset, **options):
         X = X.copy()
         X.sum_duplicates()
     return X
+
+
+def refuse_sparse(estimator, X):
+    """Raise TypeError if X is sparse and the estimator's ``accept_sparse`` is False."""
+    if sparse.issparse(X) and not estimator.accept_sparse:
+        raise TypeError(
+            f"{type(estimator).__name__} got sparse data, but takes dense arrays. Set "
+            "accept_sparse=True, or pass X.toarray()."
+        )
 
 
 def refuse_empty(columns, names=None):
@@ -116,6 +130,11 @@ def check_answers(answers, X, source=""):
 # ---- parameters
 
 
+def check_count(name, value, least=1):
+    """Return a whole number as int, checked to be at least ``least``."""
+    return int(check_scalar(value, name, Integral, min_val=least))
+
+
 def check_finite(name, value):
     """Return an array as float64, checked to hold finite numbers."""
     try:
@@ -151,7 +170,7 @@ def check_responsibilities(name, value, shape):
 # ---- fits
 
 
-def warn_user(message: str, category: type[UserWarning] = ConvergenceWarning) -> None:
+def warn_user(message, category=ConvergenceWarning):
     """Give a warning at the line of the user that called the package."""
     frame = sys._getframe()
     level = 0
@@ -161,12 +180,12 @@ def warn_user(message: str, category: type[UserWarning] = ConvergenceWarning) ->
     warnings.warn(message, category, stacklevel=level + 1)
 
 
-def _is_internal(frame: FrameType) -> bool:
+def _is_internal(frame):
     """Return whether a frame belongs to the package, or to scikit-learn's wrappers."""
     return str(frame.f_globals.get("__name__")).split(".")[0] in INTERNAL
 
 
-def store_parameters(parameters: dict[str, Any]) -> None:
+def store_parameters(parameters):
     """Set the parameters of an ``__init__``, its ``locals()``, as attributes."""
     values = dict(parameters)
     estimator = values.pop("self")
@@ -174,7 +193,7 @@ def store_parameters(parameters: dict[str, Any]) -> None:
 
 
 @contextmanager
-def restore_on_failure(estimator: Any) -> Iterator[None]:
+def restore_on_failure(estimator):
     """Restore an estimator's attributes if the block raises.
 
     Within the block numpy's numbers are Python's, because small integers of numpy overflow.
@@ -199,7 +218,7 @@ def restore_on_failure(estimator: Any) -> Iterator[None]:
 
 
 @contextmanager
-def fitting_member() -> Iterator[None]:
+def fitting_member():
     """Within the block a member of an ensemble is fitted, and interrupting it discards it."""
     token = _is_member.set(True)
     try:
@@ -208,7 +227,7 @@ def fitting_member() -> Iterator[None]:
         _is_member.reset(token)
 
 
-def end_interrupted_member(interrupted: bool) -> None:
+def end_interrupted_member(interrupted):
     """Raise KeyboardInterrupt if the user has interrupted the fit of a member of an ensemble."""
     if interrupted and _is_member.get():
         raise KeyboardInterrupt

@@ -47,7 +47,7 @@ def report_codes(gan, codes):
     """
     model = gan.model_
     latent = model.latent
-    x = _render(model, codes)
+    x = gan._render(codes)
     reading = _read_codes(model, x)
     # Neighboring samples are independent.
     unrelated = _mean_square(x, np.roll(x, 1, 0)).sum()
@@ -56,8 +56,8 @@ def report_codes(gan, codes):
     records = []
     for index, name in enumerate(latent.names):
         low, high = _contrast(latent, codes, index)
-        x_low = _render(model, low)
-        x_high = _render(model, high)
+        x_low = gan._render(low)
+        x_high = gan._render(high)
         change = _mean_square(x_low, x_high)
         keeps_cluster = _read_clusters(model, x_low) == _read_clusters(model, x_high)
 
@@ -78,11 +78,6 @@ def report_codes(gan, codes):
     except ImportError:
         return {key: [record[key] for record in records] for key in records[0]}
     return pd.DataFrame(records)
-
-
-def _render(model, codes):
-    inputs = model.latent.inputs(codes).numpy()
-    return apply(model, model.render, inputs)
 
 
 def _read_codes(model, x):

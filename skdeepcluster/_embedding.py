@@ -4,29 +4,27 @@ from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import DeepClusterer, DeepEstimator, apply
-from ._checks import check_finite
+from ._checks import AUTO, COUNT, FRACTION, check_count, check_finite
 from ._random import random_stream
 from ._start import CONSTRAINTS, fit_mixture, mixture_of_partition
 from ._tables import CATEGORICAL, restore_table
-from ._typing import Reals, TransformerMixin
+from ._typing import Floats, Reals, TransformerMixin
 from .engine.runtime import draw_generator, isolated
 from .functional.gaussian import confident_sample
 from .mixture import em
-from .modules.networks import make_network
+from .modules.networks import make_network, mlp
 
 
 class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """``transform`` by the model's ``encode`` and ``inverse_transform`` by its ``decode``."""
 
-    def transform(self, X) -> npt.NDArray[np.float32]:
+    def transform(self, X) -> Floats:
         """Codes of the samples: E(x) of DACClustering, else the means of q(z | x).
 
         Parameters
@@ -67,12 +65,24 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 f"Codes must have shape (n_samples, {self._n_features_out}) and finite float32 "
                 f"values, got {Z.shape}. Pass what transform() returns."
             )
+        return self._decode(Z)
+
+    def _decode(self, Z):
+        """Return decoded codes (N, L), float32, as samples in the form of X."""
         return restore_table(self, apply(self.model_, self.model_.decode, Z))
 
-    def _network_maker(self, widths):
-        """Return ``make_network`` with the parameters of this estimator."""
-        options = {"activation": self.activation, "image_shape": self.image_shape}
-        return partial(make_network, widths=widths, **options)
+    def _make_network(self, role, n_in, n_out, widths, image_shape=None):
+        """Return the encoder, decoder or discriminator, by default a perceptron."""
+        default = partial(mlp, hidden_layer_sizes=widths, activation=self.activation)
+        builder = getattr(self, role)
+        return make_network(role, builder, n_in, n_out, default, image_shape)
+
+    def _make_coders(self, n_features, n_outputs, widths):
+        """Return encoder (N, D) -> (N, n_outputs) and decoder (N, L) -> (N, D)."""
+        image = self.image_shape
+        encoder = self._make_network("encoder", n_features, n_outputs, widths, image)
+        sizes = self.n_components, n_features
+        return encoder, self._make_network("decoder", *sizes, widths[::-1], image)
 
     @property
     def _n_features_out(self):
@@ -95,10 +105,7 @@ class CodeEstimator(EmbeddingMixin, DeepClusterer):
         **DeepEstimator._parameter_constraints,
         **DeepClusterer._parameter_constraints,
         "init": CONSTRAINTS["init"],
-        "pretraining_epochs": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
+        "pretraining_epochs": [COUNT, AUTO],
         "categorical_features": CATEGORICAL,
         "encoder": [callable, None],
         "decoder": [callable, None],
@@ -129,7 +136,7 @@ class PriorEstimator(CodeEstimator):
     _parameter_constraints = {
         **CodeEstimator._parameter_constraints,
         **CONSTRAINTS,
-        "masking": [Interval(Real, 0, 1, closed="left")],
+        "masking": [FRACTION],
     }
 
     def sample(
@@ -164,7 +171,7 @@ class PriorEstimator(CodeEstimator):
             If even the mean of a cluster falls short of ``min_confidence``.
         """
         check_is_fitted(self)
-        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
+        n_samples = check_count("n_samples", n_samples)
         check_scalar(min_confidence, "min_confidence", Real, min_val=0, max_val=1)
         random_state = random_stream(self.random_state)
         if cluster is None:
@@ -182,4 +189,4 @@ class PriorEstimator(CodeEstimator):
             draws = draw_generator(random_state)
             Z = confident_sample(mixture, counts, min_confidence, draws)
         Z = Z.float().numpy()[random_state.permutation(n_samples)]
-        return restore_table(self, apply(self.model_, self.model_.decode, Z))
+        return self._decode(Z)

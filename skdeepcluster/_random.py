@@ -1,26 +1,22 @@
 """Random generators of numpy, seeds drawn from them, and systematic samples."""
 
-from typing import Any
-
 import numpy as np
 from sklearn.utils import check_random_state
 
 
-def random_stream(
-    random_state: int | np.random.RandomState | None,
-) -> np.random.RandomState:
+def random_stream(random_state):
     """Return ``check_random_state(random_state)``, except a new generator for None."""
     if random_state is None:
         return np.random.RandomState()
     return check_random_state(random_state)
 
 
-def draw_seed(random_state: np.random.RandomState) -> int:
+def draw_seed(random_state):
     """Draw a seed from a generator of numpy."""
     return int(random_state.randint(np.iinfo(np.int32).max))
 
 
-def draw_seeds(estimator: Any, random_state: np.random.RandomState) -> dict[str, int]:
+def draw_seeds(estimator, random_state):
     """Draw a seed for every ``random_state`` among the parameters of an estimator."""
     return {
         name: draw_seed(random_state)

@@ -149,15 +149,15 @@ def choose_epochs(epochs, n_steps, n_batches):
 # ---- the likelihood
 
 
-def choose_likelihood(likelihood, standardize, X, names=None, groups=()):
-    """Return a new likelihood, scaled by X (N, D); ``names`` are the feature names, if any.
+def choose_likelihood(likelihood, standardize, X, groups=()):
+    """Return a new likelihood, scaled by X (N, D).
 
     ``groups`` are the one-hot columns of categories, after the numbers.
     """
     if groups:
         return _join_categories(likelihood, standardize, X, groups)
     if isinstance(likelihood, dict):
-        likelihood = _read_columns(likelihood, names)
+        likelihood = ColumnLikelihood(**likelihood)
     if isinstance(likelihood, ColumnLikelihood):
         return _scale_columns(copy.deepcopy(likelihood).cpu(), standardize, X)
 
@@ -230,54 +230,6 @@ def _choose_scaling(features, standardize, X):
     shift = np.where(features.high > features.low, features.mean, features.low)
     dtype = to_tensor(X[:1]).dtype
     return torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype)
-
-
-# ---- columns
-
-
-def _read_columns(columns, names):
-    """Return the ColumnLikelihood of a dict of columns, by indices or names."""
-    kinds = ("gaussian", "bernoulli", "categorical")
-    unknown = sorted(columns.keys() - kinds)
-    if unknown:
-        raise ValueError(
-            f"likelihood has the keys {unknown}, but expected are some of {kinds}."
-        )
-    index = {} if names is None else {name: i for i, name in enumerate(names)}
-    found = {"categorical": []}
-    for kind, own in columns.items():
-        own = _check_list(kind, own)
-        if kind == "categorical":
-            groups = [_check_list(kind, group) for group in own]
-            found[kind] = [_find_columns(group, index) for group in groups]
-        else:
-            found[kind] = _find_columns(own, index)
-    return ColumnLikelihood(**found)
-
-
-def _check_list(kind, columns):
-    """Return columns, or groups of columns, checked to be a list."""
-    if isinstance(columns, str) or not np.iterable(columns):
-        inner = "columns"
-        if kind == "categorical":
-            inner = "a list of columns for each category"
-        raise ValueError(
-            f"likelihood[{kind!r}] must be a list of {inner}, got {columns!r}."
-        )
-    return columns
-
-
-def _find_columns(columns, index):
-    """Return the indices of columns that are given by their indices or names."""
-    for column in columns:
-        if isinstance(column, str) and column not in index:
-            known = "X has no column names"
-            if index:
-                known = f"the columns are {', '.join(index)}"
-            raise ValueError(
-                f"likelihood names the column {column!r}, but {known}. Give an index instead."
-            )
-    return [index[column] if isinstance(column, str) else column for column in columns]
 
 
 def _scale_columns(likelihood, standardize, X):

@@ -3,7 +3,6 @@
 N samples, D features, L code length, K clusters.
 """
 
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +12,9 @@ from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from ._checks import check_finite, check_responsibilities
+from ._checks import WEIGHT, check_finite, check_responsibilities
 from ._labels import check_labels, cluster_means
 from .engine.runtime import draw_generator
 from .mixture import em
@@ -29,8 +28,8 @@ CLUSTERER = HasMethods(["fit", "get_params", "set_params"])
 #: Constraints on the parameters of all networks with an initial partition.
 CONSTRAINTS = {
     "init": [StrOptions({"neighbors", "mixture"}), CLUSTERER, "array-like"],
-    "start_weight": [Interval(Real, 0, None, closed="left")],
-    "smoothness_weight": [Interval(Real, 0, None, closed="left")],
+    "start_weight": [WEIGHT],
+    "smoothness_weight": [WEIGHT],
 }
 #: Number of EM runs of a mixture of codes; the likeliest is kept.
 N_INIT = 10
@@ -117,7 +116,7 @@ def read_start(init, data, n_clusters):
         anchor = np.eye(n_clusters)[clusters]
     else:
         anchor = check_responsibilities("init", init, (n_samples, n_clusters))
-    return start_from(_hold(data.take(anchor), data.labels))
+    return start_from(hold_labels(data.take(anchor), data.labels))
 
 
 def find_number(points, labels, random_state):
@@ -164,7 +163,7 @@ def search_start(init, points, n_clusters, labels, random_state):
         return start_from(_match_labels(anchor, labels, points))
     curve = getattr(clusterer, "n_clusters_curve_", None)
     return start_from(
-        _hold(anchor, labels),
+        hold_labels(anchor, labels),
         calibrated=clusterer.responsibilities_,
         curve=curve and dict(curve),
     )
@@ -179,11 +178,6 @@ def _start_by_mixture(points, n_clusters, labels, random_state):
     mixture = fit_mixture(points, n_clusters, random_state)
     resp = em.posterior(points, mixture)
     return start_from(_match_labels(resp, labels, points), curve=curve)
-
-
-def _hold(resp, labels):
-    """Return responsibilities (N, K), with known labels (N,) as they are."""
-    return resp if labels is None else hold_labels(resp, labels)
 
 
 def _at_least(n_clusters, labels):

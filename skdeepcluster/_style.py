@@ -1,7 +1,6 @@
 """Continuous codes of the samples of X, for InfoGAN: ranks along principal directions."""
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.stats import rankdata
 from sklearn.utils.extmath import randomized_svd, svd_flip
@@ -22,7 +21,7 @@ def find_style(
     resp,
     n_codes,
     random_state,
-) -> npt.NDArray[np.float32]:
+) -> np.ndarray:
     """Find continuous codes of samples by within-cluster PCA, (N, at most n_codes), float32.
 
     The differences between standardized samples and their cluster means, by responsibilities

@@ -3,7 +3,7 @@
 N samples, D columns of the table or features, E encoded columns.
 """
 
-import importlib
+from importlib import import_module
 from itertools import chain, pairwise
 from typing import NamedTuple
 
@@ -24,8 +24,6 @@ from ._labels import is_missing
 CATEGORICAL = ["array-like", StrOptions({"from_dtype"}), None]
 #: Maximum number of categories in a column, as in HistGradientBoostingClassifier.
 MAX_CATEGORIES = 255
-#: Libraries of data frames that decoded samples are returned in.
-LIBRARIES = "pandas", "polars"
 #: Maximum distance of probabilities from [0, 1], in eps of their type, as after MinMaxScaler.
 RANGE_ERROR = 4
 #: Minimum variance of values that "auto" takes for probabilities, relative to zeros and ones of
@@ -52,7 +50,7 @@ class TableEncoder(BaseEstimator):
         """Find the categories of a table X (N, D)."""
         n_columns = X.shape[1]
         self.names_ = list(getattr(X, "columns", range(n_columns)))
-        self.library_ = type(X).__module__.split(".")[0]
+        self.is_frame_ = hasattr(X, "dtypes")
         self.categorical_ = sorted(set(self._find_columns(X)))
         self.numeric_ = [i for i in range(n_columns) if i not in self.categorical_]
 
@@ -86,7 +84,7 @@ class TableEncoder(BaseEstimator):
         given = self.categorical_features
         if isinstance(given, str):
             kinds = enumerate(getattr(X, "dtypes", ()))
-            return [i for i, dtype in kinds if not _is_number(dtype)]
+            return [i for i, dtype in kinds if dtype.kind not in "iuf"]
         try:
             return _get_column_indices(X, np.asarray(given).tolist())
         except (TypeError, ValueError) as error:
@@ -141,19 +139,12 @@ class TableEncoder(BaseEstimator):
             table[:, self.categorical_] = decoded
 
         columns = [np.array(column.tolist()) for column in table.T]
-        if self.library_ in LIBRARIES:
-            library = importlib.import_module(self.library_)
-            return library.DataFrame(dict(zip(self.names_, columns, strict=True)))
+        if self.is_frame_:
+            pandas = import_module("pandas")
+            return pandas.DataFrame(dict(zip(self.names_, columns, strict=True)))
         if all(column.dtype.kind in "iuf" for column in columns):
             return table.astype(np.float64)
         return table
-
-
-def _is_number(dtype):
-    """Return whether a column of a DataFrame of pandas or polars has numbers."""
-    if hasattr(dtype, "kind"):
-        return dtype.kind in "iuf"
-    return dtype.is_numeric()
 
 
 def _find_levels(values):

@@ -1,5 +1,6 @@
 """Types of arrays, and the types of what scikit-learn leaves untyped."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -7,8 +8,13 @@ import numpy.typing as npt
 
 #: Type of parameters that a fit may choose.
 Auto: TypeAlias = Literal["auto"]
+#: Type of the widths of hidden layers.
+Widths: TypeAlias = Sequence[int] | Auto
 #: Cluster labels (N,).
 Labels: TypeAlias = npt.NDArray[np.int64]
+#: Numbers in single and in double precision.
+Floats: TypeAlias = npt.NDArray[np.float32]
+Doubles: TypeAlias = npt.NDArray[np.float64]
 #: Real numbers in the precision of the data.
 Reals: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -33,9 +39,7 @@ if TYPE_CHECKING:
         def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> Labels: ...
 
     class TransformerMixin:
-        def fit_transform(
-            self, X: Any, y: Any = None, **kwargs: Any
-        ) -> npt.NDArray[np.float32]: ...
+        def fit_transform(self, X: Any, y: Any = None, **kwargs: Any) -> Floats: ...
 
         def set_output(self, *, transform: str | None = None) -> Self: ...
 
@@ -48,9 +52,12 @@ else:
 __all__ = [
     "Auto",
     "ClusterMixin",
+    "Doubles",
+    "Floats",
     "Labels",
     "Reals",
     "TransformerMixin",
+    "Widths",
     "available_if",
     "fit_context",
 ]

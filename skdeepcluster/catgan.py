@@ -4,32 +4,27 @@ In the paper's notation, D is ``discriminator`` (logits), G ``generator``, p(y |
 exponential of ``log_resp``, and p_bar the mean of p(y | x) over a batch.
 """
 
-from collections.abc import Sequence
 from functools import partial
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from ._adversarial import AdversarialEstimator
 from ._base import DeepClusterer, apply
-from ._checks import check_finite, store_parameters
+from ._checks import COUNT, WEIGHT, check_count, check_finite, store_parameters
 from ._random import random_stream
 from ._settings import Recipe
-from ._typing import Auto, Reals
+from ._typing import Auto, Reals, Widths
 from .functional import random
 from .functional.losses import cross_entropy, entropy, marginal
-from .modules.model import AdversarialModel, Augmentation, Player, observed
+from .modules.model import AdversarialModel, Player, observed
 from .modules.networks import (
-    build_network,
-    choose_builder,
     keep_running_statistics,
+    make_network,
     normalized_mlp,
 )
 from .modules.regularization import NO_REGULARIZER, Regularizer
@@ -74,7 +69,7 @@ class CatGAN(AdversarialModel):
         weights=(1.0, 1.0),
         regularizer=NO_REGULARIZER,
         label_weight=1.0,
-    ) -> None:
+    ):
         super().__init__(likelihood, n_classes)
         self.discriminator = discriminator
         self.generator = generator
@@ -84,20 +79,20 @@ class CatGAN(AdversarialModel):
         self.label_weight = label_weight
         self.register_buffer("log_prior", None)
 
-    def log_resp_standardized(self, x_std) -> Tensor:
+    def log_resp_standardized(self, x_std):
         """Log p(y|x) of standardized samples, (N, K)."""
         return self.discriminator(x_std).float().log_softmax(-1)
 
-    def decode(self, z) -> Tensor:
+    def decode(self, z):
         """Generate samples for noise (N, L), in the units of the data."""
         return self.likelihood.mean(self.generator(z))
 
-    def generate(self, n_samples) -> Tensor:
+    def generate(self, n_samples):
         """Generate standardized samples, (N, D)."""
         z = random.randn((n_samples, self.n_noise), self.log_marginal.device)
         return self.likelihood.standardized_mean(self.generator(z))
 
-    def imbalance(self, log_p) -> Tensor:
+    def imbalance(self, log_p):
         """-H[p_bar], or the cross-entropy between class prior and p_bar."""
         mean = marginal(log_p)
         if self.log_prior is None:
@@ -105,26 +100,26 @@ class CatGAN(AdversarialModel):
         return cross_entropy(self.log_prior, mean)
 
     @torch.no_grad()
-    def set_prior(self, p) -> None:
+    def set_prior(self, p):
         """Set the class prior from an array of K positive numbers; None: uniform."""
         if p is not None:
             p = torch.as_tensor(p, dtype=torch.float64, device=self.log_marginal.device)
             p = (p / p.sum()).log().to(self.log_marginal)
         self.log_prior = p
 
-    def fitted_attributes(self) -> dict[str, Tensor]:
+    def fitted_attributes(self):
         """Return the class prior."""
         log_prior = self.log_prior
         if log_prior is None:
             log_prior = torch.zeros_like(self.log_marginal).log_softmax(0)
         return {"class_prior_": log_prior.exp()}
 
-    def restore_buffers(self, tensors) -> None:
+    def restore_buffers(self, tensors):
         """Create the class prior, if there is one."""
         super().restore_buffers(tensors)
         self.log_prior = tensors.get("log_prior")
 
-    def discriminator_loss(self, batch) -> dict[str, Tensor]:
+    def discriminator_loss(self, batch):
         """-H[p_bar], entropies of real and generated samples, and cross-entropy of labels."""
         x_std = self.standardize(batch.x)
         terms = {}
@@ -153,7 +148,7 @@ class CatGAN(AdversarialModel):
             terms["start"] = (1 - self.progress) * terms["start"]
         return terms
 
-    def generator_loss(self, batch) -> dict[str, Tensor]:
+    def generator_loss(self, batch):
         """Entropies of D's predictions for generated samples, and of their mean."""
         with keep_running_statistics(self.discriminator):
             fake = observed(self.generate(len(batch.x)), batch.x)
@@ -163,7 +158,7 @@ class CatGAN(AdversarialModel):
             "balance": -entropy(marginal(log_p)),
         }
 
-    def players(self) -> tuple[Player, ...]:
+    def players(self):
         """Discriminator, then generator."""
         return (
             Player("discriminator", [self.discriminator], self.discriminator_loss),
@@ -176,10 +171,10 @@ class CatGANEstimator(AdversarialEstimator):
 
     _parameter_constraints = {
         **AdversarialEstimator._parameter_constraints,
-        "n_noise": [Interval(Integral, 1, None, closed="left")],
-        "layer_noise": [Interval(Real, 0, None, closed="left")],
-        "balance_weight": [Interval(Real, 0, None, closed="left")],
-        "fake_weight": [Interval(Real, 0, None, closed="left")],
+        "n_noise": [COUNT],
+        "layer_noise": [WEIGHT],
+        "balance_weight": [WEIGHT],
+        "fake_weight": [WEIGHT],
         "class_prior": [StrOptions({"estimated"}), "array-like", None],
     }
 
@@ -190,15 +185,18 @@ class CatGANEstimator(AdversarialEstimator):
         widths = widths[:2]
         make = partial(normalized_mlp, activation=self.activation)
         body = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
-        discriminator = choose_builder(
-            self.discriminator, "classifier", self.image_shape
-        )
-        generator = self.generator or partial(make, hidden_layer_sizes=widths[::-1])
+        mirror = partial(make, hidden_layer_sizes=widths[::-1])
         return CatGAN(
-            build_network(
-                "discriminator", discriminator or body, n_features, n_classes
+            make_network(
+                "discriminator",
+                self.discriminator,
+                n_features,
+                n_classes,
+                body,
+                self.image_shape,
+                kind="classifier",
             ),
-            build_network("generator", generator, self.n_noise, n_features),
+            make_network("generator", self.generator, self.n_noise, n_features, mirror),
             likelihood,
             n_classes,
             self.n_noise,
@@ -260,7 +258,7 @@ class CatGANEstimator(AdversarialEstimator):
             In the units of X. An int ``random_state`` gives the same samples on every call.
         """
         check_is_fitted(self)
-        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
+        n_samples = check_count("n_samples", n_samples)
         return self._generate(n_samples, random_stream(self.random_state))
 
     def _generate(self, n_samples, random_state):
@@ -459,7 +457,7 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         n_clusters: int | Auto = 8,
         *,
         n_components=10,
-        hidden_layer_sizes: Sequence[int] | Auto = "auto",
+        hidden_layer_sizes: Widths = "auto",
         activation="leaky_relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
@@ -481,7 +479,7 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         discriminator=None,
         batch_size: int | Auto = "auto",
         n_init=1,
-        augment: Augmentation | None = None,
+        augment=None,
         precision="float32",
         callbacks=None,
         checkpoint=None,

@@ -1,31 +1,28 @@
 """CatGANClassifier: the categorical GAN with some labels (Springenberg, 2016)."""
 
-from collections.abc import Sequence
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, check_consistent_length
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import assign
 from ._checks import (
+    WEIGHT,
     restore_on_failure,
     store_parameters,
     warn_user,
 )
 from ._labels import encode_labels, read_labels
 from ._start import Start, start_from
-from ._typing import Auto, fit_context
+from ._typing import Auto, Widths, fit_context
 from .catgan import CatGANEstimator
 from .engine.data import LabeledRows
 from .engine.runtime import draw_generator, isolated
-from .modules.model import Augmentation
 from .neighbors.partition import partition_by_labels
 
 
@@ -176,14 +173,14 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     _parameter_constraints = {
         **CatGANEstimator._parameter_constraints,
         "init": [StrOptions({"neighbors"}), None],
-        "label_weight": [Interval(Real, 0, None, closed="left")],
+        "label_weight": [WEIGHT],
     }
 
     def __init__(
         self,
         *,
         n_components=10,
-        hidden_layer_sizes: Sequence[int] | Auto = "auto",
+        hidden_layer_sizes: Widths = "auto",
         activation="leaky_relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
@@ -204,7 +201,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         discriminator=None,
         batch_size: int | Auto = "auto",
         n_init=1,
-        augment: Augmentation | None = None,
+        augment=None,
         precision="float32",
         callbacks=None,
         checkpoint=None,
@@ -302,7 +299,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
                 "train longer (max_epochs), scale the features, or give class_prior."
             )
 
-    def predict(self, X) -> npt.NDArray[Any]:
+    def predict(self, X) -> np.ndarray:
         """Most probable class of each sample.
 
         Parameters

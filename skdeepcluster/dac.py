@@ -4,24 +4,20 @@ In the paper's notation, E, G and A are ``encoder``, ``decoder`` and ``critic``,
 pi, mu_k and Sigma_k, here diagonal, ``prior.mixture``.
 """
 
-from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
-from torch import Tensor
 
-from ._checks import store_parameters, warn_user
+from ._checks import WEIGHT, store_parameters, warn_user
 from ._embedding import PriorEstimator
 from ._settings import Recipe
-from ._typing import Auto
+from ._typing import Auto, Widths
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
 from .modules.codes import MixturePrior, PointEncoder, PriorModel
-from .modules.model import Augmentation, Player
-from .modules.regularization import NO_REGULARIZER, Regularizer
+from .modules.model import Player
+from .modules.regularization import Regularizer
 
 #: Minimum variance of the mixture, relative to its initial mean variance.
 FLOOR = 0.01
@@ -51,24 +47,23 @@ class DAC(PriorModel):
         likelihood,
         prior,
         weights=(1.0, 1.0, 1.0),
-        regularizer=NO_REGULARIZER,
-        masking=0.0,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
+        **options,
+    ):
+        super().__init__(encoder, decoder, likelihood, prior, **options)
         self.critic = critic
         self.weights = weights
 
-    def log_joint(self, code, mixture) -> Tensor:
+    def log_joint(self, code, mixture):
         """Log p(E(x), k), (N, K)."""
         return log_joint(code, mixture)
 
-    def criterion(self, x) -> Tensor:
+    def criterion(self, x):
         """Log p(x | G(z)) + log p(z) at z = E(x), (N,)."""
         code = self.encode(x)
         log_z = log_joint(code, self.prior.mixture).logsumexp(-1)
         return self.log_prob(x, code).double() + log_z.double()
 
-    def critic_loss(self, batch) -> dict[str, Tensor]:
+    def critic_loss(self, batch):
         """Cross-entropies of telling samples of the mixture ("real") from codes ("fake")."""
         with torch.no_grad():
             mixture = self.prior.mixture
@@ -77,17 +72,17 @@ class DAC(PriorModel):
         real, fake = self.judge(torch.cat([sampled, code]), mixture).chunk(2)
         return {"mixture": called_real(real), "codes": called_fake(fake)}
 
-    def judge(self, code, mixture) -> Tensor:
+    def judge(self, code, mixture):
         """Logits of "sampled from the mixture", (N, 1)."""
         return self.critic(self.prior.whiten(mixture, code))
 
-    def mixture_loss(self, batch) -> dict[str, Tensor]:
+    def mixture_loss(self, batch):
         """Negative log-likelihood of the codes, without gradient to the encoder."""
         with torch.no_grad():
             code = self.encode(batch.x)
         return {"codes": -log_joint(code, self.prior.mixture).logsumexp(-1).mean()}
 
-    def loss(self, batch) -> dict[str, Tensor]:
+    def loss(self, batch):
         """Three weighted losses, and the terms of the regularizer."""
         x_std, corrupted = self.observe(batch)
         mixture = self.prior.mixture
@@ -104,7 +99,7 @@ class DAC(PriorModel):
         }
         return terms | self.regularize(x_std, batch.anchor, joint, mixture)
 
-    def players(self) -> tuple[Player, ...]:
+    def players(self):
         """Critic, mixture (fitted to the codes), autoencoder."""
         autoencoder = [self.encoder, self.decoder, self.likelihood]
         return (
@@ -303,7 +298,7 @@ class DACClustering(PriorEstimator):
         **PriorEstimator._parameter_constraints,
         **dict.fromkeys(
             ("reconstruction_weight", "mixture_weight", "adversarial_weight"),
-            [Interval(Real, 0, None, closed="left")],
+            [WEIGHT],
         ),
         "discriminator": [callable, None],
     }
@@ -315,7 +310,7 @@ class DACClustering(PriorEstimator):
         n_clusters: int | Auto = 8,
         *,
         n_components=10,
-        hidden_layer_sizes: Sequence[int] | Auto = "auto",
+        hidden_layer_sizes: Widths = "auto",
         activation="relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
@@ -338,7 +333,7 @@ class DACClustering(PriorEstimator):
         discriminator=None,
         batch_size: int | Auto = "auto",
         n_init=1,
-        augment: Augmentation | None = None,
+        augment=None,
         precision="float32",
         callbacks=None,
         checkpoint=None,
@@ -350,11 +345,9 @@ class DACClustering(PriorEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, widths, likelihood):
-        make = self._network_maker(widths)
         n_codes = self.n_components
-        encoder = make("encoder", self.encoder, n_features, n_codes)
-        decoder = make("decoder", self.decoder, n_codes, n_features)
-        critic = make("discriminator", self.discriminator, n_codes, 1, image_shape=None)
+        encoder, decoder = self._make_coders(n_features, n_codes, widths)
+        critic = self._make_network("discriminator", n_codes, 1, widths[:2])
         return DAC(
             PointEncoder(encoder),
             decoder,
@@ -362,8 +355,8 @@ class DACClustering(PriorEstimator):
             likelihood,
             MixturePrior(self._n_clusters, n_codes, FLOOR),
             (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),
-            Regularizer(self.start_weight, self.smoothness_weight),
-            self.masking,
+            regularizer=Regularizer(self.start_weight, self.smoothness_weight),
+            masking=self.masking,
         )
 
     def _set_fitted_attributes(self, run, fit):

@@ -8,7 +8,6 @@ from numbers import Integral
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 from joblib import Parallel, delayed
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
@@ -16,22 +15,24 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
 from sklearn.metrics import normalized_mutual_info_score
 from sklearn.utils import check_array, gen_batches, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._checks import (
+    COUNT,
     check_answers,
     check_enough,
     end_interrupted_member,
     fitting_member,
+    refuse_sparse,
     restore_on_failure,
     store_parameters,
     warn_user,
 )
 from ._labels import indicate, mean_greatest_jaccard, normalize_rows, predict_samples
 from ._random import draw_seeds, random_stream
-from ._typing import ClusterMixin, Labels, available_if, fit_context
-from .neighbors.candidates import agglomerate
+from ._typing import ClusterMixin, Doubles, Labels, available_if, fit_context
+from .neighbors.candidates import agglomerate, label_points
 
 #: Maximum number of iterations of matching members to their consensus.
 MAX_MATCHINGS = 20
@@ -137,9 +138,9 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     _parameter_constraints = {
         "estimator": [HasMethods(["fit_predict"]), list, None],
-        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "n_estimators": [COUNT],
         "consensus": [StrOptions({"soft_vote", "co_association"})],
-        "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
+        "n_clusters": [COUNT, None],
         "accept_sparse": ["boolean"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -192,11 +193,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     def _check_samples(self, X, reset=False):
         """Check the shape and the feature names of X; the members check its values."""
-        if sparse.issparse(X) and not self.accept_sparse:
-            raise TypeError(
-                "ClusterEnsemble got sparse data. Set accept_sparse=True if the "
-                "members take it, or pass X.toarray()."
-            )
+        refuse_sparse(self, X)
         if np.ndim(X) != 2:
             check_array(X, dtype=None)  # raises scikit-learn's error
         X = validate_data(self, X, reset=reset, skip_check_array=True)
@@ -273,7 +270,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     # ---- predictions
 
     @available_if(_members_predict)
-    def predict_proba(self, X) -> npt.NDArray[np.float64]:
+    def predict_proba(self, X) -> Doubles:
         """Return the memberships in the clusters of the consensus.
 
         Parameters
@@ -333,12 +330,6 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         ]
         return np.stack(mapped)
 
-    def __setstate__(self, state):
-        """Restore the state, and check the tables of the members."""
-        super().__setstate__(state)
-        for table in state.get("tables_", ()):
-            check_array(table, ensure_non_negative=True, input_name="tables_")
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         first = self._list_templates()[:1]
@@ -367,7 +358,7 @@ def _find_memberships(member, X, n_clusters=None):
         resp[labels < 0] = 0
         return resp
     size = n_clusters or labels.max(initial=0) + 1
-    return (labels[:, None] == np.arange(size)).astype(np.float64)
+    return indicate(labels, size).toarray()
 
 
 def _map_members(memberships, tables):
@@ -499,10 +490,7 @@ def _link_combinations(combinations, sizes, n_clusters):
     edges = _share_equal(combinations, combinations) * np.outer(sizes, sizes)
     groups = agglomerate(edges, sizes, min(n_clusters, len(sizes)))
     groups.sort(key=lambda group: -sizes[group].sum())
-    clusters = np.empty(len(sizes), dtype=np.int64)
-    for k, group in enumerate(groups):
-        clusters[group] = k
-    return clusters
+    return label_points(groups)
 
 
 def _share_equal(a, b):

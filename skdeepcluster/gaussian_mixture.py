@@ -1,34 +1,38 @@
 """Gaussian mixtures by expectation maximization, over batches of samples."""
 
 import math
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture
-from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.mixture._gaussian_mixture import _check_precisions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ._checks import (
+    AUTO,
+    COUNT,
     LARGEST,
     check_answers,
+    check_count,
     check_enough,
+    check_finite,
     check_magnitude,
     check_responsibilities,
     check_rows,
     check_sample_weight,
     check_shape,
+    refuse_sparse,
     restore_on_failure,
     store_parameters,
     warn_user,
 )
 from ._random import random_stream
-from ._typing import Auto, ClusterMixin, Labels, fit_context
-from .engine.data import refuse_sparse
+from ._typing import Auto, ClusterMixin, Doubles, Labels, fit_context
 from .engine.runtime import draw_generator, resolve_device
 from .functional import missing
 from .functional.gaussian import (
@@ -41,9 +45,6 @@ from .functional.losses import entropy
 from .mixture import dask_rows, em
 from .mixture.initialization import Initializer
 from .neighbors import count_clusters
-
-#: Constraints of parameters that are positive integers or "auto".
-_COUNT = [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})]
 
 
 class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
@@ -166,7 +167,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     _parameter_constraints = {
         **GaussianMixture._parameter_constraints,
-        "n_clusters": _COUNT,
+        "n_clusters": [COUNT, AUTO],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "init_params": [
             *GaussianMixture._parameter_constraints["init_params"],
@@ -174,7 +175,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ],
         "learning_decay": [Interval(Real, 0.0, 1.0, closed="both")],
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
-        "batch_size": _COUNT,
+        "batch_size": [COUNT, AUTO],
         "accept_sparse": ["boolean"],
         "device": [str, torch.device],
     }
@@ -425,7 +426,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         return self._assign(self._check_fitted(X))[0]
 
-    def predict_proba(self, X) -> npt.NDArray[np.float64]:
+    def predict_proba(self, X) -> Doubles:
         """Return the responsibilities, p(component | sample).
 
         Parameters
@@ -440,7 +441,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         return self._apply(lambda joint: joint.softmax(1), self._check_fitted(X))
 
-    def score_samples(self, X) -> npt.NDArray[np.float64]:
+    def score_samples(self, X) -> Doubles:
         """Return the log-likelihood of each sample.
 
         Parameters
@@ -509,7 +510,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
         return bic + 2 * self._average(entropies, rows) * rows.total
 
-    def impute(self, X) -> npt.NDArray[np.float64]:
+    def impute(self, X) -> Doubles:
         """Replace missing values by their conditional means, given the observed features.
 
         Parameters
@@ -531,7 +532,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
         return check_answers(rows.map(fill), rows.X)
 
-    def sample(self, n_samples: int = 1) -> tuple[npt.NDArray[np.float64], Labels]:
+    def sample(self, n_samples: int = 1) -> tuple[Doubles, Labels]:
         """Generate samples from the mixture.
 
         Parameters
@@ -547,7 +548,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             Their components.
         """
         check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        n_samples = check_count("n_samples", n_samples)
         random_state = random_stream(self.random_state)
         weights = self.weights_ / self.weights_.sum()
         counts = random_state.multinomial(n_samples, weights)
@@ -648,10 +649,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         if "mixture_" in state:
             fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
             self.mixture_ = Mixture(*fields)
-            if not self.mixture_.is_sound():
-                raise ValueError(
-                    "The mixture has wrong weights, means or scales. Fit it again."
-                )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -707,29 +704,23 @@ def _read_initial(mixture, rows):
     """Return the fields of ``Mixture`` given as parameters, checked."""
     k = mixture.n_clusters_
     d = rows.X.shape[1]
-    square = {
-        "full": (k, d, d),
-        "tied": (d, d),
-        "diag": (k, d),
-        "spherical": (k,),
-    }
-    shapes = {
-        "weights_init": (k,),
-        "means_init": (k, d),
-        "precisions_init": square[mixture.covariance_type],
-    }
+    read = partial(torch.tensor, device=rows.device)
     given = {}
-    for field, name in zip(Mixture._fields, shapes, strict=True):
-        value = getattr(mixture, name)
-        if value is not None:
-            value = check_shape(name, value, shapes[name])
-            given[field] = torch.tensor(value, device=rows.device)
-
-    if "log_weights" in given:
-        given["log_weights"] = _read_weights(given["log_weights"])
-    if "scales" in given:
+    if mixture.weights_init is not None:
+        weights = check_shape("weights_init", mixture.weights_init, (k,))
+        given["log_weights"] = _read_weights(read(weights))
+    if mixture.means_init is not None:
+        means = check_shape("means_init", mixture.means_init, (k, d))
+        given["means"] = read(means)
+    if mixture.precisions_init is not None:
         kind = mixture.covariance_type
-        given["scales"] = _read_precisions(given["scales"], kind)
+        precisions = check_finite("precisions_init", mixture.precisions_init)
+        precisions = read(_check_precisions(precisions, kind, k, d))
+        if kind == "tied":
+            precisions = precisions[None]
+        if kind == "spherical":
+            precisions = precisions[:, None]
+        given["scales"] = scales_from_precisions(precisions)
     return given
 
 
@@ -743,20 +734,3 @@ def _read_weights(weights):
             f"is {least:.6g} and the sum {total:.6g}."
         )
     return weights.log()
-
-
-def _read_precisions(precisions, covariance_type):
-    """Return the scales for ``precisions_init``, checked."""
-    if covariance_type == "tied":
-        precisions = precisions[None]
-    if covariance_type == "spherical":
-        precisions = precisions[:, None]
-    values = precisions
-    if precisions.ndim == 3:
-        values = torch.linalg.eigvalsh(precisions)
-    if not (values > 0).all():
-        raise ValueError(
-            "The parameter 'precisions_init' should be positive, or positive definite if it has "
-            "matrices. Pass inverse covariances."
-        )
-    return scales_from_precisions(precisions)

@@ -4,41 +4,37 @@ In the paper's notation, G is ``generator``, D ``critic`` of ``body``, Q ``reade
 ``Codes.noise``, c ``Codes.categories`` and ``Codes.continuous``, lambda ``mi_weight``.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import mse_loss
 from torch.optim.swa_utils import update_bn
 
 from ._adversarial import FAR_FROM_DATA, FEW, AdversarialEstimator
 from ._base import DeepClusterer, apply
-from ._checks import store_parameters, warn_user
+from ._checks import WEIGHT, check_count, store_parameters, warn_user
 from ._disentanglement import report_codes, set_codes
 from ._embedding import EmbeddingMixin
 from ._random import draw_seed, random_stream
 from ._settings import Recipe
 from ._style import find_style
-from ._typing import Auto, Reals
+from ._typing import Auto, Reals, Widths
 from .engine.data import Rows, batches
 from .engine.runtime import seeded
 from .functional import random
 from .functional.losses import called_fake, called_real
-from .modules.latent import Codes, LatentSpace, Reading
-from .modules.model import AdversarialModel, Augmentation, Player, observed
+from .modules.latent import LatentSpace
+from .modules.model import AdversarialModel, Player, observed
 from .modules.networks import (
     ACTIVATIONS,
-    build_network,
     check_widths,
-    choose_builder,
+    make_network,
     mlp,
     normalized_mlp,
 )
@@ -94,7 +90,7 @@ class InfoGAN(AdversarialModel):
         style_weight=0.0,
         reconstruction_weight=0.0,
         regularizer=NO_REGULARIZER,
-    ) -> None:
+    ):
         super().__init__(likelihood, latent.sizes[0])
         self.generator = generator
         self.body = body
@@ -111,41 +107,41 @@ class InfoGAN(AdversarialModel):
 
     # ---- predictions
 
-    def read_standardized(self, x_std) -> Reading:
+    def read_standardized(self, x_std):
         """Q(c|x) of standardized samples."""
         return self.latent.read(self.reader(self.body(x_std)))
 
-    def log_resp_standardized(self, x_std) -> Tensor:
+    def log_resp_standardized(self, x_std):
         """Log Q(k|x) of the cluster, (N, K)."""
         return self.read_standardized(x_std).log_probs[0]
 
-    def encode(self, x) -> Tensor:
+    def encode(self, x):
         """Posterior of all codes: probabilities of the categories, continuous means."""
         reading = self.read_standardized(self.standardize(x))
         probabilities = [log_p.exp() for log_p in reading.log_probs]
         return torch.cat([*probabilities, reading.mean], 1)
 
-    def decode(self, code) -> Tensor:
+    def decode(self, code):
         """Generate samples for codes in the layout of ``encode``, with noise variables at zero."""
         noise = code.new_zeros(len(code), self.latent.n_noise)
         return self.render(torch.cat([noise, code], 1))
 
-    def render(self, inputs) -> Tensor:
+    def render(self, inputs):
         """Generate samples for inputs (N, latent.n_inputs), in the units of the data."""
         return self.likelihood.mean(self.generator(inputs))
 
-    def render_standardized(self, codes) -> Tensor:
+    def render_standardized(self, codes):
         """Generate standardized samples for Codes, (N, D)."""
         output = self.generator(self.latent.inputs(codes))
         return self.likelihood.standardized_mean(output)
 
-    def fitted_attributes(self) -> dict[str, Any]:
+    def fitted_attributes(self):
         """Names of the codes, and the probabilities of the clusters in generated samples."""
         return {"code_names_": self.latent.names, "weights_": self.log_prior.exp()}
 
     # ---- losses
 
-    def discriminator_loss(self, batch) -> dict[str, Tensor]:
+    def discriminator_loss(self, batch):
         """D's cross-entropies for real and generated samples, -lambda L_I, and :meth:`hold`."""
         x_std = self.standardize(batch.x)
         with torch.no_grad():
@@ -164,7 +160,7 @@ class InfoGAN(AdversarialModel):
             terms |= self.hold(x_std, batch)
         return terms
 
-    def hold(self, x_std, batch) -> dict[str, Tensor]:
+    def hold(self, x_std, batch):
         """Terms of the regularizer, and of Q's reading of the style."""
         reading = self.read_standardized(x_std)
         log_p = reading.log_probs[0]
@@ -177,7 +173,7 @@ class InfoGAN(AdversarialModel):
             terms["style"] = self.style_weight * loss
         return terms
 
-    def generator_loss(self, batch) -> dict[str, Tensor]:
+    def generator_loss(self, batch):
         """G's non-saturating loss -log D(G), and -lambda L_I."""
         fake, codes = self.generate(len(batch.x))
         hidden = self.body(self.add_noise(observed(fake, batch.x)))
@@ -189,7 +185,7 @@ class InfoGAN(AdversarialModel):
             terms["reconstruction"] = weight * self.reconstruction_loss(batch)
         return terms
 
-    def reconstruction_loss(self, batch) -> Tensor:
+    def reconstruction_loss(self, batch):
         """Mean squared error, standardized, of samples generated from the codes of the batch.
 
         The anchor gives clusters, the style continuous codes, then noise; others are random.
@@ -204,24 +200,24 @@ class InfoGAN(AdversarialModel):
         rendered = observed(self.render_standardized(codes), batch.x)
         return mse_loss(rendered, self.standardize(batch.x))
 
-    def generate(self, n_samples) -> tuple[Tensor, Codes]:
+    def generate(self, n_samples):
         """Return standardized samples (N, D) generated from random codes, and the codes."""
         codes = self.latent.draw(n_samples, self.log_prior)
         return self.render_standardized(codes), codes
 
-    def add_noise(self, x_std) -> Tensor:
+    def add_noise(self, x_std):
         """Add instance noise to standardized samples."""
         std = self.instance_noise
         return x_std + std * random.randn_like(x_std) if std else x_std
 
-    def information_loss(self, hidden, codes, weight) -> dict[str, Tensor]:
+    def information_loss(self, hidden, codes, weight):
         """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""
         reading = self.latent.read(self.reader(hidden))
         losses = self.latent.reading_loss(reading, codes)
         weights = {"category": weight, "continuous": weight * self.continuous_weight}
         return {name: weights[name] * loss for name, loss in losses.items()}
 
-    def players(self) -> tuple[Player, ...]:
+    def players(self):
         """Discriminator with Q, then generator."""
         own = [self.body, self.critic, self.reader]
         return (
@@ -434,7 +430,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         "n_noise": [Interval(Integral, 0, None, closed="left")],
         "n_continuous": [Interval(Integral, 0, None, closed="left")],
         "other_categories": ["array-like"],
-        **dict.fromkeys(WEIGHTS, [Interval(Real, 0, None, closed="left")]),
+        **dict.fromkeys(WEIGHTS, [WEIGHT]),
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -446,9 +442,9 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         *,
         n_noise=62,
         n_continuous=2,
-        other_categories: Sequence[int] = (),
+        other_categories=(),
         n_components=10,
-        hidden_layer_sizes: Sequence[int] | Auto = "auto",
+        hidden_layer_sizes: Widths = "auto",
         activation="leaky_relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
@@ -471,7 +467,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         discriminator=None,
         batch_size: int | Auto = "auto",
         n_init=1,
-        augment: Augmentation | None = None,
+        augment=None,
         precision="float32",
         callbacks=None,
         checkpoint=None,
@@ -512,13 +508,13 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         perceptron = partial(
             mlp, hidden_layer_sizes=widths[:-1], activation=self.activation
         )
-        find = partial(choose_builder, image_shape=self.image_shape)
-        generator = find(self.generator, "generator") or mirror
-        body = find(self.discriminator, "discriminator") or perceptron
-        return (
-            build_network("generator", generator, latent.n_inputs, n_features),
-            build_network("discriminator", body, n_features, n_hidden),
-        )
+        image = self.image_shape
+        sizes = latent.n_inputs, n_features
+        generator = make_network("generator", self.generator, *sizes, mirror, image)
+        sizes = n_features, n_hidden
+        given = self.discriminator
+        body = make_network("discriminator", given, *sizes, perceptron, image)
+        return generator, body
 
     def _initialize(self, model, fit):
         factor = self.generator_learning_rate / fit.settings.learning_rate
@@ -556,7 +552,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
 
     # ---- predictions
 
-    def get_feature_names_out(self, input_features=None) -> npt.NDArray[Any]:
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.
 
         Parameters
@@ -600,7 +596,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
             In the units of X. An int ``random_state`` gives the same samples on every call.
         """
         check_is_fitted(self)
-        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
+        n_samples = check_count("n_samples", n_samples)
         codes = dict(codes or {})
         if cluster is not None:
             codes["cluster"] = cluster
@@ -629,7 +625,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
             ``X[i]`` shares noise and all other codes.
         """
         check_is_fitted(self)
-        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
+        n_samples = check_count("n_samples", n_samples)
         latent = self.model_.latent
         fixed = {} if cluster is None else {"cluster": cluster}
         drawn = set_codes(latent, self._draw(n_samples), fixed)
@@ -659,7 +655,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
             "information": lower bound in nats; "distance": ``generator_distance_``.
         """
         check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=2)
+        check_count("n_samples", n_samples, least=2)
         return report_codes(self, self._draw(n_samples))
 
     # ---- codes

@@ -4,10 +4,8 @@ Clusters and classes may be integers, strings or booleans; -1 is a cluster like 
 """
 
 from numbers import Integral
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
@@ -111,7 +109,7 @@ def majority_accuracy(labels_true, labels_pred) -> float:
     return float(table.max(axis=0).sum() / table.sum())
 
 
-def match_labels(labels_true, labels_pred) -> npt.NDArray[Any]:
+def match_labels(labels_true, labels_pred) -> np.ndarray:
     """Rename clusters after classes, one-to-one, so that as many samples agree as possible.
 
     Parameters

@@ -3,17 +3,16 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from numbers import Integral
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import calinski_harabasz_score, silhouette_score
-from sklearn.utils import Bunch, _safe_indexing, check_scalar
+from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils.validation import _num_samples
 
-from ._checks import warn_user
+from ._checks import check_count, warn_user
 from ._labels import predict_samples
 from .neighbors import count_clusters
 from .neighbors.number import take_number
@@ -127,9 +126,7 @@ def _check_numbers(n_clusters):
             f"n_clusters={n_clusters!r} is a single value. Give several numbers to "
             "compare, e.g. range(1, 11)."
         )
-    numbers = [
-        int(check_scalar(k, "n_clusters", Integral, min_val=1)) for k in n_clusters
-    ]
+    numbers = [check_count("n_clusters", k) for k in n_clusters]
     if not numbers:
         raise ValueError("n_clusters is empty. Give numbers of clusters to try.")
     return list(dict.fromkeys(numbers))

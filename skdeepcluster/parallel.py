@@ -6,8 +6,7 @@ from typing import Any
 
 import torch
 
-from .engine.distributed import Processes
-from .engine.runtime import training_together
+from .engine.distributed import Process, training_together
 
 
 @contextmanager
@@ -66,6 +65,6 @@ def data_parallel() -> Iterator[Any]:
             "data_parallel needs accelerate: pip install accelerate."
         ) from error
     state = PartialState(cpu=not torch.cuda.is_available())
-    processes = Processes(state.process_index, state.num_processes, state.device)
-    with training_together(processes) if state.num_processes > 1 else nullcontext():
+    process = Process(state.process_index, state.num_processes, state.device)
+    with training_together(process) if process.n > 1 else nullcontext():
         yield state

@@ -1,17 +1,18 @@
 """Stability of clusters: whether they are found again in random subsets of the samples."""
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 from tqdm.auto import tqdm
 
+from ._checks import check_count
 from ._labels import average_finite, check_labels, mean_greatest_jaccard
 from ._random import draw_seeds, random_stream
+from ._typing import Doubles
 from .neighbors.search import has_distances
 
 
@@ -25,7 +26,7 @@ def cluster_stability(
     max_samples: int | None = None,
     verbose: int = 0,
     random_state=None,
-) -> npt.NDArray[np.float64]:
+) -> Doubles:
     """Return how well each cluster is found again in random subsets of the samples [1]_.
 
     A clone of the clusterer is fitted to each subset. Each cluster is compared with the most
@@ -75,7 +76,7 @@ def cluster_stability(
     >>> int((cluster_stability(fit, X, random_state=0) > 0.85).sum()) < 4
     True
     """
-    check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
+    check_count("n_resamples", n_resamples)
     is_open = {"min_val": 0, "max_val": 1, "include_boundaries": "neither"}
     check_scalar(share, "share", Real, **is_open)
     if labels is None:
@@ -93,8 +94,7 @@ def cluster_stability(
     n_least = max(n_clusters, 1)
     n_drawn = int(max(share * n_samples, n_least))
     if max_samples is not None:
-        check_scalar(max_samples, "max_samples", Integral, min_val=n_least)
-        n_drawn = min(n_drawn, max_samples)
+        n_drawn = min(n_drawn, check_count("max_samples", max_samples, n_least))
 
     X = X.tocsr() if sparse.issparse(X) else X
     stream = random_stream(random_state)

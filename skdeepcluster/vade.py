@@ -4,16 +4,14 @@ In the paper's notation, mu~ and sigma~ are ``mean, std = encoder(x)``, pi, mu_c
 ``prior.mixture``, gamma_c = q(c|x) is the exponential of ``log_resp``, and J is ``n_components``.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from sklearn.utils._param_validation import StrOptions
-from torch import Tensor
 
 from ._checks import store_parameters
 from ._embedding import PriorEstimator
 from ._settings import Recipe
-from ._typing import Auto
+from ._typing import Auto, Widths
 from .functional import random
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
 from .modules.codes import (
@@ -23,8 +21,7 @@ from .modules.codes import (
     PriorModel,
     evidence_bound,
 )
-from .modules.model import Augmentation, Player
-from .modules.regularization import NO_REGULARIZER, Regularizer
+from .modules.regularization import Regularizer
 
 
 class VaDE(PriorModel):
@@ -46,19 +43,18 @@ class VaDE(PriorModel):
         likelihood,
         prior,
         objective="optimal",
-        regularizer=NO_REGULARIZER,
-        masking=0.0,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood, prior, regularizer, masking)
+        **options,
+    ):
+        super().__init__(encoder, decoder, likelihood, prior, **options)
         self.objective = objective
         if objective == "published":  # with one learning rate for networks and prior
             self.rates = CodeModel.rates
 
-    def log_joint(self, posterior, mixture) -> Tensor:
+    def log_joint(self, posterior, mixture):
         """Log pi_c - KL_c, whose softmax is the gamma that maximizes eq. 12, (N, K)."""
         return expected_log_joint(*posterior, mixture)
 
-    def divergence(self, mean, std, z, expected, mixture) -> Tensor:
+    def divergence(self, mean, std, z, expected, mixture):
         """KL(q(z, c|x) || p(z, c)), (N,), with ``expected`` (N, K) = log pi_c - KL_c.
 
         "optimal": at the gamma that maximizes eq. 12.
@@ -73,7 +69,7 @@ class VaDE(PriorModel):
         log_gamma = log_joint(z, mixture).log_softmax(-1)
         return (log_gamma.exp() * (log_gamma - expected)).sum(-1)
 
-    def loss(self, batch) -> dict[str, Tensor]:
+    def loss(self, batch):
         """Negative bound, eq. 12 with one sample of z, and the terms of the regularizer."""
         x_std, corrupted = self.observe(batch)
         mixture = self.prior.mixture
@@ -88,17 +84,13 @@ class VaDE(PriorModel):
         }
         return terms | self.regularize(x_std, batch.anchor, expected, mixture)
 
-    def criterion(self, x, noise=None) -> Tensor:
+    def criterion(self, x, noise=None):
         """Bound at the best gamma, (N,), over noise (S, L), by default fixed points."""
 
         def divergence(mean, std):
             return -self.log_joint((mean, std), self.prior.mixture).logsumexp(-1)
 
         return evidence_bound(self, x, divergence, noise)
-
-    def players(self) -> tuple[Player, ...]:
-        """One loss for all parameters."""
-        return (Player("vade", [self], self.loss),)
 
 
 class VaDEClustering(PriorEstimator):
@@ -289,7 +281,7 @@ class VaDEClustering(PriorEstimator):
         n_clusters: int | Auto = 8,
         *,
         n_components=10,
-        hidden_layer_sizes: Sequence[int] | Auto = "auto",
+        hidden_layer_sizes: Widths = "auto",
         activation="relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
@@ -309,7 +301,7 @@ class VaDEClustering(PriorEstimator):
         decoder=None,
         batch_size: int | Auto = "auto",
         n_init=1,
-        augment: Augmentation | None = None,
+        augment=None,
         precision="float32",
         callbacks=None,
         checkpoint=None,
@@ -321,14 +313,14 @@ class VaDEClustering(PriorEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, widths, likelihood):
-        make = self._network_maker(widths)
         n_codes = self.n_components
+        encoder, decoder = self._make_coders(n_features, 2 * n_codes, widths)
         return VaDE(
-            GaussianEncoder(make("encoder", self.encoder, n_features, 2 * n_codes)),
-            make("decoder", self.decoder, n_codes, n_features),
+            GaussianEncoder(encoder),
+            decoder,
             likelihood,
             MixturePrior(self._n_clusters, n_codes),
             self.objective,
-            Regularizer(self.start_weight, self.smoothness_weight),
-            self.masking,
+            regularizer=Regularizer(self.start_weight, self.smoothness_weight),
+            masking=self.masking,
         )

@@ -5,28 +5,25 @@ is ``n_components``, L here.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.decomposition import PCA
-from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import skip_init
 
 from ._base import DeepClusterer, DeepEstimator, apply
-from ._checks import store_parameters, warn_user
+from ._checks import WEIGHT, check_count, store_parameters, warn_user
 from ._embedding import EmbeddingMixin
 from ._random import random_stream
 from ._settings import Recipe
 from ._start import CONSTRAINTS, fit_mixture, mixture_of_partition
 from ._tables import CATEGORICAL, restore_table
-from ._typing import Auto, Reals
+from ._typing import Auto, Doubles, Reals, Widths
 from .functional import random
 from .functional.gaussian import Mixture, standard_kl
 from .functional.points import normal_quantiles, random_shifts, uniform_points
@@ -39,7 +36,6 @@ from .modules.codes import (
     evidence_bound,
 )
 from .modules.likelihood import Bernoulli
-from .modules.model import Augmentation, Player
 from .modules.pca import start_as_pca
 from .modules.regularization import NO_REGULARIZER, Regularizer
 
@@ -83,7 +79,7 @@ class VAE(CodeModel):
         binarize=False,
         covariance_type="full",
         regularizer=NO_REGULARIZER,
-    ) -> None:
+    ):
         super().__init__(encoder, decoder, likelihood)
         self.kl_warm_up = kl_warm_up
         self.binarize = binarize
@@ -91,7 +87,7 @@ class VAE(CodeModel):
         self.regularizer = regularizer
         self.classifier = None
 
-    def loss(self, batch) -> dict[str, Tensor]:
+    def loss(self, batch):
         """Negative ELBO, eq. 10 with one sample of z, and the term of the regularizer."""
         x = batch.x
         if self.binarize:
@@ -103,22 +99,22 @@ class VAE(CodeModel):
         terms = {"reconstruction": -self.log_prob(x, z).mean(), "kl": kl}
         return terms | self.regularizer.terms(self.classify, z, batch.anchor)
 
-    def set_classifier(self, n_components, n_clusters, device) -> None:
+    def set_classifier(self, n_components, n_clusters, device):
         """Create the classifier, with equal probabilities."""
         options = {"device": device, "dtype": torch.float32}
         self.classifier = skip_init(nn.Linear, n_components, n_clusters, **options)
         for parameter in self.classifier.parameters():
             nn.init.zeros_(parameter)
 
-    def classify(self, z) -> Tensor:
+    def classify(self, z):
         """Log p(c | z) of codes by the classifier, (N, K)."""
         return self.classifier(z).log_softmax(-1)
 
-    def criterion(self, x, noise=None) -> Tensor:
+    def criterion(self, x, noise=None):
         """ELBO of each sample, (N,), over noise (S, L) of the codes, by default fixed points."""
         return evidence_bound(self, x, standard_kl, noise)
 
-    def importance_bound(self, x, n_samples) -> Tensor:
+    def importance_bound(self, x, n_samples):
         """E[log mean_s p(x, z_s) / q(z_s|x)] over ``n_samples`` samples of q(z|x), (N,).
 
         The mean is over sets of ``n_samples`` of at least ``MIN_POINTS`` codes.
@@ -128,7 +124,7 @@ class VAE(CodeModel):
         sets = torch.cat(log_ratios).unflatten(0, (-1, n_samples))
         return sets.logsumexp(1).mean(0) - math.log(n_samples)
 
-    def impute(self, x) -> Tensor:
+    def impute(self, x):
         """Replace missing values by E[x_d | observed features], (N, D).
 
         The expectation is over codes z, in proportion to p(x, z) / q(z|x) (P.-A. Mattei,
@@ -142,7 +138,7 @@ class VAE(CodeModel):
             expected += (weight.unsqueeze(-1) * decoded).sum(0)
         return torch.where(x.isnan(), expected.to(x.dtype), x)
 
-    def weigh_codes(self, x, n_points) -> Iterator[tuple[Tensor, Tensor]]:
+    def weigh_codes(self, x, n_points):
         """Yield codes of q(z|x), (S, N, L), and their log p(x, z) / q(z|x), (S, N), in blocks.
 
         The codes are quasi-random points that a hash of the sample shifts modulo one. The
@@ -165,28 +161,24 @@ class VAE(CodeModel):
             log_prior = 0.5 * (some.square() - z.double().square()).sum(-1) + log_std
             yield z, log_x.double() + log_prior
 
-    def log_resp_standardized(self, x_std) -> Tensor:
+    def log_resp_standardized(self, x_std):
         """Log p(k | z = mean of q(z|x)), (N, K), by the mixture."""
         return self.mixture.log_resp(self.encoder.mean(x_std))
 
-    def set_mixture(self, mixture) -> None:
+    def set_mixture(self, mixture):
         """Set the mixture of the codes."""
         device = next(self.parameters()).device
         self.mixture = CodeMixture(mixture, self.covariance_type).to(device)
 
-    def restore_buffers(self, tensors) -> None:
+    def restore_buffers(self, tensors):
         """Create the mixture, which only a trained model has."""
         super().restore_buffers(tensors)
         mixture = Mixture(*(tensors[f"mixture.{name}"] for name in Mixture._fields))
         self.set_mixture(mixture)
 
-    def fitted_attributes(self) -> dict[str, Tensor]:
+    def fitted_attributes(self):
         """Weights, means and covariances of the mixture."""
         return self.mixture.fitted_attributes()
-
-    def players(self) -> tuple[Player, ...]:
-        """One loss for all parameters."""
-        return (Player("vae", [self], self.loss),)
 
 
 class VAEEmbedding(EmbeddingMixin, DeepClusterer):
@@ -368,7 +360,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         "init": CONSTRAINTS["init"],
         "categorical_features": CATEGORICAL,
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
-        "start_weight": [Interval(Real, 0, None, closed="left")],
+        "start_weight": [WEIGHT],
         "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
         "binarize": ["boolean"],
     }
@@ -380,7 +372,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         n_clusters: int | Auto = 8,
         *,
         n_components=10,
-        hidden_layer_sizes: Sequence[int] | Auto = "auto",
+        hidden_layer_sizes: Widths = "auto",
         activation="relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
@@ -399,7 +391,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         binarize=False,
         batch_size: int | Auto = "auto",
         n_init=1,
-        augment: Augmentation | None = None,
+        augment=None,
         precision="float32",
         callbacks=None,
         checkpoint=None,
@@ -413,14 +405,14 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
     def _build(self, n_features, widths, likelihood):
         if self.binarize and not isinstance(likelihood, Bernoulli):
             raise ValueError(
-                f"binarize=True needs the likelihood 'bernoulli', not {likelihood.describe()}. "
+                f"binarize=True needs the likelihood 'bernoulli', not {likelihood.name!r}. "
                 "Scale X to [0, 1] or set binarize=False."
             )
-        make = self._network_maker(widths)
-        n_codes = self.n_components
+        n_outputs = 2 * self.n_components
+        encoder, decoder = self._make_coders(n_features, n_outputs, widths)
         return VAE(
-            GaussianEncoder(make("encoder", self.encoder, n_features, 2 * n_codes)),
-            make("decoder", self.decoder, n_codes, n_features),
+            GaussianEncoder(encoder),
+            decoder,
             likelihood,
             self.kl_warm_up,
             self.binarize,
@@ -477,9 +469,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
                 "use the default networks."
             )
 
-    def score_samples(
-        self, X, n_importance_samples: int | None = None
-    ) -> npt.NDArray[np.float64]:
+    def score_samples(self, X, n_importance_samples: int | None = None) -> Doubles:
         """Lower bound on log p(x) of each sample, in nats and in the units of X.
 
         Parameters
@@ -498,12 +488,10 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         check_is_fitted(self)
         if n_importance_samples is None:
             return super().score_samples(X)
-        n_samples = check_scalar(
-            n_importance_samples, "n_importance_samples", Integral, min_val=1
-        )
+        n_samples = check_count("n_importance_samples", n_importance_samples)
         return self._map(lambda x: self.model_.importance_bound(x, n_samples), X)
 
-    def impute(self, X) -> npt.NDArray[np.floating[Any]]:
+    def impute(self, X) -> Reals:
         """Replace missing values by their conditional means, given the observed features.
 
         Parameters
@@ -533,7 +521,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
             on every call.
         """
         check_is_fitted(self)
-        n_samples = int(check_scalar(n_samples, "n_samples", Integral, min_val=1))
+        n_samples = check_count("n_samples", n_samples)
         stream = random_stream(self.random_state)
-        Z = stream.standard_normal((n_samples, self._n_features_out)).astype(np.float32)
-        return restore_table(self, apply(self.model_, self.model_.decode, Z))
+        Z = stream.standard_normal((n_samples, self._n_features_out))
+        return self._decode(Z.astype(np.float32))

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from .distributed import current_process
 from .loop import Net
-from .runtime import current_process
 
 #: Seconds between two states of a training.
 SECONDS_BETWEEN = 60.0
@@ -110,9 +110,6 @@ def _read(path: Any, identity: str) -> dict[str, Any]:
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
             found = content["fit"]
-            # A position above 624 makes numpy read out of bounds.
-            if not 0 <= content["random_state"][2] <= 624:
-                raise ValueError("The random state is damaged.")
             if not all("weights" in state for state in content["trainings"]):
                 raise ValueError("A training is incomplete.")
         except Exception as error:

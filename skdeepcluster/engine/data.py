@@ -34,15 +34,6 @@ def to_tensor(rows: Any, double: bool = False) -> Tensor:
     return torch.from_numpy(np.array(dense, dtype=kind, order="C"))
 
 
-def refuse_sparse(estimator: Any, X: Any) -> None:
-    """Raise TypeError if X is sparse and the estimator's ``accept_sparse`` is False."""
-    if sparse.issparse(X) and not estimator.accept_sparse:
-        raise TypeError(
-            f"{type(estimator).__name__} got sparse data, but takes dense arrays. Set "
-            "accept_sparse=True to make samples dense one batch at a time, or pass X.toarray()."
-        )
-
-
 class Rows(Dataset[Any]):
     """X (N, D) as a torch data set that returns whole batches.
 

@@ -1,19 +1,18 @@
-"""What a fit runs in: device, precision, random generators, threads and processes."""
+"""What a fit runs in: device, precision, random generators and threads."""
 
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import joblib
 import numpy as np
 import torch
-from torch import Tensor
 
 from .._random import draw_seed
 from ..functional.random import Stream, drawing_from, randint
+from .distributed import current_process
 
 # ---- device and precision
 
@@ -132,59 +131,3 @@ def share_out(work: Callable[[int, int], Any], max_workers: int) -> list[Any]:
         return [work(0, 1)]
     with limited_threads(), ThreadPoolExecutor(n) as pool:
         return list(pool.map(work, range(n), [n] * n))
-
-
-# ---- processes that train one model together
-
-
-class Process:
-    """A process that trains alone; :class:`~.distributed.Processes` has the same methods."""
-
-    rank = 0
-    n = 1
-
-    @property
-    def is_main(self) -> bool:
-        """Whether this process searches and reports for all processes."""
-        return self.rank == 0
-
-    @property
-    def device(self) -> torch.device:
-        """The default device: the GPU, if there is one."""
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-    def take_part(self, batch: Any) -> Any:
-        """Return the samples of a batch that this process trains on."""
-        return batch
-
-    def average(self, losses: Tensor, parameters: list[torch.nn.Parameter]) -> None:
-        """Replace losses and gradients by their means over the processes."""
-
-    def share(self, value: Any) -> Any:
-        """Return the main process's value."""
-        return value
-
-    def share_weights(self, model: torch.nn.Module) -> None:
-        """Copy the weights and buffers of the main process to the model."""
-
-    def check_same(self, name: str, value: Any) -> None:
-        """Check that all processes have the same value; otherwise they would deadlock."""
-
-
-_alone = Process()
-_process: ContextVar[Process] = ContextVar("process")
-
-
-def current_process() -> Process:
-    """Return this process, alone or among those that train together."""
-    return _process.get(_alone)
-
-
-@contextmanager
-def training_together(process: Process) -> Iterator[None]:
-    """Within the block, the process shares all trainings with others."""
-    token = _process.set(process)
-    try:
-        yield
-    finally:
-        _process.reset(token)

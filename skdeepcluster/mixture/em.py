@@ -273,14 +273,6 @@ class EMRun:
     bounds: list[float] = field(default_factory=list)
     converged: bool = False
 
-    def advance(self, rows: WeightedRows, m_step: MStep) -> float:
-        """Run one iteration; return the change of the bound."""
-        self.mixture, bound = step(rows, self.mixture, m_step)
-        change = bound - self.bound
-        self.bound = bound
-        self.bounds.append(bound)
-        return change
-
 
 def run_em(
     rows: WeightedRows,
@@ -303,7 +295,10 @@ def run_em(
         run = EMRun(start, bound)
         report(i, run, math.inf)
         while len(run.bounds) < max_iter and not run.converged:
-            change = run.advance(rows, m_step)
+            before = run.bound
+            run.mixture, run.bound = step(rows, run.mixture, m_step)
+            run.bounds.append(run.bound)
+            change = run.bound - before
             run.converged = bool(abs(change) < tol)
             report(i, run, change)
 

@@ -7,7 +7,6 @@ the samples, their weights and their order.
 import math
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.cluster import KMeans
 from sklearn.metrics import euclidean_distances
@@ -61,7 +60,7 @@ def distinct_samples(
 
 def _project_samples(
     rows: WeightedRows,
-    order: npt.NDArray[np.int64],
+    order: np.ndarray,
     direction: Tensor,
 ) -> np.ndarray:
     """Return complex projections (N,) of what samples miss, and of their values."""
@@ -169,7 +168,7 @@ class Initializer:
         self,
         x: np.ndarray,
         weight: np.ndarray,
-    ) -> npt.NDArray[np.int64]:
+    ) -> np.ndarray:
         """Return the indices (K,) of samples far apart, by greedy k-means++.
 
         Each is the best of 2 + log K candidates, drawn in proportion to weight times squared
@@ -193,7 +192,7 @@ class Initializer:
             n_drawn = 2 + int(math.log(self.n_clusters))
         return np.array(chosen)
 
-    def _draw(self, ends: np.ndarray, n_drawn: int) -> npt.NDArray[np.int64]:
+    def _draw(self, ends: np.ndarray, n_drawn: int) -> np.ndarray:
         """Draw indices in proportion to weights, given as their cumulated sums."""
         u = torch.rand(
             n_drawn,

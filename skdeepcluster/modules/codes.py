@@ -16,7 +16,7 @@ from ..functional import random
 from ..functional.gaussian import Mixture, compact_scales, log_joint
 from ..functional.points import balanced_points
 from .likelihood import Likelihood
-from .model import Batch, ClusterModel, Player, TrainableModel
+from .model import Batch, ClusterModel, TrainableModel
 from .regularization import NO_REGULARIZER, Regularizer
 
 #: Number of samples of z in one call of the decoder.
@@ -105,10 +105,6 @@ class Autoencoder(TrainableModel):
         decoded = self.decoder(code)
         log_x = self.likelihood.log_prob(batch.x, decoded)
         return {"reconstruction": -log_x.mean()}
-
-    def players(self) -> tuple[Player, ...]:
-        """One loss for all parameters."""
-        return (Player("autoencoder", [self], self.loss),)
 
 
 def mask(x_std: Tensor, masking: float) -> Tensor:

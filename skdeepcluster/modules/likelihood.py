@@ -31,10 +31,6 @@ class Likelihood(nn.Module, ABC):
         """Whether features are divided by their own standard deviations."""
         return False
 
-    def describe(self) -> str:
-        """Return what a resumed training must keep."""
-        return self.name
-
     @abstractmethod
     def standardize(self, x: Tensor) -> Tensor:
         """Return float32 inputs of the networks, (N, D), for samples in the units of the data.
@@ -269,12 +265,6 @@ class ColumnLikelihood(Likelihood):
         """Whether there is a scale for each Gaussian column."""
         return any(part.standardizes for part in self.parts.values())
 
-    def describe(self) -> str:
-        """Return the name and the columns of each part."""
-        layout = self.layout
-        parts = [f"{part} {layout[part]}" for part in self.parts]
-        return f"{self.name} ({', '.join(parts)})"
-
     def set_scale(self, shift: Tensor, scale: Tensor) -> None:
         """Set shift and scale of the Gaussian columns."""
         gaussian = self.parts["gaussian"]
@@ -325,10 +315,9 @@ class ColumnLikelihood(Likelihood):
         return torch.cat(values, -1).index_select(-1, self.position)
 
 
-def restore_likelihood(
-    state: Mapping[str, Tensor],
-) -> Likelihood:
-    """Build the likelihood that has a given state dict; a :class:`Bernoulli` has no state."""
+def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
+    """Build the likelihood of a state dict, its own or a model's; Bernoulli has no state."""
+    state = {name.removeprefix("likelihood."): own for name, own in state.items()}
     if "shift" in state:
         return Gaussian(state["shift"], state["scale"])
     if "columns" not in state:

@@ -359,9 +359,7 @@ def _initialize(layers: Layers, gain: float = 2.0) -> nn.Sequential:
             fan_in = layer.weight[:, 0].numel() / strides
         else:
             continue
-        # On the meta device, torch would import its compiler, which takes seconds.
-        if not layer.weight.is_meta:
-            nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
+        nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
     return nn.Sequential(*layers)
@@ -370,42 +368,27 @@ def _initialize(layers: Layers, gain: float = 2.0) -> nn.Sequential:
 # ---- networks of the users
 
 
-def choose_builder(
-    builder: Builder | None,
-    kind: str,
-    image_shape: Sizes | None,
-) -> Builder | None:
-    """Return the user's builder, or a convolutional one of a kind for images that have a shape.
-
-    ``image_shape`` is (height, width) or (channels, height, width).
-    """
-    if builder is not None or image_shape is None:
-        return builder
-    shape = check_widths("image_shape", image_shape)
-    if len(shape) == 2:
-        shape = [1, *shape]
-    return partial(CONVOLUTIONAL[kind], image_shape=tuple(shape))
-
-
 def make_network(
     role: str,
     builder: Builder | None,
     n_in: int,
     n_out: int,
-    widths: Sizes,
-    activation: str,
+    default: Builder,
     image_shape: Sizes | None = None,
+    kind: str = "",
 ) -> nn.Module:
-    """Return the network of the user's builder, by default a perceptron of these widths.
+    """Return the network of the user's builder, else of the default one.
 
-    A "decoder" has them in reverse, a "discriminator" has the first two. With ``image_shape``,
-    the default is convolutional.
+    For images of a shape, (height, width) or (channels, height, width), the default is a
+    convolutional network of a kind, which is the role if it is not given.
     """
-    builder = choose_builder(builder, role, image_shape)
-    if builder is not None:
-        return build_network(role, builder, n_in, n_out)
-    own = {"decoder": widths[::-1], "discriminator": widths[:2]}
-    return mlp(n_in, n_out, own.get(role, widths), activation)
+    if builder is None and image_shape is not None:
+        shape = check_widths("image_shape", image_shape)
+        if len(shape) == 2:
+            shape = [1, *shape]
+        convolutional = CONVOLUTIONAL[kind or role]
+        builder = partial(convolutional, image_shape=tuple(shape))
+    return build_network(role, builder or default, n_in, n_out)
 
 
 def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Module:
@@ -418,8 +401,6 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
     asked = f"{role}(n_in={n_in}, n_out={n_out})"
     try:
         network = builder(n_in, n_out)
-        if any(weight.is_meta for weight in network.parameters()):
-            return network  # only the shapes of weights are needed
         with torch.no_grad():
             samples = torch.zeros(2, n_in, dtype=torch.float32)
             found = network.eval()(samples)

@@ -37,28 +37,15 @@ LEAD = 1e-6
 # ---- the criterion
 
 
-class Trees(NamedTuple):
-    """Regression trees that add up, with T nodes numbered together."""
-
-    #: Positions of the roots.
-    roots: np.ndarray
-    #: Feature (T,) that a node compares with its threshold (T,).
-    feature: np.ndarray
-    threshold: np.ndarray
-    #: Children (T,) of each node; a leaf is its own child.
-    left: np.ndarray
-    right: np.ndarray
-    #: Value (T,) of each leaf.
-    value: np.ndarray
-    #: Score without trees.
-    base: np.ndarray
-    #: Maximum number of comparisons.
-    depth: np.ndarray
-
-
 @cache
 def load_criterion():
-    """Return the arrays of the criterion, by name."""
+    """Return the arrays of the criterion, by name.
+
+    Regression trees add up to the score, their T nodes are numbered together: "roots" are the
+    positions of the roots; "feature" (T,) is compared with "threshold" (T,); "left" and "right"
+    (T,) are the children, of a leaf itself; "value" (T,) is of leaves; "base" is the score without
+    trees, and "depth" the maximum number of comparisons.
+    """
     path = Path(__file__).with_name("criterion.npz")
     with np.load(path) as arrays:
         return dict(arrays)
@@ -69,17 +56,18 @@ def predict_scores(tables, purpose):
 
     ``purpose`` is "partition" if the number of clusters is known, else "number".
     """
-    arrays = load_criterion()
-    trees = Trees(*(arrays[f"{purpose} {name}"] for name in Trees._fields))
     features, _ = join_tables(tables)
-
     rows = np.arange(len(features))[:, None]
-    nodes = trees.roots
-    for _ in range(trees.depth):
-        values = features[rows, trees.feature[nodes]]
-        goes_left = values <= trees.threshold[nodes]
-        nodes = np.where(goes_left, trees.left[nodes], trees.right[nodes])
-    scores = trees.base + trees.value[nodes].sum(1, dtype=np.float64)
+
+    def read(name):
+        return load_criterion()[f"{purpose} {name}"]
+
+    nodes = read("roots")
+    for _ in range(read("depth")):
+        values = features[rows, read("feature")[nodes]]
+        goes_left = values <= read("threshold")[nodes]
+        nodes = np.where(goes_left, read("left")[nodes], read("right")[nodes])
+    scores = read("base") + read("value")[nodes].sum(1, dtype=np.float64)
 
     ends = np.cumsum([len(table["log n"]) for table in tables])
     return np.split(scores, ends[:-1])

@@ -1,7 +1,6 @@
 """Scales of features: likelihood and standardization by "auto", and tables of mixed columns."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from estimators import CLASSIFIERS, DEEP, brief, name
@@ -164,14 +163,10 @@ def test_a_mixed_table_is_fitted_and_sampled(estimator):
     assert ((drawn[:, 2:] >= 0) & (drawn[:, 2:] <= 1)).all()
 
 
-def test_indices_names_a_ready_likelihood_and_sparse_agree():
+def test_indices_a_ready_likelihood_and_sparse_agree():
     X, _ = draw_table()
-    frame = pd.DataFrame(X, columns=list("abcdefgh"))
-    named = {"gaussian": ["a", "b"], "categorical": [["d", "e"], list("fgh")]}
-    named["bernoulli"] = frame.columns[2:3]
     expected = clone(VADE).set_params(likelihood=KINDS, standardize=True).fit(X)
     for ways, rows in (
-        ({"likelihood": named}, frame),
         ({"likelihood": ColumnLikelihood(**KINDS)}, X),
         ({"accept_sparse": True}, csr_array(X)),
     ):
@@ -186,12 +181,12 @@ def test_indices_names_a_ready_likelihood_and_sparse_agree():
         ({"bernoulli": [2, 1]}, r"\[1\] .*twice"),
         ({"bernoulli": [], "categorical": [[3, 4], [5, 6, 7, 2]]}, r"\[5, 6, 7, 2\].* 0"),
         ({"poisson": [0]}, "'poisson'"),
-        ({"gaussian": ["a", 1]}, "'a'.* no column names"),
+        ({"gaussian": ["a", 1]}, "whole numbers .*'a'"),
     ],
     ids=str,
 )
 def test_wrong_columns_of_a_table_are_explained(changes, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         clone(VAE).set_params(likelihood=KINDS | changes).fit(draw_table()[0])
 
 
@@ -200,5 +195,5 @@ def test_tables_that_do_not_fit_the_likelihood_are_explained():
     X[25, 0] = 0.5
     with pytest.raises(ValueError, match=r"has \[0.5, 0.0\]"):
         clone(VAE).set_params(likelihood={"categorical": [[0, 1]]}).fit(X)
-    with pytest.raises(ValueError, match=r"gaussian \[0, 1\]"):
+    with pytest.raises(ValueError, match="not 'columns'"):
         clone(VAE).set_params(likelihood=KINDS, binarize=True).fit(draw_table()[0])

@@ -129,7 +129,7 @@ def test_a_likelihood_is_rebuilt_from_its_state(common, dtype):
     for one in (likelihood, gaussian, Bernoulli()):
         two = restore_likelihood(one.state_dict())
         two.load_state_dict(one.state_dict())
-        assert (type(two), two.describe()) == (type(one), one.describe())
+        assert type(two) is type(one)
         assert two.standardizes == one.standardizes == (one.name != "bernoulli" and not common)
     two = restore_likelihood(likelihood.state_dict())
     two.load_state_dict(likelihood.state_dict())

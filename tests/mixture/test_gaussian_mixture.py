@@ -277,7 +277,7 @@ def test_threads_change_no_prediction(X, covariance_type):
         ({"weights_init": [1.5, 0.5, -1.0]}, "at least 0.*minimum is -1"),
         ({"means_init": np.zeros((2, D))}, r"'means_init' should have the shape of \(3, 4\)"),
         ({"means_init": np.full((K, D), np.nan)}, "means_init contains NaN"),
-        ({"precisions_init": np.arange(K * D * D).reshape(K, D, D)}, "positive definite"),
+        ({"precisions_init": np.arange(K * D * D).reshape(K, D, D)}, "positive-definite"),
         ({"covariance_type": "spherical", "precisions_init": [1, 0, 1]}, "should be positive"),
         ({"init_params": np.ones((300, K))}, "that sum to 1"),
         ({"device": "abacus"}, "device='abacus'"),

@@ -13,7 +13,7 @@ from estimators import CLASSIFIERS, DEEP, brief, name
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from skdeepcluster import CatGANClustering
+from skdeepcluster import CatGANClustering, DACClustering
 from skdeepcluster.functional.gaussian import Mixture, standard_kl
 from skdeepcluster.modules.augmentation import RandomAffine
 from skdeepcluster.modules.codes import GaussianEncoder, MixturePrior, evidence_bound
@@ -26,7 +26,6 @@ from skdeepcluster.modules.networks import (
     conv_encoder,
     conv_generator,
     keep_running_statistics,
-    make_network,
     mlp,
     normalized_mlp,
 )
@@ -272,12 +271,13 @@ def test_convolutional_networks_have_the_documented_layers(builder):
     assert found == LAYERS[builder].split()
 
 
-@pytest.mark.parametrize("role", ["encoder", "decoder", "discriminator", "classifier"])
-def test_roles_have_their_widths(role):
-    network = make_network(role, None, 4, 3, (8, 7, 6), "relu")
-    widths = [layer.out_features for layer in network if isinstance(layer, nn.Linear)]
-    expected = {"decoder": [6, 7, 8, 3], "discriminator": [8, 7, 3]}
-    assert widths == expected.get(role, [8, 7, 6, 3])
+def test_networks_have_the_widths_of_their_roles():
+    dac = DACClustering(3, n_components=5)
+    model = dac._build(4, (8, 7, 6), Gaussian(torch.zeros(4), torch.ones(4)))
+    found = []
+    for network in (model.encoder.network, model.decoder, model.critic):
+        found.append([layer.out_features for layer in network if isinstance(layer, nn.Linear)])
+    assert found == [[8, 7, 6, 5], [6, 7, 8, 4], [8, 7, 1]]
 
 
 def test_codes_of_an_infogan_are_drawn_and_joined():
