@@ -378,14 +378,17 @@ class DeepEstimator(BaseEstimator, ABC):
         tensors = {
             name: torch.tensor(array, device="cpu") for name, array in arrays.items()
         }
+        prefix = "likelihood."
+        own = {
+            name.removeprefix(prefix): t
+            for name, t in tensors.items()
+            if prefix in name[:11]
+        }
         fitted = copy.copy(self).set_params(**self._fit_params)
         with forked(0), torch.device("cpu"):
-            likelihood = restore_likelihood(tensors)
-            widths = self.hidden_layer_sizes_
-            model = fitted._build(count_inputs(self), widths, likelihood)
-        model.restore_buffers(tensors)
-        model.load_state_dict(tensors)
-        self.model_ = model.eval()
+            likelihood = restore_likelihood(own)
+            check_shapes(fitted, tensors, likelihood)
+            self.model_ = build_from(fitted, tensors, likelihood).eval()
 
 
 class DeepClusterer(LabeledClusterMixin, DeepEstimator):
@@ -598,3 +601,29 @@ def brings_modules(estimator):
     return any(
         getattr(estimator, name, None) is not None for name in (*BUILDERS, "augment")
     )
+
+
+def build_from(estimator, tensors, likelihood):
+    """Return the model of the current parameters with the weights of a state dict."""
+    model = estimator._build(
+        count_inputs(estimator), estimator.hidden_layer_sizes_, likelihood
+    )
+    model.restore_buffers(tensors)
+    model.load_state_dict(tensors)
+    return model
+
+
+def check_shapes(estimator, tensors, likelihood):
+    """Check that weights have the shapes of the networks, before these take memory."""
+    if brings_modules(estimator):
+        return
+    sizes = count_inputs(estimator), estimator.hidden_layer_sizes_
+    with torch.device("meta"):
+        model = estimator._build(*sizes, likelihood)
+    for name, tensor in model.state_dict().items():
+        found = tuple(tensors[name].shape) if name in tensors else None
+        if found != tuple(tensor.shape):
+            raise ValueError(
+                f"The model's {name} has shape {found}, but the parameters ask for "
+                f"{tuple(tensor.shape)}."
+            )

@@ -330,6 +330,12 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         ]
         return np.stack(mapped)
 
+    def __setstate__(self, state):
+        """Restore the state, and check the tables of the members."""
+        super().__setstate__(state)
+        for table in state.get("tables_", ()):
+            check_array(table, ensure_non_negative=True, input_name="tables_")
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         first = self._list_templates()[:1]

@@ -649,6 +649,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         if "mixture_" in state:
             fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
             self.mixture_ = Mixture(*fields)
+            if not self.mixture_.is_sound():
+                raise ValueError(
+                    "The mixture has wrong weights, means or scales. Fit it again."
+                )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

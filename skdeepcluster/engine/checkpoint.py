@@ -110,6 +110,9 @@ def _read(path: Any, identity: str) -> dict[str, Any]:
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
             found = content["fit"]
+            # A position above 624 makes numpy read out of bounds.
+            if not 0 <= content["random_state"][2] <= 624:
+                raise ValueError("The random state is damaged.")
             if not all("weights" in state for state in content["trainings"]):
                 raise ValueError("A training is incomplete.")
         except Exception as error:

@@ -231,6 +231,7 @@ class Net(NeuralNet):
         self.history.extend(state["history"])
         self.module_.load_state_dict(state["weights"])
         self.optimizer_.load_state_dict(state["optimizer"])
+        self._check_moments()
 
         schedules = zip(self._schedules(), state["schedules"], strict=True)
         for schedule, (found, n_batches) in schedules:
@@ -239,6 +240,17 @@ class Net(NeuralNet):
         generators = zip(self.generators, state["generators"], strict=True)
         for generator, found in generators:
             generator.set_state(found)
+
+    def _check_moments(self) -> None:
+        """Check the shapes of the optimizer's tensors, which compiled code trusts."""
+        for parameter, moments in self.optimizer_.state.items():
+            for name, value in moments.items():
+                expected = () if name == "step" else parameter.shape
+                if value.shape != expected:
+                    raise ValueError(
+                        f"{name} of a parameter has the shape {value.shape}"
+                    )
+                moments[name] = value.contiguous()
 
     def _schedules(self) -> list[LRScheduler]:
         callbacks = [callback for _, callback in self.callbacks_]

@@ -52,6 +52,21 @@ class Mixture(NamedTuple):
             return _invert(self.scales).mT
         return self.scales.reciprocal()
 
+    def is_sound(self) -> bool:
+        """Return whether shapes agree, weights sum to one and scales are positive and finite."""
+        k, d = self.means.shape
+        shapes = {(k, d, d), (1, d, d), (k, d), (k, 1)}
+        if self.log_weights.shape != (k,) or self.scales.shape not in shapes:
+            return False
+
+        total = float(self.log_weights.exp().sum())
+        return (
+            math.isclose(total, 1, abs_tol=1e-6)
+            and bool(self.means.isfinite().all())
+            and bool(self.scales.isfinite().all())
+            and bool((diagonals(self.scales) > 0).all())
+        )
+
     def center(self) -> Tensor:
         """Return sum_k pi_k mu_k, of shape (D,)."""
         return weighted_mean(self.means, self.log_weights.exp())

@@ -315,9 +315,10 @@ class ColumnLikelihood(Likelihood):
         return torch.cat(values, -1).index_select(-1, self.position)
 
 
-def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
-    """Build the likelihood of a state dict, its own or a model's; Bernoulli has no state."""
-    state = {name.removeprefix("likelihood."): own for name, own in state.items()}
+def restore_likelihood(
+    state: Mapping[str, Tensor],
+) -> Likelihood:
+    """Build the likelihood that has a given state dict; a :class:`Bernoulli` has no state."""
     if "shift" in state:
         return Gaussian(state["shift"], state["scale"])
     if "columns" not in state:

@@ -359,7 +359,9 @@ def _initialize(layers: Layers, gain: float = 2.0) -> nn.Sequential:
             fan_in = layer.weight[:, 0].numel() / strides
         else:
             continue
-        nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
+        # On the meta device, torch would import its compiler, which takes seconds.
+        if not layer.weight.is_meta:
+            nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
     return nn.Sequential(*layers)
@@ -401,6 +403,8 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
     asked = f"{role}(n_in={n_in}, n_out={n_out})"
     try:
         network = builder(n_in, n_out)
+        if any(weight.is_meta for weight in network.parameters()):
+            return network  # only the shapes of weights are needed
         with torch.no_grad():
             samples = torch.zeros(2, n_in, dtype=torch.float32)
             found = network.eval()(samples)

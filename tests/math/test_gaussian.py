@@ -223,6 +223,21 @@ def test_single_precision_separates_far_components(covariance_type):
     close(found.double(), exact, atol=0.02, rtol=0)
 
 
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_a_mixture_with_one_flaw_is_unsound(covariance_type):
+    mixture = make_mixture(covariance_type)
+    assert mixture.is_sound()
+    means, scales = mixture.means.clone(), mixture.scales.clone()
+    means[0, 1], scales[..., -1, -1] = torch.nan, 0
+    infinite = torch.where(mixture.scales > 0.5, torch.inf, mixture.scales)
+    flaws = [{"means": means}, {"scales": scales}, {"scales": infinite}]
+    flaws += [{"scales": mixture.scales[..., :-1]}, {"log_weights": mixture.log_weights[:2]}]
+    flaws += [{"log_weights": mixture.log_weights + shift} for shift in (1e-5, -1e-5, torch.nan)]
+    for flaw in flaws[: 3 + (covariance_type != "spherical")] + flaws[4:]:
+        assert not mixture._replace(**flaw).is_sound(), flaw
+    assert mixture._replace(log_weights=mixture.log_weights + 1e-8).is_sound()
+
+
 @pytest.mark.parametrize("n_dimensions", [1, 5])
 def test_quasi_random_points_have_one_in_each_interval(n_dimensions):
     uniform = points.uniform_points(64, n_dimensions)

@@ -229,10 +229,22 @@ def double_responsibilities(fitted):
     fitted.responsibilities_ *= 2
 
 
+def drop_a_mean(fitted):
+    fitted.mixture_ = fitted.mixture_._replace(means=fitted.mixture_.means[:1])
+
+
 UNSOUND = [
+    ("vade", set_fitted(n_clusters=10**9), r"prior.logits has shape \(3,\), .* \(1000000000,\)"),
+    ("vade", lambda fitted: vars(fitted).update(n_features_in_=10**9), "the parameters ask for"),
     ("vade", set_fitted(activation="os.system"), "os.system"),
     ("neighbors", point_outside, "ind"),
     ("neighbors", double_responsibilities, "responsibilities do not sum to one"),
+    ("mixture", lambda fitted: fitted.mixture_.means.fill_(np.nan), "wrong weights, means"),
+    ("mixture", lambda fitted: fitted.mixture_.log_weights.add_(1), "wrong weights, means"),
+    ("ensemble", lambda fitted: fitted.tables_[1].fill(np.nan), "tables_ contains NaN"),
+    ("ensemble", lambda fitted: np.negative(*2 * [fitted.tables_[0]]), "Negative values in data"),
+    ("tied", lambda fitted: fitted.mixture_.scales.neg_(), "wrong weights, means"),
+    ("mixture", drop_a_mean, "wrong weights, means"),
 ]
 
 
@@ -241,8 +253,11 @@ def test_states_that_no_fit_has_are_refused(name, edit, reason, tmp_path):
     path, broken = tmp_path / "fit.skops", copy.deepcopy(fit(name))
     edit(broken)
     save(broken, path)
+    tracemalloc.start()
     with pytest.raises(ValueError, match=f"fit.skops cannot be read .*{reason}"):
         load(path)
+    assert tracemalloc.get_traced_memory()[1] < 1e8
+    tracemalloc.stop()
 
 
 # ---- writing
