@@ -43,10 +43,10 @@ from ._tables import count_inputs, list_groups, read_table
 from ._typing import Doubles, Floats, Labels, fit_context
 from .engine.checkpoint import Checkpoint, identify
 from .engine.data import BLOCK, Rows, batches, map_rows
-from .engine.distributed import current_process
 from .engine.loop import Progress, check_callbacks
 from .engine.runtime import (
     building,
+    current_process,
     forked,
     isolated,
     resolve_device,

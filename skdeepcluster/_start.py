@@ -159,11 +159,18 @@ def search_start(init, points, n_clusters, labels, random_state):
         )
     # One-hot: shared responsibilities would blur the clusters of the codes.
     anchor = np.eye(n_clusters)[clusters]
-    if not is_ours:
-        return start_from(_match_labels(anchor, labels, points))
+    if is_ours:
+        return _start_of_graph(clusterer, anchor, labels)
+    return start_from(_match_labels(anchor, labels, points))
+
+
+def _start_of_graph(clusterer, anchor, labels):
+    """Return the :class:`Start` of a NeighborClustering, with its probabilities and curve."""
+    if labels is not None:
+        anchor = hold_labels(anchor, labels)
     curve = getattr(clusterer, "n_clusters_curve_", None)
     return start_from(
-        hold_labels(anchor, labels),
+        anchor,
         calibrated=clusterer.responsibilities_,
         curve=curve and dict(curve),
     )

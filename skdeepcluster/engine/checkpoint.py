@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
-from .distributed import current_process
 from .loop import Net
+from .runtime import current_process
 
 #: Seconds between two states of a training.
 SECONDS_BETWEEN = 60.0

@@ -21,8 +21,7 @@ from tqdm.auto import tqdm
 from ..functional.random import current_stream
 from ..modules.model import Augmentation, Batch, Player, TrainableModel
 from .data import Rows, ShuffledBatches, count_batches
-from .distributed import current_process
-from .runtime import threads_by_size
+from .runtime import current_process, threads_by_size
 
 #: Share of the steps in which the learning rate grows to its peak.
 WARM_UP = 0.1

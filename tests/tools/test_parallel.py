@@ -10,7 +10,7 @@ import pytest
 import torch
 from parallel_fits import METHODS, data, fitted
 
-from skdeepcluster.engine.distributed import Process, current_process
+from skdeepcluster.engine.runtime import Process, current_process
 from skdeepcluster.modules.model import Batch
 
 SCRIPT = Path(__file__).parents[1] / "parallel_fits.py"
