@@ -466,7 +466,10 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         points = data.compared_by(init)
         if not is_partition:
             return find_number(points, data.labels, random_state)
-        return search_start(init, points, n_clusters, data.labels, random_state)
+        augment = data.augment_of(self.augment)
+        return search_start(
+            init, points, n_clusters, data.labels, random_state, augment
+        )
 
     def _search(self, points, labels, random_state):
         """Return the :class:`Start` found in codes (N, L)."""

@@ -41,6 +41,12 @@ def check_rows(estimator, X, reset, **options):
 
     Dense X may miss values, nan, if the estimator allows it, but in a fit no whole column.
     """
+    n_dimensions = getattr(X, "ndim", 2)
+    if n_dimensions > 2:
+        raise ValueError(
+            f"Found array with dim {n_dimensions}, but expected are samples of shape "
+            "(n_samples, n_features). Flatten images or series by X.reshape(len(X), -1)."
+        )
     allows_nan = get_tags(estimator).input_tags.allow_nan and not sparse.issparse(X)
     options["ensure_all_finite"] = "allow-nan" if allows_nan else True
     X = validate_data(estimator, X, reset=reset, dtype=DTYPES, **options)

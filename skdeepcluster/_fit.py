@@ -23,6 +23,7 @@ from .engine.runtime import draw_generator
 from .modules.codes import Autoencoder
 from .modules.likelihood import Likelihood
 from .modules.model import Augmentation
+from .neighbors.augmented import Scaled
 from .neighbors.search import order_rows
 
 #: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
@@ -72,6 +73,12 @@ class Data:
         is_ours = isinstance(init, NeighborClustering)
         takes_given = is_ours and init.metric != "euclidean"
         return X if takes_given else scale_features(X, self.factors)
+
+    def augment_of(self, augment):
+        """Return the augmentation of samples as clusterers compare them, or None."""
+        if augment is None or self.factors is None:
+            return augment
+        return Scaled(augment, self.factors)
 
 
 @dataclass(frozen=True)

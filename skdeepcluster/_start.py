@@ -126,11 +126,11 @@ def find_number(points, labels, random_state):
     return Start(n_clusters, curve=curve)
 
 
-def search_start(init, points, n_clusters, labels, random_state):
+def search_start(init, points, n_clusters, labels, random_state, augment=None):
     """Return the :class:`Start` that ``init``, no array, finds in ``points`` (N, D).
 
     The points are samples or codes. ``labels`` (N,) are known clusters, -1 where unknown, or
-    None. ``n_clusters`` may be "auto".
+    None. ``n_clusters`` may be "auto". A NeighborClustering without ``augment`` takes the given.
     """
     if isinstance(init, str) and init == "mixture":
         return _start_by_mixture(points, n_clusters, labels, random_state)
@@ -140,7 +140,7 @@ def search_start(init, points, n_clusters, labels, random_state):
         points = impute(points)
 
     is_ours = isinstance(init, NeighborClustering)
-    clusterer = _configure(init, n_clusters, labels, random_state)
+    clusterer = _configure(init, n_clusters, labels, random_state, augment)
     if is_ours:
         clusterer.fit(points, labels)
         clusters = clusterer.labels_
@@ -192,7 +192,7 @@ def _at_least(n_clusters, labels):
     return n_clusters if labels is None else max(n_clusters, int(labels.max()) + 1)
 
 
-def _configure(clusterer, n_clusters, labels, random_state):
+def _configure(clusterer, n_clusters, labels, random_state, augment):
     """Return a clone with the number and seed of a fit, where it has such parameters.
 
     Only a NeighborClustering knows "auto"; others then keep their own number.
@@ -202,6 +202,8 @@ def _configure(clusterer, n_clusters, labels, random_state):
     if is_ours:
         use_labels = labels is not None
         given |= {"noise": 0.0, "use_labels": use_labels, "standardize": False}
+        if clusterer.augment is None and clusterer.metric == "euclidean":
+            given["augment"] = augment
     own = clusterer.get_params(deep=False)
     if is_ours or n_clusters != "auto":
         given["n_clusters" if "n_clusters" in own else "n_components"] = n_clusters

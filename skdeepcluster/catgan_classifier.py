@@ -267,14 +267,16 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         if self._pretrains(data):
             return Start(n_classes)  # classes are found in codes
         points = data.compared_by(self.init)
-        return self._search(points, data.labels, random_state)
+        augment = data.augment_of(self.augment)
+        return self._search(points, data.labels, random_state, augment)
 
-    def _search(self, points, labels, random_state):
+    def _search(self, points, labels, random_state, augment=None):
         n_classes = len(self.classes_)
         resp = partition_by_labels(
             points,
             labels,
             n_classes,
+            augment=augment,
             random_state=random_state,
             n_jobs=torch.get_num_threads(),
         )

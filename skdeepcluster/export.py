@@ -285,7 +285,7 @@ class _NeighborPredictions(nn.Module):
 
     def __init__(self, estimator):
         super().__init__()
-        reference = Reference(**estimator._reference)
+        reference = Reference.from_dict(estimator._reference)
         rows = reference.rows
         metric = reference.metric
         if metric not in ("euclidean", "cosine") or sparse.issparse(rows):
@@ -293,6 +293,11 @@ class _NeighborPredictions(nn.Module):
                 "Only a NeighborClustering fitted to dense samples with metric='euclidean' "
                 "or 'cosine' can be exported, but got "
                 f"metric={metric!r} and {type(rows).__name__}."
+            )
+        if reference.views is not None:
+            raise TypeError(
+                "A NeighborClustering with augment compares views of its samples, which ONNX "
+                "has no operators for. Export a network with this init, or set augment=None."
             )
         self.is_cosine = metric == "cosine"
         self.limit = find_limit(rows, metric)

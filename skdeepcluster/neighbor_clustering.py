@@ -38,6 +38,7 @@ from ._tables import (
     scale_features,
 )
 from ._typing import Auto, Labels, TransformerMixin, fit_context
+from .neighbors.augmented import Scaled, check_augment
 from .neighbors.partition import (
     find_partition,
     group_leaves,
@@ -85,6 +86,14 @@ class NeighborClustering(
     categorical_features : array-like or "from_dtype", default=None
         Columns of categories: indices, names, a mask, or "from_dtype" for all columns of a
         DataFrame that are not numbers. Categories that ``fit`` did not see are missing.
+    augment : callable, default=None
+        Changes that do not matter: ``augment(x)`` returns other versions of samples x in the units
+        of X, a tensor, as in the networks. The distance of two samples is then the least distance
+        of one to views of the other, in 50 principal components. For images
+        :class:`~skdeepcluster.modules.augmentation.RandomAffine`, for series
+        :class:`~skdeepcluster.modules.augmentation.RandomShift`.
+    n_views : int, default=16
+        Number of views of each sample, if there is ``augment``.
     n_components : int, default=5
         Number of dimensions of the layouts.
     max_samples : int, default=70_000
@@ -218,6 +227,8 @@ class NeighborClustering(
         "metric": [StrOptions(set().union(*VALID_METRICS.values())), callable],
         "standardize": [StrOptions({"auto"}), "boolean"],
         "categorical_features": CATEGORICAL,
+        "augment": [callable, None],
+        "n_views": [POSITIVE],
         "n_components": [POSITIVE],
         "max_samples": [POSITIVE],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
@@ -239,6 +250,8 @@ class NeighborClustering(
         metric: str | Callable[..., float] = "euclidean",
         standardize: bool | Auto = "auto",
         categorical_features: Any = None,
+        augment: Callable[..., Any] | None = None,
+        n_views=16,
         n_components=5,
         max_samples=70_000,
         max_clusters=60,
@@ -278,11 +291,10 @@ class NeighborClustering(
         with np.errstate(under="ignore"), restore_on_failure(self):
             X = self._read_rows(X, sample_weight)
             most = X.shape[0] if self.n_clusters == "auto" else self.n_clusters
-            settings = [getattr(self, name) for name in GraphSettings._fields]
             found = find_partition(
                 X,
                 self.n_clusters,
-                GraphSettings(*settings),
+                self._graph_settings(),
                 sample_weight=sample_weight,
                 labels=self._read_labels(y, X.shape[0], most),
                 max_clusters=self.max_clusters,
@@ -312,6 +324,17 @@ class NeighborClustering(
             warn_of_edge(found.curve, self.max_clusters, len(self.graph_indices_))
         return self
 
+    def _graph_settings(self):
+        names = GraphSettings._fields
+        settings = GraphSettings(*[getattr(self, name) for name in names])
+        return settings._replace(augment=self._scaled_augment())
+
+    def _scaled_augment(self):
+        """Return the augmentation of samples as they are compared."""
+        if self.augment is None or self._factors is None:
+            return self.augment
+        return Scaled(self.augment, self._factors)
+
     def _set_fitted_attributes(self, found, resp):
         """Set attributes from a ``Partition`` and the responsibilities of all samples."""
         clusters = resp.argmax(1)
@@ -330,7 +353,7 @@ class NeighborClustering(
         order = np.argsort(reference.kept)
         self.graph_indices_ = reference.kept[order]
         self.graph_ = found.samples.graph[order][:, order]
-        self._reference = reference._asdict()
+        self._reference = reference.to_dict()
 
         tree = grow_tree(found)
         self.children_ = tree.children
@@ -480,7 +503,7 @@ class NeighborClustering(
             As in :func:`~skdeepcluster.stability.cluster_stability`; 0 for an empty cluster.
         """
         check_is_fitted(self)
-        reference = Reference(**self._reference)
+        reference = Reference.from_dict(self._reference)
         rows = reference.rows
         indices = reference.kept
         if rows is None:  # only the links of precomputed distances are kept
@@ -498,6 +521,7 @@ class NeighborClustering(
             max_cluster_size=None,
             standardize=False,
             categorical_features=None,
+            augment=self._scaled_augment(),
             noise=0.0,
             verbose=0,
         )
@@ -537,6 +561,8 @@ class NeighborClustering(
 
         groups = list_groups(self)
         standardize = self.standardize
+        if self.augment is not None:
+            check_augment(self.metric, bool(groups))
         if groups and self.metric != "euclidean":
             raise ValueError(
                 f"categorical_features needs metric='euclidean', got {self.metric!r}. Set it."
@@ -578,7 +604,7 @@ class NeighborClustering(
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""
         check_is_fitted(self)
         X = self._scale_rows(X)
-        reference = Reference(**self._reference)
+        reference = Reference.from_dict(self._reference)
         if reference.rows is None:
             check_distances(X, square=False)
         values = [getattr(self, name)[reference.kept] for name in names]

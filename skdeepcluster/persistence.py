@@ -11,11 +11,11 @@ from sklearn.base import BaseEstimator
 from ._tables import TableEncoder
 from .engine.checkpoint import replace_atomically
 from .modules import networks
-from .modules.augmentation import RandomAffine
+from .modules.augmentation import RandomAffine, RandomShift
 
 PACKAGE = importlib.import_module(__package__)
 EXPORTED = [getattr(PACKAGE, name) for name in PACKAGE.__all__]
-CLASSES = [*filter(isclass, EXPORTED), RandomAffine, TableEncoder]
+CLASSES = [*filter(isclass, EXPORTED), RandomAffine, RandomShift, TableEncoder]
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [
     *(f"{own.__module__}.{own.__qualname__}" for own in CLASSES),

@@ -17,6 +17,7 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
+from skdeepcluster.modules.augmentation import RandomShift
 
 #: Small networks, for tests that fit many times.
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,)}
@@ -42,6 +43,7 @@ DEFAULTS = [type(estimator)() for estimator in [*ONE_OF_EACH, *CLASSIFIERS]]
 WAYS = [
     GaussianMixtureEM(3, covariance_type="diag"),
     NeighborClustering(3, metric="cosine"),
+    NeighborClustering(3, augment=RandomShift(0.2), n_views=3),
     VAEEmbedding(3, init="mixture", likelihood="gaussian", **SMALL),
     VaDEClustering(3, objective="published", likelihood="gaussian", **SMALL),
     DACClustering(3, init="mixture", likelihood="gaussian", **SMALL),

@@ -7,9 +7,10 @@ from torch import Tensor
 def uniform_points(
     n_points: int,
     n_dimensions: int,
+    seed: int = 0,
 ) -> Tensor:
     """Return a scrambled Sobol sequence of [0, 1), (n_points, n_dimensions), float64."""
-    engine = torch.quasirandom.SobolEngine(n_dimensions, scramble=True, seed=0)
+    engine = torch.quasirandom.SobolEngine(n_dimensions, scramble=True, seed=seed)
     # ``draw`` rounds the first point to the default dtype.
     first = engine.quasi.double() / 2**engine.MAXBIT
 

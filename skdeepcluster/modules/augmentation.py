@@ -4,13 +4,16 @@ An estimator calls ``augment(x)`` with the samples of a step, (N, D) in the unit
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from ..functional import random
+from ..functional.points import uniform_points
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,33 @@ class RandomAffine:
                 f"X has {x.shape[1]} features, but RandomAffine expects images of "
                 f"shape {tuple(self.image_shape)}, which are {n_values}."
             )
-        uniform = 2 * random.rand((len(x), 4), x.device, x.dtype) - 1
+        uniform = random.rand((len(x), 4), x.device, x.dtype)
+        return self._move(x, uniform)
+
+    def list_transforms(
+        self, n_transforms: int, seed: int
+    ) -> list[Callable[[Tensor], Tensor]]:
+        """Return linear functions that change all images in the same way.
+
+        Parameters
+        ----------
+        n_transforms : int
+            Number of functions. Their angles, scales and shifts are quasi-random, so that
+            they are spread evenly.
+        seed : int
+            Determines the functions.
+
+        Returns
+        -------
+        list of callable
+            From tensors (N, D) to tensors (N, D).
+        """
+        uniform = uniform_points(n_transforms, 4, seed).float()
+        return [partial(self._move, uniform=own) for own in uniform[:, None]]
+
+    def _move(self, x: Tensor, uniform: Tensor) -> Tensor:
+        """Change images by numbers between 0 and 1, (N, 4) or (1, 4)."""
+        uniform = (2 * uniform - 1).expand(len(x), 4)
         angle = math.radians(self.degrees) * uniform[:, 0]
         size = 1 + self.scale * uniform[:, 1]
         shift = self.translate * uniform[:, 2:]
@@ -104,3 +133,83 @@ def move_images(
 
     moved = grid_sample(images, places, padding_mode="border", align_corners=False)
     return moved.flatten(1)
+
+
+@dataclass(frozen=True)
+class RandomShift:
+    """Random shifts of series stored as flat samples.
+
+    A shift is uniform and independent for each series. Use it as ``augment=RandomShift(0.3)``.
+
+    Parameters
+    ----------
+    max_shift : float, default=0.1
+        Maximum shift to either side, as a share of the length, at most 1.
+    wrap : bool, default=True
+        Whether values that leave one end enter at the other, as for periodic series. False:
+        the end that becomes free has the value at the border.
+    n_channels : int, default=1
+        Number of series in a sample, all of the same length, one after the other. They are
+        shifted together.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdeepcluster.modules.augmentation import RandomShift
+    >>> shift = RandomShift(0.5)
+    >>> shift(torch.rand(3, 100)).shape
+    torch.Size([3, 100])
+    >>> [move(torch.tensor([[1.0, 2, 3, 4]])) for move in shift.list_transforms(2, seed=0)]
+    [tensor([[3., 4., 1., 2.]]), tensor([[4., 1., 2., 3.]])]
+    """
+
+    max_shift: float = 0.1
+    wrap: bool = True
+    n_channels: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_shift <= 1:
+            raise ValueError(
+                f"max_shift must be between 0 and 1, a share of the length, got {self.max_shift}."
+            )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return a random version of each series, (N, D)."""
+        return self._move(x, random.rand((len(x), 1), x.device, x.dtype))
+
+    def list_transforms(
+        self, n_transforms: int, seed: int
+    ) -> list[Callable[[Tensor], Tensor]]:
+        """Return linear functions that shift all series alike, evenly spread.
+
+        Parameters
+        ----------
+        n_transforms : int
+            Number of functions.
+        seed : int
+            Ignored: the shifts are evenly spaced.
+
+        Returns
+        -------
+        list of callable
+            From tensors (N, D) to tensors (N, D).
+        """
+        levels = torch.linspace(0, 1, n_transforms + 1, dtype=torch.float32)
+        # Without the middle, which is no shift.
+        levels = levels[torch.arange(n_transforms + 1) != n_transforms // 2]
+        return [partial(self._move, level=own) for own in levels.view(-1, 1, 1)]
+
+    def _move(self, x: Tensor, level: Tensor) -> Tensor:
+        """Shift series by levels from 0, to the left, to 1, to the right, (N, 1) or (1, 1)."""
+        length = x.shape[1] // self.n_channels
+        if length * self.n_channels != x.shape[1]:
+            raise ValueError(
+                f"X has {x.shape[1]} features, which are not {self.n_channels} series of the "
+                "same length. Set n_channels."
+            )
+        shift = ((2 * level - 1) * self.max_shift * length).round().long()
+        places = torch.arange(length, device=x.device) - shift
+        places = places % length if self.wrap else places.clamp(0, length - 1)
+        series = x.view(len(x), self.n_channels, length)
+        places = places[:, None].expand(series.shape)
+        return series.gather(2, places).flatten(1)

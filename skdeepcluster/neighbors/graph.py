@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, aslinearoperator, eigsh
 from sklearn.utils import check_array, check_scalar, gen_batches
 
 from .._random import draw_seed, random_stream
+from .augmented import check_augment, prepare_views, search_views
 from .search import (
     TINY,
     NeighborIndex,
@@ -42,6 +44,9 @@ def neighbor_graph(
     n_neighbors: int = 15,
     *,
     metric: str | Callable[..., float] = "euclidean",
+    augment: Callable[..., Any] | None = None,
+    n_views: int = 16,
+    random_state: int | np.random.RandomState | None = None,
     n_jobs: int | None = None,
 ) -> sparse.csr_matrix:
     """Return the fuzzy graph of nearest neighbors, W = V + V^T - V * V^T, of shape (N, N).
@@ -57,6 +62,12 @@ def neighbor_graph(
         Number of neighbors k, at most N - 1.
     metric : str or callable, default="euclidean"
         As in :class:`sklearn.neighbors.NearestNeighbors`.
+    augment : callable, default=None
+        Changes that do not matter, as in :class:`~skdeepcluster.NeighborClustering`.
+    n_views : int, default=16
+        Number of views of each sample, if there is ``augment``.
+    random_state : int, RandomState instance or None, default=None
+        Determines the views.
     n_jobs : int, default=None
         Number of threads, as in scikit-learn; no result depends on it.
 
@@ -88,6 +99,11 @@ def neighbor_graph(
     if metric == "precomputed":
         check_distances(X)
         nearest = nearest_entries(X, n_neighbors, own=True)
+    elif augment is not None:
+        check_augment(metric)
+        seed = draw_seed(random_stream(random_state))
+        views = prepare_views(augment, n_views, seed, X)
+        nearest = search_views(views, X, n_neighbors, n_jobs)
     else:
         index = NeighborIndex(X, metric, n_jobs)
         nearest = index.query_self(n_neighbors)

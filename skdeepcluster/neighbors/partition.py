@@ -18,6 +18,7 @@ from sklearn.utils import Bunch, check_array
 from .._checks import LARGEST, check_answers, check_sample_weight, warn_user
 from .._labels import average_finite, cluster_means, indicate
 from .._random import random_stream
+from .augmented import search_new
 from .candidates import (
     COMPONENTS,
     LAYOUT_REGULARIZATION,
@@ -244,6 +245,7 @@ def partition_by_labels(
     n_classes,
     *,
     n_neighbors=15,
+    augment=None,
     random_state=None,
     n_jobs=None,
 ) -> np.ndarray:
@@ -258,6 +260,7 @@ def partition_by_labels(
         n_neighbors,
         max_samples=X.shape[0],
         n_jobs=n_jobs,
+        augment=augment,
     )
     samples = connect(X, n_classes, settings, stream)
     graph = samples.graph
@@ -362,10 +365,13 @@ def find_limit(rows, metric):
 
 def _search(reference, X, n_jobs):
     """Return the distances and places of the samples nearest to each of X, (N, k)."""
-    rows, _, kept, metric, k, _ = reference
+    rows = reference.rows
+    k = reference.n_neighbors
     if rows is None:
-        return nearest_entries(X[:, kept], k, own=False)
-    return NeighborIndex(rows, metric, n_jobs).query(X, k)
+        return nearest_entries(X[:, reference.kept], k, own=False)
+    if reference.views is not None:
+        return search_new(reference.views, rows, X, k, n_jobs)
+    return NeighborIndex(rows, reference.metric, n_jobs).query(X, k)
 
 
 def _weigh(distances):

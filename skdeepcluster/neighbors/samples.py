@@ -15,6 +15,8 @@ from sklearn.utils import check_scalar
 
 from .._checks import check_enough, check_sample_weight
 from .._labels import average_finite, cluster_means
+from .._random import draw_seed
+from .augmented import AugmentedViews, prepare_views, search_views
 from .candidates import FITTED, Views, run_kmeans
 from .graph import (
     link_neighbors,
@@ -53,6 +55,8 @@ class GraphSettings(NamedTuple):
     n_components: int = 5
     max_samples: int = 70_000
     n_jobs: int | None = None
+    augment: Any = None
+    n_views: int = 16
 
 
 class Reference(NamedTuple):
@@ -68,6 +72,21 @@ class Reference(NamedTuple):
     n_neighbors: int
     #: Mean distance (M,) of each sample to its nearest others.
     spacing: np.ndarray
+    #: Views of the samples, or None if they are compared as they are.
+    views: AugmentedViews | None = None
+
+    def to_dict(self):
+        """Return the fields as plain data."""
+        views = self.views and self.views._asdict()
+        return self._asdict() | {"views": views}
+
+    @classmethod
+    def from_dict(cls, fields):
+        """Return what :meth:`to_dict` has described."""
+        reference = cls(**fields)
+        if reference.views is None:
+            return reference
+        return reference._replace(views=AugmentedViews(**reference.views))
 
 
 class Samples(NamedTuple):
@@ -112,25 +131,39 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
         distinct, columns = _sort_distinct(X, distinct, metric)
         if len(distinct.kept) > largest:
             distinct = _draw_samples(distinct, largest, stream, needed)
+    if settings.augment is not None:
+        columns = None  # partitions of the samples as they are do not know the views
 
     k = int(settings.n_neighbors)
     if n_clusters != "auto":
         k = min(k, max(1, len(distinct.kept) // n_clusters - 1))
 
+    rows = None
+    views = None
     if precomputed:
-        rows = None
         distinct, *nearest = _search_distances(X, distinct, k)
     else:
         rows = _take_rows(X, distinct.kept)
-        compared = rows if columns is None else take_columns(rows, columns)
-        index = NeighborIndex(compared, metric, settings.n_jobs)
-        nearest = index.query_self(k)
+        views, nearest = _search_samples(rows, columns, k, settings, stream)
 
     kept, inverse, weights = distinct
     spacing = average_finite(nearest[0])
-    reference = Reference(rows, keys[kept], kept, metric, k, spacing)
+    reference = Reference(rows, keys[kept], kept, metric, k, spacing, views)
     graph = link_neighbors(*nearest)
     return Samples(reference, columns, graph, weights, inverse)
+
+
+def _search_samples(rows, columns, k, settings, stream):
+    """Return the views of samples, or None, and the distances and places of neighbors."""
+    if settings.augment is None:
+        compared = rows if columns is None else take_columns(rows, columns)
+        index = NeighborIndex(compared, settings.metric, settings.n_jobs)
+        return None, index.query_self(k)
+    seed = draw_seed(stream)
+    views = prepare_views(settings.augment, settings.n_views, seed, rows)
+    distances, neighbors = search_views(views, rows, k, settings.n_jobs)
+    views = views._replace(neighbors=neighbors)
+    return views, (distances, neighbors)
 
 
 def _sort_distinct(X, distinct, metric):
@@ -236,6 +269,9 @@ def make_views(samples, n_clusters, settings, stream) -> Views:
     first = place(graph)
     views = view_layout(first, samples, stream)
     if samples.columns is None:
+        is_augmented = samples.reference.views is not None
+        if is_augmented and len(first) <= MAX_SECOND:
+            return replace(views, layouts=[first, place(graph)])
         return views
 
     points = take_points(samples)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
+from scipy.spatial.distance import cdist
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer
 from sklearn.neighbors import NearestNeighbors
@@ -30,6 +32,12 @@ TREE_FEATURES = 10
 MANY = 5_000
 #: Number of principal components that the search compares.
 SEARCH_COMPONENTS = 50
+#: Number of points up to which all are compared.
+ALL_PAIRS = 10_000
+#: Number of points per cell that determine its center.
+SAMPLES_IN_CELL = 40
+#: Number of cells whose points are compared with the points of a cell.
+NEAR_CELLS = 64
 #: Maximum number of samples among which the nearest ones fill missing values.
 MAX_DONORS = 5_000
 #: Smallest denominator.
@@ -167,6 +175,51 @@ def sort_nearest(distances, neighbors, k):
     order = np.lexsort((neighbors, distances))[:, :k]
     nearest = np.take_along_axis(distances, order, 1)
     return nearest, np.take_along_axis(neighbors, order, 1)
+
+
+# ---- cells
+
+
+class Cells:
+    """Points (M, P) divided by k-means into cells; points of near cells are compared.
+
+    Few points are one cell: all are compared (J. Sivic, A. Zisserman, "Video Google: a text
+    retrieval approach to object matching in videos", ICCV 2003).
+    """
+
+    def __init__(self, points):
+        self.centers = points[:1]
+        if len(points) > ALL_PAIRS:
+            n_cells = int(2 * np.sqrt(len(points)))
+            some = np.random.RandomState(0).permutation(len(points))
+            some = points[some[: SAMPLES_IN_CELL * n_cells]]
+            kmeans = KMeans(
+                n_cells, init="random", n_init=1, max_iter=8, random_state=0
+            )
+            with ThreadpoolController().limit(limits=1):
+                self.centers = kmeans.fit(some).cluster_centers_
+        self.queries = self._divide(points)
+
+    def _divide(self, points):
+        """Return the places of the points in each cell."""
+        lengths = np.square(self.centers).sum(1)
+        cells = [
+            (lengths - 2 * (points[block] @ self.centers.T)).argmin(1)
+            for block in gen_batches(len(points), 4096)
+        ]
+        cells = np.concatenate(cells)
+        ends = np.bincount(cells, minlength=len(self.centers)).cumsum()
+        return np.split(np.argsort(cells, kind="stable"), ends[:-1])
+
+    def pair(self, seen):
+        """Yield places (n,) of points, and (m,) of the views ``seen`` (M, P) near to them."""
+        members = self.queries if len(self.centers) == 1 else self._divide(seen)
+        gaps = cdist(self.centers, self.centers)
+        near = gaps.argsort(1, kind="stable")[:, :NEAR_CELLS]
+        for cell, queries in enumerate(self.queries):
+            candidates = np.concatenate([members[other] for other in near[cell]])
+            for block in gen_batches(len(queries), 128):
+                yield queries[block], candidates
 
 
 # ---- precomputed distances

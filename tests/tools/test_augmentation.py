@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from estimators import CLASSIFIERS, DEEP, brief, brief_from_samples, name, some_of
+from estimators import CLASSIFIERS, DEEP, brief, name, some_of
 from sklearn.base import clone
 from torch import Tensor
 
@@ -83,9 +83,10 @@ def test_training_sees_the_other_versions_and_nothing_else_does(estimator, blobs
         seen.append(rows)
         return negate(rows)
 
-    # The initial partition is found in X: an autoencoder would see other versions, too.
-    plain = brief_from_samples(estimator).fit(X, y)
-    fit = brief_from_samples(estimator, augment=record).fit(X, y)
+    # The initial partition is given, because searches see other versions, too.
+    start = {"init": y if "n_clusters" in estimator.get_params() else None}
+    plain = brief(estimator, **start).fit(X, y)
+    fit = brief(estimator, **start, augment=record).fit(X, y)
     weights = plain.model_.state_dict()
     assert any((weights[name] != w).any() for name, w in fit.model_.state_dict().items())
     np.testing.assert_array_equal(fit.start_labels_, plain.start_labels_)

@@ -1,0 +1,121 @@
+"""NeighborClustering with augmented views of images and series, next to the same without.
+
+``python benchmarks/accuracy/views.py --out results/views.jsonl`` fits images of digits and
+clothes, and series that may be shifted: those that aeon ships (``pip install aeon``), of unit
+variance.
+"""
+
+import sys
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.utils import Bunch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.datasets import load
+from lib.options import chosen, parse, parse_seeds, parser
+from lib.records import complete, described, judged, timed
+
+from skdeepcluster import NeighborClustering
+from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
+
+IMAGES = {
+    "digits": ("digits", None, (1, 8, 8)),
+    "mnist_10k": ("mnist", 10_000, (1, 28, 28)),
+    "mnist": ("mnist", None, (1, 28, 28)),
+    "fashion_mnist_10k": ("fashion_mnist", 10_000, (1, 28, 28)),
+}
+#: Series of aeon, and the largest shift of a view as a share of the length.
+SERIES = {
+    "ArrowHead": 0.3,
+    "OSULeaf": 0.5,
+    "ACSF1": 0.3,
+    "GunPoint": 0.3,
+    "ItalyPowerDemand": 0.3,
+}
+#: Number of images, not in the fit, whose predictions are judged.
+N_NEW = 2_000
+ROWS = ("KMeans", "plain", "views", "views, auto")
+
+
+def read_images(name):
+    """Return the data, new images with classes, and the augmentation."""
+    source, n_samples, shape = IMAGES[name]
+    data = load(source)
+    order = np.random.RandomState(0).permutation(len(data.y))
+    n_samples = n_samples or len(order)
+    new = order[n_samples : n_samples + N_NEW]
+    some = np.sort(order[:n_samples])
+    fitted = Bunch(name=name, X=data.X[some], y=data.y[some], n_clusters=data.n_clusters)
+    return fitted, (data.X[new], data.y[new]), RandomAffine(shape)
+
+
+def read_series(name):
+    """Return series of aeon of unit variance, nothing new, and the augmentation."""
+    from aeon.datasets import load_classification
+
+    X, y = load_classification(name)
+    X = X[:, 0]
+    X = (X - X.mean(1, keepdims=True)) / X.std(1, keepdims=True)
+    y = np.unique(y, return_inverse=True)[1]
+    data = Bunch(name=name, X=X, y=y, n_clusters=len(set(y)))
+    return data, None, RandomShift(SERIES[name])
+
+
+def measure(read, way, seed):
+    """Return what one fit has found."""
+    data, new, augment = read
+    k = data.n_clusters
+    if way == "KMeans":
+        estimator = KMeans(k, n_init=10, random_state=seed)
+    elif way == "plain":
+        estimator = NeighborClustering(k, random_state=seed)
+    else:
+        number = "auto" if way == "views, auto" else k
+        estimator = NeighborClustering(number, augment=augment, random_state=seed)
+    fit, seconds = timed(estimator.fit, data.X)
+
+    record = described(data) | judged(data.y, fit.labels_) | {"seconds": seconds}
+    record["found"] = len(set(fit.labels_))
+    if way != "KMeans":
+        record["expected"] = fit.expected_score_
+    if new is not None and len(new[0]) and "views" in way:
+        labels, predicting = timed(fit.predict, new[0])
+        record["new_acc"] = judged(new[1], labels)["acc"]
+        record["predicting"] = predicting
+    return record
+
+
+def main(arguments=None):
+    """Fit all sets in all ways."""
+    names = [*IMAGES, *(SERIES if find_spec("aeon") else ())]
+    made = parser(__doc__)
+    made.add_argument("--sets", nargs="+", help=f"of {', '.join([*IMAGES, *SERIES])} (all)")
+    made.add_argument("--rows", nargs="+", help=f"of {', '.join(ROWS)} (all)")
+    made.add_argument("--seeds", default="0-4", help="(%(default)s)")
+    options = parse(
+        made,
+        arguments,
+        seeds=parse_seeds,
+        sets=lambda s: chosen(s, names, "--sets"),
+        rows=lambda r: chosen(r, ROWS, "--rows"),
+    )
+    for name in options.sets:
+        read = read_images(name) if name in IMAGES else read_series(name)
+        tasks = [
+            (
+                {"data": name, "row": way, "seed": seed},
+                partial(measure, read, way, seed),
+                "float64",
+            )
+            for way in options.rows
+            for seed in options.seeds
+        ]
+        complete(options.out, ("data", "row", "seed"), tasks)
+
+
+if __name__ == "__main__":
+    main()

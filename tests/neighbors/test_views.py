@@ -1,0 +1,215 @@
+"""Augmented views in the neighbor graph: definition, laws, errors, and what hands them on."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from sklearn.datasets import load_digits
+
+from skdeepcluster import CatGANClassifier, CatGANClustering, NeighborClustering, VaDEClustering
+from skdeepcluster.export import to_onnx
+from skdeepcluster.metrics import clustering_accuracy
+from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
+from skdeepcluster.neighbors import neighbor_graph, search
+from skdeepcluster.persistence import load, save
+
+STREAM = np.random.RandomState(0)
+#: Three kinds of pulses at random places of a periodic series.
+T = np.arange(40)
+KIND = np.repeat([0, 1, 2], 40)
+PULSES = np.array([np.exp(-(((T - 20) / 2) ** 2)), np.abs(T - 20) < 7, 2 * (np.abs(T - 20) < 2)])
+PLACE = STREAM.randint(40, size=120)
+SERIES = np.stack([np.roll(PULSES[k], s) for k, s in zip(KIND, PLACE, strict=True)])
+SERIES += 0.05 * STREAM.normal(size=SERIES.shape)
+SHIFT = RandomShift(0.5)
+SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 1, "random_state": 0}
+
+
+def flip(x):
+    return x.flip(1)
+
+
+def jitter(x):
+    return x + 0.01 * torch.randn_like(x)
+
+
+def shifted(n_clusters=3, **settings):
+    return NeighborClustering(n_clusters, augment=SHIFT, random_state=0, **settings)
+
+
+# ---- definition
+
+
+def test_distances_are_the_least_over_views():
+    transforms = [own for own in SHIFT.list_transforms(6, seed=0)]
+    versions = [SERIES] + [move(torch.from_numpy(SERIES)).numpy() for move in transforms]
+    gaps = [np.linalg.norm(SERIES[:, None] - seen[None], axis=2) for seen in versions]
+    distances = np.min(gaps, axis=0)
+    np.fill_diagonal(distances, 0)
+    expected = neighbor_graph(distances, 7, metric="precomputed")
+    found = neighbor_graph(SERIES, 7, augment=SHIFT, n_views=6)
+    np.testing.assert_allclose(found.toarray(), expected.toarray(), atol=1e-3)
+
+
+@pytest.mark.parametrize("augment", [RandomShift(0.0), torch.clone])
+def test_the_identity_as_view_changes_nothing(augment):
+    plain = neighbor_graph(SERIES, 7)
+    same = neighbor_graph(SERIES, 7, augment=augment, n_views=2, random_state=0)
+    np.testing.assert_allclose(same.toarray(), plain.toarray(), atol=1e-4)
+
+
+def test_functions_are_views_too():
+    both = np.concatenate([SERIES[:30], SERIES[:30, ::-1]])
+    graph = neighbor_graph(both, 1, augment=flip, n_views=1)
+    partners = np.asarray(graph.argmax(1)).ravel()
+    np.testing.assert_array_equal(partners, np.roll(np.arange(60), 30))
+
+
+def test_cells_find_nearly_all_neighbors(monkeypatch):
+    points = np.random.default_rng(0).normal(size=(3000, 4))
+    exact = neighbor_graph(points, augment=jitter, n_views=2, random_state=0) > 0
+    monkeypatch.setattr(search, "ALL_PAIRS", 100)
+    found = neighbor_graph(points, augment=jitter, n_views=2, random_state=0) > 0
+    assert exact.multiply(found).sum() > 0.97 * exact.sum()
+
+
+# ---- what they are for
+
+
+def test_shifts_do_not_matter_to_clusters():
+    plain = NeighborClustering(3, random_state=0).fit(SERIES)
+    fit = shifted().fit(SERIES)
+    assert clustering_accuracy(KIND, plain.labels_) < 0.9
+    assert clustering_accuracy(KIND, fit.labels_) > 0.98
+    np.testing.assert_array_equal(fit.predict(SERIES), fit.labels_)
+    np.testing.assert_array_equal(fit.predict(np.roll(SERIES, 7, axis=1)), fit.labels_)
+    assert shifted("auto").fit(SERIES).n_clusters_ == 3
+
+
+def test_images_may_move():
+    X, y = load_digits(n_class=6, return_X_y=True)
+    fit = NeighborClustering(6, augment=RandomAffine((1, 8, 8)), random_state=0).fit(X[:400])
+    assert clustering_accuracy(y[:400], fit.labels_) > 0.95
+    assert clustering_accuracy(y[400:800], fit.predict(X[400:800])) > 0.95
+
+
+@pytest.mark.filterwarnings("ignore:.* of the samples left")
+def test_networks_give_their_augmentation_to_init():
+    expected = shifted().fit(SERIES).labels_
+    for method in (CatGANClustering, VaDEClustering):
+        fit = method(3, augment=SHIFT, **SMALL).fit(SERIES)
+        np.testing.assert_array_equal(fit.start_labels_, expected)
+    own = NeighborClustering(augment=RandomShift(0.0))
+    fit = CatGANClustering(3, augment=SHIFT, init=own, **SMALL).fit(SERIES)
+    assert (fit.start_labels_ != expected).any()
+
+
+def test_a_few_labels_spread_over_views():
+    few = np.where(np.arange(120) % 40 < 2, KIND, -1)
+    fit = CatGANClassifier(augment=SHIFT, **SMALL).fit(SERIES, few)
+    assert (fit.start_labels_ == KIND).mean() > 0.98
+
+
+# ---- laws
+
+
+def test_order_copies_and_weights_do_not_matter():
+    fit = shifted().fit(SERIES)
+    order = np.random.RandomState(1).permutation(120)
+    np.testing.assert_array_equal(shifted().fit(SERIES[order]).labels_, fit.labels_[order])
+    weight = np.random.RandomState(2).randint(1, 4, 120)
+    weighted = shifted().fit(SERIES, sample_weight=weight)
+    repeated = shifted().fit(SERIES.repeat(weight, axis=0))
+    np.testing.assert_array_equal(repeated.labels_, weighted.labels_.repeat(weight))
+
+
+def test_all_options_together():
+    known = np.where(np.arange(120) % 20 == 0, KIND, -1)
+    options = {"noise": 0.05, "use_labels": True, "min_cluster_size": 20}
+    pairs = {"must_link": [(0, 5)], "cannot_link": [(0, 100)]}
+    missing = SERIES.copy()
+    missing[3, 5] = np.nan
+    weight = np.arange(1, 121)
+    fit = shifted("auto", **options).fit(missing, known, sample_weight=weight, **pairs)
+    np.testing.assert_array_equal(fit.predict(missing), fit.labels_)
+    clusters = fit.predict_proba(missing).argmax(1)
+    assert clusters[0] == clusters[5] != clusters[100]
+    assert len(set(fit.cut(5)) - {-1}) == 5
+    assert fit.cluster_stability(2).min() > 0.8
+    assert np.isfinite(fit.score(missing))
+
+
+def test_scales_of_features_are_kept():
+    scaled = SERIES * np.linspace(1, 100, 40)
+    fit = NeighborClustering(3, augment=torch.clone, standardize=True, random_state=0)
+    plain = NeighborClustering(3, standardize=True, random_state=0).fit(SERIES)
+    found = fit.fit(scaled)
+    assert found.standardize_
+    assert found.graph_.nnz == neighbor_graph(SERIES / SERIES.std(0)).nnz
+    assert plain.graph_.nnz == found.graph_.nnz
+
+
+def test_fits_are_deterministic_and_survive_files(tmp_path):
+    before = torch.get_rng_state()
+    one, two = (
+        NeighborClustering(3, augment=jitter, n_views=3, random_state=0).fit(SERIES)
+        for _ in range(2)
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+    new = SERIES[::7] + 0.01
+    expected = one.predict_proba(new)
+    np.testing.assert_array_equal(two.predict_proba(new), expected)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(one)).predict_proba(new), expected)
+    fit = shifted().fit(SERIES)
+    save(fit, tmp_path / "fit")
+    np.testing.assert_array_equal(
+        load(tmp_path / "fit").predict_proba(new), fit.predict_proba(new)
+    )
+
+
+# ---- errors
+
+
+def fail(x):
+    raise RuntimeError("no images")
+
+
+def draw_from_numpy(x):
+    return x + torch.from_numpy(np.random.normal(size=x.shape))
+
+
+@pytest.mark.parametrize(
+    ("augment", "message"),
+    [
+        (lambda x: x[:, :3], r"must return a tensor of the shape \(120, 40\).*\(120, 3\)"),
+        (lambda x: x / 0, "must return finite numbers"),
+        (fail, "augment=<function fail.*no images"),
+        (draw_from_numpy, "draws random numbers that random_state does not determine"),
+    ],
+    ids=["shape", "infinite", "failure", "numpy"],
+)
+def test_functions_that_are_no_augmentation_are_refused(augment, message):
+    with pytest.raises(ValueError, match=message):
+        NeighborClustering(3, augment=augment).fit(SERIES)
+
+
+@pytest.mark.parametrize(
+    ("settings", "X", "message"),
+    [
+        ({"metric": "cosine"}, SERIES, "augment needs metric='euclidean'"),
+        ({"categorical_features": [0]}, SERIES.round(), "changes numbers, but X has categories"),
+        ({"accept_sparse": True}, sparse.csr_matrix(SERIES), "needs dense samples"),
+        ({}, SERIES.reshape(120, 8, 5), r"array with dim 3.*X\.reshape\(len\(X\), -1\)"),
+    ],
+    ids=["metric", "categories", "sparse", "3-D"],
+)
+def test_data_without_views_are_refused(settings, X, message):
+    with pytest.raises(ValueError, match=message):
+        shifted(**settings).fit(X)
+
+
+def test_views_are_not_exported(tmp_path):
+    with pytest.raises(TypeError, match="compares views of its samples"):
+        to_onnx(shifted().fit(SERIES), tmp_path / "fit.onnx")
