@@ -21,7 +21,13 @@ from lib.sets import GROUPS
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = ROOT / "benchmarks" / "RESULTS.md", ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
+PAGES = (
+    ROOT / "benchmarks" / "RESULTS.md",
+    ROOT / "docs" / "benchmarks.md",
+    ROOT / "docs" / "guide" / "images.md",
+    ROOT / "docs" / "guide" / "series.md",
+    ROOT / "README.md",
+)
 BLOCK = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 #: Largest relative error of a number of clusters that counts as right.
 RIGHT = 0.25
@@ -38,10 +44,14 @@ def as_frame(records):
     return frame
 
 
-def load(files, only=None):
-    """Return the records of result files, of some rows."""
+def load(files, only=None, sets=None):
+    """Return the records of result files, of some rows and sets."""
     frame = as_frame([record for file in files for record in read(RESULTS / file)])
-    return frame if only is None else frame[frame.row.isin(only.split(";"))]
+    if only is not None:
+        frame = frame[frame.row.isin(only.split(";"))]
+    if sets is not None:
+        frame = frame[frame.data.isin(sets.split(";"))]
+    return frame
 
 
 def markdown(columns, lines):
@@ -181,7 +191,8 @@ def table(spec):
     kind, *words = shlex.split(spec)
     options = dict(word.split("=", 1) for word in words if "=" in word)
     files = [word for word in words if "=" not in word]
-    return KINDS[kind](load(files, options.pop("only", None)), **options)
+    chosen = {name: options.pop(name) for name in ("only", "sets") if name in options}
+    return KINDS[kind](load(files, **chosen), **options)
 
 
 def filled(page):
