@@ -26,6 +26,7 @@ from lib.records import described, keep, timed
 from lib.sets import SETS, load_set
 
 from skdeepcluster import _fit
+from skdeepcluster._base import DeepClusterer
 from skdeepcluster.modules.model import Batch
 
 #: Calls a function and returns its processor seconds, too.
@@ -56,7 +57,7 @@ def train_bare(model, rows, *, max_epochs, batch_size, learning_rate, augment):
 def measure(method, data, seed):
     """Fit a method once, and train its networks bare; return the record."""
     trainings, seconds = [], {"initial": 0.0, "bare": 0.0}
-    train, search = _fit.train, _fit.Fit.search
+    train, search = _fit.train, DeepClusterer._find_start
 
     def remember(model, rows, **options):
         names = ("max_epochs", "batch_size", "learning_rate", "augment")
@@ -70,7 +71,7 @@ def measure(method, data, seed):
 
     with (
         mock.patch.object(_fit, "train", remember),
-        mock.patch.object(_fit.Fit, "search", search_timed),
+        mock.patch.object(DeepClusterer, "_find_start", search_timed),
     ):
         _, whole = measured(METHODS[method](data, data.n_clusters, seed).fit, data.X)
     for model, rows, options in trainings:
