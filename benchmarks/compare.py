@@ -22,7 +22,7 @@ import sklearn
 import torch
 from lib import report
 from lib.datasets import NAMES, load
-from lib.methods import METHODS, precision
+from lib.methods import IMAGE_METHODS, METHODS, precision
 from lib.options import chosen, parse
 from lib.records import described, environment, judged
 from scipy.sparse import issparse
@@ -52,7 +52,7 @@ def fit(data, method, seed):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            estimator = METHODS[method](data, data.n_clusters, seed)
+            estimator = (METHODS | IMAGE_METHODS)[method](data, data.n_clusters, seed)
             started = time.perf_counter()
             labels = estimator.fit_predict(X)
             record["seconds"] = time.perf_counter() - started
@@ -126,19 +126,22 @@ def parsed(arguments):
     )
     add = made.add_argument
     add("--data", default="digits", help=f"{', '.join(NAMES)}, FILE.npz or FILE.csv")
-    add("--methods", nargs="+", help=f"of {', '.join(METHODS)}; all by default")
+    known = METHODS | IMAGE_METHODS
+    add("--methods", nargs="+", help=f"of {', '.join(known)}; all that suit the data by default")
     add("--n-clusters", type=int, help="the number of classes by default, 8 without labels")
     add("--seeds", default="0-2", help='a range "0-4", a list "0,2,7" or a count "3" (0, 1, 2)')
     add("--n-samples", type=int, help="a random subsample (the same for all methods and seeds)")
     add("--out", default="report.html", help="the HTML report (%(default)s)")
     add("--results", type=Path, help="append a JSON line per fit to this file")
     add("--download", action="store_true", help="fetch missing mnist, fashion_mnist from openml")
-    options = parse(made, arguments, methods=partial(chosen, known=METHODS))
+    options = parse(made, arguments, methods=partial(chosen, known=known))
     try:
         options.data = load(options.data, options.n_samples, download=options.download)
     except (ValueError, OSError) as error:
         made.error(str(error))
     options.data.n_clusters = options.n_clusters or options.data.n_clusters
+    if options.data.image_shape is None:
+        options.methods = [name for name in options.methods if name not in IMAGE_METHODS]
     return options
 
 

@@ -12,6 +12,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 import skdeepcluster
+from skdeepcluster.modules.augmentation import RandomAffine
 
 MAX_FEATURES_FULL = 100
 
@@ -33,6 +34,13 @@ def ours(name, data, n_clusters, seed):
     return made
 
 
+def with_views(data, n_clusters, seed):
+    """Make a NeighborClustering that compares moved versions of images."""
+    shape = tuple(data.image_shape)
+    moves = RandomAffine((1, *shape) if len(shape) == 2 else shape)
+    return skdeepcluster.NeighborClustering(n_clusters, augment=moves, random_state=seed)
+
+
 #: Methods that train networks.
 NETWORKS = (
     "VAEEmbedding",
@@ -47,6 +55,8 @@ METHODS = {
     "GaussianMixtureEM": partial(mixture, skdeepcluster.GaussianMixtureEM),
     **{name: partial(ours, name) for name in ("NeighborClustering", *NETWORKS)},
 }
+#: Methods for images.
+IMAGE_METHODS = {"NeighborClustering views": with_views}
 
 
 def precision(method, data):
