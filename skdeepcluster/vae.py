@@ -249,6 +249,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
     augment : callable, default=None
         ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
         (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
+        Training sees them, and so does the search for neighbors in the initial partition.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
