@@ -160,7 +160,7 @@ class RandomShift:
     >>> shift(torch.rand(3, 100)).shape
     torch.Size([3, 100])
     >>> [move(torch.tensor([[1.0, 2, 3, 4]])) for move in shift.list_transforms(2, seed=0)]
-    [tensor([[3., 4., 1., 2.]]), tensor([[4., 1., 2., 3.]])]
+    [tensor([[2., 3., 4., 1.]]), tensor([[4., 1., 2., 3.]])]
     """
 
     max_shift: float = 0.1
@@ -194,9 +194,7 @@ class RandomShift:
         list of callable
             From tensors (N, D) to tensors (N, D).
         """
-        levels = torch.linspace(0, 1, n_transforms + 1, dtype=torch.float32)
-        # Without the middle, which is no shift.
-        levels = levels[torch.arange(n_transforms + 1) != n_transforms // 2]
+        levels = (torch.arange(n_transforms) + 0.5) / n_transforms
         return [partial(self._move, level=own) for own in levels.view(-1, 1, 1)]
 
     def _move(self, x: Tensor, level: Tensor) -> Tensor:

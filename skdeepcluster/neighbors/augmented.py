@@ -208,7 +208,10 @@ def _check_random_numbers(augment, X, seed):
 def search_views(views, X, k, n_jobs=None):
     """Return distances (float64) and places of the k nearest others of each sample, (M, k)."""
     points = views.project(X)
-    nearest = _Nearest(points, min(k, len(X) - 1))
+    k = min(k, len(X) - 1)
+    nearest = _Nearest(points, k)
+    if k == 0:
+        return nearest.distances, nearest.neighbors
     cells = Cells(points)
     # Several OpenMP threads would round differently.
     with single_threaded_blas(), ThreadPoolExecutor(effective_n_jobs(n_jobs)) as pool:

@@ -196,7 +196,7 @@ class Cells:
             kmeans = KMeans(
                 n_cells, init="random", n_init=1, max_iter=8, random_state=0
             )
-            with ThreadpoolController().limit(limits=1):
+            with single_threaded():
                 self.centers = kmeans.fit(some).cluster_centers_
         self.queries = self._divide(points)
 
