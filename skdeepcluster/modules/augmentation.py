@@ -194,7 +194,7 @@ class RandomShift:
         list of callable
             From tensors (N, D) to tensors (N, D).
         """
-        levels = (torch.arange(n_transforms) + 0.5) / n_transforms
+        levels = (torch.arange(n_transforms, device="cpu") + 0.5) / n_transforms
         return [partial(self._move, level=own) for own in levels.view(-1, 1, 1)]
 
     def _move(self, x: Tensor, level: Tensor) -> Tensor:

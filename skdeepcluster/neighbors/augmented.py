@@ -150,7 +150,7 @@ def _compose(transforms, factors, axes):
     """Return the maps (V, D, P) of linear transforms that are followed by the projection."""
     import torch
 
-    eye = torch.eye(len(axes))
+    eye = torch.eye(len(axes), device="cpu")
     maps = np.empty((len(transforms), *axes.shape), dtype=np.float32)
     for view, transform in zip(maps, transforms, strict=True):
         for block in gen_batches(len(axes), BLOCK):
