@@ -185,9 +185,7 @@ class DeepEstimator(BaseEstimator, ABC):
         data = Data(X, chosen, index, labels, factors)
 
         progress.begin("initial partition")
-        process = current_process()
-        start = self._find_start(data, random_state) if process.is_main else None
-        start, random_state = process.share((start, random_state))
+        start, random_state = self._share_start(data, random_state)
         device = resolve_device(self.device)
         pretrains = self._pretrains(data)
         settings = choose_settings(
@@ -202,9 +200,24 @@ class DeepEstimator(BaseEstimator, ABC):
             random_state=random_state,
             augment=self.augment,
             progress=progress,
-            is_tabulated=self.verbose > 1 and process.is_main,
+            is_tabulated=self.verbose > 1 and current_process().is_main,
             checkpoint=checkpoint,
         )
+
+    def _share_start(self, data, random_state):
+        """Return what the main process finds, and its random state; its error in all of them."""
+        process = current_process()
+        start = None
+        failure = None
+        if process.is_main:
+            try:
+                start = self._find_start(data, random_state)
+            except Exception as error:
+                failure = error
+        start, random_state, failure = process.share((start, random_state, failure))
+        if failure is not None:
+            raise failure
+        return start, random_state
 
     def _best_run(self, fit):
         """Train ``n_init`` times; return the run with the highest mean criterion."""
@@ -618,7 +631,7 @@ def build_from(estimator, tensors, likelihood):
 
 def check_shapes(estimator, tensors, likelihood):
     """Check that weights have the shapes of the networks, before these take memory."""
-    if brings_modules(estimator):
+    if any(getattr(estimator, name, None) is not None for name in BUILDERS):
         return
     sizes = count_inputs(estimator), estimator.hidden_layer_sizes_
     with torch.device("meta"):

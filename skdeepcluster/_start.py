@@ -180,7 +180,9 @@ def _start_by_mixture(points, n_clusters, labels, random_state):
     """Return the :class:`Start` by the posterior of the likeliest of several mixtures."""
     curve = None
     if n_clusters == "auto":
-        n_clusters, *_, curve = find_number(points, labels, random_state)
+        found = find_number(points, labels, random_state)
+        n_clusters = found.n_clusters
+        curve = found.curve
     points = impute(points)
     mixture = fit_mixture(points, n_clusters, random_state)
     resp = em.posterior(points, mixture)
@@ -202,7 +204,9 @@ def _configure(clusterer, n_clusters, labels, random_state, augment):
     if is_ours:
         use_labels = labels is not None
         given |= {"noise": 0.0, "use_labels": use_labels, "standardize": False}
-        if clusterer.augment is None and clusterer.metric == "euclidean":
+        takes_views = clusterer.metric == "euclidean"
+        takes_views &= clusterer.categorical_features is None
+        if clusterer.augment is None and takes_views:
             given["augment"] = augment
     own = clusterer.get_params(deep=False)
     if is_ours or n_clusters != "auto":

@@ -349,9 +349,11 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
 
 def _fit_member(member, X):
-    """Fit a member and return it."""
+    """Fit a member and return it; it has ``labels_`` or ``predict``."""
     with fitting_member():
-        member.fit_predict(X)
+        labels = member.fit_predict(X)
+    if not hasattr(member, "predict") and not hasattr(member, "labels_"):
+        member.labels_ = labels
     return member
 
 

@@ -37,9 +37,10 @@ def data_parallel() -> Iterator[Any]:
     part of their process, and each process draws its own noise. A single process
     therefore gives other results; to keep parts large, raise ``batch_size``.
 
-    Only the training of networks is parallel: the main process finds the initial partition and
-    sends it to the others. After a fit every process has the same estimator; save it in one
-    of them. With ``device="auto"`` each process has its own GPU if there are GPUs.
+    Only the training of networks is parallel: the main process finds the initial partition of the
+    samples and sends it to the others. After a fit every process has the same estimator; save it
+    in one of them. A checkpoint resumes with other noise. With ``device="auto"`` each process has
+    its own GPU if there are GPUs.
 
     Examples
     --------

@@ -12,10 +12,17 @@ from ._tables import TableEncoder
 from .engine.checkpoint import replace_atomically
 from .modules import networks
 from .modules.augmentation import RandomAffine, RandomShift
+from .neighbors.augmented import Scaled
 
 PACKAGE = importlib.import_module(__package__)
 EXPORTED = [getattr(PACKAGE, name) for name in PACKAGE.__all__]
-CLASSES = [*filter(isclass, EXPORTED), RandomAffine, RandomShift, TableEncoder]
+CLASSES = [
+    *filter(isclass, EXPORTED),
+    RandomAffine,
+    RandomShift,
+    Scaled,
+    TableEncoder,
+]
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [
     *(f"{own.__module__}.{own.__qualname__}" for own in CLASSES),

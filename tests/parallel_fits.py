@@ -62,6 +62,16 @@ def find_nothing(*_, **__):
     raise TypeError("no initial partition")
 
 
+def failure(state):
+    """Return the error if the main process finds no initial partition."""
+    skdeepcluster.NeighborClustering.fit = find_nothing
+    try:
+        fitted("VaDEClustering", init="neighbors")
+    except TypeError as error:
+        return str(error)
+    return "nothing"
+
+
 class DrawNoise(Callback):
     """Draws from the generators of a training."""
 
@@ -79,7 +89,7 @@ def main(folder):
         found["started"] = fitted("VaDEClustering", init="neighbors")
         draw = DrawNoise()
         fitted("VaDEClustering", callbacks=[draw])
-        found |= {"refused": refused(state), "noise": draw.noise}
+        found |= {"refused": refused(state), "noise": draw.noise, "failure": failure(state)}
     (Path(folder) / f"{state.process_index}.pkl").write_bytes(pickle.dumps(found))
 
 

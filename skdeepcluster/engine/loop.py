@@ -236,6 +236,8 @@ class Net(NeuralNet):
         for schedule, (found, n_batches) in schedules:
             schedule.lr_scheduler_.load_state_dict(found)
             schedule.batch_idx_ = n_batches
+        if self._process.n > 1:  # each draws noise of its own
+            return
         generators = zip(self.generators, state["generators"], strict=True)
         for generator, found in generators:
             generator.set_state(found)

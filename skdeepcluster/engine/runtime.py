@@ -164,14 +164,14 @@ class Process:
     def take_part(self, batch: Batch) -> Batch:
         """Return the samples of this process: equal parts, without the remainder.
 
-        Columns with fewer samples than processes are returned whole.
+        Columns with fewer than two samples for each process are returned whole.
         """
         if self.n == 1:
             return batch
 
         def take(column: Tensor) -> Tensor:
             n_rows = len(column) // self.n
-            if n_rows == 0:
+            if n_rows < 2:  # batch normalization needs two
                 return column
             return column[self.rank * n_rows : (self.rank + 1) * n_rows]
 

@@ -1,6 +1,7 @@
-"""Augmentation of images: other versions of samples that belong to the same clusters.
+"""Augmentation of images and series: other versions of samples that belong to the same clusters.
 
-An estimator calls ``augment(x)`` with the samples of a step, (N, D) in the units of the data.
+An estimator calls ``augment(x)`` with samples (N, D) in the units of the data, in training and in
+the search for neighbors.
 """
 
 import math
@@ -68,12 +69,6 @@ class RandomAffine:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return a random version of each image, (N, D)."""
-        n_values = math.prod(self.image_shape)
-        if x.shape[1] != n_values:
-            raise ValueError(
-                f"X has {x.shape[1]} features, but RandomAffine expects images of "
-                f"shape {tuple(self.image_shape)}, which are {n_values}."
-            )
         uniform = random.rand((len(x), 4), x.device, x.dtype)
         return self._move(x, uniform)
 
@@ -100,7 +95,13 @@ class RandomAffine:
 
     def _move(self, x: Tensor, uniform: Tensor) -> Tensor:
         """Change images by numbers between 0 and 1, (N, 4) or (1, 4)."""
-        uniform = (2 * uniform - 1).expand(len(x), 4)
+        n_values = math.prod(self.image_shape)
+        if x.shape[1] != n_values:
+            raise ValueError(
+                f"X has {x.shape[1]} features, but RandomAffine expects images of "
+                f"shape {tuple(self.image_shape)}, which are {n_values}."
+            )
+        uniform = (2 * uniform - 1).to(x.dtype).expand(len(x), 4)
         angle = math.radians(self.degrees) * uniform[:, 0]
         size = 1 + self.scale * uniform[:, 1]
         shift = self.translate * uniform[:, 2:]
@@ -159,8 +160,9 @@ class RandomShift:
     >>> shift = RandomShift(0.5)
     >>> shift(torch.rand(3, 100)).shape
     torch.Size([3, 100])
-    >>> [move(torch.tensor([[1.0, 2, 3, 4]])) for move in shift.list_transforms(2, seed=0)]
-    [tensor([[2., 3., 4., 1.]]), tensor([[4., 1., 2., 3.]])]
+    >>> later, earlier = RandomShift(0.25).list_transforms(2, seed=0)
+    >>> later(torch.tensor([[1.0, 2, 3, 4]])), earlier(torch.tensor([[1.0, 2, 3, 4]]))
+    (tensor([[4., 1., 2., 3.]]), tensor([[2., 3., 4., 1.]]))
     """
 
     max_shift: float = 0.1
@@ -172,6 +174,8 @@ class RandomShift:
             raise ValueError(
                 f"max_shift must be between 0 and 1, a share of the length, got {self.max_shift}."
             )
+        if self.n_channels < 1:
+            raise ValueError(f"n_channels must be at least 1, got {self.n_channels}.")
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return a random version of each series, (N, D)."""
@@ -194,7 +198,10 @@ class RandomShift:
         list of callable
             From tensors (N, D) to tensors (N, D).
         """
-        levels = (torch.arange(n_transforms, device="cpu") + 0.5) / n_transforms
+        n_steps = -(-n_transforms // 2)
+        steps = torch.arange(1, n_steps + 1, dtype=torch.float32, device="cpu")
+        both = torch.stack([steps, -steps], 1).flatten()[:n_transforms]
+        levels = (1 + both / n_steps) / 2
         return [partial(self._move, level=own) for own in levels.view(-1, 1, 1)]
 
     def _move(self, x: Tensor, level: Tensor) -> Tensor:

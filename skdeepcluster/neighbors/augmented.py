@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
+from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
@@ -26,6 +27,10 @@ BLOCK = 1024
 NEAREST = 300
 #: Number of times that neighbors of the nearest samples are compared, too.
 N_CHAINED = 2
+#: Number of new samples that are compared at once.
+MAX_QUERIES = 4096
+#: Share by which products may miss a squared distance.
+MARGIN = 1e-3
 
 
 class Scaled:
@@ -37,15 +42,16 @@ class Scaled:
 
     def __call__(self, x):
         """Return other versions of scaled samples (N, D)."""
-        return _rescale(self.augment, x, self.factors)
+        return self._rescale(self.augment, x)
 
+    def list_transforms(self, n_transforms, seed):
+        """Return linear functions of scaled samples."""
+        transforms = self.augment.list_transforms(n_transforms, seed)
+        return [partial(self._rescale, transform) for transform in transforms]
 
-def _rescale(function, x, factors):
-    """Apply a function to samples in their own units."""
-    if factors is None:
-        return function(x)
-    factors = x.new_tensor(factors)
-    return function(x / factors) * factors
+    def _rescale(self, function, x):
+        factors = x.new_tensor(self.factors)
+        return function(x / factors) * factors
 
 
 class AugmentedViews(NamedTuple):
@@ -55,19 +61,20 @@ class AugmentedViews(NamedTuple):
     augment: Any
     n_views: int
     seed: int
-    #: Median (D,) and axes (D, P) of the principal components.
+    #: Median (D,) and axes (D, P) of the principal components, and their unit.
     center: np.ndarray
     axes: np.ndarray
+    unit: float
     #: Linear augmentations followed by the projection, (V, D, P), float32; None for others.
     maps: np.ndarray | None = None
     #: Places (M, k) of the neighbors of each sample, once they are found.
     neighbors: np.ndarray | None = None
 
     def project(self, X):
-        """Return the principal components of samples (N, D) as they are, (N, P), float32."""
+        """Return the principal components of samples (N, D) as they are, (N, P)."""
         blocks = gen_batches(len(X), BLOCK)
-        parts = [(X[block] - self.center) @ self.axes for block in blocks]
-        return np.concatenate(parts).astype(np.float32)
+        parts = [self._center(X[block]) @ self.axes for block in blocks]
+        return np.concatenate(parts)
 
     def iterate(self, X, chosen=None):
         """Yield the components (n, P) of the samples as they are, then of each view.
@@ -78,19 +85,23 @@ class AugmentedViews(NamedTuple):
         yield self.project(rows)
         for number in range(self.n_views):
             if self.maps is not None:
-                yield self._map(rows, number)
+                yield self._map(rows, self.maps[number])
             elif chosen is None:
                 yield self._augment(X, number)
             else:
                 yield self._augment(X, number)[chosen]
 
-    def _map(self, rows, number):
+    def _center(self, X):
+        return (X - self.center) * self.unit
+
+    def _map(self, rows, view):
         """Return the components of a linear view."""
-        view = self.maps[number]
-        origin = self.center.astype(np.float32) @ self.axes.astype(np.float32)
+        offset = self.unit * (self.center @ view - self.center @ self.axes)
         blocks = gen_batches(len(rows), BLOCK)
-        parts = [rows[block].astype(np.float32) @ view for block in blocks]
-        return np.concatenate(parts) - origin
+        parts = [
+            self._center(rows[block]).astype(np.float32) @ view for block in blocks
+        ]
+        return np.concatenate(parts) + offset
 
     def _augment(self, X, number):
         """Return the components of a view of all samples."""
@@ -98,8 +109,8 @@ class AugmentedViews(NamedTuple):
         for block in gen_batches(len(X), BLOCK):
             seed = (self.seed + number * len(X) + block.start) % 2**31
             moved = call(self.augment, X[block], seed)
-            parts.append((moved - self.center) @ self.axes)
-        return np.concatenate(parts).astype(np.float32)
+            parts.append(self._center(moved) @ self.axes)
+        return np.concatenate(parts)
 
 
 def check_augment(metric, has_categories=False):
@@ -122,16 +133,25 @@ def prepare_views(augment, n_views, seed, X):
             "augment needs dense samples, but X is sparse. Pass X.toarray(), or augment=None."
         )
     center, axes = _find_axes(X)
-    views = AugmentedViews(augment, n_views, seed, center, axes)
-    factors = None
-    if isinstance(augment, Scaled):
-        factors = augment.factors
-        augment = augment.augment
-    if hasattr(augment, "list_transforms"):
-        transforms = augment.list_transforms(n_views, seed)
-        return views._replace(maps=_compose(transforms, factors, axes))
-    _check_random_numbers(views.augment, X[:BLOCK], seed)
+    largest = np.abs(X - center).max()
+    unit = float(np.ldexp(1.0, -np.frexp(largest)[1]))
+    views = AugmentedViews(augment, n_views, seed, center, axes, unit)
+    if _is_linear(augment):
+        return views._replace(maps=_compose(views))
+    _check_random_numbers(augment, X[:BLOCK], seed)
     return views
+
+
+def _is_linear(augment):
+    """Return whether an augmentation lists transforms that its class calls, too."""
+    if isinstance(augment, Scaled):
+        augment = augment.augment
+    for kind in type(augment).__mro__:
+        if "list_transforms" in vars(kind):
+            return True
+        if "__call__" in vars(kind):
+            return False
+    return False
 
 
 def _find_axes(X):
@@ -140,23 +160,29 @@ def _find_axes(X):
     center = np.median(some, axis=0)
     n_features = X.shape[1]
     n_components = min(VIEW_COMPONENTS, *some.shape)
-    if n_components == n_features:
+    if n_components in (1, n_features) or not np.ptp(some, axis=0).any():
         return center, np.eye(n_features)
     pca = PCA(n_components, random_state=0).fit(some - center)
     return center, pca.components_.T
 
 
-def _compose(transforms, factors, axes):
+def _compose(views):
     """Return the maps (V, D, P) of linear transforms that are followed by the projection."""
     import torch
 
-    eye = torch.eye(len(axes), device="cpu")
+    axes = views.axes
+    transforms = views.augment.list_transforms(views.n_views, views.seed)
     maps = np.empty((len(transforms), *axes.shape), dtype=np.float32)
-    for view, transform in zip(maps, transforms, strict=True):
-        for block in gen_batches(len(axes), BLOCK):
-            rows = eye[block]
-            moved = _rescale(transform, rows, factors)
-            view[block] = moved.numpy() @ axes
+    for block in gen_batches(len(axes), BLOCK):
+        n_rows = block.stop - block.start
+        rows = torch.zeros(n_rows, len(axes), dtype=torch.float32, device="cpu")
+        rows[:, block] = torch.eye(n_rows, dtype=torch.float32, device="cpu")
+        for view, transform in zip(maps, transforms, strict=True):
+            view[block] = transform(rows).numpy() @ axes
+    if not np.isfinite(maps).all():
+        raise ValueError(
+            f"augment={views.augment!r} must return finite numbers for finite samples."
+        )
     return maps
 
 
@@ -167,10 +193,11 @@ def call(augment, X, seed):
     """Return other versions of samples X (n, D), drawn from torch's generators alone."""
     import torch
 
+    from ..engine.data import to_tensor
     from ..engine.runtime import forked, isolated
 
     name = getattr(augment, "augment", augment)
-    x = torch.from_numpy(np.array(X, dtype=np.float32))
+    x = to_tensor(X)
     with isolated(), torch.no_grad(), forked(seed):
         try:
             found = np.asarray(augment(x))
@@ -211,16 +238,15 @@ def search_views(views, X, k, n_jobs=None):
     k = min(k, len(X) - 1)
     nearest = _Nearest(points, k)
     if k == 0:
-        return nearest.distances, nearest.neighbors
-    cells = Cells(points)
+        return nearest.finish(views.unit)
+    cells = Cells(points, k)
     # Several OpenMP threads would round differently.
     with single_threaded_blas(), ThreadPoolExecutor(effective_n_jobs(n_jobs)) as pool:
         for seen in views.iterate(X):
-            extended = np.column_stack([-2 * seen, np.square(seen).sum(1)])
-            compare = partial(nearest.compare, extended)
+            compare = partial(nearest.compare, nearest.prepare(seen), seen)
             queries, candidates = zip(*cells.pair(seen), strict=True)
             list(pool.map(compare, queries, candidates))
-    return nearest.distances, nearest.neighbors
+    return nearest.finish(views.unit)
 
 
 class _Nearest:
@@ -228,33 +254,45 @@ class _Nearest:
 
     def __init__(self, points, k):
         self.k = k
+        self.points = points
         self.lengths = np.square(points).sum(1)
-        # Products with (-2 v, |v|^2) are squared distances to v without the point's length.
-        self.extended = np.column_stack([points, np.ones_like(self.lengths)])
-        shape = (len(points), k)
-        self.squares = np.full(shape, np.inf, dtype=np.float32)
-        self.neighbors = np.full(shape, -1)
+        # Single precision would lose the distances within clusters that are far apart.
+        some = points[:: 1 + len(points) // 500]
+        gaps = cdist(some, some, "sqeuclidean")
+        near = np.sort(gaps, axis=1)[:, : k + 1].mean()
+        is_exact = 1e-7 * self.lengths.max(initial=0) < 1e-4 * near
+        self.dtype = np.float32 if is_exact else np.float64
+        ones = np.ones((len(points), 1))
+        self.extended = np.hstack([points, ones]).astype(self.dtype)
+        self.squares = np.full((len(points), k), np.inf)
+        self.neighbors = np.full((len(points), k), -1)
 
-    @property
-    def distances(self):
-        """Distances of the neighbors, (M, k), float64."""
-        squares = self.squares + self.lengths[:, None]
-        return np.sqrt(np.maximum(squares, 0, dtype=float))
+    def prepare(self, seen):
+        """Return (-2 v, |v|^2) of views v (M, P): products with (x, 1) are |x - v|^2 - |x|^2."""
+        lengths = np.square(seen).sum(1)
+        return np.column_stack([-2 * seen, lengths]).astype(self.dtype)
 
-    def compare(self, seen, queries, candidates):
-        """Compare the points at ``queries`` with the views ``seen`` at ``candidates``.
+    def finish(self, unit):
+        """Return distances, infinite where there is no neighbor, and places, (M, k)."""
+        own = np.arange(len(self.points))[:, None]
+        neighbors = np.where(np.isinf(self.squares), own, self.neighbors)
+        return np.sqrt(self.squares) / unit, neighbors
 
-        ``seen`` are (-2 v, |v|^2), (M, P + 1).
-        """
-        squares = self.extended[queries] @ seen[candidates].T
+    def compare(self, prepared, seen, queries, candidates):
+        """Compare the points at ``queries`` with the views ``seen`` at ``candidates``."""
+        squares = self.extended[queries] @ prepared[candidates].T
         bound = self.squares[queries, -1]
         if np.isinf(bound).any():
-            found, columns = _take_nearest(squares, self.k + 1)
+            columns, is_found = _take_nearest(squares, self.k + 1)
         else:
-            found, columns = _take_below(squares, bound)
-        neighbors = candidates[columns]
-        found[neighbors == queries[:, None]] = np.inf
+            bound = (1 + MARGIN) * bound - self.lengths[queries]
+            columns, is_found = _take_below(squares, bound.astype(self.dtype))
 
+        # Differences round less than products.
+        neighbors = candidates[columns]
+        gaps = seen[neighbors] - self.points[queries, None]
+        found = np.einsum("nmp,nmp->nm", gaps, gaps)
+        found[~is_found | (neighbors == queries[:, None])] = np.inf
         squares = np.hstack([self.squares[queries], found])
         neighbors = np.hstack([self.neighbors[queries], neighbors])
         found = sort_distinct(squares, neighbors, self.k)
@@ -272,24 +310,21 @@ def sort_distinct(distances, neighbors, k):
 
 
 def _take_nearest(squares, k):
-    """Return the k smallest values of each row, and their columns."""
+    """Return the columns of the k smallest values of each row, all of which are found."""
     k = min(k, squares.shape[1])
     columns = np.argpartition(squares, k - 1, axis=1)[:, :k]
-    return np.take_along_axis(squares, columns, 1), columns
+    return columns, np.ones(columns.shape, dtype=bool)
 
 
 def _take_below(squares, bound):
-    """Return the values below the bound (n,) of each row, filled by infinity, and columns."""
+    """Return the columns of values below the bound (n,) of each row, and which are found."""
     below = np.flatnonzero(squares < bound[:, None])
     rows, columns = np.divmod(below, squares.shape[1])
     counts = np.bincount(rows, minlength=len(squares))
     places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    shape = (len(squares), counts.max(initial=0))
-    found = np.full(shape, np.inf, dtype=np.float32)
-    found[rows, places] = squares[rows, columns]
-    taken = np.zeros(shape, dtype=int)
+    taken = np.zeros((len(squares), counts.max(initial=0)), dtype=int)
     taken[rows, places] = columns
-    return found, taken
+    return taken, np.arange(taken.shape[1]) < counts[:, None]
 
 
 def search_new(views, rows, X, k, n_jobs=None):
@@ -298,29 +333,32 @@ def search_new(views, rows, X, k, n_jobs=None):
     Compared are the views of the ``NEAREST`` samples that are nearest as they are, then of the
     neighbors of the nearest ones: a chain of views leads to samples that are changed more.
     """
-    points = views.project(X)
     index = NeighborIndex(views.project(rows), n_jobs=n_jobs)
-    places = index.query(points, min(NEAREST, len(rows)))[1]
-    distances = _compare(views, rows, points, places)
-    distances, places = sort_nearest(distances, places, k)
-    for _ in range(N_CHAINED):
-        others = views.neighbors[places].reshape(len(X), -1)
-        found = _compare(views, rows, points, others)
-        distances = np.hstack([distances, found])
-        places = np.hstack([places, others])
-        distances, places = sort_distinct(distances, places, k)
-    return distances, places
+    parts = []
+    for block in gen_batches(len(X), MAX_QUERIES):
+        points = views.project(X[block])
+        places = index.query(points, min(NEAREST, len(rows)))[1]
+        squares = _compare_new(views, rows, points, places)
+        squares, places = sort_nearest(squares, places, k)
+        for _ in range(N_CHAINED if views.neighbors.shape[1] else 0):
+            others = views.neighbors[places].reshape(len(points), -1)
+            found = _compare_new(views, rows, points, others)
+            squares = np.hstack([squares, found])
+            places = np.hstack([places, others])
+            squares, places = sort_distinct(squares, places, k)
+        parts.append((np.sqrt(squares) / views.unit, places))
+    distances, places = zip(*parts, strict=True)
+    return np.concatenate(distances), np.concatenate(places)
 
 
-def _compare(views, rows, points, places):
-    """Return the least distances (N, n) of points to views of the samples at ``places``."""
+def _compare_new(views, rows, points, places):
+    """Return the least squared distances (N, n) of points to views of samples at ``places``."""
     chosen, own = np.unique(places, return_inverse=True)
     own = own.reshape(places.shape)
     squares = np.full(places.shape, np.inf)
     for seen in views.iterate(rows, chosen):
-        seen = seen.astype(float)
         for block in gen_batches(len(points), 64):
             gaps = seen[own[block]] - points[block, None]
             found = np.einsum("nmp,nmp->nm", gaps, gaps)
             np.minimum(squares[block], found, out=squares[block])
-    return np.sqrt(squares)
+    return squares

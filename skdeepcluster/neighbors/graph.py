@@ -96,11 +96,13 @@ def neighbor_graph(
         dtype=[np.float64, np.float32],
         input_name="X",
     )
+    if augment is not None:
+        check_augment(metric)
+        check_scalar(n_views, "n_views", Integral, min_val=1)
     if metric == "precomputed":
         check_distances(X)
         nearest = nearest_entries(X, n_neighbors, own=True)
     elif augment is not None:
-        check_augment(metric)
         seed = draw_seed(random_stream(random_state))
         views = prepare_views(augment, n_views, seed, X)
         nearest = search_views(views, X, n_neighbors, n_jobs)

@@ -4,6 +4,7 @@ N samples, D features, M queries, k neighbors.
 """
 
 import functools
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from itertools import chain
@@ -16,6 +17,7 @@ from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.impute import KNNImputer
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches, get_tags
@@ -187,24 +189,31 @@ class Cells:
     retrieval approach to object matching in videos", ICCV 2003).
     """
 
-    def __init__(self, points):
+    def __init__(self, points, k):
+        self.least = k + 1
         self.centers = points[:1]
         if len(points) > ALL_PAIRS:
-            n_cells = int(2 * np.sqrt(len(points)))
-            some = np.random.RandomState(0).permutation(len(points))
-            some = points[some[: SAMPLES_IN_CELL * n_cells]]
-            kmeans = KMeans(
-                n_cells, init="random", n_init=1, max_iter=8, random_state=0
-            )
-            with single_threaded():
-                self.centers = kmeans.fit(some).cluster_centers_
-        self.queries = self._divide(points)
+            self.centers = self._find_centers(points)
+        members = self._divide(points)
+        is_used = [len(own) > 0 for own in members]
+        self.centers = self.centers[is_used]
+        self.queries = [own for own in members if len(own)]
+
+    @staticmethod
+    def _find_centers(points):
+        """Return the centers of k-means on some of the points."""
+        n_cells = int(2 * np.sqrt(len(points)))
+        order = np.random.RandomState(0).permutation(len(points))
+        some = points[order[: SAMPLES_IN_CELL * n_cells]]
+        kmeans = KMeans(n_cells, init="random", n_init=1, max_iter=8, random_state=0)
+        with single_threaded(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # points may be equal
+            return kmeans.fit(some).cluster_centers_
 
     def _divide(self, points):
         """Return the places of the points in each cell."""
-        lengths = np.square(self.centers).sum(1)
         cells = [
-            (lengths - 2 * (points[block] @ self.centers.T)).argmin(1)
+            pairwise_distances_argmin(points[block], self.centers)
             for block in gen_batches(len(points), 4096)
         ]
         cells = np.concatenate(cells)
@@ -212,12 +221,21 @@ class Cells:
         return np.split(np.argsort(cells, kind="stable"), ends[:-1])
 
     def pair(self, seen):
-        """Yield places (n,) of points, and (m,) of the views ``seen`` (M, P) near to them."""
-        members = self.queries if len(self.centers) == 1 else self._divide(seen)
+        """Yield places (n,) of points, and (m,) of the views ``seen`` (M, P) near to them.
+
+        There are more than k views for each point.
+        """
+        members = self.queries
+        if len(self.centers) > 1:
+            members = self._divide(seen)
+        sizes = np.array([len(own) for own in members])
         gaps = cdist(self.centers, self.centers)
-        near = gaps.argsort(1, kind="stable")[:, :NEAR_CELLS]
-        for cell, queries in enumerate(self.queries):
-            candidates = np.concatenate([members[other] for other in near[cell]])
+        for queries, order in zip(
+            self.queries, gaps.argsort(1, kind="stable"), strict=True
+        ):
+            n_least = np.searchsorted(sizes[order].cumsum(), self.least) + 1
+            near = order[: max(NEAR_CELLS, n_least)]
+            candidates = np.concatenate([members[other] for other in near])
             for block in gen_batches(len(queries), 128):
                 yield queries[block], candidates
 

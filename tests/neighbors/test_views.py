@@ -95,7 +95,7 @@ def test_images_may_move():
     assert clustering_accuracy(y[400:800], fit.predict(X[400:800])) > 0.95
 
 
-@pytest.mark.filterwarnings("ignore:.* of the samples left")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_networks_give_their_augmentation_to_init():
     expected = shifted().fit(SERIES).labels_
     for method in (CatGANClustering, VaDEClustering):
@@ -166,6 +166,41 @@ def test_fits_are_deterministic_and_survive_files(tmp_path):
     save(fit, tmp_path / "fit")
     np.testing.assert_array_equal(
         load(tmp_path / "fit").predict_proba(new), fit.predict_proba(new)
+    )
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e25, 1e90])
+def test_units_of_features_do_not_matter(unit):
+    plain = neighbor_graph(SERIES, augment=SHIFT)
+    graph = neighbor_graph(unit * SERIES, augment=SHIFT)
+    np.testing.assert_array_equal(graph.indices, plain.indices)
+    np.testing.assert_allclose(graph.data, plain.data, atol=1e-3)
+
+
+@pytest.mark.parametrize("far", [1e3, 1e5])
+def test_distances_within_clusters_far_apart_are_kept(far):
+    points = np.random.default_rng(0).normal(size=(300, 6))
+    points[100:, 0] += far * (1 + np.arange(200) // 100)
+    plain = neighbor_graph(points)
+    graph = neighbor_graph(points, augment=torch.clone, n_views=1)
+    np.testing.assert_array_equal(graph.indices, plain.indices)
+
+
+def test_equal_and_few_values_have_views(monkeypatch):
+    monkeypatch.setattr(search, "ALL_PAIRS", 100)
+    few = np.random.RandomState(0).randint(0, 3, (1000, 4)).astype(float)
+    graph = neighbor_graph(few, augment=torch.clone, n_views=1)
+    assert graph.indices.min() >= 0
+    constant = NeighborClustering("auto", augment=SHIFT).fit(np.ones((20, 5)))
+    assert (constant.predict(np.zeros((2, 5))) == 0).all()
+
+
+def test_standardized_fits_survive_files(tmp_path):
+    fit = shifted(standardize=True).fit(SERIES)
+    save(fit, tmp_path / "fit")
+    read = load(tmp_path / "fit")
+    np.testing.assert_array_equal(
+        read.predict_proba(SERIES + 0.01), fit.predict_proba(SERIES + 0.01)
     )
 
 

@@ -49,6 +49,11 @@ def test_processes_with_different_data_are_refused(processes):
 
 
 @pytest.mark.full
+def test_failures_of_the_main_process_fail_in_all(processes):
+    assert [found["failure"] for found in processes] == ["no initial partition"] * 2
+
+
+@pytest.mark.full
 def test_processes_draw_noise_of_their_own(processes):
     noises = [found["noise"] for found in processes]
     assert not torch.equal(*noises)
