@@ -174,7 +174,8 @@ class NeighborClustering(
     candidate is within 5 % of the largest prediction, and 1 if none is above 0.3.
 
     A sample of weight 2 equals two samples. The order of the samples and features, copies of all
-    samples and constant features do not change a cluster.
+    samples and constant features do not change a cluster; with ``augment``, the order of the
+    features has a meaning.
 
     With ``use_labels=True``, labels name the clusters and move samples between them along the
     graph [2]_.
