@@ -20,9 +20,9 @@ from .search import Cells, NeighborIndex, single_threaded_blas, sort_nearest
 #: Number of principal components in which views are compared.
 VIEW_COMPONENTS = 50
 #: Maximum number of samples that determine the principal components.
-PCA_SAMPLES = 5_000
+AXES_SAMPLES = 5_000
 #: Number of samples in one call of an augmentation.
-BLOCK = 1024
+CALL_SIZE = 1024
 #: Number of samples, the nearest as they are, whose views are compared with a new sample.
 NEAREST = 300
 #: Number of times that neighbors of the nearest samples are compared, too.
@@ -72,7 +72,7 @@ class AugmentedViews(NamedTuple):
 
     def project(self, X):
         """Return the principal components of samples (N, D) as they are, (N, P)."""
-        blocks = gen_batches(len(X), BLOCK)
+        blocks = gen_batches(len(X), CALL_SIZE)
         parts = [self._center(X[block]) @ self.axes for block in blocks]
         return np.concatenate(parts)
 
@@ -97,7 +97,7 @@ class AugmentedViews(NamedTuple):
     def _map(self, rows, view):
         """Return the components of a linear view."""
         offset = self.unit * (self.center @ view - self.center @ self.axes)
-        blocks = gen_batches(len(rows), BLOCK)
+        blocks = gen_batches(len(rows), CALL_SIZE)
         parts = [
             self._center(rows[block]).astype(np.float32) @ view for block in blocks
         ]
@@ -106,7 +106,7 @@ class AugmentedViews(NamedTuple):
     def _augment(self, X, number):
         """Return the components of a view of all samples."""
         parts = []
-        for block in gen_batches(len(X), BLOCK):
+        for block in gen_batches(len(X), CALL_SIZE):
             seed = (self.seed + number * len(X) + block.start) % 2**31
             moved = call(self.augment, X[block], seed)
             parts.append(self._center(moved) @ self.axes)
@@ -138,7 +138,7 @@ def prepare_views(augment, n_views, seed, X):
     views = AugmentedViews(augment, n_views, seed, center, axes, unit)
     if _is_linear(augment):
         return views._replace(maps=_compose(views))
-    _check_random_numbers(augment, X[:BLOCK], seed)
+    _check_random_numbers(augment, X[:CALL_SIZE], seed)
     return views
 
 
@@ -156,7 +156,7 @@ def _is_linear(augment):
 
 def _find_axes(X):
     """Return the median (D,) of samples, and the axes (D, P) of their principal components."""
-    some = X[:: 1 + len(X) // PCA_SAMPLES].astype(float)
+    some = X[:: 1 + len(X) // AXES_SAMPLES].astype(float)
     center = np.median(some, axis=0)
     n_features = X.shape[1]
     n_components = min(VIEW_COMPONENTS, *some.shape)
@@ -173,7 +173,7 @@ def _compose(views):
     axes = views.axes
     transforms = views.augment.list_transforms(views.n_views, views.seed)
     maps = np.empty((len(transforms), *axes.shape), dtype=np.float32)
-    for block in gen_batches(len(axes), BLOCK):
+    for block in gen_batches(len(axes), CALL_SIZE):
         n_rows = block.stop - block.start
         rows = torch.zeros(n_rows, len(axes), dtype=torch.float32, device="cpu")
         rows[:, block] = torch.eye(n_rows, dtype=torch.float32, device="cpu")
@@ -295,11 +295,11 @@ class _Nearest:
         found[~is_found | (neighbors == queries[:, None])] = np.inf
         squares = np.hstack([self.squares[queries], found])
         neighbors = np.hstack([self.neighbors[queries], neighbors])
-        found = sort_distinct(squares, neighbors, self.k)
+        found = keep_nearest(squares, neighbors, self.k)
         self.squares[queries], self.neighbors[queries] = found
 
 
-def sort_distinct(distances, neighbors, k):
+def keep_nearest(distances, neighbors, k):
     """Return the k nearest of the neighbors found, (n, k), each once."""
     order = np.lexsort((distances, neighbors))
     distances = np.take_along_axis(distances, order, 1)
@@ -345,7 +345,7 @@ def search_new(views, rows, X, k, n_jobs=None):
             found = _compare_new(views, rows, points, others)
             squares = np.hstack([squares, found])
             places = np.hstack([places, others])
-            squares, places = sort_distinct(squares, places, k)
+            squares, places = keep_nearest(squares, places, k)
         parts.append((np.sqrt(squares) / views.unit, places))
     distances, places = zip(*parts, strict=True)
     return np.concatenate(distances), np.concatenate(places)
