@@ -89,7 +89,7 @@ def test_of_several_processes_the_main_one_shows_progress(capsys, monkeypatch):
     main = runtime.current_process()
     other = runtime.Process(rank=1)
     other.take_part = lambda batch: batch
-    other.share = lambda value: (main_start, value[1]) if isinstance(value, tuple) else value
+    other.share = lambda value: (main_start, *value[1:]) if isinstance(value, tuple) else value
     main_start = clone(VADE)._find_start(None, None)
     for process in (other, main):
         with runtime.training_together(process):
