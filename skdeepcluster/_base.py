@@ -516,7 +516,8 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         """Warn of clusters that are empty, or that many samples have left."""
         n_found = len(np.unique(labels))
         moved = self.moved_ or 0
-        is_held = fit.start.anchor is not None and getattr(self, "start_weight", 0)
+        has_weight = getattr(self, "start_weight", 0) > 0
+        is_held = has_weight and has_anchor(self.init, self._has_codes)
         if n_found < self.n_clusters_:
             found = f"Only {n_found} of {self.n_clusters_} clusters have samples"
             if n_found == 1:

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from estimators import DEEP, brief_from_samples, name, some_of
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
@@ -17,6 +17,17 @@ _, VADE, *_, CATGAN = DEEP
 each = pytest.mark.parametrize("method", some_of(DEEP[1:]), ids=name)
 each_of_five = pytest.mark.parametrize("method", some_of(DEEP), ids=name)
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+class Recalled(ClusterMixin, BaseEstimator):
+    """A clusterer that finds the labels it is given."""
+
+    def __init__(self, labels):
+        self.labels = labels
+
+    def fit(self, X, y=None):
+        self.labels_ = self.labels
+        return self
 
 
 # ---- given partitions
@@ -47,6 +58,9 @@ def test_an_initial_partition_that_is_not_learned_is_warned_of(blobs):
     told = r"% of the samples left their initial clusters.* use start_labels_\.$"
     with pytest.warns(ConvergenceWarning, match=told):
         clone(CATGAN).set_params(init=labels, max_epochs=20).fit(X)
+    pretrained = clone(CATGAN).set_params(init=Recalled(labels), pretraining_epochs=1)
+    with pytest.warns(ConvergenceWarning, match=told):
+        pretrained.set_params(max_epochs=20).fit(X)
 
 
 @pytest.mark.parametrize(
