@@ -198,6 +198,8 @@ class Cells:
         is_used = [len(own) > 0 for own in members]
         self.centers = self.centers[is_used]
         self.queries = [own for own in members if len(own)]
+        gaps = cdist(self.centers, self.centers)
+        self.orders = gaps.argsort(1, kind="stable")
 
     @staticmethod
     def _find_centers(points):
@@ -229,10 +231,7 @@ class Cells:
         if len(self.centers) > 1:
             members = self._divide(seen)
         sizes = np.array([len(own) for own in members])
-        gaps = cdist(self.centers, self.centers)
-        for queries, order in zip(
-            self.queries, gaps.argsort(1, kind="stable"), strict=True
-        ):
+        for queries, order in zip(self.queries, self.orders, strict=True):
             n_least = np.searchsorted(sizes[order].cumsum(), self.least) + 1
             near = order[: max(NEAR_CELLS, n_least)]
             candidates = np.concatenate([members[other] for other in near])
