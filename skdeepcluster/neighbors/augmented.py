@@ -31,6 +31,10 @@ N_CHAINED = 2
 MAX_QUERIES = 4096
 #: Share by which products may miss a squared distance.
 MARGIN = 1e-3
+#: Rounding error of a product in single precision, relative to the squared length.
+SINGLE_ERROR = 1e-7
+#: Greatest share of a squared distance of neighbors that such an error may be.
+MAX_ERROR = 1e-4
 
 
 class Scaled:
@@ -260,7 +264,8 @@ class _Nearest:
         some = points[:: 1 + len(points) // 500]
         gaps = cdist(some, some, "sqeuclidean")
         near = np.sort(gaps, axis=1)[:, : k + 1].mean()
-        is_exact = 1e-7 * self.lengths.max(initial=0) < 1e-4 * near
+        error = SINGLE_ERROR * self.lengths.max(initial=0)
+        is_exact = error < MAX_ERROR * near
         self.dtype = np.float32 if is_exact else np.float64
         ones = np.ones((len(points), 1))
         self.extended = np.hstack([points, ones]).astype(self.dtype)
