@@ -2,7 +2,8 @@
 
 ``python benchmarks/accuracy/views.py --out results/views.jsonl`` fits images of digits and
 clothes, and series that may be shifted: those that aeon ships (``pip install aeon``), of unit
-variance.
+variance. Two rows are of networks that begin with the partition: ``--rows CatGAN`` and, judged by
+the test images of MNIST, ``--rows "100 labels"``.
 """
 
 import sys
@@ -15,11 +16,11 @@ from sklearn.cluster import KMeans
 from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
-from lib.datasets import load
+from lib.datasets import draw_labels, load
 from lib.options import chosen, parse, parse_seeds, parser
 from lib.records import complete, described, judged, timed
 
-from skdeepcluster import NeighborClustering
+from skdeepcluster import CatGANClassifier, CatGANClustering, NeighborClustering
 from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
 
 IMAGES = {
@@ -38,7 +39,12 @@ SERIES = {
 }
 #: Number of images, not in the fit, whose predictions are judged.
 N_NEW = 2_000
+#: Number of labels of each class that a classifier gets.
+PER_CLASS = 10
+#: Images of MNIST before its test images.
+N_TRAIN = 60_000
 ROWS = ("KMeans", "plain", "views", "views, auto")
+NETWORKS = ("CatGAN", "100 labels")
 
 
 def read_images(name):
@@ -65,8 +71,45 @@ def read_series(name):
     return data, None, RandomShift(SERIES[name])
 
 
+def measure_network(read, seed):
+    """Return what a convolutional CatGAN finds that begins with the partition."""
+    data, new, augment = read
+    estimator = CatGANClustering(
+        data.n_clusters,
+        image_shape=augment.image_shape,
+        augment=augment,
+        random_state=seed,
+    )
+    fit, seconds = timed(estimator.fit, data.X)
+    record = described(data) | judged(data.y, fit.labels_)
+    record["start_acc"] = judged(data.y, fit.start_labels_)["acc"]
+    record["seconds"] = seconds
+    if len(new[0]):
+        record["new_acc"] = judged(new[1], fit.predict(new[0]))["acc"]
+    return record
+
+
+def measure_labels(read, seed):
+    """Return the error on test images of a CatGAN that knows 100 labels."""
+    data, _, augment = read
+    train = slice(N_TRAIN)
+    test = slice(N_TRAIN, None)
+    known = draw_labels(data.y[train], PER_CLASS, seed)
+    estimator = CatGANClassifier(
+        image_shape=augment.image_shape, augment=augment, random_state=seed
+    )
+    fit, seconds = timed(estimator.fit, data.X[train], known)
+    right = fit.predict(data.X[test]) == data.y[test]
+    return described(data) | {"acc": float(right.mean()), "seconds": seconds}
+
+
 def measure(read, way, seed):
     """Return what one fit has found."""
+    if way == "CatGAN":
+        return measure_network(read, seed)
+    if way == "100 labels":
+        return measure_labels(read, seed)
+
     data, new, augment = read
     k = data.n_clusters
     if way == "KMeans":
@@ -101,7 +144,7 @@ def main(arguments=None):
         arguments,
         seeds=parse_seeds,
         sets=lambda s: chosen(s, names, "--sets"),
-        rows=lambda r: chosen(r, ROWS, "--rows"),
+        rows=lambda r: chosen(r or ROWS, (*ROWS, *NETWORKS), "--rows"),
     )
     for name in options.sets:
         read = read_images(name) if name in IMAGES else read_series(name)
@@ -109,7 +152,7 @@ def main(arguments=None):
             (
                 {"data": name, "row": way, "seed": seed},
                 partial(measure, read, way, seed),
-                "float64",
+                "float32" if way in NETWORKS else "float64",
             )
             for way in options.rows
             for seed in options.seeds

@@ -15,7 +15,13 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
-from .search import Cells, NeighborIndex, single_threaded_blas, sort_nearest
+from .search import (
+    Cells,
+    NeighborIndex,
+    single_threaded_blas,
+    sort_nearest,
+    take_below,
+)
 
 #: Number of principal components in which views are compared.
 VIEW_COMPONENTS = 50
@@ -291,7 +297,7 @@ class _Nearest:
             columns, is_found = _take_nearest(squares, self.k + 1)
         else:
             bound = (1 + MARGIN) * bound - self.lengths[queries]
-            columns, is_found = _take_below(squares, bound.astype(self.dtype))
+            columns, is_found = take_below(squares, bound.astype(self.dtype))
 
         # Differences round less than products.
         neighbors = candidates[columns]
@@ -319,17 +325,6 @@ def _take_nearest(squares, k):
     k = min(k, squares.shape[1])
     columns = np.argpartition(squares, k - 1, axis=1)[:, :k]
     return columns, np.ones(columns.shape, dtype=bool)
-
-
-def _take_below(squares, bound):
-    """Return the columns of values below the bound (n,) of each row, and which are found."""
-    below = np.flatnonzero(squares < bound[:, None])
-    rows, columns = np.divmod(below, squares.shape[1])
-    counts = np.bincount(rows, minlength=len(squares))
-    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    taken = np.zeros((len(squares), counts.max(initial=0)), dtype=int)
-    taken[rows, places] = columns
-    return taken, np.arange(taken.shape[1]) < counts[:, None]
 
 
 def search_new(views, rows, X, k, n_jobs=None):

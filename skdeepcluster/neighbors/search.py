@@ -49,9 +49,10 @@ TINY = np.finfo(float).tiny
 class NeighborIndex:
     """Samples X, an ndarray or CSR matrix (N, D), prepared for the search of nearest neighbors.
 
-    :class:`sklearn.neighbors.NearestNeighbors` finds a few more than k neighbors, in principal
-    components if samples and features are many. For "euclidean" and "cosine", distances are then
-    computed from differences, so equal samples have distance 0. Ties go to the lower index.
+    :class:`sklearn.neighbors.NearestNeighbors` or :class:`Products` find a few more than k
+    neighbors, in principal components if samples and features are many. For "euclidean" and
+    "cosine", distances are then computed from differences, so equal samples have distance 0. Ties
+    go to the lower index.
     """
 
     def __init__(self, X, metric="euclidean", n_jobs=None):
@@ -66,20 +67,24 @@ class NeighborIndex:
         if self.is_measured and not sparse.issparse(X):
             is_narrow = n_features <= TREE_FEATURES
             algorithm = "kd_tree" if is_narrow else "brute"
-        is_large = n_rows > MANY and n_features > 2 * SEARCH_COMPONENTS
+        is_large = algorithm == "brute" and n_rows > MANY
 
         self.X = X = self._prepare(X)
         if algorithm == "brute":
             # Matrix products round less around the center.
             self.center = np.median(X[:: 1 + n_rows // 1000], axis=0)
-        if algorithm == "brute" and is_large:
+        if is_large and n_features > 2 * SEARCH_COMPONENTS:
             some = X[:: 1 + n_rows // MANY] - self.center
             pca = PCA(SEARCH_COMPONENTS, random_state=0)
             self.axes = pca.fit(some).components_.T
 
+        points = self._project(X)
+        if is_large:
+            self.library = Products(points)
+            return
         metric = "euclidean" if self.is_cosine else metric
         library = NearestNeighbors(algorithm=algorithm, metric=metric)
-        self.library = library.fit(self._project(X))
+        self.library = library.fit(points)
 
     def _prepare(self, X):
         return _unit_rows(X) if self.is_cosine else X
@@ -129,7 +134,7 @@ class NeighborIndex:
             initargs=("openmp",),
         )
         with single_threaded_blas(), pool:
-            parts = gen_batches(X.shape[0], 1024)
+            parts = gen_batches(X.shape[0], 512)
             return _stack(pool.map(search_part, parts))
 
 
@@ -177,6 +182,49 @@ def sort_nearest(distances, neighbors, k):
     order = np.lexsort((neighbors, distances))[:, :k]
     nearest = np.take_along_axis(distances, order, 1)
     return nearest, np.take_along_axis(neighbors, order, 1)
+
+
+class Products:
+    """The search of the nearest of many points (M, P) by matrix products.
+
+    A product with (-2 v, |v|^2) is |x - v|^2 - |x|^2. Once a tile of points has been compared,
+    most others are farther than the nearest so far, and need not be sorted.
+    """
+
+    def __init__(self, points):
+        lengths = np.square(points).sum(1)
+        self.factors = np.column_stack([-2 * points, lengths]).T.copy()
+
+    def kneighbors(self, X, k):
+        """Return |x - v|^2 - |x|^2 and places of the k points nearest to each of X, unsorted."""
+        X = np.column_stack([X, np.ones(len(X), X.dtype)])
+        tiles = gen_batches(self.factors.shape[1], 4096, min_batch_size=k)
+        squares = X @ self.factors[:, next(tiles)]
+        places = np.argpartition(squares, k - 1, axis=1)[:, :k]
+        squares = np.take_along_axis(squares, places, 1)
+
+        for tile in tiles:
+            products = X @ self.factors[:, tile]
+            found, is_found = take_below(products, squares.max(1))
+            products = np.take_along_axis(products, found, 1)
+            products[~is_found] = np.inf
+            squares = np.hstack([squares, products])
+            places = np.hstack([places, found + tile.start])
+            nearest = np.argpartition(squares, k - 1, axis=1)[:, :k]
+            squares = np.take_along_axis(squares, nearest, 1)
+            places = np.take_along_axis(places, nearest, 1)
+        return squares, places
+
+
+def take_below(squares, bound):
+    """Return the columns of values below the bound (n,) of each row, and which are found."""
+    below = np.flatnonzero(squares < bound[:, None])
+    rows, columns = np.divmod(below, squares.shape[1])
+    counts = np.bincount(rows, minlength=len(squares))
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    taken = np.zeros((len(squares), counts.max(initial=0)), dtype=int)
+    taken[rows, places] = columns
+    return taken, np.arange(taken.shape[1]) < counts[:, None]
 
 
 # ---- cells
