@@ -25,6 +25,7 @@ from ._checks import (
     restore_on_failure,
     warn_user,
 )
+from ._dask import maps_blocks
 from ._fit import Data, Fit, choose_samples
 from ._labels import LabeledClusterMixin, find_offset, mark_noise
 from ._random import draw_seed, random_stream
@@ -307,13 +308,14 @@ class DeepEstimator(BaseEstimator, ABC):
             function = getattr(self.model_, function)
         return apply(self.model_, function, self._check_rows(X))
 
+    @maps_blocks
     def predict_proba(self, X) -> Floats:
         """Probability of each cluster, given the sample.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to assign.
+            Samples to assign. A Dask array is answered by one.
 
         Returns
         -------
@@ -536,13 +538,14 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
                 "or use start_labels_."
             )
 
+    @maps_blocks
     def predict(self, X) -> Labels:
         """Most probable cluster of each sample.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to assign.
+            Samples to assign. A Dask array is answered by one.
 
         Returns
         -------

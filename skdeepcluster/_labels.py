@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _num_samples
 
+from ._dask import is_dask
 from ._typing import ClusterMixin, Labels
 
 #: Labels that stand for no known label, besides None and nan.
@@ -38,9 +39,10 @@ class LabeledClusterMixin(ClusterMixin):
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            ``labels_``.
+            ``labels_``, or the predictions for a Dask array.
         """
-        return self.fit(X, y, **kwargs).labels_
+        self.fit(X, y, **kwargs)
+        return self.predict(X) if is_dask(X) else self.labels_
 
     def _read_labels(self, y, n_samples, n_clusters):
         """Return the known clusters (N,), -1 for none; None if no cluster is known.

@@ -17,6 +17,7 @@ from ._checks import (
     store_parameters,
     warn_user,
 )
+from ._dask import maps_blocks
 from ._labels import encode_labels, read_labels
 from ._start import Start, start_from
 from ._typing import Auto, Widths, fit_context
@@ -302,13 +303,14 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
                 "train longer (max_epochs), scale the features, or give class_prior."
             )
 
+    @maps_blocks
     def predict(self, X) -> np.ndarray:
         """Most probable class of each sample.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to classify.
+            Samples to classify. A Dask array is answered by one.
 
         Returns
         -------

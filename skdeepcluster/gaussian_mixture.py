@@ -31,6 +31,7 @@ from ._checks import (
     store_parameters,
     warn_user,
 )
+from ._dask import is_dask
 from ._random import random_stream
 from ._typing import Auto, ClusterMixin, Doubles, Labels, fit_context
 from .engine.runtime import draw_generator, resolve_device
@@ -313,7 +314,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         if self.n_clusters != "auto":
             return
 
-        if dask_rows.is_dask(X):
+        if is_dask(X):
             raise ValueError(
                 "n_clusters='auto' compares all samples, but X is a Dask array. Pass a "
                 "number, for instance n_clusters_ of a fit to some of the samples."
@@ -566,8 +567,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _check_rows(self, X, sample_weight=None, reset=False, enough=1, learns=True):
         """Return X and its weights, checked, as rows of EM; X is neither copied nor cast."""
-        is_dask = dask_rows.is_dask(X)
-        if is_dask:
+        is_lazy = is_dask(X)
+        if is_lazy:
             X, values = dask_rows.check(self, X, reset)
         else:
             refuse_sparse(self, X)
@@ -584,7 +585,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
         weight = check_sample_weight(sample_weight, X)
         size = self._choose_batch_size(X.shape[1])
-        if is_dask:
+        if is_lazy:
             return dask_rows.DaskRows(X, weight, size)
         return em.WeightedRows(X, weight, size, resolve_device(self.device))
 

@@ -29,6 +29,7 @@ from ._checks import (
     store_parameters,
     warn_user,
 )
+from ._dask import draw_rows, is_dask, maps_blocks
 from ._labels import LabeledClusterMixin, cluster_means, find_offset, mark_noise
 from ._tables import (
     CATEGORICAL,
@@ -276,7 +277,8 @@ class NeighborClustering(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing, or the distances between samples.
+            Samples, nan where values are missing, or the distances between samples. Of a Dask
+            array, ``max_samples`` random samples, which attributes then describe.
         y : array-like of shape (n_samples,), default=None
             Known clusters with ``use_labels=True``, -1 where unknown; otherwise ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -289,6 +291,9 @@ class NeighborClustering(
         self : object
             The fitted estimator.
         """
+        if is_dask(X):
+            given = y, sample_weight, must_link, cannot_link
+            X = self._draw_rows(X, given)
         with np.errstate(under="ignore"), restore_on_failure(self):
             X = self._read_rows(X, sample_weight)
             most = X.shape[0] if self.n_clusters == "auto" else self.n_clusters
@@ -324,6 +329,15 @@ class NeighborClustering(
         if found.curve is not None:
             warn_of_edge(found.curve, self.max_clusters, len(self.graph_indices_))
         return self
+
+    def _draw_rows(self, X, given):
+        """Return ``max_samples`` samples of a Dask array, about which nothing else is given."""
+        if any(value is not None for value in given):
+            raise ValueError(
+                "Of a Dask array, max_samples random samples are fitted, so y, sample_weight, "
+                "must_link and cannot_link must be None. Or pass an array, as by X.compute()."
+            )
+        return draw_rows(X, self.max_samples, self.random_state)
 
     def _graph_settings(self):
         names = GraphSettings._fields
@@ -373,13 +387,15 @@ class NeighborClustering(
 
     # ---- predictions
 
+    @maps_blocks
     def predict_proba(self, X) -> npt.NDArray[np.float64]:
         """Return p(cluster | sample).
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples; with ``metric="precomputed"`` their distances to the samples of ``fit``.
+            Samples; with ``metric="precomputed"`` their distances to the samples of ``fit``. A
+            Dask array is answered by one, as in all predictions.
 
         Returns
         -------
@@ -388,6 +404,7 @@ class NeighborClustering(
         """
         return self._interpolate(X, "responsibilities_")[0]
 
+    @maps_blocks
     def predict(self, X) -> Labels:
         """Return the most probable cluster of each sample, -1 for noise.
 
@@ -404,6 +421,7 @@ class NeighborClustering(
         resp, outlier_scores = self._interpolate(X, "responsibilities_")
         return mark_noise(resp.argmax(1), outlier_scores, self.offset_)
 
+    @maps_blocks
     def score_samples(self, X) -> npt.NDArray[np.float64]:
         """Return minus the outlier score of each sample: low values are unusual.
 
@@ -442,6 +460,7 @@ class NeighborClustering(
         groups = group_leaves(self.children_, self._leaf_clusters, n_clusters)
         return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
 
+    @maps_blocks
     def transform(self, X) -> npt.NDArray[np.float32]:
         """Return the positions of the samples in the layout.
 

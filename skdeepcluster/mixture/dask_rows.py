@@ -9,31 +9,19 @@ from sklearn.utils.validation import _check_n_features
 from torch import Tensor
 
 from .._checks import check_enough
+from .._dask import check_blocks
 from ..engine.runtime import limited_threads
 from ..functional.gaussian import Function
 from ..functional.statistics import Sums, add
 from .em import Summary, WeightedBatch, WeightedRows
 
 
-def is_dask(X: Any) -> bool:
-    """Return whether X is a Dask collection, without importing Dask."""
-    return type(X).__module__.split(".")[0].startswith("dask")
-
-
 def check(estimator: Any, X: Any, reset: bool) -> tuple[Any, np.ndarray]:
     """Check a Dask array; return it in blocks with all features, and its largest magnitude."""
-    if not hasattr(X, "chunks") or X.ndim != 2:
-        raise ValueError(
-            f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert a Dask "
-            "DataFrame by X.to_dask_array(lengths=True)."
-        )
-    if np.isnan(X.shape[0]):
-        X = X.compute_chunk_sizes()
+    X = check_blocks(X)
     _check_n_features(estimator, X, reset=reset)
     check_enough(X.shape[0], 1)
 
-    lengths = tuple(n for n in X.chunks[0] if n)
-    X = X.rechunk((lengths, -1))
     largest = np.atleast_1d(np.fmax(abs(X), 0).max().compute())
     name = type(estimator).__name__
     assert_all_finite(largest, estimator_name=name, input_name="X")

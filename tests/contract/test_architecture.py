@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "metrics": set(),
     "_checks": set(),
     "_random": set(),
-    "_labels": {"_checks", "_random", "_typing"},
+    "_labels": {"_checks", "_dask", "_random", "_typing"},
     "_tables": {"_checks", "_labels"},
     "display": {"metrics", "neighbors", "_checks", "_labels"},
 }

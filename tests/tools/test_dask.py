@@ -1,10 +1,10 @@
-"""EM over Dask arrays equals EM over arrays for any blocks, and blocks stay where they are."""
+"""Estimators take Dask arrays as arrays, for any blocks, and blocks stay where they are."""
 
 import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from skdeepcluster import GaussianMixtureEM
+from skdeepcluster import CatGANClassifier, GaussianMixtureEM, NeighborClustering, VaDEClustering
 
 da = pytest.importorskip("dask.array")
 
@@ -96,3 +96,62 @@ def test_unknown_lengths_and_frames():
     with pytest.raises(ValueError, match=r"by X.to_dask_array\(lengths=True\)"):
         GaussianMixtureEM(2).fit(frame)
     GaussianMixtureEM(2).fit(frame.to_dask_array(lengths=True))
+
+
+# ---- samples drawn from Dask arrays, and lazy predictions
+
+
+class Watched:
+    """An array that remembers the slices that are read."""
+
+    shape, dtype, ndim = X.shape, X.dtype, 2
+
+    def __init__(self):
+        self.sizes = []
+
+    def __getitem__(self, index):
+        found = X[index]
+        self.sizes.append(len(found))
+        return found
+
+
+def test_neighbors_of_a_dask_array():
+    blocks = da.from_array(X, chunks=((1, 0, 500, 399), 2))
+    one, two = (NeighborClustering(4, random_state=0).fit(rows) for rows in (X, blocks))
+    np.testing.assert_array_equal(one.labels_, two.labels_)
+
+    drawn = NeighborClustering(4, max_samples=300, random_state=0)
+    labels = drawn.fit_predict(blocks)
+    assert len(drawn.labels_) == 300
+    np.testing.assert_array_equal(drawn.predict(X), labels.compute())
+    again = NeighborClustering(4, max_samples=300, random_state=0).fit(blocks)
+    np.testing.assert_array_equal(again.labels_, drawn.labels_)
+    with pytest.raises(ValueError, match=r"sample_weight.*must be None"):
+        drawn.fit(blocks, sample_weight=WEIGHT)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        NeighborClustering(4, random_state=0),
+        VaDEClustering(4, max_epochs=1, pretraining_epochs=1, random_state=0),
+        CatGANClassifier(max_epochs=1, random_state=0),
+    ],
+)
+def test_predictions_are_lazy(estimator):
+    y = np.tile([-1, 0, 1], 300) if isinstance(estimator, CatGANClassifier) else None
+    estimator.fit(X, y)
+    source = Watched()
+    blocks = da.from_array(source, chunks=(250, 5), asarray=False, meta=X[:0])
+    for method in ("predict", "predict_proba"):
+        source.sizes.clear()
+        answers = getattr(estimator, method)
+        lazy = answers(blocks)
+        assert not source.sizes, "no block is read before it is needed"
+        exact = answers(X)
+        assert (lazy.shape, lazy.dtype) == (exact.shape, exact.dtype)
+        np.testing.assert_array_equal(lazy[260:300].compute(), exact[260:300])
+        assert source.sizes == [250]
+        np.testing.assert_array_equal(lazy.compute(), exact)
+    with pytest.raises(ValueError, match="features"):
+        estimator.predict(blocks[:, :3])
