@@ -2,8 +2,8 @@
 
 ``python benchmarks/accuracy/views.py --out results/views.jsonl`` fits images of digits and
 clothes, and series that may be shifted: those that aeon ships (``pip install aeon``), of unit
-variance. Two rows are of networks that begin with the partition: ``--rows CatGAN`` and, judged by
-the test images of MNIST, ``--rows "100 labels"``.
+variance. Further rows are networks that begin with the partition, ``--rows CatGAN`` and, judged by
+the test images of MNIST, ``"100 labels"``; and for series tslearn's ``k-shape``.
 """
 
 import sys
@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that 
 from lib.datasets import draw_labels, load
 from lib.options import chosen, parse, parse_seeds, parser
 from lib.records import complete, described, judged, timed
+from lib.sets import GROUPS
 
 from skdeepcluster import CatGANClassifier, CatGANClustering, NeighborClustering
 from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
@@ -27,7 +28,9 @@ IMAGES = {
     "digits": ("digits", None, (1, 8, 8)),
     "mnist_10k": ("mnist", 10_000, (1, 28, 28)),
     "mnist": ("mnist", None, (1, 28, 28)),
+    "mnist_unbalanced": ("mnist_unbalanced", None, (1, 28, 28)),
     "fashion_mnist_10k": ("fashion_mnist", 10_000, (1, 28, 28)),
+    "fashion_mnist": ("fashion_mnist", None, (1, 28, 28)),
 }
 #: Series of aeon, and the largest shift of a view as a share of the length.
 SERIES = {
@@ -43,14 +46,16 @@ N_NEW = 2_000
 PER_CLASS = 10
 #: Images of MNIST before its test images.
 N_TRAIN = 60_000
-ROWS = ("KMeans", "plain", "views", "views, auto")
+#: "found": the augmentation is found by the expected score.
+ROWS = ("KMeans", "plain", "views", "views, auto", "found")
 NETWORKS = ("CatGAN", "100 labels")
+OTHERS = (*NETWORKS, "k-shape")
 
 
 def read_images(name):
     """Return the data, new images with classes, and the augmentation."""
     source, n_samples, shape = IMAGES[name]
-    data = load(source)
+    data = GROUPS["large"].get(source, partial(load, source))()
     order = np.random.RandomState(0).permutation(len(data.y))
     n_samples = n_samples or len(order)
     new = order[n_samples : n_samples + N_NEW]
@@ -103,6 +108,24 @@ def measure_labels(read, seed):
     return described(data) | {"acc": float(right.mean()), "seconds": seconds}
 
 
+def make(way, k, augment, seed):
+    """Make the clusterer of a row."""
+    if way == "KMeans":
+        return KMeans(k, n_init=10, random_state=seed)
+    if way == "k-shape":
+        from tslearn.clustering import KShape
+
+        return KShape(k, n_init=10, random_state=seed)
+    options = {"augment": augment}
+    if way == "plain":
+        options = {}
+    elif way == "found":
+        shape = getattr(augment, "image_shape", None)
+        options = {"augment": "auto", "image_shape": shape}
+    number = "auto" if way == "views, auto" else k
+    return NeighborClustering(number, random_state=seed, **options)
+
+
 def measure(read, way, seed):
     """Return what one fit has found."""
     if way == "CatGAN":
@@ -111,20 +134,15 @@ def measure(read, way, seed):
         return measure_labels(read, seed)
 
     data, new, augment = read
-    k = data.n_clusters
-    if way == "KMeans":
-        estimator = KMeans(k, n_init=10, random_state=seed)
-    elif way == "plain":
-        estimator = NeighborClustering(k, random_state=seed)
-    else:
-        number = "auto" if way == "views, auto" else k
-        estimator = NeighborClustering(number, augment=augment, random_state=seed)
+    estimator = make(way, data.n_clusters, augment, seed)
     fit, seconds = timed(estimator.fit, data.X)
-
     record = described(data) | judged(data.y, fit.labels_) | {"seconds": seconds}
     record["found"] = len(set(fit.labels_))
-    if way != "KMeans":
+    if isinstance(fit, NeighborClustering):
         record["expected"] = fit.expected_score_
+    if way == "found":
+        record["kinds"] = fit.augment_scores_
+        record["chosen"] = str(fit.augment_)
     if new is not None and len(new[0]) and "views" in way:
         labels, predicting = timed(fit.predict, new[0])
         record["new_acc"] = judged(new[1], labels)["acc"]
@@ -144,7 +162,7 @@ def main(arguments=None):
         arguments,
         seeds=parse_seeds,
         sets=lambda s: chosen(s, names, "--sets"),
-        rows=lambda r: chosen(r or ROWS, (*ROWS, *NETWORKS), "--rows"),
+        rows=lambda r: chosen(r or ROWS, (*ROWS, *OTHERS), "--rows"),
     )
     for name in options.sets:
         read = read_images(name) if name in IMAGES else read_series(name)
