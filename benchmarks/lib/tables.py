@@ -183,7 +183,26 @@ def numbers(frame):
     return markdown([*columns, "in 4 of 5 subsamples", "seconds"], lines)
 
 
-KINDS = {function.__name__: function for function in (each, summary, pivot, earned, numbers)}
+def indices(frame):
+    """Return what indices choose among partitions, with K given and open: means over sets."""
+    parts = [frame[frame.row == part] for part in ("given", "open")]
+    names = [name.removesuffix(", rank") for name in frame if name.endswith(", rank")]
+    lines = []
+    for name in [*names, "KMeans", "best"]:
+        ranks = f"{name}, rank" in frame
+        line = [{"KMeans": "KMeans with K given", "best": "best partition"}.get(name, name)]
+        for own in parts:
+            line.append(text(own[name].mean()))
+            line.append(text(own[f"{name}, rank"].mean(), 2) if ranks else "-")
+        line.append(text(parts[1][f"{name}, seconds"].mean(), 1) if ranks else "-")
+        lines.append(line)
+    columns = ["chosen by", "K given: ARI", "rank", "K open: ARI", "rank", "seconds"]
+    return markdown(columns, lines)
+
+
+KINDS = {
+    function.__name__: function for function in (each, summary, pivot, earned, numbers, indices)
+}
 
 
 def table(spec):
