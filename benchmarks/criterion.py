@@ -1,14 +1,14 @@
-"""Draw data sets, fit the criterion that chooses among partitions, and write its numbers.
+"""Draw data sets, fit the criterion that judges partitions, and write its numbers.
 
-    python benchmarks/criterion.py --seeds 0-99 --jobs 2
-    python benchmarks/criterion.py --seeds 0-99 --leave-one-out
+    python benchmarks/criterion.py --seeds 0-19 --jobs 2
+    python benchmarks/criterion.py --seeds 0-19 --leave-one-out
 
 Every kind of ``lib/drawn.py`` is drawn with every seed, as often as WEIGHTS says, and kept in
 ``build/criterion``. Gradient boosting learns the adjusted Rand index with the known clusters from
-the package's features of its candidates. The criterion is written to
-``skdeepcluster/neighbors/criterion.npz``, and what each feature is worth to
-``results/criterion.json``. ``--leave-one-out`` judges kinds by a criterion that has not seen them,
-and writes nothing.
+the package's features of candidates with many numbers of clusters, and whether there is a single
+cluster. The criterion is written to ``skdeepcluster/neighbors/criterion.npz``, and what each
+feature is worth to ``results/criterion.json``. ``--leave-one-out`` judges kinds by a criterion
+that has not seen them, and writes nothing.
 """
 
 import argparse
@@ -22,9 +22,11 @@ from unittest.mock import patch
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.ensemble import HistGradientBoostingRegressor
+from scipy.cluster.hierarchy import fcluster, linkage
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score
+from sklearn.utils import Bunch
 from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the folder that holds lib
@@ -32,8 +34,9 @@ from lib.drawn import KINDS, draw
 from lib.options import parse_seeds
 
 from skdeepcluster.metrics import match_labels
-from skdeepcluster.neighbors import candidates, features, number, selection
-from skdeepcluster.neighbors.number import judge_numbers, list_numbers
+from skdeepcluster.neighbors import candidates, judge, selection
+from skdeepcluster.neighbors.judge import LEAST_SIZE, Judge
+from skdeepcluster.neighbors.number import list_numbers
 from skdeepcluster.neighbors.samples import GraphSettings, connect, make_views
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,90 +44,153 @@ REPORT = ROOT / "benchmarks" / "results" / "criterion.json"
 FILE = ROOT / "skdeepcluster" / "neighbors" / "criterion.npz"
 #: How often a kind is drawn for each seed; once if it is not named.
 WEIGHTS = {"tables": 5, "embeddings": 5, "images": 3, "digits": 3, "factors": 2, "one_table": 2}
-#: The number of clusters varies, too, in every fifth draw; odd, because few samples are judged in
-#: every second one.
-VARIED = 5
+WEIGHTS |= {"one_body": 3}
+#: How often where only one cluster is told from several.
+ONE_WEIGHTS = {"one_table": 6, "one_body": 3}
 #: Number of samples that are judged in every second draw.
 FEW_JUDGED = 500
-#: Maximum number of clusters that is tried.
-MAX_CLUSTERS = 60
-#: Offset of the seeds of the data sets on which probabilities are calibrated.
-FRESH = 100_000
+#: Maximum number of clusters that is tried, and the share of the numbers that are.
+MAX_CLUSTERS, TRIED = 60, 0.6
+#: Number of partitions of each kind that are no candidates: cuts of other trees, and candidates
+#: that are changed at random.
+N_OTHERS = 2
+#: Offset of the seeds of the data sets of these, and of those on which probabilities are
+#: calibrated.
+OTHER, FRESH = 50_000, 100_000
 #: Settings of the boosted trees.
-BOOSTING = {
-    "max_iter": 300,
-    "learning_rate": 0.06,
-    "min_samples_leaf": 40,
-    "l2_regularization": 5.0,
-    "early_stopping": False,
-}
-#: Settings that differ between the choice of a partition and of a number of clusters.
+BOOSTING = {"learning_rate": 0.06, "l2_regularization": 5.0, "early_stopping": False}
 SIZES = {
-    "partition": {"max_leaf_nodes": 12, "max_features": 0.1},
-    "number": {"max_leaf_nodes": 24, "max_features": 0.2},
+    "score": {"max_iter": 800, "max_leaf_nodes": 16, "min_samples_leaf": 40, "max_features": 0.15},
+    "one": {"max_iter": 100, "max_leaf_nodes": 6, "min_samples_leaf": 20, "max_features": 0.3},
 }
+#: Number of parts of the drawn sets, each scored by trees that have not seen it.
+FOLDS = 2
 
 
 def find_views(data, n_clusters, stream):
     """Return the views of a data set, and the classes of their samples."""
     settings = GraphSettings(n_neighbors=15)
     samples = connect(data.X, n_clusters, settings, stream)
-    views = make_views(samples, n_clusters, settings, stream)
-    return views, data.y[samples.reference.kept]
+    return make_views(samples, settings, stream), data.y[samples.reference.kept]
 
 
 def tabulate(kind, seed):
-    """Return the features and scores of the candidates of a drawn data set.
+    """Return the features and scores of many partitions of a drawn data set.
 
-    Every other draw is judged by few of its samples, as large data sets are. "partition" has the
-    candidates with the right number of clusters, "number" those of many numbers, see `arrange`.
+    Every other draw is judged by few of its samples, as large data sets are. Partitions are the
+    families of most numbers of clusters, all candidates with the right number, and others. "one"
+    has what tells whether there is one cluster.
     """
     data, stream = draw(kind, seed), np.random.RandomState(seed)
-    k, n_features, found = data.n_clusters, data.X.shape[1], {}
+    k = data.n_clusters
     with few_judged() if seed % 2 and len(data.y) > 2 * FEW_JUDGED else nullcontext():
+        views, y = find_views(data, k if k > 1 else "auto", stream)
+        own = Judge(views, data.X.shape[1])
+        y = y[own.drawn]
+        tables = [
+            arrange(own, n, own.find_family(n).labels, y) for n in list_tried(own, k, stream)
+        ]
         if k > 1:
-            views, y = find_views(data, k, stream)
-            drawn = views.draw(candidates.MERGED)
-            proposed = list(candidates.find_candidates(views, k, stream))
-            seen = [own._replace(labels=own.labels[drawn]) for own in proposed]
-            judged = features.prepare(views, n_features)
-            table = features.describe_all(judged, seen, k, known=True)
-            found["partition"] = arrange([(k, proposed, table)], y)
-        if seed % (2 if k == 1 else VARIED) == 0:
-            views, y = find_views(data, "auto", stream)
-            numbers = list_numbers(MAX_CLUSTERS)
-            entries = list(judge_numbers(views, n_features, numbers, stream))
-            found["number"] = arrange(entries, y[views.draw(candidates.MERGED)])
-    return {"kind": kind, "seed": seed, "k": k} | found
+            found = [part for part in candidates.find_candidates(views, k, stream)]
+            labels = np.array([part.labels[own.drawn] for part in found])
+            tables.append(arrange(own, k, labels, y, [part.family for part in found]))
+        tables += [
+            arrange(own, len(set(part)), part[None], y) for part in draw_others(own, stream)
+        ]
+        one = find_one(own)
+    entries = [np.concatenate(part) for part in zip(*tables, strict=True)]
+    return {"kind": kind, "seed": seed, "k": k, "one": one, "entries": entries}
+
+
+def tabulate_one(kind, seed):
+    """Return what tells whether a drawn data set is one cluster, without its other partitions."""
+    data, stream = draw(kind, seed), np.random.RandomState(seed)
+    with few_judged() if seed % 2 and len(data.y) > 2 * FEW_JUDGED else nullcontext():
+        views, _ = find_views(data, "auto", stream)
+        one = find_one(Judge(views, data.X.shape[1]))
+    return {"kind": kind, "seed": seed, "k": data.n_clusters, "one": one}
+
+
+def list_tried(own, k, stream):
+    """Return some of the numbers of clusters that "auto" tries, with the right one."""
+    most = len(own.drawn) // LEAST_SIZE
+    numbers = {n for n in list_numbers(MAX_CLUSTERS) if stream.uniform() < TRIED}
+    return sorted(n for n in numbers | {k} if 1 < n <= most)
+
+
+def draw_others(own, stream):
+    """Yield cuts of trees that are no candidates, and candidates that are changed at random."""
+    wide = own.views.wide
+    for method in ("single", "complete", "average"):
+        tree = linkage(wide, method)
+        for n in stream.randint(2, min(13, len(wide) // LEAST_SIZE), size=N_OTHERS):
+            labels = fcluster(tree, n, "maxclust") - 1
+            if labels.any():
+                yield labels
+    families = list(own._families.values())
+    for _ in range(3 * N_OTHERS):
+        family = families[stream.randint(len(families))]
+        labels = family.labels[stream.randint(len(family.labels))].copy()
+        moved = stream.uniform(size=len(labels)) < stream.uniform(0, 0.6)
+        labels[moved] = stream.permutation(labels[moved])
+        labels = np.unique(labels, return_inverse=True)[1]
+        if labels.any():
+            yield labels
+
+
+def arrange(own, n_clusters, labels, y, families=None):
+    """Return the numbers of clusters, families ("" if unknown), features and scores."""
+    values, _ = own.compare(labels, n_clusters)
+    scores = np.array([adjusted_rand_score(y, part) for part in labels])
+    names = families or [""] * len(labels)
+    return np.full(len(labels), n_clusters), np.array(names, dtype="U20"), values, scores
+
+
+def find_one(own):
+    """Return what tells whether there is one cluster, and the features of the families' members.
+
+    The scores are those of the members, as :func:`rate_out_of_fold` completes them.
+    """
+    most = len(own.drawn) // LEAST_SIZE
+    numbers = [n for n in judge.ONE_NUMBERS if n <= most]
+    values = {n: own.compare(own.find_family(n).labels, n) for n in numbers}
+    names = next(iter(values.values()))[1]
+    families = {n: features for n, (features, _) in values.items()}
+    return Bunch(data=list(own.judged.data.values()), families=families, names=names)
+
+
+def describe_one(one, predict):
+    """Return the features of :meth:`Judge.describe_one`, with scores by a function."""
+    columns = [one.names.index(name) for name in judge.ONE_FEATURES]
+    found = list(one.data)
+    for n in judge.ONE_NUMBERS:
+        if n not in one.families:
+            found += [0.0] * (1 + len(columns))
+            continue
+        scores = predict(one.families[n]).clip(0, 1)
+        found += [scores.max(), *one.families[n][scores.argmax(), columns]]
+    return np.array(found, dtype=np.float32)
 
 
 @contextmanager
 def few_judged():
     """Within the block few samples are judged, merged, linked and fitted."""
     with ExitStack() as stack:
-        for module in (candidates, features, selection, number):
+        for module in (candidates, judge):
             stack.enter_context(patch.object(module, "MERGED", FEW_JUDGED))
         stack.enter_context(patch.object(candidates, "LINKED", 2 * FEW_JUDGED))
         stack.enter_context(patch.object(candidates, "FITTED", 3 * FEW_JUDGED))
         yield
 
 
-def arrange(entries, y):
-    """Return the arrays of candidates: numbers of clusters, families, features, scores, names."""
-    values, names = features.join_tables([table for *_, table in entries])
-    parts = [(k, own) for k, proposed, _ in entries for own in proposed]
-    scores = np.array([adjusted_rand_score(y, own.labels) for _, own in parts])
-    return [k for k, _ in parts], [own.family for _, own in parts], values, scores, names
-
-
-def tabulate_seed(seed, folder):
+def tabulate_seed(seed, folder, measure=tabulate, weights=WEIGHTS):
     """Return the tables of all kinds for a seed, from the folder if they are there."""
-    path = folder / f"{seed}.pkl"
+    path = folder / f"{measure.__name__} {seed}.pkl"
     if path.exists():
         return pickle.loads(path.read_bytes())
     with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
-        draws = [(kind, 1000 * i + seed) for kind in KINDS for i in range(WEIGHTS.get(kind, 1))]
-        tables = [tabulate(*each) for each in draws]
+        draws = [(kind, 1000 * i + seed) for kind in KINDS for i in range(weights.get(kind, 1))]
+        tables = [measure(*each) for each in draws]
     path.write_bytes(pickle.dumps(tables))
     print(f"seed {seed}: {len(tables)} data sets", flush=True)
     return tables
@@ -133,35 +199,46 @@ def tabulate_seed(seed, folder):
 # ---- the criterion
 
 
-def stack(tables, purpose):
-    """Return the features (C, F), scores (C,) and weights (C,) of all candidates for a purpose.
+def stack(tables):
+    """Return the features (C, F), scores (C,) and weights (C,) of the partitions of all tables.
 
-    Where numbers of clusters are compared, a score is the mean of the adjusted Rand index and of
-    how near the number is to the right one: the index alone hardly falls as clusters are cut. A
-    data set counts by how much its candidates differ, however many they are; one with a single
-    cluster, whose candidates are all wrong, counts as much as most.
+    A data set counts by how much its partitions differ, however many they are: half by those with
+    the right number of clusters. One with a single cluster counts as much as most.
     """
-    found = [(table[purpose], table["k"]) for table in tables if purpose in table]
-    scores = [own[3] for own, _ in found]
-    if purpose == "number":
-        scores = [(own[3] + rate_numbers(own[0], k)) / 2 for own, k in found]
-    spreads = [
-        0.5 if k == 1 else np.ptp(own) + 0.02 for own, (_, k) in zip(scores, found, strict=True)
-    ]
-    weights = [np.full(len(own), s / len(own)) for own, s in zip(scores, spreads, strict=True)]
-    return np.vstack([own[2] for own, _ in found]), np.concatenate(scores), np.concatenate(weights)
+    weights = []
+    for table in tables:
+        numbers, _, _, scores = table["entries"]
+        own = np.full(len(scores), 1 / len(scores))
+        right = numbers == table["k"]
+        spread = 0.5
+        if right.any():
+            own = (own + right / right.sum()) / 2
+            spread = np.ptp(scores[right]) / 2 + np.ptp(scores) / 2 + 0.02
+        weights.append(own * spread)
+    parts = [table["entries"] for table in tables]
+    features, scores = (np.concatenate([part[i] for part in parts]) for i in (2, 3))
+    return features, scores, np.concatenate(weights)
 
 
-def rate_numbers(numbers, k):
-    """Return how near numbers of clusters (C,) are to k: 1 if equal, 1 / e at a ratio of 1.35."""
-    return (k > 1) * np.exp(-np.abs(np.log(np.array(numbers) / k)) / 0.3)
-
-
-def fit(tables, purpose):
-    """Return the boosted trees fitted to the candidates of the tables."""
-    features, scores, weights = stack(tables, purpose)
-    trees = HistGradientBoostingRegressor(random_state=0, **BOOSTING, **SIZES[purpose])
+def fit(tables):
+    """Return the boosted trees fitted to the partitions of the tables."""
+    features, scores, weights = stack(tables)
+    trees = HistGradientBoostingRegressor(random_state=0, **BOOSTING, **SIZES["score"])
     return trees.fit(features, scores, sample_weight=weights)
+
+
+def fit_folds(tables):
+    """Return trees for each fold of the tables, fitted to all others."""
+    folds = np.arange(len(tables)) % FOLDS
+    return [fit([tables[i] for i in np.flatnonzero(folds != fold)]) for fold in range(FOLDS)]
+
+
+def fit_one(tables, folds):
+    """Return the boosted trees of the probability of one cluster, by scores out of fold."""
+    rows = [describe_one(table["one"], folds[i % FOLDS].predict) for i, table in enumerate(tables)]
+    is_one = [table["k"] == 1 for table in tables]
+    trees = HistGradientBoostingClassifier(random_state=0, **BOOSTING, **SIZES["one"])
+    return trees.fit(np.array(rows), is_one)
 
 
 def flatten(trees):
@@ -198,14 +275,16 @@ def measure_gains(trees, names):
     return dict(sorted(shares.items(), key=lambda item: -sum(item[1].values())))
 
 
-def judge(tables, predict):
-    """Return the mean scores of the choice, of each family and of the best candidate."""
+def judge_choice(tables, predicts):
+    """Return mean scores with the right number given: the choice, each family, the best."""
     rows = []
-    for table in tables:
-        if "partition" in table:
-            _, families, features, scores, _ = table["partition"]
-            own = {"choice": scores[predict(features).argmax()], "best": scores.max()}
-            rows.append(own | {family: scores[families.index(family)] for family in set(families)})
+    for table, predict in zip(tables, predicts, strict=True):
+        _, families, features, scores = table["entries"]
+        is_own = families != ""
+        if is_own.any():
+            families, scores = families[is_own], scores[is_own]
+            own = {"choice": scores[predict(features[is_own]).argmax()], "best": scores.max()}
+            rows.append(own | {name: scores[families == name][0] for name in set(families)})
     names = sorted({name for row in rows for name in row} - {"head"})
     return {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}
 
@@ -213,8 +292,9 @@ def judge(tables, predict):
 def leave_out(tables):
     """Print, for each kind, what a criterion chooses that was fitted to all other kinds."""
     for kind in sorted({table["kind"] for table in tables if table["k"] > 1}):
-        trees = fit([table for table in tables if table["kind"] != kind], "partition")
-        means = judge([table for table in tables if table["kind"] == kind], trees.predict)
+        own = [table for table in tables if table["kind"] == kind]
+        trees = fit([table for table in tables if table["kind"] != kind])
+        means = judge_choice(own, [trees.predict] * len(own))
         print(json.dumps({"left out": kind} | means), flush=True)
 
 
@@ -225,8 +305,8 @@ def describe_predictions(kind, seed):
     """Return the inputs of the calibration for the samples of a drawn set, and which are right."""
     data, stream = draw(kind, seed), np.random.RandomState(seed)
     views, y = find_views(data, data.n_clusters, stream)
-    given = views, data.X.shape[1], data.n_clusters, stream
-    vote = selection.vote(*given)
+    own = Judge(views, data.X.shape[1])
+    vote, *_ = selection.vote(views, own, data.n_clusters, stream)
     is_right = match_labels(y, vote.labels) == y
     return selection.describe_labels(vote), is_right
 
@@ -245,7 +325,8 @@ def calibrate(seeds):
 def parsed(arguments=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", default="0-99", help="as 0-99 or 3 (%(default)s)")
+    parser.add_argument("--seeds", default="0-19", help="as 0-19 or 3 (%(default)s)")
+    parser.add_argument("--one-seeds", default="0-15", help="of one or several clusters")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--calibration-seeds", default="0-9", help="(%(default)s)")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "criterion")
@@ -261,20 +342,25 @@ def main(options):
     if options.leave_one_out:
         leave_out(tables)
         return
-    forests = {purpose: fit(tables, purpose) for purpose in ("partition", "number")}
+    draws = (
+        delayed(tabulate_seed)(OTHER + s, options.folder, tabulate_one, ONE_WEIGHTS)
+        for s in parse_seeds(options.one_seeds)
+    )
+    others = [table for part in Parallel(options.jobs)(draws) for table in part]
+    folds = fit_folds(tables)
+    forests = {"score": fit(tables), "one": fit_one([*tables, *others], folds)}
     arrays = {"calibration": np.array([1.0, 0, 0, 0])}
     for purpose, trees in forests.items():
         arrays |= {f"{purpose} {name}": nodes for name, nodes in flatten(trees).items()}
     np.savez_compressed(FILE, **arrays)
-    selection.load_criterion.cache_clear()
+    judge.load_criterion.cache_clear()
     arrays["calibration"] = calibrate(parse_seeds(options.calibration_seeds))
     np.savez_compressed(FILE, **arrays)
     report = {"data sets": len(tables), "bytes": FILE.stat().st_size}
     report |= {"calibration": arrays["calibration"].tolist()}
-    report |= {"scores": judge(tables, forests["partition"].predict)}
-    for purpose, trees in forests.items():
-        names = next(table[purpose][-1] for table in tables if purpose in table)
-        report |= {purpose: measure_gains(trees, names)}
+    predicts = [folds[i % FOLDS].predict for i in range(len(tables))]
+    report |= {"scores out of fold": judge_choice(tables, predicts)}
+    report |= {"score": measure_gains(forests["score"], tables[0]["one"].names)}
     REPORT.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))
 

@@ -10,7 +10,10 @@ from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
 from sklearn.utils._param_validation import Interval
 
 from ._base import DeepEstimator, apply, assign
-from ._checks import AUTO
+from ._checks import (
+    AUTO,
+    is_open,
+)
 from ._start import CONSTRAINTS, Start, is_given
 from .engine.runtime import building
 from .functional.losses import marginal, mutual_information
@@ -50,7 +53,7 @@ class AdversarialEstimator(DeepEstimator):
     _has_codes = False
 
     def _find_start(self, data, random_state):
-        if self._pretrains(data) and self.n_clusters != "auto":
+        if self._pretrains(data) and not is_open(self.n_clusters):
             return Start(self.n_clusters)  # the clusters are found in codes
         return super()._find_start(data, random_state)
 

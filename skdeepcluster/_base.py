@@ -21,6 +21,7 @@ from ._checks import (
     FRACTION,
     check_answers,
     check_enough,
+    is_open,
     refuse_sparse,
     restore_on_failure,
     warn_user,
@@ -410,7 +411,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
     """A deep estimator that finds clusters."""
 
     _parameter_constraints = {
-        "n_clusters": [COUNT, AUTO],
+        "n_clusters": [COUNT, AUTO, tuple],
         "noise": [FRACTION],
         "use_labels": ["boolean"],
     }
@@ -453,7 +454,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
 
     @property
     def _n_clusters(self):
-        if self.n_clusters == "auto":
+        if is_open(self.n_clusters):
             return getattr(self, "n_clusters_", 1)
         return self.n_clusters
 
@@ -461,7 +462,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         """Return the known clusters (N,) of the samples, -1 where unknown, or None."""
         if not self.use_labels:
             return None
-        most = n_samples if self.n_clusters == "auto" else self.n_clusters
+        most = n_samples if is_open(self.n_clusters) else self.n_clusters
         labels = self._read_labels(y, n_samples, most)
         if labels is not None and not has_anchor(self.init, self._has_codes):
             raise ValueError(
@@ -476,11 +477,11 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         if is_given(init):
             return read_start(init, data, n_clusters)
         is_partition = has_anchor(init, self._has_codes)
-        if not is_partition and n_clusters != "auto":
+        if not is_partition and not is_open(n_clusters):
             return Start(n_clusters)
         points = data.compared_by(init)
         if not is_partition:
-            return find_number(points, data.labels, random_state)
+            return find_number(points, n_clusters, data.labels, random_state)
         augment = data.augment_of(self.augment)
         return search_start(
             init, points, n_clusters, data.labels, random_state, augment

@@ -108,6 +108,24 @@ def check_enough(n_samples, n_clusters, is_weighted=False):
         )
 
 
+def is_open(n_clusters):
+    """Return whether the number of clusters is to be found: "auto" or bounds."""
+    return not isinstance(n_clusters, Integral)
+
+
+def check_range(n_clusters):
+    """Return the lowest and the highest number of clusters, checked."""
+    is_sound = len(n_clusters) == 2 and all(
+        isinstance(number, Integral) and number >= 1 for number in n_clusters
+    )
+    if not is_sound or n_clusters[0] > n_clusters[1]:
+        raise ValueError(
+            "n_clusters must be a number, 'auto', or the lowest and the highest number, such as "
+            f"(5, 20), got {n_clusters!r}."
+        )
+    return n_clusters
+
+
 def check_magnitude(values):
     """Check that the magnitude of values to fit, dense or sparse, is at most ``LARGEST``."""
     if sparse.issparse(values):

@@ -14,7 +14,13 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from ._checks import WEIGHT, check_finite, check_responsibilities
+from ._checks import (
+    WEIGHT,
+    check_finite,
+    check_range,
+    check_responsibilities,
+    is_open,
+)
 from ._labels import check_labels, cluster_means
 from .engine.runtime import draw_generator
 from .mixture import em
@@ -105,7 +111,7 @@ def read_start(init, data, n_clusters):
 
     ``data`` is the :class:`~skdeepcluster._fit.Data` of a fit.
     """
-    if n_clusters == "auto":
+    if is_open(n_clusters):
         values = check_finite("init", init)
         n_given = values.max() + 1 if values.ndim == 1 else values.shape[1]
         n_clusters = _at_least(max(int(n_given), 1), data.labels)
@@ -119,9 +125,14 @@ def read_start(init, data, n_clusters):
     return start_from(hold_labels(data.take(anchor), data.labels))
 
 
-def find_number(points, labels, random_state):
+def find_number(points, n_clusters, labels, random_state):
     """Return a :class:`Start` with the number of clusters alone."""
-    curve = dict(count_clusters(points, random_state=random_state))
+    numbers = None
+    if n_clusters != "auto":
+        low, high = check_range(n_clusters)
+        numbers = range(low, high + 1)
+    curve = count_clusters(points, numbers=numbers, random_state=random_state)
+    curve = dict(curve)
     n_clusters = _at_least(curve.pop("best_n_clusters"), labels)
     return Start(n_clusters, curve=curve)
 
@@ -130,7 +141,8 @@ def search_start(init, points, n_clusters, labels, random_state, augment=None):
     """Return the :class:`Start` that ``init``, no array, finds in ``points`` (N, D).
 
     The points are samples or codes. ``labels`` (N,) are known clusters, -1 where unknown, or
-    None. ``n_clusters`` may be "auto". A NeighborClustering without ``augment`` takes the given.
+    None. ``n_clusters`` may be "auto" or bounds. A NeighborClustering without ``augment`` takes
+    the given.
     """
     if isinstance(init, str) and init == "mixture":
         return _start_by_mixture(points, n_clusters, labels, random_state)
@@ -150,7 +162,7 @@ def search_start(init, points, n_clusters, labels, random_state, augment=None):
         clusters = _assign_all(clusterer, points)
         n_found = int(clusters.max()) + 1
 
-    if n_clusters == "auto":
+    if is_open(n_clusters):
         n_clusters = _at_least(n_found, labels)
     if n_found > n_clusters:
         raise ValueError(
@@ -179,8 +191,8 @@ def _start_of_graph(clusterer, anchor, labels):
 def _start_by_mixture(points, n_clusters, labels, random_state):
     """Return the :class:`Start` by the posterior of the likeliest of several mixtures."""
     curve = None
-    if n_clusters == "auto":
-        found = find_number(points, labels, random_state)
+    if is_open(n_clusters):
+        found = find_number(points, n_clusters, labels, random_state)
         n_clusters = found.n_clusters
         curve = found.curve
     points = impute(points)
@@ -209,7 +221,7 @@ def _configure(clusterer, n_clusters, labels, random_state, augment):
         if clusterer.augment is None and takes_views:
             given["augment"] = augment
     own = clusterer.get_params(deep=False)
-    if is_ours or n_clusters != "auto":
+    if is_ours or not is_open(n_clusters):
         given["n_clusters" if "n_clusters" in own else "n_components"] = n_clusters
     known = {name: value for name, value in given.items() if name in own}
     return clone(clusterer).set_params(**known)

@@ -274,8 +274,8 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int or "auto", default=8
-        Number of clusters. "auto": the number that ``init`` finds.
+    n_clusters : int, (int, int) or "auto", default=8
+        Number of clusters. "auto", or the lowest and the highest number: what ``init`` finds.
     n_components : int, default=10
         Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"

@@ -118,8 +118,8 @@ class DACClustering(PriorEstimator):
 
     Parameters
     ----------
-    n_clusters : int or "auto", default=8
-        Number of clusters. "auto": the number that ``init`` finds.
+    n_clusters : int, (int, int) or "auto", default=8
+        Number of clusters. "auto", or the lowest and the highest number: what ``init`` finds.
     n_components : int, default=10
         Size of the code.
     hidden_layer_sizes : array-like of int or "auto", default="auto"

@@ -22,10 +22,12 @@ from ._checks import (
     check_enough,
     check_finite,
     check_magnitude,
+    check_range,
     check_responsibilities,
     check_rows,
     check_sample_weight,
     check_shape,
+    is_open,
     refuse_sparse,
     restore_on_failure,
     store_parameters,
@@ -55,7 +57,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_clusters : int or "auto", default=8
+    n_clusters : int, (int, int) or "auto", default=8
         Number of components. "auto" takes the number of clusters that
         :func:`~skdeepcluster.neighbors.count_clusters` finds.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
@@ -168,7 +170,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     _parameter_constraints = {
         **GaussianMixture._parameter_constraints,
-        "n_clusters": [COUNT, AUTO],
+        "n_clusters": [COUNT, AUTO, tuple],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "init_params": [
             *GaussianMixture._parameter_constraints["init_params"],
@@ -311,17 +313,22 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Set the number of components, counted if it is "auto"."""
         vars(self).pop("n_clusters_curve_", None)
         self.n_clusters_ = self.n_clusters
-        if self.n_clusters != "auto":
+        if not is_open(self.n_clusters):
             return
 
         if is_dask(X):
             raise ValueError(
-                "n_clusters='auto' compares all samples, but X is a Dask array. Pass a "
-                "number, for instance n_clusters_ of a fit to some of the samples."
+                f"n_clusters={self.n_clusters!r} compares all samples, but X is a Dask array. "
+                "Pass a number, for instance n_clusters_ of a fit to some of the samples."
             )
         refuse_sparse(self, X)
+        numbers = None
+        if self.n_clusters != "auto":
+            low, high = check_range(self.n_clusters)
+            numbers = range(low, high + 1)
         self.n_clusters_curve_ = count_clusters(
             X,
+            numbers=numbers,
             sample_weight=sample_weight,
             max_clusters=self.max_clusters,
             random_state=self.random_state,

@@ -234,7 +234,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int or "auto", default=8
+    n_clusters : int, (int, int) or "auto", default=8
         Number of values of the categorical code that is the cluster. "auto": the number that
         ``init`` finds.
     n_noise : int, default=62

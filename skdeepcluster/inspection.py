@@ -189,6 +189,11 @@ class ClusterReport(Bunch):
         See `compare_features`; empty for precomputed distances.
     feature_names, row_names : ndarray
         Names of the features and of the samples, or None.
+    expected_score : float or None
+        The ``expected_score_`` of the estimator.
+    alternatives : list of str
+        Other partitions of the same fit, in words: see ``alternatives_`` of
+        :class:`~skdeepcluster.NeighborClustering`.
     pictures : list of dict
         PNG images of each cluster as bytes, by their titles; empty without ``images``.
 
@@ -260,8 +265,9 @@ class ClusterReport(Bunch):
         medoids = find_medoids(codes, labels, random_state=random_state)
 
         known = getattr(estimator, "classes_", ())
+        last, name = take_last_step(estimator)
         report = cls(
-            name=take_last_step(estimator)[1],
+            name=name,
             clusters=np.array([*known, *range(len(known), n_clusters)]),
             samples=codes,
             metric="euclidean",
@@ -276,6 +282,7 @@ class ClusterReport(Bunch):
             feature_names=names,
             row_names=None if row_names is None else np.asarray(row_names),
             pictures=[],
+            **_list_answers(last),
             **_rank_samples(labels, resp, distances, n_rows),
         )
 
@@ -302,6 +309,10 @@ class ClusterReport(Bunch):
                     text += " " + "; ".join(items)
                 else:
                     text += "".join(f"\n    {item}" for item in items)
+        if self.alternatives:
+            text += "\n\nOther answers" + "".join(
+                f"\n  {answer}" for answer in self.alternatives
+            )
         return text
 
     __str__ = to_text
@@ -433,6 +444,19 @@ def _describe_feature(name, difference, mean, other):
 
 
 # ---- what is described
+
+
+def _list_answers(estimator):
+    """Return the expected score of a fit, and its other partitions in words."""
+    others = getattr(estimator, "alternatives_", ())
+    return {
+        "expected_score": getattr(estimator, "expected_score_", None),
+        "alternatives": [
+            f"{other.n_clusters} clusters (expected score {other.expected_score:.2f}): "
+            f"{other.changes}"
+            for other in others
+        ],
+    }
 
 
 def _predict_clusters(estimator, X):

@@ -1,12 +1,18 @@
-"""Agreement of clusters with classes, and calibration of cluster probabilities.
+"""Scores of clusters: without classes, by agreement with classes, and of their probabilities.
 
-Clusters and classes may be integers, strings or booleans; -1 is a cluster like any other.
+Clusters and classes may be integers, strings or booleans. -1 is a cluster like any other, except
+for :func:`expected_score`.
 """
 
+from functools import cache
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from joblib import hash as hash_of
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial import cKDTree
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import (
@@ -20,12 +26,133 @@ __all__ = [
     "clustering_accuracy",
     "error_auc",
     "expected_calibration_error",
+    "expected_score",
     "majority_accuracy",
     "match_labels",
 ]
 
+#: Number of data sets that the expected score remembers.
+REMEMBERED = 8
 #: Maximum error of probabilities: sums of float32 are not exact.
 SHARE_ERROR = 1e-5
+
+
+# ---- without classes
+
+
+def expected_score(
+    X,
+    labels,
+    *,
+    metric: Any = "euclidean",
+    standardize: Any = "auto",
+    categorical_features: Any = "from_dtype",
+    augment: Any = None,
+    sample_weight=None,
+    random_state=0,
+    n_jobs: int | None = None,
+) -> float | npt.NDArray[np.float64]:
+    """Return the expected adjusted Rand index of partitions with the unknown true clusters.
+
+    A criterion that was learned on simulated data sets judges each partition by how well its
+    clusters are separated and found again by other methods. It is the scale of ``expected_score_``
+    of :class:`~skdeepcluster.NeighborClustering`, and compares methods, settings and numbers of
+    clusters. Your own classes may be others.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Samples, nan where values are missing, or the distances between samples. What is measured
+        is remembered: further calls for the same X and parameters take milliseconds.
+    labels : array-like of shape (n_samples,) or (n_partitions, n_samples)
+        Clusters under any names, -1 for noise. Noise is judged in the clusters nearest to it, and
+        the score multiplied by the share of the other samples.
+    metric, standardize, categorical_features, augment, sample_weight, random_state, n_jobs
+        As in :class:`~skdeepcluster.NeighborClustering` and its ``fit``.
+
+    Returns
+    -------
+    score : float or ndarray of shape (n_partitions,)
+        In [0, 1]. Of a single cluster: the probability that there is one. Of noise alone: 0.
+
+    See Also
+    --------
+    skdeepcluster.model_selection.label_free_scorer : Scorer for GridSearchCV.
+
+    Notes
+    -----
+    At most 1,500 distinct samples are judged, all of them in a graph of up to 70,000.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn.datasets import make_moons
+    >>> from skdeepcluster.metrics import expected_score
+    >>> X, y = make_moons(300, noise=0.05, random_state=0)
+    >>> halves = KMeans(2, random_state=0).fit_predict(X)
+    >>> moons, straight = expected_score(X, [y, halves])
+    >>> bool(moons > straight)
+    True
+    """
+    found = np.asarray(labels)
+    rows = found.reshape(-1, found.shape[-1]) if found.ndim in (1, 2) else [found]
+    rows = [_check_partition(row, X) for row in rows]
+
+    names = "metric", "standardize", "categorical_features", "augment", "random_state"
+    values = metric, standardize, categorical_features, augment, random_state
+    params = dict(zip(names, values, strict=True)) | {"n_jobs": n_jobs}
+    judge, positions = _remember(X, params, sample_weight)
+    scores = _rate(judge, [row[positions] for row in rows])
+    return float(scores[0]) if found.ndim == 1 else scores
+
+
+def _check_partition(labels, X):
+    """Return the labels (N,) of a partition, checked."""
+    labels = check_discrete(labels, "labels")
+    check_consistent_length(X, labels)
+    return labels
+
+
+@cache
+def _remembered():
+    """Return the judges of data sets, by their hashes, the latest last."""
+    return {}
+
+
+def _remember(X, params, sample_weight):
+    """Return the judge of X and the positions that it judges, prepared once."""
+    from .neighbor_clustering import NeighborClustering
+
+    known = _remembered()
+    key = hash_of((X, sample_weight, {**params, "n_jobs": None}))
+    if key not in known:
+        estimator = NeighborClustering(accept_sparse=True, **params)
+        known[key] = estimator._look(X, sample_weight)
+    known[key] = known.pop(key)
+    while len(known) > REMEMBERED:
+        known.pop(next(iter(known)))
+    return known[key]
+
+
+def _rate(judge, rows):
+    """Return the expected scores of partitions of the judged samples, labels (M,) each."""
+    points = judge.views.layouts[0]
+    filled = []
+    shares = []
+    for row in rows:
+        is_noise = np.array([label == -1 for label in row.tolist()])
+        shares.append(1 - is_noise.mean())
+        clusters = np.zeros(len(row), dtype=int)
+        if not is_noise.all():
+            own = ~is_noise
+            clusters[own] = np.unique(row[own], return_inverse=True)[1]
+            nearest = cKDTree(points[own]).query(points[is_noise])[1]
+            clusters[is_noise] = clusters[own][nearest]
+        filled.append(clusters)
+    return judge.rate(filled) * shares
+
+
+# ---- with classes
 
 
 def clustering_accuracy(labels_true, labels_pred) -> float:

@@ -14,8 +14,8 @@ from sklearn.utils.validation import _num_samples
 
 from ._checks import check_count, warn_user
 from ._labels import predict_samples
+from .metrics import expected_score
 from .neighbors import count_clusters
-from .neighbors.number import take_number
 from .neighbors.search import has_distances
 
 #: Information criteria, which are methods of mixtures; lower is better.
@@ -180,11 +180,6 @@ def _count(X, numbers, estimator, weights):
 
     is_asked = np.isin(curve.n_clusters, numbers)
     known = curve.n_clusters[is_asked]
-    if not len(known):
-        raise ValueError(
-            f"{min(numbers)} or more clusters need more distinct samples (five for a "
-            "cluster). Give smaller numbers as n_clusters."
-        )
     if len(known) < len(numbers):
         warn_user(
             f"Numbers above {known.max()} are left out: too few samples are distinct.",
@@ -196,7 +191,7 @@ def _count(X, numbers, estimator, weights):
         "expected_score": scores,
         "stability": curve.stability[is_asked],
     }
-    return take_number(known, scores), results
+    return int(known[scores.argmax()]), results
 
 
 def _warn_of_edges(numbers, best, criterion):
@@ -251,16 +246,21 @@ class NoSplit:
         return 1
 
 
-def label_free_scorer(measure: str = "silhouette") -> Callable[..., float]:
-    """Make a scorer for searches that measures the separation of the clusters.
+def label_free_scorer(
+    measure: str = "expected_score", **options
+) -> Callable[..., float]:
+    """Make a scorer for searches that measures the clusters without labels.
 
-    Noise, labeled -1, is left out. The score of a single cluster is the lowest value. The
-    silhouette of more than 5,000 samples is computed on a fixed random part of them.
+    The measures of scikit-learn leave out noise, labeled -1, and give a single cluster the lowest
+    value. The silhouette of more than 5,000 samples is computed on a fixed random part of them.
 
     Parameters
     ----------
-    measure : {"silhouette", "calinski_harabasz"}, default="silhouette"
-        Measure of scikit-learn; higher is better.
+    measure : {"expected_score", "silhouette", "calinski_harabasz"}, default="expected_score"
+        :func:`~skdeepcluster.metrics.expected_score`, which compares different methods, too, or a
+        measure of scikit-learn; higher is better.
+    **options
+        Parameters of "expected_score", for instance ``metric="cosine"``.
 
     Returns
     -------
@@ -270,21 +270,36 @@ def label_free_scorer(measure: str = "silhouette") -> Callable[..., float]:
     See Also
     --------
     NoSplit : Fits and scores all samples in a search, with an example.
+    skdeepcluster.metrics.expected_score : The measure by itself.
 
     Examples
     --------
     >>> from sklearn.cluster import KMeans
     >>> from skdeepcluster.model_selection import label_free_scorer
     >>> X = [[0.0], [1.0], [8.0], [9.0]]
-    >>> round(label_free_scorer()(KMeans(2, random_state=0).fit(X), X), 2)
+    >>> scorer = label_free_scorer("silhouette")
+    >>> round(scorer(KMeans(2, random_state=0).fit(X), X), 2)
     0.87
     """
-    if measure not in MEASURES:
+    known = ("expected_score", *MEASURES)
+    if measure not in known:
         raise ValueError(
-            f"measure={measure!r} is unknown. Use one of {', '.join(MEASURES)}."
+            f"measure={measure!r} is unknown. Use one of {', '.join(known)}."
         )
     # A closure could not be pickled for joblib's workers.
+    if measure == "expected_score":
+        return partial(_measure_expectation, options=options)
+    if options:
+        raise ValueError(f"measure={measure!r} takes no options, got {options}.")
     return partial(_measure_separation, measure=measure)
+
+
+def _measure_expectation(estimator, X, y=None, *, options):
+    """Return the expected score of the cluster labels of X."""
+    labels = predict_samples(estimator, X)
+    if has_distances(estimator):
+        options = {"metric": "precomputed"} | options
+    return expected_score(X, labels, **options)
 
 
 def _measure_separation(estimator, X, y=None, *, measure):

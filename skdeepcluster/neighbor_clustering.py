@@ -23,7 +23,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._checks import (
     check_magnitude,
+    check_range,
     check_sample_weight,
+    is_open,
     misses_values,
     restore_on_failure,
     store_parameters,
@@ -31,6 +33,7 @@ from ._checks import (
 )
 from ._dask import draw_rows, is_dask, maps_blocks
 from ._labels import LabeledClusterMixin, cluster_means, find_offset, mark_noise
+from ._random import draw_seed, random_stream
 from ._tables import (
     CATEGORICAL,
     find_factors,
@@ -39,12 +42,16 @@ from ._tables import (
     scale_features,
 )
 from ._typing import Auto, Labels, TransformerMixin, fit_context
+from .neighbors.answers import describe_changes
 from .neighbors.augmented import Scaled, check_augment
+from .neighbors.invariance import choose_augment
+from .neighbors.number import list_numbers
 from .neighbors.partition import (
     find_partition,
     group_leaves,
-    grow_tree,
+    grow_trees,
     interpolate,
+    look,
     warn_of_edge,
 )
 from .neighbors.samples import GraphSettings, Reference
@@ -71,8 +78,9 @@ class NeighborClustering(
 
     Parameters
     ----------
-    n_clusters : int or "auto", default=8
-        Number of clusters. "auto" chooses at most ``max_clusters``, see Notes.
+    n_clusters : int, (int, int) or "auto", default=8
+        Number of clusters, or the lowest and the highest number to choose between. "auto": from 1
+        to ``max_clusters``.
     n_neighbors : int, default=15
         Number of neighbors of each sample in the graph, at most the average number of other
         distinct samples in a cluster.
@@ -87,14 +95,18 @@ class NeighborClustering(
     categorical_features : array-like or "from_dtype", default=None
         Columns of categories: indices, names, a mask, or "from_dtype" for all columns of a
         DataFrame that are not numbers. Categories that ``fit`` did not see are missing.
-    augment : callable, default=None
+    augment : callable or "auto", default=None
         Changes that do not matter: ``augment(x)`` returns other versions of samples x in the units
         of X, a tensor, as in the networks. The distance of two samples is then the least distance
         of one to views of the other, in 50 principal components. For images
         :class:`~skdeepcluster.modules.augmentation.RandomAffine`, for series
-        :class:`~skdeepcluster.modules.augmentation.RandomShift`.
+        :class:`~skdeepcluster.modules.augmentation.RandomShift`. "auto" tries such kinds and none
+        on at most 4,000 samples, and takes the one with the highest expected score.
     n_views : int, default=16
         Number of views of each sample, if there is ``augment``.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images, for ``augment="auto"``. None: X are
+        series.
     n_components : int, default=5
         Number of dimensions of the layouts.
     max_samples : int, default=70_000
@@ -127,8 +139,14 @@ class NeighborClustering(
     labels_ : ndarray of shape (n_samples,)
         Cluster of each sample, -1 for noise; equal to ``predict(X)``.
     expected_score_ : float
-        Expected adjusted Rand index with the true clusters, in [0, 1], learned on simulated data
-        sets. With "auto", it is at most the largest ``criterion`` of ``n_clusters_curve_``.
+        Expected adjusted Rand index with the true clusters of the world that made X, which may be
+        one, in [0, 1], learned on simulated data sets. It says how well these clusters are
+        separated and found again; your own classes may be others.
+    alternatives_ : list of Bunch
+        At most three other partitions, the best first, that differ from ``labels_`` and each other
+        (adjusted Rand index below 0.8): for a given ``n_clusters`` with as many clusters, else
+        with other numbers. Each has ``n_clusters``, ``labels``, ``probabilities``,
+        ``expected_score`` and, in words, ``changes``. See :meth:`use`.
     probabilities_ : ndarray of shape (n_samples,)
         Maximum of the ``responsibilities_`` of each sample.
     responsibilities_ : ndarray of shape (n_samples, n_clusters)
@@ -143,10 +161,15 @@ class NeighborClustering(
         Whether features are divided by their own standard deviations.
     n_clusters_ : int
         Number of clusters.
+    augment_ : callable or None
+        The changes that do not matter.
+    augment_scores_ : dict
+        With ``augment="auto"``, the mean expected score of two fits for each kind of changes.
     n_clusters_curve_ : Bunch
-        With "auto", arrays over the ``n_clusters`` that were tried. ``criterion`` is the expected
-        score of the best candidate: 0.3 for one cluster, at most 0.01 out of the bounds on sizes.
-        ``stability`` is the mean adjusted Rand index between candidates.
+        If the number is chosen, arrays over the ``n_clusters`` that were tried. ``criterion`` is
+        the expected score of the best of eight or more candidates: for one cluster, the
+        probability that there is one; at most 0.01 out of the bounds on sizes. ``stability`` is
+        the mean adjusted Rand index between candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance, standardized if ``standardize_``, from each sample to its nearest others.
     offset_ : float
@@ -171,8 +194,8 @@ class NeighborClustering(
 
     Notes
     -----
-    Graph and layouts are computed as in UMAP [1]_. "auto" takes the smallest number whose best
-    candidate is within 5 % of the largest prediction, and 1 if none is above 0.3.
+    Graph and layouts are computed as in UMAP [1]_. The number of clusters is chosen by the highest
+    expected score of a candidate.
 
     A sample of weight 2 equals two samples. The order of the samples and features, copies of all
     samples and constant features do not change a cluster; with ``augment``, the order of the
@@ -224,13 +247,14 @@ class NeighborClustering(
     """
 
     _parameter_constraints = {
-        "n_clusters": [POSITIVE, StrOptions({"auto"})],
+        "n_clusters": [POSITIVE, StrOptions({"auto"}), tuple],
         "n_neighbors": [POSITIVE],
         "metric": [StrOptions(set().union(*VALID_METRICS.values())), callable],
         "standardize": [StrOptions({"auto"}), "boolean"],
         "categorical_features": CATEGORICAL,
-        "augment": [callable, None],
+        "augment": [callable, StrOptions({"auto"}), None],
         "n_views": [POSITIVE],
+        "image_shape": [tuple, list, None],
         "n_components": [POSITIVE],
         "max_samples": [POSITIVE],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
@@ -246,14 +270,15 @@ class NeighborClustering(
 
     def __init__(
         self,
-        n_clusters: int | Auto = 8,
+        n_clusters: int | tuple[int, int] | Auto = 8,
         *,
         n_neighbors=15,
         metric: str | Callable[..., float] = "euclidean",
         standardize: bool | Auto = "auto",
         categorical_features: Any = None,
-        augment: Callable[..., Any] | None = None,
+        augment: Callable[..., Any] | Auto | None = None,
         n_views=16,
+        image_shape=None,
         n_components=5,
         max_samples=70_000,
         max_clusters=60,
@@ -296,14 +321,15 @@ class NeighborClustering(
             X = self._draw_rows(X, given)
         with np.errstate(under="ignore"), restore_on_failure(self):
             X = self._read_rows(X, sample_weight)
-            most = X.shape[0] if self.n_clusters == "auto" else self.n_clusters
+            self._find_augment(X)
+            numbers = self._list_numbers()
+            most = X.shape[0] if self.n_clusters == "auto" else np.max(numbers)
             found = find_partition(
                 X,
-                self.n_clusters,
+                numbers,
                 self._graph_settings(),
                 sample_weight=sample_weight,
                 labels=self._read_labels(y, X.shape[0], most),
-                max_clusters=self.max_clusters,
                 sizes=(self.min_cluster_size, self.max_cluster_size),
                 must_link=must_link,
                 cannot_link=cannot_link,
@@ -312,21 +338,21 @@ class NeighborClustering(
             )
 
             with self._report("assignment"):
-                values = [found.resp, found.layout]
+                values = [*(own.resp for own in found.answers), found.layout]
                 values = interpolate(found.samples.reference, X, values, self.n_jobs)
-                resp, self.layout_, self.outlier_scores_ = values
+                *resps, self.layout_, self.outlier_scores_ = values
 
             weights = check_sample_weight(sample_weight, X)
             self.offset_ = find_offset(self.outlier_scores_, self.noise, weights)
-            self._set_fitted_attributes(found, resp)
+            self._set_fitted_attributes(found, resps)
 
-        n_found = len(np.unique(resp.argmax(1)))
+        n_found = len(np.unique(resps[0].argmax(1)))
         if n_found < self.n_clusters_:
             warn_user(
                 f"Only {n_found} of n_clusters={self.n_clusters_} clusters have samples, possibly "
                 "due to duplicate points in X. Decrease n_clusters."
             )
-        if found.curve is not None:
+        if self.n_clusters == "auto":
             warn_of_edge(found.curve, self.max_clusters, len(self.graph_indices_))
         return self
 
@@ -339,27 +365,45 @@ class NeighborClustering(
             )
         return draw_rows(X, self.max_samples, self.random_state)
 
+    def _list_numbers(self):
+        """Return the number of clusters, or a list of those to choose from."""
+        if self.n_clusters == "auto":
+            return list_numbers(self.max_clusters)
+        if not is_open(self.n_clusters):
+            return self.n_clusters
+        low, high = check_range(self.n_clusters)
+        return list_numbers(high, low)
+
     def _graph_settings(self):
         names = GraphSettings._fields
         settings = GraphSettings(*[getattr(self, name) for name in names])
         return settings._replace(augment=self._scaled_augment())
 
+    def _find_augment(self, X):
+        """Set ``augment_``, found by the expected score if it is "auto"."""
+        self.augment_ = self.augment
+        vars(self).pop("augment_scores_", None)
+        if self.augment != "auto":
+            return
+        with self._report("augmentation"):
+            self.augment_, self.augment_scores_ = choose_augment(
+                X,
+                self._list_numbers(),
+                self._graph_settings(),
+                self.image_shape,
+                self._factors,
+                np.random.RandomState(draw_seed(random_stream(self.random_state))),
+            )
+
     def _scaled_augment(self):
         """Return the augmentation of samples as they are compared."""
-        if self.augment is None or self._factors is None:
-            return self.augment
-        return Scaled(self.augment, self._factors)
+        augment = self.augment_
+        if augment is None or augment == "auto" or self._factors is None:
+            return augment
+        return Scaled(augment, self._factors)
 
-    def _set_fitted_attributes(self, found, resp):
+    def _set_fitted_attributes(self, found, resps):
         """Set attributes from a ``Partition`` and the responsibilities of all samples."""
-        clusters = resp.argmax(1)
-
-        self.responsibilities_ = resp
-        self.probabilities_ = resp.max(1)
-        self.labels_ = mark_noise(clusters, self.outlier_scores_, self.offset_)
-        self.n_clusters_ = resp.shape[1]
-        self.expected_score_ = found.expected_score
-
         vars(self).pop("n_clusters_curve_", None)
         if found.curve is not None:
             self.n_clusters_curve_ = Bunch(**found.curve._asdict())
@@ -370,12 +414,75 @@ class NeighborClustering(
         self.graph_ = found.samples.graph[order][:, order]
         self._reference = reference.to_dict()
 
-        tree = grow_tree(found)
-        self.children_ = tree.children
-        self.distances_ = tree.distances
-        self.n_leaves_ = len(tree.clusters)
-        self.leaves_ = tree.find_leaves(self.layout_, clusters)
-        self._leaf_clusters = tree.clusters
+        self._answers = [
+            self._describe_answer(resp, own.expected_score, tree)
+            for resp, own, tree in zip(
+                resps, found.answers, grow_trees(found), strict=True
+            )
+        ]
+        self._show_answer(0)
+
+    def _look(self, X, sample_weight=None):
+        """Return the ``Judge`` of samples X, and the positions in X of what it judges."""
+        X = self._read_rows(X, sample_weight)
+        self.augment_ = self.augment
+        return look(X, self._graph_settings(), sample_weight, self.random_state)
+
+    def _describe_answer(self, resp, expected_score, tree):
+        """Return the attributes of a partition, with responsibilities (N, K) and its tree."""
+        clusters = resp.argmax(1)
+        return {
+            "responsibilities_": resp,
+            "probabilities_": resp.max(1),
+            "labels_": mark_noise(clusters, self.outlier_scores_, self.offset_),
+            "n_clusters_": resp.shape[1],
+            "expected_score_": expected_score,
+            "children_": tree.children,
+            "distances_": tree.distances,
+            "n_leaves_": len(tree.clusters),
+            "leaves_": tree.find_leaves(self.layout_, clusters),
+            "_leaf_clusters": tree.clusters,
+        }
+
+    def _show_answer(self, place):
+        """Set the attributes of one of the answers, and the others as alternatives."""
+        vars(self).update(self._answers[place])
+        self.alternatives_ = [
+            Bunch(
+                n_clusters=own["n_clusters_"],
+                labels=own["labels_"],
+                probabilities=own["probabilities_"],
+                expected_score=own["expected_score_"],
+                changes=describe_changes(self.labels_, own["labels_"]),
+                place=i,
+            )
+            for i, own in enumerate(self._answers)
+            if i != place
+        ]
+
+    def use(self, alternative) -> Self:
+        """Take one of the ``alternatives_`` as the partition; nothing is fitted again.
+
+        All attributes, predictions and cuts follow. The former partition is an alternative then.
+
+        Parameters
+        ----------
+        alternative : Bunch
+            One of ``alternatives_``.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        check_is_fitted(self)
+        if not any(own is alternative for own in self.alternatives_):
+            raise ValueError(
+                f"alternative must be one of the {len(self.alternatives_)} alternatives_ of this "
+                f"fit, such as use(fit.alternatives_[0]), got {type(alternative).__name__}."
+            )
+        self._show_answer(alternative.place)
+        return self
 
     @contextmanager
     def _report(self, stage):

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from ._tables import TableEncoder
 from .engine.checkpoint import replace_atomically
 from .modules import networks
-from .modules.augmentation import RandomAffine, RandomShift
+from .modules.augmentation import RandomAffine, RandomFlip, RandomShift
 from .neighbors.augmented import Scaled
 
 PACKAGE = importlib.import_module(__package__)
@@ -19,6 +19,7 @@ EXPORTED = [getattr(PACKAGE, name) for name in PACKAGE.__all__]
 CLASSES = [
     *filter(isclass, EXPORTED),
     RandomAffine,
+    RandomFlip,
     RandomShift,
     Scaled,
     TableEncoder,

@@ -303,6 +303,22 @@ def digits(rng):
     return (rows.transpose(0, 2, 1) @ columns).reshape(n, 64).clip(0, 1), y
 
 
+def one_body(rng):
+    """Draw a cube, a random walk or correlated normal samples in one to 500 features."""
+    n, d = int(log_uniform(rng, 100, 1500)), int(log_uniform(rng, 1, 500))
+    form = rng.integers(3)
+    if form == 0:
+        X = rng.uniform(size=(n, d)) * log_uniform(rng, 0.2, 1, d)
+    elif form == 1:
+        d = min(d, 20)
+        X = np.cumsum(rng.standard_normal((n, d)), axis=0)
+    else:
+        q = rng.integers(1, 20)
+        X = rng.standard_normal((n, q)) @ rng.standard_normal((q, d))
+        X = X + log_uniform(rng, 0.1, 2) * rng.standard_normal((n, d))
+    return X, np.zeros(n, dtype=int)
+
+
 FORMS = ("round", "full", "shared", "diagonal")
 WARPS = [np.exp, np.tanh, lambda x: x * abs(x), lambda x: x**3, lambda x: np.logaddexp(0, 4 * x)]
 KINDS = {
@@ -330,6 +346,9 @@ KINDS = {
     "compound": compound,
     "one_curve": partial(separate, shapes=CURVES, gap=(1, 2), k=(1, 1, 1)),
     "one_ring": partial(rings, k=(1, 1, 1)),
+    "one_region": partial(separate, shapes=REGIONS, gap=(1, 2), k=(1, 1, 1)),
+    "one_band": partial(stripes, k=(1, 1, 1)),
+    "one_body": one_body,
     "skewed": partial(warped, warps=[np.exp], dims=(2, 15), tails=("normal", "log_gamma")),
     "stretched": partial(warped, warps=WARPS, dims=(2, 20), forms=FORMS),
     "answers": answers,
@@ -341,7 +360,8 @@ KINDS = {
     "embeddings": embeddings,
     "one_embedding": partial(embeddings, k=(1, 1, 1)),
 }
-SHAPES = ("regions", "curves", "stripes", "spirals", "rings", "compound", "one_curve", "one_ring")
+SHAPES = ("regions", "curves", "stripes", "spirals", "rings", "compound")
+SHAPES += ("one_curve", "one_ring", "one_region", "one_band")
 #: Kinds whose columns have a meaning: the sets are not rotated.
 COLUMNS = {"skewed", "stretched", "answers", "tables", "rounded", "images", "series", "digits"}
 

@@ -123,8 +123,10 @@ class NumberOfClustersDisplay(Display):
         Stability of each partition, on a second vertical axis.
     chosen : int, default=None
         The chosen number.
-    criterion_name : str, default="criterion"
+    criterion_name : str, default="expected score"
         Label of the vertical axis.
+    alternatives : array-like of int, default=None
+        Other numbers, which get a ring.
     name : str, default=None
 
     Attributes
@@ -156,7 +158,8 @@ class NumberOfClustersDisplay(Display):
     _: KW_ONLY
     stability: ArrayLike | None = None
     chosen: int | None = None
-    criterion_name: str = "criterion"
+    criterion_name: str = "expected score"
+    alternatives: ArrayLike | None = None
 
     @classmethod
     def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs) -> Self:
@@ -164,8 +167,13 @@ class NumberOfClustersDisplay(Display):
         estimator, name = take_last_step(estimator, name)
         remedy = "Fit it with n_clusters='auto'."
         check_has(estimator, "n_clusters_curve_", remedy=remedy)
-        curve = estimator.n_clusters_curve_
-        display = cls(**curve, chosen=estimator.n_clusters_, name=name)
+        others = getattr(estimator, "alternatives_", ())
+        display = cls(
+            **estimator.n_clusters_curve_,
+            chosen=estimator.n_clusters_,
+            alternatives=[other.n_clusters for other in others],
+            name=name,
+        )
         return display.plot(ax, **kwargs)
 
     @classmethod
@@ -192,6 +200,7 @@ class NumberOfClustersDisplay(Display):
         ax = self._open(ax, (5.6, 3.6))
         style = {"color": COLORS[0], "marker": "o", "ms": 4, **kwargs}
         (self.line_,) = ax.plot(x, criterion[order], **style)
+        self._mark_alternatives(ax, x, criterion[order])
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="number of clusters", ylabel=self.criterion_name)
 
@@ -222,6 +231,20 @@ class NumberOfClustersDisplay(Display):
             )
             ax.legend(frameon=False)
         return self
+
+    def _mark_alternatives(self, ax, x, criterion):
+        """Draw rings at the other numbers."""
+        others = [] if self.alternatives is None else self.alternatives
+        is_other = np.isin(x, others)
+        if is_other.any():
+            names = ", ".join(map(str, x[is_other]))
+            ring = {
+                "color": COLORS[0],
+                "mfc": "none",
+                "ms": 11,
+                "label": f"or: {names}",
+            }
+            ax.plot(x[is_other], criterion[is_other], "o", **ring)
 
 
 @dataclass(eq=False, repr=False)

@@ -137,6 +137,56 @@ def move_images(
 
 
 @dataclass(frozen=True)
+class RandomFlip:
+    """Mirror images, stored as flat samples, left to right, every second one at random.
+
+    Use it as ``augment=RandomFlip((3, 32, 32))``.
+
+    Parameters
+    ----------
+    image_shape : (channels, height, width)
+        Shape of the image.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdeepcluster.modules.augmentation import RandomFlip
+    >>> flip = RandomFlip((1, 1, 3)).list_transforms(1, seed=0)[0]
+    >>> flip(torch.tensor([[1.0, 2, 3]]))
+    tensor([[3., 2., 1.]])
+    """
+
+    image_shape: tuple[int, int, int]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return each image as it is or mirrored, (N, D)."""
+        is_flipped = random.rand((len(x), 1), x.device, x.dtype) < 0.5
+        return torch.where(is_flipped, self._flip(x), x)
+
+    def list_transforms(
+        self, n_transforms: int, seed: int
+    ) -> list[Callable[[Tensor], Tensor]]:
+        """Return ``n_transforms`` times the function that mirrors all images.
+
+        Parameters
+        ----------
+        n_transforms : int
+            Number of functions.
+        seed : int
+            Ignored.
+
+        Returns
+        -------
+        list of callable
+            From tensors (N, D) to tensors (N, D).
+        """
+        return [self._flip] * n_transforms
+
+    def _flip(self, x: Tensor) -> Tensor:
+        return x.view(-1, *self.image_shape).flip(-1).flatten(1)
+
+
+@dataclass(frozen=True)
 class RandomShift:
     """Random shifts of series stored as flat samples.
 

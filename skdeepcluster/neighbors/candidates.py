@@ -179,7 +179,7 @@ class Search:
         """Cut Ward's tree without small clusters."""
         return self.trees.cut_fairly(self.n_clusters)
 
-    def merge_mixture(self):
+    def merge_mixture(self, regroups=False):
         """Merge the components of a mixture, more than clusters, by the edges between them."""
         views = self.views
         points = self.trees.points
@@ -196,7 +196,9 @@ class Search:
         edges = (member.T @ (views.graph @ member)).toarray()
         sizes = np.bincount(component)
         groups = agglomerate(edges, sizes, self.n_clusters)
-        return label_points(regroup(edges, sizes, groups))[component]
+        if regroups:
+            groups = regroup(edges, sizes, groups)
+        return label_points(groups)[component]
 
 
 #: Families tried in the samples, in this order, with their methods.
@@ -219,7 +221,8 @@ IN_LAYOUT = (
     ("layout kmeans", Search.run_kmeans),
     ("full ward", Search.fit_mixture, "full", "layout ward"),
     ("layout merged", Search.merge_mixture),
-    ("layout merged", Search.merge_mixture),
+    ("layout regrouped", Search.merge_mixture, True),
+    ("layout regrouped", Search.merge_mixture, True),
 )
 #: Families that a brief search leaves out.
 SELDOM = {
@@ -229,7 +232,7 @@ SELDOM = {
     "layout fair",
     "layout kmeans",
     "full ward",
-    "layout merged",
+    "layout regrouped",
 }
 
 
@@ -503,18 +506,23 @@ class MergeTrees:
         self.points = points
         self.merged = views.draw(MERGED)
         self.linked = views.draw(LINKED)
-        distances = pdist(points[self.merged])
-        edges = spanning_tree(points[self.linked])
-        self.trees = {
-            "ward": linkage(distances, "ward"),
-            "average": linkage(distances, "average"),
-            "genie": link_fairly(edges, len(self.linked)),
-        }
+        self.trees = {}
+
+    def find(self, method):
+        """Return the tree of a method, built once."""
+        if method not in self.trees:
+            if method == "genie":
+                edges = spanning_tree(self.points[self.linked])
+                tree = link_fairly(edges, len(self.linked))
+            else:
+                tree = linkage(pdist(self.points[self.merged]), method)
+            self.trees[method] = tree
+        return self.trees[method]
 
     def cut(self, method, n_clusters):
         """Return the labels (M,) of a cut of the tree of a method."""
         known = self.linked if method == "genie" else self.merged
-        return self._extend(cut_tree(self.trees[method], n_clusters), known)
+        return self._extend(cut_tree(self.find(method), n_clusters), known)
 
     def cut_fairly(self, n_clusters):
         """Return the labels (M,) of a cut of Ward's tree without small clusters, or None.
@@ -522,7 +530,7 @@ class MergeTrees:
         The last merge is undone until there are enough clusters. Small halves are left out, and
         their samples get the nearest label.
         """
-        root = to_tree(self.trees["ward"])
+        root = to_tree(self.find("ward"))
         groups = {root.id: root}
         while len(groups) < n_clusters:
             last = groups.pop(max(groups))

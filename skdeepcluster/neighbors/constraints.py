@@ -93,11 +93,11 @@ class Constraints(NamedTuple):
         return kept / PAIRS - MISSED * np.array(missed)
 
     def lower(self, scores, labels, weights, n_clusters):
-        """Return the scores (C,) of candidates (C, M), near zero outside of the sizes."""
+        """Return the scores (C,) of candidates (C, M), lowest outside of the sizes."""
         if not self.allows(n_clusters):
             return 0 * scores
         missed = np.array([self.miss(own, weights, n_clusters) for own in labels])
-        return np.where(missed > 0, BROKEN * (1 - missed), scores)
+        return np.where(missed > 0, BROKEN * (1 - missed), scores.clip(BROKEN))
 
     def keep(self, labels, n_clusters):
         """Return whether ``labels`` (M,) keep the constraints."""

@@ -1,9 +1,10 @@
-"""Features of candidate partitions, from which :mod:`.selection` predicts their scores.
+"""Features of partitions, from which :mod:`.judge` predicts their scores.
 
-:func:`prepare` measures a data set, :func:`describe_all` its candidates, and :func:`join_tables`
-compares them.
+:func:`prepare` measures a data set, and :func:`compare` partitions of it with a family of
+candidates that have the same number of clusters.
 
-M judged samples (at most ``candidates.MERGED``), D features, C candidates, K clusters.
+M judged samples (at most ``candidates.MERGED``), D features, C partitions, R members of a family,
+K clusters.
 """
 
 from typing import NamedTuple
@@ -12,36 +13,16 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import eigsh
 from scipy.special import entr
-from scipy.stats import rankdata
 
 from .._labels import cluster_means
 from .candidates import (
-    MERGED,
     estimate_gaussians,
     make_monomials,
     spanning_tree,
 )
-from .graph import link_neighbors, make_walk
+from .graph import link_neighbors
 from .search import NeighborIndex, single_threaded_blas
 
-#: Families of candidates, in the order of their indicator features.
-FAMILIES = (
-    "kmeans",
-    "white kmeans",
-    "full",
-    "tied",
-    "diag",
-    "genie",
-    "ward",
-    "head",
-    "layout kmeans",
-    "layout ward",
-    "layout fair",
-    "layout average",
-    "layout genie",
-    "layout merged",
-    "full ward",
-)
 #: Families whose agreement with a candidate is a feature.
 WITNESSES = (
     "kmeans",
@@ -54,9 +35,11 @@ WITNESSES = (
 #: Number of eigenvectors that represent the walk on the graph.
 N_EIGENVECTORS = 50
 #: Numbers of steps of walks by these eigenvectors.
-STEPS = 4, 16, 64
-#: Even numbers of steps taken one by one if the number of clusters is known.
-SHORT_STEPS = 2, 6, 12
+STEPS = 2, 6, 16, 64
+#: Number of members of a family with which a partition agrees best.
+BEST = 5
+#: Added to the standard deviations of a family.
+MIN_SPREAD = 0.01
 #: Ridge penalty of the linear classifier, relative to the variance of the samples.
 PENALTY = 0.1
 
@@ -123,10 +106,8 @@ class Judged(NamedTuple):
 # ---- the data set
 
 
-def prepare(views, n_features):
-    """Return :class:`Judged` for the judged samples of :class:`Views`."""
-    n_given = len(views.wide)
-    views = views.take(views.draw(MERGED))
+def prepare(views, n_features, n_samples):
+    """Return :class:`Judged` for :class:`Views` of the judged ones of N samples."""
     wide = views.wide
     distances, neighbors = NeighborIndex(wide).query_self(15)
     graph = link_neighbors(distances, neighbors)
@@ -135,7 +116,7 @@ def prepare(views, n_features):
     variance = max(wide.var(0).sum(), np.finfo(np.float64).tiny)
     data = {
         "log n": np.log(len(wide)),
-        "log N": np.log(n_given),
+        "log N": np.log(n_samples),
         "log D": np.log(n_features),
         "dimension": _estimate_dimension(distances),
         "narrow share": views.narrow.var(0).sum() / variance,
@@ -216,14 +197,11 @@ def _solve_ridge(wide):
     return Ridge(points, solution, np.einsum("ij,ji->i", points, solution))
 
 
-# ---- one candidate
+# ---- partitions
 
 
-def describe_candidate(judged, labels, n_clusters, known=False):
-    """Return the features of a candidate of two clusters or more, labels (M,), by name.
-
-    ``known`` adds short, slow walks.
-    """
+def _describe(judged, labels, n_clusters):
+    """Return the features of a partition (M,) by name."""
     member = np.eye(n_clusters)[labels]
     spaces = [_describe_space(space, labels, member) for space in judged.spaces]
 
@@ -236,9 +214,6 @@ def describe_candidate(judged, labels, n_clusters, known=False):
     found |= _describe_walk(judged, member)
     found |= _describe_neighbors(judged, labels, member)
     found |= _describe_edges(judged.edges, labels, member)
-
-    if known:
-        found |= _describe_short_walks(judged.graph, member)
     return found
 
 
@@ -252,7 +227,6 @@ def _describe_sizes(member):
         "entropy": entr(shares).sum() / np.log(n_clusters),
         "smallest": np.log((sizes.min() + 0.5) * n_clusters / n_samples),
         "largest": shares.max() * n_clusters,
-        "empty": (sizes == 0).mean(),
     }
 
 
@@ -397,23 +371,6 @@ def _describe_ends(ends, steps):
     }
 
 
-def _describe_short_walks(graph, member):
-    """Return the features of :func:`_describe_ends` for walks of a few steps.
-
-    The joint distribution of clusters A at the ends of 2 s steps P is (P^s A)^T D (P^s A).
-    """
-    steps, degree = make_walk(graph)
-    after = member.astype(np.float32)
-    found = {}
-
-    for taken in range(2, SHORT_STEPS[-1] + 1, 2):
-        after = steps @ after
-        if taken in SHORT_STEPS:
-            ends = after.T @ (after * degree[:, None])
-            found |= _describe_ends(ends.astype(np.float64), taken)
-    return found
-
-
 def _describe_neighbors(judged, labels, member):
     """Return the share of neighbors that agree, and the accuracy of a linear classifier."""
     same = labels[judged.neighbors] == labels[:, None]
@@ -470,68 +427,97 @@ def _find_densities(edges, labels, crossing, n_clusters):
     return density
 
 
-# ---- all candidates
+# ---- comparisons
 
 
-def measure_agreement(labels, n_clusters):
-    """Return the adjusted Rand index of each pair of candidates, labels (C, M), as (C, C)."""
-    n_candidates, n_samples = labels.shape
+def measure_agreement(labels, others, n_clusters):
+    """Return the adjusted Rand index of partitions (C, M) with others (R, M), as (C, R)."""
+    n_samples = labels.shape[1]
+    starts = np.arange(len(others))[:, None] * n_clusters
+    together = np.empty((len(labels), len(others)))
+    for row, own in zip(together, labels, strict=True):
+        codes = (starts + others) * n_clusters + own
+        row[:] = _count_pairs(codes, n_clusters**2)
 
-    member = np.eye(n_clusters, dtype=np.float32)[labels.T]
-    member = member.reshape(n_samples, -1)
-    with single_threaded_blas():
-        tables = (member.T @ member).astype(np.float64)
-    tables = tables.reshape(2 * (n_candidates, n_clusters))
-
-    together = (tables * (tables - 1)).sum((1, 3))
-    sizes = np.einsum("ckck->ck", tables)
-    own = (sizes * (sizes - 1)).sum(1)
-
-    chance = own[:, None] * own / (n_samples * (n_samples - 1))
-    most = (own[:, None] + own) / 2
+    one, other = (
+        _count_pairs(np.arange(len(own))[:, None] * n_clusters + own, n_clusters)
+        for own in (labels, others)
+    )
+    chance = one[:, None] * other / (n_samples * (n_samples - 1))
+    most = (one[:, None] + other) / 2
     index = (together - chance) / (most - chance).clip(1e-12)
     return np.where(most > chance, index, 1.0)
 
 
-def describe_all(judged, candidates, n_clusters, known=False):
-    """Return the features of candidates, arrays (C,) by name; ``known`` adds short, slow walks."""
-    families, labels = map(np.array, zip(*candidates, strict=True))
-
-    rows = [describe_candidate(judged, own, n_clusters, known) for own in labels]
-    table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-    agreement = measure_agreement(labels, n_clusters)
-    others = agreement - np.eye(len(labels)) * agreement
-    table["agreement"] = others.sum(1) / max(len(labels) - 1, 1)
-    table["best agreement"] = np.sort(others, 1)[:, -5:].mean(1)
-
-    for family in WITNESSES:
-        found = agreement[:, families == family]
-        table[f"with {family}"] = found.sum(1) / max(found.shape[1], 1)
-
-    shared = judged.data | {"log K": np.log(n_clusters)}
-    shared["mean agreement"] = table["agreement"].mean()
-    for name, value in shared.items():
-        table[name] = np.full(len(labels), value)
-    for family in FAMILIES:
-        table[family] = (families == family).astype(float)
-
-    return table
+def _count_pairs(codes, n_codes):
+    """Return the number (R,) of ordered pairs with equal codes (R, M), ``n_codes`` for a row."""
+    sizes = np.bincount(codes.ravel(), minlength=len(codes) * n_codes)
+    sizes = sizes.reshape(len(codes), n_codes)
+    return (sizes * (sizes - 1.0)).sum(1)
 
 
-def join_tables(tables):
-    """Return features (C, F) and their names: values, z-scores and ranks in all tables."""
-    names = list(tables[0])
-    parts = [np.column_stack([*table.values()]) for table in tables]
+class Family(NamedTuple):
+    """Candidates with the same number of clusters, with which partitions are compared."""
+
+    #: Method (R,) that found each of them.
+    names: np.ndarray
+    #: Clusters (R, M).
+    labels: np.ndarray
+    #: Features (R, F).
+    values: np.ndarray
+    #: Agreement (R, R) of each pair.
+    agreement: np.ndarray
+
+
+def make_family(judged, candidates, n_clusters):
+    """Return the :class:`Family` of candidates."""
+    names, labels = map(np.array, zip(*candidates, strict=True))
+    agreement = measure_agreement(labels, labels, n_clusters)
+    values, _ = _measure(judged, labels, n_clusters, agreement, names)
+    return Family(names, labels, values, agreement)
+
+
+def compare(judged, labels, n_clusters, family):
+    """Return the features of partitions (C, M) of two clusters or more, and their names.
+
+    These are values, differences from the mean of the family, and ranks among it, then features
+    of the data set: equal partitions have equal features, wherever they come from.
+    """
+    agreement = measure_agreement(labels, family.labels, n_clusters)
+    values, names = _measure(judged, labels, n_clusters, agreement, family.names)
+    relative = [
+        f"{name}, {form}" for form in ("standardized", "rank") for name in names
+    ]
+    shared = [*judged.data, "log K", "mean agreement"]
+    return relate(judged, values, n_clusters, family), [*names, *relative, *shared]
+
+
+def relate(judged, values, n_clusters, family):
+    """Return the features (C, F) of :func:`compare` by what is measured of partitions."""
+    known = family.values
+    standard = (values - known.mean(0)) / (known.std(0) + MIN_SPREAD)
+    below = (known < values[:, None]).mean(1)
+    equal = (known == values[:, None]).mean(1)
+
+    shared = [*judged.data.values(), np.log(n_clusters), family.agreement.mean()]
+    data = np.tile(shared, (len(values), 1))
+    parts = [values, standard.clip(-20, 20), below + equal / 2, data]
+    return np.hstack(parts).astype(np.float32)
+
+
+def _measure(judged, labels, n_clusters, agreement, families):
+    """Return what is measured of partitions, with their ``agreement`` (C, R), and names."""
+    rows = [_describe(judged, own, n_clusters) for own in labels]
+    values = np.array([list(row.values()) for row in rows])
+
+    found = {
+        "agreement": agreement.mean(1),
+        "best agreement": np.sort(agreement, 1)[:, -BEST:].mean(1),
+    }
+    for name in WITNESSES:
+        own = agreement[:, families == name]
+        found[f"with {name}"] = own.sum(1) / max(own.shape[1], 1)
+
+    values = np.column_stack([values, *found.values()])
     # Rounding hides the rounding errors of sums.
-    values = np.nan_to_num(np.concatenate(parts).round(5))
-
-    n_compared = names.index("log n")
-    compared = values[:, :n_compared]
-    scale = compared.std(0)
-    standard = (compared - compared.mean(0)) / np.where(scale > 1e-9, scale, 1)
-    ranks = rankdata(compared, axis=0) / len(compared)
-
-    names += [f"{name}, standardized" for name in names[:n_compared]]
-    names += [f"{name}, rank" for name in names[:n_compared]]
-    return np.hstack([values, standard, ranks]).astype(np.float32), names
+    return np.nan_to_num(values.round(5)), [*rows[0], *found]

@@ -5,6 +5,7 @@ N samples, M distinct samples in the graph; D features, L layout dimensions, K c
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,13 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import Bunch, check_array
 
-from .._checks import LARGEST, check_answers, check_sample_weight, warn_user
+from .._checks import (
+    LARGEST,
+    check_answers,
+    check_enough,
+    check_sample_weight,
+    warn_user,
+)
 from .._labels import average_finite, cluster_means, indicate
 from .._random import random_stream
 from .augmented import search_new
@@ -28,8 +35,9 @@ from .candidates import (
 )
 from .constraints import constrain, read_pairs
 from .graph import neighbor_layout
+from .judge import Judge
 from .labels import count_labels, follow_labels, spread_along
-from .number import Curve, choose_number, list_numbers
+from .number import Curve, choose_number, list_maxima, list_numbers
 from .samples import (
     WIDE,
     GraphSettings,
@@ -42,11 +50,13 @@ from .samples import (
     view_layout,
 )
 from .search import TINY, NeighborIndex, hash_samples, impute, nearest_entries
-from .selection import choose_partition
+from .selection import MAX_ALTERNATIVES, find_answers
 
 #: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
 #: distances equal.
 CLIP_FACTOR = 1e6
+#: Least score of a third or fourth answer, relative to the best.
+WORTH = 0.5
 #: Number of mixtures that smooth a few given labels.
 MIXTURES = 5
 
@@ -55,12 +65,10 @@ class Partition(NamedTuple):
     """Clusters of the N samples of X, and the graph and layout that show them."""
 
     samples: Samples
-    #: Responsibilities (M, K).
-    resp: np.ndarray
+    #: The best :class:`~.selection.Answer`, then its alternatives.
+    answers: list
     #: Layout (M, L).
     layout: np.ndarray
-    #: Expected adjusted Rand index with the true clusters.
-    expected_score: float
     #: Scores of numbers of clusters with ``n_clusters="auto"``.
     curve: Curve | None = None
 
@@ -72,7 +80,7 @@ def find_partition(
     *,
     sample_weight=None,
     labels=None,
-    max_clusters=60,
+    refine=True,
     sizes=(None, None),
     must_link=None,
     cannot_link=None,
@@ -81,44 +89,59 @@ def find_partition(
 ) -> Partition:
     """Return the :class:`Partition` of X (N, D), see :class:`~skdeepcluster.NeighborClustering`.
 
-    ``settings`` are :class:`~skdeepcluster.neighbors.samples.GraphSettings`. ``labels`` (N,) are
-    clusters from 0 on, -1 where unknown, and ``sizes`` the minimum and maximum size of a cluster.
-    Each stage runs in the context ``report(stage)``.
+    ``n_clusters`` is a number, or a list of numbers to choose from; ``refine`` adds those around
+    the best of them. ``settings`` are :class:`~skdeepcluster.neighbors.samples.GraphSettings`.
+    ``labels`` (N,) are clusters from 0 on, -1 where unknown, and ``sizes`` the minimum and maximum
+    size of a cluster. Each stage runs in the context ``report(stage)``.
     """
     stream = random_stream(random_state)
     weights = check_sample_weight(sample_weight, X)
-    pairs = []
-    if sizes != (None, None) or must_link is not None or cannot_link is not None:
-        named = {"must_link": must_link, "cannot_link": cannot_link}
-        pairs = list(read_pairs(X.shape[0], **named))
-
+    is_given = isinstance(n_clusters, Integral)
+    asked = n_clusters if is_given else "auto"
+    check_enough(X.shape[0], n_clusters if is_given else min(n_clusters))
+    pairs = _read_pairs(X.shape[0], sizes, must_link, cannot_link)
     with report("graph"):
         needed = [] if labels is None else np.flatnonzero(labels >= 0)
         needed = np.concatenate([needed, *map(np.ravel, pairs)])
-        samples = connect(X, n_clusters, settings, stream, weights, needed)
+        samples = connect(X, asked, settings, stream, weights, needed)
     limits = None
     if pairs:
         limits = constrain(samples, weights, sizes, *pairs, labels)
-    if limits is not None and n_clusters != "auto":
+    if limits is not None and is_given:
         limits.check(n_clusters)
     with report("layout"):
-        views = make_views(samples, n_clusters, settings, stream)
+        views = make_views(samples, settings, stream)
+        judge = Judge(views, X.shape[1])
 
     curve = None
-    n_features = X.shape[1]
-    if n_clusters == "auto":
+    if not is_given:
         with report("number"):
-            numbers = list_numbers(max_clusters)
-            curve = choose_number(views, n_features, numbers, stream, limits=limits)
-        n_clusters = _raise_number(curve.best, labels, limits)
+            curve = choose_number(judge, n_clusters, refine, limits)
+        n_clusters = _list_best(curve, labels, limits)
     with report("partition"):
-        resp, expected = choose_partition(views, n_features, n_clusters, stream, limits)
-    if curve is not None:
-        expected = min(expected, float(curve.criterion.max()))
+        answers, curve = find_answers(views, judge, n_clusters, stream, limits, curve)
 
     layout = views.layouts[0]
-    resp = _follow(resp, layout, samples, weights, labels, limits)
-    return Partition(samples, resp, layout.astype(np.float32), expected, curve)
+    answers = [
+        own._replace(resp=_follow(own.resp, layout, samples, weights, labels, limits))
+        for own in answers
+    ]
+    return Partition(samples, answers, layout.astype(np.float32), curve)
+
+
+def _read_pairs(n_samples, sizes, must_link, cannot_link):
+    """Return the pairs of samples, or nothing without any constraint."""
+    if sizes == (None, None) and must_link is None and cannot_link is None:
+        return []
+    return list(read_pairs(n_samples, must_link=must_link, cannot_link=cannot_link))
+
+
+def look(X, settings, sample_weight=None, random_state=None):
+    """Return the :class:`~.judge.Judge` of X, and the positions in X of what it judges."""
+    stream = random_stream(random_state)
+    samples = connect(X, "auto", settings, stream, sample_weight)
+    judge = Judge(make_views(samples, settings, stream), X.shape[1])
+    return judge, samples.reference.kept[judge.drawn]
 
 
 def _follow(resp, layout, samples, weights, labels, limits):
@@ -138,14 +161,25 @@ def _follow(resp, layout, samples, weights, labels, limits):
     return resp
 
 
-def _raise_number(n_clusters, labels, limits):
-    """Return the number of clusters, raised if labels or pairs need more."""
+def _list_best(curve, labels, limits):
+    """Return the numbers of clusters worth a full search, raised if labels or pairs need more.
+
+    They are the best two maxima of the curve, and others with at least half of the best score.
+    """
+    least = 1
     if labels is not None:
-        n_clusters = max(n_clusters, labels.max() + 1)
+        least = labels.max() + 1
     if limits is not None:
-        n_clusters = max(n_clusters, len(limits.exclusive))
-        limits.check(n_clusters)
-    return n_clusters
+        least = max(least, len(limits.exclusive))
+    numbers = list_maxima(curve)[: 1 + MAX_ALTERNATIVES]
+    scores = dict(zip(curve.n_clusters.tolist(), curve.criterion, strict=True))
+    worth = WORTH * scores[numbers[0]]
+    numbers = numbers[:2] + [k for k in numbers[2:] if scores[k] >= worth]
+    numbers = list(dict.fromkeys(max(k, least) for k in numbers))
+    if limits is not None:
+        limits.check(numbers[0])
+        numbers = [k for k in numbers if limits.allows(k)]
+    return numbers
 
 
 def count_clusters(
@@ -195,7 +229,6 @@ def count_clusters(
     3
     """
     X = _read_samples(X, n_neighbors)
-    stream = random_stream(random_state)
     settings = GraphSettings(
         n_neighbors,
         metric,
@@ -203,14 +236,16 @@ def count_clusters(
         max_samples,
         n_jobs,
     )
-    samples = connect(X, "auto", settings, stream, sample_weight)
-    views = make_views(samples, "auto", settings, stream)
-
-    refine = numbers is None
-    if refine:
-        numbers = list_numbers(max_clusters)
-    curve = choose_number(views, X.shape[1], numbers, stream, refine)
-    warn_of_edge(curve, max_clusters, len(samples.weights))
+    found = find_partition(
+        X,
+        list(numbers or list_numbers(max_clusters)),
+        settings,
+        sample_weight=sample_weight,
+        refine=numbers is None,
+        random_state=random_state,
+    )
+    curve = found.curve
+    warn_of_edge(curve, max_clusters, len(found.samples.weights))
     return Bunch(best_n_clusters=curve.best, **curve._asdict())
 
 
@@ -414,8 +449,8 @@ class ClusterTree(NamedTuple):
         return leaves
 
 
-def grow_tree(partition):
-    """Return the :class:`ClusterTree` of the clusters of a :class:`Partition` in its layout.
+def grow_trees(partition):
+    """Return a :class:`ClusterTree` in the layout for each answer of a :class:`Partition`.
 
     The leaves are the intersections of clusters and of k-means clusters of the layout.
     """
@@ -425,13 +460,16 @@ def grow_tree(partition):
     views = view_layout(layout, samples, stream)
 
     # K-means clusters have three samples or more on average.
-    n_parts = max(200, 2 * partition.resp.shape[1])
+    most = max(own.resp.shape[1] for own in partition.answers)
+    n_parts = max(200, 2 * most)
     n_parts = min(n_parts, max(len(layout) // 3, 1))
     parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
 
     places = _place_components(layout, samples, views.drawn)
-    labels = partition.resp.argmax(1)
-    return build_tree(layout, places, labels, samples.weights, parts)
+    return [
+        build_tree(layout, places, own.resp.argmax(1), samples.weights, parts)
+        for own in partition.answers
+    ]
 
 
 def build_tree(layout, places, labels, weights, parts):

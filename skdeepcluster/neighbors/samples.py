@@ -14,16 +14,15 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_scalar
 
 from .._checks import check_enough, check_sample_weight
-from .._labels import average_finite, cluster_means
+from .._labels import average_finite
 from .._random import draw_seed
 from .augmented import AugmentedViews, prepare_views, search_views
-from .candidates import FITTED, Views, run_kmeans
+from .candidates import FITTED, Views
 from .graph import (
     link_neighbors,
     neighbor_graph,
     neighbor_layout,
     whiten_by_graph,
-    whitening_matrix,
 )
 from .search import (
     TINY,
@@ -34,7 +33,6 @@ from .search import (
     merge_equal,
     nearest_entries,
     project_rows,
-    single_threaded_blas,
 )
 
 #: Maximum number of principal components of the samples that candidates are found in.
@@ -253,7 +251,7 @@ def _search_distances(X, distinct, k):
 # ---- views
 
 
-def make_views(samples, n_clusters, settings, stream) -> Views:
+def make_views(samples, settings, stream) -> Views:
     """Return the :class:`Views` of the samples of a graph.
 
     The second layout places whitened samples, or the same graph if there are too many features.
@@ -291,8 +289,6 @@ def make_views(samples, n_clusters, settings, stream) -> Views:
     if 1 < n_features <= MAX_WHITENED and not sparse.issparse(points):
         k = samples.reference.n_neighbors
         white = whiten_by_graph(points, graph, k, settings.n_jobs)
-        if n_clusters != "auto":
-            white = _whiten_within(points, white, views, n_clusters, stream)
         views = replace(views, white=white)
         graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
     return replace(views, layouts=[first, place(graph)])
@@ -316,20 +312,6 @@ def view_layout(layout, samples, stream):
         drawn,
         has_features=False,
     )
-
-
-def _whiten_within(points, white, views, n_clusters, stream):
-    """Return points (M, D) whitened by the scatter within k-means clusters of whitened ones."""
-    n_clusters = min(n_clusters, len(points))
-    labels = run_kmeans(white, views, n_clusters, stream)
-    resp = np.eye(n_clusters)[labels]
-    weights = views.weights[:, None]
-
-    with single_threaded_blas():
-        gaps = points - resp @ cluster_means(resp * weights, points)
-        scatter = gaps.T @ (gaps * weights) / weights.sum()
-        n_free = max(len(points) - n_clusters, 1)
-        return points @ whitening_matrix(scatter, n_free)
 
 
 def take_points(samples):

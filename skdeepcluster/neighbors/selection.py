@@ -1,76 +1,35 @@
-"""Choose among candidate partitions by a criterion learned on simulated data sets.
+"""Choose among candidate partitions: those with a high expected score vote.
 
-It predicts the adjusted Rand index with the true clusters from :mod:`.features` of a candidate
-(``benchmarks/criterion.py`` simulates the data sets and fits it). Candidates then vote.
-
-M samples (at most ``candidates.MERGED`` are judged), D features, C candidates, K clusters.
+M samples, C candidates, K clusters.
 """
 
-from functools import cache
-from pathlib import Path
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import expit, logit
+from sklearn.metrics import adjusted_rand_score
 
 from .._labels import normalize_rows
-from .candidates import MERGED, find_candidates
-from .features import (
-    describe_all,
-    join_tables,
-    measure_agreement,
-    prepare,
-)
+from .._random import draw_seed
+from .candidates import find_candidates
+from .features import measure_agreement
 from .graph import make_walk
+from .judge import load_criterion
 
 #: A candidate whose score is lower by this much gets 1 / e of the votes.
 TOLERANCE = 0.05
 #: Power of the agreement of two candidates that is their share in the same vote.
 SHARING = 20
+#: Maximum number of alternatives to the best partition.
+MAX_ALTERNATIVES = 3
+#: Adjusted Rand index with all others below which a partition is an alternative.
+DISTINCT = 0.8
 #: Number of steps of the walk that averages votes.
 VOTE_STEPS = 2
 #: Minimum share by which the largest responsibility exceeds the others.
 LEAD = 1e-6
-
-
-# ---- the criterion
-
-
-@cache
-def load_criterion():
-    """Return the arrays of the criterion, by name.
-
-    Regression trees add up to the score, their T nodes are numbered together: "roots" are the
-    positions of the roots; "feature" (T,) is compared with "threshold" (T,); "left" and "right"
-    (T,) are the children, of a leaf itself; "value" (T,) is of leaves; "base" is the score without
-    trees, and "depth" the maximum number of comparisons.
-    """
-    path = Path(__file__).with_name("criterion.npz")
-    with np.load(path) as arrays:
-        return dict(arrays)
-
-
-def predict_scores(tables, purpose):
-    """Return the expected adjusted Rand index of candidates, an array (C,) for each table.
-
-    ``purpose`` is "partition" if the number of clusters is known, else "number".
-    """
-    features, _ = join_tables(tables)
-    rows = np.arange(len(features))[:, None]
-
-    def read(name):
-        return load_criterion()[f"{purpose} {name}"]
-
-    nodes = read("roots")
-    for _ in range(read("depth")):
-        values = features[rows, read("feature")[nodes]]
-        goes_left = values <= read("threshold")[nodes]
-        nodes = np.where(goes_left, read("left")[nodes], read("right")[nodes])
-    scores = read("base") + read("value")[nodes].sum(1, dtype=np.float64)
-
-    ends = np.cumsum([len(table["log n"]) for table in tables])
-    return np.split(scores, ends[:-1])
 
 
 # ---- the vote
@@ -85,35 +44,61 @@ class Vote(NamedTuple):
     shares: np.ndarray
     #: Stability (K,) of each cluster.
     stability: np.ndarray
-    #: Expected adjusted Rand index of the best candidate.
+    #: Expected adjusted Rand index.
     expected_score: float
 
 
-def choose_partition(
-    views,
-    n_features,
-    n_clusters,
-    stream,
-    limits=None,
-):
-    """Return the responsibilities (M, K) and the expected score of the best partition."""
+class Answer(NamedTuple):
+    """A partition of the samples."""
+
+    #: Responsibilities (M, K).
+    resp: np.ndarray
+    #: Expected adjusted Rand index with the true clusters.
+    expected_score: float
+
+    @property
+    def labels(self):
+        """The most probable clusters (M,)."""
+        return self.resp.argmax(1)
+
+
+def find_answers(views, judge, n_clusters, stream, limits=None, curve=None):
+    """Return the best partition and its alternatives, :class:`Answer` each, and the curve.
+
+    ``n_clusters`` is a number, or several of a curve, of each of which the best partition is an
+    answer. Without ``limits``, the one with the highest expected score is the best, else the
+    first. The curve gets their scores.
+    """
+    seed = draw_seed(stream)
+    if isinstance(n_clusters, Integral):
+        return _choose(views, judge, n_clusters, seed, limits), curve
+    found = [_choose(views, judge, k, seed, limits)[0] for k in n_clusters]
+    if limits is None:
+        scores = [own.expected_score for own in found]
+        curve = curve.replace(n_clusters, scores)
+        found = [found[i] for i in np.argsort(scores, kind="stable")[::-1]]
+    answers = []
+    for own in found:
+        if _is_distinct(own.labels, answers):
+            answers.append(own)
+    return answers, curve
+
+
+def _choose(views, judge, n_clusters, seed, limits):
+    """Return the best partition with a number of clusters, then alternatives."""
     n_samples = len(views.wide)
-    if n_samples <= n_clusters or n_clusters == 1:
+    if n_clusters == 1:
+        return [Answer(np.ones((n_samples, 1)), judge.rate_one())]
+    if n_samples <= n_clusters:
         labels = np.arange(n_samples) % n_clusters
-        return np.eye(n_clusters)[labels], 1.0
+        return [Answer(np.eye(n_clusters)[labels], 1.0)]
+    stream = np.random.RandomState(seed)
+    votes = vote(views, judge, n_clusters, stream, limits)
+    return [Answer(calibrate(own), own.expected_score) for own in votes]
 
-    result = vote(views, n_features, n_clusters, stream, limits)
-    return calibrate(result), result.expected_score
 
-
-def vote(
-    views,
-    n_features,
-    n_clusters,
-    stream,
-    limits=None,
-):
-    """Return the :class:`Vote` of the candidates with the most clusters.
+def vote(views, judge, n_clusters, stream, limits=None):
+    """Return the :class:`Vote` of the candidates with the most clusters, and of alternatives.
 
     ``limits``, ``Constraints`` or None, change the scores by which candidates vote.
     """
@@ -121,37 +106,45 @@ def vote(
     most = max(own.n_clusters for own in candidates)
     candidates = [own for own in candidates if own.n_clusters == most]
     labels = np.stack([own.labels for own in candidates])
+    seen = labels[:, judge.drawn]
 
-    drawn = views.draw(MERGED)
-    seen = [own._replace(labels=own.labels[drawn]) for own in candidates]
-    judged = prepare(views, n_features)
-    table = describe_all(judged, seen, n_clusters, known=True)
-    scores = predict_scores([table], "partition")[0]
-
+    scores = judge.rate(seen)
     rated = scores
     if limits is not None:
-        rated = scores + limits.rate(labels, n_clusters)
-
-    # Candidates that are nearly equal share one vote, and near-ties are decided by agreement.
-    agreement = measure_agreement(labels[:, drawn], n_clusters)
-    ballots = np.exp((rated - rated.max()) / TOLERANCE)
-    ballots /= (agreement.clip(0) ** SHARING).sum(1)
+        rated = rated + limits.rate(labels, n_clusters)
+    agreement = measure_agreement(seen, seen, n_clusters)
+    ballots = _fill_ballots(rated, agreement)
     best = (agreement @ ballots).argmax()
-    expected = float(scores[best].clip(0, 1))
 
-    shares, stability = count_votes(
-        labels,
-        ballots,
-        best,
-        views.weights,
-        n_clusters,
-    )
-    shares = spread_votes(shares, views.graph)
-    chosen = shares.argmax(1)
-    # Small clusters may lose every vote.
-    if len(np.unique(chosen)) < most:
-        chosen = labels[best]
-    return Vote(chosen, shares, stability, expected)
+    def elect(i):
+        counted = count_votes(labels, ballots, i, views.weights, n_clusters)
+        shares = spread_votes(counted[0], views.graph)
+        return Vote(labels[i], shares, counted[1], float(scores[i]))
+
+    winner = elect(best)
+    chosen = winner.shares.argmax(1)
+    # Small clusters may lose every vote, and walks may cross thin gaps.
+    if len(np.unique(chosen)) == most:
+        expected = float(judge.rate(chosen[None, judge.drawn])[0])
+        if expected >= winner.expected_score:
+            winner = winner._replace(labels=chosen, expected_score=expected)
+
+    votes = [winner]
+    for i in np.argsort(-rated, kind="stable"):
+        if len(votes) <= MAX_ALTERNATIVES and _is_distinct(labels[i], votes):
+            votes.append(elect(i))
+    return votes
+
+
+def _is_distinct(labels, others):
+    """Return whether labels (M,) differ from the ``labels`` of all others."""
+    return all(adjusted_rand_score(labels, own.labels) < DISTINCT for own in others)
+
+
+def _fill_ballots(scores, agreement):
+    """Return how many votes candidates (C,) have: nearly equal ones share theirs."""
+    ballots = np.exp((scores - scores.max()) / TOLERANCE)
+    return ballots / (agreement.clip(0) ** SHARING).sum(1)
 
 
 def count_votes(labels, ballots, best, weights, n_clusters):

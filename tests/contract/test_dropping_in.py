@@ -109,7 +109,7 @@ def test_label_free_scorers_survive_one_cluster(measure):
 
 
 def test_label_free_scorers_take_labels_without_predict():
-    scorer = label_free_scorer()
+    scorer = label_free_scorer("silhouette")
     fitted = make_pipeline(StandardScaler(), AgglomerativeClustering(3)).fit(X)
     assert scorer(fitted, X) == silhouette_score(X, fitted[-1].labels_)
     with pytest.raises(ValueError, match="AgglomerativeClustering has no predict.*NoSplit"):
@@ -119,11 +119,11 @@ def test_label_free_scorers_take_labels_without_predict():
 def test_label_free_scorers_draw_from_many_samples_once():
     many = np.concatenate([X] * 100)
     kmeans = KMeans(3, n_init=1, random_state=0).fit(many)
-    drawn = label_free_scorer()(kmeans, many)
-    assert drawn == pytest.approx(label_free_scorer()(kmeans, X), abs=0.02)
-    assert drawn == label_free_scorer()(kmeans, many)
+    drawn = label_free_scorer("silhouette")(kmeans, many)
+    assert drawn == pytest.approx(label_free_scorer("silhouette")(kmeans, X), abs=0.02)
+    assert drawn == label_free_scorer("silhouette")(kmeans, many)
     lone = np.concatenate([many, [[99.0] * 4]])  # a cluster that the part of the samples may miss
     apart = KMeans(2, n_init=1, init=[[0.0] * 4, [99.0] * 4]).fit(lone)
-    assert label_free_scorer()(apart, lone) >= -1
+    assert label_free_scorer("silhouette")(apart, lone) >= -1
     with pytest.raises(ValueError, match="measure='nearness' is unknown"):
         label_free_scorer("nearness")

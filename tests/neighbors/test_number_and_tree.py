@@ -11,10 +11,10 @@ from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import count_clusters, neighbor_graph
-from skdeepcluster.neighbors.number import MIN_SCORE, choose_number, list_numbers, take_number
+from skdeepcluster.neighbors.judge import Judge
+from skdeepcluster.neighbors.number import Curve, choose_number, list_maxima, list_numbers
 from skdeepcluster.neighbors.partition import (
     build_tree,
-    find_partition,
     group_leaves,
     partition_by_labels,
 )
@@ -49,15 +49,15 @@ def test_one_normal_or_uniform_cluster_is_one(draw, shape):
 def test_curve_has_its_peak_at_the_number_taken(auto):
     curve = auto.n_clusters_curve_
     assert curve.n_clusters.tolist() == list_numbers(60)
-    assert list_numbers(15) == [*range(1, 13), 14, 15]
-    assert curve.criterion[0] == MIN_SCORE
+    assert list_numbers(15) == [*range(1, 13), 15]
+    assert 0 <= curve.criterion[0] < 0.1, "the probability of a single cluster"
     assert curve.n_clusters[curve.criterion.argmax()] == auto.n_clusters_
     assert curve.stability[3] > 0.9 > curve.stability[-1]
 
 
 def test_number_is_chosen_among_those_given():
     found = count_clusters(X, numbers=[2, 4, 9], random_state=0)
-    assert (found.best_n_clusters, found.n_clusters.tolist()) == (4, [1, 2, 4, 9])
+    assert (found.best_n_clusters, found.n_clusters.tolist()) == (4, [2, 4, 9])
     with pytest.warns(ConvergenceWarning, match=r"chose 4, the largest.*Raise max_clusters=4"):
         NeighborClustering("auto", max_clusters=4, random_state=0).fit(X)
     with pytest.warns(ConvergenceWarning, match="chose 1, the largest.*a fifth of the distinct"):
@@ -75,8 +75,6 @@ def test_defaults_are_those_of_the_clusterer():
         assert counted[name].default == params[name]
     for name, default in GraphSettings()._asdict().items():
         assert default == params[name]
-    found = inspect.signature(find_partition).parameters
-    assert found["max_clusters"].default == params["max_clusters"]
     by_labels = inspect.signature(partition_by_labels).parameters
     assert by_labels["n_neighbors"].default == params["n_neighbors"]
 
@@ -155,18 +153,22 @@ def test_share_asked_for_is_noise():
 def test_numbers_around_the_best_are_tried_afterwards():
     stream, settings = np.random.RandomState(0), GraphSettings()
     samples = connect(X[:50], "auto", settings, stream)
-    views = make_views(samples, "auto", settings, stream)
-    curve = choose_number(views, 2, [2, 5, 7, 9], stream)
-    assert curve.n_clusters.tolist() == [1, 2, 3, 4, 5, 6, 7, 9]
+    judge = Judge(make_views(samples, settings, stream), 2)
+    curve = choose_number(judge, [2, 5, 7, 9])
+    assert curve.n_clusters.tolist() == [2, 3, 4, 5, 6, 7, 9]
 
 
-def test_numbers_and_ties():
+def test_numbers_that_are_tried():
     assert list_numbers(1) == [1]
     assert list_numbers(12) == list(range(1, 13))
     numbers = list_numbers(60)
-    assert numbers[12:] == [14, 16, 18, 20, 22, 25, 28, 31, 35, 39, 43, 48, 53, 59, 60]
-    assert take_number(np.array([1, 2, 3]), np.array([0.3, 0.955, 1.0])) == 2
-    assert take_number(np.array([1, 2, 3]), np.array([0.3, 0.945, 1.0])) == 3
+    assert numbers[12:] == [15, 18, 22, 27, 33, 40, 48, 58, 60]
+    assert list_numbers(20, 9) == [9, 10, 11, 12, 15, 18, 20]
+    assert list_numbers(5, 5) == [5]
+    scores = np.array([0.1, 0.7, 0.6, 0.9, 0.9, 0.3, 0.8])
+    curve = Curve(np.arange(1, 8), scores, scores)
+    assert curve.best == 4
+    assert list_maxima(curve) == [4, 7, 2]
 
 
 def test_a_leaf_is_the_nearest_of_its_cluster():

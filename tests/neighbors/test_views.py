@@ -7,11 +7,12 @@ import pytest
 import torch
 from scipy import sparse
 from sklearn.datasets import load_digits
+from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import CatGANClassifier, CatGANClustering, NeighborClustering, VaDEClustering
 from skdeepcluster.export import to_onnx
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
+from skdeepcluster.modules.augmentation import RandomAffine, RandomFlip, RandomShift
 from skdeepcluster.neighbors import neighbor_graph, search
 from skdeepcluster.persistence import load, save
 
@@ -248,3 +249,50 @@ def test_data_without_views_are_refused(settings, X, message):
 def test_views_are_not_exported(tmp_path):
     with pytest.raises(TypeError, match="compares views of its samples"):
         to_onnx(shifted().fit(SERIES), tmp_path / "fit.onnx")
+
+
+# ---- changes that do not matter, found from the data
+
+
+def draw_pulses(n_samples, latest):
+    """Return series of three kinds of pulses that begin at any time up to ``latest``."""
+    random = np.random.RandomState(0)
+    kinds = np.arange(n_samples) % 3
+    phase = (np.arange(48) - random.uniform(0, latest, size=(n_samples, 1))) % 48
+    forms = [np.exp(-phase / 5), (phase < 12) * 0.7, np.exp(-(((phase - 24) / 4) ** 2))]
+    rows = np.choose(kinds[:, None], forms)
+    return rows + 0.05 * random.normal(size=rows.shape), kinds
+
+
+def test_shifts_that_do_not_matter_are_found():
+    X, kinds = draw_pulses(240, 48)
+    found = NeighborClustering(3, augment="auto", random_state=0).fit(X)
+    assert isinstance(found.augment_, RandomShift)
+    scores = found.augment_scores_
+    assert scores[max(scores, key=scores.get)] > scores["none"] + 0.02
+    plain = NeighborClustering(3, random_state=0).fit(X)
+    assert plain.augment_ is None
+    assert adjusted_rand_score(kinds, found.labels_) > adjusted_rand_score(kinds, plain.labels_)
+    again = NeighborClustering(3, augment=found.augment_, random_state=0).fit(X)
+    np.testing.assert_array_equal(again.labels_, found.labels_)
+    np.testing.assert_array_equal(found.predict(X), found.labels_)
+
+
+def test_no_change_is_taken_where_none_helps():
+    X, kinds = draw_pulses(240, 1)
+    found = NeighborClustering(3, augment="auto", random_state=0).fit(X)
+    assert found.augment_ is None
+    assert adjusted_rand_score(kinds, found.labels_) > 0.95
+    with pytest.raises(ValueError, match=r"48 features, but image_shape=\(5, 5\) has 25"):
+        NeighborClustering(3, augment="auto", image_shape=(5, 5)).fit(X)
+
+
+def test_flips_mirror_images():
+    x = torch.arange(24.0).view(2, 12)
+    flip = RandomFlip((2, 2, 3))
+    mirrored = x.view(2, 2, 2, 3).flip(3).view(2, 12)
+    assert torch.equal(flip.list_transforms(1, 0)[0](x), mirrored)
+    many = flip(x.repeat(200, 1)).view(200, 2, 12)
+    is_mirrored = (many == mirrored).all(2)
+    assert ((many == x).all(2) ^ is_mirrored).all()
+    assert 0.4 < is_mirrored.float().mean() < 0.6

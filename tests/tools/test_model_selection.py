@@ -47,7 +47,7 @@ def test_scores_are_those_of_the_clusterer_itself():
     np.testing.assert_array_equal(found.results["stability"], curve.stability)
     with pytest.warns(UserWarning, match="Give larger"):
         assert select_n_clusters(X, [2, 3], random_state=0).best_n_clusters == 3
-    with pytest.raises(ValueError, match="30 or more clusters.*more distinct"):
+    with pytest.raises(ValueError, match="n_samples=20 should be >= n_clusters=30"):
         select_n_clusters(X[:20], [30, 40], random_state=0)
 
 
@@ -68,7 +68,7 @@ def test_separation_by_distances_is_that_of_the_distances():
     kept = np.flatnonzero(fit.labels_ >= 0)
     part = distances[np.ix_(kept, kept)]
     expected = silhouette_score(part, fit.labels_[kept], metric="precomputed")
-    assert label_free_scorer()(fit, distances) == pytest.approx(expected)
+    assert label_free_scorer("silhouette")(fit, distances) == pytest.approx(expected)
     for measure, given in (
         ("calinski_harabasz", distances),
         ("silhouette", distances[:50]),

@@ -1,0 +1,36 @@
+"""What another partition of the same samples changes, in words. N samples."""
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics.cluster import contingency_matrix
+
+
+def describe_changes(labels, others):
+    """Return which clusters of ``labels`` (N,) the partition ``others`` (N,) joins and divides.
+
+    It joins clusters if more than half of each are in one cluster of its own, and divides one that
+    has more than half of several of its clusters. Noise is left out.
+    """
+    known = (labels >= 0) & (others >= 0)
+    table = contingency_matrix(labels[known], others[known])
+    names = np.unique(labels[known])
+    mostly = table > table.sum(1, keepdims=True) / 2
+    mostly_other = table > table.sum(0) / 2
+
+    found = []
+    for column in mostly.T:
+        if column.sum() > 1:
+            found.append("joins " + _list_names(names[column]))
+    for name, row in zip(names, mostly_other, strict=True):
+        if row.sum() > 1:
+            found.append(f"divides {name} into {row.sum()}")
+    if not found:
+        kept = table[linear_sum_assignment(table, maximize=True)].sum()
+        share = 1 - kept / max(table.sum(), 1)
+        found.append(f"moves {share:.0%} of the samples")
+    return "; ".join(found)
+
+
+def _list_names(names):
+    *first, last = map(str, names)
+    return f"{', '.join(first)} and {last}"

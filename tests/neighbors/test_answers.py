@@ -1,0 +1,176 @@
+"""Several answers of one fit, and the expected score of any partition."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
+from sklearn.datasets import load_iris, make_blobs, make_moons
+from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.utils._param_validation import InvalidParameterError
+
+from skdeepcluster import CatGANClustering, GaussianMixtureEM, NeighborClustering, persistence
+from skdeepcluster.metrics import expected_score
+from skdeepcluster.model_selection import NoSplit, label_free_scorer
+from skdeepcluster.neighbors import count_clusters
+from skdeepcluster.neighbors.answers import describe_changes
+
+#: Five groups, two pairs of which overlap.
+CENTERS = [[0, 0], [3.2, 0], [0, 12], [3.2, 12], [12, 6]]
+GROUPS, Y = make_blobs(600, centers=CENTERS, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return NeighborClustering("auto", random_state=0).fit(GROUPS)
+
+
+# ---- alternatives
+
+
+def test_alternatives_are_other_levels_of_the_data(fit):
+    assert 1 <= len(fit.alternatives_) <= 3
+    scores = [other.expected_score for other in fit.alternatives_]
+    assert scores == sorted(scores, reverse=True)
+    for other in fit.alternatives_:
+        assert other.labels.shape == other.probabilities.shape == (600,)
+        assert adjusted_rand_score(fit.labels_, other.labels) < 0.8
+
+
+@pytest.mark.parametrize("k", [2, 5])
+def test_alternatives_of_a_given_number_are_distinct(k):
+    rows = np.random.default_rng(0).normal(size=(300, 3))
+    found = NeighborClustering(k, random_state=0).fit(rows)
+    assert 1 <= len(found.alternatives_) <= 3
+    labels = [found.labels_, *(other.labels for other in found.alternatives_)]
+    for i, one in enumerate(labels):
+        assert len(set(one)) == k
+        assert all(adjusted_rand_score(one, other) < 0.8 for other in labels[:i])
+
+
+def test_another_answer_is_used_by_all_predictions(fit, tmp_path):
+    persistence.save(fit, tmp_path / "fit.skops")
+    own = persistence.load(tmp_path / "fit.skops")
+    before, other = own.labels_.copy(), own.alternatives_[0]
+    assert own.use(other) is own
+    np.testing.assert_array_equal(own.labels_, other.labels)
+    np.testing.assert_array_equal(own.predict(GROUPS), other.labels)
+    np.testing.assert_array_equal(own.cut(other.n_clusters), other.labels)
+    np.testing.assert_allclose(own.predict_proba(GROUPS).max(1), other.probabilities)
+    assert (own.n_clusters_, own.expected_score_) == (other.n_clusters, other.expected_score)
+    assert any(np.array_equal(past.labels, before) for past in own.alternatives_)
+    with pytest.raises(ValueError, match=r"one of the \d alternatives_"):
+        own.use(other)
+
+
+def test_one_cluster_comes_with_a_division():
+    rows = np.random.default_rng(0).normal(size=(400, 3))
+    found = NeighborClustering("auto", random_state=0).fit(rows)
+    assert found.n_clusters_ == 1
+    assert found.expected_score_ > found.alternatives_[0].expected_score
+    assert found.use(found.alternatives_[0]).n_clusters_ > 1
+    assert found.alternatives_[0].changes.startswith("joins 0")
+
+
+def test_changes_are_told_in_words():
+    labels = np.repeat([0, 1, 2, -1], 10)
+    assert describe_changes(labels, np.repeat([0, 0, 1, 1], 10)) == "joins 0 and 1"
+    finer = np.r_[np.repeat([0, 1], 5), np.repeat([2, 3], 10), np.zeros(10, int)]
+    assert describe_changes(labels, finer) == "divides 0 into 2"
+    assert describe_changes(labels, np.roll(labels, 3)) == "moves 22% of the samples"
+
+
+@pytest.mark.parametrize("bounds", [(2, 4), (4, 30), (7, 7)])
+def test_number_between_bounds(bounds):
+    found = NeighborClustering(bounds, random_state=0).fit(GROUPS)
+    assert bounds[0] <= found.n_clusters_ <= bounds[1]
+    assert set(found.n_clusters_curve_.n_clusters) <= set(range(bounds[0], bounds[1] + 1))
+
+
+@pytest.mark.parametrize("bounds", [(5, 2), (0, 3), (2,), (2, 3.5)])
+def test_wrong_bounds_are_refused(bounds):
+    with pytest.raises(ValueError, match="lowest and the highest number"):
+        NeighborClustering(bounds).fit(GROUPS)
+    with pytest.raises(InvalidParameterError):
+        NeighborClustering([2, 5]).fit(GROUPS)
+
+
+@pytest.mark.parametrize("estimator", [GaussianMixtureEM, CatGANClustering])
+def test_networks_and_mixtures_take_bounds(estimator):
+    options = {} if estimator is GaussianMixtureEM else {"max_epochs": 1}
+    X, _ = make_blobs(200, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    found = estimator((2, 6), random_state=0, **options).fit(X)
+    assert found.n_clusters_ == 3
+    assert found.n_clusters_curve_.n_clusters.tolist() == [2, 3, 4, 5, 6]
+    with pytest.raises(ValueError, match="lowest and the highest number"):
+        estimator((6, 2)).fit(GROUPS)
+
+
+# ---- the expected score of any partition
+
+
+def test_all_ways_to_a_partition_give_one_score(fit):
+    assert expected_score(GROUPS, fit.labels_) == fit.expected_score_
+    scores = expected_score(GROUPS, [other.labels for other in fit.alternatives_])
+    found = [other.expected_score for other in fit.alternatives_]
+    np.testing.assert_allclose(scores, found, atol=0.01)
+    counted = count_clusters(GROUPS, random_state=0)
+    np.testing.assert_array_equal(counted.criterion, fit.n_clusters_curve_.criterion)
+    given = NeighborClustering(fit.n_clusters_, random_state=0).fit(GROUPS)
+    assert given.expected_score_ == pytest.approx(fit.expected_score_, abs=0.01)
+    for other in fit.alternatives_:
+        place = counted.n_clusters.tolist().index(other.n_clusters)
+        assert counted.criterion[place] == pytest.approx(other.expected_score, abs=0.01)
+
+
+def test_right_partitions_have_higher_scores_than_wrong_ones():
+    X, y = make_moons(400, noise=0.06, random_state=0)
+    halves = KMeans(2, random_state=0).fit_predict(X)
+    scrambled = np.random.default_rng(0).permutation(y)
+    right, wrong, worst = expected_score(X, [y, halves, scrambled])
+    assert right > wrong + 0.2
+    assert wrong > worst
+    assert worst < 0.1
+
+
+def test_names_of_labels_and_missing_values():
+    X, y = load_iris(return_X_y=True)
+    named = np.array(["setosa", "versicolor", "virginica"])[y]
+    assert expected_score(X, named) == expected_score(X, y)
+    table = pd.DataFrame(X, columns=list("abcd")).assign(kind=np.where(y > 0, "a", "b"))
+    table.iloc[::7, 1] = np.nan
+    assert 0 < expected_score(table, y) < 1
+    distances = euclidean_distances(X)
+    assert 0 < expected_score(distances, y, metric="precomputed") < 1
+
+
+def test_noise_and_extreme_partitions():
+    X, y = make_blobs(300, centers=4, random_state=1)
+    noisy = np.where(np.arange(300) % 10 == 0, -1, y)
+    full, partial, nothing, one, all_apart = expected_score(
+        X, [y, noisy, np.full(300, -1), np.zeros(300, int), np.arange(300)]
+    )
+    assert partial == pytest.approx(0.9 * full, rel=0.05)
+    assert nothing == all_apart == 0
+    assert one < 0.5
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        expected_score(X, y[:9])
+    with pytest.raises(ValueError, match="NaN"):
+        expected_score(X, np.where(y, y, np.nan))
+
+
+def test_search_compares_methods_and_settings():
+    X, y = make_moons(300, noise=0.05, random_state=0)
+    grid = [
+        {"cluster": [KMeans(random_state=0)], "cluster__n_clusters": [2, 4]},
+        {"cluster": [GaussianMixture(random_state=0)], "cluster__n_components": [2, 4]},
+        {"cluster": [AgglomerativeClustering(2, linkage="single"), DBSCAN(0.3), DBSCAN(1e-3)]},
+    ]
+    model = Pipeline([("cluster", KMeans())])
+    search = GridSearchCV(model, grid, scoring=label_free_scorer(), cv=NoSplit()).fit(X)
+    assert adjusted_rand_score(y, search.best_estimator_["cluster"].labels_) == 1
+    with pytest.raises(ValueError, match="takes no options"):
+        label_free_scorer("silhouette", metric="cosine")
