@@ -47,6 +47,7 @@ from .neighbors.augmented import Scaled, check_augment
 from .neighbors.invariance import choose_augment
 from .neighbors.number import list_numbers
 from .neighbors.partition import (
+    find_leaves,
     find_partition,
     group_leaves,
     grow_trees,
@@ -440,7 +441,8 @@ class NeighborClustering(
             "children_": tree.children,
             "distances_": tree.distances,
             "n_leaves_": len(tree.clusters),
-            "leaves_": tree.find_leaves(self.layout_, clusters),
+            "leaves_": find_leaves(*tree[:2], self.layout_, clusters),
+            "_leaf_centers": tree.centers,
             "_leaf_clusters": tree.clusters,
         }
 
@@ -544,13 +546,15 @@ class NeighborClustering(
         """
         return -self._interpolate(X)[0]
 
-    def cut(self, n_clusters: int) -> Labels:
+    def cut(self, n_clusters: int, X=None) -> Labels:
         """Return the labels of fewer or more clusters, from the tree of the same fit.
 
         Parameters
         ----------
         n_clusters : int
             From 1 to ``n_leaves_``. Fewer than ``n_clusters_`` merge clusters, more divide them.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            New samples to label; None: the samples of ``fit``.
 
         Returns
         -------
@@ -559,13 +563,19 @@ class NeighborClustering(
         """
         check_is_fitted(self)
         if n_clusters == self.n_clusters_:  # also where some clusters have no leaf
-            return self.labels_.copy()
+            return self.labels_.copy() if X is None else self.predict(X)
 
         bounds = {"min_val": 1, "max_val": self.n_leaves_}
         check_scalar(n_clusters, "n_clusters", Integral, **bounds)
 
         groups = group_leaves(self.children_, self._leaf_clusters, n_clusters)
-        return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
+        if X is None:
+            return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
+        names = "responsibilities_", "layout_"
+        resp, layout, outlier_scores = self._interpolate(X, *names)
+        given = self._leaf_centers, self._leaf_clusters
+        leaves = find_leaves(*given, layout, resp.argmax(1))
+        return mark_noise(groups[leaves], outlier_scores, self.offset_)
 
     @maps_blocks
     def transform(self, X) -> npt.NDArray[np.float32]:

@@ -97,7 +97,7 @@ def dbcv(X, partitions):
     for own in partitions:
         try:
             found.append(validity_index(X, np.asarray(own, dtype=np.intp)))
-        except ValueError:  # a cluster of one sample
+        except (ValueError, AssertionError):  # of clusters of one or two samples
             found.append(-1.0)
     return found
 

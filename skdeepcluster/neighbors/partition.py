@@ -433,20 +433,22 @@ class ClusterTree(NamedTuple):
     #: Ward's distance (P - 1,) of each merge, ascending.
     distances: np.ndarray
 
-    def find_leaves(self, layout, labels):
-        """Return the leaf (N,) of each sample: the nearest one of its cluster.
 
-        If the cluster has no leaf, it is the nearest of all leaves.
-        """
-        leaves = np.empty(len(labels), dtype=int)
-        for cluster in np.unique(labels):
-            rows = labels == cluster
-            is_own = self.clusters == cluster
-            own = np.flatnonzero(is_own if is_own.any() else ~is_own)
-            points = layout[rows].astype(float)
-            nearest = pairwise_distances_argmin(points, self.centers[own])
-            leaves[rows] = own[nearest]
-        return leaves
+def find_leaves(centers, clusters, layout, labels):
+    """Return the leaf (N,) of each sample: the nearest one of its cluster.
+
+    Leaves have ``centers`` (P, L) and ``clusters`` (P,), samples a ``layout`` (N, L) and
+    ``labels`` (N,). If a cluster has no leaf, it is the nearest of all leaves.
+    """
+    leaves = np.empty(len(labels), dtype=int)
+    for cluster in np.unique(labels):
+        rows = labels == cluster
+        is_own = clusters == cluster
+        own = np.flatnonzero(is_own if is_own.any() else ~is_own)
+        points = layout[rows].astype(float)
+        nearest = pairwise_distances_argmin(points, centers[own])
+        leaves[rows] = own[nearest]
+    return leaves
 
 
 def grow_trees(partition):

@@ -15,6 +15,7 @@ from skdeepcluster.neighbors.judge import Judge
 from skdeepcluster.neighbors.number import Curve, choose_number, list_maxima, list_numbers
 from skdeepcluster.neighbors.partition import (
     build_tree,
+    find_leaves,
     group_leaves,
     partition_by_labels,
 )
@@ -114,6 +115,10 @@ def test_clusters_are_merged_after_all_their_parts():
 def test_cuts_of_a_fit(auto):
     np.testing.assert_array_equal(auto.cut(auto.n_clusters_), auto.labels_)
     assert set(auto.cut(7)) == set(range(7))
+    for number in (2, 4, 9):
+        np.testing.assert_array_equal(auto.cut(number, X), auto.cut(number))
+    new = X[:40] + 0.01
+    assert adjusted_rand_score(auto.cut(2, new), auto.cut(2)[:40]) == 1
     for number, message in ((0, "== 0"), (auto.n_leaves_ + 1, f"<= {auto.n_leaves_}")):
         with pytest.raises(ValueError, match=message):
             auto.cut(number)
@@ -175,5 +180,5 @@ def test_a_leaf_is_the_nearest_of_its_cluster():
     layout = np.array([[0.0], [1.0], [5.0], [6.0]])
     tree = build_tree(layout, layout, np.array([0, 0, 1, 1]), np.ones(4), np.arange(4))
     points, labels = np.array([[0.4], [0.6], [0.6], [9.0], [5.4]]), np.array([0, 0, 1, 1, 7])
-    centers = tree.centers[tree.find_leaves(points, labels)][:, 0]
+    centers = tree.centers[find_leaves(*tree[:2], points, labels)][:, 0]
     np.testing.assert_array_equal(centers, [0, 1, 5, 6, 5])
