@@ -21,6 +21,7 @@ from ._checks import (
     FRACTION,
     check_answers,
     check_enough,
+    check_range,
     is_open,
     refuse_sparse,
     restore_on_failure,
@@ -57,6 +58,10 @@ from .engine.runtime import (
 )
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
 from .modules.networks import ACTIVATIONS
+from .neighbors.invariance import choose_augment
+from .neighbors.number import list_numbers
+from .neighbors.samples import GraphSettings
+from .neighbors.search import impute
 
 #: Parameters that build networks.
 BUILDERS = ("encoder", "decoder", "generator", "discriminator")
@@ -97,7 +102,7 @@ class DeepEstimator(BaseEstimator, ABC):
         "batch_size": [COUNT, AUTO],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), AUTO],
         "n_init": [COUNT],
-        "augment": [callable, None],
+        "augment": [callable, AUTO, None],
         "precision": [StrOptions({"float32", "bfloat16", "auto"})],
         "callbacks": [list, tuple, None],
         "checkpoint": [str, os.PathLike, None],
@@ -200,7 +205,7 @@ class DeepEstimator(BaseEstimator, ABC):
             settings=settings,
             device=device,
             random_state=random_state,
-            augment=self.augment,
+            augment=self.augment_,
             progress=progress,
             is_tabulated=self.verbose > 1 and current_process().is_main,
             checkpoint=checkpoint,
@@ -211,15 +216,35 @@ class DeepEstimator(BaseEstimator, ABC):
         process = current_process()
         start = None
         failure = None
+        vars(self).pop("augment_scores_", None)
+        self.augment_ = self.augment
         if process.is_main:
             try:
+                if self.augment == "auto":
+                    self._find_augment(data, random_state)
                 start = self._find_start(data, random_state)
             except Exception as error:
                 failure = error
-        start, random_state, failure = process.share((start, random_state, failure))
+        found = start, self.augment_, random_state, failure
+        start, self.augment_, random_state, failure = process.share(found)
         if failure is not None:
             raise failure
         return start, random_state
+
+    def _find_augment(self, data, random_state):
+        """Find the changes of X that do not matter, by the expected score."""
+        numbers = getattr(self, "n_clusters", self._n_clusters)
+        if is_open(numbers):
+            low, high = (1, 60) if numbers == "auto" else check_range(numbers)
+            numbers = list_numbers(high, low)
+        self.augment_, self.augment_scores_ = choose_augment(
+            impute(data.compared_by(self.init)),
+            numbers,
+            GraphSettings(n_jobs=torch.get_num_threads()),
+            self.image_shape,
+            data.factors,
+            random_state,
+        )
 
     def _best_run(self, fit):
         """Train ``n_init`` times; return the run with the highest mean criterion."""
@@ -482,7 +507,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         points = data.compared_by(init)
         if not is_partition:
             return find_number(points, n_clusters, data.labels, random_state)
-        augment = data.augment_of(self.augment)
+        augment = data.augment_of(self.augment_)
         return search_start(
             init, points, n_clusters, data.labels, random_state, augment
         )

@@ -162,10 +162,11 @@ class VaDEClustering(PriorEstimator):
         Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
         Number of trainings from new weights. The one with the best :meth:`score_samples` is kept.
-    augment : callable, default=None
+    augment : callable or "auto", default=None
         ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
         (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
-        Training sees them, and so does the search for neighbors in the initial partition.
+        Training sees them, and so does the search for neighbors in the initial partition. "auto":
+        as in :class:`NeighborClustering`, of images if there is ``image_shape``, else of series.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
@@ -223,6 +224,10 @@ class VaDEClustering(PriorEstimator):
         Values used.
     device_, precision_ : str
         Device and precision of training.
+    augment_ : callable or None
+        The changes that do not matter.
+    augment_scores_ : dict
+        With ``augment="auto"``, the mean expected score of two fits for each kind of changes.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
