@@ -8,8 +8,8 @@ Parts: "sets", the partition of real sets with K given, beside KMeans; "numbers"
 clusters found; "one", the number found in samples without clusters; "overlap", how far seeds agree
 on overlapping blobs. Fits that the file holds are not run again. FOLDER is a checkout of the
 battery gagolews/clustering-data-v1. Its sets in BATTERY are standardized; noise points are fitted
-and not scored. ``--rest`` takes all its other sets instead, which nobody looked at while the
-criterion was developed. Labels judge and do nothing else.
+and not scored. ``--rest`` takes the other sets of the same folders instead, which nobody looked at
+while the criterion was developed, at most 10,000 samples of each. Labels judge and do nothing else.
 """
 
 import json
@@ -43,6 +43,8 @@ BATTERY = {
     "wut": "circles cross isolation mk1 mk4 stripes trajectories x1 z1 z2",
     "other": "chameleon_t4_8k hdbscan iris5 square",
 }
+#: Maximum number of samples of the other sets.
+MAX_REST = 10_000
 #: Distributions without clusters.
 WITHOUT = ("normal", "uniform", "exponential", "lognormal")
 #: Numbers of their features.
@@ -66,7 +68,9 @@ def load_rest(battery):
         for path in sorted((battery / folder).glob("*.labels0.gz")):
             name = path.name.partition(".")[0]
             if name not in known:
-                yield "rest", load_path(battery / folder / name)
+                data = load_path(battery / folder / name)
+                order = np.random.RandomState(0).permutation(len(data.y))[:MAX_REST]
+                yield "rest", Bunch(**data | {"X": data.X[order], "y": data.y[order]})
 
 
 def load_path(path):

@@ -55,7 +55,7 @@ from .selection import MAX_ALTERNATIVES, find_answers
 #: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
 #: distances equal.
 CLIP_FACTOR = 1e6
-#: Least score of a third or fourth answer, relative to the best.
+#: Least score of an alternative with another number of clusters, relative to the best.
 WORTH = 0.5
 #: Number of mixtures that smooth a few given labels.
 MIXTURES = 5
@@ -164,7 +164,8 @@ def _follow(resp, layout, samples, weights, labels, limits):
 def _list_best(curve, labels, limits):
     """Return the numbers of clusters worth a full search, raised if labels or pairs need more.
 
-    They are the best two maxima of the curve, and others with at least half of the best score.
+    They are the best maximum of the curve, and others with at least half of its score. One
+    cluster comes with the best division.
     """
     least = 1
     if labels is not None:
@@ -174,7 +175,8 @@ def _list_best(curve, labels, limits):
     numbers = list_maxima(curve)[: 1 + MAX_ALTERNATIVES]
     scores = dict(zip(curve.n_clusters.tolist(), curve.criterion, strict=True))
     worth = WORTH * scores[numbers[0]]
-    numbers = numbers[:2] + [k for k in numbers[2:] if scores[k] >= worth]
+    n_kept = 2 if numbers[0] == 1 else 1
+    numbers = numbers[:n_kept] + [k for k in numbers[n_kept:] if scores[k] >= worth]
     numbers = list(dict.fromkeys(max(k, least) for k in numbers))
     if limits is not None:
         limits.check(numbers[0])
