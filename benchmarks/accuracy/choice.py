@@ -9,7 +9,8 @@ clusters found; "one", the number found in samples without clusters; "overlap", 
 on overlapping blobs. Fits that the file holds are not run again. FOLDER is a checkout of the
 battery gagolews/clustering-data-v1. Its sets in BATTERY are standardized; noise points are fitted
 and not scored. ``--rest`` takes the other sets of the same folders instead, which nobody looked at
-while the criterion was developed, at most 10,000 samples of each. Labels judge and do nothing else.
+while the criterion was developed, at most 10,000 samples of each. Labels judge and do nothing
+else.
 """
 
 import json
