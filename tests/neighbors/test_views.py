@@ -265,7 +265,7 @@ def draw_pulses(n_samples, latest):
 
 
 def test_shifts_that_do_not_matter_are_found():
-    X, kinds = draw_pulses(240, 48)
+    X, kinds = draw_pulses(120, 48)
     found = NeighborClustering(3, augment="auto", random_state=0).fit(X)
     assert isinstance(found.augment_, RandomShift)
     scores = found.augment_scores_
@@ -279,20 +279,19 @@ def test_shifts_that_do_not_matter_are_found():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("network", [CatGANClustering, VaDEClustering])
-def test_networks_find_shifts_too(network):
-    X, kinds = draw_pulses(240, 48)
-    found = network(3, augment="auto", **SMALL).fit(X)
+def test_networks_find_shifts_too():
+    X, _ = draw_pulses(120, 48)
+    found = CatGANClustering(3, augment="auto", **SMALL).fit(X)
     assert isinstance(found.augment_, RandomShift)
     assert set(found.augment_scores_) > {"none"}
-    given = network(3, augment=found.augment_, **SMALL).fit(X)
+    given = CatGANClustering(3, augment=found.augment_, **SMALL).fit(X)
     assert given.augment_ is given.augment
     assert not hasattr(given, "augment_scores_")
-    assert found.predict(X).shape == (240,)
+    assert found.predict(X).shape == (120,)
 
 
 def test_no_change_is_taken_where_none_helps():
-    X, kinds = draw_pulses(240, 1)
+    X, kinds = draw_pulses(120, 1)
     found = NeighborClustering(3, augment="auto", random_state=0).fit(X)
     assert found.augment_ is None
     assert adjusted_rand_score(kinds, found.labels_) > 0.95
