@@ -17,6 +17,7 @@ import pickle
 import sys
 import warnings
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -35,7 +36,7 @@ from lib.options import parse_seeds
 
 from skdeepcluster.metrics import match_labels
 from skdeepcluster.neighbors import candidates, judge, selection
-from skdeepcluster.neighbors.judge import LEAST_SIZE, Judge
+from skdeepcluster.neighbors.judge import LEAST_SIZE, Judge, describe_one
 from skdeepcluster.neighbors.number import list_numbers
 from skdeepcluster.neighbors.samples import GraphSettings, connect, make_views
 
@@ -91,7 +92,7 @@ def tabulate(kind, seed):
             arrange(own, n, own.find_family(n).labels, y) for n in list_tried(own, k, stream)
         ]
         if k > 1:
-            found = [part for part in candidates.find_candidates(views, k, stream)]
+            found = list(candidates.find_candidates(views, k, stream))
             labels = np.array([part.labels[own.drawn] for part in found])
             tables.append(arrange(own, k, labels, y, [part.family for part in found]))
         tables += [
@@ -127,7 +128,7 @@ def draw_others(own, stream):
             labels = fcluster(tree, n, "maxclust") - 1
             if labels.any():
                 yield labels
-    families = list(own._families.values())
+    families = list(own.families.values())
     for _ in range(3 * N_OTHERS):
         family = families[stream.randint(len(families))]
         labels = family.labels[stream.randint(len(family.labels))].copy()
@@ -147,29 +148,8 @@ def arrange(own, n_clusters, labels, y, families=None):
 
 
 def find_one(own):
-    """Return what tells whether there is one cluster, and the features of the families' members.
-
-    The scores are those of the members, as :func:`rate_out_of_fold` completes them.
-    """
-    most = len(own.drawn) // LEAST_SIZE
-    numbers = [n for n in judge.ONE_NUMBERS if n <= most]
-    values = {n: own.compare(own.find_family(n).labels, n) for n in numbers}
-    names = next(iter(values.values()))[1]
-    families = {n: features for n, (features, _) in values.items()}
-    return Bunch(data=list(own.judged.data.values()), families=families, names=names)
-
-
-def describe_one(one, predict):
-    """Return the features of :meth:`Judge.describe_one`, with scores by a function."""
-    columns = [one.names.index(name) for name in judge.ONE_FEATURES]
-    found = list(one.data)
-    for n in judge.ONE_NUMBERS:
-        if n not in one.families:
-            found += [0.0] * (1 + len(columns))
-            continue
-        scores = predict(one.families[n]).clip(0, 1)
-        found += [scores.max(), *one.families[n][scores.argmax(), columns]]
-    return np.array(found, dtype=np.float32)
+    """Return what tells whether there is one cluster, see :func:`describe_one` of the package."""
+    return Bunch(data=own.judged.data, families=own.list_one_families())
 
 
 @contextmanager
@@ -233,16 +213,25 @@ def fit_folds(tables):
     return [fit([tables[i] for i in np.flatnonzero(folds != fold)]) for fold in range(FOLDS)]
 
 
+def rate_by(trees, features):
+    """Return the expected scores by trees."""
+    return trees.predict(features).clip(0, 1)
+
+
 def fit_one(tables, folds):
     """Return the boosted trees of the probability of one cluster, by scores out of fold."""
-    rows = [describe_one(table["one"], folds[i % FOLDS].predict) for i, table in enumerate(tables)]
+    rows = []
+    for i, table in enumerate(tables):
+        one = table["one"]
+        rate = partial(rate_by, folds[i % FOLDS])
+        rows.append(describe_one(one.data, one.families, rate))
     is_one = [table["k"] == 1 for table in tables]
     trees = HistGradientBoostingClassifier(random_state=0, **BOOSTING, **SIZES["one"])
     return trees.fit(np.array(rows), is_one)
 
 
 def flatten(trees):
-    """Return the nodes of all trees as the arrays that ``predict_scores`` reads."""
+    """Return the nodes of all trees as the arrays that ``add_trees`` reads."""
     # scikit-learn has no public access to these nodes.
     parts = [predictor.nodes for (predictor,) in trees._predictors]
     starts = np.cumsum([0, *map(len, parts)])
@@ -358,9 +347,10 @@ def main(options):
     np.savez_compressed(FILE, **arrays)
     report = {"data sets": len(tables), "bytes": FILE.stat().st_size}
     report |= {"calibration": arrays["calibration"].tolist()}
+    names = next(iter(tables[0]["one"].families.values()))[1]
     predicts = [folds[i % FOLDS].predict for i in range(len(tables))]
     report |= {"scores out of fold": judge_choice(tables, predicts)}
-    report |= {"score": measure_gains(forests["score"], tables[0]["one"].names)}
+    report |= {"score": measure_gains(forests["score"], names)}
     REPORT.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))
 

@@ -10,10 +10,7 @@ from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
 from sklearn.utils._param_validation import Interval
 
 from ._base import DeepEstimator, apply, assign
-from ._checks import (
-    AUTO,
-    is_open,
-)
+from ._checks import AUTO, is_open
 from ._start import CONSTRAINTS, Start, is_given
 from .engine.runtime import building
 from .functional.losses import marginal, mutual_information

@@ -21,7 +21,6 @@ from ._checks import (
     FRACTION,
     check_answers,
     check_enough,
-    check_range,
     is_open,
     refuse_sparse,
     restore_on_failure,
@@ -59,7 +58,7 @@ from .engine.runtime import (
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
 from .modules.networks import ACTIVATIONS
 from .neighbors.invariance import choose_augment
-from .neighbors.number import list_numbers
+from .neighbors.number import read_numbers
 from .neighbors.samples import GraphSettings
 from .neighbors.search import impute
 
@@ -234,12 +233,9 @@ class DeepEstimator(BaseEstimator, ABC):
     def _find_augment(self, data, random_state):
         """Find the changes of X that do not matter, by the expected score."""
         numbers = getattr(self, "n_clusters", self._n_clusters)
-        if is_open(numbers):
-            low, high = (1, 60) if numbers == "auto" else check_range(numbers)
-            numbers = list_numbers(high, low)
         self.augment_, self.augment_scores_ = choose_augment(
             impute(data.compared_by(self.init)),
-            numbers,
+            read_numbers(numbers),
             GraphSettings(n_jobs=torch.get_num_threads()),
             self.image_shape,
             data.factors,

@@ -114,7 +114,7 @@ def is_open(n_clusters):
 
 
 def check_range(n_clusters):
-    """Return the lowest and the highest number of clusters, checked."""
+    """Return the numbers from the lowest to the highest number of clusters, checked."""
     is_sound = len(n_clusters) == 2 and all(
         isinstance(number, Integral) and number >= 1 for number in n_clusters
     )
@@ -123,7 +123,8 @@ def check_range(n_clusters):
             "n_clusters must be a number, 'auto', or the lowest and the highest number, such as "
             f"(5, 20), got {n_clusters!r}."
         )
-    return n_clusters
+    low, high = n_clusters
+    return range(low, high + 1)
 
 
 def check_magnitude(values):

@@ -23,7 +23,7 @@ from .engine.runtime import draw_generator
 from .modules.codes import Autoencoder
 from .modules.likelihood import Likelihood
 from .modules.model import Augmentation
-from .neighbors.augmented import Scaled
+from .neighbors.augmented import scale_augment
 from .neighbors.search import order_rows
 
 #: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
@@ -76,9 +76,7 @@ class Data:
 
     def augment_of(self, augment):
         """Return the augmentation of samples as clusterers compare them, or None."""
-        if augment is None or self.factors is None:
-            return augment
-        return Scaled(augment, self.factors)
+        return scale_augment(augment, self.factors)
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,7 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from ._checks import (
-    WEIGHT,
-    check_finite,
-    check_range,
-    check_responsibilities,
-    is_open,
-)
+from ._checks import WEIGHT, check_finite, check_range, check_responsibilities, is_open
 from ._labels import check_labels, cluster_means
 from .engine.runtime import draw_generator
 from .mixture import em
@@ -127,10 +121,7 @@ def read_start(init, data, n_clusters):
 
 def find_number(points, n_clusters, labels, random_state):
     """Return a :class:`Start` with the number of clusters alone."""
-    numbers = None
-    if n_clusters != "auto":
-        low, high = check_range(n_clusters)
-        numbers = range(low, high + 1)
+    numbers = None if n_clusters == "auto" else check_range(n_clusters)
     curve = count_clusters(points, numbers=numbers, random_state=random_state)
     curve = dict(curve)
     n_clusters = _at_least(curve.pop("best_n_clusters"), labels)

@@ -322,10 +322,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
                 "Pass a number, for instance n_clusters_ of a fit to some of the samples."
             )
         refuse_sparse(self, X)
-        numbers = None
-        if self.n_clusters != "auto":
-            low, high = check_range(self.n_clusters)
-            numbers = range(low, high + 1)
+        is_auto = self.n_clusters == "auto"
+        numbers = None if is_auto else check_range(self.n_clusters)
         self.n_clusters_curve_ = count_clusters(
             X,
             numbers=numbers,

@@ -4,7 +4,6 @@ Clusters and classes may be integers, strings or booleans. -1 is a cluster like 
 for :func:`expected_score`.
 """
 
-from functools import cache
 from numbers import Integral
 from typing import Any
 
@@ -33,6 +32,8 @@ __all__ = [
 
 #: Number of data sets that the expected score remembers.
 REMEMBERED = 8
+#: Judges of data sets and the positions that they judge, by hashes, the latest last.
+_remembered: dict[str, Any] = {}
 #: Maximum error of probabilities: sums of float32 are not exact.
 SHARE_ERROR = 1e-5
 
@@ -98,10 +99,14 @@ def expected_score(
     rows = found.reshape(-1, found.shape[-1]) if found.ndim in (1, 2) else [found]
     rows = [_check_partition(row, X) for row in rows]
 
-    names = "metric", "standardize", "categorical_features", "augment", "random_state"
-    values = metric, standardize, categorical_features, augment, random_state
-    params = dict(zip(names, values, strict=True)) | {"n_jobs": n_jobs}
-    judge, positions = _remember(X, params, sample_weight)
+    params = {
+        "metric": metric,
+        "standardize": standardize,
+        "categorical_features": categorical_features,
+        "augment": augment,
+        "random_state": random_state,
+    }
+    judge, positions = _remember(X, params, sample_weight, n_jobs)
     scores = _rate(judge, [row[positions] for row in rows])
     return float(scores[0]) if found.ndim == 1 else scores
 
@@ -113,20 +118,14 @@ def _check_partition(labels, X):
     return labels
 
 
-@cache
-def _remembered():
-    """Return the judges of data sets, by their hashes, the latest last."""
-    return {}
-
-
-def _remember(X, params, sample_weight):
+def _remember(X, params, sample_weight, n_jobs):
     """Return the judge of X and the positions that it judges, prepared once."""
     from .neighbor_clustering import NeighborClustering
 
-    known = _remembered()
-    key = hash_of((X, sample_weight, {**params, "n_jobs": None}))
+    known = _remembered
+    key = hash_of((X, sample_weight, params))
     if key not in known:
-        estimator = NeighborClustering(accept_sparse=True, **params)
+        estimator = NeighborClustering(accept_sparse=True, n_jobs=n_jobs, **params)
         known[key] = estimator._look(X, sample_weight)
     known[key] = known.pop(key)
     while len(known) > REMEMBERED:

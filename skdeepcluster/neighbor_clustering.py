@@ -23,9 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._checks import (
     check_magnitude,
-    check_range,
     check_sample_weight,
-    is_open,
     misses_values,
     restore_on_failure,
     store_parameters,
@@ -43,9 +41,9 @@ from ._tables import (
 )
 from ._typing import Auto, Labels, TransformerMixin, fit_context
 from .neighbors.answers import describe_changes
-from .neighbors.augmented import Scaled, check_augment
+from .neighbors.augmented import check_augment, scale_augment
 from .neighbors.invariance import choose_augment
-from .neighbors.number import list_numbers
+from .neighbors.number import read_numbers
 from .neighbors.partition import (
     find_leaves,
     find_partition,
@@ -323,7 +321,7 @@ class NeighborClustering(
         with np.errstate(under="ignore"), restore_on_failure(self):
             X = self._read_rows(X, sample_weight)
             self._find_augment(X)
-            numbers = self._list_numbers()
+            numbers = read_numbers(self.n_clusters, self.max_clusters)
             most = X.shape[0] if self.n_clusters == "auto" else np.max(numbers)
             found = find_partition(
                 X,
@@ -366,15 +364,6 @@ class NeighborClustering(
             )
         return draw_rows(X, self.max_samples, self.random_state)
 
-    def _list_numbers(self):
-        """Return the number of clusters, or a list of those to choose from."""
-        if self.n_clusters == "auto":
-            return list_numbers(self.max_clusters)
-        if not is_open(self.n_clusters):
-            return self.n_clusters
-        low, high = check_range(self.n_clusters)
-        return list_numbers(high, low)
-
     def _graph_settings(self):
         names = GraphSettings._fields
         settings = GraphSettings(*[getattr(self, name) for name in names])
@@ -382,14 +371,15 @@ class NeighborClustering(
 
     def _find_augment(self, X):
         """Set ``augment_``, found by the expected score if it is "auto"."""
-        self.augment_ = self.augment
         vars(self).pop("augment_scores_", None)
-        if self.augment != "auto":
+        is_sought = self.augment == "auto"
+        self.augment_ = None if is_sought else self.augment
+        if not is_sought:
             return
         with self._report("augmentation"):
             self.augment_, self.augment_scores_ = choose_augment(
                 X,
-                self._list_numbers(),
+                read_numbers(self.n_clusters, self.max_clusters),
                 self._graph_settings(),
                 self.image_shape,
                 self._factors,
@@ -398,10 +388,7 @@ class NeighborClustering(
 
     def _scaled_augment(self):
         """Return the augmentation of samples as they are compared."""
-        augment = self.augment_
-        if augment is None or augment == "auto" or self._factors is None:
-            return augment
-        return Scaled(augment, self._factors)
+        return scale_augment(self.augment_, self._factors)
 
     def _set_fitted_attributes(self, found, resps):
         """Set attributes from a ``Partition`` and the responsibilities of all samples."""

@@ -18,6 +18,7 @@ from sklearn.utils import gen_batches
 from .search import (
     Cells,
     NeighborIndex,
+    make_factors,
     single_threaded_blas,
     sort_nearest,
     take_below,
@@ -62,6 +63,13 @@ class Scaled:
     def _rescale(self, function, x):
         factors = x.new_tensor(self.factors)
         return function(x / factors) * factors
+
+
+def scale_augment(augment, factors):
+    """Return the augmentation, or None, of samples times ``factors`` (D,), or None."""
+    if augment is None or factors is None:
+        return augment
+    return Scaled(augment, factors)
 
 
 class AugmentedViews(NamedTuple):
@@ -279,9 +287,8 @@ class _Nearest:
         self.neighbors = np.full((len(points), k), -1)
 
     def prepare(self, seen):
-        """Return (-2 v, |v|^2) of views v (M, P): products with (x, 1) are |x - v|^2 - |x|^2."""
-        lengths = np.square(seen).sum(1)
-        return np.column_stack([-2 * seen, lengths]).astype(self.dtype)
+        """Return the :func:`~.search.make_factors` of views (M, P)."""
+        return make_factors(seen).astype(self.dtype)
 
     def finish(self, unit):
         """Return distances, infinite where there is no neighbor, and places, (M, k)."""

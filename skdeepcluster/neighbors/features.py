@@ -465,6 +465,8 @@ class Family(NamedTuple):
     labels: np.ndarray
     #: Features (R, F).
     values: np.ndarray
+    #: Names (F,) of the features.
+    features: list
     #: Agreement (R, R) of each pair.
     agreement: np.ndarray
 
@@ -473,8 +475,8 @@ def make_family(judged, candidates, n_clusters):
     """Return the :class:`Family` of candidates."""
     names, labels = map(np.array, zip(*candidates, strict=True))
     agreement = measure_agreement(labels, labels, n_clusters)
-    values, _ = _measure(judged, labels, n_clusters, agreement, names)
-    return Family(names, labels, values, agreement)
+    values, features = _measure(judged, labels, n_clusters, agreement, names)
+    return Family(names, labels, values, features, agreement)
 
 
 def compare(judged, labels, n_clusters, family):
@@ -484,25 +486,28 @@ def compare(judged, labels, n_clusters, family):
     of the data set: equal partitions have equal features, wherever they come from.
     """
     agreement = measure_agreement(labels, family.labels, n_clusters)
-    values, names = _measure(judged, labels, n_clusters, agreement, family.names)
-    relative = [
-        f"{name}, {form}" for form in ("standardized", "rank") for name in names
-    ]
-    shared = [*judged.data, "log K", "mean agreement"]
-    return relate(judged, values, n_clusters, family), [*names, *relative, *shared]
+    values, _ = _measure(judged, labels, n_clusters, agreement, family.names)
+    return relate(judged, values, n_clusters, family)
 
 
 def relate(judged, values, n_clusters, family):
-    """Return the features (C, F) of :func:`compare` by what is measured of partitions."""
+    """Return the features of :func:`compare` by what is measured of partitions, and names."""
     known = family.values
     standard = (values - known.mean(0)) / (known.std(0) + MIN_SPREAD)
     below = (known < values[:, None]).mean(1)
     equal = (known == values[:, None]).mean(1)
 
-    shared = [*judged.data.values(), np.log(n_clusters), family.agreement.mean()]
-    data = np.tile(shared, (len(values), 1))
+    shared = judged.data | {
+        "log K": np.log(n_clusters),
+        "mean agreement": family.agreement.mean(),
+    }
+    data = np.tile(list(shared.values()), (len(values), 1))
     parts = [values, standard.clip(-20, 20), below + equal / 2, data]
-    return np.hstack(parts).astype(np.float32)
+
+    forms = "standardized", "rank"
+    relative = [f"{name}, {form}" for form in forms for name in family.features]
+    names = [*family.features, *relative, *shared]
+    return np.hstack(parts).astype(np.float32), names
 
 
 def _measure(judged, labels, n_clusters, agreement, families):

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .augmented import Scaled
+from .augmented import scale_augment
 from .partition import find_partition
 
 #: Maximum number of samples on which the kinds of changes are compared.
@@ -32,9 +32,7 @@ def choose_augment(X, n_clusters, settings, image_shape, factors, random_state):
     seeds = random_state.randint(2**31, size=N_FITS)
     scores = {}
     for name, augment in kinds.items():
-        if augment is not None and factors is not None:
-            augment = Scaled(augment, factors)
-        own = settings._replace(augment=augment)
+        own = settings._replace(augment=scale_augment(augment, factors))
         fits = [
             find_partition(some, n_clusters, own, random_state=seed) for seed in seeds
         ]

@@ -67,6 +67,11 @@ def add_trees(features, purpose):
     return read("base") + read("value")[nodes].sum(1, dtype=np.float64)
 
 
+def rate_features(features):
+    """Return the expected scores (C,) for features (C, F)."""
+    return add_trees(features, "score").clip(0, 1)
+
+
 # ---- the judge
 
 
@@ -81,7 +86,8 @@ class Judge:
         #: Positions (M,) of the judged samples.
         self.drawn = views.draw(MERGED)
         self.views = views.take(self.drawn)
-        self._families = {}
+        #: :class:`~.features.Family` by number of clusters.
+        self.families = {}
         self._sizes = n_features, len(views.wide)
 
     @cached_property
@@ -91,23 +97,26 @@ class Judge:
 
     def find_family(self, n_clusters):
         """Return the :class:`~.features.Family` of a number of clusters."""
-        if n_clusters not in self._families:
+        if n_clusters not in self.families:
             stream = np.random.RandomState(n_clusters)
             found = find_candidates(self.views, n_clusters, stream, brief=True)
             family = make_family(self.judged, list(found), n_clusters)
-            self._families[n_clusters] = family
-        return self._families[n_clusters]
+            self.families[n_clusters] = family
+        return self.families[n_clusters]
 
     def compare(self, labels, n_clusters):
         """Return the features (C, F) of partitions of the judged samples, (C, M)."""
         family = self.find_family(n_clusters)
         return compare(self.judged, labels, n_clusters, family)
 
+    def relate_family(self, n_clusters):
+        """Return the features (R, F) of the members of a family, and their names."""
+        family = self.find_family(n_clusters)
+        return relate(self.judged, family.values, n_clusters, family)
+
     def rate_family(self, n_clusters):
         """Return the expected scores (R,) of the members of a family."""
-        family = self.find_family(n_clusters)
-        features = relate(self.judged, family.values, n_clusters, family)
-        return add_trees(features, "score").clip(0, 1)
+        return rate_features(self.relate_family(n_clusters)[0])
 
     def rate(self, labels):
         """Return the expected scores (C,) of partitions of the judged samples, (C, M)."""
@@ -121,33 +130,37 @@ class Judge:
                 scores[is_own] = self.rate_one()
             elif k < len(self.drawn):
                 features, _ = self.compare(own, k)
-                scores[is_own] = add_trees(features, "score").clip(0, 1)
+                scores[is_own] = rate_features(features)
         return scores
 
     def rate_one(self):
         """Return the expected score of a single cluster: the probability that it is true."""
-        features = self.describe_one()
-        if features is None:
+        families = self.list_one_families()
+        if not families:
             return 1.0
+        features = describe_one(self.judged.data, families, rate_features)
         return float(expit(add_trees(features[None], "one"))[0])
 
-    def describe_one(self, rate=None):
-        """Return the features (F,) that tell whether there is one cluster, or None of too few.
-
-        ``rate`` is a function of a number of clusters, by default :meth:`rate_family`.
-        """
-        rate = rate or self.rate_family
+    def list_one_families(self):
+        """Return :meth:`relate_family` of ONE_NUMBERS, without those of too few samples."""
         most = len(self.drawn) // LEAST_SIZE
-        if most < ONE_NUMBERS[0]:
-            return None
-        found = [*self.judged.data.values()]
-        for k in ONE_NUMBERS:
-            if k > most:
-                found += [0.0] * (1 + len(ONE_FEATURES))
-                continue
-            family = self.find_family(k)
-            scores = rate(k)
-            values, names = self.compare(family.labels[[scores.argmax()]], k)
-            best = dict(zip(names, values[0], strict=True))
-            found += [scores.max(), *(best[name] for name in ONE_FEATURES)]
-        return np.array(found, dtype=np.float32)
+        return {k: self.relate_family(k) for k in ONE_NUMBERS if k <= most}
+
+
+def describe_one(data, families, rate):
+    """Return the features (F,) that tell whether there is one cluster.
+
+    ``data`` are features of the data set by name, and ``families`` what
+    :meth:`Judge.list_one_families` returns. ``rate`` is a function of features (R, F) that returns
+    expected scores (R,).
+    """
+    found = [*data.values()]
+    for k in ONE_NUMBERS:
+        if k not in families:
+            found += [0.0] * (1 + len(ONE_FEATURES))
+            continue
+        features, names = families[k]
+        scores = rate(features)
+        best = dict(zip(names, features[scores.argmax()], strict=True))
+        found += [scores.max(), *(best[name] for name in ONE_FEATURES)]
+    return np.array(found, dtype=np.float32)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._checks import check_range, is_open
 from .judge import LEAST_SIZE
 
 
@@ -39,6 +40,16 @@ def list_numbers(highest, lowest=1):
         numbers.append(int(np.ceil(1.2 * numbers[-1])))
     between = {number for number in numbers if lowest < number < highest}
     return sorted(between | {lowest, highest})
+
+
+def read_numbers(n_clusters, max_clusters=60):
+    """Return a number of clusters, or the list to choose from for "auto" or bounds, checked."""
+    if not is_open(n_clusters):
+        return n_clusters
+    if n_clusters == "auto":
+        return list_numbers(max_clusters)
+    numbers = check_range(n_clusters)
+    return list_numbers(numbers[-1], numbers[0])
 
 
 def choose_number(judge, numbers, refine=True, limits=None):

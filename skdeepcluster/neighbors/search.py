@@ -187,13 +187,12 @@ def sort_nearest(distances, neighbors, k):
 class Products:
     """The search of the nearest of many points (M, P) by matrix products.
 
-    A product with (-2 v, |v|^2) is |x - v|^2 - |x|^2. Once a tile of points has been compared,
+    Once a tile of points has been compared,
     most others are farther than the nearest so far, and need not be sorted.
     """
 
     def __init__(self, points):
-        lengths = np.square(points).sum(1)
-        self.factors = np.column_stack([-2 * points, lengths]).T.copy()
+        self.factors = make_factors(points).T.copy()
 
     def kneighbors(self, X, k):
         """Return |x - v|^2 - |x|^2 and places of the k points nearest to each of X, unsorted."""
@@ -214,6 +213,11 @@ class Products:
             squares = np.take_along_axis(squares, nearest, 1)
             places = np.take_along_axis(places, nearest, 1)
         return squares, places
+
+
+def make_factors(points):
+    """Return (-2 v, |v|^2) of points v (M, P): products with (x, 1) are |x - v|^2 - |x|^2."""
+    return np.column_stack([-2 * points, np.square(points).sum(1)])
 
 
 def take_below(squares, bound):
