@@ -240,7 +240,7 @@ def count_clusters(
     )
     found = find_partition(
         X,
-        list(numbers or list_numbers(max_clusters)),
+        list_numbers(max_clusters) if numbers is None else list(numbers),
         settings,
         sample_weight=sample_weight,
         refine=numbers is None,

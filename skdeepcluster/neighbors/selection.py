@@ -76,7 +76,9 @@ def find_answers(views, judge, n_clusters, stream, limits=None, curve=None):
     if limits is None:
         scores = [own.expected_score for own in found]
         curve = curve.replace(n_clusters, scores)
-        found = [found[i] for i in np.argsort(scores, kind="stable")[::-1]]
+        # The smallest number among equals, as the curve chooses.
+        order = np.lexsort((n_clusters, np.negative(scores)))
+        found = [found[i] for i in order]
     answers = []
     for own in found:
         if _is_distinct(own.labels, answers):

@@ -59,6 +59,8 @@ def test_curve_has_its_peak_at_the_number_taken(auto):
 def test_number_is_chosen_among_those_given():
     found = count_clusters(X, numbers=[2, 4, 9], random_state=0)
     assert (found.best_n_clusters, found.n_clusters.tolist()) == (4, [2, 4, 9])
+    again = count_clusters(X, numbers=np.array([9, 4, 2]), random_state=0)
+    np.testing.assert_array_equal(again.criterion, found.criterion)
     with pytest.warns(ConvergenceWarning, match=r"chose 4, the largest.*Raise max_clusters=4"):
         NeighborClustering("auto", max_clusters=4, random_state=0).fit(X)
     with pytest.warns(ConvergenceWarning, match="chose 1, the largest.*a fifth of the distinct"):
