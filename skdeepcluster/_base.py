@@ -337,7 +337,7 @@ class DeepEstimator(BaseEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to assign. A Dask array is answered by one.
+            Samples to assign. A Dask array gives a lazy one.
 
         Returns
         -------
@@ -567,7 +567,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to assign. A Dask array is answered by one.
+            Samples to assign. A Dask array gives a lazy one.
 
         Returns
         -------

@@ -315,7 +315,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to classify. A Dask array is answered by one.
+            Samples to classify. A Dask array gives a lazy one.
 
         Returns
         -------

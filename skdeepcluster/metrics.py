@@ -74,7 +74,7 @@ def expected_score(
     Returns
     -------
     score : float or ndarray of shape (n_partitions,)
-        In [0, 1]. Of a single cluster: the probability that there is one. Of noise alone: 0.
+        In [0, 1]. A single cluster has the probability that there is one, noise alone 0.
 
     See Also
     --------

@@ -301,8 +301,8 @@ class NeighborClustering(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing, or the distances between samples. Of a Dask
-            array, ``max_samples`` random samples, which attributes then describe.
+            Samples, nan where values are missing, or the distances between samples. If it is a
+            Dask array, ``max_samples`` random samples are fitted, and attributes describe them.
         y : array-like of shape (n_samples,), default=None
             Known clusters with ``use_labels=True``, -1 where unknown; otherwise ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -359,7 +359,7 @@ class NeighborClustering(
         """Return ``max_samples`` samples of a Dask array, about which nothing else is given."""
         if any(value is not None for value in given):
             raise ValueError(
-                "Of a Dask array, max_samples random samples are fitted, so y, sample_weight, "
+                "A fit to a Dask array draws max_samples random samples, so y, sample_weight, "
                 "must_link and cannot_link must be None. Or pass an array, as by X.compute()."
             )
         return draw_rows(X, self.max_samples, self.random_state)
@@ -491,7 +491,7 @@ class NeighborClustering(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples; with ``metric="precomputed"`` their distances to the samples of ``fit``. A
-            Dask array is answered by one, as in all predictions.
+            Dask array gives a lazy one, as in all predictions.
 
         Returns
         -------

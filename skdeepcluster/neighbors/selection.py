@@ -65,9 +65,9 @@ class Answer(NamedTuple):
 def find_answers(views, judge, n_clusters, stream, limits=None, curve=None):
     """Return the best partition and its alternatives, :class:`Answer` each, and the curve.
 
-    ``n_clusters`` is a number, or several of a curve, of each of which the best partition is an
-    answer. Without ``limits``, the one with the highest expected score is the best, else the
-    first. The curve gets their scores.
+    ``n_clusters`` is a number, or several numbers of a curve. The best partition with each of
+    these is an answer, and the curve gets their scores. Without ``limits``, the best answer has
+    the highest expected score; with them, it has the first number.
     """
     seed = draw_seed(stream)
     if isinstance(n_clusters, Integral):
