@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import expit, logit
-from sklearn.metrics import adjusted_rand_score
 
 from .._labels import normalize_rows
 from .._random import draw_seed
@@ -80,8 +79,9 @@ def find_answers(views, judge, n_clusters, stream, limits=None, curve=None):
         order = np.lexsort((n_clusters, np.negative(scores)))
         found = [found[i] for i in order]
     answers = []
+    most = max(n_clusters)
     for own in found:
-        if _is_distinct(own.labels, answers):
+        if _is_distinct(own.labels, answers, most):
             answers.append(own)
     return answers, curve
 
@@ -133,14 +133,20 @@ def vote(views, judge, n_clusters, stream, limits=None):
 
     votes = [winner]
     for i in np.argsort(-rated, kind="stable"):
-        if len(votes) <= MAX_ALTERNATIVES and _is_distinct(labels[i], votes):
+        if len(votes) <= MAX_ALTERNATIVES and _is_distinct(
+            labels[i], votes, n_clusters
+        ):
             votes.append(elect(i))
     return votes
 
 
-def _is_distinct(labels, others):
+def _is_distinct(labels, others, n_clusters):
     """Return whether labels (M,) differ from the ``labels`` of all others."""
-    return all(adjusted_rand_score(labels, own.labels) < DISTINCT for own in others)
+
+    def agree(own):
+        return measure_agreement(labels[None], own.labels[None], n_clusters)[0, 0]
+
+    return all(agree(own) < DISTINCT for own in others)
 
 
 def _fill_ballots(scores, agreement):

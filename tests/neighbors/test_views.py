@@ -266,14 +266,14 @@ def draw_pulses(n_samples, latest):
 
 def test_shifts_that_do_not_matter_are_found():
     X, kinds = draw_pulses(120, 48)
-    found = NeighborClustering(3, augment="auto", random_state=0).fit(X)
+    found = NeighborClustering(3, augment="auto", n_views=4, random_state=0).fit(X)
     assert isinstance(found.augment_, RandomShift)
     scores = found.augment_scores_
     assert scores[max(scores, key=scores.get)] > scores["none"] + 0.02
     plain = NeighborClustering(3, random_state=0).fit(X)
     assert plain.augment_ is None
     assert adjusted_rand_score(kinds, found.labels_) > adjusted_rand_score(kinds, plain.labels_)
-    again = NeighborClustering(3, augment=found.augment_, random_state=0).fit(X)
+    again = NeighborClustering(3, augment=found.augment_, n_views=4, random_state=0).fit(X)
     np.testing.assert_array_equal(again.labels_, found.labels_)
     np.testing.assert_array_equal(found.predict(X), found.labels_)
 
@@ -292,7 +292,7 @@ def test_networks_find_shifts_too():
 
 def test_no_change_is_taken_where_none_helps():
     X, kinds = draw_pulses(120, 1)
-    found = NeighborClustering(3, augment="auto", random_state=0).fit(X)
+    found = NeighborClustering(3, augment="auto", n_views=4, random_state=0).fit(X)
     assert found.augment_ is None
     assert adjusted_rand_score(kinds, found.labels_) > 0.95
     with pytest.raises(ValueError, match=r"48 features, but image_shape=\(5, 5\) has 25"):
