@@ -512,8 +512,11 @@ def relate(judged, values, n_clusters, family):
 
 def _measure(judged, labels, n_clusters, agreement, families):
     """Return what is measured of partitions, with their ``agreement`` (C, R), and names."""
-    rows = [_describe(judged, own, n_clusters) for own in labels]
-    values = np.array([list(row.values()) for row in rows])
+    # Several methods often find the same partition.
+    renamed = np.array([_name_by_first(own) for own in labels])
+    distinct, places = np.unique(renamed, axis=0, return_inverse=True)
+    rows = [_describe(judged, own, n_clusters) for own in distinct]
+    values = np.array([list(row.values()) for row in rows])[places.ravel()]
 
     found = {
         "agreement": agreement.mean(1),
@@ -526,3 +529,9 @@ def _measure(judged, labels, n_clusters, agreement, families):
     values = np.column_stack([values, *found.values()])
     # Rounding hides the rounding errors of sums.
     return np.nan_to_num(values.round(5)), [*rows[0], *found]
+
+
+def _name_by_first(labels):
+    """Return labels (M,) with the clusters numbered by their first samples."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
