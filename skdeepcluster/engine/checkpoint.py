@@ -2,7 +2,6 @@
 
 import copy
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -46,12 +45,14 @@ class Checkpoint(Callback):
     def __init__(
         self, path: Any, identity: str, random_state: np.random.RandomState
     ) -> None:
-        self.path = path
+        # Where a link leads, the file is written and removed.
+        self.path = path = os.path.realpath(path)
         self.identity = identity
         self._trainings: list[dict[str, Any]] = []
         self._n_begun = 0
         self._written = time.monotonic()
         if os.path.exists(path):
+            _check_regular(path)
             stored = _read(path, identity)
             self._trainings = stored["trainings"]
             random_state.set_state(stored["random_state"])
@@ -128,13 +129,21 @@ def _read(path: Any, identity: str) -> dict[str, Any]:
     return content
 
 
+def _check_regular(path: str) -> None:
+    """Raise OSError if there is something else than a regular file."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(f"{path} exists and is no regular file. Give another name.")
+
+
 @contextmanager
 def replace_atomically(path: Any) -> Iterator[IO[bytes]]:
     """Yield a new binary file that replaces ``path`` if the block completes."""
     path = os.path.realpath(path)
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise OSError(f"{path} exists and is no regular file. Give another name.")
-    temporary = f"{path}.{secrets.token_hex(4)}.tmp"
+    _check_regular(path)
+    # One name, so that what a killed process has left is replaced.
+    temporary = f"{path}.tmp"
+    with suppress(FileNotFoundError):
+        os.remove(temporary)
     try:
         with open(temporary, "xb") as file:
             yield file

@@ -1,5 +1,6 @@
 """A fit that is interrupted resumes from its checkpoint and ends with the same bits."""
 
+import os
 from dataclasses import replace
 from functools import partial
 
@@ -107,6 +108,22 @@ def test_a_fit_without_a_seed_resumes_its_random_state(path):
 
 def build(n_inputs, n_outputs, width=8):
     return torch.nn.Linear(n_inputs, n_outputs)
+
+
+def test_links_and_what_a_killed_process_has_left_are_replaced(tmp_path, path):
+    link = tmp_path / "link.pt"
+    link.symlink_to(path)
+    (tmp_path / "fit.pt.tmp").write_bytes(b"half")
+    with pytest.raises(Crash):
+        clone(METHODS["vae"]).set_params(checkpoint=link, callbacks=[CrashAfter(2)]).fit(X)
+    assert sorted(own.name for own in tmp_path.iterdir()) == ["fit.pt", "link.pt"]
+    clone(METHODS["vae"]).set_params(checkpoint=link).fit(X)
+    assert [own.name for own in tmp_path.iterdir()] == ["link.pt"]
+
+
+def test_what_is_no_regular_file_is_not_read():
+    with pytest.raises(OSError, match="no regular file"):
+        clone(METHODS["vae"]).set_params(checkpoint=os.devnull).fit(X)
 
 
 def test_a_checkpoint_of_another_fit_is_refused(path):
