@@ -57,10 +57,10 @@ from .engine.runtime import (
 )
 from .modules.likelihood import ColumnLikelihood, restore_likelihood
 from .modules.networks import ACTIVATIONS
+from .neighbors.imputation import impute
 from .neighbors.invariance import choose_augment
 from .neighbors.number import read_numbers
 from .neighbors.samples import GraphSettings
-from .neighbors.search import impute
 
 #: Parameters that build networks.
 BUILDERS = ("encoder", "decoder", "generator", "discriminator")

@@ -12,7 +12,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_scalar, get_tags
+from sklearn.utils import _safe_indexing, check_array, check_scalar, get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
@@ -49,7 +49,21 @@ def check_rows(estimator, X, reset, **options):
         )
     allows_nan = get_tags(estimator).input_tags.allow_nan and not sparse.issparse(X)
     options["ensure_all_finite"] = "allow-nan" if allows_nan else True
-    X = validate_data(estimator, X, reset=reset, dtype=DTYPES, **options)
+    if isinstance(X, np.ma.MaskedArray):
+        X = X.astype(float).filled(np.nan)
+    try:
+        X = validate_data(estimator, X, reset=reset, dtype=DTYPES, **options)
+    except (TypeError, ValueError) as error:
+        name = _find_text(X)
+        if name is None:
+            raise
+        remedy = "Encode categories by OneHotEncoder"
+        if hasattr(estimator, "categorical_features"):
+            remedy = "Name columns of categories by categorical_features"
+        raise ValueError(
+            f"Column {name!r} of X has texts or dates: {error}. {remedy}, and convert dates to "
+            "numbers."
+        ) from error
     if reset and misses_values(X):
         empty = np.flatnonzero(np.isnan(X).all(0)).tolist()
         refuse_empty(empty, getattr(estimator, "feature_names_in_", None))
@@ -57,6 +71,20 @@ def check_rows(estimator, X, reset, **options):
         X = X.copy()
         X.sum_duplicates()
     return X
+
+
+def _find_text(X):
+    """Return the name of the first column of X (N, D) with texts or dates, or None."""
+    if len(getattr(X, "shape", ())) != 2 or sparse.issparse(X):
+        return None
+    names = getattr(X, "columns", range(X.shape[1]))
+    for i, name in enumerate(names):
+        values = np.asarray(_safe_indexing(X, i, axis=1))
+        if values.dtype.kind in "mM":
+            return name
+        if values.dtype.kind in "OUS" and any(isinstance(v, str) for v in values):
+            return name
+    return None
 
 
 def refuse_sparse(estimator, X):

@@ -42,6 +42,7 @@ from ._tables import (
 from ._typing import Auto, Labels, TransformerMixin, fit_context
 from .neighbors.answers import describe_changes
 from .neighbors.augmented import check_augment, scale_augment
+from .neighbors.imputation import Imputer, fit_imputer
 from .neighbors.invariance import choose_augment
 from .neighbors.number import read_numbers
 from .neighbors.partition import (
@@ -54,7 +55,7 @@ from .neighbors.partition import (
     warn_of_edge,
 )
 from .neighbors.samples import GraphSettings, Reference
-from .neighbors.search import TINY, check_distances, fit_imputer
+from .neighbors.search import TINY, check_distances
 from .stability import cluster_stability
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
@@ -91,9 +92,9 @@ class NeighborClustering(
         Whether features are divided by their own standard deviations. "auto": False for metrics
         except "euclidean", comparable scales, probabilities, and principal components; True for
         the numbers of a table with categories. Networks have the same rule.
-    categorical_features : array-like or "from_dtype", default=None
-        Columns of categories: indices, names, a mask, or "from_dtype" for all columns of a
-        DataFrame that are not numbers. Categories that ``fit`` did not see are missing.
+    categorical_features : array-like, "from_dtype" or None, default="from_dtype"
+        Columns of categories: indices, names or a mask. "from_dtype": the columns of a DataFrame
+        that are categories, strings or booleans. Categories that ``fit`` did not see are missing.
     augment : callable or "auto", default=None
         Changes that do not matter: ``augment(x)`` returns other versions of samples x in the units
         of X, a tensor, as in the networks. The distance of two samples is then the least distance
@@ -274,7 +275,7 @@ class NeighborClustering(
         n_neighbors=15,
         metric: str | Callable[..., float] = "euclidean",
         standardize: bool | Auto = "auto",
-        categorical_features: Any = None,
+        categorical_features: Any = "from_dtype",
         augment: Callable[..., Any] | Auto | None = None,
         n_views=16,
         image_shape=None,
@@ -689,7 +690,8 @@ class NeighborClustering(
             check_augment(self.metric, bool(groups))
         if groups and self.metric != "euclidean":
             raise ValueError(
-                f"categorical_features needs metric='euclidean', got {self.metric!r}. Set it."
+                f"X has categories, which need metric='euclidean', got {self.metric!r}. Set it, "
+                "or encode them and set categorical_features=None."
             )
 
         if standardize == "auto" and self.metric != "euclidean":
@@ -710,8 +712,9 @@ class NeighborClustering(
 
         self._imputer = None
         if misses_values(X):
-            self._imputer = fit_imputer(X, self.n_neighbors)
-            X = self._imputer.transform(X)
+            imputer = fit_imputer(X, self.n_neighbors, weights)
+            self._imputer = imputer._asdict()
+            X = imputer.fill(X)
         return X
 
     def _scale_rows(self, X):
@@ -720,9 +723,10 @@ class NeighborClustering(
         if not misses_values(X):
             return X
 
-        rows = self._reference["rows"]
-        imputer = self._imputer or fit_imputer(rows, self.n_neighbors)
-        return imputer.transform(X)
+        if self._imputer is None:
+            rows = self._reference["rows"]
+            return fit_imputer(rows, self.n_neighbors).fill(X)
+        return Imputer(**self._imputer).fill(X)
 
     def _interpolate(self, X, *names):
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""

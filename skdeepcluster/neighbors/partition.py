@@ -35,6 +35,7 @@ from .candidates import (
 )
 from .constraints import constrain, read_pairs
 from .graph import neighbor_layout
+from .imputation import impute
 from .judge import Judge
 from .labels import count_labels, follow_labels, spread_along
 from .number import Curve, choose_number, list_maxima, list_numbers
@@ -49,7 +50,7 @@ from .samples import (
     take_points,
     view_layout,
 )
-from .search import TINY, NeighborIndex, hash_samples, impute, nearest_entries
+from .search import TINY, NeighborIndex, hash_samples, nearest_entries
 from .selection import MAX_ALTERNATIVES, find_answers
 
 #: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
@@ -111,7 +112,7 @@ def find_partition(
         limits.check(n_clusters)
     with report("layout"):
         views = make_views(samples, settings, stream)
-        judge = Judge(views, X.shape[1])
+        judge = Judge(views, samples.n_features)
 
     curve = None
     if not is_given:
@@ -140,7 +141,7 @@ def look(X, settings, sample_weight=None, random_state=None):
     """Return the :class:`~.judge.Judge` of X, and the positions in X of what it judges."""
     stream = random_stream(random_state)
     samples = connect(X, "auto", settings, stream, sample_weight)
-    judge = Judge(make_views(samples, settings, stream), X.shape[1])
+    judge = Judge(make_views(samples, settings, stream), samples.n_features)
     return judge, samples.reference.kept[judge.drawn]
 
 
@@ -230,7 +231,7 @@ def count_clusters(
     >>> count_clusters(X, random_state=0).best_n_clusters
     3
     """
-    X = _read_samples(X, n_neighbors)
+    X = _read_samples(X, n_neighbors, sample_weight)
     settings = GraphSettings(
         n_neighbors,
         metric,
@@ -251,7 +252,7 @@ def count_clusters(
     return Bunch(best_n_clusters=curve.best, **curve._asdict())
 
 
-def _read_samples(X, n_neighbors):
+def _read_samples(X, n_neighbors, sample_weight=None):
     """Return samples X (N, D), checked, with missing values filled."""
     finite = True if sparse.issparse(X) else "allow-nan"
     X = check_array(
@@ -261,7 +262,7 @@ def _read_samples(X, n_neighbors):
         ensure_all_finite=finite,
         input_name="X",
     )
-    return impute(X, n_neighbors)
+    return impute(X, n_neighbors, sample_weight)
 
 
 def warn_of_edge(curve, max_clusters, n_samples):

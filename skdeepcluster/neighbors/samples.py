@@ -93,6 +93,8 @@ class Samples(NamedTuple):
     reference: Reference
     #: Positions of the features that vary, see :func:`order_columns`; None without features.
     columns: np.ndarray | None
+    #: Number of features that vary.
+    n_features: int
     #: Neighbor graph (M, M).
     graph: sparse.csr_matrix
     #: Weights (M,).
@@ -113,8 +115,7 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
     precomputed = metric == "precomputed"
     least = 1 if n_clusters == "auto" else n_clusters
     check_enough(X.shape[0], least)
-    largest = settings.max_samples
-    check_scalar(largest, "max_samples", Integral, min_val=least)
+    check_scalar(settings.max_samples, "max_samples", Integral, min_val=least)
     if precomputed:
         check_distances(X)
 
@@ -127,8 +128,9 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
     else:
         distinct = merge_equal(keys, weights)
         distinct, columns = _sort_distinct(X, distinct, metric)
-        if len(distinct.kept) > largest:
-            distinct = _draw_samples(distinct, largest, stream, needed)
+        if len(distinct.kept) > settings.max_samples:
+            distinct = _draw_samples(distinct, settings.max_samples, stream, needed)
+    n_features = X.shape[1] if columns is None else len(columns)
     if settings.augment is not None:
         columns = None  # partitions of the samples as they are do not know the views
 
@@ -148,7 +150,7 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
     spacing = average_finite(nearest[0])
     reference = Reference(rows, keys[kept], kept, metric, k, spacing, views)
     graph = link_neighbors(*nearest)
-    return Samples(reference, columns, graph, weights, inverse)
+    return Samples(reference, columns, n_features, graph, weights, inverse)
 
 
 def _search_samples(rows, columns, k, settings, stream):

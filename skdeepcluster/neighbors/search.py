@@ -16,7 +16,6 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from sklearn.impute import KNNImputer
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
@@ -26,7 +25,7 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import check_non_negative
 from threadpoolctl import ThreadpoolController
 
-from .._checks import misses_values, warn_user
+from .._checks import warn_user
 
 #: Maximum number of features for which a k-d tree is faster than matrix products.
 TREE_FEATURES = 10
@@ -40,8 +39,6 @@ ALL_PAIRS = 10_000
 SAMPLES_IN_CELL = 40
 #: Number of cells whose points are compared with the points of a cell.
 NEAR_CELLS = 64
-#: Maximum number of samples among which the nearest ones fill missing values.
-MAX_DONORS = 5_000
 #: Smallest denominator.
 TINY = np.finfo(float).tiny
 
@@ -386,23 +383,6 @@ def _nearest_stored(X, k, own):
     neighbors = np.repeat(np.arange(n_rows)[:, None] * own, k, axis=1)
     neighbors[places] = entries.col[order[near]]
     return distances, neighbors
-
-
-# ---- missing values
-
-
-def fit_imputer(X, n_neighbors=15):
-    """Return an imputer that fills missing values by means over the nearest samples of X."""
-    donors = X[:: -(-len(X) // MAX_DONORS)]
-    imputer = KNNImputer(n_neighbors=n_neighbors, keep_empty_features=True)
-    return imputer.fit(donors)
-
-
-def impute(X, n_neighbors=15):
-    """Return X with its missing values filled by :func:`fit_imputer`; X itself without any."""
-    if not misses_values(X):
-        return X
-    return fit_imputer(X, n_neighbors).transform(X)
 
 
 # ---- the order of samples, and equal samples

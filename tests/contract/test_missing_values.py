@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 import torch
 from estimators import CLASSIFIERS, DEEP, brief, name, some_of
-from sklearn.impute import SimpleImputer
+from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 
 from skdeepcluster import NeighborClustering, VAEEmbedding
 from skdeepcluster.inspection import ClusterReport
 from skdeepcluster.modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
+from skdeepcluster.neighbors.imputation import impute
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -54,6 +55,59 @@ def test_missing_values_are_better_left_than_filled_by_means(incomplete):
     filled = make_pipeline(SimpleImputer(), NeighborClustering(3, random_state=0))
     own, means = (adjusted_rand_score(y, way.fit_predict(X)) for way in (found, filled))
     assert own > means + 0.1
+
+
+N = 150
+ORDER = np.random.default_rng(1).permutation(N)
+JUNK = np.random.default_rng(2).normal(size=(N, 6))
+
+#: Changes that change no partition: the samples, which of them those before are, and weights.
+LAWS = {
+    "order of samples": lambda X: (X[ORDER], ORDER.argsort(), None),
+    "order of features": lambda X: (X[:, [2, 5, 0, 3, 1, 4]], np.arange(N), None),
+    "constant features": lambda X: (np.c_[np.full((N, 3), 7.0), X], np.arange(N), None),
+    "shift": lambda X: (X + 1000 / 3, np.arange(N), None),
+    "scale": lambda X: (X * 3.7, np.arange(N), None),
+    "copies": lambda X: (np.r_[X, X, X[:40]], np.arange(N), np.r_[np.ones(2 * N), np.zeros(40)]),
+    "samples without weight": lambda X: (
+        np.r_[JUNK, X],
+        N + np.arange(N),
+        np.r_[np.zeros(N), np.ones(N)],
+    ),
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("spread", [1, 2])
+def test_laws_hold_with_missing_values(incomplete, law, spread):
+    X = spread * incomplete[0] - (spread - 1) * 5 * np.eye(6)[incomplete[1]]
+    before = NeighborClustering(3, random_state=0).fit(X)
+    changed, places, weights = LAWS[law](X)
+    found = NeighborClustering(3, random_state=0).fit(changed, sample_weight=weights)
+    assert adjusted_rand_score(before.labels_, found.labels_[places]) == 1
+
+
+@pytest.mark.parametrize("estimator", some_of(ESTIMATORS), ids=name)
+def test_masked_values_are_missing(estimator, incomplete):
+    X, y = incomplete
+    expected = brief(estimator).fit(X, y).predict_proba(X)
+    masked = np.ma.masked_invalid(X)
+    found = brief(estimator).fit(masked, y).predict_proba(masked)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_weights_are_repetitions_with_missing_values(incomplete):
+    X, _ = incomplete
+    weights = ORDER % 4
+    weighted = NeighborClustering(3, random_state=0).fit(X, sample_weight=weights)
+    repeated = NeighborClustering(3, random_state=0).fit(X.repeat(weights, axis=0))
+    assert adjusted_rand_score(weighted.labels_.repeat(weights), repeated.labels_) == 1
+
+
+def test_missing_values_are_means_over_the_nearest_samples(incomplete):
+    X, _ = incomplete
+    expected = KNNImputer(n_neighbors=5).fit_transform(X)
+    np.testing.assert_allclose(impute(X, 5), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("estimator", some_of(ESTIMATORS), ids=name)
