@@ -13,7 +13,7 @@ from ._dask import is_dask
 from ._typing import ClusterMixin, Labels
 
 #: Labels that stand for no known label, besides None and nan.
-UNKNOWN = -1, "-1", "-1.0", "nan"
+UNKNOWN = -1, "-1", "-1.0", "nan", "None", "<NA>", "NaT"
 #: Relative rounding error of a sum of weights.
 SUM_ERROR = 1e-12
 

@@ -3,6 +3,7 @@
 N samples, D features, L code length, K clusters.
 """
 
+from types import NoneType
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +22,8 @@ from .mixture import em
 from .mixture.initialization import Initializer
 from .neighbor_clustering import NeighborClustering
 from .neighbors import count_clusters
+from .neighbors.imputation import impute
 from .neighbors.labels import hold_labels, name_clusters
-from .neighbors.search import impute
 
 CLUSTERER = HasMethods(["fit", "get_params", "set_params"])
 #: Constraints on the parameters of all networks with an initial partition.
@@ -208,7 +209,7 @@ def _configure(clusterer, n_clusters, labels, random_state, augment):
         use_labels = labels is not None
         given |= {"noise": 0.0, "use_labels": use_labels, "standardize": False}
         takes_views = clusterer.metric == "euclidean"
-        takes_views &= clusterer.categorical_features is None
+        takes_views &= isinstance(clusterer.categorical_features, str | NoneType)
         if clusterer.augment is None and takes_views:
             given["augment"] = augment
     own = clusterer.get_params(deep=False)

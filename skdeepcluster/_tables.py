@@ -5,6 +5,8 @@ N samples, D columns of the table or features, E encoded columns.
 
 from importlib import import_module
 from itertools import chain, pairwise
+from numbers import Real
+from types import NoneType
 from typing import NamedTuple
 
 import numpy as np
@@ -55,7 +57,9 @@ class TableEncoder(BaseEstimator):
         self.numeric_ = [i for i in range(n_columns) if i not in self.categorical_]
 
         values = self._read_categories(X)
-        levels = [_find_levels(column) for column in values.T]
+        names = [self.names_[i] for i in self.categorical_]
+        columns = zip(names, values.T, strict=True)
+        levels = [_find_levels(name, column) for name, column in columns]
         sizes = [len(own) for own in levels]
         empty = np.equal(sizes, 0).nonzero()[0]
         refuse_empty([self.categorical_[k] for k in empty], self.names_)
@@ -83,8 +87,7 @@ class TableEncoder(BaseEstimator):
         """Return the indices of the categorical columns."""
         given = self.categorical_features
         if isinstance(given, str):
-            kinds = enumerate(getattr(X, "dtypes", ()))
-            return [i for i, dtype in kinds if dtype.kind not in "iuf"]
+            return find_categories(X)
         try:
             return _get_column_indices(X, np.asarray(given).tolist())
         except (TypeError, ValueError) as error:
@@ -147,11 +150,35 @@ class TableEncoder(BaseEstimator):
         return table
 
 
-def _find_levels(values):
+def _find_levels(name, values):
     """Return the categories of a column, sorted by type and value."""
+    for value in values:
+        if not isinstance(value, str | Real | np.bool_ | NoneType):
+            raise ValueError(
+                f"Categories are strings, numbers or booleans, but column {name!r} has "
+                f"{value!r}. Convert the column, for instance by .astype(str)."
+            )
     known = set(values.tolist()) - {None}
     levels = sorted(known, key=lambda value: (type(value).__name__, value))
     return np.array(levels, dtype=object)
+
+
+def find_categories(X):
+    """Return the indices of the columns of a DataFrame with categories, strings or booleans."""
+    dtypes = enumerate(getattr(X, "dtypes", ()))
+    return [i for i, dtype in dtypes if _is_category(dtype, X, i)]
+
+
+def _is_category(dtype, X, i):
+    kind = getattr(dtype, "kind", None)
+    if kind != "O" or not isinstance(dtype, np.dtype):
+        return kind in ("O", "U", "b")
+    # Python objects may all be numbers.
+    try:
+        _safe_indexing(X, i, axis=1).astype(float)
+    except (TypeError, ValueError):
+        return True
+    return False
 
 
 def read_table(estimator, X, reset, **options):
@@ -159,7 +186,8 @@ def read_table(estimator, X, reset, **options):
     given = getattr(estimator, "categorical_features", None)
     if reset:
         vars(estimator).pop("_table", None)
-        is_encoded = given is not None
+        from_dtype = isinstance(given, str)
+        is_encoded = bool(find_categories(X)) if from_dtype else given is not None
     else:
         is_encoded = hasattr(estimator, "_table")
     if not is_encoded:

@@ -134,7 +134,7 @@ class DACClustering(PriorEstimator):
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
         number (False). "auto": False for features of comparable scales or principal components.
-    categorical_features : array-like or "from_dtype", default=None
+    categorical_features : array-like, "from_dtype" or None, default="from_dtype"
         Columns of categories, as in :class:`NeighborClustering`. They get the categorical
         likelihood, and decoded samples are tables like X, with the most probable categories.
     reconstruction_weight : float, default=1.0
@@ -320,7 +320,7 @@ class DACClustering(PriorEstimator):
         activation="relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
-        categorical_features: Any = None,
+        categorical_features: Any = "from_dtype",
         reconstruction_weight=1.0,
         mixture_weight=1.0,
         adversarial_weight=1.0,

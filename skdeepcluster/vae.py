@@ -205,7 +205,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
     standardize : "auto" or bool, default="auto"
         Whether Gaussian features are divided by their own standard deviations (True) or all by one
         number (False). "auto": False for features of comparable scales or principal components.
-    categorical_features : array-like or "from_dtype", default=None
+    categorical_features : array-like, "from_dtype" or None, default="from_dtype"
         Columns of categories, as in :class:`NeighborClustering`. They get the categorical
         likelihood, and decoded samples are tables like X, with the most probable categories.
     init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
@@ -382,7 +382,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         activation="relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
-        categorical_features: Any = None,
+        categorical_features: Any = "from_dtype",
         init: Any = "neighbors",
         noise=0.0,
         use_labels=False,

@@ -139,8 +139,8 @@ def check_augment(metric, has_categories=False):
         )
     if has_categories:
         raise ValueError(
-            "augment changes numbers, but X has categories. Set augment or "
-            "categorical_features to None."
+            "augment changes numbers, but X has categories. Set augment=None, or leave out "
+            "their columns."
         )
 
 

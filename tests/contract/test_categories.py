@@ -110,12 +110,29 @@ def test_wrong_columns_and_categories_are_explained(columns, table, error, messa
 
 
 def test_other_metrics_and_likelihoods_are_refused(tmp_path, fitted):
-    with pytest.raises(ValueError, match="needs metric='euclidean'"):
+    with pytest.raises(ValueError, match="need metric='euclidean'"):
         clone(NEIGHBORS).set_params(metric="cosine").fit(TABLE)
     with pytest.raises(ValueError, match="likelihood=.* gives columns"):
         clone(VAE).set_params(likelihood={"gaussian": [0]}).fit(TABLE)
     with pytest.raises(TypeError, match="cannot be exported.* Pipeline"):
         to_onnx(fitted, tmp_path / "fit.onnx")
+
+
+def test_categories_texts_and_booleans_of_a_frame_are_found(fitted):
+    assert NeighborClustering().categorical_features == "from_dtype"
+    found = NeighborClustering(3, random_state=0).fit(TABLE.astype({"site": "string"}))
+    np.testing.assert_array_equal(found.labels_, fitted.labels_)
+    numbers = TABLE[["age", "count"]]
+    objects = NeighborClustering(3, random_state=0).fit(numbers.astype(object))
+    plain = NeighborClustering(3, random_state=0).fit(numbers.to_numpy(dtype=float))
+    np.testing.assert_array_equal(objects.labels_, plain.labels_)
+
+
+@pytest.mark.parametrize("value", [b"a", {1: 2}, (1,)], ids=str)
+def test_categories_of_other_types_name_the_column(value):
+    table = TABLE.assign(site=[value] * 30 + ["north"] * 30)
+    with pytest.raises(ValueError, match=r"column 'site' has .*astype\(str\)"):
+        clone(NEIGHBORS).fit(table)
 
 
 # ---- missing and unseen categories

@@ -1,6 +1,7 @@
 """Known clusters of some samples: the initial partition follows them and finds the others."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from estimators import ONE_OF_EACH, brief_from_samples, keep_some, name, some_of
 from sklearn.base import clone
@@ -57,6 +58,14 @@ def test_names_are_clusters_in_alphabetical_order(estimator, blobs):
     fit = brief_from_samples(estimator, use_labels=True).fit(blobs[0], y)
     np.testing.assert_array_equal(names[start_of(fit)], names[blobs[1]])
     np.testing.assert_array_equal(fit.classes_, names)
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA, pd.NaT], ids=str)
+def test_what_stands_for_nothing_is_no_class_as_a_text(nothing, blobs):
+    names = np.array(["cat", "dog", "owl", nothing], dtype=object)
+    y = names[keep_some(blobs[1], 2)]
+    fit = NeighborClustering(3, use_labels=True, random_state=0).fit(blobs[0], y.astype(str))
+    assert fit.classes_.tolist() == ["cat", "dog", "owl"]
 
 
 def test_permuted_numbers_permute_the_clusters():
