@@ -433,7 +433,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
 
     _parameter_constraints = {
         "n_clusters": [COUNT, AUTO, tuple],
-        "noise": [FRACTION],
+        "noise": [FRACTION, AUTO],
         "use_labels": ["boolean"],
     }
     #: Whether the model encodes samples, so that a mixture is fitted to its codes.

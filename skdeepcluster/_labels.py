@@ -14,6 +14,9 @@ from ._typing import ClusterMixin, Labels
 
 #: Labels that stand for no known label, besides None and nan.
 UNKNOWN = -1, "-1", "-1.0", "nan", "None", "<NA>", "NaT"
+#: Outlier scores that are higher than the upper quartile by so many interquartile ranges are
+#: noise.
+FENCE = 3
 #: Relative rounding error of a sum of weights.
 SUM_ERROR = 1e-12
 
@@ -151,15 +154,30 @@ def predict_samples(estimator, X):
 def find_offset(outlier_scores, noise, weights):
     """Return minus the outlier score above which a share ``noise`` of the weights lies.
 
+    With "auto", it is the outer fence of the scores (J. W. Tukey, "Exploratory Data Analysis",
+    1977): three interquartile ranges above the upper quartile.
+
     It is halfway to the next score, so that no label depends on rounding, as in other runtimes.
     """
     if not noise:
         return -np.inf
     order = np.lexsort((weights, -outlier_scores))
     sums = np.cumsum(weights[order])
-    limit = noise * sums[-1] * (1 + SUM_ERROR)
-    place = np.searchsorted(sums[:-1], limit, side="right")
-    last = outlier_scores[order[place]]
+
+    def exceed(share):
+        limit = share * sums[-1] * (1 + SUM_ERROR)
+        place = np.searchsorted(sums[:-1], limit, side="right")
+        return outlier_scores[order[place]]
+
+    if noise == "auto":
+        upper = exceed(0.25)
+        spread = upper - exceed(0.75)
+        if spread == 0:
+            return -np.inf
+        fence = upper + FENCE * spread
+        last = outlier_scores[outlier_scores <= fence].max()
+    else:
+        last = exceed(noise)
 
     above = outlier_scores[outlier_scores > last].min(initial=np.inf)
     halfway = last + (above - last) / 2

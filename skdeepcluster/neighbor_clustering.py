@@ -6,7 +6,7 @@ N samples, M distinct samples in the graph, D features, K clusters, L layout dim
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
-from numbers import Integral, Real
+from numbers import Integral
 from time import perf_counter
 from typing import Any, Self
 
@@ -22,6 +22,8 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._checks import (
+    AUTO,
+    FRACTION,
     check_magnitude,
     check_sample_weight,
     misses_values,
@@ -121,9 +123,10 @@ class NeighborClustering(
         that. "auto" prefers numbers of clusters with a candidate partition within the bounds.
     accept_sparse : bool, default=False
         Whether X may be a sparse matrix of features. Sparse distances are always accepted.
-    noise : float, default=0.0
+    noise : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
-        ``outlier_scores_`` get the label -1.
+        ``outlier_scores_`` get the label -1. "auto": those that are higher than the upper quartile
+        by more than three interquartile ranges, the outer fence of box plots.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
         where unknown. ``n_clusters="auto"`` then finds at least as many clusters.
@@ -261,7 +264,7 @@ class NeighborClustering(
         "min_cluster_size": SIZE,
         "max_cluster_size": SIZE,
         "accept_sparse": ["boolean"],
-        "noise": [Interval(Real, 0, 1, closed="left")],
+        "noise": [FRACTION, AUTO],
         "use_labels": ["boolean"],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],

@@ -214,9 +214,10 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         ``n_clusters`` and ``random_state``. Both cluster X as it is, or standardized if
         ``standardize_``. An array: clusters (n_samples,) or responsibilities (n_samples,
         n_clusters). "mixture": none, EM fits the mixture.
-    noise : float, default=0.0
+    noise : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
-        ``outlier_scores_`` get the label -1.
+        ``outlier_scores_`` get the label -1. "auto": those that are higher than the upper quartile
+        by more than three interquartile ranges, the outer fence of box plots.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
         contains them, and ``start_weight`` keeps them in training. ``labels_`` may differ.

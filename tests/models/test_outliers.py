@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 
-from skdeepcluster import VaDEClustering, VAEEmbedding
+from skdeepcluster import NeighborClustering, VaDEClustering, VAEEmbedding
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.default_rng(0)
@@ -68,6 +68,29 @@ def test_equal_samples_are_near_and_all_others_far():
     fit = VaDEClustering(2, **FEW, init=y, noise=0.1, pretraining_epochs=1).fit(X)
     assert (fit.outlier_scores_ == 0).all()
     np.testing.assert_array_equal(fit.predict([[0.5, 0.5], [0.25, 0.5]]) < 0, [True, False])
+
+
+@pytest.mark.parametrize("estimator", [NeighborClustering(3), noisy_vade()], ids=name)
+def test_the_fence_is_that_of_box_plots(estimator):
+    estimator = clone(estimator).set_params(noise="auto", random_state=0)
+    labels = estimator.fit(PLANTED).labels_
+    scores = estimator.outlier_scores_
+    lower, upper = np.quantile(scores, [0.25, 0.75])
+    np.testing.assert_array_equal(labels < 0, scores > upper + 3 * (upper - lower))
+    assert (labels[-9:] < 0).all()
+
+
+def test_repeated_samples_are_within_the_fence():
+    X = np.repeat([[0.25, 0.5], [0.75, 0.5], [0.1, 0.9]], 8, axis=0)
+    assert (NeighborClustering(3, noise="auto").fit_predict(X) >= 0).all()
+
+
+def test_the_fence_counts_samples_by_their_weights():
+    weights = RNG.integers(1, 4, 180)
+    clusterer = NeighborClustering(3, noise="auto", random_state=0)
+    weighted = clone(clusterer).fit(PLANTED, sample_weight=weights)
+    repeated = clone(clusterer).fit(PLANTED.repeat(weights, axis=0))
+    assert weighted.offset_ == pytest.approx(repeated.offset_)
 
 
 @pytest.mark.parametrize(("noise", "n_marked"), [(0.0, 0), (0.005, 0), (0.0056, 1), (0.999, 179)])
