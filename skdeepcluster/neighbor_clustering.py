@@ -760,6 +760,14 @@ class NeighborClustering(
                 "The responsibilities do not sum to one. Fit the estimator again."
             )
 
+        kept = reference.get("kept", np.zeros(1, dtype=int))
+        is_sample = (kept >= 0) & (kept < len(resp))
+        if not is_sample.all() or reference.get("n_neighbors", 1) < 1:
+            raise ValueError(
+                "The graph names samples or neighbors that there are not. Fit the estimator "
+                "again."
+            )
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         is_given = self.metric == "precomputed"
