@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/trust/laws.py --out results.jsonl
 
-Each law changes four Gaussian clusters of 60 samples so that their partition should stay. Clusters
-are matched before labels are compared; samples that the change adds are not. Many laws are those
+Each law changes four Gaussian clusters of 60 samples so that their partition should stay:
+separate ones, overlapping ones, and separate ones that miss a tenth of their values. Clusters are
+matched before labels are compared; samples that the change adds are not. Many laws are those
 of METTLE (X. Xie and others, IEEE Transactions on Reliability, 2020).
 """
 
@@ -26,11 +27,17 @@ from skdeepcluster.metrics import clustering_accuracy
 K, SIZE, N_FEATURES = 4, 60, 6
 N = K * SIZE
 #: Distance between neighboring centers, in standard deviations.
-GAPS = {"separate": 8.0, "overlapping": 3.0}
+GAPS = {"separate": 8.0, "overlapping": 3.0, "incomplete": 8.0}
+#: Share of the values that incomplete samples miss.
+MISSING = 0.1
 COMPARED = [
     *("NeighborClustering", "GaussianMixtureEM", *NETWORKS, "KMeans", "GaussianMixture", "Ward"),
     *("SpectralClustering", "HDBSCAN", "EVoC", "umap-learn + GMM", "ClustPy VaDE"),
 ]
+#: Methods that take samples with missing values.
+TAKES_MISSING = {"NeighborClustering", "GaussianMixtureEM", *NETWORKS}
+#: Laws that missing values have no meaning for.
+COMPLETE = {"rotation"}
 #: Maximum number of seeds of methods that take long.
 FEW_SEEDS = dict.fromkeys([*NETWORKS, "ClustPy VaDE"], 1)
 EVERY = np.arange(N)
@@ -38,7 +45,7 @@ EVERY = np.arange(N)
 
 def means(X, labels):
     """Return the mean of each cluster."""
-    return np.stack([X[labels == k].mean(0) for k in np.unique(labels)])
+    return np.stack([np.nanmean(X[labels == k], axis=0) for k in np.unique(labels)])
 
 
 def gaps_to_means(X, labels):
@@ -101,8 +108,12 @@ LAWS = {
 @cache
 def draw(kind, seed):
     """Return samples, whose clusters take turns."""
-    parts = synthetic.blobs(np.random.RandomState(seed), [SIZE] * K, N_FEATURES, gap=GAPS[kind])
-    return np.stack(parts, axis=1).reshape(N, N_FEATURES)
+    stream = np.random.RandomState(seed)
+    parts = synthetic.blobs(stream, [SIZE] * K, N_FEATURES, gap=GAPS[kind])
+    X = np.stack(parts, axis=1).reshape(N, N_FEATURES)
+    if kind == "incomplete":
+        X[stream.uniform(size=X.shape) < MISSING] = np.nan
+    return X
 
 
 def find_labels(method, X, n_clusters, seed):
@@ -128,9 +139,12 @@ def moved(method, law, kind, seed):
 
 
 def measure(method, law, seed):
-    """Return the shares for separate and for overlapping clusters, and how many were found."""
-    shares = {kind: moved(method, law, kind, seed) for kind in GAPS}
-    return shares | {"found": [len(set(labels_before(method, kind, seed))) for kind in GAPS]}
+    """Return the shares for each kind of clusters, and how many were found."""
+    kinds = list(GAPS)
+    if method not in TAKES_MISSING or law in COMPLETE:
+        kinds.remove("incomplete")
+    shares = {kind: moved(method, law, kind, seed) for kind in kinds}
+    return shares | {"found": [len(set(labels_before(method, kind, seed))) for kind in kinds]}
 
 
 def tasks(options):
@@ -144,7 +158,7 @@ def tasks(options):
 
 
 def main(arguments=None):
-    """Run all fits, then print a table: shares for separate / overlapping clusters."""
+    """Run all fits, then print a table: shares for separate / overlapping / incomplete ones."""
     made = parser(__doc__, seeds="0-4")
     made.add_argument("--methods", nargs="+", help=f"of {', '.join(COMPARED)} (all)")
     made.add_argument("--laws", nargs="+", help="names of laws (all)")
@@ -154,7 +168,7 @@ def main(arguments=None):
     }
     options = parse(made, arguments, **readers)
     found = complete(options.out, ("row", "law", "seed"), tasks(options))
-    print(pivot(as_frame(found), "separate;overlapping", index="law", mean="no"))
+    print(pivot(as_frame(found), "separate;overlapping;incomplete", index="law", mean="no"))
 
 
 if __name__ == "__main__":
