@@ -29,12 +29,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import Bunch
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the folder that holds lib
 from lib.drawn import KINDS, draw
 from lib.options import parse_seeds
 
 from skdeepcluster.metrics import match_labels
+from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
 from skdeepcluster.neighbors import candidates, judge, selection
 from skdeepcluster.neighbors.judge import LEAST_SIZE, Judge, describe_one
 from skdeepcluster.neighbors.number import list_numbers
@@ -45,9 +47,13 @@ REPORT = ROOT / "benchmarks" / "results" / "criterion.json"
 FILE = ROOT / "skdeepcluster" / "neighbors" / "criterion.npz"
 #: How often a kind is drawn for each seed; once if it is not named.
 WEIGHTS = {"tables": 5, "embeddings": 5, "images": 3, "digits": 3, "factors": 2, "one_table": 2}
-WEIGHTS |= {"one_body": 3}
+WEIGHTS |= {"one_body": 3, "one_skewed": 2, "shifted": 2}
 #: How often where only one cluster is told from several.
-ONE_WEIGHTS = {"one_table": 6, "one_body": 3}
+ONE_WEIGHTS = {"one_table": 6, "one_body": 3, "one_skewed": 6}
+#: One of so many draws is judged by the graph and its layouts alone, as augmented views are.
+WITHOUT_FEATURES = 3
+#: Changes of these views, by kind; views of other kinds are the samples as they are.
+CHANGES = {"digits": RandomAffine((1, 8, 8)), "shifted": RandomShift(0.2)}
 #: Number of samples that are judged in every second draw.
 FEW_JUDGED = 500
 #: Maximum number of clusters that is tried, and the share of the numbers that are.
@@ -68,11 +74,16 @@ SIZES = {
 FOLDS = 2
 
 
-def find_views(data, n_clusters, stream):
-    """Return the views of a data set, and the classes of their samples."""
+def look(data, n_clusters, seed, stream):
+    """Return the views of a data set, their judge, and the classes of their samples."""
     settings = GraphSettings(n_neighbors=15)
+    if seed % WITHOUT_FEATURES == WITHOUT_FEATURES - 1:
+        augment = CHANGES.get(data.kind, Tensor.clone)
+        n_views = 16 if data.kind in CHANGES else 0
+        settings = settings._replace(augment=augment, n_views=n_views)
     samples = connect(data.X, n_clusters, settings, stream)
-    return make_views(samples, settings, stream), data.y[samples.reference.kept]
+    views = make_views(samples, settings, stream)
+    return views, Judge(views, samples.n_features), data.y[samples.reference.kept]
 
 
 def tabulate(kind, seed):
@@ -85,8 +96,7 @@ def tabulate(kind, seed):
     data, stream = draw(kind, seed), np.random.RandomState(seed)
     k = data.n_clusters
     with few_judged() if seed % 2 and len(data.y) > 2 * FEW_JUDGED else nullcontext():
-        views, y = find_views(data, k if k > 1 else "auto", stream)
-        own = Judge(views, data.X.shape[1])
+        views, own, y = look(data, k if k > 1 else "auto", seed, stream)
         y = y[own.drawn]
         tables = [
             arrange(own, n, own.find_family(n).labels, y) for n in list_tried(own, k, stream)
@@ -107,8 +117,8 @@ def tabulate_one(kind, seed):
     """Return what tells whether a drawn data set is one cluster, without its other partitions."""
     data, stream = draw(kind, seed), np.random.RandomState(seed)
     with few_judged() if seed % 2 and len(data.y) > 2 * FEW_JUDGED else nullcontext():
-        views, _ = find_views(data, "auto", stream)
-        one = find_one(Judge(views, data.X.shape[1]))
+        _, own, _ = look(data, "auto", seed, stream)
+        one = find_one(own)
     return {"kind": kind, "seed": seed, "k": data.n_clusters, "one": one}
 
 
@@ -293,8 +303,7 @@ def leave_out(tables):
 def describe_predictions(kind, seed):
     """Return the inputs of the calibration for the samples of a drawn set, and which are right."""
     data, stream = draw(kind, seed), np.random.RandomState(seed)
-    views, y = find_views(data, data.n_clusters, stream)
-    own = Judge(views, data.X.shape[1])
+    views, own, y = look(data, data.n_clusters, seed, stream)
     vote, *_ = selection.vote(views, own, data.n_clusters, stream)
     is_right = match_labels(y, vote.labels) == y
     return selection.describe_labels(vote), is_right

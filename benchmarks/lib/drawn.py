@@ -289,6 +289,14 @@ def manifolds(rng, pixels):
     return (image if pixels else X + base) + rng.normal(0, log_uniform(rng, 0.03, 0.4), (n, p)), y
 
 
+def shifted(rng):
+    """Draw series of classes, each moved along its length by up to 20 %, around the ends."""
+    X, y = manifolds(rng, pixels=False)
+    most = rng.integers(1, 1 + X.shape[1] // 5)
+    steps = rng.integers(-most, most + 1, len(y))
+    return np.array([np.roll(row, n) for row, n in zip(X, steps, strict=True)]), y
+
+
 def digits(rng):
     """Draw images of 8x8 pixels: a stroke per class, deformed, turned, moved, thick or thin."""
     y, vary = classes(rng, 3, 12, 15), log_uniform(rng, 0.35, 1)
@@ -349,6 +357,14 @@ KINDS = {
     "one_region": partial(separate, shapes=REGIONS, gap=(1, 2), k=(1, 1, 1)),
     "one_band": partial(stripes, k=(1, 1, 1)),
     "one_body": one_body,
+    "one_skewed": partial(
+        warped,
+        warps=[np.exp],
+        k=(1, 1, 1),
+        dims=(1, 20),
+        forms=FORMS,
+        tails=("normal", "log_gamma"),
+    ),
     "skewed": partial(warped, warps=[np.exp], dims=(2, 15), tails=("normal", "log_gamma")),
     "stretched": partial(warped, warps=WARPS, dims=(2, 20), forms=FORMS),
     "answers": answers,
@@ -356,6 +372,7 @@ KINDS = {
     "rounded": partial(spoiled, grid=True),
     "images": partial(manifolds, pixels=True),
     "series": partial(manifolds, pixels=False),
+    "shifted": shifted,
     "digits": digits,
     "embeddings": embeddings,
     "one_embedding": partial(embeddings, k=(1, 1, 1)),
@@ -363,7 +380,8 @@ KINDS = {
 SHAPES = ("regions", "curves", "stripes", "spirals", "rings", "compound")
 SHAPES += ("one_curve", "one_ring", "one_region", "one_band")
 #: Kinds whose columns have a meaning: the sets are not rotated.
-COLUMNS = {"skewed", "stretched", "answers", "tables", "rounded", "images", "series", "digits"}
+COLUMNS = {"skewed", "one_skewed", "stretched", "answers", "tables", "rounded"}
+COLUMNS |= {"images", "series", "shifted", "digits"}
 
 
 def draw(kind, seed):

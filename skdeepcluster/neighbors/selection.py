@@ -20,7 +20,7 @@ from .judge import load_criterion
 #: A candidate whose score is lower by this much gets 1 / e of the votes.
 TOLERANCE = 0.05
 #: Power of the agreement of two candidates that is their share in the same vote.
-SHARING = 20
+SHARING = 5
 #: Maximum number of alternatives to the best partition.
 MAX_ALTERNATIVES = 3
 #: Adjusted Rand index with all others below which a partition is an alternative.

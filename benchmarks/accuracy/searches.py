@@ -1,0 +1,89 @@
+"""What a search over settings of networks finds by ``score``, and by the expected score.
+
+    OMP_NUM_THREADS=1 python benchmarks/accuracy/searches.py --out results.jsonl
+
+Each setting is fitted to four fifths of the samples. The others are scored, and their clusters
+compared with the classes. The table has the rank correlation of both scores with the adjusted Rand
+index over the settings, and the index of the setting with the highest score.
+"""
+
+import sys
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+from sklearn.metrics import adjusted_rand_score
+from sklearn.model_selection import train_test_split
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.methods import METHODS, NETWORKS
+from lib.options import chosen, parse, parser
+from lib.records import complete, described
+from lib.sets import load_sets, parse_sets
+from lib.tables import as_frame
+
+from skdeepcluster.metrics import expected_score
+
+#: Settings that are tried one at a time; methods without such a parameter skip them.
+GRID = {
+    "start_weight": (0.0, 0.5, 1.0, 10.0, 100.0),
+    "n_components": (2, 5, 10, 20),
+    "learning_rate": (1e-4, 1e-3, 1e-2),
+}
+
+
+def measure(data, method, name, value, seed):
+    """Return the scores of held-out samples by a fit with a setting, and their ARI."""
+    fitted, held, _, y = train_test_split(data.X, data.y, test_size=0.2, random_state=seed)
+    estimator = METHODS[method](data, data.n_clusters, seed).set_params(**{name: value})
+    with warnings.catch_warnings(action="ignore"):
+        estimator.fit(fitted)
+        labels = estimator.predict(held)
+        scores = {"score": estimator.score(held), "expected": expected_score(held, labels)}
+    return scores | {"ari": float(adjusted_rand_score(y, labels))}
+
+
+def tasks(options):
+    """Yield all fits."""
+    for data in load_sets(options.sets):
+        for method in options.methods:
+            known = METHODS[method](data, data.n_clusters, 0).get_params()
+            tried = [(name, value) for name in GRID if name in known for value in GRID[name]]
+            for name, value in tried:
+                for seed in options.seeds:
+                    head = {"row": method, "setting": f"{name}={value}", "seed": seed}
+                    own = partial(measure, data, method, name, value, seed)
+                    yield head | described(data), own, "float32"
+
+
+def summarize(frame):
+    """Yield what each score is worth: by method and set, then by method."""
+    for row, own in frame.groupby("row", sort=False):
+        parts = [part for _, part in own.groupby(["data", "seed"])]
+        found = {"row": row}
+        for name in ("score", "expected"):
+            ranks = [spearmanr(part[name], part.ari).statistic for part in parts]
+            picks = [part.ari.iloc[int(part[name].argmax())] for part in parts]
+            found |= {f"{name} rank": np.nanmean(ranks), f"{name} ari": np.mean(picks)}
+        found["best ari"] = np.mean([part.ari.max() for part in parts])
+        yield found
+
+
+def parsed(arguments=None):
+    """Read the command line."""
+    made = parser(__doc__, seeds="0-1", sets=["iris", "wine", "digits"])
+    made.add_argument("--methods", nargs="+", help=f"of {', '.join(NETWORKS)} (all)")
+    return parse(made, arguments, sets=parse_sets, methods=partial(chosen, known=NETWORKS))
+
+
+def main(options):
+    """Run all fits, then print what each score is worth."""
+    found = complete(options.out, ("data", "row", "setting", "seed"), tasks(options))
+    for line in summarize(as_frame(found)):
+        print(line)
+
+
+if __name__ == "__main__":
+    main(parsed())
