@@ -50,7 +50,7 @@ WEIGHTS = {"tables": 5, "embeddings": 5, "images": 3, "digits": 3, "factors": 2,
 WEIGHTS |= {"one_body": 3, "one_skewed": 2, "shifted": 2}
 #: How often where only one cluster is told from several.
 ONE_WEIGHTS = {"one_table": 6, "one_body": 3, "one_skewed": 6}
-#: One of so many draws is judged by the graph and its layouts alone, as augmented views are.
+#: One of so many draws is also judged by the graph and its layouts alone, as augmented views are.
 WITHOUT_FEATURES = 3
 #: Changes of these views, by kind; views of other kinds are the samples as they are.
 CHANGES = {"digits": RandomAffine((1, 8, 8)), "shifted": RandomShift(0.2)}
@@ -74,10 +74,10 @@ SIZES = {
 FOLDS = 2
 
 
-def look(data, n_clusters, seed, stream):
+def look(data, n_clusters, has_features, stream):
     """Return the views of a data set, their judge, and the classes of their samples."""
     settings = GraphSettings(n_neighbors=15)
-    if seed % WITHOUT_FEATURES == WITHOUT_FEATURES - 1:
+    if not has_features:
         augment = CHANGES.get(data.kind, Tensor.clone)
         n_views = 16 if data.kind in CHANGES else 0
         settings = settings._replace(augment=augment, n_views=n_views)
@@ -86,7 +86,7 @@ def look(data, n_clusters, seed, stream):
     return views, Judge(views, samples.n_features), data.y[samples.reference.kept]
 
 
-def tabulate(kind, seed):
+def tabulate(kind, seed, has_features):
     """Return the features and scores of many partitions of a drawn data set.
 
     Every other draw is judged by few of its samples, as large data sets are. Partitions are the
@@ -96,7 +96,7 @@ def tabulate(kind, seed):
     data, stream = draw(kind, seed), np.random.RandomState(seed)
     k = data.n_clusters
     with few_judged() if seed % 2 and len(data.y) > 2 * FEW_JUDGED else nullcontext():
-        views, own, y = look(data, k if k > 1 else "auto", seed, stream)
+        views, own, y = look(data, k if k > 1 else "auto", has_features, stream)
         y = y[own.drawn]
         tables = [
             arrange(own, n, own.find_family(n).labels, y) for n in list_tried(own, k, stream)
@@ -113,11 +113,11 @@ def tabulate(kind, seed):
     return {"kind": kind, "seed": seed, "k": k, "one": one, "entries": entries}
 
 
-def tabulate_one(kind, seed):
+def tabulate_one(kind, seed, has_features):
     """Return what tells whether a drawn data set is one cluster, without its other partitions."""
     data, stream = draw(kind, seed), np.random.RandomState(seed)
     with few_judged() if seed % 2 and len(data.y) > 2 * FEW_JUDGED else nullcontext():
-        _, own, _ = look(data, "auto", seed, stream)
+        _, own, _ = look(data, "auto", has_features, stream)
         one = find_one(own)
     return {"kind": kind, "seed": seed, "k": data.n_clusters, "one": one}
 
@@ -180,7 +180,9 @@ def tabulate_seed(seed, folder, measure=tabulate, weights=WEIGHTS):
         return pickle.loads(path.read_bytes())
     with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
         draws = [(kind, 1000 * i + seed) for kind in KINDS for i in range(weights.get(kind, 1))]
-        tables = [measure(*each) for each in draws]
+        tables = [measure(*each, has_features=True) for each in draws]
+        some = [each for each in draws if each[1] % WITHOUT_FEATURES == WITHOUT_FEATURES - 1]
+        tables += [measure(*each, has_features=False) for each in some]
     path.write_bytes(pickle.dumps(tables))
     print(f"seed {seed}: {len(tables)} data sets", flush=True)
     return tables
@@ -303,7 +305,7 @@ def leave_out(tables):
 def describe_predictions(kind, seed):
     """Return the inputs of the calibration for the samples of a drawn set, and which are right."""
     data, stream = draw(kind, seed), np.random.RandomState(seed)
-    views, own, y = look(data, data.n_clusters, seed, stream)
+    views, own, y = look(data, data.n_clusters, True, stream)
     vote, *_ = selection.vote(views, own, data.n_clusters, stream)
     is_right = match_labels(y, vote.labels) == y
     return selection.describe_labels(vote), is_right

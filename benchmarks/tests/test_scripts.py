@@ -18,6 +18,7 @@ from accuracy import (
     mixed_tables,
     number_of_clusters,
     papers,
+    searches,
 )
 from lib import clusterers as called
 from lib import methods, sets
@@ -125,6 +126,17 @@ def test_calibration_is_of_clusters_matched_to_classes(monkeypatch):
     found = how_sure.calibration("VAEEmbedding", data, 0)
     assert (found["acc"], found["auc"]) == (0.75, 1)
     assert found["ece"] == pytest.approx((0.1 + 0.2 + 0 + 0.6) / 4)
+
+
+def test_searches_find_the_number_and_rank_settings(tmp_path, capsys, monkeypatch, dense):
+    monkeypatch.setattr(searches, "GRID", {"n_components": (2, 5)})
+    monkeypatch.setattr(searches, "NUMBERS", [2, 5])
+    arguments = "--sets", "tiny", "--methods", "VaDEClustering", "--seeds", "1"
+    found = run(searches, tmp_path, *arguments)
+    assert [record["row"] for record in found] == ["GridSearchCV", *["VaDEClustering"] * 2]
+    assert found[0]["found"] == 2
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert line["best ari"] == line["expected ari"] == 1
 
 
 def test_outliers_are_drawn_from_a_wider_box_and_found(tmp_path, dense):

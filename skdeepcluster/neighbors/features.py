@@ -120,6 +120,7 @@ def prepare(views, n_features, n_samples):
         "log D": np.log(n_features),
         "dimension": _estimate_dimension(distances),
         "narrow share": views.narrow.var(0).sum() / variance,
+        "has features": float(views.has_features),
     }
     return Judged(
         [_make_space(points) for points in (views.narrow, *views.layouts)],
