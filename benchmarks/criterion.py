@@ -3,12 +3,13 @@
     python benchmarks/criterion.py --seeds 0-19 --jobs 2
     python benchmarks/criterion.py --seeds 0-19 --leave-one-out
 
-Every kind of ``lib/drawn.py`` is drawn with every seed, as often as WEIGHTS says, and kept in
-``build/criterion``. Gradient boosting learns the adjusted Rand index with the known clusters from
-the package's features of candidates with many numbers of clusters, and whether there is a single
-cluster. The criterion is written to ``skdeepcluster/neighbors/criterion.npz``, and what each
-feature is worth to ``results/criterion.json``. ``--leave-one-out`` judges kinds by a criterion
-that has not seen them, and writes nothing.
+Every kind of ``lib/drawn.py`` is drawn with every seed, as often as WEIGHTS says, judged with and
+without features, and kept in ``build/criterion``. Gradient boosting learns the adjusted Rand index
+with the known clusters from the package's features of candidates with many numbers of clusters,
+and whether there is a single cluster. The criterion is written to
+``skdeepcluster/neighbors/criterion.npz``, and what each feature is worth to
+``results/criterion.json``. ``--leave-one-out`` judges kinds by a criterion that has not seen them,
+and writes nothing.
 """
 
 import argparse
@@ -50,9 +51,7 @@ WEIGHTS = {"tables": 5, "embeddings": 5, "images": 3, "digits": 3, "factors": 2,
 WEIGHTS |= {"one_body": 3, "one_skewed": 2, "shifted": 2}
 #: How often where only one cluster is told from several.
 ONE_WEIGHTS = {"one_table": 6, "one_body": 3, "one_skewed": 6}
-#: One of so many draws is also judged by the graph and its layouts alone, as augmented views are.
-WITHOUT_FEATURES = 3
-#: Changes of these views, by kind; views of other kinds are the samples as they are.
+#: Changes that do not matter in the graphs of draws without features, by kind; none for others.
 CHANGES = {"digits": RandomAffine((1, 8, 8)), "shifted": RandomShift(0.2)}
 #: Number of samples that are judged in every second draw.
 FEW_JUDGED = 500
@@ -66,8 +65,10 @@ N_OTHERS = 2
 OTHER, FRESH = 50_000, 100_000
 #: Settings of the boosted trees.
 BOOSTING = {"learning_rate": 0.06, "l2_regularization": 5.0, "early_stopping": False}
+LARGE = {"max_leaf_nodes": 16, "min_samples_leaf": 40, "max_features": 0.15}
 SIZES = {
-    "score": {"max_iter": 800, "max_leaf_nodes": 16, "min_samples_leaf": 40, "max_features": 0.15},
+    "score": {"max_iter": 800, **LARGE},
+    "layout": {"max_iter": 300, **LARGE},
     "one": {"max_iter": 100, "max_leaf_nodes": 6, "min_samples_leaf": 20, "max_features": 0.3},
 }
 #: Number of parts of the drawn sets, each scored by trees that have not seen it.
@@ -180,9 +181,8 @@ def tabulate_seed(seed, folder, measure=tabulate, weights=WEIGHTS):
         return pickle.loads(path.read_bytes())
     with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
         draws = [(kind, 1000 * i + seed) for kind in KINDS for i in range(weights.get(kind, 1))]
-        tables = [measure(*each, has_features=True) for each in draws]
-        some = [each for each in draws if each[1] % WITHOUT_FEATURES == WITHOUT_FEATURES - 1]
-        tables += [measure(*each, has_features=False) for each in some]
+        # Augmented views and distances are judged by the graph and its layouts alone.
+        tables = [measure(*each, has_features=own) for own in (True, False) for each in draws]
     path.write_bytes(pickle.dumps(tables))
     print(f"seed {seed}: {len(tables)} data sets", flush=True)
     return tables
@@ -212,15 +212,24 @@ def stack(tables):
     return features, scores, np.concatenate(weights)
 
 
+def judged_by(table):
+    """Return which trees judge a table: "score", or "layout" without features."""
+    return "score" if table["one"].data["has features"] else "layout"
+
+
 def fit(tables):
-    """Return the boosted trees fitted to the partitions of the tables."""
-    features, scores, weights = stack(tables)
-    trees = HistGradientBoostingRegressor(random_state=0, **BOOSTING, **SIZES["score"])
-    return trees.fit(features, scores, sample_weight=weights)
+    """Return the boosted trees fitted to the partitions of the tables, by what they judge."""
+    forests = {}
+    for purpose in ("score", "layout"):
+        own = [table for table in tables if judged_by(table) == purpose]
+        features, scores, weights = stack(own)
+        trees = HistGradientBoostingRegressor(random_state=0, **BOOSTING, **SIZES[purpose])
+        forests[purpose] = trees.fit(features, scores, sample_weight=weights)
+    return forests
 
 
 def fit_folds(tables):
-    """Return trees for each fold of the tables, fitted to all others."""
+    """Return forests for each fold of the tables, fitted to all others."""
     folds = np.arange(len(tables)) % FOLDS
     return [fit([tables[i] for i in np.flatnonzero(folds != fold)]) for fold in range(FOLDS)]
 
@@ -235,7 +244,7 @@ def fit_one(tables, folds):
     rows = []
     for i, table in enumerate(tables):
         one = table["one"]
-        rate = partial(rate_by, folds[i % FOLDS])
+        rate = partial(rate_by, folds[i % FOLDS][judged_by(table)])
         rows.append(describe_one(one.data, one.families, rate))
     is_one = [table["k"] == 1 for table in tables]
     trees = HistGradientBoostingClassifier(random_state=0, **BOOSTING, **SIZES["one"])
@@ -294,8 +303,8 @@ def leave_out(tables):
     """Print, for each kind, what a criterion chooses that was fitted to all other kinds."""
     for kind in sorted({table["kind"] for table in tables if table["k"] > 1}):
         own = [table for table in tables if table["kind"] == kind]
-        trees = fit([table for table in tables if table["kind"] != kind])
-        means = judge_choice(own, [trees.predict] * len(own))
+        forests = fit([table for table in tables if table["kind"] != kind])
+        means = judge_choice(own, [forests[judged_by(table)].predict for table in own])
         print(json.dumps({"left out": kind} | means), flush=True)
 
 
@@ -348,7 +357,7 @@ def main(options):
     )
     others = [table for part in Parallel(options.jobs)(draws) for table in part]
     folds = fit_folds(tables)
-    forests = {"score": fit(tables), "one": fit_one([*tables, *others], folds)}
+    forests = fit(tables) | {"one": fit_one([*tables, *others], folds)}
     arrays = {"calibration": np.array([1.0, 0, 0, 0])}
     for purpose, trees in forests.items():
         arrays |= {f"{purpose} {name}": nodes for name, nodes in flatten(trees).items()}
@@ -359,7 +368,7 @@ def main(options):
     report = {"data sets": len(tables), "bytes": FILE.stat().st_size}
     report |= {"calibration": arrays["calibration"].tolist()}
     names = next(iter(tables[0]["one"].families.values()))[1]
-    predicts = [folds[i % FOLDS].predict for i in range(len(tables))]
+    predicts = [folds[i % FOLDS][judged_by(own)].predict for i, own in enumerate(tables)]
     report |= {"scores out of fold": judge_choice(tables, predicts)}
     report |= {"score": measure_gains(forests["score"], names)}
     REPORT.write_text(json.dumps(report, indent=1) + "\n")

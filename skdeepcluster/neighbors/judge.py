@@ -53,7 +53,7 @@ def load_criterion():
 
 
 def add_trees(features, purpose):
-    """Return the sums (C,) of the trees "score", or "one", for features (C, F)."""
+    """Return the sums (C,) of the trees "score", "layout" or "one" for features (C, F)."""
     rows = np.arange(len(features))[:, None]
 
     def read(name):
@@ -65,11 +65,6 @@ def add_trees(features, purpose):
         goes_left = values <= read("threshold")[nodes]
         nodes = np.where(goes_left, read("left")[nodes], read("right")[nodes])
     return read("base") + read("value")[nodes].sum(1, dtype=np.float64)
-
-
-def rate_features(features):
-    """Return the expected scores (C,) for features (C, F)."""
-    return add_trees(features, "score").clip(0, 1)
 
 
 # ---- the judge
@@ -89,6 +84,8 @@ class Judge:
         #: :class:`~.features.Family` by number of clusters.
         self.families = {}
         self._sizes = n_features, len(views.wide)
+        # Coordinates that are a layout tell less than features.
+        self._trees = "score" if views.has_features else "layout"
 
     @cached_property
     def judged(self):
@@ -114,9 +111,13 @@ class Judge:
         family = self.find_family(n_clusters)
         return relate(self.judged, family.values, n_clusters, family)
 
+    def rate_features(self, features):
+        """Return the expected scores (C,) for features (C, F)."""
+        return add_trees(features, self._trees).clip(0, 1)
+
     def rate_family(self, n_clusters):
         """Return the expected scores (R,) of the members of a family."""
-        return rate_features(self.relate_family(n_clusters)[0])
+        return self.rate_features(self.relate_family(n_clusters)[0])
 
     def rate(self, labels):
         """Return the expected scores (C,) of partitions of the judged samples, (C, M)."""
@@ -130,7 +131,7 @@ class Judge:
                 scores[is_own] = self.rate_one()
             elif k < len(self.drawn):
                 features, _ = self.compare(own, k)
-                scores[is_own] = rate_features(features)
+                scores[is_own] = self.rate_features(features)
         return scores
 
     def rate_one(self):
@@ -138,7 +139,7 @@ class Judge:
         families = self.list_one_families()
         if not families:
             return 1.0
-        features = describe_one(self.judged.data, families, rate_features)
+        features = describe_one(self.judged.data, families, self.rate_features)
         return float(expit(add_trees(features[None], "one"))[0])
 
     def list_one_families(self):

@@ -11,11 +11,11 @@ from sklearn.preprocessing import normalize
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import neighbor_graph, search
+from skdeepcluster.neighbors.imputation import impute
 from skdeepcluster.neighbors.search import (
     NeighborIndex,
     check_distances,
     hash_samples,
-    impute,
     merge_equal,
     nearest_entries,
     order_rows,
