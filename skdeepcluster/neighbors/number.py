@@ -10,6 +10,9 @@ import numpy as np
 from .._checks import check_range, is_open
 from .judge import LEAST_SIZE
 
+#: Ratio of numbers of clusters that are far from each other.
+APART = 1.5
+
 
 class Curve(NamedTuple):
     """Scores of numbers of clusters, as arrays over the numbers that were tried."""
@@ -89,12 +92,19 @@ def _try_number(judge, n_clusters, limits):
 
 
 def list_maxima(curve):
-    """Return the numbers whose scores are higher than those of the numbers around, best first."""
+    """Return the numbers whose scores are higher than those of the numbers around, best first.
+
+    Others follow that are far from all of these: where a curve is flat, it has one maximum.
+    """
     padded = np.pad(curve.criterion, 1, constant_values=-1)
     is_highest = (padded[1:-1] > padded[:-2]) & (padded[1:-1] >= padded[2:])
-    places = np.flatnonzero(is_highest)
-    order = np.argsort(-curve.criterion[places], kind="stable")
-    return curve.n_clusters[places[order]].tolist()
+    order = np.argsort(-curve.criterion, kind="stable")
+    found = curve.n_clusters[order[is_highest[order]]].tolist()
+
+    for k in curve.n_clusters[order].tolist():
+        if all(max(k, own) >= APART * min(k, own) for own in found):
+            found.append(k)
+    return found
 
 
 def _list_between(curve):

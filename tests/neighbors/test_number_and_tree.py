@@ -7,11 +7,10 @@ import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import adjusted_rand_score
-from sklearn.neighbors import kneighbors_graph
+from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import count_clusters, neighbor_graph
+from skdeepcluster.neighbors import count_clusters
 from skdeepcluster.neighbors.judge import Judge
 from skdeepcluster.neighbors.number import Curve, choose_number, list_maxima, list_numbers
 from skdeepcluster.neighbors.partition import (
@@ -84,8 +83,8 @@ def test_defaults_are_those_of_the_clusterer():
 
 
 def test_clusters_of_distances_are_counted():
-    graph = kneighbors_graph(X, 10, mode="distance")
-    assert count_clusters(graph, metric="precomputed", random_state=0).best_n_clusters == 4
+    distances = pairwise_distances(X)
+    assert count_clusters(distances, metric="precomputed", random_state=0).best_n_clusters == 4
 
 
 def test_tree_of_parts_is_wards_tree():
@@ -175,7 +174,9 @@ def test_numbers_that_are_tried():
     scores = np.array([0.1, 0.7, 0.6, 0.9, 0.9, 0.3, 0.8])
     curve = Curve(np.arange(1, 8), scores, scores)
     assert curve.best == 4
-    assert list_maxima(curve) == [4, 7, 2]
+    assert list_maxima(curve) == [4, 7, 2, 1]  # the last is no maximum, but far from all
+    flat = Curve(np.arange(1, 8), np.array([0, 0.5, 0.9, 0.8, 0.7, 0.6, 0.5]), scores)
+    assert list_maxima(flat) == [3, 5, 2, 1]
 
 
 def test_a_leaf_is_the_nearest_of_its_cluster():
