@@ -57,7 +57,7 @@ def kmeans(X, n_clusters, seed):
 def mixture(kind, X, n_clusters, seed):
     """Gaussian mixture of scikit-learn or of this package."""
     name, share = ("full", 1e-4) if X.shape[1] <= MAX_FEATURES else ("diag", 1e-2)
-    settings = {"covariance_type": name, "reg_covar": share * float(X.var(axis=0).mean())}
+    settings = {"covariance_type": name, "reg_covar": share * float(np.nanvar(X, axis=0).mean())}
     return kind(n_clusters, n_init=3, random_state=seed, **settings).fit_predict(X)
 
 
