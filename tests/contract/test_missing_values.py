@@ -78,9 +78,8 @@ LAWS = {
 
 
 @pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize("spread", [1, 2])
-def test_laws_hold_with_missing_values(incomplete, law, spread):
-    X = spread * incomplete[0] - (spread - 1) * 5 * np.eye(6)[incomplete[1]]
+def test_laws_hold_with_missing_values(incomplete, law):
+    X = incomplete[0]
     before = NeighborClustering(3, random_state=0).fit(X)
     changed, places, weights = LAWS[law](X)
     found = NeighborClustering(3, random_state=0).fit(changed, sample_weight=weights)
