@@ -113,9 +113,9 @@ def test_clusters_without_labels_are_found(blobs):
 
 @each
 def test_the_number_is_at_least_that_of_the_labels(estimator, blobs):
-    X, y = (part[::3] for part in blobs)
+    X, y = blobs
     fit = brief_from_samples(estimator, n_clusters="auto", use_labels=True).fit(X, keep_some(y, 2))
-    assert fit.n_clusters_ >= 3
+    assert fit.n_clusters_ == 3
     known = np.full(len(X), -1)
     known[:5] = np.arange(5)
     assert fit.fit(X, known).n_clusters_ == 5

@@ -148,7 +148,7 @@ def test_names_of_labels_and_missing_values():
 
 
 def test_noise_and_extreme_partitions():
-    X, y = make_blobs(300, centers=4, cluster_std=0.5, random_state=1)
+    X, y = make_blobs(300, centers=4, random_state=1)
     noisy = np.where(np.arange(300) % 10 == 0, -1, y)
     full, partial, nothing, one, all_apart = expected_score(
         X, [y, noisy, np.full(300, -1), np.zeros(300, int), np.arange(300)]

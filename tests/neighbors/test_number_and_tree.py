@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import count_clusters
+from skdeepcluster.neighbors import count_clusters, neighbor_graph
 from skdeepcluster.neighbors.judge import Judge
 from skdeepcluster.neighbors.number import Curve, choose_number, list_maxima, list_numbers
 from skdeepcluster.neighbors.partition import (
@@ -83,6 +83,9 @@ def test_defaults_are_those_of_the_clusterer():
 
 
 def test_clusters_of_distances_are_counted():
+    graph = neighbor_graph(X, 10)
+    graph.data = 1 / graph.data
+    assert count_clusters(graph, metric="precomputed", random_state=0).best_n_clusters == 4
     distances = pairwise_distances(X)
     assert count_clusters(distances, metric="precomputed", random_state=0).best_n_clusters == 4
 
