@@ -45,7 +45,7 @@ MIN_COMPONENTS = 5
 class TableEncoder(BaseEstimator):
     """Numbers as they are, then one-hot columns, nan for missing and unseen categories."""
 
-    def __init__(self, categorical_features="from_dtype"):
+    def __init__(self, categorical_features):
         self.categorical_features = categorical_features
 
     def fit(self, X):
@@ -85,11 +85,9 @@ class TableEncoder(BaseEstimator):
 
     def _find_columns(self, X):
         """Return the indices of the categorical columns."""
-        given = self.categorical_features
-        if isinstance(given, str):
-            return find_categories(X)
+        given = np.asarray(self.categorical_features).tolist()
         try:
-            return _get_column_indices(X, np.asarray(given).tolist())
+            return _get_column_indices(X, given)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"categorical_features are no columns of X: {error}"
@@ -186,8 +184,9 @@ def read_table(estimator, X, reset, **options):
     given = getattr(estimator, "categorical_features", None)
     if reset:
         vars(estimator).pop("_table", None)
-        from_dtype = isinstance(given, str)
-        is_encoded = bool(find_categories(X)) if from_dtype else given is not None
+        if isinstance(given, str):  # "from_dtype"
+            given = find_categories(X) or None
+        is_encoded = given is not None
     else:
         is_encoded = hasattr(estimator, "_table")
     if not is_encoded:
