@@ -5,8 +5,8 @@
 Each setting is fitted to all samples and scored on them, as the guide recommends: the expected
 score of the few samples of a fold says little. The table has the rank correlation of both scores
 with the adjusted Rand index over the settings, and the index of the setting with the highest
-score. "GridSearchCV" is a
-search by the expected score over KMeans, mixtures and VaDE, and the number of clusters.
+score. "GridSearchCV" is a search by the expected score over KMeans, mixtures and VaDE, and the
+number of clusters.
 """
 
 import json

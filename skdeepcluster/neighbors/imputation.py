@@ -50,11 +50,13 @@ class Imputer(NamedTuple):
         X = X.copy()
         incomplete = np.flatnonzero(np.isnan(X).any(1))
         donors = self._scale(self.donors)
+        has_value = (~np.isnan(donors)).T.astype(float)
+        known = has_value, np.nan_to_num(donors).T
         # Several threads would round differently.
         with single_threaded_blas():
             for block in gen_batches(len(incomplete), BLOCK_SIZE):
                 rows = X[incomplete[block]]
-                distances, nearest = self._search(donors, self._scale(rows))
+                distances, nearest = _search(*known, self._scale(rows))
                 X[incomplete[block]] = self._average(rows, distances, nearest)
         return X
 
@@ -65,27 +67,6 @@ class Imputer(NamedTuple):
             np.abs(self.donors[:, self.columns] - self.means[self.columns])
         )
         return np.ldexp(centered, -np.frexp(spread)[1])
-
-    def _search(self, donors, points):
-        """Return distances of points (n, D) to the nearest donors, and their places, (n, m)."""
-        is_known = ~np.isnan(points)
-        has_value = (~np.isnan(donors)).T.astype(float)
-        points = np.where(is_known, points, 0)
-        donors = np.nan_to_num(donors).T
-
-        squares = np.square(points) @ has_value
-        squares -= 2 * points @ donors
-        squares += is_known @ np.square(donors)
-        n_common = is_known @ has_value
-        squares = squares.clip(0) / n_common.clip(1)
-        squares[n_common == 0] = np.inf
-
-        # Single precision hides how sums are rounded in another order or unit.
-        squares = squares.astype(np.float32)
-        m = min(NEAREST_DONORS, squares.shape[1])
-        nearest = np.argpartition(squares, m - 1, axis=1)[:, :m]
-        found = np.take_along_axis(squares, nearest, 1)
-        return sort_nearest(found, nearest, m)
 
     def _average(self, rows, distances, nearest):
         """Return rows (n, D) with their missing values filled."""
@@ -101,6 +82,29 @@ class Imputer(NamedTuple):
             means = (weights * np.nan_to_num(values)).sum(1) / total.clip(1e-300)
             rows[own, j] = np.where(total > 0, means, self.means[j])
         return rows
+
+
+def _search(has_value, donors, points):
+    """Return distances of points (n, D) to the nearest donors, and their places, (n, m).
+
+    ``donors`` (D, M) are zero where ``has_value`` (D, M) is.
+    """
+    is_known = ~np.isnan(points)
+    points = np.where(is_known, points, 0)
+
+    squares = np.square(points) @ has_value
+    squares -= 2 * points @ donors
+    squares += is_known @ np.square(donors)
+    n_common = is_known @ has_value
+    squares = squares.clip(0) / n_common.clip(1)
+    squares[n_common == 0] = np.inf
+
+    # Single precision hides how sums are rounded in another order or unit.
+    squares = squares.astype(np.float32)
+    m = min(NEAREST_DONORS, squares.shape[1])
+    nearest = np.argpartition(squares, m - 1, axis=1)[:, :m]
+    found = np.take_along_axis(squares, nearest, 1)
+    return sort_nearest(found, nearest, m)
 
 
 def fit_imputer(X, n_neighbors=15, sample_weight=None):

@@ -184,8 +184,8 @@ def sort_nearest(distances, neighbors, k):
 class Products:
     """The search of the nearest of many points (M, P) by matrix products.
 
-    Once a tile of points has been compared,
-    most others are farther than the nearest so far, and need not be sorted.
+    Once a tile of points has been compared, most others are farther than the nearest so far, and
+    need not be sorted.
     """
 
     def __init__(self, points):
