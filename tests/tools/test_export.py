@@ -67,8 +67,8 @@ KINDS = {"gaussian": [0, 1, 2], "bernoulli": [3, 4, 5], "categorical": [[6, 7, 8
         (sk.NeighborClustering(2, metric="cosine", n_neighbors=8, random_state=0), X),
         (sk.VaDEClustering(3, encoder=linear, **FROM_EM), X),
         (sk.CatGANClustering(3, **FROM_EM), X),
-        (sk.VAEEmbedding(3, **FROM_EM), SHARES),
         *in_full(
+            (sk.VAEEmbedding(3, **FROM_EM), SHARES),
             (sk.GaussianMixtureEM(3, covariance_type="spherical", random_state=0), X),
             (sk.VAEEmbedding(3, **FROM_EM), X),
             (sk.VAEEmbedding(3, likelihood=KINDS, **FROM_EM), MIXED),
@@ -218,7 +218,7 @@ def test_pipelines_predict_the_same(steps, tmp_path):
 
 @pytest.mark.parametrize(
     "columns",
-    [make_column_selector(dtype_include="number"), np.array([False, True, True])],
+    [make_column_selector(dtype_include="number"), *in_full(np.array([False, True, True]))],
     ids=["selector", "mask"],
 )
 def test_only_chosen_columns_are_inputs(columns, tmp_path):
