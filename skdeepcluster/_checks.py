@@ -51,19 +51,11 @@ def check_rows(estimator, X, reset, **options):
     options["ensure_all_finite"] = "allow-nan" if allows_nan else True
     if isinstance(X, np.ma.MaskedArray):
         X = X.astype(float).filled(np.nan)
-    try:
+    remedy = "Encode categories by OneHotEncoder"
+    if hasattr(estimator, "categorical_features"):
+        remedy = "Name columns of categories by categorical_features"
+    with name_column(X, remedy):
         X = validate_data(estimator, X, reset=reset, dtype=DTYPES, **options)
-    except (TypeError, ValueError) as error:
-        name = _find_text(X)
-        if name is None:
-            raise
-        remedy = "Encode categories by OneHotEncoder"
-        if hasattr(estimator, "categorical_features"):
-            remedy = "Name columns of categories by categorical_features"
-        raise ValueError(
-            f"Column {name!r} of X has texts or dates: {error}. {remedy}, and convert dates to "
-            "numbers."
-        ) from error
     if reset and misses_values(X):
         empty = np.flatnonzero(np.isnan(X).all(0)).tolist()
         refuse_empty(empty, getattr(estimator, "feature_names_in_", None))
@@ -73,8 +65,23 @@ def check_rows(estimator, X, reset, **options):
     return X
 
 
-def _find_text(X):
-    """Return the name of the first column of X (N, D) with texts or dates, or None."""
+@contextmanager
+def name_column(X, remedy="Encode categories by OneHotEncoder"):
+    """Name the first column that is not numeric, if there is one, in errors about X (N, D)."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        name = _find_column_without_numbers(X)
+        if name is None:
+            raise
+        raise ValueError(
+            f"Column {name!r} of X is not numeric: {error}. {remedy}, and convert dates to "
+            "numbers."
+        ) from error
+
+
+def _find_column_without_numbers(X):
+    """Return the name of the first column of X (N, D) that is not numeric, or None."""
     if len(getattr(X, "shape", ())) != 2 or sparse.issparse(X):
         return None
     names = getattr(X, "columns", range(X.shape[1]))
@@ -82,7 +89,9 @@ def _find_text(X):
         values = np.asarray(_safe_indexing(X, i, axis=1))
         if values.dtype.kind in "mM":
             return name
-        if values.dtype.kind in "OUS" and any(isinstance(v, str) for v in values):
+        try:
+            values.astype(float)
+        except (TypeError, ValueError):
             return name
     return None
 

@@ -149,7 +149,7 @@ class TableEncoder(BaseEstimator):
 
 
 def _find_levels(name, values):
-    """Return the categories of a column, sorted by type and value."""
+    """Return the categories of a column, sorted."""
     for value in values:
         if not isinstance(value, str | Real | np.bool_ | NoneType):
             raise ValueError(
@@ -157,8 +157,12 @@ def _find_levels(name, values):
                 f"{value!r}. Convert the column, for instance by .astype(str)."
             )
     known = set(values.tolist()) - {None}
-    levels = sorted(known, key=lambda value: (type(value).__name__, value))
-    return np.array(levels, dtype=object)
+    if len({isinstance(value, str) for value in known}) > 1:
+        raise ValueError(
+            f"Column {name!r} has texts and numbers. Convert the column, for instance by "
+            ".astype(str)."
+        )
+    return np.array(sorted(known), dtype=object)
 
 
 def find_categories(X):

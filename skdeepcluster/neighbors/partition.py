@@ -21,6 +21,7 @@ from .._checks import (
     check_answers,
     check_enough,
     check_sample_weight,
+    name_column,
     warn_user,
 )
 from .._labels import average_finite, cluster_means, indicate
@@ -255,13 +256,14 @@ def count_clusters(
 def _read_samples(X, n_neighbors, sample_weight=None):
     """Return samples X (N, D), checked, with missing values filled."""
     finite = True if sparse.issparse(X) else "allow-nan"
-    X = check_array(
-        X,
-        accept_sparse="csr",
-        dtype=[float, np.float32],
-        ensure_all_finite=finite,
-        input_name="X",
-    )
+    with name_column(X):
+        X = check_array(
+            X,
+            accept_sparse="csr",
+            dtype=[float, np.float32],
+            ensure_all_finite=finite,
+            input_name="X",
+        )
     return impute(X, n_neighbors, sample_weight)
 
 
