@@ -74,7 +74,8 @@ def name_column(X, remedy="Encode categories by OneHotEncoder"):
         name = _find_column_without_numbers(X)
         if name is None:
             raise
-        raise ValueError(
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
             f"Column {name!r} of X is not numeric: {error}. {remedy}, and convert dates to "
             "numbers."
         ) from error
@@ -87,6 +88,8 @@ def _find_column_without_numbers(X):
     names = getattr(X, "columns", range(X.shape[1]))
     for i, name in enumerate(names):
         values = np.asarray(_safe_indexing(X, i, axis=1))
+        if values.dtype.kind in "biufc":
+            continue
         if values.dtype.kind in "mM":
             return name
         try:

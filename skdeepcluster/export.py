@@ -23,7 +23,6 @@ from .engine.checkpoint import replace_atomically
 from .functional.gaussian import joint_density
 from .neighbor_clustering import NeighborClustering
 from .neighbors.partition import find_limit
-from .neighbors.samples import Reference
 
 #: Packages of the extra; a Pipeline needs the last one.
 PACKAGES = ("onnx", "onnxscript", "skl2onnx")
@@ -287,7 +286,7 @@ class _NeighborPredictions(nn.Module):
 
     def __init__(self, estimator):
         super().__init__()
-        reference = Reference.from_dict(estimator._reference)
+        reference = estimator._lookup.reference
         rows = reference.rows
         metric = reference.metric
         if metric not in ("euclidean", "cosine") or sparse.issparse(rows):

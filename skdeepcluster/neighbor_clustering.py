@@ -48,6 +48,7 @@ from .neighbors.imputation import Imputer, fit_imputer
 from .neighbors.invariance import choose_augment
 from .neighbors.number import read_numbers
 from .neighbors.partition import (
+    Lookup,
     find_leaves,
     find_partition,
     group_leaves,
@@ -342,7 +343,8 @@ class NeighborClustering(
 
             with self._report("assignment"):
                 values = [*(own.resp for own in found.answers), found.layout]
-                values = interpolate(found.samples.reference, X, values, self.n_jobs)
+                lookup = Lookup(found.samples.reference)
+                values = interpolate(lookup, X, values, self.n_jobs)
                 *resps, self.layout_, self.outlier_scores_ = values
 
             weights = check_sample_weight(sample_weight, X)
@@ -405,6 +407,7 @@ class NeighborClustering(
         self.graph_indices_ = reference.kept[order]
         self.graph_ = found.samples.graph[order][:, order]
         self._reference = reference.to_dict()
+        self._lookup = Lookup(reference)
 
         self._answers = [
             self._describe_answer(resp, own.expected_score, tree)
@@ -631,7 +634,7 @@ class NeighborClustering(
             As in :func:`~skdeepcluster.stability.cluster_stability`; 0 for an empty cluster.
         """
         check_is_fitted(self)
-        reference = Reference.from_dict(self._reference)
+        reference = self._lookup.reference
         rows = reference.rows
         indices = reference.kept
         if rows is None:  # only the links of precomputed distances are kept
@@ -735,15 +738,21 @@ class NeighborClustering(
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""
         check_is_fitted(self)
         X = self._scale_rows(X)
-        reference = Reference.from_dict(self._reference)
+        reference = self._lookup.reference
         if reference.rows is None:
             check_distances(X, square=False)
         values = [getattr(self, name)[reference.kept] for name in names]
-        return interpolate(reference, X, values, self.n_jobs)
+        return interpolate(self._lookup, X, values, self.n_jobs)
 
     @property
     def _n_features_out(self):
         return self.layout_.shape[1]
+
+    def __getstate__(self):
+        """Return the state without what predictions prepare."""
+        state = dict(super().__getstate__())
+        state.pop("_lookup", None)
+        return state
 
     def __setstate__(self, state):
         """Restore the state and check sparse matrices, because compiled code trusts them."""
@@ -767,6 +776,8 @@ class NeighborClustering(
                 "The graph names samples or neighbors that there are not. Fit the estimator "
                 "again."
             )
+        if reference:
+            self._lookup = Lookup(Reference.from_dict(reference))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

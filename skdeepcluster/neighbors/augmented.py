@@ -17,7 +17,6 @@ from sklearn.utils import gen_batches
 
 from .search import (
     Cells,
-    NeighborIndex,
     make_factors,
     single_threaded_blas,
     sort_nearest,
@@ -334,13 +333,13 @@ def _take_nearest(squares, k):
     return columns, np.ones(columns.shape, dtype=bool)
 
 
-def search_new(views, rows, X, k, n_jobs=None):
+def search_new(views, rows, index, X, k):
     """Return distances and places of the k of ``rows`` (M, D) nearest to each of X, (N, k).
 
     Compared are the views of the ``NEAREST`` samples that are nearest as they are, then of the
     neighbors of the nearest ones: a chain of views leads to samples that are changed more.
+    ``index`` is that of the samples as they are.
     """
-    index = NeighborIndex(views.project(rows), n_jobs=n_jobs)
     parts = []
     for block in gen_batches(len(X), MAX_QUERIES):
         points = views.project(X[block])

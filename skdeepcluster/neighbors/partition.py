@@ -5,10 +5,12 @@ N samples, M distinct samples in the graph; D features, L layout dimensions, K c
 
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from functools import cached_property
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
+from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.special import softmax
@@ -351,27 +353,76 @@ def _smooth(spread, layout, samples, stream):
 # ---- all samples
 
 
-def interpolate(reference, X, values, n_jobs=None) -> list[np.ndarray]:
+class Lookup:
+    """The samples of a reference, in which new ones are looked up; prepared on first use."""
+
+    def __init__(self, reference):
+        self.reference = reference
+
+    @cached_property
+    def places(self):
+        """Places of the samples by their keys."""
+        keys = self.reference.keys.tolist()
+        return dict(zip(keys, range(len(keys)), strict=True))
+
+    @cached_property
+    def limit(self):
+        """Largest magnitude of a value of a new sample."""
+        return find_limit(self.reference.rows, self.reference.metric)
+
+    @cached_property
+    def index(self):
+        """The samples as they are compared."""
+        rows, views = self.reference.rows, self.reference.views
+        if views is not None:
+            return NeighborIndex(views.project(rows))
+        return NeighborIndex(rows, self.reference.metric)
+
+    def match_form(self, X):
+        """Return X, dense or sparse as the samples, without values that are too large."""
+        if sparse.issparse(self.reference.rows):
+            return sparse.csr_matrix(X)
+
+        X = X.toarray() if sparse.issparse(X) else X
+        limit = min(self.limit, float(np.finfo(X.dtype).max))
+        return np.clip(X, -limit, limit)
+
+    def find_equal(self, X):
+        """Return the place of an equal sample for each of X, or -1, (N,)."""
+        keys = hash_samples(X, stored_zeros=self.reference.rows is None).tolist()
+        return np.array([self.places.get(key, -1) for key in keys])
+
+    def search(self, X, n_jobs=None):
+        """Return the distances and places of the samples nearest to each of X, (N, k)."""
+        reference = self.reference
+        k = reference.n_neighbors
+        if reference.rows is None:
+            return nearest_entries(X[:, reference.kept], k, own=False)
+
+        self.index.n_jobs = effective_n_jobs(n_jobs)
+        if reference.views is not None:
+            return search_new(reference.views, reference.rows, self.index, X, k)
+        return self.index.query(X, k)
+
+
+def interpolate(lookup, X, values, n_jobs=None) -> list[np.ndarray]:
     """Return the values of samples X (N, D), and last their mean distances (N,) to neighbors.
 
     A sample equal to one of the reference gets its value from ``values``, arrays (M, C). Others
     get the mean of their k nearest, weighted by 1 / distance (D. Shepard, "A two-dimensional
     interpolation function for irregularly-spaced data", ACM National Conference 1968).
     """
-    precomputed = reference.rows is None
-    if not precomputed:
-        X = _match_form(X, reference)
-    keys = reference.keys.tolist()
-    places = dict(zip(keys, range(len(keys)), strict=True))
-    keys = hash_samples(X, stored_zeros=precomputed).tolist()
-    equal = np.array([places.get(key, -1) for key in keys])
+    reference = lookup.reference
+    if reference.rows is not None:
+        X = lookup.match_form(X)
+    equal = lookup.find_equal(X)
 
     others = np.flatnonzero(equal < 0)
     found = [value[equal] for value in values]
     spacing = reference.spacing[equal]
 
     if len(others):
-        distances, nearest = _search(reference, X[others], n_jobs)
+        distances, nearest = lookup.search(X[others], n_jobs)
         spacing[others] = average_finite(distances)
         spacing[others[np.isnan(distances).any(1)]] = np.nan
         weights = _weigh(distances).T[:, :, None]
@@ -383,35 +434,12 @@ def interpolate(reference, X, values, n_jobs=None) -> list[np.ndarray]:
     return [*found, spacing]
 
 
-def _match_form(X, reference):
-    """Return X, dense or sparse as the fitted samples, without values that are too large."""
-    rows = reference.rows
-    if sparse.issparse(rows):
-        return sparse.csr_matrix(X)
-
-    X = X.toarray() if sparse.issparse(X) else X
-    limit = find_limit(rows, reference.metric)
-    limit = min(limit, float(np.finfo(X.dtype).max))
-    return np.clip(X, -limit, limit)
-
-
 def find_limit(rows, metric):
     """Return where values are clipped, so that distances differ and are finite."""
     if metric != "euclidean":
         return LARGEST
     largest = float(max(rows.max(initial=0), -rows.min(initial=0)))
     return min(CLIP_FACTOR * largest or LARGEST, LARGEST)
-
-
-def _search(reference, X, n_jobs):
-    """Return the distances and places of the samples nearest to each of X, (N, k)."""
-    rows = reference.rows
-    k = reference.n_neighbors
-    if rows is None:
-        return nearest_entries(X[:, reference.kept], k, own=False)
-    if reference.views is not None:
-        return search_new(reference.views, rows, X, k, n_jobs)
-    return NeighborIndex(rows, reference.metric, n_jobs).query(X, k)
 
 
 def _weigh(distances):

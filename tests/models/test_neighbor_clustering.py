@@ -1,7 +1,9 @@
 """NeighborClustering: laws of weights, order, scale and new samples; distances; errors."""
 
+import pickle
 import re
 
+import joblib
 import numpy as np
 import pytest
 from estimators import fitted
@@ -309,3 +311,13 @@ def test_the_unit_of_weights_does_not_matter(scale):
     one, other = fit(THREE, NORMAL), fit(THREE, NORMAL, sample_weight=np.full(60, scale))
     assert_equal_predictions(one, other)
     np.testing.assert_array_equal(one.cut(2), other.cut(2))
+
+
+def test_what_predictions_prepare_is_not_kept_in_copies():
+    X, _ = make_blobs(200, random_state=0)
+    fit = NeighborClustering(3, random_state=0).fit(X)
+    before = joblib.hash(fit)
+    predicted = fit.predict(X + 0.1)
+    assert joblib.hash(fit) == before
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fit)).predict(X + 0.1), predicted)
+    np.testing.assert_array_equal(fit.fit(-X).predict(-X), fit.labels_)

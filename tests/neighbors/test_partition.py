@@ -8,7 +8,7 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import count_clusters, neighbor_graph, neighbor_layout
-from skdeepcluster.neighbors.partition import find_limit, find_partition, interpolate
+from skdeepcluster.neighbors.partition import Lookup, find_limit, find_partition, interpolate
 from skdeepcluster.neighbors.samples import GraphSettings, connect, make_views
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
@@ -22,7 +22,7 @@ def find(rows, n_clusters=4, sample_weight=None, **settings):
     """Return the labels of all samples, with their responsibilities checked."""
     settings, options = GraphSettings(**settings), {"sample_weight": sample_weight}
     partition = find_partition(rows, n_clusters, settings, random_state=0, **options)
-    resp, _ = interpolate(partition.samples.reference, rows, [partition.answers[0].resp])
+    resp, _ = interpolate(Lookup(partition.samples.reference), rows, [partition.answers[0].resp])
     assert resp.shape == (rows.shape[0], n_clusters)
     assert 0 <= partition.answers[0].expected_score <= 1
     np.testing.assert_allclose(resp.sum(1), 1)
