@@ -14,7 +14,7 @@ from ._checks import AUTO, COUNT, FRACTION, check_count, check_finite
 from ._random import random_stream
 from ._start import CONSTRAINTS, fit_mixture, mixture_of_partition
 from ._tables import CATEGORICAL, restore_table
-from ._typing import Floats, Reals, TransformerMixin
+from ._typing import Auto, Floats, Reals, TransformerMixin
 from .engine.runtime import draw_generator, isolated
 from .functional.gaussian import confident_sample
 from .mixture import em
@@ -144,7 +144,7 @@ class PriorEstimator(CodeEstimator):
         n_samples: int = 1,
         cluster: int | None = None,
         *,
-        min_confidence: float = 0.0,
+        min_confidence: float | Auto = "auto",
     ) -> Reals:
         """Draw codes from the mixture, or from one of its clusters, and decode them.
 
@@ -154,10 +154,11 @@ class PriorEstimator(CodeEstimator):
             Number of samples.
         cluster : int, default=None
             Cluster to draw from. None: all clusters, by their weights.
-        min_confidence : float, default=0.0
+        min_confidence : float or "auto", default="auto"
             Minimum probability p(c | z) of the own cluster of a code; 0.999 in the paper's
-            figures. Codes that fall short after several draws are moved toward the mean of their
-            cluster.
+            figures, 0 for draws from the mixture as it is. "auto" is 0.9 of the probability at
+            the mean of the cluster. Codes that fall short after several draws are moved toward
+            the mean of their cluster.
 
         Returns
         -------
@@ -172,7 +173,10 @@ class PriorEstimator(CodeEstimator):
         """
         check_is_fitted(self)
         n_samples = check_count("n_samples", n_samples)
-        check_scalar(min_confidence, "min_confidence", Real, min_val=0, max_val=1)
+        confidence = None
+        if min_confidence != "auto":
+            check_scalar(min_confidence, "min_confidence", Real, min_val=0, max_val=1)
+            confidence = min_confidence
         random_state = random_stream(self.random_state)
         if cluster is None:
             weights = self.weights_.astype(np.float64)
@@ -187,6 +191,6 @@ class PriorEstimator(CodeEstimator):
             mixture = self.model_.prior.mixture.to("cpu")
             counts = torch.as_tensor(counts, device="cpu")
             draws = draw_generator(random_state)
-            Z = confident_sample(mixture, counts, min_confidence, draws)
+            Z = confident_sample(mixture, counts, confidence, draws)
         Z = Z.float().numpy()[random_state.permutation(n_samples)]
         return self._decode(Z)

@@ -2,8 +2,8 @@
 
 ``python benchmarks/accuracy/views.py --out results/views.jsonl`` fits images of digits and
 clothes, and series that may be shifted: those that aeon ships (``pip install aeon``), of unit
-variance. Further rows are networks that begin with the partition, ``--rows CatGAN`` and, judged by
-the test images of MNIST, ``"100 labels"``; and for series tslearn's ``k-shape``.
+variance. Further rows are networks that begin with the partition, ``--rows CatGAN``, and for
+series tslearn's ``k-shape``.
 """
 
 import sys
@@ -16,12 +16,12 @@ from sklearn.cluster import KMeans
 from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
-from lib.datasets import draw_labels, load
+from lib.datasets import load
 from lib.options import chosen, parse, parse_seeds, parser
 from lib.records import complete, described, judged, timed
 from lib.sets import GROUPS
 
-from skdeepcluster import CatGANClassifier, CatGANClustering, NeighborClustering
+from skdeepcluster import CatGANClustering, NeighborClustering
 from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
 
 IMAGES = {
@@ -42,14 +42,9 @@ SERIES = {
 }
 #: Number of images, not in the fit, whose predictions are judged.
 N_NEW = 2_000
-#: Number of labels of each class that a classifier gets.
-PER_CLASS = 10
-#: Images of MNIST before its test images.
-N_TRAIN = 60_000
 #: "found": the augmentation is found by the expected score.
 ROWS = ("KMeans", "plain", "views", "views, auto", "found")
-NETWORKS = ("CatGAN", "100 labels")
-OTHERS = (*NETWORKS, "k-shape")
+OTHERS = ("CatGAN", "k-shape")
 
 
 def read_images(name):
@@ -94,20 +89,6 @@ def measure_network(read, seed):
     return record
 
 
-def measure_labels(read, seed):
-    """Return the error on test images of a CatGAN that knows 100 labels."""
-    data, _, augment = read
-    train = slice(N_TRAIN)
-    test = slice(N_TRAIN, None)
-    known = draw_labels(data.y[train], PER_CLASS, seed)
-    estimator = CatGANClassifier(
-        image_shape=augment.image_shape, augment=augment, random_state=seed
-    )
-    fit, seconds = timed(estimator.fit, data.X[train], known)
-    right = fit.predict(data.X[test]) == data.y[test]
-    return described(data) | {"acc": float(right.mean()), "seconds": seconds}
-
-
 def make(way, k, augment, seed):
     """Make the clusterer of a row."""
     if way == "KMeans":
@@ -130,8 +111,6 @@ def measure(read, way, seed):
     """Return what one fit has found."""
     if way == "CatGAN":
         return measure_network(read, seed)
-    if way == "100 labels":
-        return measure_labels(read, seed)
 
     data, new, augment = read
     estimator = make(way, data.n_clusters, augment, seed)
@@ -170,7 +149,7 @@ def main(arguments=None):
             (
                 {"data": name, "row": way, "seed": seed},
                 partial(measure, read, way, seed),
-                "float32" if way in NETWORKS else "float64",
+                "float32" if way == "CatGAN" else "float64",
             )
             for way in options.rows
             for seed in options.seeds

@@ -21,6 +21,8 @@ MIN_BLOCK_ROWS = 12
 CANCELLATION = 1e-9
 #: Rounds of rejection sampling in :func:`confident_sample`, and of halving afterwards.
 REDRAWS = 20
+#: Confidence of samples, as a share of that of the mean of their component.
+CONFIDENCE = 0.9
 LOG_2_PI = math.log(2 * math.pi)
 
 #: Maps samples (N, D) to a tensor.
@@ -303,14 +305,26 @@ def sample(
 def confident_sample(
     mixture: Mixture,
     counts: Tensor,
-    confidence: float,
+    confidence: float | None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Generate samples as :func:`sample` does, under the condition p(k | x) >= confidence.
 
-    Rejected samples are generated again ``REDRAWS`` times, then moved halfway to the mean of
-    their component until they are accepted.
+    None is ``CONFIDENCE`` times p(k | mean of k). Rejected samples are generated again
+    ``REDRAWS`` times, then moved halfway to the mean of their component until they are accepted.
     """
+    largest = log_joint(mixture.means, mixture).softmax(-1).diagonal()
+    least = largest * CONFIDENCE
+    if confidence is not None:
+        least = torch.full_like(largest, confidence)
+
+    hidden = torch.nonzero((largest < least) & (counts > 0))[:, 0]
+    if len(hidden):
+        raise ValueError(
+            f"Cluster {int(hidden[0])} overlaps others so much that not even its mean reaches a "
+            f"confidence of {confidence}. Pass a lower confidence."
+        )
+
     components = torch.arange(len(counts), device="cpu")
     own = components.repeat_interleave(counts)
     centers = mixture.means[own]
@@ -318,14 +332,7 @@ def confident_sample(
     def reject(x: Tensor) -> Tensor:
         log_resp = log_joint(x, mixture).log_softmax(-1)
         log_p = log_resp.gather(1, own[:, None])[:, 0]
-        return log_p.exp() < confidence
-
-    hidden = own[reject(centers)]
-    if len(hidden):
-        raise ValueError(
-            f"Cluster {int(hidden[0])} overlaps others so much that not even its mean reaches a "
-            f"confidence of {confidence}. Pass a lower confidence."
-        )
+        return log_p.exp() < least[own]
 
     x = sample(mixture, counts, generator)
     for i in range(2 * REDRAWS):

@@ -183,6 +183,10 @@ def test_confident_samples_of_overlapping_clusters():
         own = log_joint(x, apart).softmax(-1)
         assert own[:300, 0].min() >= confidence
         assert own[300:, 1].min() >= confidence
+    usual = confident_sample(apart, counts, None, stream)
+    largest = float(log_joint(apart.means, apart).softmax(-1)[0, 0])
+    assert log_joint(usual, apart).softmax(-1)[:300, 0].min() >= 0.9 * largest
+    assert len(usual.unique()) == 500
     with pytest.raises(ValueError, match="not even its mean"):
         confident_sample(apart, counts, 0.95, stream)
 

@@ -1,0 +1,141 @@
+"""How well generated images belong to their cluster, and resemble real ones.
+
+``python benchmarks/accuracy/samples.py`` fits convolutional networks to images of digits and
+clothes, generates images of each cluster, and judges them: "own" is the share that a support
+vector machine, trained on real images and classes, puts into the class that most images of the
+cluster have; "distance" is the kernel distance (M. Binkowski and others, "Demystifying MMD GANs",
+ICLR 2018) of generated to real images in 50 principal components, a thousandth, beside that of
+other real images.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.metrics.pairwise import polynomial_kernel
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+from sklearn.utils import Bunch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.datasets import load
+from lib.options import chosen, parse, parser
+from lib.records import complete, described, judged, timed
+
+from skdeepcluster import CatGANClustering, DACClustering, InfoGANClustering, VaDEClustering
+from skdeepcluster.modules.augmentation import RandomAffine
+
+#: Images of a fit, and their shape.
+IMAGES = {
+    "digits": ("digits", None, (1, 8, 8)),
+    "mnist_10k": ("mnist", 10_000, (1, 28, 28)),
+    "fashion_mnist_10k": ("fashion_mnist", 10_000, (1, 28, 28)),
+    "mnist": ("mnist", None, (1, 28, 28)),
+}
+METHODS = {
+    "VaDE": VaDEClustering,
+    "DAC": DACClustering,
+    "InfoGAN": InfoGANClustering,
+    "CatGAN": CatGANClustering,
+}
+#: Generated images of each cluster.
+PER_CLUSTER = 200
+#: Images that the judge learns from.
+N_JUDGED = 20_000
+
+
+def read(name):
+    """Return the images of a fit, others, and a classifier that judges."""
+    source, n_samples, shape = IMAGES[name]
+    data = load(source)
+    order = np.random.RandomState(0).permutation(len(data.y))
+    some = np.sort(order[:n_samples])
+    judge = make_pipeline(PCA(50, whiten=False, random_state=0), SVC(C=10))
+    known = order[::-1][:N_JUDGED]
+    return Bunch(
+        name=name,
+        X=data.X[some],
+        y=data.y[some],
+        n_clusters=10,
+        shape=shape,
+        judge=judge.fit(data.X[known], data.y[known]),
+    )
+
+
+def generate(fit, k):
+    """Return generated images of cluster k; a CatGAN sorts what it generates."""
+    if isinstance(fit, CatGANClustering):
+        drawn = fit.sample(20 * PER_CLUSTER)
+        return drawn[fit.predict(drawn) == k][:PER_CLUSTER]
+    return fit.sample(PER_CLUSTER, cluster=k)
+
+
+def measure_distance(judge, X, others):
+    """Return the unbiased kernel distance of two sets of images, at most 2,000 of each."""
+    pca = judge[0]
+    first, second = (pca.transform(part[:2000]) for part in (X, others))
+    scale = pca.explained_variance_.sum()
+    kernel = partial(polynomial_kernel, degree=3, gamma=1 / scale, coef0=1)
+    means = []
+    for part in (first, second):
+        squares = kernel(part)
+        n = len(part)
+        means.append((squares.sum() - np.trace(squares)) / (n * (n - 1)))
+    return float(1000 * (sum(means) - 2 * kernel(first, second).mean()))
+
+
+def measure(data, method, augmented, seed):
+    """Return how well a network generates."""
+    options = {"augment": RandomAffine(data.shape)} if augmented else {}
+    estimator = METHODS[method](10, image_shape=data.shape, random_state=seed, **options)
+    fit, seconds = timed(estimator.fit, data.X)
+
+    drawn = [generate(fit, k) for k in range(10)]
+    own = []
+    for k, images in enumerate(drawn):
+        members = data.y[fit.labels_ == k]
+        kind = np.bincount(members, minlength=10).argmax()
+        own.append(np.mean(data.judge.predict(images) == kind) if len(images) else 0.0)
+    mixed = np.random.RandomState(0).permutation(np.concatenate(drawn))
+
+    shuffled = np.random.RandomState(0).permutation(data.X)
+    record = described(data) | judged(data.y, fit.labels_)
+    record["start_acc"] = judged(data.y, fit.start_labels_)["acc"]
+    record["own"] = float(np.mean(own))
+    half = len(shuffled) // 2
+    record["distance"] = measure_distance(data.judge, mixed, shuffled[:half])
+    record["real"] = measure_distance(data.judge, shuffled[half:], shuffled[:half])
+    return record | {"seconds": seconds}
+
+
+def main(arguments=None):
+    """Fit all networks to all sets."""
+    made = parser(__doc__, seeds="0-2")
+    made.add_argument("--sets", nargs="+", help=f"of {', '.join(IMAGES)} (all)")
+    made.add_argument("--methods", nargs="+", help=f"of {', '.join(METHODS)} (all)")
+    made.add_argument("--augmented", action="store_true", help="with shifts and rotations")
+    options = parse(
+        made,
+        arguments,
+        sets=lambda s: chosen(s, IMAGES, "--sets"),
+        methods=lambda m: chosen(m, METHODS, "--methods"),
+    )
+    suffix = ", augmented" if options.augmented else ""
+    for name in options.sets:
+        data = read(name)
+        tasks = [
+            (
+                {"data": name, "row": method + suffix, "seed": seed},
+                partial(measure, data, method, options.augmented, seed),
+                "float32",
+            )
+            for method in options.methods
+            for seed in options.seeds
+        ]
+        complete(options.out, ("data", "row", "seed"), tasks)
+
+
+if __name__ == "__main__":
+    main()
