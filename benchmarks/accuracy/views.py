@@ -2,8 +2,8 @@
 
 ``python benchmarks/accuracy/views.py --out results/views.jsonl`` fits images of digits and
 clothes, and series that may be shifted: those that aeon ships (``pip install aeon``), of unit
-variance. Further rows are networks that begin with the partition, ``--rows CatGAN``, and for
-series tslearn's ``k-shape``.
+variance. Further rows are networks that begin with the partition, such as ``--rows CatGAN``, and
+for series tslearn's ``k-shape``.
 """
 
 import sys
@@ -16,12 +16,20 @@ from sklearn.cluster import KMeans
 from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.clusterers import judge_parts
 from lib.datasets import load
 from lib.options import chosen, parse, parse_seeds, parser
 from lib.records import complete, described, judged, timed
 from lib.sets import GROUPS
 
-from skdeepcluster import CatGANClustering, NeighborClustering
+from skdeepcluster import (
+    CatGANClustering,
+    DACClustering,
+    InfoGANClustering,
+    NeighborClustering,
+    VaDEClustering,
+    VAEEmbedding,
+)
 from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
 
 IMAGES = {
@@ -44,7 +52,17 @@ SERIES = {
 N_NEW = 2_000
 #: "found": the augmentation is found by the expected score.
 ROWS = ("KMeans", "plain", "views", "views, auto", "found")
-OTHERS = ("CatGAN", "k-shape")
+CONVOLUTIONAL = "CatGAN, convolutional"
+#: They begin with the partition of "views".
+NETWORKS = {
+    CONVOLUTIONAL: CatGANClustering,
+    "CatGAN": CatGANClustering,
+    "InfoGAN": InfoGANClustering,
+    "VaDE": VaDEClustering,
+    "DAC": DACClustering,
+    "VAE": VAEEmbedding,
+}
+OTHERS = (*NETWORKS, "k-shape")
 
 
 def read_images(name):
@@ -71,19 +89,16 @@ def read_series(name):
     return data, None, RandomShift(SERIES[name])
 
 
-def measure_network(read, seed):
-    """Return what a convolutional CatGAN finds that begins with the partition."""
+def measure_network(read, way, seed):
+    """Return what a network finds that begins with the partition."""
     data, new, augment = read
-    estimator = CatGANClustering(
-        data.n_clusters,
-        image_shape=augment.image_shape,
-        augment=augment,
-        random_state=seed,
-    )
-    fit, seconds = timed(estimator.fit, data.X)
-    record = described(data) | judged(data.y, fit.labels_)
-    record["start_acc"] = judged(data.y, fit.start_labels_)["acc"]
-    record["seconds"] = seconds
+    options = {"augment": augment, "random_state": seed}
+    if way == CONVOLUTIONAL:
+        options["image_shape"] = augment.image_shape
+    fit, seconds = timed(NETWORKS[way](data.n_clusters, **options).fit, data.X)
+
+    record = described(data) | judged(data.y, fit.labels_) | {"seconds": seconds}
+    record |= judge_parts(fit, data.X, data.y, seed)
     if len(new[0]):
         record["new_acc"] = judged(new[1], fit.predict(new[0]))["acc"]
     return record
@@ -109,8 +124,8 @@ def make(way, k, augment, seed):
 
 def measure(read, way, seed):
     """Return what one fit has found."""
-    if way == "CatGAN":
-        return measure_network(read, seed)
+    if way in NETWORKS:
+        return measure_network(read, way, seed)
 
     data, new, augment = read
     estimator = make(way, data.n_clusters, augment, seed)
@@ -149,7 +164,7 @@ def main(arguments=None):
             (
                 {"data": name, "row": way, "seed": seed},
                 partial(measure, read, way, seed),
-                "float32" if way == "CatGAN" else "float64",
+                "float32" if way in NETWORKS else "float64",
             )
             for way in options.rows
             for seed in options.seeds

@@ -31,7 +31,7 @@ from .records import N_THREADS, judged
 
 MAX_SAMPLES = 12_000  # of methods that grow quadratically
 MAX_FEATURES = 50  # of full covariances and of HDBSCAN
-MAX_CONTROLLED = 20_000  # samples of a control
+MAX_CONTROLLED = 100_000  # samples of a control
 EVOC_FEATURES = 4  # default dimension of EVoC's embedding; it fails with fewer features
 #: Samples of a warm-up: umap-learn compiles another path from 4,096 samples on.
 WARM_UP = {False: (300,), True: (300, 4500)}
