@@ -28,10 +28,10 @@ def parsed(arguments=None):
 
 def is_fitted(method, data):
     """Return whether a method is fitted to a set; print why not if the set is too large."""
-    has_images, most = data.get("image_shape") is not None, METHODS[method].max_samples
+    most = METHODS[method].max_samples
     if data.X.shape[0] > most:
         print(f"{data.name}, {method}: skipped, more than {most:,} samples")
-    return data.X.shape[0] <= most and (has_images or not METHODS[method].needs_images)
+    return data.X.shape[0] <= most
 
 
 def tasks(options):

@@ -1,7 +1,7 @@
 """NeighborClustering and other libraries on eleven real sets and both parts of a public battery.
 
 ``python benchmarks/accuracy/rivals.py --battery FOLDER --out rivals.jsonl`` gives K to all methods
-but EVoC and those that end in HDBSCAN, which find it. The sets are those of ``choice.py``; noise
+but HDBSCAN and those below in the table, which find it. The sets are those of ``choice.py``; noise
 points are fitted and not scored. Methods are run after a warm-up, one after another.
 """
 
@@ -17,17 +17,24 @@ from accuracy.choice import load_all, load_rest
 from lib.clusterers import fit, installed, warm_up
 from lib.options import chosen, parse, parser
 from lib.records import complete, judged, timed
-from lib.tables import as_frame, markdown, text
+from lib.tables import as_frame, rivals
 
-GROUPS = ("eleven", "battery", "rest")
+#: Methods that find the number of clusters.
+OPEN = (
+    "NeighborClustering, K open",
+    "KMeans by silhouette",
+    "GaussianMixture by BIC",
+    "EVoC, K open",
+    "HDBSCAN",
+    "umap-learn + HDBSCAN",
+)
 COMPARED = (
     "NeighborClustering",
     "KMeans",
     "GaussianMixture",
-    "HDBSCAN",
     "EVoC",
     "umap-learn + GMM",
-    "umap-learn + HDBSCAN",
+    *OPEN,
 )
 
 
@@ -37,7 +44,9 @@ def measure(method, data, done):
     found, seconds = timed(fit, method, data.X, data.n_clusters, 0)
     labels = np.asarray(getattr(found, "labels_", found))
     known = data.y >= 0
-    return judged(data.y[known], labels[known]) | {"seconds": seconds}
+    found = len(np.unique(labels[labels >= 0]))
+    record = {"n_clusters": data.n_clusters, "found": found, "seconds": seconds}
+    return record | judged(data.y[known], labels[known])
 
 
 def tasks(options):
@@ -51,17 +60,6 @@ def tasks(options):
             yield head, partial(measure, method, data, done), "float64"
 
 
-def summarize(records):
-    """Return a table of ACC / ARI, means over the sets of a group, and mean seconds."""
-    frame = as_frame(records)
-    lines = []
-    for method, own in frame.groupby("row", sort=False):
-        means = own.groupby("group")[["acc", "ari"]].mean()
-        cells = [f"{text(means.acc[group])} / {text(means.ari[group])}" for group in GROUPS]
-        lines.append([method, *cells, text(own.seconds.mean(), 1)])
-    return markdown(["method", *GROUPS, "seconds"], lines)
-
-
 def main(arguments=None):
     """Run what is missing, then print a table."""
     made = parser(__doc__)
@@ -69,7 +67,7 @@ def main(arguments=None):
     made.add_argument("--methods", nargs="+", help=f"of {', '.join(COMPARED)} (all)")
     options = parse(made, arguments, methods=lambda m: chosen(m, COMPARED, "--methods"))
     found = complete(options.out, ("row", "group", "data"), tasks(options))
-    print(summarize(found))
+    print(rivals(as_frame(found)))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 Their settings are described in docs/benchmarks.md, "Settings of the methods".
 """
 
-import math
 import time
 import warnings
 from collections.abc import Callable
@@ -18,13 +17,13 @@ from scipy.sparse import csr_array, issparse
 from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans, SpectralClustering
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.metrics import silhouette_score
 from sklearn.mixture import GaussianMixture
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import minmax_scale
 
 import skdeepcluster
 from skdeepcluster.metrics import expected_calibration_error, match_labels
-from skdeepcluster.modules.augmentation import RandomAffine
 
 from .methods import NETWORKS
 from .records import N_THREADS, judged
@@ -32,6 +31,8 @@ from .records import N_THREADS, judged
 MAX_SAMPLES = 12_000  # of methods that grow quadratically
 MAX_FEATURES = 50  # of full covariances and of HDBSCAN
 MAX_CONTROLLED = 100_000  # samples of a control
+#: Numbers of clusters that are tried where K is open.
+NUMBERS = (*range(1, 13), 14, 16, 18, 20, 23, 26, 29, 32, 36, 40, 45, 50)
 EVOC_FEATURES = 4  # default dimension of EVoC's embedding; it fails with fewer features
 #: Samples of a warm-up: umap-learn compiles another path from 4,096 samples on.
 WARM_UP = {False: (300,), True: (300, 4500)}
@@ -44,7 +45,6 @@ class Method(NamedTuple):
     needs: str = ""  # the module of another library
     max_samples: float = np.inf
     is_dense: bool = False
-    needs_images: bool = False
     is_random: bool = True
     is_compiled: bool = False  # by numba, at its first calls
 
@@ -117,17 +117,25 @@ def network(name, X, n_clusters, seed, **settings):
     return getattr(skdeepcluster, name)(n_clusters, random_state=seed, **settings).fit(X)
 
 
-def augmented_network(name, X, n_clusters, seed, is_convolutional=False):
-    """Fit a network of this package to augmented square images."""
-    shape = (1, *[math.isqrt(X.shape[1])] * 2)
-    settings = {"image_shape": shape} if is_convolutional else {}
-    return network(name, X, n_clusters, seed, augment=RandomAffine(shape), **settings)
+def with_k_open(method, unknown):
+    """Return a method that finds the number of clusters."""
+    return lambda X, _, seed: method(X, unknown, seed)
 
 
-def network_from_catgan(name, X, n_clusters, seed):
-    """Fit a network of this package that begins with the clusters of CatGANClustering."""
-    labels = network("CatGANClustering", X, n_clusters, seed).labels_
-    return network(name, X, n_clusters, seed, init=labels)
+def kmeans_by_silhouette(X, _, seed):
+    """k-means with the number of clusters that has the best silhouette."""
+    tried = [kmeans(X, k, seed) for k in NUMBERS[1:] if k < len(X) // 5]
+    options = {"sample_size": min(2_000, len(X)), "random_state": seed}
+    return tried[int(np.argmax([silhouette_score(X, labels, **options) for labels in tried]))]
+
+
+def mixture_by_bic(X, _, seed):
+    """Gaussian mixture with the number of components that has the best BIC."""
+    name, share = ("full", 1e-4) if X.shape[1] <= MAX_FEATURES else ("diag", 1e-2)
+    settings = {"covariance_type": name, "reg_covar": share * float(X.var(axis=0).mean())}
+    numbers = [k for k in NUMBERS if k < len(X) // 5]
+    tried = [GaussianMixture(k, random_state=seed, **settings).fit(X) for k in numbers]
+    return min(tried, key=lambda fit: fit.bic(X)).predict(X)
 
 
 gmm = partial(mixture, GaussianMixture)
@@ -146,15 +154,12 @@ METHODS = {
     "ClustPy DEC": DENSE(partial(clustpy, "DEC"), needs="clustpy"),
     "NeighborClustering": Method(neighbor_clustering),
     "GaussianMixtureEM": DENSE(partial(mixture, skdeepcluster.GaussianMixtureEM)),
+    "NeighborClustering, K open": Method(with_k_open(neighbor_clustering, "auto")),
+    "EVoC, K open": DENSE(with_k_open(evoc, None), needs="evoc", is_compiled=True),
+    "KMeans by silhouette": DENSE(kmeans_by_silhouette),
+    "GaussianMixture by BIC": DENSE(mixture_by_bic),
 }
-for name in NETWORKS:
-    METHODS[name] = DENSE(partial(network, name))
-    METHODS[f"{name} augmented"] = DENSE(partial(augmented_network, name), needs_images=True)
-    METHODS[f"{name} convolutional"] = DENSE(
-        partial(augmented_network, name, is_convolutional=True), needs_images=True
-    )
-for name in ("VaDEClustering", "DACClustering", "InfoGANClustering"):
-    METHODS[f"{name} from CatGAN"] = DENSE(partial(network_from_catgan, name))
+METHODS |= {name: DENSE(partial(network, name)) for name in NETWORKS}
 
 
 def installed(methods):
@@ -193,8 +198,7 @@ def warm_up(method, X, done):
     if kind in done:
         return
     for n_samples in WARM_UP[METHODS[method].is_compiled]:
-        is_whole = METHODS[method].needs_images
-        n_features = X.shape[1] if is_whole else min(X.shape[1], 2 * MAX_FEATURES)
+        n_features = min(X.shape[1], 2 * MAX_FEATURES)
         drawn, _ = make_blobs(n_samples, n_features, centers=5, random_state=0)
         drawn = drawn.astype(X.dtype)
         fit(method, csr_array(drawn.clip(0)) if issparse(X) else drawn, 5, 0)

@@ -15,7 +15,7 @@ def parser(doc, seeds=None, sets=None):
         text = 'a range "0-4", a list "0,2,7" or a count "3" (%(default)s)'
         made.add_argument("--seeds", default=seeds, help=text)
     if sets:
-        text = "names, or eleven, synthetic, large, parts, counted (%(default)s)"
+        text = "names, or eleven, large (%(default)s)"
         made.add_argument("--sets", nargs="+", default=sets, help=text)
     return made
 

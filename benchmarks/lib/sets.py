@@ -1,17 +1,14 @@
 """The sets that clusterers are compared on, by name and in groups.
 
 "eleven" are real sets with at most 20,000 samples; "large" are real sets with more samples,
-unbalanced classes or sparse samples; "parts" are 60 to 240 samples of the tables and images of
-the eleven; "synthetic" are drawn sets (``lib/synthetic.py``), "counted" are sixty more.
+unbalanced classes or sparse samples.
 """
 
 from functools import partial
 
-import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.utils import Bunch
 
-from . import synthetic
 from .datasets import draw_unbalanced, load
 from .options import chosen
 
@@ -20,14 +17,6 @@ def digits():
     """Load the digits of scikit-learn, in 0 to 16 as they come."""
     X, y = load_digits(return_X_y=True)
     return Bunch(X=X, y=y, n_clusters=10, image_shape=(8, 8))
-
-
-def part(name, n_samples):
-    """Draw samples of one of the eleven, the same for all seeds, and their classes."""
-    data = ELEVEN[name]()
-    rows = np.random.default_rng(n_samples).permutation(len(data.y))[:n_samples]
-    classes, y = np.unique(data.y[rows], return_inverse=True)
-    return Bunch(X=data.X[rows], y=y, n_clusters=len(classes))
 
 
 def loaders(*names):
@@ -44,18 +33,10 @@ ELEVEN = {
 }
 GROUPS = {
     "eleven": ELEVEN,
-    "synthetic": {name: partial(synthetic.drawn, name) for name in synthetic.SETS},
     "large": {
         **loaders("mnist", "fashion_mnist", "reuters8"),
         "mnist_unbalanced": lambda: draw_unbalanced(load("mnist"), 20_000, seed=0),
     },
-    "parts": {
-        f"{name}_{n_samples}": partial(part, name, n_samples)
-        for name in ELEVEN
-        if name not in TEXTS
-        for n_samples in ((60, 120) if name in ("iris", "wine") else (60, 120, 240))
-    },
-    "counted": {name: partial(synthetic.counted, name) for name in synthetic.COUNTED},
 }
 SETS = {name: make for group in GROUPS.values() for name, make in group.items()}
 

@@ -17,7 +17,6 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.records import read
-from lib.sets import GROUPS
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -31,8 +30,6 @@ PAGES = (
 BLOCK = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 #: Largest relative error of a number of clusters that counts as right.
 RIGHT = 0.25
-#: Largest relative difference from the median number of clusters that counts as the same.
-SAME = 0.1
 
 
 def as_frame(records):
@@ -151,36 +148,16 @@ def earned(frame):
     return markdown(columns, lines)
 
 
-def numbers(frame):
-    """Return how often the number of clusters is right, and how often it stays the same."""
-    cuts = frame[frame.best.notna() & ~frame.subsample].set_index(["data", "seed"]).best
-    best = cuts.reindex(pd.MultiIndex.from_frame(frame[["data", "seed"]])).to_numpy()
-    near_classes = (frame.found - frame.n_clusters).abs() <= RIGHT * frame.n_clusters
-    near_cut = (frame.found - best).abs() <= RIGHT * best
-    frame = frame.assign(right=near_classes | (near_cut & (frame.n_clusters > 1)))
-
-    def right(own, group):
-        found = own[~own.subsample & own.data.isin(GROUPS[group])]
-        return text(found.groupby("data").right.mean().mean(), 2)
-
-    def same(own):
-        found = [f for _, f in own.groupby("data").found if len(f) > 1]
-        stays = [((f - f.median()).abs() <= SAME * f.median()).mean() >= 0.8 for f in found]
-        return text(np.mean(stays) if stays else np.nan, 2)
-
-    kinds = ("eleven", "synthetic", "counted")
-    lines = [
-        [
-            method,
-            *(right(own, kind) for kind in kinds),
-            same(own[~own.subsample]),
-            same(own[own.subsample]),
-            text(own[~own.subsample].seconds.mean(), 2),
-        ]
-        for method, own in frame.groupby("row", sort=False)
-    ]
-    columns = ["method", *(f"{kind} right" for kind in kinds), "same in 4 of 5 seeds"]
-    return markdown([*columns, "in 4 of 5 subsamples", "seconds"], lines)
+def rivals(frame):
+    """Return ARI by group of sets, how often the number of clusters is right, and seconds."""
+    groups = list(frame.group.unique())
+    lines = []
+    for method, own in frame.groupby("row", sort=False):
+        means = own.groupby("group").ari.mean()
+        right = (own.found - own.n_clusters).abs() <= RIGHT * own.n_clusters
+        cells = [text(means.get(group, np.nan)) for group in groups]
+        lines.append([method, *cells, text(right.mean(), 2), text(own.seconds.mean(), 1)])
+    return markdown(["method", *groups, "K within 25 %", "seconds"], lines)
 
 
 def indices(frame):
@@ -201,7 +178,7 @@ def indices(frame):
 
 
 KINDS = {
-    function.__name__: function for function in (each, summary, pivot, earned, numbers, indices)
+    function.__name__: function for function in (each, summary, pivot, earned, rivals, indices)
 }
 
 

@@ -80,30 +80,11 @@ def test_pivot_takes_means_over_seeds_and_common_sets(made):
     ]
 
 
-@pytest.mark.parametrize(
-    ("found", "classes", "best", "right"),
-    [
-        (10, 8, None, "1.00"),
-        (11, 8, None, "0.00"),
-        (11, 8, 12, "1.00"),
-        (1, 1, 9, "1.00"),
-        (9, 1, 9, "0.00"),
-    ],
-)
-def test_a_number_is_right_near_the_classes_or_the_best_cut(made, found, classes, best, right):
-    record = {"row": "ours", "data": "iris", "seed": 0, "subsample": False, "seconds": 1.0}
-    record |= {"found": found, "n_clusters": classes, "best": best}
-    other = record | {"data": "wine", "row": "BIC", "best": 1}
-    assert made("numbers x.jsonl", [record, other])[0][1] == right
-
-
-@pytest.mark.parametrize(("last", "same"), [(9, "1.00"), (30, "0.00")])
-def test_numbers_stay_if_four_of_five_are_near_the_median(made, last, same):
-    record = {"row": "ours", "data": "iris", "subsample": False, "seconds": 1.0}
-    record |= {"n_clusters": 3, "best": 3}
-    numbers = [10, 10, 11, 40, last]
-    records = [record | {"seed": seed, "found": found} for seed, found in enumerate(numbers)]
-    assert made("numbers x.jsonl", records)[0][4] == same
+def test_methods_are_judged_by_group(made):
+    fits = [("eleven", 0.5, 4), ("eleven", 1.0, 9), ("battery", 0.2, 5)]
+    record = {"row": "ours", "n_clusters": 4, "seconds": 1.0}
+    records = [record | {"group": g, "ari": ari, "found": found} for g, ari, found in fits]
+    assert made("rivals x.jsonl", records) == [["ours", "0.750", "0.200", "0.67", "1.0"]]
 
 
 def test_a_summary_takes_means_over_seeds_and_then_over_sets(made):
