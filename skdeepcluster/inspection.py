@@ -6,7 +6,9 @@ fitted clusterer, as a text and as a page of HTML.
 
 import os
 from base64 import b64encode
+from copy import copy
 from io import BytesIO
+from numbers import Real
 from pathlib import Path
 from typing import Self
 
@@ -14,12 +16,19 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.metrics import euclidean_distances, pairwise_distances_chunked
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Bunch, check_array, check_consistent_length
+from sklearn.utils import Bunch, _safe_indexing, check_array, check_consistent_length
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import check_is_fitted
 
-from ._labels import check_labels, cluster_means, indicate, predict_samples
+from ._labels import (
+    check_labels,
+    cluster_means,
+    indicate,
+    is_missing,
+    predict_samples,
+)
 from ._random import random_stream
 from ._typing import Labels
 from .display.base import (
@@ -52,6 +61,8 @@ SHARE = " = "
 N_TRAITS = 2
 #: Minimum difference of these features, in standard deviations.
 LARGE = 0.5
+#: Maximum number of features in the table of all clusters.
+MAX_PROFILE = 15
 
 
 def find_medoids(X, labels, *, random_state=None) -> Labels:
@@ -163,7 +174,7 @@ class ClusterReport(Bunch):
     name : str
         Class of the estimator.
     clusters : ndarray of shape (n_clusters,)
-        Numbers of the clusters, or their names in ``classes_``.
+        Numbers of the clusters, their names in ``classes_``, or the given names.
     samples, metric : {ndarray, sparse matrix} of shape (n_samples, n_columns), str or callable
         Samples as the clusterer gets them, or their codes, and the metric of the map of a page.
     labels : ndarray of shape (n_samples,)
@@ -189,11 +200,19 @@ class ClusterReport(Bunch):
         See `compare_features`; empty for precomputed distances.
     feature_names, row_names : ndarray
         Names of the features and of the samples, or None.
+    means : ndarray of shape (n_clusters, n_features) or None
+        Mean of each feature in each cluster, without missing values.
+    missing : ndarray of shape (n_features,) or None
+        Share of the values that are missing.
+    examples : list of Bunch
+        For each cluster ``columns`` and ``rows``: values of its typical samples, as texts.
     expected_score : float or None
         The ``expected_score_`` of the estimator.
     alternatives : list of str
         Other partitions of the same fit, in words: see ``alternatives_`` of
         :class:`~skdeepcluster.NeighborClustering`.
+    others : list of ClusterReport
+        Reports of these partitions.
     pictures : list of dict
         PNG images of each cluster as bytes, by their titles; empty without ``images``.
 
@@ -227,6 +246,7 @@ class ClusterReport(Bunch):
         *,
         feature_names=None,
         row_names=None,
+        names=None,
         images: tuple[int, ...] | None = None,
         n_rows: int = 5,
         n_features: int = 5,
@@ -245,6 +265,8 @@ class ClusterReport(Bunch):
             Names; None means those in X or in the fit, or "x0", "x1" and so on.
         row_names : array-like of shape (n_samples,), default=None
             Names of the samples, shown instead of their positions.
+        names : array-like of shape (n_clusters,), default=None
+            Names of the clusters, shown instead of their numbers.
         images : tuple of int, default=None
             The ``image_shape`` of `skdeepcluster.display.SamplesDisplay`; None draws none.
         n_rows, n_features : int, default=5
@@ -252,12 +274,45 @@ class ClusterReport(Bunch):
         random_state : int, RandomState instance or None, default=None
             See `find_medoids`.
         """
+        options = {
+            "feature_names": feature_names,
+            "row_names": row_names,
+            "images": images,
+            "n_rows": n_rows,
+            "n_features": n_features,
+            "random_state": random_state,
+        }
+        report = cls._describe_partition(estimator, X, names, **options)
+
+        last, _ = take_last_step(estimator)
+        alternatives = last.alternatives_ if hasattr(last, "use") else ()
+        report.others = [
+            cls._describe_partition(_use(estimator, other), X, None, **options)
+            for other in alternatives
+        ]
+        return report
+
+    @classmethod
+    def _describe_partition(
+        cls,
+        estimator,
+        X,
+        names,
+        *,
+        feature_names,
+        row_names,
+        images,
+        n_rows,
+        n_features,
+        random_state,
+    ):
+        """Return the report of one partition."""
         labels, resp, n_clusters = _predict_clusters(estimator, X)
         check_consistent_length(X, row_names)
         table = _count_categories(X)
         values, labels = _read_labeled(table, labels)
         member = indicate(labels, n_clusters).toarray()
-        names = _name_columns(table, feature_names, estimator)
+        columns = _name_columns(table, feature_names, estimator)
 
         codes = _find_codes(estimator, X, values, resp)
         distances = euclidean_distances(codes, cluster_means(member, codes))
@@ -265,6 +320,8 @@ class ClusterReport(Bunch):
         medoids = find_medoids(codes, labels, random_state=random_state)
 
         known = getattr(estimator, "classes_", ())
+        if names is not None:
+            known = _check_names(names, n_clusters)
         last, name = take_last_step(estimator)
         report = cls(
             name=name,
@@ -279,7 +336,11 @@ class ClusterReport(Bunch):
             stability=getattr(estimator, "cluster_stability_", None),
             medoids=np.pad(medoids, (0, n_clusters - len(medoids)), constant_values=-1),
             features=[],
-            feature_names=names,
+            means=None,
+            missing=None,
+            examples=[],
+            others=[],
+            feature_names=columns,
             row_names=None if row_names is None else np.asarray(row_names),
             pictures=[],
             **_list_answers(last),
@@ -288,10 +349,31 @@ class ClusterReport(Bunch):
 
         if not has_distances(estimator):
             report.samples, report.metric = find_samples(estimator, X, codes)
-            report.features = _list_features(values, member, names, n_features)
+            report.features = _list_features(values, member, columns, n_features)
+            report.means = _average_known(member, values)
+            report.missing = _share_missing(values)
+            report.examples = report._list_examples(X, columns)
         if images is not None:
             report.pictures = report._draw(values, images)
         return report
+
+    def to_frame(self):
+        """Return a pandas DataFrame with a row for each cluster, for CSV or Markdown.
+
+        Columns are the number of samples, the mean probability, if there is one, and the mean of
+        each feature.
+        """
+        import pandas as pd
+
+        index = pd.Index(self.clusters, name="cluster")
+        columns = {"samples": self.sizes}
+        if self.probabilities is not None:
+            columns["probability"] = self.probabilities
+        frame = pd.DataFrame(columns, index=index)
+        if self.means is None:
+            return frame
+        means = pd.DataFrame(self.means, index=index, columns=self.feature_names)
+        return frame.join(means)
 
     def __repr__(self):
         return f"<ClusterReport of {self._title()}>"
@@ -325,12 +407,10 @@ class ClusterReport(Bunch):
         pages = Environment(loader=loader, autoescape=True, trim_blocks=True)
         pages.filters["base64"] = lambda png: b64encode(png).decode()
 
-        gaps = [np.abs(found.differences).max(initial=0) for found in self.features]
         page = pages.get_template("report.html").render(
             report=self,
             colors=COLORS,
             spots=self._find_spots(),
-            widest=max(gaps, default=0),
         )
         if path is not None:
             Path(path).write_text(page, encoding="utf-8")
@@ -338,17 +418,62 @@ class ClusterReport(Bunch):
 
     _repr_html_ = to_html
 
+    def _find_widest(self):
+        """Return the largest difference of a feature."""
+        return max(
+            (np.abs(own.differences).max(initial=0) for own in self.features), default=0
+        )
+
     def _find_spots(self):
-        """Return position, label and place in a map of at most `MAX_MAP` samples and medoids."""
+        """Return position and place in a map of at most `MAX_MAP` samples and all medoids."""
+        medoids = [own.medoids[own.medoids >= 0] for own in (self, *self.others)]
         rows = np.linspace(0, len(self.labels) - 1, MAX_MAP).astype(int)
-        rows = np.union1d(rows, self.medoids[self.medoids >= 0])
+        rows = np.unique(np.concatenate([rows, *medoids]))
 
         graph = neighbor_graph(self.samples[rows], metric=self.metric)
         places = neighbor_layout(graph, 2, random_state=0)
         places -= places.min(0)
         places /= np.ptp(places, axis=0).max() or 1.0
-        labels = self.labels[rows].tolist()
-        return list(zip(rows.tolist(), labels, places.round(3), strict=True))
+        return list(zip(rows.tolist(), places.round(3), strict=True))
+
+    def _list_examples(self, X, columns):
+        """Return values of the typical samples of each cluster, in the units of X."""
+        X = X if hasattr(X, "shape") else np.asarray(X)
+        originals = list(getattr(X, "columns", columns))
+        examples = []
+        for rows, found in zip(self.typical_rows, self.features, strict=True):
+            own = [name.partition(SHARE)[0] for name in map(str, found.names)]
+            own = [name for name in dict.fromkeys(own) if name in originals]
+            places = [originals.index(name) for name in own]
+            chosen = _safe_indexing(_safe_indexing(X, places, axis=1), rows)
+            values = np.asarray(to_array(chosen), dtype=object)
+            cells = [
+                [self._name_sample(row), *map(_write, line)]
+                for row, line in zip(rows, values, strict=True)
+            ]
+            examples.append(Bunch(columns=own, rows=cells))
+        return examples
+
+    def _profile(self):
+        """Return the names and means (K,) of the features that differ most, as texts."""
+        if self.means is None or not self.features:
+            return []
+        strongest = {}
+        for found in self.features:
+            for name, gap in zip(found.names, np.abs(found.differences), strict=True):
+                strongest[name] = max(gap, strongest.get(name, 0))
+        names = sorted(strongest, key=strongest.get, reverse=True)[:MAX_PROFILE]
+
+        places = {name: i for i, name in enumerate(self.feature_names)}
+        lines = []
+        for name in names:
+            means = self.means[:, places[name]]
+            missing = self.missing[places[name]]
+            note = f" ({missing:.0%} missing)" if missing else ""
+            lines.append(
+                [f"{name}{note}", *(_write_mean(name, mean) for mean in means)]
+            )
+        return lines
 
     def _title(self):
         title = f"{self.name}: {len(self.labels):,} samples "
@@ -437,13 +562,49 @@ class ClusterReport(Bunch):
 
 
 def _describe_feature(name, difference, mean, other):
-    form = ",.0f" if abs(mean) >= 1000 else ".3g"
+    mean = _write_mean(name, mean)
+    return (
+        f"{name}: {mean}, elsewhere {_write_mean(name, other)} ({difference:+.2f} SD)"
+    )
+
+
+def _write_mean(name, mean):
+    """Return the mean of a feature as a text, a share in percent."""
     if SHARE in name:
-        form = ".0%"
-    return f"{name}: {mean:{form}}, elsewhere {other:{form}} ({difference:+.2f} SD)"
+        return f"{mean:.0%}"
+    return f"{mean:,.0f}" if abs(mean) >= 1000 else f"{mean:.3g}"
+
+
+def _write(value):
+    """Return a value of a table as a text."""
+    if is_missing(value):
+        return "missing"
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return _write_mean("", value)
+    return str(value)
 
 
 # ---- what is described
+
+
+def _use(estimator, alternative):
+    """Return a copy of a fitted estimator or Pipeline that has another partition."""
+    other = copy(estimator)
+    if isinstance(estimator, Pipeline):
+        *steps, (name, last) = estimator.steps
+        other.steps = [*steps, (name, _use(last, alternative))]
+        return other
+    return other.use(alternative)
+
+
+def _check_names(names, n_clusters):
+    """Return names of clusters (K,), checked."""
+    names = np.asarray(names, dtype=object)
+    if names.shape != (n_clusters,) or len(set(names)) < n_clusters:
+        raise ValueError(
+            f"names must be {n_clusters} different names, one for each cluster, got {list(names)}."
+        )
+    return names
 
 
 def _list_answers(estimator):
@@ -498,8 +659,10 @@ def _count_categories(X):
             continue
 
         known = column.notna()
-        for value in sorted(column[known].unique(), key=str):
-            share = (column == value).astype(float)
+        kinds = sorted(column[known].unique(), key=str)
+        # The share of False says nothing more.
+        for value in [True] if column.dtype.kind == "b" else kinds:
+            share = (column == value).fillna(False).astype(float)
             columns[f"{name}{SHARE}{value}"] = share.where(known)
     return type(X)(columns)
 
@@ -595,6 +758,13 @@ def _list_features(X, member, names, n_features):
             )
         )
     return features
+
+
+def _share_missing(X):
+    """Return the share of missing values of each feature, (D,)."""
+    if sparse.issparse(X):
+        return np.zeros(X.shape[1])
+    return np.isnan(X).mean(0)
 
 
 def _average_known(member, X):

@@ -367,3 +367,44 @@ def test_clusters_have_the_names_of_their_labels():
     text = ClusterReport.from_estimator(fitted, X).to_text()
     assert "cluster far (high x" in text
     assert "cluster near (low x" in text
+
+
+def test_the_frame_holds_means_and_the_page_rows_of_the_table():
+    draws = np.random.RandomState(0)
+    old = np.repeat([False, True], 60)
+    table = pd.DataFrame({"age": 30.0 + 40 * old + draws.normal(size=120), "retired": old})
+    table.loc[::6, "age"] = np.nan
+    fit = NeighborClustering(2, random_state=0).fit(table)
+    found = ClusterReport.from_estimator(fit, table, names=["zero", "one"])
+
+    frame = found.to_frame()
+    ages = table["age"].groupby(fit.labels_).mean()
+    np.testing.assert_allclose(frame["age"], ages)
+    np.testing.assert_array_equal(frame["samples"], np.bincount(fit.labels_))
+    assert list(frame.index) == ["zero", "one"]
+    assert list(frame.columns[2:]) == ["age", "retired = True"]
+
+    for k, example in enumerate(found.examples):
+        rows = found.typical_rows[k]
+        assert [line[0] for line in example.rows] == list(map(str, rows))
+        place = example.columns.index("retired") + 1
+        assert [line[place] for line in example.rows] == list(map(str, table["retired"][rows]))
+    page = found.to_html()
+    assert "age (17% missing)" in page
+    assert "cluster zero (" in page
+    with pytest.raises(ValueError, match="names must be 2 different names"):
+        ClusterReport.from_estimator(fit, table, names=["same", "same"])
+
+
+def test_other_answers_are_described_on_the_same_page():
+    rows, _ = make_blobs(240, centers=6, cluster_std=0.5, random_state=2)
+    fit = make_pipeline(StandardScaler(), NeighborClustering("auto", random_state=0)).fit(rows)
+    labels = fit[-1].labels_.copy()
+    found = ClusterReport.from_estimator(fit, rows)
+    alternatives = fit[-1].alternatives_
+    assert len(found.others) == len(alternatives) > 0
+    for other, alternative in zip(found.others, alternatives, strict=True):
+        np.testing.assert_array_equal(other.labels, alternative.labels)
+        assert other.expected_score == alternative.expected_score
+    assert _Page(found.to_html()).tags.count("details") == len(alternatives)
+    np.testing.assert_array_equal(fit[-1].labels_, labels)
