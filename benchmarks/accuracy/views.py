@@ -99,9 +99,15 @@ def measure_network(read, way, seed):
 
     record = described(data) | judged(data.y, fit.labels_) | {"seconds": seconds}
     record |= judge_parts(fit, data.X, data.y, seed)
-    if len(new[0]):
-        record["new_acc"] = judged(new[1], fit.predict(new[0]))["acc"]
-    return record
+    return record | judge_new(fit, new)
+
+
+def judge_new(fit, new):
+    """Return the accuracy of predictions of new images, and the seconds for them."""
+    if new is None or not len(new[0]):
+        return {}
+    labels, seconds = timed(fit.predict, new[0])
+    return {"new_acc": judged(new[1], labels)["acc"], "predicting": seconds}
 
 
 def make(way, k, augment, seed):
@@ -137,11 +143,7 @@ def measure(read, way, seed):
     if way == "found":
         record["kinds"] = fit.augment_scores_
         record["chosen"] = str(fit.augment_)
-    if new is not None and len(new[0]) and "views" in way:
-        labels, predicting = timed(fit.predict, new[0])
-        record["new_acc"] = judged(new[1], labels)["acc"]
-        record["predicting"] = predicting
-    return record
+    return record | (judge_new(fit, new) if "views" in way else {})
 
 
 def main(arguments=None):

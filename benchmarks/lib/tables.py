@@ -24,6 +24,7 @@ PAGES = (
     ROOT / "benchmarks" / "RESULTS.md",
     ROOT / "docs" / "benchmarks.md",
     ROOT / "docs" / "guide" / "images.md",
+    ROOT / "docs" / "guide" / "large_data.md",
     ROOT / "docs" / "guide" / "series.md",
     ROOT / "README.md",
 )
