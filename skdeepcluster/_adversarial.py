@@ -126,9 +126,9 @@ class AdversarialEstimator(DeepEstimator):
 def relative_distance(generated, real):
     """Return how far generated samples (M, D) are from real ones (N, D).
 
-    The median distance of generated samples to their nearest real sample, on a scale where 0 is
-    that of real samples to each other and 1 the median distance between any two real samples. 0
-    if these two are equal.
+    The median distance from a generated sample to its nearest real sample, on a scale: 0 is the
+    median distance from a real sample to its nearest neighbor, and 1 the median distance between
+    any two real samples. If these two are equal, the result is 0.
     """
     distances = pairwise_distances(real)
     between = np.median(distances[~np.eye(len(real), dtype=bool)])

@@ -562,7 +562,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
 
     @maps_blocks
     def predict(self, X) -> Labels:
-        """Most probable cluster of each sample.
+        """Return the most probable cluster of each sample.
 
         Parameters
         ----------

@@ -14,8 +14,8 @@ from ._typing import ClusterMixin, Labels
 
 #: Labels that stand for no known label, besides None and nan.
 UNKNOWN = -1, "-1", "-1.0", "nan", "None", "<NA>", "NaT"
-#: Outlier scores that are higher than the upper quartile by so many interquartile ranges are
-#: noise.
+#: Samples are noise if their outlier score exceeds the upper quartile by more than this number of
+#: interquartile ranges.
 FENCE = 3
 #: Relative rounding error of a sum of weights.
 SUM_ERROR = 1e-12

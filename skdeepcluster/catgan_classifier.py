@@ -310,7 +310,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     @maps_blocks
     def predict(self, X) -> np.ndarray:
-        """Most probable class of each sample.
+        """Return the most probable class of each sample.
 
         Parameters
         ----------

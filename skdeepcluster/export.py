@@ -149,7 +149,7 @@ def _prepend(steps, model):
     try:
         steps, inputs = _describe_inputs(steps)
         first = convert_sklearn(steps, None, inputs, target_opset=opsets)
-        # The converter writes the lowest version in which its operators are the same.
+        # The converter writes the lowest version that has the same operators.
         first.ir_version = model.ir_version
         for own in first.opset_import:
             own.version = opsets[own.domain]

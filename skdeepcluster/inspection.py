@@ -10,7 +10,7 @@ from copy import copy
 from io import BytesIO
 from numbers import Real
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
@@ -274,60 +274,43 @@ class ClusterReport(Bunch):
         random_state : int, RandomState instance or None, default=None
             See `find_medoids`.
         """
-        options = {
-            "feature_names": feature_names,
-            "row_names": row_names,
-            "images": images,
-            "n_rows": n_rows,
-            "n_features": n_features,
-            "random_state": random_state,
-        }
-        report = cls._describe_partition(estimator, X, names, **options)
+        options = Bunch(
+            feature_names=feature_names,
+            row_names=row_names,
+            images=images,
+            n_rows=n_rows,
+            n_features=n_features,
+            random_state=random_state,
+        )
+        report = cls._describe_partition(estimator, X, names, options)
 
         last, _ = take_last_step(estimator)
         alternatives = last.alternatives_ if hasattr(last, "use") else ()
         report.others = [
-            cls._describe_partition(_use(estimator, other), X, None, **options)
+            cls._describe_partition(_use(estimator, other), X, None, options)
             for other in alternatives
         ]
         return report
 
     @classmethod
-    def _describe_partition(
-        cls,
-        estimator,
-        X,
-        names,
-        *,
-        feature_names,
-        row_names,
-        images,
-        n_rows,
-        n_features,
-        random_state,
-    ):
+    def _describe_partition(cls, estimator, X, names, options):
         """Return the report of one partition."""
         labels, resp, n_clusters = _predict_clusters(estimator, X)
-        check_consistent_length(X, row_names)
+        check_consistent_length(X, options.row_names)
         table = _count_categories(X)
         values, labels = _read_labeled(table, labels)
         member = indicate(labels, n_clusters).toarray()
-        columns = _name_columns(table, feature_names, estimator)
+        columns = _name_columns(table, options.feature_names, estimator)
 
         codes = _find_codes(estimator, X, values, resp)
         distances = euclidean_distances(codes, cluster_means(member, codes))
         distances[:, ~member.any(0)] = np.inf
-        medoids = find_medoids(codes, labels, random_state=random_state)
+        medoids = find_medoids(codes, labels, random_state=options.random_state)
 
-        known = getattr(estimator, "classes_", ())
-        if names is not None:
-            known = _check_names(names, n_clusters)
         last, name = take_last_step(estimator)
         report = cls(
             name=name,
-            clusters=np.array([*known, *range(len(known), n_clusters)]),
-            samples=codes,
-            metric="euclidean",
+            clusters=_name_clusters(estimator, names, n_clusters),
             labels=labels,
             sizes=member.sum(0).astype(int),
             probabilities=None
@@ -335,29 +318,25 @@ class ClusterReport(Bunch):
             else cluster_means(member, resp).diagonal(),
             stability=getattr(estimator, "cluster_stability_", None),
             medoids=np.pad(medoids, (0, n_clusters - len(medoids)), constant_values=-1),
-            features=[],
-            means=None,
-            missing=None,
-            examples=[],
-            others=[],
-            feature_names=columns,
-            row_names=None if row_names is None else np.asarray(row_names),
-            pictures=[],
+            row_names=None
+            if options.row_names is None
+            else np.asarray(options.row_names),
             **_list_answers(last),
-            **_rank_samples(labels, resp, distances, n_rows),
+            **_rank_samples(labels, resp, distances, options.n_rows),
+            **_describe_features(
+                estimator, values, member, columns, options.n_features
+            ),
         )
-
-        if not has_distances(estimator):
+        report.samples, report.metric = codes, "euclidean"
+        if report.features:
             report.samples, report.metric = find_samples(estimator, X, codes)
-            report.features = _list_features(values, member, columns, n_features)
-            report.means = _average_known(member, values)
-            report.missing = _share_missing(values)
-            report.examples = report._list_examples(X, columns)
-        if images is not None:
-            report.pictures = report._draw(values, images)
+        report.examples = report._list_examples(X)
+        report.pictures = (
+            [] if options.images is None else report._draw(values, options.images)
+        )
         return report
 
-    def to_frame(self):
+    def to_frame(self) -> Any:
         """Return a pandas DataFrame with a row for each cluster, for CSV or Markdown.
 
         Columns are the number of samples, the mean probability, if there is one, and the mean of
@@ -436,12 +415,13 @@ class ClusterReport(Bunch):
         places /= np.ptp(places, axis=0).max() or 1.0
         return list(zip(rows.tolist(), places.round(3), strict=True))
 
-    def _list_examples(self, X, columns):
+    def _list_examples(self, X):
         """Return values of the typical samples of each cluster, in the units of X."""
         X = X if hasattr(X, "shape") else np.asarray(X)
-        originals = list(getattr(X, "columns", columns))
+        originals = list(getattr(X, "columns", self.feature_names))
         examples = []
-        for rows, found in zip(self.typical_rows, self.features, strict=True):
+        # Distances have no features.
+        for rows, found in zip(self.typical_rows, self.features, strict=False):
             own = [name.partition(SHARE)[0] for name in map(str, found.names)]
             own = [name for name in dict.fromkeys(own) if name in originals]
             places = [originals.index(name) for name in own]
@@ -597,8 +577,12 @@ def _use(estimator, alternative):
     return other.use(alternative)
 
 
-def _check_names(names, n_clusters):
-    """Return names of clusters (K,), checked."""
+def _name_clusters(estimator, names, n_clusters):
+    """Return the given names of clusters (K,), those of its classes, or numbers."""
+    if names is None:
+        known = getattr(estimator, "classes_", ())
+        return np.array([*known, *range(len(known), n_clusters)])
+
     names = np.asarray(names, dtype=object)
     if names.shape != (n_clusters,) or len(set(names)) < n_clusters:
         raise ValueError(
@@ -724,6 +708,18 @@ def _rank_samples(labels, resp, distances, n_rows):
 
 
 # ---- features
+
+
+def _describe_features(estimator, X, member, names, n_features):
+    """Return features, their means and the shares of missing values; none of distances."""
+    found = {"feature_names": names, "features": [], "means": None, "missing": None}
+    if has_distances(estimator):
+        return found
+    return found | {
+        "features": _list_features(X, member, names, n_features),
+        "means": _average_known(member, X),
+        "missing": _share_missing(X),
+    }
 
 
 def _list_features(X, member, names, n_features):

@@ -232,7 +232,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         Peak of the one-cycle schedule of AdamW. "auto": ``5e-4 * 500 / w`` with w the width of the
         first hidden layer.
     kl_warm_up : float, default=0.5
-        Share of training in which the weight of the KL term rises from 0 to 1; 0 as published.
+        Share of training during which the weight of the KL term rises from 0 to 1; 0 as published.
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of images whose pixels are the features;
         encoder and decoder are then convolutional by default.

@@ -50,7 +50,7 @@ class EmbeddingDisplay(Display):
         Clusters or classes, numbers or strings.
     method : {"auto", "pca", "neighbors"}, default="auto"
         Projection of more than two columns. ``"neighbors"`` is a
-        :func:`~skdeepcluster.neighbors.neighbor_layout`, in which distances between clusters mean
+        :func:`~skdeepcluster.neighbors.neighbor_layout`, where distances between clusters mean
         little. ``"auto"`` takes it for up to 5,000 samples, and PCA for more.
     metric : str or callable, default="euclidean"
         Metric of :func:`~skdeepcluster.neighbors.neighbor_graph`.

@@ -1,4 +1,4 @@
-"""The training loop: skorch's, with a step in which every player updates its parameters.
+"""The training loop: skorch's, with steps where every player updates its parameters.
 
 Its progress is a bar over the steps of all phases of a fit, or a table of epochs.
 """
@@ -23,7 +23,7 @@ from ..modules.model import Augmentation, Batch, Player, TrainableModel
 from .data import Rows, ShuffledBatches, count_batches
 from .runtime import current_process, threads_by_size
 
-#: Share of the steps in which the learning rate grows to its peak.
+#: Share of the steps during which the learning rate grows to its peak.
 WARM_UP = 0.1
 #: Minimum number of seconds between two lines if there is no terminal.
 SECONDS_BETWEEN_LINES = 5.0

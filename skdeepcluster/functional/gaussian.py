@@ -21,7 +21,7 @@ MIN_BLOCK_ROWS = 12
 CANCELLATION = 1e-9
 #: Rounds of rejection sampling in :func:`confident_sample`, and of halving afterwards.
 REDRAWS = 20
-#: Confidence of samples, as a share of that of the mean of their component.
+#: Confidence of samples, as a share of the confidence of their component's mean.
 CONFIDENCE = 0.9
 LOG_2_PI = math.log(2 * math.pi)
 

@@ -234,7 +234,7 @@ class RandomShift:
     def list_transforms(
         self, n_transforms: int, seed: int
     ) -> list[Callable[[Tensor], Tensor]]:
-        """Return linear functions that shift all series alike, evenly spread.
+        """Return linear functions that each shift all series by one of evenly spaced amounts.
 
         Parameters
         ----------

@@ -158,7 +158,7 @@ class ClusterModel(TrainableModel, ABC):
         return self.calibrated_log_resp(x).exp().float()
 
     def assign_surely(self, x: Tensor) -> Tensor:
-        """Most probable cluster of each sample and its calibrated probability, (N, 2), float64."""
+        """Return the cluster of each sample and its calibrated probability, (N, 2), float64."""
         log_resp = self.log_resp(x)
         calibrated = (log_resp / self.temperature).log_softmax(-1)
 

@@ -49,8 +49,8 @@ def start_as_pca(
     components of the standardized samples; ``noise`` > 0 is the variance along all other axes.
     Hidden layers must be at least 2 q wide.
 
-    With W = axes^T (variances - noise)^(1/2), the decoder gives W z + mean, and the encoder the
-    exact posterior N(W^T (x_std - mean) / variances, noise / variances); the remaining codes begin
+    With W = axes^T (variances - noise)^(1/2), the decoder gives W z + mean. The encoder gives the
+    exact posterior N(W^T (x_std - mean) / variances, noise / variances). The remaining codes begin
     as their prior (M. Tipping, C. Bishop, "Probabilistic PCA", JRSS B 1999).
     """
     encoder = model.encoder.network

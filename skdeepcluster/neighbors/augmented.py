@@ -23,7 +23,7 @@ from .search import (
     take_below,
 )
 
-#: Number of principal components in which views are compared.
+#: Number of principal components used to compare views.
 VIEW_COMPONENTS = 50
 #: Maximum number of samples that determine the principal components.
 AXES_SAMPLES = 5_000
@@ -35,11 +35,11 @@ NEAREST = 300
 N_CHAINED = 2
 #: Number of new samples that are compared at once.
 MAX_QUERIES = 4096
-#: Share by which products may miss a squared distance.
+#: Relative error allowed when a squared distance is computed from products.
 MARGIN = 1e-3
 #: Rounding error of a product in single precision, relative to the squared length.
 SINGLE_ERROR = 1e-7
-#: Greatest share of a squared distance of neighbors that such an error may be.
+#: Maximum of such an error, as a share of the squared distance of neighbors.
 MAX_ERROR = 1e-4
 
 
@@ -327,7 +327,7 @@ def keep_nearest(distances, neighbors, k):
 
 
 def _take_nearest(squares, k):
-    """Return the columns of the k smallest values of each row, all of which are found."""
+    """Return the columns of the k smallest values of each row, and that all are found."""
     k = min(k, squares.shape[1])
     columns = np.argpartition(squares, k - 1, axis=1)[:, :k]
     return columns, np.ones(columns.shape, dtype=bool)
@@ -336,9 +336,9 @@ def _take_nearest(squares, k):
 def search_new(views, rows, index, X, k):
     """Return distances and places of the k of ``rows`` (M, D) nearest to each of X, (N, k).
 
-    Compared are the views of the ``NEAREST`` samples that are nearest as they are, then of the
-    neighbors of the nearest ones: a chain of views leads to samples that are changed more.
-    ``index`` is that of the samples as they are.
+    First the views of the ``NEAREST`` samples that are nearest without changes are compared, then
+    the views of the nearest samples' neighbors: a chain of views leads to samples that are changed
+    more. ``index`` is the index of the unchanged samples.
     """
     parts = []
     for block in gen_batches(len(X), MAX_QUERIES):

@@ -55,7 +55,7 @@ COMPONENTS = 2
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """Coordinates in which candidates are found and judged, with a mean variance of one."""
+    """Coordinates for finding and judging candidates, with a mean variance of one."""
 
     #: Samples, or at most WIDE principal components of them, (M, D).
     wide: np.ndarray

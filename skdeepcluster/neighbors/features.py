@@ -1,4 +1,4 @@
-"""Features of partitions, from which :mod:`.judge` predicts their scores.
+"""Features of partitions that :mod:`.judge` uses to predict their scores.
 
 :func:`prepare` measures a data set, and :func:`compare` partitions of it with a family of
 candidates that have the same number of clusters.

@@ -14,7 +14,7 @@ from .partition import find_partition
 COMPARED = 4_000
 #: Number of fits for each kind.
 N_FITS = 2
-#: Gain in expected score from which changes are taken not to matter.
+#: Minimum gain in expected score for changes that are taken not to matter.
 CLEAR = 0.02
 #: Largest shifts of series that are tried, as shares of the length.
 SHIFTS = 0.05, 0.15, 0.3, 1.0

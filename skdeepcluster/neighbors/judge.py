@@ -42,10 +42,10 @@ LEAST_SIZE = 5
 def load_criterion():
     """Return the arrays of the criterion, by name.
 
-    Regression trees add up to the score, their T nodes are numbered together: "roots" are the
-    positions of the roots; "feature" (T,) is compared with "threshold" (T,); "left" and "right"
-    (T,) are the children, of a leaf itself; "value" (T,) is of leaves; "base" is the score without
-    trees, and "depth" the maximum number of comparisons.
+    The score is the sum of regression trees, whose T nodes are numbered together. "roots" are the
+    positions of the roots. "feature" (T,) is compared with "threshold" (T,). "left" and "right"
+    (T,) are the children; a leaf is its own child. "value" (T,) is set for leaves. "base" is the
+    score without trees, and "depth" the maximum number of comparisons.
     """
     path = Path(__file__).with_name("criterion.npz")
     with np.load(path) as arrays:
@@ -143,7 +143,7 @@ class Judge:
         return float(expit(add_trees(features[None], "one"))[0])
 
     def list_one_families(self):
-        """Return :meth:`relate_family` of ONE_NUMBERS, without those of too few samples."""
+        """Return :meth:`relate_family` of ONE_NUMBERS, except numbers with too few samples."""
         most = len(self.drawn) // LEAST_SIZE
         return {k: self.relate_family(k) for k in ONE_NUMBERS if k <= most}
 

@@ -92,7 +92,7 @@ def _try_number(judge, n_clusters, limits):
 
 
 def list_maxima(curve):
-    """Return the numbers whose scores are higher than those of the numbers around, best first.
+    """Return the numbers that score higher than the numbers next to them, best first.
 
     Others follow that are far from all of these: where a curve is flat, it has one maximum.
     """

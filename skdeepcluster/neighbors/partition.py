@@ -59,7 +59,7 @@ from .selection import MAX_ALTERNATIVES, find_answers
 #: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
 #: distances equal.
 CLIP_FACTOR = 1e6
-#: Least score of an alternative with another number of clusters, relative to the best.
+#: Minimum score of an alternative with another number of clusters, relative to the best.
 WORTH = 0.5
 #: Number of mixtures that smooth a few given labels.
 MIXTURES = 5
@@ -354,7 +354,7 @@ def _smooth(spread, layout, samples, stream):
 
 
 class Lookup:
-    """The samples of a reference, in which new ones are looked up; prepared on first use."""
+    """Looks up new samples among the samples of a reference; prepared on first use."""
 
     def __init__(self, reference):
         self.reference = reference

@@ -27,7 +27,7 @@ MAX_ALTERNATIVES = 3
 DISTINCT = 0.8
 #: Number of steps of the walk that averages votes.
 VOTE_STEPS = 2
-#: Minimum share by which the largest responsibility exceeds the others.
+#: Minimum lead of the largest responsibility over the others, as a share of them.
 LEAD = 1e-6
 
 
@@ -102,7 +102,7 @@ def _choose(views, judge, n_clusters, seed, limits):
 def vote(views, judge, n_clusters, stream, limits=None):
     """Return the :class:`Vote` of the candidates with the most clusters, and of alternatives.
 
-    ``limits``, ``Constraints`` or None, change the scores by which candidates vote.
+    ``limits``, ``Constraints`` or None, change the scores that weight the votes.
     """
     candidates = list(find_candidates(views, n_clusters, stream))
     most = max(own.n_clusters for own in candidates)
