@@ -214,7 +214,11 @@ class EmbeddingDisplay(Display):
         edges = inner[(points[inner] @ SIDES.T).argmax(0)]
 
         distances = np.abs(points[:, None] - points[edges] - gaps).max(2)
-        side = (distances < np.abs(gaps).max()).sum(0).argmin()
+        n_near = (distances < np.abs(gaps).max()).sum(0)
+        # A label outside of all samples would lie on the frame.
+        places = points[edges] + gaps
+        is_outside = (places < points.min(0)) | (places > points.max(0))
+        side = (n_near + len(points) * is_outside.any(1)).argmin()
 
         across, up = np.sign(SIDES[side].round(9)).astype(int)
         self.ax_.annotate(

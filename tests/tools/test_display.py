@@ -484,3 +484,16 @@ def test_of_many_leaves_the_last_merges_are_drawn():
     heights = np.sort([height[1] for height in display.tree_["dcoord"]])
     np.testing.assert_allclose(heights, model.distances_[-6:])
     assert len(display.plot(max_leaves=1).tree_["leaves"]) == 3
+
+
+def test_numbers_of_clusters_stay_clear_of_the_frame():
+    turns = np.linspace(0.5, 2.5, 200)[:, None] * np.pi
+    arms = [np.hstack([turns * np.cos(turns + a), turns * np.sin(turns + a)]) for a in (0, 2, 4)]
+    _, ax = plt.subplots(figsize=(2.5, 2.5))
+    display = EmbeddingDisplay(np.concatenate(arms), np.repeat([0, 1, 2], 200)).plot(ax, s=8)
+    display.figure_.canvas.draw()
+    frame = display.ax_.get_window_extent()
+    for text in display.ax_.texts:
+        box = text.get_window_extent()
+        assert frame.x0 < box.x0 < box.x1 < frame.x1
+        assert frame.y0 < box.y0 < box.y1 < frame.y1
