@@ -33,6 +33,8 @@ MAX_FEATURES = 50  # of full covariances and of HDBSCAN
 MAX_CONTROLLED = 100_000  # samples of a control
 #: Numbers of clusters that are tried where K is open.
 NUMBERS = (*range(1, 13), 14, 16, 18, 20, 23, 26, 29, 32, 36, 40, 45, 50)
+#: Samples by which their number is chosen.
+MAX_COUNTED = 2_000
 EVOC_FEATURES = 4  # default dimension of EVoC's embedding; it fails with fewer features
 #: Samples of a warm-up: umap-learn compiles another path from 4,096 samples on.
 WARM_UP = {False: (300,), True: (300, 4500)}
@@ -122,20 +124,30 @@ def with_k_open(method, unknown):
     return lambda X, _, seed: method(X, unknown, seed)
 
 
+def reduce(X):
+    """Return at most `MAX_COUNTED` samples and `MAX_FEATURES` components to choose a number by."""
+    X = X[np.random.RandomState(0).permutation(len(X))[:MAX_COUNTED]]
+    if X.shape[1] <= MAX_FEATURES:
+        return X
+    return PCA(MAX_FEATURES, random_state=0).fit_transform(X)
+
+
 def kmeans_by_silhouette(X, _, seed):
     """k-means with the number of clusters that has the best silhouette."""
-    tried = [kmeans(X, k, seed) for k in NUMBERS[1:] if k < len(X) // 5]
-    options = {"sample_size": min(2_000, len(X)), "random_state": seed}
-    return tried[int(np.argmax([silhouette_score(X, labels, **options) for labels in tried]))]
+    some = reduce(X)
+    numbers = [k for k in NUMBERS[1:] if k < len(some) // 5]
+    scores = [silhouette_score(some, kmeans(some, k, seed)) for k in numbers]
+    return kmeans(X, numbers[int(np.argmax(scores))], seed)
 
 
 def mixture_by_bic(X, _, seed):
     """Gaussian mixture with the number of components that has the best BIC."""
-    name, share = ("full", 1e-4) if X.shape[1] <= MAX_FEATURES else ("diag", 1e-2)
-    settings = {"covariance_type": name, "reg_covar": share * float(X.var(axis=0).mean())}
-    numbers = [k for k in NUMBERS if k < len(X) // 5]
-    tried = [GaussianMixture(k, random_state=seed, **settings).fit(X) for k in numbers]
-    return min(tried, key=lambda fit: fit.bic(X)).predict(X)
+    some = reduce(X)
+    numbers = [k for k in NUMBERS if k < len(some) // 5]
+    reg_covar = 1e-4 * float(some.var(axis=0).mean())
+    settings = {"reg_covar": reg_covar, "random_state": seed}
+    scores = [GaussianMixture(k, **settings).fit(some).bic(some) for k in numbers]
+    return gmm(X, numbers[int(np.argmin(scores))], seed)
 
 
 gmm = partial(mixture, GaussianMixture)
