@@ -36,6 +36,8 @@ class AdversarialEstimator(DeepEstimator):
     ``pretraining_epochs`` asks for one.
     """
 
+    _augments_training = True
+
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
         **CONSTRAINTS,

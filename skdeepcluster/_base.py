@@ -86,6 +86,9 @@ class DeepEstimator(BaseEstimator, ABC):
     model; it may complete the model after training.
     """
 
+    #: Whether training sees augmented samples. They would widen densities and codes.
+    _augments_training = False
+
     _parameter_constraints = {
         "n_components": [COUNT],
         "hidden_layer_sizes": [AUTO, "array-like"],
@@ -204,7 +207,7 @@ class DeepEstimator(BaseEstimator, ABC):
             settings=settings,
             device=device,
             random_state=random_state,
-            augment=self.augment_,
+            augment=self.augment_ if self._augments_training else None,
             progress=progress,
             is_tabulated=self.verbose > 1 and current_process().is_main,
             checkpoint=checkpoint,

@@ -250,8 +250,9 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
     augment : callable or "auto", default=None
         ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
         (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
-        Training sees them, and so does the search for neighbors in the initial partition. "auto":
-        as in :class:`NeighborClustering`, of images if there is ``image_shape``, else of series.
+        The search for neighbors in the initial partition sees them, and so does the training of
+        GANs; densities and codes are those of the samples as they are. "auto": as in
+        :class:`NeighborClustering`, of images if there is ``image_shape``, else of series.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None

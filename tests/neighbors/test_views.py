@@ -9,7 +9,13 @@ from scipy import sparse
 from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score
 
-from skdeepcluster import CatGANClassifier, CatGANClustering, NeighborClustering, VaDEClustering
+from skdeepcluster import (
+    CatGANClassifier,
+    CatGANClustering,
+    DACClustering,
+    NeighborClustering,
+    VaDEClustering,
+)
 from skdeepcluster.export import to_onnx
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.modules.augmentation import RandomAffine, RandomFlip, RandomShift
@@ -94,6 +100,18 @@ def test_images_may_move():
     fit = NeighborClustering(6, augment=RandomAffine((1, 8, 8)), random_state=0).fit(X[:400])
     assert clustering_accuracy(y[:400], fit.labels_) > 0.95
     assert clustering_accuracy(y[400:800], fit.predict(X[400:800])) > 0.95
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_densities_are_trained_on_samples_as_they_are():
+    start = NeighborClustering(3, augment=SHIFT, random_state=0).fit_predict(SERIES)
+    for method in (VaDEClustering, DACClustering):
+        fit = method(3, augment=SHIFT, init=start, **SMALL).fit(SERIES)
+        same = method(3, init=start, **SMALL).fit(SERIES)
+        np.testing.assert_array_equal(fit.transform(SERIES), same.transform(SERIES))
+    gan = CatGANClustering(3, augment=SHIFT, init=start, **SMALL).fit(SERIES)
+    other = CatGANClustering(3, init=start, **SMALL).fit(SERIES)
+    assert (gan.predict_proba(SERIES) != other.predict_proba(SERIES)).any()
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
