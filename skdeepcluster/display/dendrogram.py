@@ -1,5 +1,6 @@
 """DendrogramDisplay: the tree of merges of an agglomerative clustering."""
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Self
 
@@ -36,6 +37,8 @@ class DendrogramDisplay(Display):
         Number of samples at each leaf; None means 1.
     n_clusters : int, default=None
         Number of clusters below the cut; None draws no cut.
+    alternatives : array-like of int, default=()
+        Other numbers of clusters, whose cuts are dotted.
     name : str, default=None
 
     Attributes
@@ -64,6 +67,7 @@ class DendrogramDisplay(Display):
     counts: ArrayLike | None = None
     _: KW_ONLY
     n_clusters: int | None = None
+    alternatives: Sequence[int] = ()
 
     @classmethod
     def from_estimator(
@@ -77,7 +81,8 @@ class DendrogramDisplay(Display):
     ) -> Self:
         """Draw the ``children_`` and ``distances_`` of a fitted clusterer.
 
-        The default of `n_clusters` is its ``n_clusters_``.
+        The default of `n_clusters` is its ``n_clusters_``. Cuts into the numbers of its
+        ``alternatives_`` are dotted.
         """
         estimator, name = take_last_step(estimator, name)
         check_has(
@@ -97,12 +102,14 @@ class DendrogramDisplay(Display):
         if n_clusters is None and hasattr(estimator, "n_clusters_"):
             # Some clusters may be empty.
             n_clusters = min(estimator.n_clusters_, n_leaves)
+        others = [other.n_clusters for other in getattr(estimator, "alternatives_", ())]
 
         display = cls(
             estimator.children_,
             estimator.distances_,
             counts,
             n_clusters=n_clusters,
+            alternatives=[other for other in others if other <= n_leaves],
             name=name,
         )
         return display.plot(ax, **kwargs)
@@ -140,13 +147,20 @@ class DendrogramDisplay(Display):
         self.cut_ = None
         if self.n_clusters is not None:
             self.cut_ = cut
-            label = f"{n_clusters} cluster" + "s" * (n_clusters > 1)
-            ax.axhline(cut, color=ABOVE, ls="--", lw=1, label=label)
+            self._draw_cut(n_clusters, "--")
+            for other in self.alternatives:
+                self._draw_cut(other, ":")
             draw_legend(ax)
 
         ax.set(xlabel="number of samples in each group", ylabel="distance")
         ax.set_ylim(bottom=0)
         return self
+
+    def _draw_cut(self, n_clusters, style):
+        """Draw a line at the height of a cut, with its number of clusters in the legend."""
+        label = f"{n_clusters} cluster" + "s" * (n_clusters > 1)
+        height = self._find_cut(n_clusters)
+        self.ax_.axhline(height, color=ABOVE, ls=style, lw=1, label=label)
 
     def _build_linkage(self):
         """Return the linkage matrix, and the number of samples in each node."""

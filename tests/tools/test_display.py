@@ -497,3 +497,18 @@ def test_numbers_of_clusters_stay_clear_of_the_frame():
         box = text.get_window_extent()
         assert frame.x0 < box.x0 < box.x1 < frame.x1
         assert frame.y0 < box.y0 < box.y1 < frame.y1
+
+
+def test_a_dendrogram_dots_the_numbers_of_other_answers():
+    rows, _ = make_blobs(240, centers=6, cluster_std=0.5, random_state=2)
+    fit = NeighborClustering("auto", random_state=0).fit(rows)
+    display = DendrogramDisplay.from_estimator(fit)
+    _, labels = display.ax_.get_legend_handles_labels()
+    others = [other.n_clusters for other in fit.alternatives_]
+    assert others
+    assert labels == [f"{k} cluster{'s' * (k > 1)}" for k in (fit.n_clusters_, *others)]
+    heights = [line.get_ydata()[0] for line in display.ax_.lines]
+    assert (
+        np.argsort(heights).tolist()
+        == np.argsort([-fit.n_clusters_, *np.negative(others)]).tolist()
+    )
