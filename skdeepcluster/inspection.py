@@ -66,7 +66,9 @@ MAX_PROFILE = 15
 
 
 def find_medoids(X, labels, *, random_state=None) -> Labels:
-    """Find the medoid of each cluster, the sample with the least mean distance to the others [1]_.
+    """Find the medoid of each cluster, the sample with the least mean distance to the others.
+
+    It is the center of PAM [1]_.
 
     Parameters
     ----------
@@ -117,10 +119,10 @@ def find_medoids(X, labels, *, random_state=None) -> Labels:
 def compare_features(
     X, labels, *, feature_names=None, n_features: int | None = 5
 ) -> list[Bunch]:
-    """Find the features that set each cluster apart, by standardized mean differences [1]_.
+    """Find the features that set each cluster apart, by standardized mean differences.
 
     The difference is the mean in the cluster minus the mean in all other samples, noise included,
-    in standard deviations of the feature.
+    in standard deviations of the feature [1]_.
 
     Parameters
     ----------

@@ -27,10 +27,10 @@ def cluster_stability(
     verbose: int = 0,
     random_state=None,
 ) -> Doubles:
-    """Return how well each cluster is found again in random subsets of the samples [1]_.
+    """Return how well each cluster is found again in random subsets of the samples.
 
     A clone of the clusterer is fitted to each subset. Each cluster is compared with the most
-    similar cluster of the clone by the Jaccard index (samples in both / samples in either).
+    similar cluster of the clone by the Jaccard index (samples in both / samples in either) [1]_.
     Clusters above 0.85 are stable; do not trust those below 0.6.
 
     Parameters
