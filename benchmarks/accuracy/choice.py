@@ -161,7 +161,8 @@ def summarize(records):
         if len(own):
             near = (own.found - own.classes).abs() <= RIGHT * own.classes
             shares = {"within 25 %": near.mean(), "exact": (own.found == own.classes).mean()}
-            shares |= {"within one": ((own.found - own.classes).abs() <= 1).mean()}
+            gaps = (own.found - own.classes).abs()
+            shares |= {"within one": (gaps <= 1).mean(), "error of K": gaps.mean()}
             shares |= own[["ari", "best_of_three", "expected"]].mean().to_dict()
             yield {"row": f"numbers of the {group}"} | shares
     if len(own := of["sets"]):
