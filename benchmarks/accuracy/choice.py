@@ -151,11 +151,14 @@ def summarize(records):
     frame = as_frame(records)
     of = {part: frame[frame.part == part] for part in PARTS}
     names = ["acc", "ari", "kmeans_acc", "kmeans_ari", "expected", "best_of_three"]
+    seen = set()
     for group in ("eleven", "battery", "rest"):
         own = of["sets"][of["sets"].group == group]
         if len(own):
             means = own.groupby("data", sort=False)[names].mean()
             yield {"row": f"mean of the {group}"} | means.mean().to_dict()
+            means.index = [f"{name} ({group})" if name in seen else name for name in means.index]
+            seen |= {*means.index}
             yield from means.rename_axis("row").reset_index().to_dict("records")
         own = of["numbers"][of["numbers"].group == group]
         if len(own):
