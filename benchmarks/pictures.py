@@ -1,4 +1,4 @@
-"""The three pictures of the project's README, written to benchmarks/results.
+"""Two pictures of the documentation, written to benchmarks/results.
 
 Labels of classes are used only for the accuracies, which come from ``clusterers.jsonl``.
 """
@@ -11,11 +11,10 @@ import numpy as np
 from lib.methods import NETWORKS
 from lib.records import read
 from lib.tables import RESULTS, as_frame, by_set
-from sklearn.datasets import load_digits, load_wine
-from sklearn.preprocessing import StandardScaler
+from sklearn.datasets import load_digits
 
-from skdeepcluster import DACClustering, NeighborClustering
-from skdeepcluster.display import EmbeddingDisplay, NumberOfClustersDisplay, SamplesDisplay
+from skdeepcluster import DACClustering
+from skdeepcluster.display import EmbeddingDisplay, SamplesDisplay
 
 #: Methods of other libraries in the picture.
 OTHERS = ["KMeans", "GaussianMixture", "Ward", "SpectralClustering", "HDBSCAN", "EVoC"]
@@ -40,19 +39,6 @@ def draw_digits():
     codes = clusterer.transform(X)
     layout = EmbeddingDisplay(codes, labels, method="neighbors", name=name)
     layout.plot(axes[1], s=12).legend_.remove()
-    return figure
-
-
-def draw_numbers_of_clusters():
-    """Draw the curves by which the number of clusters is chosen."""
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-    sets = {
-        "wine, three cultivars": StandardScaler().fit_transform(load_wine().data),
-        "digits, ten classes": load_digits().data / 16,
-    }
-    for ax, (name, X) in zip(axes, sets.items(), strict=True):
-        clusterer = NeighborClustering("auto", random_state=0).fit(X)
-        NumberOfClustersDisplay.from_estimator(clusterer, name=name, ax=ax).ax_.set_xlim(0, 30)
     return figure
 
 
@@ -99,7 +85,6 @@ def main(arguments=None):
     frame = as_frame(read(RESULTS / "clusterers.jsonl"))
     pictures = {
         "digits_drawn": draw_digits(),
-        "number_of_clusters": draw_numbers_of_clusters(),
         "accuracy_and_seconds": draw_accuracy_and_seconds(frame),
     }
     for name, figure in pictures.items():
