@@ -17,17 +17,8 @@ from accuracy.choice import load_all, load_rest
 from lib.clusterers import fit, installed, warm_up
 from lib.options import chosen, parse, parser
 from lib.records import complete, judged, timed
-from lib.tables import as_frame, rivals
+from lib.tables import OPEN, as_frame, rivals
 
-#: Methods that find the number of clusters.
-OPEN = (
-    "NeighborClustering, K open",
-    "KMeans by silhouette",
-    "GaussianMixture by BIC",
-    "EVoC, K open",
-    "HDBSCAN",
-    "umap-learn + HDBSCAN",
-)
 COMPARED = (
     "NeighborClustering",
     "KMeans",

@@ -82,9 +82,13 @@ def test_pivot_takes_means_over_seeds_and_common_sets(made):
 
 def test_methods_are_judged_by_group(made):
     fits = [("eleven", 0.5, 4), ("eleven", 1.0, 9), ("battery", 0.2, 5)]
-    record = {"row": "ours", "n_clusters": 4, "seconds": 1.0}
+    record = {"row": "HDBSCAN", "n_clusters": 4, "seconds": 1.0}
     records = [record | {"group": g, "ari": ari, "found": found} for g, ari, found in fits]
-    assert made("rivals x.jsonl", records) == [["ours", "0.750", "0.200", "0.67", "1.0"]]
+    given = records[0] | {"row": "KMeans"}
+    assert made("rivals x.jsonl", [*records, given]) == [
+        ["KMeans", "0.500", "-", "-", "1.0"],
+        ["HDBSCAN", "0.750", "0.200", "0.67", "1.0"],
+    ]
 
 
 def test_a_summary_takes_means_over_seeds_and_then_over_sets(made):
