@@ -29,7 +29,7 @@ run accuracy/index.py --battery "$battery" --out $out/index.jsonl
 run accuracy/clusterers.py --sets eleven --seeds 0-2 --out $out/clusterers.jsonl
 run accuracy/clusterers.py --sets large --seeds 0-0 --methods NeighborClustering KMeans EVoC "umap-learn + GMM" --out $out/clusterers_large.jsonl
 run accuracy/samples.py --sets digits --out $out/samples.jsonl
-run accuracy/samples.py --sets mnist_10k --seeds 0-0 --out $out/samples.jsonl
+run accuracy/samples.py --sets mnist_10k --augmented --methods VaDE DAC InfoGAN --seeds 0-0 --out $out/samples.jsonl
 run accuracy/few_labels.py --out $out/few_labels.jsonl
 run accuracy/missing_values.py --out $out/missing_values.jsonl
 run accuracy/mixed_tables.py --out $out/mixed_tables.jsonl
