@@ -74,7 +74,7 @@ def name_column(X, remedy="Encode categories by OneHotEncoder"):
         name = _find_column_without_numbers(X)
         if name is None:
             raise
-        kind = TypeError if isinstance(error, TypeError) else ValueError
+        kind = TypeError if type(error) is TypeError else ValueError
         raise kind(
             f"Column {name!r} of X is not numeric: {error}. {remedy}, and convert dates to "
             "numbers."

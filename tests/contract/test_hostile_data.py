@@ -111,11 +111,11 @@ REFUSED = {
     "fewer samples than clusters": (GOOD[:2], "n_samples=2 .* n_clusters=3"),
     "text": (
         FRAME.assign(sex=["m", "f"] * 24).to_numpy(dtype=object),
-        "Column 4 of X has texts .*: 'm'",
+        "Column 4 of X is not numeric: .*: 'm'",
     ),
     "dates": (
         FRAME.assign(day=pd.date_range("2020-01-01", periods=48)),
-        "Column 'day' of X has .* dates .* numbers",
+        "Column 'day' of X is not numeric: .* dates to numbers",
     ),
 }
 

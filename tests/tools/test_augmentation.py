@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from estimators import CLASSIFIERS, DEEP, brief, name, some_of
+from estimators import CLASSIFIERS, DEEP, brief, name
 from sklearn.base import clone
 from torch import Tensor
 
@@ -70,12 +70,16 @@ def negate(rows: Tensor) -> Tensor:
     return -rows
 
 
+#: Densities and codes are trained on the samples as they are.
+GANS = [estimator for estimator in [*DEEP, *CLASSIFIERS] if "GAN" in name(estimator)]
+
+
 def jitter(rows: Tensor) -> Tensor:
     return rows + 0.1 * torch.randn_like(rows)
 
 
-@pytest.mark.parametrize("estimator", some_of([*DEEP, *CLASSIFIERS]), ids=name)
-def test_training_sees_the_other_versions_and_nothing_else_does(estimator, blobs):
+@pytest.mark.parametrize("estimator", GANS, ids=name)
+def test_training_of_gans_sees_the_other_versions_and_nothing_else_does(estimator, blobs):
     X, y = blobs
     seen = []
 
