@@ -65,9 +65,9 @@ KINDS = {"gaussian": [0, 1, 2], "bernoulli": [3, 4, 5], "categorical": [[6, 7, 8
     [
         (sk.GaussianMixtureEM(3, random_state=0), X),
         (sk.NeighborClustering(2, metric="cosine", n_neighbors=8, random_state=0), X),
-        (sk.VaDEClustering(3, encoder=linear, **FROM_EM), X),
         (sk.CatGANClustering(3, **FROM_EM), X),
         *in_full(
+            (sk.VaDEClustering(3, encoder=linear, **FROM_EM), X),
             (sk.VAEEmbedding(3, **FROM_EM), SHARES),
             (sk.GaussianMixtureEM(3, covariance_type="spherical", random_state=0), X),
             (sk.VAEEmbedding(3, **FROM_EM), X),
