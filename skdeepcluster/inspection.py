@@ -284,27 +284,26 @@ class ClusterReport(Bunch):
             n_features=n_features,
             random_state=random_state,
         )
-        report = cls._describe_partition(estimator, X, names, options)
+        found = _predict_clusters(estimator, X)
+        given = _read_samples(estimator, X, found, options)
+        report = cls._describe_partition(estimator, X, found, given, names, options)
 
         last, _ = take_last_step(estimator)
-        alternatives = last.alternatives_ if hasattr(last, "use") else ()
-        report.others = [
-            cls._describe_partition(_use(estimator, other), X, None, options)
-            for other in alternatives
-        ]
+        for alternative in last.alternatives_ if hasattr(last, "use") else ():
+            other = _use(estimator, alternative)
+            found = _predict_clusters(other, X)
+            report.others.append(
+                cls._describe_partition(other, X, found, given, None, options)
+            )
         return report
 
     @classmethod
-    def _describe_partition(cls, estimator, X, names, options):
-        """Return the report of one partition."""
-        labels, resp, n_clusters = _predict_clusters(estimator, X)
-        check_consistent_length(X, options.row_names)
-        table = _count_categories(X)
-        values, labels = _read_labeled(table, labels)
+    def _describe_partition(cls, estimator, X, found, given, names, options):
+        """Return the report of one partition, ``found`` in the samples ``given``."""
+        labels, resp, n_clusters = found
+        labels = check_labels("labels", labels, given.table.shape[0])
         member = indicate(labels, n_clusters).toarray()
-        columns = _name_columns(table, options.feature_names, estimator)
-
-        codes = _find_codes(estimator, X, values, resp)
+        codes = given.codes
         distances = euclidean_distances(codes, cluster_means(member, codes))
         distances[:, ~member.any(0)] = np.inf
         medoids = find_medoids(codes, labels, random_state=options.random_state)
@@ -312,7 +311,9 @@ class ClusterReport(Bunch):
         last, name = take_last_step(estimator)
         report = cls(
             name=name,
-            clusters=_name_clusters(estimator, names, n_clusters),
+            clusters=_choose_names(estimator, names, n_clusters),
+            samples=given.samples,
+            metric=given.metric,
             labels=labels,
             sizes=member.sum(0).astype(int),
             probabilities=None
@@ -320,22 +321,18 @@ class ClusterReport(Bunch):
             else cluster_means(member, resp).diagonal(),
             stability=getattr(estimator, "cluster_stability_", None),
             medoids=np.pad(medoids, (0, n_clusters - len(medoids)), constant_values=-1),
-            row_names=None
-            if options.row_names is None
-            else np.asarray(options.row_names),
+            missing=given.missing,
+            feature_names=given.columns,
+            row_names=given.row_names,
+            others=[],
+            pictures=[],
             **_list_answers(last),
             **_rank_samples(labels, resp, distances, options.n_rows),
-            **_describe_features(
-                estimator, values, member, columns, options.n_features
-            ),
+            **_describe_features(given, member, options.n_features),
         )
-        report.samples, report.metric = codes, "euclidean"
-        if report.features:
-            report.samples, report.metric = find_samples(estimator, X, codes)
         report.examples = report._list_examples(X)
-        report.pictures = (
-            [] if options.images is None else report._draw(values, options.images)
-        )
+        if options.images is not None:
+            report.pictures = report._draw(given.table, options.images)
         return report
 
     def to_frame(self) -> Any:
@@ -579,7 +576,7 @@ def _use(estimator, alternative):
     return other.use(alternative)
 
 
-def _name_clusters(estimator, names, n_clusters):
+def _choose_names(estimator, names, n_clusters):
     """Return the given names of clusters (K,), those of its classes, or numbers."""
     if names is None:
         known = getattr(estimator, "classes_", ())
@@ -626,11 +623,42 @@ def _predict_clusters(estimator, X):
     return labels, None, n_clusters
 
 
+def _read_samples(estimator, X, found, options):
+    """Return what all partitions of samples X share, such as codes and names of features."""
+    check_consistent_length(X, options.row_names)
+    table = _count_categories(X)
+    values = _read_values(table)
+    codes = _find_codes(estimator, X, values, found[1])
+    names = options.row_names
+
+    given = Bunch(
+        table=values,
+        codes=codes,
+        samples=codes,
+        metric="euclidean",
+        columns=_name_columns(table, options.feature_names, estimator),
+        row_names=None if names is None else np.asarray(names),
+        missing=None,
+    )
+    # Distances have no features.
+    if not has_distances(estimator):
+        given.samples, given.metric = find_samples(estimator, X, codes)
+        given.missing = _share_missing(values)
+    return given
+
+
 def _read_labeled(X, labels):
-    """Return X as float64, dense with nan for missing values or CSR, and the labels, checked."""
-    finite = True if sparse.issparse(X) else "allow-nan"
-    X = check_array(X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=finite)
+    """Return X as :func:`_read_values` does, and the labels, checked."""
+    X = _read_values(X)
     return X, check_labels("labels", labels, X.shape[0])
+
+
+def _read_values(X):
+    """Return X as float64, checked, dense with nan for missing values or CSR."""
+    finite = True if sparse.issparse(X) else "allow-nan"
+    return check_array(
+        X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=finite
+    )
 
 
 def _count_categories(X):
@@ -712,15 +740,13 @@ def _rank_samples(labels, resp, distances, n_rows):
 # ---- features
 
 
-def _describe_features(estimator, X, member, names, n_features):
-    """Return features, their means and the shares of missing values; none of distances."""
-    found = {"feature_names": names, "features": [], "means": None, "missing": None}
-    if has_distances(estimator):
-        return found
-    return found | {
-        "features": _list_features(X, member, names, n_features),
-        "means": _average_known(member, X),
-        "missing": _share_missing(X),
+def _describe_features(given, member, n_features):
+    """Return features and their means in each cluster; none of distances."""
+    if given.missing is None:
+        return {"features": [], "means": None}
+    return {
+        "features": _list_features(given.table, member, given.columns, n_features),
+        "means": _average_known(member, given.table),
     }
 
 

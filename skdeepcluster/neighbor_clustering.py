@@ -349,7 +349,7 @@ class NeighborClustering(
 
             weights = check_sample_weight(sample_weight, X)
             self.offset_ = find_offset(self.outlier_scores_, self.noise, weights)
-            self._set_fitted_attributes(found, resps)
+            self._set_fitted_attributes(found, resps, lookup)
 
         n_found = len(np.unique(resps[0].argmax(1)))
         if n_found < self.n_clusters_:
@@ -396,18 +396,18 @@ class NeighborClustering(
         """Return the augmentation of samples as they are compared."""
         return scale_augment(self.augment_, self._factors)
 
-    def _set_fitted_attributes(self, found, resps):
-        """Set attributes from a ``Partition`` and the responsibilities of all samples."""
+    def _set_fitted_attributes(self, found, resps, lookup):
+        """Set attributes from a ``Partition``, responsibilities of all samples, and a lookup."""
         vars(self).pop("n_clusters_curve_", None)
         if found.curve is not None:
             self.n_clusters_curve_ = Bunch(**found.curve._asdict())
 
-        reference = found.samples.reference
+        reference = lookup.reference
         order = np.argsort(reference.kept)
         self.graph_indices_ = reference.kept[order]
         self.graph_ = found.samples.graph[order][:, order]
         self._reference = reference.to_dict()
-        self._lookup = Lookup(reference)
+        self._lookup = lookup
 
         self._answers = [
             self._describe_answer(resp, own.expected_score, tree)

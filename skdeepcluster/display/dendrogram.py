@@ -102,14 +102,16 @@ class DendrogramDisplay(Display):
         if n_clusters is None and hasattr(estimator, "n_clusters_"):
             # Some clusters may be empty.
             n_clusters = min(estimator.n_clusters_, n_leaves)
-        others = [other.n_clusters for other in getattr(estimator, "alternatives_", ())]
+        alternatives = getattr(estimator, "alternatives_", ())
+        others = dict.fromkeys(other.n_clusters for other in alternatives)
+        others.pop(n_clusters, None)
 
         display = cls(
             estimator.children_,
             estimator.distances_,
             counts,
             n_clusters=n_clusters,
-            alternatives=[other for other in others if other <= n_leaves],
+            alternatives=[k for k in others if k <= n_leaves],
             name=name,
         )
         return display.plot(ax, **kwargs)

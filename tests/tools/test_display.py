@@ -499,6 +499,15 @@ def test_numbers_of_clusters_stay_clear_of_the_frame():
         assert frame.y0 < box.y0 < box.y1 < frame.y1
 
 
+def test_a_dendrogram_dots_each_other_number_once():
+    others = [SimpleNamespace(n_clusters=k) for k in (2, 3, 3, 99)]
+    model = SimpleNamespace(
+        children_=CHAIN, distances_=RISING, n_clusters_=2, alternatives_=others
+    )
+    _, labels = DendrogramDisplay.from_estimator(model).ax_.get_legend_handles_labels()
+    assert labels == ["2 clusters", "3 clusters"]
+
+
 def test_a_dendrogram_dots_the_numbers_of_other_answers():
     rows, _ = make_blobs(240, centers=6, cluster_std=0.5, random_state=2)
     fit = NeighborClustering("auto", random_state=0).fit(rows)
