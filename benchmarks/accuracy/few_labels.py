@@ -20,6 +20,7 @@ from sklearn.semi_supervised import LabelSpreading
 from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from accuracy.views import IMAGES
 from lib.datasets import draw_labels, load
 from lib.options import chosen, parse, parser
 from lib.records import complete, timed
@@ -29,7 +30,7 @@ from skdeepcluster import CatGANClassifier, NeighborClustering
 from skdeepcluster.modules.augmentation import RandomAffine
 
 N_TRAIN = 60_000  # images of MNIST before its test images
-SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28)}
+SETS = ("digits", "mnist")
 PER_CLASS = (1, 5, 10)
 SPREADING = {"kernel": "knn", "n_neighbors": 15, "alpha": 0.9, "max_iter": 100}
 
@@ -73,7 +74,7 @@ def split(name):
     else:
         parts = train_test_split(data.X, data.y, test_size=0.2, random_state=0)
     X, X_test, y, y_test = parts
-    return Bunch(X=X, y=y, X_test=X_test, y_test=y_test, shape=SHAPES[name])
+    return Bunch(X=X, y=y, X_test=X_test, y_test=y_test, shape=IMAGES[name][2])
 
 
 def measure(name, data, per_class, seed):
@@ -94,12 +95,12 @@ def measure(name, data, per_class, seed):
 def main(arguments=None):
     """Run all draws and classifiers, then print a table."""
     made = parser(__doc__, seeds="0-2")
-    made.add_argument("--sets", nargs="+", help=f"of {', '.join(SHAPES)} (all)")
+    made.add_argument("--sets", nargs="+", help=f"of {', '.join(SETS)} (all)")
     made.add_argument("--rows", nargs="+", help=f"of {', '.join(CLASSIFIERS)} (all)")
     options = parse(
         made,
         arguments,
-        sets=lambda s: chosen(s, SHAPES, "--sets"),
+        sets=lambda s: chosen(s, SETS, "--sets"),
         rows=lambda r: chosen(r, CLASSIFIERS, "--rows"),
     )
     found = []

@@ -20,20 +20,15 @@ from sklearn.svm import SVC
 from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from accuracy.views import IMAGES, read_images
 from lib.datasets import load
 from lib.options import chosen, parse, parser
 from lib.records import complete, described, judged, timed
 
 from skdeepcluster import CatGANClustering, DACClustering, InfoGANClustering, VaDEClustering
-from skdeepcluster.modules.augmentation import RandomAffine
 
-#: Images of a fit, and their shape.
-IMAGES = {
-    "digits": ("digits", None, (1, 8, 8)),
-    "mnist_10k": ("mnist", 10_000, (1, 28, 28)),
-    "fashion_mnist_10k": ("fashion_mnist", 10_000, (1, 28, 28)),
-    "mnist": ("mnist", None, (1, 28, 28)),
-}
+#: Images, as in ``views.py``.
+SETS = ("digits", "mnist_10k", "fashion_mnist_10k", "mnist")
 METHODS = {
     "VaDE": VaDEClustering,
     "DAC": DACClustering,
@@ -47,21 +42,13 @@ N_JUDGED = 20_000
 
 
 def read(name):
-    """Return the images of a fit, others, and a classifier that judges."""
-    source, n_samples, shape = IMAGES[name]
-    data = load(source)
-    order = np.random.RandomState(0).permutation(len(data.y))
-    some = np.sort(order[:n_samples])
-    judge = make_pipeline(PCA(50, whiten=False, random_state=0), SVC(C=10))
-    known = order[::-1][:N_JUDGED]
-    return Bunch(
-        name=name,
-        X=data.X[some],
-        y=data.y[some],
-        n_clusters=10,
-        shape=shape,
-        judge=judge.fit(data.X[known], data.y[known]),
-    )
+    """Return the images of a fit, their augmentation, and a classifier of all images."""
+    data, _, augment = read_images(name)
+    whole = load(IMAGES[name][0])
+    known = np.random.RandomState(0).permutation(len(whole.y))[::-1][:N_JUDGED]
+    judge = make_pipeline(PCA(50, random_state=0), SVC(C=10))
+    judge.fit(whole.X[known], whole.y[known])
+    return Bunch(**data, augment=augment, judge=judge)
 
 
 def generate(fit, k):
@@ -88,8 +75,10 @@ def measure_distance(judge, X, others):
 
 def measure(data, method, augmented, seed):
     """Return how well a network generates."""
-    options = {"augment": RandomAffine(data.shape)} if augmented else {}
-    estimator = METHODS[method](10, image_shape=data.shape, random_state=seed, **options)
+    options = {"image_shape": data.augment.image_shape, "random_state": seed}
+    if augmented:
+        options["augment"] = data.augment
+    estimator = METHODS[method](10, **options)
     fit, seconds = timed(estimator.fit, data.X)
 
     drawn = [generate(fit, k) for k in range(10)]
@@ -113,13 +102,13 @@ def measure(data, method, augmented, seed):
 def main(arguments=None):
     """Fit all networks to all sets."""
     made = parser(__doc__, seeds="0-2")
-    made.add_argument("--sets", nargs="+", help=f"of {', '.join(IMAGES)} (all)")
+    made.add_argument("--sets", nargs="+", help=f"of {', '.join(SETS)} (all)")
     made.add_argument("--methods", nargs="+", help=f"of {', '.join(METHODS)} (all)")
     made.add_argument("--augmented", action="store_true", help="with shifts and rotations")
     options = parse(
         made,
         arguments,
-        sets=lambda s: chosen(s, IMAGES, "--sets"),
+        sets=lambda s: chosen(s, SETS, "--sets"),
         methods=lambda m: chosen(m, METHODS, "--methods"),
     )
     suffix = ", augmented" if options.augmented else ""

@@ -218,7 +218,10 @@ def warm_up(method, X, done):
 
 
 def measured(method, data, seed, done):
-    """Fit a method after a warm-up and judge it; return the record, or the error it raised."""
+    """Fit a method after a warm-up; return its record, or the error it raised.
+
+    It is judged by the samples that have a class, from 0 on.
+    """
     try:
         warm_up(method, data.X, done)
         started = time.perf_counter(), time.process_time()
@@ -229,7 +232,11 @@ def measured(method, data, seed, done):
         return {"error": text, "acc": 0.0, "ari": 0.0, "seconds": np.nan, "cpu_seconds": np.nan}
     labels = np.asarray(getattr(found, "labels_", found))
     seconds, cpu_seconds = (round(b - a, 3) for a, b in zip(started, ended, strict=True))
-    record = judged(data.y, labels) | {"seconds": seconds, "cpu_seconds": cpu_seconds}
+    known = data.y >= 0
+    record = judged(data.y[known], labels[known]) | {
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+    }
     record |= {"found": len(np.unique(labels[labels >= 0])), "noise": float(np.mean(labels < 0))}
     if hasattr(found, "labels_"):
         record |= judge_parts(found, as_needed(method, data.X), data.y, seed)

@@ -89,6 +89,11 @@ def test_methods_without_networks_find_two_clusters(method, dense):
     assert called.measured(method, dense, 0, set())["acc"] == 1
 
 
+def test_samples_without_a_class_are_fitted_and_not_judged(dense):
+    noisy = Bunch(**dense | {"y": np.where(np.arange(80) % 9, dense.y, -1)})
+    assert called.measured("KMeans", noisy, 0, set())["acc"] == 1
+
+
 def test_a_failing_fit_is_recorded_and_run_again(monkeypatch, tmp_path, tiny):
     def broken(X, n_clusters, seed):
         raise RuntimeError("out of rows\nand more")
