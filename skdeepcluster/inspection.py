@@ -285,7 +285,7 @@ class ClusterReport(Bunch):
             random_state=random_state,
         )
         found = _predict_clusters(estimator, X)
-        given = _read_samples(estimator, X, found, options)
+        given = _prepare_samples(estimator, X, found, options)
         report = cls._describe_partition(estimator, X, found, given, names, options)
 
         last, _ = take_last_step(estimator)
@@ -577,7 +577,7 @@ def _use(estimator, alternative):
 
 
 def _choose_names(estimator, names, n_clusters):
-    """Return the given names of clusters (K,), those of its classes, or numbers."""
+    """Return the given names of clusters (K,), the names of its classes, or numbers."""
     if names is None:
         known = getattr(estimator, "classes_", ())
         return np.array([*known, *range(len(known), n_clusters)])
@@ -623,7 +623,7 @@ def _predict_clusters(estimator, X):
     return labels, None, n_clusters
 
 
-def _read_samples(estimator, X, found, options):
+def _prepare_samples(estimator, X, found, options):
     """Return what all partitions of samples X share, such as codes and names of features."""
     check_consistent_length(X, options.row_names)
     table = _count_categories(X)
