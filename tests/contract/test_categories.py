@@ -170,14 +170,14 @@ def test_missing_and_unseen_categories_are_one(estimator):
 # ---- scales
 
 
-def test_numbers_are_standardized_beside_categories_of_weight_one():
+def test_numbers_are_standardized_beside_light_categories():
     X = np.random.default_rng(0).normal(size=(60, 2)) * [1, 3]
     level = np.arange(60) % 3 % 2
     table = np.column_stack([X, level])
     found = NeighborClustering(2, categorical_features=[2], random_state=0).fit(table)
     one_hot = OneHotEncoder(sparse_output=False).fit_transform(level[:, None])
     equal = NeighborClustering(2, standardize=False, random_state=0)
-    equal.fit(np.hstack([X / X.std(0), one_hot]))
+    equal.fit(np.hstack([X / X.std(0), 0.375 * one_hot]))
     assert found.standardize_ is True
     assert adjusted_rand_score(found.labels_, equal.labels_) == 1
     np.testing.assert_allclose(found.outlier_scores_, equal.outlier_scores_, rtol=1e-5)
@@ -186,6 +186,24 @@ def test_numbers_are_standardized_beside_categories_of_weight_one():
     np.testing.assert_allclose(
         raw.outlier_scores_, equal.fit(np.hstack([X, one_hot])).outlier_scores_
     )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_categories_at_random_make_no_clusters(seed):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(3, size=600)
+    plan = np.where(rng.uniform(size=600) < 0.8, y, rng.integers(3, size=600))
+    table = {
+        "age": rng.normal(25 + 20 * y, 6),
+        "spend": np.exp(rng.normal(np.array([3, 5, 4])[y], 0.6)),
+        "visits": rng.poisson(np.array([12, 3, 6])[y]),
+        "plan": np.array(["basic", "plus", "pro"])[plan],
+        "city": rng.choice(list("ABCDEFGH"), 600),
+        "newsletter": rng.uniform(size=600) < 0.5,
+    }
+    found = NeighborClustering("auto", random_state=0).fit(pd.DataFrame(table))
+    assert found.n_clusters_ in (2, 3, 4)
+    assert adjusted_rand_score(y, found.labels_) > 0.5
 
 
 # ---- networks
