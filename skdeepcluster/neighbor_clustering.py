@@ -214,8 +214,9 @@ class NeighborClustering(
     and of broken pairs. A change costs the log ratio of the responsibilities of the two clusters,
     plus the log ratio of their Gaussian densities in the layout.
 
-    Two different categories have the squared distance 2, the mean of two samples in a standardized
-    number (k-prototypes [3]_ with gamma = 2).
+    Beside standardized numbers, two different categories have the squared distance 9/32 (gamma of
+    k-prototypes [3]_), a seventh of the mean of two samples in a number. With more, the nearest
+    samples would share all categories, and the graph would fall apart into their combinations.
 
     New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.
 

