@@ -256,15 +256,15 @@ def flatten(trees):
     # scikit-learn has no public access to these nodes.
     parts = [predictor.nodes for (predictor,) in trees._predictors]
     starts = np.cumsum([0, *map(len, parts)])
-    nodes, own = np.concatenate(parts), np.arange(starts[-1])
-    shift = np.repeat(starts[:-1], np.diff(starts))
+    nodes = np.concatenate(parts)
+    places = np.concatenate([np.arange(len(part)) for part in parts])
     is_leaf = nodes["is_leaf"].astype(bool)
     return {
         "roots": starts[:-1].astype(np.uint16),
         "feature": np.where(is_leaf, 0, nodes["feature_idx"]).astype(np.uint16),
         "threshold": np.where(is_leaf, 0, nodes["num_threshold"]).astype(np.float32),
-        "left": np.where(is_leaf, own, nodes["left"] + shift).astype(np.uint16),
-        "right": np.where(is_leaf, own, nodes["right"] + shift).astype(np.uint16),
+        "left": np.where(is_leaf, 0, nodes["left"] - places).astype(np.uint16),
+        "right": np.where(is_leaf, 0, nodes["right"] - places).astype(np.uint16),
         "value": np.where(is_leaf, nodes["value"], 0).astype(np.float32),
         "base": np.float64(trees._baseline_prediction.item()),
         "depth": np.int64(nodes["depth"].max()),

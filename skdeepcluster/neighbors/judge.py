@@ -44,7 +44,7 @@ def load_criterion():
 
     The score is the sum of regression trees, whose T nodes are numbered together. "roots" are the
     positions of the roots. "feature" (T,) is compared with "threshold" (T,). "left" and "right"
-    (T,) are the children; a leaf is its own child. "value" (T,) is set for leaves. "base" is the
+    (T,) are the steps to the children, 0 at a leaf. "value" (T,) is set for leaves. "base" is the
     score without trees, and "depth" the maximum number of comparisons.
     """
     path = Path(__file__).with_name("criterion.npz")
@@ -63,7 +63,7 @@ def add_trees(features, purpose):
     for _ in range(read("depth")):
         values = features[rows, read("feature")[nodes]]
         goes_left = values <= read("threshold")[nodes]
-        nodes = np.where(goes_left, read("left")[nodes], read("right")[nodes])
+        nodes = nodes + np.where(goes_left, read("left")[nodes], read("right")[nodes])
     return read("base") + read("value")[nodes].sum(1, dtype=np.float64)
 
 

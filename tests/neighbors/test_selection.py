@@ -143,9 +143,9 @@ def test_scores_are_sums_of_regression_trees(purpose):
     expected = np.full(20, float(trees["base"]))
     for i, row in enumerate(rows):
         for node in trees["roots"]:
-            while trees["left"][node] != node:
+            while trees["left"][node] > 0:
                 goes_left = row[trees["feature"][node]] <= trees["threshold"][node]
-                node = trees["left" if goes_left else "right"][node]
+                node += trees["left" if goes_left else "right"][node]
             expected[i] += trees["value"][node]
     np.testing.assert_allclose(judge.add_trees(rows, purpose), expected)
 
