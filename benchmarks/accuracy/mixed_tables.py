@@ -48,8 +48,10 @@ TABLES = {
 }
 OURS = ["NeighborClustering", "VaDEClustering"]
 N_INIT = 10
-#: Number of drawn tables, each with its own seed.
-N_DRAWN = 60
+#: Number of drawn tables of each kind, each with its own seed, and the kinds' least and greatest
+#: numbers of categories.
+N_DRAWN = 40
+DRAWN = {"drawn, few categories": (1, 3), "drawn, many categories": (4, 12)}
 
 
 def load_table(name):
@@ -69,11 +71,11 @@ def load_table(name):
     return Bunch(X=X, y=y, n_clusters=len(classes), name=name)
 
 
-def draw_table(seed):
+def draw_table(name, seed):
     """Draw 200 to 1,500 samples with numbers and categories, some of them the same in all classes.
 
     Classes differ in the means of numbers and in how frequent categories are. A table has 1 to 8
-    numbers, a fifth of them skewed, and 1 to 12 categories of 2 to 12 levels.
+    numbers, a fifth of them skewed, and categories of 2 to 12 levels.
     """
     rng = np.random.default_rng([2026, seed])
     n_clusters = int(rng.integers(2, 8))
@@ -88,14 +90,14 @@ def draw_table(seed):
         means = rng.normal(0, spread, n_clusters) * (rng.uniform() < informative)
         column = rng.normal(means[y], 1)
         X[f"number {i}"] = np.exp(column / 2) if rng.uniform() < 0.2 else column
-    for i in range(rng.integers(1, 13)):
+    for i in range(rng.integers(*DRAWN[name], endpoint=True)):
         levels = np.array([*"abcdefghijkl"[: rng.integers(2, 13)]], dtype=object)
         shares = rng.dirichlet(np.full(len(levels), agreement), n_clusters)
         if rng.uniform() > informative:
             shares[:] = shares[0]
         above = rng.uniform(size=(n_samples, 1)) > shares.cumsum(1)[y, :-1]
         X[f"category {i}"] = levels[above.sum(1)]
-    return Bunch(X=X, y=y, n_clusters=n_clusters, name="drawn")
+    return Bunch(X=X, y=y, n_clusters=n_clusters, name=name)
 
 
 def split(X):
@@ -217,8 +219,9 @@ def drawn_ways():
 def tasks(options):
     """Yield all fits."""
     for name in options.tables:
-        if name == "drawn":
-            yield from list_fits([(draw_table(seed), seed) for seed in range(N_DRAWN)], drawn_ways)
+        if name in DRAWN:
+            tables = [(draw_table(name, seed), seed) for seed in range(N_DRAWN)]
+            yield from list_fits(tables, drawn_ways)
             continue
         try:
             data = load_table(name)
@@ -244,7 +247,7 @@ def measure(data, method, seed):
 def main(arguments=None):
     """Run all fits, then print a table."""
     made = parser(__doc__, seeds="0-4")
-    names = ["drawn", *TABLES]
+    names = [*DRAWN, *TABLES]
     made.add_argument("--tables", nargs="+", help=f"of {', '.join(names)} (all)")
     options = parse(made, arguments, tables=lambda own: chosen(own, names, "--tables"))
     found = complete(options.out, ("data", "row", "way", "seed"), tasks(options))

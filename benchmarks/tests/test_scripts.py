@@ -277,9 +277,12 @@ def test_mixed_tables_are_clustered(tmp_path, monkeypatch, capsys):
     assert min(record["acc"] for record in found) > 0.8
     monkeypatch.setattr(mixed_tables, "N_DRAWN", 1)
     monkeypatch.setattr(mixed_tables, "OTHERS", {"KMeans": mixed_tables.kmeans})
-    drawn = run(mixed_tables, tmp_path, "--tables", "drawn")[6:]
+    few, many = mixed_tables.DRAWN
+    drawn = run(mixed_tables, tmp_path, "--tables", few)[6:]
     assert len(drawn) == 5
-    assert {record["n_clusters"] for record in drawn} == {len(set(mixed_tables.draw_table(0).y))}
+    table = mixed_tables.draw_table(few, 0)
+    assert {record["n_clusters"] for record in drawn} == {len(set(table.y))}
+    assert table.X.shape[1] < mixed_tables.draw_table(many, 0).X.shape[1]
     monkeypatch.setitem(sys.modules, "palmerpenguins", None)
     assert not list(mixed_tables.tasks(Bunch(tables=["penguins"], seeds=[0])))
     assert "pip install palmerpenguins" in capsys.readouterr().out
