@@ -35,8 +35,8 @@ MIN_VARIATION = 0.01
 CHUNK = 4096
 #: Scales are comparable if the largest standard deviation is at most this many times the median.
 MAX_SPREAD = 10.0
-#: Weight of one-hot columns beside standardized numbers. With 1, nearest samples would agree in all
-#: categories, and the graph would fall apart into their combinations. Its square is exact, so
+#: Weight of one-hot columns beside standardized numbers. With 1, nearest samples would agree in
+#: all categories, and the graph would fall apart into their combinations. Its square is exact, so
 #: the order of the columns does not matter.
 CATEGORY_WEIGHT = 0.375
 #: Minimum number of features whose falling standard deviations look like principal components.

@@ -61,7 +61,7 @@ SHARE = " = "
 N_TRAITS = 2
 #: Minimum difference of these features, in standard deviations.
 LARGE = 0.5
-#: Maximum number of features in the table of all clusters.
+#: Maximum number of features in the tables of all clusters and of the samples of the map.
 MAX_PROFILE = 15
 
 
@@ -177,6 +177,8 @@ class ClusterReport(Bunch):
         Class of the estimator.
     clusters : ndarray of shape (n_clusters,)
         Numbers of the clusters, their names in ``classes_``, or the given names.
+    table : {ndarray, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        The samples that were given.
     samples, metric : {ndarray, sparse matrix} of shape (n_samples, n_columns), str or callable
         Samples as the clusterer gets them, or their codes, and the metric of the map of a page.
     labels : ndarray of shape (n_samples,)
@@ -322,6 +324,7 @@ class ClusterReport(Bunch):
             stability=getattr(estimator, "cluster_stability_", None),
             medoids=np.pad(medoids, (0, n_clusters - len(medoids)), constant_values=-1),
             missing=given.missing,
+            table=X if hasattr(X, "shape") else np.asarray(X),
             feature_names=given.columns,
             row_names=given.row_names,
             others=[],
@@ -330,7 +333,7 @@ class ClusterReport(Bunch):
             **_rank_samples(labels, resp, distances, options.n_rows),
             **_describe_features(given, member, options.n_features),
         )
-        report.examples = report._list_examples(X)
+        report.examples = report._list_examples()
         if options.images is not None:
             report.pictures = report._draw(given.table, options.images)
         return report
@@ -385,10 +388,15 @@ class ClusterReport(Bunch):
         pages = Environment(loader=loader, autoescape=True, trim_blocks=True)
         pages.filters["base64"] = lambda png: b64encode(png).decode()
 
+        spots = self._find_spots()
+        rows = [row for row, _ in spots]
+        # Distances have no features.
+        features = [] if self.means is None else self.feature_names
         page = pages.get_template("report.html").render(
             report=self,
             colors=COLORS,
-            spots=self._find_spots(),
+            spots=spots,
+            table=self._write_samples(rows, [*self._rank_features(), *features]),
         )
         if path is not None:
             Path(path).write_text(page, encoding="utf-8")
@@ -414,34 +422,43 @@ class ClusterReport(Bunch):
         places /= np.ptp(places, axis=0).max() or 1.0
         return list(zip(rows.tolist(), places.round(3), strict=True))
 
-    def _list_examples(self, X):
-        """Return values of the typical samples of each cluster, in the units of X."""
-        X = X if hasattr(X, "shape") else np.asarray(X)
-        originals = list(getattr(X, "columns", self.feature_names))
-        examples = []
+    def _list_examples(self):
+        """Return values of the typical samples of each cluster, in the units of the table."""
         # Distances have no features.
-        for rows, found in zip(self.typical_rows, self.features, strict=False):
-            own = [name.partition(SHARE)[0] for name in map(str, found.names)]
-            own = [name for name in dict.fromkeys(own) if name in originals]
-            places = [originals.index(name) for name in own]
-            chosen = _safe_indexing(_safe_indexing(X, places, axis=1), rows)
-            values = np.asarray(to_array(chosen), dtype=object)
-            cells = [
-                [self._name_sample(row), *map(_write, line)]
-                for row, line in zip(rows, values, strict=True)
-            ]
-            examples.append(Bunch(columns=own, rows=cells))
-        return examples
+        return [
+            self._write_samples(rows, found.names)
+            for rows, found in zip(self.typical_rows, self.features, strict=False)
+        ]
+
+    def _write_samples(self, rows, names):
+        """Return the first columns that features come from, and values of samples as texts."""
+        table = self.table
+        originals = list(getattr(table, "columns", self.feature_names))
+        own = [name.partition(SHARE)[0] for name in map(str, names)]
+        own = [name for name in dict.fromkeys(own) if name in originals][:MAX_PROFILE]
+        places = [originals.index(name) for name in own]
+
+        chosen = _safe_indexing(_safe_indexing(table, places, axis=1), rows)
+        values = np.asarray(to_array(chosen), dtype=object)
+        cells = [
+            [self._name_sample(row), *map(_write, line)]
+            for row, line in zip(rows, values, strict=True)
+        ]
+        return Bunch(columns=own, rows=cells)
+
+    def _rank_features(self):
+        """Return the names of the features that differ most between clusters."""
+        strongest = {}
+        for found in self.features:
+            for name, gap in zip(found.names, np.abs(found.differences), strict=True):
+                strongest[name] = max(gap, strongest.get(name, 0))
+        return sorted(strongest, key=strongest.get, reverse=True)[:MAX_PROFILE]
 
     def _profile(self):
         """Return the names and means (K,) of the features that differ most, as texts."""
         if self.means is None or not self.features:
             return []
-        strongest = {}
-        for found in self.features:
-            for name, gap in zip(found.names, np.abs(found.differences), strict=True):
-                strongest[name] = max(gap, strongest.get(name, 0))
-        names = sorted(strongest, key=strongest.get, reverse=True)[:MAX_PROFILE]
+        names = self._rank_features()
 
         places = {name: i for i, name in enumerate(self.feature_names)}
         lines = []

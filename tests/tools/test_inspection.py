@@ -226,7 +226,7 @@ class _Page(HTMLParser):
         if tag == "img":
             self.sources.append(dict(attrs)["src"])
             assert dict(attrs)["alt"]
-        elif tag != "meta":
+        elif tag not in ("meta", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -266,6 +266,21 @@ def test_a_page_maps_at_most_a_thousand_samples_and_all_medoids():
     many = make_blobs(3_000, centers=3, random_state=0)[0]
     found = report(KMeans(3, n_init=1, random_state=0).fit(many), many)
     assert 1000 <= found.to_html().count("<circle") <= 1003
+
+
+def test_each_dot_of_the_map_has_a_row_with_its_values():
+    table = pd.DataFrame(X, columns=NAMES).assign(place=np.where(X[:, 0] > 0, "<east>", "west"))
+    fit = NeighborClustering(3, random_state=0).fit(table)
+    page = report(fit, table, row_names=[f"r{i}" for i in range(len(X))]).to_html()
+    dots = re.findall(r'<circle data-row="(\d+)"', page)
+    lines = dict(re.findall(r'<tr data-row="(\d+)">(.*)</tr>', page))
+    assert set(dots) == set(lines) == set(map(str, range(len(X))))
+    assert "&lt;east&gt;" in page
+    assert "<east>" not in page
+    for row, line in lines.items():
+        cells = re.findall(r"<t[hd]>(.*?)</t[hd]>", line)
+        assert cells[:2] == [f"r{row}", str(fit.labels_[int(row)])]
+        assert f"{X[int(row), 0]:.3g}" in cells
 
 
 def test_stability_is_shown_if_known():
@@ -406,5 +421,5 @@ def test_other_answers_are_described_on_the_same_page():
     for other, alternative in zip(found.others, alternatives, strict=True):
         np.testing.assert_array_equal(other.labels, alternative.labels)
         assert other.expected_score == alternative.expected_score
-    assert _Page(found.to_html()).tags.count("details") == len(alternatives)
+    assert _Page(found.to_html()).tags.count("details") == 1 + len(alternatives)
     np.testing.assert_array_equal(fit[-1].labels_, labels)
