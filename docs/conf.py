@@ -31,7 +31,7 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
     "navbar_align": "left",
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "gallery/index": []},
     "show_prev_next": False,
 }
 html_context = {"default_mode": "auto"}
@@ -59,6 +59,7 @@ sphinx_gallery_conf = {
     ],
     "within_subsection_order": "FileNameSortKey",
     "image_srcset": ["2x"],
+    "thumbnail_size": (640, 400),
     "download_all_examples": False,
     "show_memory": False,
     "write_computation_times": False,

@@ -1,6 +1,6 @@
-"""Every Python block of the README, "Start here" and the guide runs, in a folder of its own.
+"""Every Python block of the README, "Start here", guide and methods runs, in its own folder.
 
-Those of the guide take minutes and belong to the full tier.
+Those of the guide and the methods take minutes and belong to the full tier.
 """
 
 import re
@@ -17,7 +17,7 @@ import skdeepcluster
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 FIRST_PAGES = [ROOT / "README.md", ROOT / "docs" / "start.md"]
-GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
+GUIDE = sorted((ROOT / "docs").glob("guide/*.md")) + sorted((ROOT / "docs").glob("methods/*.md"))
 
 
 def find_blocks(page):
