@@ -321,14 +321,14 @@ def describe_predictions(kind, seed):
 
 
 def calibrate(seeds):
-    """Return the coefficients of the logistic regression of right labels, (4,)."""
+    """Return the coefficients of the logistic regression of right labels, (4,), rounded."""
     with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
         kinds = [kind for kind in KINDS if not kind.startswith("one_")]
         parts = [describe_predictions(kind, FRESH + seed) for seed in seeds for kind in kinds]
     inputs, is_right = (np.concatenate(part) for part in zip(*parts, strict=True))
     weights = np.concatenate([np.full(len(part), 1 / len(part)) for _, part in parts])
     regression = LogisticRegression(fit_intercept=False, C=1e3)
-    return regression.fit(inputs, is_right, sample_weight=weights).coef_[0]
+    return regression.fit(inputs, is_right, sample_weight=weights).coef_[0].round(6)
 
 
 def parsed(arguments=None):
