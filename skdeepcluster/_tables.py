@@ -35,10 +35,15 @@ MIN_VARIATION = 0.01
 CHUNK = 4096
 #: Scales are comparable if the largest standard deviation is at most this many times the median.
 MAX_SPREAD = 10.0
-#: Weight of one-hot columns beside standardized numbers. With 1, nearest samples would agree in
-#: all categories, and the graph would fall apart into their combinations. Its square is exact, so
-#: the order of the columns does not matter.
+#: Weight of one-hot columns beside standardized numbers, if the other columns explain at least the
+#: share ``EXPLAINED`` of them. Nearest samples agree in heavier categories, and the graph would
+#: fall apart into their combinations.
 CATEGORY_WEIGHT = 0.375
+EXPLAINED = 0.1
+#: Weights are multiples of this, so that their squares are exact in any order of the columns.
+WEIGHT_STEP = 1 / 64
+#: Ridge of the regressions of standardized columns.
+RIDGE = 1e-6
 #: Minimum number of features whose falling standard deviations look like principal components.
 MIN_COMPONENTS = 5
 
@@ -340,8 +345,8 @@ def find_factors(X, standardize="auto", sample_weight=None, groups=()):
     """Return the factors (D,) that standardize X, or None if features keep their scales.
 
     "auto" is the rule of networks whose likelihood is "auto". Beside categories, it standardizes
-    the numbers. ``groups`` of one-hot columns have ``CATEGORY_WEIGHT``, or 1 beside numbers that
-    keep their scales.
+    the numbers. ``groups`` of one-hot columns have the weights of :func:`weigh_categories`, or 1
+    beside numbers that keep their scales.
     """
     if not standardize and not groups:
         return None
@@ -356,12 +361,64 @@ def find_factors(X, standardize="auto", sample_weight=None, groups=()):
         if is_uniform or look_like_probabilities(features, X.dtype):
             return None
     scale = features.scale if standardize else np.ones(X.shape[1])
-    scale[list(chain(*groups))] = 1 / CATEGORY_WEIGHT if standardize else 1
 
     # Single precision hides how sums are rounded in another order of the samples.
     mantissa, exponent = np.frexp(scale)
     rounded = mantissa.astype(np.float32).astype(np.float64)
-    return 1 / np.ldexp(rounded, exponent)
+    factors = 1 / np.ldexp(rounded, exponent)
+    factors[list(chain(*groups))] = 1
+    if groups and standardize:
+        weights = weigh_categories(X, features, groups, sample_weight)
+        for group, weight in zip(groups, weights, strict=True):
+            factors[group] = weight
+    return factors
+
+
+def weigh_categories(X, features, groups, sample_weight=None):
+    """Return the weights of categories beside standardized numbers.
+
+    The weight of a category grows with the share of its variance that a linear regression on all
+    other columns explains, adjusted for their number: what no other column knows of makes no
+    clusters.
+    """
+    n_numbers = groups[0][0]
+    full = np.full(len(groups), CATEGORY_WEIGHT)
+    if not (features.high > features.low)[:n_numbers].any():
+        return full
+
+    covariance, n_samples = _correlate(X, features, sample_weight)
+    ranks = np.array([len(group) - 1 for group in groups])
+    others = n_numbers + ranks.sum() - ranks
+    freedom = n_samples - others - 1
+    if freedom.min() < 1:
+        return full
+
+    np.fill_diagonal(covariance, covariance.diagonal() + RIDGE)
+    precision = np.linalg.inv(covariance)
+    shares = np.zeros(len(groups))
+    for i, group in enumerate(groups):
+        block = np.ix_(group, group)
+        residual = np.trace(np.linalg.inv(precision[block])) / np.trace(
+            covariance[block]
+        )
+        shares[i] = 1 - residual * (n_samples - 1) / freedom[i]
+
+    weights = CATEGORY_WEIGHT * np.clip(shares / EXPLAINED, 0, 1)
+    return np.round(weights / WEIGHT_STEP) * WEIGHT_STEP
+
+
+def _correlate(X, features, sample_weight):
+    """Return the covariances (E, E) of standardized columns, and the sum of the weights.
+
+    Missing values are means.
+    """
+    total = np.zeros((X.shape[1], X.shape[1]))
+    for part in gen_batches(X.shape[0], CHUNK):
+        rows = np.nan_to_num((X[part] - features.mean) / features.scale)
+        weighted = rows if sample_weight is None else rows * sample_weight[part, None]
+        total += weighted.T @ rows
+    n_samples = X.shape[0] if sample_weight is None else sample_weight.sum()
+    return total / n_samples, n_samples
 
 
 def scale_features(X, factors):

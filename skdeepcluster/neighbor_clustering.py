@@ -214,9 +214,10 @@ class NeighborClustering(
     and of broken pairs. A change costs the log ratio of the responsibilities of the two clusters,
     plus the log ratio of their Gaussian densities in the layout.
 
-    Beside standardized numbers, two different categories have the squared distance 9/32 (gamma of
-    k-prototypes [3]_), a seventh of the mean of two samples in a number. With more, the nearest
-    samples would share all categories, and the graph would fall apart into their combinations.
+    Beside standardized numbers, the one-hot columns of a category have the weight
+    3/8 min(1, 10 R^2), with the adjusted R^2 of a linear regression on all other columns. What no
+    other column knows of has the weight 0. With more, the nearest samples would agree in all
+    categories, and the graph would fall apart into their combinations.
 
     New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.
 
@@ -226,8 +227,6 @@ class NeighborClustering(
        Projection for Dimension Reduction", 2018, arXiv:1802.03426.
     .. [2] X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian fields and
        harmonic functions", ICML 2003.
-    .. [3] Z. Huang, "Extensions to the k-means algorithm for clustering large data sets with
-       categorical values", Data Mining and Knowledge Discovery 2, 1998.
 
     Examples
     --------

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from estimators import name, some_of
 from sklearn.base import clone
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 
 from skdeepcluster import (
     DACClustering,
@@ -89,10 +89,12 @@ def test_tables_without_categories_are_numbers():
     np.testing.assert_array_equal(found.predict_proba(numbers), expected.predict_proba(numbers))
 
 
-def test_order_of_columns_and_names_of_categories_do_not_matter(fitted):
-    other = TABLE[TABLE.columns[::-1]].assign(treated=np.where(TABLE["treated"], "x", "y"))
+def test_order_of_columns_and_names_of_categories_do_not_matter():
+    table, _ = draw_table(80)
+    other = table[table.columns[::-1]].assign(treated=np.where(table["treated"], "x", "y"))
     other["grade"] = other["grade"].map({"a": 7, "b": 3}).astype("category")
-    assert adjusted_rand_score(clone(NEIGHBORS).fit(other).labels_, fitted.labels_) == 1
+    found = [clone(NEIGHBORS).fit(own).labels_ for own in (table, other)]
+    assert adjusted_rand_score(*found) == 1
 
 
 @pytest.mark.parametrize(
@@ -170,22 +172,62 @@ def test_missing_and_unseen_categories_are_one(estimator):
 # ---- scales
 
 
-def test_numbers_are_standardized_beside_light_categories():
-    X = np.random.default_rng(0).normal(size=(60, 2)) * [1, 3]
-    level = np.arange(60) % 3 % 2
+def weigh(category, others):
+    """Return the weight of a category by the adjusted R^2 of a regression on other columns."""
+    n, p = others.shape
+    found = LinearRegression().fit(others, category).predict(others)
+    residual = np.square(category - found).sum() / np.square(category - category.mean(0)).sum()
+    share = 1 - residual * (n - 1) / (n - p - 1)
+    return 0.375 * min(1, max(0, share / 0.1))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("gap", [0.0, 0.5, 2.0])
+def test_categories_weigh_what_other_columns_explain(gap, weighted):
+    rng = np.random.default_rng(0)
+    level = np.arange(200) % 2
+    X = rng.normal(size=(200, 2)) * [1, 3]
+    X[:, 0] += gap * level
+    one_hot = np.eye(2)[level]
+    weight = weigh(one_hot, X)
+    assert (gap == 0) == (weight < 0.05)
+    assert (gap == 2) == (weight == 0.375)
+
+    found = NeighborClustering(2, categorical_features=[2], random_state=0)
+    kept = np.repeat([1.0, 0.0], [200, 50])
     table = np.column_stack([X, level])
-    found = NeighborClustering(2, categorical_features=[2], random_state=0).fit(table)
-    one_hot = OneHotEncoder(sparse_output=False).fit_transform(level[:, None])
+    if weighted:
+        rest = np.column_stack([rng.normal(size=(50, 2)), np.ones(50)])
+        found.fit(np.vstack([table, rest]), sample_weight=kept)
+    else:
+        found.fit(table)
     equal = NeighborClustering(2, standardize=False, random_state=0)
-    equal.fit(np.hstack([X / X.std(0), 0.375 * one_hot]))
+    equal.fit(np.hstack([X / X.std(0), np.round(64 * weight) / 64 * one_hot]))
     assert found.standardize_ is True
-    assert adjusted_rand_score(found.labels_, equal.labels_) == 1
-    np.testing.assert_allclose(found.outlier_scores_, equal.outlier_scores_, rtol=1e-5)
-    raw = clone(found).set_params(standardize=False).fit(table)
+    np.testing.assert_allclose(found.outlier_scores_[:200], equal.outlier_scores_, rtol=1e-5)
+
+
+def test_categories_keep_their_weight_without_numbers_to_compare():
+    rng = np.random.default_rng(0)
+    levels = rng.integers(3, size=(60, 2))
+    one_hot = np.hstack([np.eye(3)[column] for column in levels.T])
+    equal = NeighborClustering(2, standardize=False, random_state=0).fit(one_hot)
+    for columns in (levels, np.column_stack([np.full(60, 7.0), levels])):
+        last = columns.shape[1]
+        found = NeighborClustering(2, categorical_features=[last - 2, last - 1], random_state=0)
+        found.fit(columns)
+        np.testing.assert_array_equal(found.labels_, equal.labels_)
+
+
+def test_without_standardization_categories_weigh_one():
+    X = np.random.default_rng(0).normal(size=(60, 2)) * [1, 3]
+    level = np.arange(60) % 2
+    raw = NeighborClustering(2, categorical_features=[2], standardize=False, random_state=0)
+    raw.fit(np.column_stack([X, level]))
     assert raw.standardize_ is False
-    np.testing.assert_allclose(
-        raw.outlier_scores_, equal.fit(np.hstack([X, one_hot])).outlier_scores_
-    )
+    equal = NeighborClustering(2, standardize=False, random_state=0)
+    equal.fit(np.hstack([X, np.eye(2)[level]]))
+    np.testing.assert_allclose(raw.outlier_scores_, equal.outlier_scores_)
 
 
 @pytest.mark.parametrize("seed", range(3))
