@@ -63,7 +63,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained"
 NumberOfClustersDisplay.from_estimator(segments, ax=left)
 numbers = customers[["age", "spend", "visits"]]
 means = numbers.groupby(segments.labels_).mean()
-bars = (means / numbers.mean()).T.plot.bar(ax=right, rot=0, ylabel="mean / mean of all customers")
-bars.axhline(1, color="0.3", lw=0.8)
-bars.legend([f"{size} customers" for size in report.sizes], title="segment")
+(means / numbers.mean()).T.plot.bar(ax=right, rot=0, ylabel="mean / mean of all customers")
+right.legend([f"{k}: {size} customers" for k, size in enumerate(report.sizes)], title="segment")
+right.axhline(1, color="0.3", lw=0.8)
 plt.show()
