@@ -47,7 +47,8 @@ if [ ! -s $out/ensembles.jsonl ]; then
     run accuracy/ensembles.py --data $data --out $out/ensembles.jsonl
   done
 fi
-for part in calibration outliers stability; do
+run accuracy/how_sure.py calibration --methods NeighborClustering GaussianMixtureEM ClusterEnsemble --out $out/how_sure_calibration.jsonl
+for part in outliers stability; do
   run accuracy/how_sure.py $part --out $out/how_sure_$part.jsonl
 done
 run trust/laws.py --out $out/laws.jsonl
