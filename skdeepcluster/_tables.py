@@ -35,15 +35,15 @@ MIN_VARIATION = 0.01
 CHUNK = 4096
 #: Scales are comparable if the largest standard deviation is at most this many times the median.
 MAX_SPREAD = 10.0
-#: Weight of one-hot columns beside standardized numbers, if the other columns explain at least the
-#: share ``EXPLAINED`` of them. Nearest samples agree in heavier categories, and the graph would
-#: fall apart into their combinations.
+#: Weight of one-hot columns next to standardized numbers, if the other columns explain at least
+#: the share ``EXPLAINED`` of them. Nearest samples agree in heavier categories, and the graph
+#: would fall apart into their combinations.
 CATEGORY_WEIGHT = 0.375
 EXPLAINED = 0.1
 #: Weights are multiples of this, so that their squares are exact in any order of the columns.
 WEIGHT_STEP = 1 / 64
-#: Ridge of the regressions of standardized columns.
-RIDGE = 1e-6
+#: Added to the variances of standardized columns, so that one-hot columns have an inverse.
+VARIANCE_RIDGE = 1e-6
 #: Minimum number of features whose falling standard deviations look like principal components.
 MIN_COMPONENTS = 5
 
@@ -344,9 +344,9 @@ def are_comparable(deviations):
 def find_factors(X, standardize="auto", sample_weight=None, groups=()):
     """Return the factors (D,) that standardize X, or None if features keep their scales.
 
-    "auto" is the rule of networks whose likelihood is "auto". Beside categories, it standardizes
-    the numbers. ``groups`` of one-hot columns have the weights of :func:`weigh_categories`, or 1
-    beside numbers that keep their scales.
+    "auto" is the rule of networks whose likelihood is "auto". With categories, it standardizes the
+    numbers. ``groups`` of one-hot columns have the weights of :func:`weigh_categories`, or 1 if
+    numbers keep their scales.
     """
     if not standardize and not groups:
         return None
@@ -375,11 +375,11 @@ def find_factors(X, standardize="auto", sample_weight=None, groups=()):
 
 
 def weigh_categories(X, features, groups, sample_weight=None):
-    """Return the weights of categories beside standardized numbers.
+    """Return the weights of categories next to standardized numbers.
 
     The weight of a category grows with the share of its variance that a linear regression on all
-    other columns explains, adjusted for their number: what no other column knows of makes no
-    clusters.
+    other columns explains, adjusted for their number. A category that is independent of all other
+    columns has the weight 0, because it makes no clusters.
     """
     n_numbers = groups[0][0]
     full = np.full(len(groups), CATEGORY_WEIGHT)
@@ -393,7 +393,7 @@ def weigh_categories(X, features, groups, sample_weight=None):
     if freedom.min() < 1:
         return full
 
-    np.fill_diagonal(covariance, covariance.diagonal() + RIDGE)
+    np.fill_diagonal(covariance, covariance.diagonal() + VARIANCE_RIDGE)
     precision = np.linalg.inv(covariance)
     shares = np.zeros(len(groups))
     for i, group in enumerate(groups):

@@ -214,9 +214,9 @@ class NeighborClustering(
     and of broken pairs. A change costs the log ratio of the responsibilities of the two clusters,
     plus the log ratio of their Gaussian densities in the layout.
 
-    Beside standardized numbers, the one-hot columns of a category have the weight
-    3/8 min(1, 10 R^2), with the adjusted R^2 of a linear regression on all other columns. What no
-    other column knows of has the weight 0. With more, the nearest samples would agree in all
+    With standardized numbers, the one-hot columns of a category have the weight
+    3/8 min(1, 10 R^2), with the adjusted R^2 of a linear regression on all other columns: 0 if the
+    category is independent of them. With greater weights, the nearest samples would agree in all
     categories, and the graph would fall apart into their combinations.
 
     New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.

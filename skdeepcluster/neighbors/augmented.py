@@ -84,7 +84,7 @@ class AugmentedViews(NamedTuple):
     unit: float
     #: Linear augmentations followed by the projection, (V, D, P), float32; None for others.
     maps: np.ndarray | None = None
-    #: Components of the zero sample in the linear views, less that of the sample as it is, (V, P).
+    #: Components of the zero sample in the linear views, minus its own components, (V, P).
     offsets: np.ndarray | None = None
     #: Places (M, k) of the neighbors of each sample, once they are found.
     neighbors: np.ndarray | None = None
