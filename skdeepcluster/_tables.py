@@ -386,39 +386,36 @@ def weigh_categories(X, features, groups, sample_weight=None):
     if not (features.high > features.low)[:n_numbers].any():
         return full
 
-    covariance, n_samples = _correlate(X, features, sample_weight)
+    # Copies of a sample say nothing new.
+    n_samples = len({hash(row.tobytes()) for row in X})
     ranks = np.array([len(group) - 1 for group in groups])
     others = n_numbers + ranks.sum() - ranks
     freedom = n_samples - others - 1
     if freedom.min() < 1:
         return full
 
+    covariance = _correlate(X, features, sample_weight)
     np.fill_diagonal(covariance, covariance.diagonal() + VARIANCE_RIDGE)
     precision = np.linalg.inv(covariance)
     shares = np.zeros(len(groups))
     for i, group in enumerate(groups):
         block = np.ix_(group, group)
-        residual = np.trace(np.linalg.inv(precision[block])) / np.trace(
-            covariance[block]
-        )
-        shares[i] = 1 - residual * (n_samples - 1) / freedom[i]
+        residual = np.trace(np.linalg.inv(precision[block]))
+        total = np.trace(covariance[block])
+        shares[i] = 1 - residual / total * (n_samples - 1) / freedom[i]
 
     weights = CATEGORY_WEIGHT * np.clip(shares / EXPLAINED, 0, 1)
     return np.round(weights / WEIGHT_STEP) * WEIGHT_STEP
 
 
 def _correlate(X, features, sample_weight):
-    """Return the covariances (E, E) of standardized columns, and the sum of the weights.
-
-    Missing values are means.
-    """
+    """Return the covariances (E, E) of standardized columns, with means for missing values."""
     total = np.zeros((X.shape[1], X.shape[1]))
     for part in gen_batches(X.shape[0], CHUNK):
         rows = np.nan_to_num((X[part] - features.mean) / features.scale)
         weighted = rows if sample_weight is None else rows * sample_weight[part, None]
         total += weighted.T @ rows
-    n_samples = X.shape[0] if sample_weight is None else sample_weight.sum()
-    return total / n_samples, n_samples
+    return total / (X.shape[0] if sample_weight is None else sample_weight.sum())
 
 
 def scale_features(X, factors):
