@@ -39,6 +39,14 @@ def test_any_clusterer_finds_four(estimator, criterion):
         assert {len(values) for values in found.results.values()} == {5}
 
 
+def test_clusterers_without_a_seed_have_one_curve():
+    clusterer = AgglomerativeClustering()
+    first, second = (select_n_clusters(X, range(2, 7), estimator=clusterer) for _ in range(2))
+    np.testing.assert_array_equal(
+        first.results["expected_score"], second.results["expected_score"]
+    )
+
+
 def test_scores_are_those_of_the_clusterer_itself():
     found = select_n_clusters(X, range(1, 11), estimator=NeighborClustering(random_state=0))
     curve = NeighborClustering("auto", max_clusters=10, random_state=0).fit(X).n_clusters_curve_
