@@ -4,7 +4,7 @@ N samples, D columns of the table or features, E encoded columns.
 """
 
 from importlib import import_module
-from itertools import chain, pairwise
+from itertools import pairwise
 from numbers import Real
 from types import NoneType
 from typing import NamedTuple
@@ -366,7 +366,6 @@ def find_factors(X, standardize="auto", sample_weight=None, groups=()):
     mantissa, exponent = np.frexp(scale)
     rounded = mantissa.astype(np.float32).astype(np.float64)
     factors = 1 / np.ldexp(rounded, exponent)
-    factors[list(chain(*groups))] = 1
     if groups and standardize:
         weights = weigh_categories(X, features, groups, sample_weight)
         for group, weight in zip(groups, weights, strict=True):

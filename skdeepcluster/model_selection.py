@@ -174,10 +174,9 @@ def _count(X, numbers, estimator, weights):
     params = estimator.get_params(deep=False)
     names = "metric", "n_neighbors", "random_state"
     options = {name: params[name] for name in names if params.get(name) is not None}
+    # As in expected_score, so that a clusterer without a seed has one curve.
     if "random_state" not in params:
-        options["random_state"] = (
-            0  # as in expected_score: a clusterer without seed has one curve
-        )
+        options["random_state"] = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # edges are warned of below
         curve = count_clusters(X, numbers=numbers, **options, **weights)

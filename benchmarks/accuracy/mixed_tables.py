@@ -8,7 +8,6 @@ Gower's distances need complete tables, so means and the most frequent categorie
 Imputers stand in front of ours.
 """
 
-import itertools
 import sys
 from functools import partial
 from importlib import import_module
@@ -195,47 +194,45 @@ OTHERS = {
 }
 
 
+def open_number(make, X, n_clusters, seed):
+    """Cluster a table by a number of clusters that is found."""
+    return make(OURS[0], X, "auto", seed)
+
+
 def ways(data):
     """Yield the row, the way, and the function of all methods for a table."""
-    for kind in OURS:
-        yield kind, "categorical_features", partial(ours, kind)
-        yield kind, "one-hot, weight 1", partial(one_hot, kind)
+    is_drawn = data.name in DRAWN
+    for kind in OURS[:1] if is_drawn else OURS:
+        for way, make in {"categorical_features": ours, "one-hot, weight 1": one_hot}.items():
+            yield kind, way, partial(make, kind)
+            if is_drawn:
+                yield f"{kind}, K open", way, partial(open_number, make)
     for name, make in IMPUTERS.items() if data.X.isna().any(axis=None) else ():
         yield OURS[0], name, lambda *given, make=make: ours(OURS[0], *given, imputer=make())
     for name, method in OTHERS.items():
         yield name, "its own", method
 
 
-def drawn_ways():
-    """Yield the row, the way, and the function of all methods for drawn tables."""
-    for way, make in {"categorical_features": ours, "one-hot, weight 1": one_hot}.items():
-        yield OURS[0], way, partial(make, OURS[0])
-        open_number = partial(make, OURS[0], n_clusters="auto")
-        yield f"{OURS[0]}, K open", way, lambda X, _, seed, fit=open_number: fit(X, seed=seed)
-    for name, method in OTHERS.items():
-        yield name, "its own", method
+def list_tables(name, seeds):
+    """Return tables with the seeds of their fits; each seed draws a table of its own."""
+    if name in DRAWN:
+        return [(draw_table(name, seed), seed) for seed in range(N_DRAWN)]
+    data = load_table(name)
+    return [(data, seed) for seed in seeds]
 
 
 def tasks(options):
     """Yield all fits."""
     for name in options.tables:
-        if name in DRAWN:
-            tables = [(draw_table(name, seed), seed) for seed in range(N_DRAWN)]
-            yield from list_fits(tables, drawn_ways)
-            continue
         try:
-            data = load_table(name)
+            tables = list_tables(name, options.seeds)
         except FileNotFoundError as error:
             print(f"{name}: skipped. {error}")
             continue
-        yield from list_fits([(data, seed) for seed in options.seeds], partial(ways, data))
-
-
-def list_fits(tables, list_ways):
-    """Yield the fits of tables with their seeds in all ways."""
-    for (row, way, method), (data, seed) in itertools.product(list_ways(), tables):
-        head = {"row": row, "way": way, "seed": seed} | described(data)
-        yield head, partial(measure, data, method, seed), "float64"
+        for data, seed in tables:
+            for row, way, method in ways(data):
+                head = {"row": row, "way": way, "seed": seed} | described(data)
+                yield head, partial(measure, data, method, seed), "float64"
 
 
 def measure(data, method, seed):

@@ -204,6 +204,8 @@ def test_categories_weigh_what_other_columns_explain(gap, weighted):
     equal = NeighborClustering(2, standardize=False, random_state=0)
     equal.fit(np.hstack([X / X.std(0), np.round(64 * weight) / 64 * one_hot]))
     assert found.standardize_ is True
+    if gap:  # else there are no clusters
+        assert adjusted_rand_score(found.labels_[:200], equal.labels_) == 1
     np.testing.assert_allclose(found.outlier_scores_[:200], equal.outlier_scores_, rtol=1e-5)
 
 
