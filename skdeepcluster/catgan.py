@@ -121,13 +121,13 @@ class CatGAN(AdversarialModel):
 
     def discriminator_loss(self, batch):
         """-H[p_bar], entropies of real and generated samples, and cross-entropy of labels."""
-        x_std = self.standardize(batch.x)
+        x_std = self.standardize(batch.view)
         terms = {}
         if batch.extra is None:
             log_p = self.log_resp_standardized(x_std)
             log_p_alone = log_p
         else:
-            known = self.standardize(batch.extra.x)
+            known = self.standardize(batch.extra.view)
             both = self.log_resp_standardized(torch.cat([x_std, known]))
             log_p, log_known = both.split([len(x_std), len(known)])
             target = batch.extra.columns["target"]
@@ -141,7 +141,7 @@ class CatGAN(AdversarialModel):
         with keep_running_statistics(self.discriminator):
             if self.fake_weight:
                 with torch.no_grad():
-                    fake = observed(self.generate(len(x_std)), batch.x)
+                    fake = observed(self.generate(len(x_std)), batch.view)
                 terms["fake"] = -self.fake_weight * entropy(predict(fake)).mean()
             terms |= self.regularizer.terms(predict, x_std, batch.anchor, log_p_alone)
         if "start" in terms:
@@ -151,7 +151,7 @@ class CatGAN(AdversarialModel):
     def generator_loss(self, batch):
         """Entropies of D's predictions for generated samples, and of their mean."""
         with keep_running_statistics(self.discriminator):
-            fake = observed(self.generate(len(batch.x)), batch.x)
+            fake = observed(self.generate(len(batch.x)), batch.view)
             log_p = self.log_resp_standardized(fake)
         return {
             "certainty": entropy(log_p).mean(),
@@ -343,9 +343,10 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     augment : callable or "auto", default=None
         ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
         (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
-        The search for neighbors in the initial partition sees them, and so does the training of
-        GANs; densities and codes describe the samples as they are. "auto": as in
-        :class:`NeighborClustering`, of images if there is ``image_shape``, else of series.
+        The search for neighbors in the initial partition sees them, and so do the classifiers of
+        GANs; densities, codes and InfoGAN's generator are those of the samples as they are.
+        "auto": as in :class:`NeighborClustering`, of images if there is ``image_shape``, else of
+        series.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None

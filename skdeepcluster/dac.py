@@ -188,9 +188,10 @@ class DACClustering(PriorEstimator):
     augment : callable or "auto", default=None
         ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
         (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
-        The search for neighbors in the initial partition sees them, and so does the training of
-        GANs; densities and codes describe the samples as they are. "auto": as in
-        :class:`NeighborClustering`, of images if there is ``image_shape``, else of series.
+        The search for neighbors in the initial partition sees them, and so do the classifiers of
+        GANs; densities, codes and InfoGAN's generator are those of the samples as they are.
+        "auto": as in :class:`NeighborClustering`, of images if there is ``image_shape``, else of
+        series.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None

@@ -163,9 +163,13 @@ class InfoGAN(AdversarialModel):
     def hold(self, x_std, batch):
         """Terms of the regularizer, and of Q's reading of the style."""
         reading = self.read_standardized(x_std)
+        view_std = x_std
         log_p = reading.log_probs[0]
+        if batch.augmented is not None:
+            view_std = self.standardize(batch.augmented)
+            log_p = self.log_resp_standardized(view_std)
         terms = self.regularizer.terms(
-            self.log_resp_standardized, x_std, batch.anchor, log_p, self.progress
+            self.log_resp_standardized, view_std, batch.anchor, log_p, self.progress
         )
         if self.style_weight and "style" in batch.columns:
             style = batch.columns["style"][:, : self.latent.n_continuous]
@@ -313,9 +317,10 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
     augment : callable or "auto", default=None
         ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
         (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
-        The search for neighbors in the initial partition sees them, and so does the training of
-        GANs; densities and codes describe the samples as they are. "auto": as in
-        :class:`NeighborClustering`, of images if there is ``image_shape``, else of series.
+        The search for neighbors in the initial partition sees them, and so do the classifiers of
+        GANs; densities, codes and InfoGAN's generator are those of the samples as they are.
+        "auto": as in :class:`NeighborClustering`, of images if there is ``image_shape``, else of
+        series.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None

@@ -187,13 +187,13 @@ class Net(NeuralNet):
         return tuple(f"{player.name}_{name}" for name in terms), losses
 
     def _augmented(self, batch: Batch) -> Batch:
-        """Replace samples by the other versions that the user's function returns."""
+        """Add the other versions of the samples that the user's function returns."""
         if self.augment is None:
             return batch
         extra = batch.extra
         if extra is not None:
-            extra = extra._replace(x=self._augment(extra.x))
-        return batch._replace(x=self._augment(batch.x), extra=extra)
+            extra = extra._replace(augmented=self._augment(extra.x))
+        return batch._replace(augmented=self._augment(batch.x), extra=extra)
 
     def _augment(self, rows: Tensor) -> Tensor:
         """Return other versions of samples (N, D), checked."""

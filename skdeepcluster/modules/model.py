@@ -44,6 +44,13 @@ class Batch(NamedTuple):
     columns: Mapping[str, Tensor] = {}
     #: More samples, chosen independently of ``x``, or None.
     extra: "Batch | None" = None
+    #: Other versions of ``x`` by the user's augmentation, or None.
+    augmented: Tensor | None = None
+
+    @property
+    def view(self) -> Tensor:
+        """Samples that assignments are trained on: other versions of ``x`` if there are any."""
+        return self.x if self.augmented is None else self.augmented
 
     def map(
         self,
@@ -56,6 +63,7 @@ class Batch(NamedTuple):
             None if self.anchor is None else function(self.anchor),
             {name: function(column) for name, column in columns},
             self.extra and self.extra.map(function),
+            None if self.augmented is None else function(self.augmented),
         )
 
     def to(self, device: torch.device | str) -> "Batch":

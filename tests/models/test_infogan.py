@@ -110,6 +110,23 @@ def test_own_terms_vanish_at_weight_zero_and_without_an_anchor(x):
     assert set(game().generator_loss(batch)) == published
 
 
+def test_other_versions_of_samples_train_clusters_alone(x):
+    anchor, style = torch.full((50, 3), 1 / 3), torch.zeros(50, 2)
+    batch = Batch(x, anchor, {"style": style})
+    model = game(style_weight=1.0, reconstruction_weight=1.0, regularizer=Regularizer(1.0))
+
+    def losses(augmented):
+        seen = batch._replace(augmented=augmented)
+        with seeded(3):
+            generator = model.generator_loss(seen).items()
+            return model.discriminator_loss(seen) | {f"own {k}": v for k, v in generator}
+
+    plain, same, moved = losses(None), losses(x), losses(x.flip(0) ** 2)
+    torch.testing.assert_close(plain, same)
+    changed = {name for name in plain if not torch.equal(plain[name], moved[name])}
+    assert changed == {"start"}
+
+
 def test_the_reconstruction_error_of_the_same_codes_fades(x):
     model = game(reconstruction_weight=3.0)
     anchor, style = torch.eye(3)[torch.arange(50) % 3], torch.rand(50, 7) * 2 - 1
