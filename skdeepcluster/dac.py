@@ -189,9 +189,8 @@ class DACClustering(PriorEstimator):
         ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
         (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
         The search for neighbors in the initial partition sees them, and so do the classifiers of
-        GANs; densities, codes and InfoGAN's generator are those of the samples as they are.
-        "auto": as in :class:`NeighborClustering`, of images if there is ``image_shape``, else of
-        series.
+        GANs. Densities, codes and InfoGAN's generator describe the samples as they are. "auto": as
+        in :class:`NeighborClustering`, of images if there is ``image_shape``, else of series.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
