@@ -48,12 +48,12 @@ def test_every_batch_has_labeled_samples_in_turn(stored):
     rows = LabeledRows(stored(X), targets, generator(0), anchor=X[:, 0])
     seen = set()
     for index in torch.arange(40).split(2):
-        x, column, _, (labeled, _, columns, _) = rows.take(index)
-        target = columns["target"]
-        np.testing.assert_array_equal(x[:, 0], index)
-        np.testing.assert_array_equal(column, index)
+        batch = rows.take(index)
+        labeled = batch.extra.x[:, 0]
+        np.testing.assert_array_equal(batch.x[:, 0], index)
+        np.testing.assert_array_equal(batch.anchor, index)
         assert len(labeled) == 2
-        np.testing.assert_array_equal(targets[labeled[:, 0].int()], target)
-        seen |= set(labeled[:, 0].tolist())
+        np.testing.assert_array_equal(targets[labeled.int()], batch.extra.columns["target"])
+        seen |= set(labeled.tolist())
     assert seen == {3, 8, 21}
     assert len(rows.take(torch.arange(10)).extra.x) == 3
