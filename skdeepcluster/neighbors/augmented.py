@@ -31,8 +31,6 @@ AXES_SAMPLES = 5_000
 CALL_SIZE = 1024
 #: Number of samples, the nearest as they are, whose views are compared with a new sample.
 NEAREST = 300
-#: Number of times that neighbors of the nearest samples are compared, too.
-N_CHAINED = 2
 #: Number of new samples that are compared at once.
 MAX_QUERIES = 4096
 #: Relative error allowed when a squared distance is computed from products.
@@ -344,7 +342,7 @@ def search_new(views, rows, index, X, k):
     """Return distances and places of the k of ``rows`` (M, D) nearest to each of X, (N, k).
 
     First the views of the ``NEAREST`` samples that are nearest without changes are compared, then
-    the views of the nearest samples' neighbors: a chain of views leads to samples that are changed
+    the views of the neighbors of those found: a chain of views leads to samples that are changed
     more. ``index`` is the index of the unchanged samples.
     """
     parts = []
@@ -353,7 +351,7 @@ def search_new(views, rows, index, X, k):
         places = index.query(points, min(NEAREST, len(rows)))[1]
         squares = _compare_new(views, rows, points, places)
         squares, places = sort_nearest(squares, places, k)
-        for _ in range(N_CHAINED if views.neighbors.shape[1] else 0):
+        if views.neighbors.shape[1]:
             others = views.neighbors[places].reshape(len(points), -1)
             found = _compare_new(views, rows, points, others)
             squares = np.hstack([squares, found])
