@@ -37,12 +37,6 @@ class RandomAffine:
     scale : float, default=0.1
         Maximum change of the size, below 1: from 1 - scale to 1 + scale.
 
-    Notes
-    -----
-    It suits :class:`~skdeepcluster.CatGANClustering` and
-    :class:`~skdeepcluster.InfoGANClustering`, whose networks classify samples. The density of
-    :class:`~skdeepcluster.VaDEClustering` becomes the density of the changed images.
-
     Examples
     --------
     >>> import torch
