@@ -29,6 +29,7 @@ once() {
 
 run accuracy/views.py --out $out/views.jsonl
 run accuracy/views.py --sets mnist --rows "CatGAN, convolutional" CatGAN InfoGAN VaDE DAC VAE --seeds 0-2 --out $out/views.jsonl
+run accuracy/views.py --sets mnist_10k --rows CatGAN InfoGAN VaDE --seeds 0-0 --out $out/views.jsonl
 run accuracy/rivals.py --battery "$battery" --out $out/rivals.jsonl
 run accuracy/choice.py --seeds 0-1 --battery "$battery" --out $work/choice_fits.jsonl
 run accuracy/choice.py --rest --parts sets numbers --seeds 0-0 --battery "$battery" --out $work/choice_fits.jsonl --summary $out/choice.jsonl
@@ -37,7 +38,7 @@ networks="VAEEmbedding VaDEClustering DACClustering InfoGANClustering CatGANClus
 run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods NeighborClustering GaussianMixtureEM $networks KMeans GaussianMixture Ward SpectralClustering HDBSCAN EVoC "umap-learn + GMM" "umap-learn + HDBSCAN" --out $out/clusterers.jsonl
 run accuracy/clusterers.py --sets large --seeds 0-0 --methods NeighborClustering KMeans EVoC "umap-learn + GMM" --out $out/clusterers_large.jsonl
 run accuracy/samples.py --sets digits --out $out/samples.jsonl
-run accuracy/samples.py --sets mnist_10k --augmented --methods VaDE DAC InfoGAN --seeds 0-0 --out $out/samples.jsonl
+run accuracy/samples.py --sets mnist_10k mnist --augmented --methods VaDE DAC InfoGAN --seeds 0-0 --out $out/samples.jsonl --picture $out/mnist_drawn.png
 run accuracy/few_labels.py --out $out/few_labels.jsonl
 run accuracy/missing_values.py --out $out/missing_values.jsonl
 run accuracy/mixed_tables.py --out $out/mixed_tables.jsonl

@@ -5,13 +5,14 @@ clothes, generates images of each cluster, and judges them: "own" is the share t
 vector machine, trained on real images and classes, puts into the class that most images of the
 cluster have; "distance" is the kernel distance (M. Binkowski and others, "Demystifying MMD GANs",
 ICLR 2018) of generated to real images in 50 principal components, a thousandth, beside that of
-other real images.
+other real images. ``--picture FILE`` draws images of the last fit.
 """
 
 import sys
 from functools import partial
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.metrics.pairwise import polynomial_kernel
@@ -26,6 +27,7 @@ from lib.options import chosen, parse, parser
 from lib.records import complete, described, judged, timed
 
 from skdeepcluster import CatGANClustering, DACClustering, InfoGANClustering, VaDEClustering
+from skdeepcluster.display import SamplesDisplay
 
 #: Images, as in ``views.py``.
 SETS = ("digits", "mnist_10k", "fashion_mnist_10k", "mnist")
@@ -37,6 +39,8 @@ METHODS = {
 }
 #: Generated images of each cluster.
 PER_CLUSTER = 200
+#: Generated images of each cluster in a picture.
+DRAWN = 10
 #: Images that the judge learns from.
 N_JUDGED = 20_000
 
@@ -73,7 +77,17 @@ def measure_distance(judge, X, others):
     return float(1000 * (sum(means) - 2 * kernel(first, second).mean()))
 
 
-def measure(data, method, augmented, seed):
+def draw(images, kinds, shape, path):
+    """Draw images of each cluster (10, n, D), in the order of the kinds (10,) of most of them."""
+    order = np.argsort(kinds, kind="stable")
+    shown = np.concatenate([images[k][:DRAWN] for k in order])
+    figure, axes = plt.subplots(figsize=(4.4, 4.4), layout="constrained")
+    labels = np.repeat(np.arange(10), DRAWN)
+    SamplesDisplay(shown, labels, image_shape=shape[1:]).plot(axes, vmin=0, vmax=1)
+    figure.savefig(path, dpi=120)
+
+
+def measure(data, method, augmented, picture, seed):
     """Return how well a network generates."""
     options = {"image_shape": data.augment.image_shape, "random_state": seed}
     if augmented:
@@ -82,11 +96,15 @@ def measure(data, method, augmented, seed):
     fit, seconds = timed(estimator.fit, data.X)
 
     drawn = [generate(fit, k) for k in range(10)]
+    kinds = []
     own = []
     for k, images in enumerate(drawn):
         members = data.y[fit.labels_ == k]
         kind = np.bincount(members, minlength=10).argmax()
+        kinds.append(kind)
         own.append(np.mean(data.judge.predict(images) == kind) if len(images) else 0.0)
+    if picture:
+        draw(drawn, kinds, data.augment.image_shape, picture)
     mixed = np.random.RandomState(0).permutation(np.concatenate(drawn))
 
     shuffled = np.random.RandomState(0).permutation(data.X)
@@ -105,6 +123,7 @@ def main(arguments=None):
     made.add_argument("--sets", nargs="+", help=f"of {', '.join(SETS)} (all)")
     made.add_argument("--methods", nargs="+", help=f"of {', '.join(METHODS)} (all)")
     made.add_argument("--augmented", action="store_true", help="with shifts and rotations")
+    made.add_argument("--picture", help="file for a picture of images of the last fit")
     options = parse(
         made,
         arguments,
@@ -117,7 +136,7 @@ def main(arguments=None):
         tasks = [
             (
                 {"data": name, "row": method + suffix, "seed": seed},
-                partial(measure, data, method, options.augmented, seed),
+                partial(measure, data, method, options.augmented, options.picture, seed),
                 "float32",
             )
             for method in options.methods

@@ -210,7 +210,10 @@ def test_few_labels_are_judged_on_test_images(tmp_path):
 
 
 def test_generated_images_are_judged(tmp_path):
-    found = run(samples, tmp_path, "--sets", "digits", "--methods", "VaDE", "--seeds", "0-0")
+    picture = tmp_path / "drawn.png"
+    arguments = "--sets", "digits", "--methods", "VaDE", "--seeds", "0-0"
+    found = run(samples, tmp_path, *arguments, "--picture", str(picture))
+    assert picture.stat().st_size > 5000
     assert 0.9 < found[0]["own"] <= 1
     assert found[0]["distance"] > 2 * found[0]["real"]
 
