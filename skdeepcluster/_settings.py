@@ -1,6 +1,6 @@
 """Settings of a training: what "auto" stands for, chosen once at the beginning of a fit.
 
-Every rule is a smooth function of the shape of X and has the papers' values for MNIST.
+Every rule is a smooth function of the shape of X; for MNIST, widths are as in VaDE's paper.
 """
 
 import copy
