@@ -81,13 +81,14 @@ def complete(path, keys, tasks):
 
     A task is (head, measure, precision): the entries that describe a fit, a function that returns
     the other entries, and the precision of the fit. `keys` are the entries that tell fits apart;
-    fits with another number of threads and fits that failed are run again.
+    fits with another number of threads and fits that failed, whose "error" is a text, are run
+    again.
     """
     asked = []
     found = {
         tuple(record[name] for name in keys): record
         for record in read(path)
-        if record["threads"] == N_THREADS and "error" not in record
+        if record["threads"] == N_THREADS and not isinstance(record.get("error"), str)
     }
     for head, measure, precision in tasks:
         own = tuple(head[name] for name in keys)

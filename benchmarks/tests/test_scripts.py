@@ -207,6 +207,7 @@ def test_few_labels_are_judged_on_test_images(tmp_path):
     assert [record["labels"] for record in found] == [10, 50, 100]
     errors = [record["error"] for record in found]
     assert 0.3 > errors[0] > errors[2] > 0
+    assert run(few_labels, tmp_path, *arguments) == found  # not run again
 
 
 def test_generated_images_are_judged(tmp_path):

@@ -54,7 +54,7 @@ def measure(kind, covariance_type, gap, seed):
     try:
         fitted, _ = timed(made.set_params(random_state=seed).fit, X)
     except ValueError as error:
-        return {"error": str(error)[:200], "acc": np.nan, "variance": np.nan, "rises": False}
+        return {"failure": str(error)[:200], "acc": np.nan, "variance": np.nan, "rises": False}
     bounds, found = np.asarray(fitted.lower_bounds_), np.asarray(fitted.covariances_)
     falls = -np.diff(bounds) / np.maximum(np.abs(bounds[1:]), 1)
     if covariance_type in ("full", "tied"):
