@@ -27,7 +27,15 @@ once() {
   [ -s "$out/$file" ] || run "$script" "$@" --out "$out/$file"
 }
 
-run accuracy/views.py --out $out/views.jsonl
+series="ArrowHead OSULeaf ACSF1 GunPoint ItalyPowerDemand"
+some="digits mnist_10k fashion_mnist_10k $series"
+run accuracy/views.py --sets $some mnist_unbalanced --rows KMeans plain views --out $out/views.jsonl
+run accuracy/views.py --sets $some --rows "views, auto" --out $out/views.jsonl
+run accuracy/views.py --sets $some --rows found --seeds 0-1 --out $out/views.jsonl
+run accuracy/views.py --sets ArrowHead OSULeaf GunPoint ItalyPowerDemand --rows k-shape --out $out/views.jsonl
+run accuracy/views.py --sets mnist --rows views --out $out/views.jsonl
+run accuracy/views.py --sets fashion_mnist --rows views --seeds 0-0 --out $out/views.jsonl
+run accuracy/views.py --sets mnist_unbalanced mnist fashion_mnist --rows found --seeds 0-0 --out $out/views.jsonl
 run accuracy/views.py --sets mnist --rows "CatGAN, convolutional" CatGAN InfoGAN VaDE DAC VAE --seeds 0-2 --out $out/views.jsonl
 run accuracy/views.py --sets mnist_10k --rows CatGAN InfoGAN VaDE --seeds 0-0 --out $out/views.jsonl
 run accuracy/rivals.py --battery "$battery" --out $out/rivals.jsonl
@@ -39,7 +47,9 @@ run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods NeighborClusterin
 run accuracy/clusterers.py --sets large --seeds 0-0 --methods NeighborClustering KMeans EVoC "umap-learn + GMM" --out $out/clusterers_large.jsonl
 run accuracy/samples.py --sets digits --out $out/samples.jsonl
 run accuracy/samples.py --sets mnist_10k mnist --augmented --methods VaDE DAC InfoGAN --seeds 0-0 --out $out/samples.jsonl --picture $out/mnist_drawn.png
-run accuracy/few_labels.py --out $out/few_labels.jsonl
+run accuracy/few_labels.py --rows NeighborClustering LabelSpreading LogisticRegression --out $out/few_labels.jsonl
+run accuracy/few_labels.py --sets digits --rows CatGANClassifier --out $out/few_labels.jsonl
+run accuracy/few_labels.py --sets mnist --rows CatGANClassifier --seeds 0-0 --out $out/few_labels.jsonl
 run accuracy/missing_values.py --out $out/missing_values.jsonl
 run accuracy/mixed_tables.py --out $out/mixed_tables.jsonl
 run accuracy/pairs.py --sets iris wine digits --out $out/pairs.jsonl
