@@ -242,8 +242,9 @@ def test_without_standardization_categories_weigh_one():
     np.testing.assert_allclose(raw.outlier_scores_, equal.outlier_scores_)
 
 
-def test_categories_at_random_make_no_clusters():
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("seed", range(3))
+def test_categories_at_random_make_no_clusters(seed):
+    rng = np.random.default_rng(seed)
     y = rng.integers(3, size=600)
     plan = np.where(rng.uniform(size=600) < 0.8, y, rng.integers(3, size=600))
     table = {
