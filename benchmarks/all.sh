@@ -16,8 +16,10 @@ mkdir -p $work
 export OMP_NUM_THREADS=1
 
 run() {
-  echo "$(date +%H:%M:%S) $*"
+  local start=$SECONDS
+  echo "$*"
   python "benchmarks/$@" >> "$work/all.log"
+  echo "  $((SECONDS - start)) s"
 }
 
 # Scripts that append all their fits run once.
