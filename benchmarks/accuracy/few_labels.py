@@ -1,7 +1,7 @@
-"""Test error with 10, 50 or 100 labels, with and without the changes that do not matter.
+"""Test error with one, five or ten labels of each class, on images with views and on tables.
 
 ``python benchmarks/accuracy/few_labels.py`` draws labels of each class from the training images
-of MNIST, or from four fifths of the digits, fits to all training images, and judges on the
+of MNIST, or from four fifths of the other sets, fits to all training samples, and judges on the
 others. ``--rows CatGANClassifier`` takes a quarter of an hour for a draw on MNIST.
 """
 
@@ -30,30 +30,36 @@ from skdeepcluster import CatGANClassifier, NeighborClustering
 from skdeepcluster.modules.augmentation import RandomAffine
 
 N_TRAIN = 60_000  # images of MNIST before its test images
-SETS = ("digits", "mnist")
+SETS = ("digits", "mnist", "iris", "wine", "breast_cancer", "statlog", "d31")
 PER_CLASS = (1, 5, 10)
 SPREADING = {"kernel": "knn", "n_neighbors": 15, "alpha": 0.9, "max_iter": 100}
 
 
+def views(shape):
+    """Return what does not change the class of an image; None for a table."""
+    return None if shape is None else RandomAffine(shape)
+
+
 def make_neighbors(k, shape, seed):
-    """Make the clusterer that spreads labels along views."""
-    return NeighborClustering(k, use_labels=True, augment=RandomAffine(shape), random_state=seed)
+    """Make the clusterer that spreads labels, of images along views."""
+    return NeighborClustering(k, use_labels=True, augment=views(shape), random_state=seed)
 
 
 def make_catgan(_, shape, seed):
-    """Make the convolutional classifier that begins with views."""
-    augment = RandomAffine(shape)
-    return CatGANClassifier(image_shape=shape, augment=augment, random_state=seed)
+    """Make the classifier, convolutional for images, that begins with views."""
+    return CatGANClassifier(image_shape=shape, augment=views(shape), random_state=seed)
 
 
 def make_spreading(_, shape, seed):
-    """Make scikit-learn's LabelSpreading in at most 50 principal components."""
-    n_components = min(50, np.prod(shape) - 1)
-    return make_pipeline(PCA(n_components, random_state=seed), LabelSpreading(**SPREADING))
+    """Make scikit-learn's LabelSpreading on 50 principal components, or standardized columns."""
+    first = StandardScaler()
+    if shape is not None:
+        first = PCA(min(50, np.prod(shape) - 1), random_state=seed)
+    return make_pipeline(first, LabelSpreading(**SPREADING))
 
 
 def make_plain(_, shape, seed):
-    """Make a classifier of the labeled images alone."""
+    """Make a classifier of the labeled samples alone."""
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
@@ -67,14 +73,15 @@ CLASSIFIERS = {
 
 
 def split(name):
-    """Return training and test images of a data set."""
+    """Return training and test samples of a set."""
     data = load(name)
     if name == "mnist":
         parts = data.X[:N_TRAIN], data.X[N_TRAIN:], data.y[:N_TRAIN], data.y[N_TRAIN:]
     else:
         parts = train_test_split(data.X, data.y, test_size=0.2, random_state=0)
     X, X_test, y, y_test = parts
-    return Bunch(X=X, y=y, X_test=X_test, y_test=y_test, shape=IMAGES[name][2])
+    shape = IMAGES[name][2] if name in IMAGES else None
+    return Bunch(X=X, y=y, X_test=X_test, y_test=y_test, shape=shape)
 
 
 def measure(name, data, per_class, seed):

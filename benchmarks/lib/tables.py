@@ -137,7 +137,8 @@ def pivot(frame, values, index="data", columns="row", digits="3", mean="yes"):
     cells = [p.map(partial(text, digits=d)) for p, d in zip(parts, digits, strict=True)]
     joined = reduce(lambda one, other: one + " / " + other, cells)
     lines = [[text(name), *line] for name, line in joined.iterrows()]
-    return markdown([index.replace("row", "method"), *map(text, joined.columns)], lines)
+    head = index.replace("row", "method").replace("_", " ")
+    return markdown([head, *map(text, joined.columns)], lines)
 
 
 def earned(frame):

@@ -201,11 +201,11 @@ def test_a_shortened_paper_says_so_and_draws_its_curve(name, few, monkeypatch, t
     assert picture.stat().st_size > 5_000
 
 
-def test_few_labels_are_judged_on_test_images(tmp_path):
-    arguments = "--sets", "digits", "--rows", "LabelSpreading", "--seeds", "0-0"
+def test_few_labels_are_judged_on_other_samples(tmp_path):
+    arguments = "--sets", "digits", "iris", "--rows", "LabelSpreading", "--seeds", "0-0"
     found = run(few_labels, tmp_path, *arguments)
-    assert [record["labels"] for record in found] == [10, 50, 100]
-    errors = [record["error"] for record in found]
+    assert [record["labels"] for record in found] == [10, 50, 100, 3, 15, 30]
+    errors = [record["error"] for record in found[:3]]
     assert 0.3 > errors[0] > errors[2] > 0
     assert run(few_labels, tmp_path, *arguments) == found  # not run again
 
