@@ -55,6 +55,15 @@ SURE = 0.995
 MAX_LINE = 80
 #: Maximum number of samples in the map of a page.
 MAX_MAP = 1000
+#: Limits of the map: quantiles of the places, and air around them.
+EDGE = 0.03
+MARGIN = 0.2
+#: Names in the map, as shares of its width: line, mean letter, and distance from the medoid.
+LINE = 0.045
+LETTER = 0.02
+NAME_GAP = 0.025
+#: Medoids to the right of it have their names on their left.
+NAME_LEFT = 0.6
 #: Between the name of a column and a category, in the name of a share.
 SHARE = " = "
 #: Maximum number of features that name a cluster.
@@ -418,9 +427,29 @@ class ClusterReport(Bunch):
 
         graph = neighbor_graph(self.samples[rows], metric=self.metric)
         places = neighbor_layout(graph, 2, random_state=0)
+        # A few samples far away would leave no room for the others: they are drawn at the edge.
+        low, high = np.quantile(places, (EDGE, 1 - EDGE), axis=0)
+        air = MARGIN * (high - low)
+        places = places.clip(low - air, high + air)
         places -= places.min(0)
         places /= np.ptp(places, axis=0).max() or 1.0
         return list(zip(rows.tolist(), places.round(3), strict=True))
+
+    def _place_names(self, spots):
+        """Return the names of the clusters in a map, each below those that it would cover."""
+        named = [spot for spot in spots if spot[0] in self.medoids]
+        found = []
+        for row, (x, y) in sorted(named, key=lambda spot: spot[1][1]):
+            name = str(self.clusters[self.labels[row]])
+            width = LETTER * len(name)
+            is_left = x > NAME_LEFT
+            left = x - NAME_GAP - width if is_left else x + NAME_GAP
+            for other in found:
+                meets = left < other.left + other.width and other.left < left + width
+                if meets and abs(y - other.y) < LINE:
+                    y = other.y + LINE
+            found.append(Bunch(name=name, left=left, width=width, y=y, is_left=is_left))
+        return found
 
     def _list_examples(self):
         """Return values of the typical samples of each cluster, in the units of the table."""

@@ -4,6 +4,7 @@ import io
 import re
 import sys
 from html.parser import HTMLParser
+from itertools import combinations
 
 import joblib
 import numpy as np
@@ -266,6 +267,26 @@ def test_a_page_maps_at_most_a_thousand_samples_and_all_medoids():
     many = make_blobs(3_000, centers=3, random_state=0)[0]
     found = report(KMeans(3, n_init=1, random_state=0).fit(many), many)
     assert 1000 <= found.to_html().count("<circle") <= 1003
+
+
+def test_names_in_the_map_do_not_cover_each_other():
+    names = [f"a cluster with the long name {k}" for k in range(8)]
+    found = report(KMeans(8, n_init=1, random_state=0).fit(X), names=names)
+    lines = re.findall(r'<text x="(.+?)" y="(.+?)" .*"(start|end)">(.*)</text>', found.to_html())
+    assert sorted(line[3] for line in lines) == names
+    for (x, y, side, _), (other_x, other_y, other_side, _) in combinations(lines, 2):
+        if side == other_side and abs(float(x) - float(other_x)) < 0.5:
+            assert abs(float(y) - float(other_y)) > 0.04
+
+
+def test_few_samples_far_away_are_at_the_edge_of_the_map(monkeypatch):
+    places = np.random.RandomState(0).uniform(size=(len(X), 2))
+    places[:2] = 1000
+    monkeypatch.setattr("skdeepcluster.inspection.neighbor_layout", lambda *_, **__: places)
+    dots = re.findall(r'<circle data-row="\d+" cx="(.+?)" cy="(.+?)"', report().to_html())
+    found = np.array(dots, dtype=float)
+    np.testing.assert_allclose(found[:2], found.max(), atol=0.05)
+    assert np.median(found) > 0.3
 
 
 def test_each_dot_of_the_map_has_a_row_with_its_values():

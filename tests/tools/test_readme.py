@@ -32,7 +32,13 @@ def name_blocks(pages):
 
 
 #: Words of a block -> the optional package that it needs.
-NEEDS = {"bertopic": "bertopic", "scanpy": "scanpy", "dask": "dask", "to_onnx": "onnxscript"}
+NEEDS = {
+    "ISLP": "ISLP",
+    "bertopic": "bertopic",
+    "scanpy": "scanpy",
+    "dask": "dask",
+    "to_onnx": "onnxscript",
+}
 
 
 def run(block, folder, monkeypatch):
