@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from docutils import nodes
+
 import skdeepcluster
 
 #: The project's folder.
@@ -87,7 +89,23 @@ def read_source(app, docname, source):
     source[0] = re.sub(r"\[([^\]]*)\]\((?:\.\./)*(?:benchmarks/)?README\.md[^)]*\)", r"\1", text)
 
 
+def link_names(app, doctree, docname):
+    """Lead names of public classes and functions in the text to their pages."""
+    places = {
+        shown.rpartition(".")[-1]: (page, anchor)
+        for _, shown, kind, page, anchor, _ in app.env.get_domain("py").get_objects()
+        if kind in ("class", "function")
+    }
+    for literal in list(doctree.findall(nodes.literal)):
+        page, anchor = places.get(literal.astext(), (docname, ""))
+        if page != docname and not isinstance(literal.parent, nodes.reference):
+            uri = f"{app.builder.get_relative_uri(docname, page)}#{anchor}"
+            link = nodes.reference("", "", literal.deepcopy(), refuri=uri, internal=True)
+            literal.replace_self(link)
+
+
 def setup(app):
     """Connect the rules on members and links."""
     app.connect("autodoc-skip-member", is_foreign)
     app.connect("source-read", read_source)
+    app.connect("doctree-resolved", link_names)
