@@ -546,7 +546,7 @@ class ClusterReport(Bunch):
         if others.max() >= 0:
             counts = np.bincount(others)
             usual = self.clusters[counts.argmax()]
-            facts["usual runner-up"] = [f"cluster {usual}, of {counts.max():,} samples"]
+            facts["usual runner-up"] = [f"cluster {usual} for {counts.max():,} samples"]
 
             rows = self.border_rows[k]
             unsure = rows[self.margin[rows] < SURE]
