@@ -181,20 +181,18 @@ def _count(X, numbers, estimator, weights):
         warnings.simplefilter("ignore", ConvergenceWarning)  # edges are warned of below
         curve = count_clusters(X, numbers=numbers, **options, **weights)
 
-    is_asked = np.isin(curve.n_clusters, numbers)
-    known = curve.n_clusters[is_asked]
+    known = curve.n_clusters
     if len(known) < len(numbers):
         warn_user(
             f"Numbers above {known.max()} are left out: too few samples are distinct.",
             UserWarning,
         )
-    scores = curve.criterion[is_asked]
     results = {
         "n_clusters": known,
-        "expected_score": scores,
-        "stability": curve.stability[is_asked],
+        "expected_score": curve.criterion,
+        "stability": curve.stability,
     }
-    return int(known[scores.argmax()]), results
+    return curve.best_n_clusters, results
 
 
 def _warn_of_edges(numbers, best, criterion):

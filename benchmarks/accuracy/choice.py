@@ -5,8 +5,9 @@ r"""What the learned choice of a partition is worth, on sets that it was not tra
         --summary benchmarks/results/choice.jsonl
 
 Parts: "sets", the partition of real sets with K given, beside KMeans; "numbers", the number of
-clusters found; "one", the number found in samples without clusters; "overlap", how far seeds agree
-on overlapping blobs. Fits that the file holds are not run again. FOLDER is a checkout of the
+clusters found; "one", the number found in samples without clusters; "blobs", the number found in
+blobs of unequal size and spread; "overlap", how far seeds agree on overlapping blobs. Fits that
+the file holds are not run again. FOLDER is a checkout of the
 battery gagolews/clustering-data-v1. Its sets in BATTERY are standardized; noise points are fitted
 and not scored. ``--rest`` takes the other sets of the same folders instead, which nobody looked at
 while the criterion was developed, at most 10,000 samples of each. Labels judge and do nothing
@@ -50,7 +51,10 @@ MAX_REST = 10_000
 WITHOUT = ("normal", "uniform", "exponential", "lognormal")
 #: Numbers of their features.
 FEATURES = (1, 2, 3, 5, 10, 20)
-PARTS = ("sets", "numbers", "one", "overlap")
+PARTS = ("sets", "numbers", "one", "blobs", "overlap")
+#: Draws of the last two parts.
+N_BLOBS = 40
+N_OVERLAPS = 10
 
 
 def load_all(battery):
@@ -122,6 +126,17 @@ def one(distribution, n_features, seed):
     return fit(getattr(random, distribution)(size=(300, n_features)), "auto", 0)[1]
 
 
+def blobs(draw):
+    """Return the record of the number of clusters found in blobs of unequal size and spread."""
+    random = np.random.RandomState(draw)
+    n_features, n_blobs = random.choice([2, 4, 8, 16, 30]), random.randint(2, 13)
+    sizes = random.randint(40, 250, n_blobs)
+    spreads = random.uniform(0.3, 2, n_blobs) * (0.4 if n_features == 2 else 1)
+    X, y = make_blobs(sizes, n_features, cluster_std=spreads, random_state=random)
+    made, record = fit(X, "auto", 0)
+    return record | {"classes": int(n_blobs)} | judged(y, made.labels_)
+
+
 def overlap(draw, seeds):
     """Return the record of the agreement of seeds on blobs that overlap."""
     options = {"centers": 4, "cluster_std": 2, "center_box": (-5, 5), "random_state": draw}
@@ -141,8 +156,11 @@ def tasks(options):
     if "one" in options.parts:
         for name, d, seed in product(WITHOUT, FEATURES, options.seeds):
             yield ("one", name, str(d), seed), partial(one, name, d, seed)
+    if "blobs" in options.parts:
+        for draw in range(N_BLOBS):
+            yield ("blobs", "blobs", "unequal", draw), partial(blobs, draw)
     if "overlap" in options.parts:
-        for draw in range(10):
+        for draw in range(N_OVERLAPS):
             yield ("overlap", "blobs", "overlapping", draw), partial(overlap, draw, options.seeds)
 
 
@@ -174,6 +192,9 @@ def summarize(records):
         yield {"row": "expected score", "rank correlation": float(rank), "error": error}
     for name, own in of["one"].groupby("group", sort=False):
         yield {"row": f"one cluster, {name}", "right": (own.found == 1).mean(), "draws": len(own)}
+    if len(own := of["blobs"]):
+        right = (own.found == own.classes).mean()
+        yield {"row": "blobs of unequal size and spread", "right": right, "draws": len(own)}
     if len(own := of["overlap"]):
         yield {"row": "agreement of seeds", "agreement": own.agreement.mean()}
 

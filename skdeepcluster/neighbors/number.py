@@ -12,6 +12,12 @@ from .judge import LEAST_SIZE
 
 #: Ratio of numbers of clusters that are far from each other.
 APART = 1.5
+#: Minimum stability of a number that most candidates agree on.
+AGREED = 0.8
+#: Maximum difference of scores that are about equal.
+ABOUT = 0.1
+#: Weight of the stability beside scores that are about equal.
+STABILITY = 0.7
 
 
 class Curve(NamedTuple):
@@ -25,8 +31,19 @@ class Curve(NamedTuple):
 
     @property
     def best(self):
-        """The chosen number."""
-        return int(self.n_clusters[self.criterion.argmax()])
+        """The chosen number.
+
+        It has the highest score. Where candidates agree on numbers that score about as high, the
+        stability counts, too: a score estimates an adjusted Rand index, which hardly changes if
+        one of several clusters is divided.
+        """
+        highest = self.criterion.argmax()
+        agreed = (self.n_clusters > 1) & (self.stability >= AGREED)
+        agreed &= self.criterion >= self.criterion[highest] - ABOUT
+        if self.n_clusters[highest] > 1 and agreed.any():
+            evidence = self.criterion + STABILITY * self.stability
+            highest = np.where(agreed, evidence, -np.inf).argmax()
+        return int(self.n_clusters[highest])
 
     def replace(self, numbers, scores):
         """Return the curve with other scores of some numbers."""
@@ -92,14 +109,15 @@ def _try_number(judge, n_clusters, limits):
 
 
 def list_maxima(curve):
-    """Return the numbers that score higher than the numbers next to them, best first.
+    """Return the best number, and those that score higher than the numbers next to them, by score.
 
     Others follow that are far from all of these: where a curve is flat, it has one maximum.
     """
     padded = np.pad(curve.criterion, 1, constant_values=-1)
     is_highest = (padded[1:-1] > padded[:-2]) & (padded[1:-1] >= padded[2:])
     order = np.argsort(-curve.criterion, kind="stable")
-    found = curve.n_clusters[order[is_highest[order]]].tolist()
+    highest = curve.n_clusters[order[is_highest[order]]].tolist()
+    found = list(dict.fromkeys([curve.best, *highest]))
 
     for k in curve.n_clusters[order].tolist():
         if all(max(k, own) >= APART * min(k, own) for own in found):

@@ -119,9 +119,11 @@ def find_partition(
 
     curve = None
     if not is_given:
+        least = _find_least(labels, limits)
+        numbers = [k for k in n_clusters if k >= least] or [least]
         with report("number"):
-            curve = choose_number(judge, n_clusters, refine, limits)
-        n_clusters = _list_best(curve, labels, limits)
+            curve = choose_number(judge, numbers, refine, limits)
+        n_clusters = _list_best(curve, limits)
     with report("partition"):
         answers, curve = find_answers(views, judge, n_clusters, stream, limits, curve)
 
@@ -165,23 +167,23 @@ def _follow(resp, layout, samples, weights, labels, limits):
     return resp
 
 
-def _list_best(curve, labels, limits):
-    """Return the numbers of clusters worth a full search, raised if labels or pairs need more.
+def _find_least(labels, limits):
+    """Return the minimum number of clusters that labels and pairs need."""
+    known = 1 if labels is None else labels.max() + 1
+    return known if limits is None else max(known, len(limits.exclusive))
 
-    They are the best maximum of the curve, and others with at least half of its score. One
-    cluster comes with the best division.
+
+def _list_best(curve, limits):
+    """Return the numbers of clusters worth a full search.
+
+    They are the best number of the curve, and maxima with at least half of its score. One cluster
+    comes with the best division.
     """
-    least = 1
-    if labels is not None:
-        least = labels.max() + 1
-    if limits is not None:
-        least = max(least, len(limits.exclusive))
     numbers = list_maxima(curve)[: 1 + MAX_ALTERNATIVES]
     scores = dict(zip(curve.n_clusters.tolist(), curve.criterion, strict=True))
     worth = WORTH * scores[numbers[0]]
     n_kept = 2 if numbers[0] == 1 else 1
     numbers = numbers[:n_kept] + [k for k in numbers[n_kept:] if scores[k] >= worth]
-    numbers = list(dict.fromkeys(max(k, least) for k in numbers))
     if limits is not None:
         limits.check(numbers[0])
         numbers = [k for k in numbers if limits.allows(k)]

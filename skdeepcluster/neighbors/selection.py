@@ -66,21 +66,28 @@ def find_answers(views, judge, n_clusters, stream, limits=None, curve=None):
 
     ``n_clusters`` is a number, or several numbers of a curve. The best partition with each of
     these is an answer, and the curve gets their scores. Without ``limits``, the best answer has
-    the highest expected score; with them, it has the first number.
+    the best number of the curve, and the others follow by their scores; with limits, answers have
+    the order of ``n_clusters``.
     """
     seed = draw_seed(stream)
     if isinstance(n_clusters, Integral):
         return _choose(views, judge, n_clusters, seed, limits), curve
-    found = [_choose(views, judge, k, seed, limits)[0] for k in n_clusters]
+    found = {k: _choose(views, judge, k, seed, limits)[0] for k in n_clusters}
     if limits is None:
-        scores = [own.expected_score for own in found]
-        curve = curve.replace(n_clusters, scores)
-        # The smallest number among equals, as the curve chooses.
-        order = np.lexsort((n_clusters, np.negative(scores)))
-        found = [found[i] for i in order]
+        curve = curve.replace(found, [own.expected_score for own in found.values()])
+        # Scores of a full search are lower than those of the curve at times.
+        while curve.best not in found:
+            k = curve.best
+            found[k] = _choose(views, judge, k, seed, limits)[0]
+            curve = curve.replace([k], [found[k].expected_score])
+        first = found.pop(curve.best)
+        others = sorted(
+            found.items(), key=lambda item: (-item[1].expected_score, item[0])
+        )
+        found = {curve.best: first, **dict(others)}
     answers = []
-    most = max(n_clusters)
-    for own in found:
+    most = max(found)
+    for own in found.values():
         if _is_distinct(own.labels, answers, most):
             answers.append(own)
     return answers, curve

@@ -174,12 +174,40 @@ def test_numbers_that_are_tried():
     assert numbers[12:] == [15, 18, 22, 27, 33, 40, 48, 58, 60]
     assert list_numbers(20, 9) == [9, 10, 11, 12, 15, 18, 20]
     assert list_numbers(5, 5) == [5]
-    scores = np.array([0.1, 0.7, 0.6, 0.9, 0.9, 0.3, 0.8])
-    curve = Curve(np.arange(1, 8), scores, scores)
+
+
+def test_maxima_are_listed_by_score():
+    numbers, unstable = np.arange(1, 8), np.zeros(7)
+    curve = Curve(numbers, np.array([0.1, 0.7, 0.6, 0.9, 0.9, 0.3, 0.8]), unstable)
     assert curve.best == 4
     assert list_maxima(curve) == [4, 7, 2, 1]  # the last is no maximum, but far from all
-    flat = Curve(np.arange(1, 8), np.array([0, 0.5, 0.9, 0.8, 0.7, 0.6, 0.5]), scores)
+    flat = Curve(numbers, np.array([0, 0.5, 0.9, 0.8, 0.7, 0.6, 0.5]), unstable)
     assert list_maxima(flat) == [3, 5, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("score", "stability", "best"),
+    [(0.95, 1.0, 3), (0.85, 1.0, 4), (0.95, 0.75, 4), (0.95, 0.82, 4)],
+)
+def test_agreement_decides_between_scores_about_equal(score, stability, best):
+    curve = Curve(
+        np.arange(1, 5), np.array([0.9, 0.5, score, 1.0]), np.array([1, 0.5, stability, 0.8])
+    )
+    assert curve.best == best
+    assert list_maxima(curve)[0] == best
+
+
+def test_agreement_does_not_decide_against_a_single_cluster():
+    assert Curve(np.arange(1, 3), np.array([0.9, 0.85]), np.array([1.0, 1.0])).best == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_separate_clusters_of_unequal_spread_are_not_divided(seed):
+    spreads = [0.5, 1, 1.5, 0.7, 0.3, 2, 0.8]
+    rows, labels = make_blobs([60] * 7, 12, cluster_std=spreads, random_state=seed)
+    found = NeighborClustering("auto", random_state=seed).fit(rows)
+    assert found.n_clusters_ == 7
+    assert adjusted_rand_score(labels, found.labels_) == 1
 
 
 def test_a_leaf_is_the_nearest_of_its_cluster():
