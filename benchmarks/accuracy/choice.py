@@ -153,15 +153,19 @@ def tasks(options):
         for group, data in load(options.battery) if part in options.parts else ():
             for seed in options.seeds if part == "sets" else options.seeds[:1]:
                 yield (part, group, data.name, seed), partial(measure, data, seed)
-    if "one" in options.parts:
-        for name, d, seed in product(WITHOUT, FEATURES, options.seeds):
-            yield ("one", name, str(d), seed), partial(one, name, d, seed)
-    if "blobs" in options.parts:
-        for draw in range(N_BLOBS):
-            yield ("blobs", "blobs", "unequal", draw), partial(blobs, draw)
-    if "overlap" in options.parts:
-        for draw in range(N_OVERLAPS):
-            yield ("overlap", "blobs", "overlapping", draw), partial(overlap, draw, options.seeds)
+    for own, measure in drawn_tasks(options.seeds):
+        if own[0] in options.parts:
+            yield own, measure
+
+
+def drawn_tasks(seeds):
+    """Yield the tasks of the parts that draw their sets."""
+    for name, d, seed in product(WITHOUT, FEATURES, seeds):
+        yield ("one", name, str(d), seed), partial(one, name, d, seed)
+    for draw in range(N_BLOBS):
+        yield ("blobs", "blobs", "unequal", draw), partial(blobs, draw)
+    for draw in range(N_OVERLAPS):
+        yield ("overlap", "blobs", "overlapping", draw), partial(overlap, draw, seeds)
 
 
 def summarize(records):
