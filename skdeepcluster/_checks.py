@@ -75,8 +75,9 @@ def name_column(X, remedy="Encode categories by OneHotEncoder"):
         if name is None:
             raise
         kind = TypeError if type(error) is TypeError else ValueError
+        reason = str(error).partition(". ")[0]
         raise kind(
-            f"Column {name!r} of X is not numeric: {error}. {remedy}, and convert dates to "
+            f"Column {name!r} of X is not numeric: {reason}. {remedy}, and convert dates to "
             "numbers."
         ) from error
 

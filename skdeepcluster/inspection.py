@@ -6,6 +6,7 @@ fitted clusterer, as a text and as a page of HTML.
 
 import os
 from base64 import b64encode
+from collections.abc import Mapping
 from copy import copy
 from io import BytesIO
 from numbers import Real
@@ -41,6 +42,7 @@ from .display.base import (
 from .display.embedding import find_samples
 from .display.samples import find_white, make_mosaic
 from .neighbors import neighbor_graph, neighbor_layout
+from .neighbors.answers import describe_changes
 from .neighbors.search import has_distances
 
 __all__ = ["ClusterReport", "compare_features", "find_medoids"]
@@ -278,8 +280,8 @@ class ClusterReport(Bunch):
             Names; None means those in X or in the fit, or "x0", "x1" and so on.
         row_names : array-like of shape (n_samples,), default=None
             Names of the samples, shown instead of their positions.
-        names : array-like of shape (n_clusters,), default=None
-            Names of the clusters, shown instead of their numbers.
+        names : array-like of shape (n_clusters,) or dict, default=None
+            Names of the clusters, shown instead of their numbers; a dict may name some of them.
         images : tuple of int, default=None
             The ``image_shape`` of `skdeepcluster.display.SamplesDisplay`; None draws none.
         n_rows, n_features : int, default=5
@@ -338,7 +340,7 @@ class ClusterReport(Bunch):
             row_names=given.row_names,
             others=[],
             pictures=[],
-            **_list_answers(last),
+            **_list_answers(last, _choose_names(estimator, names, n_clusters)),
             **_rank_samples(labels, resp, distances, options.n_rows),
             **_describe_features(given, member, options.n_features),
         )
@@ -623,11 +625,14 @@ def _use(estimator, alternative):
 
 
 def _choose_names(estimator, names, n_clusters):
-    """Return the given names of clusters (K,), the names of its classes, or numbers."""
+    """Return the given names of clusters (K,), else the names of its classes, or numbers."""
+    known = getattr(estimator, "classes_", ())
+    known = np.array([*known, *range(len(known), n_clusters)])
     if names is None:
-        known = getattr(estimator, "classes_", ())
-        return np.array([*known, *range(len(known), n_clusters)])
+        return known
 
+    if isinstance(names, Mapping):
+        names = [names.get(name, name) for name in known.tolist()]
     names = np.asarray(names, dtype=object)
     if names.shape != (n_clusters,) or len(set(names)) < n_clusters:
         raise ValueError(
@@ -636,16 +641,16 @@ def _choose_names(estimator, names, n_clusters):
     return names
 
 
-def _list_answers(estimator):
+def _list_answers(estimator, clusters):
     """Return the expected score of a fit, and its other partitions in words."""
-    others = getattr(estimator, "alternatives_", ())
+    answers = []
+    for other in getattr(estimator, "alternatives_", ()):
+        changes = describe_changes(estimator.labels_, other.labels, clusters)
+        score = f"expected score {other.expected_score:.2f}"
+        answers.append(f"{other.n_clusters} clusters ({score}): {changes}")
     return {
         "expected_score": getattr(estimator, "expected_score_", None),
-        "alternatives": [
-            f"{other.n_clusters} clusters (expected score {other.expected_score:.2f}): "
-            f"{other.changes}"
-            for other in others
-        ],
+        "alternatives": answers,
     }
 
 

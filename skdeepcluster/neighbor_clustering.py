@@ -42,7 +42,7 @@ from ._tables import (
     scale_features,
 )
 from ._typing import Auto, Labels, TransformerMixin, fit_context
-from .neighbors.answers import describe_changes
+from .neighbors.answers import Alternative, describe_changes
 from .neighbors.augmented import check_augment, scale_augment
 from .neighbors.imputation import Imputer, fit_imputer
 from .neighbors.invariance import choose_augment
@@ -146,7 +146,7 @@ class NeighborClustering(
         Expected adjusted Rand index with the true clusters of the world that made X, which may be
         one, in [0, 1], learned on simulated data sets. It says how well these clusters are
         separated and found again; your own classes may be others.
-    alternatives_ : list of Bunch
+    alternatives_ : list of Alternative
         At most three other partitions, the best first, that differ from ``labels_`` and each other
         (adjusted Rand index below 0.8): for a given ``n_clusters`` with as many clusters, else
         with other numbers. Each has ``n_clusters``, ``labels``, ``probabilities``,
@@ -199,7 +199,7 @@ class NeighborClustering(
     Notes
     -----
     Graph and layouts are computed as in UMAP [1]_. The number of clusters is chosen by the highest
-    expected score of a candidate.
+    expected score of a candidate, and by the stability where scores are about equal.
 
     A sample of weight 2 equals two samples. The order of the samples and features, copies of all
     samples and constant features do not change a cluster; with ``augment``, the order of the
@@ -444,12 +444,12 @@ class NeighborClustering(
         """Set the attributes of one of the answers, and the others as alternatives."""
         vars(self).update(self._answers[place])
         self.alternatives_ = [
-            Bunch(
+            Alternative(
                 n_clusters=own["n_clusters_"],
-                labels=own["labels_"],
-                probabilities=own["probabilities_"],
                 expected_score=own["expected_score_"],
                 changes=describe_changes(self.labels_, own["labels_"]),
+                labels=own["labels_"],
+                probabilities=own["probabilities_"],
                 place=i,
             )
             for i, own in enumerate(self._answers)
@@ -463,7 +463,7 @@ class NeighborClustering(
 
         Parameters
         ----------
-        alternative : Bunch
+        alternative : Alternative
             One of ``alternatives_``.
 
         Returns

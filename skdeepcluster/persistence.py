@@ -12,6 +12,7 @@ from ._tables import TableEncoder
 from .engine.checkpoint import replace_atomically
 from .modules import networks
 from .modules.augmentation import RandomAffine, RandomFlip, RandomShift
+from .neighbors.answers import Alternative
 from .neighbors.augmented import Scaled
 
 PACKAGE = importlib.import_module(__package__)
@@ -22,6 +23,7 @@ CLASSES = [
     RandomFlip,
     RandomShift,
     Scaled,
+    Alternative,
     TableEncoder,
 ]
 #: Types and functions that a file may contain besides those that skops trusts.

@@ -38,6 +38,7 @@ def test_alternatives_are_other_levels_of_the_data(fit):
     for other in fit.alternatives_:
         assert other.labels.shape == other.probabilities.shape == (600,)
         assert adjusted_rand_score(fit.labels_, other.labels) < 0.8
+        assert len(repr(other)) < 200
 
 
 @pytest.mark.parametrize("k", [2, 5])

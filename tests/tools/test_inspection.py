@@ -279,6 +279,28 @@ def test_names_in_the_map_do_not_cover_each_other():
             assert abs(float(y) - float(other_y)) > 0.04
 
 
+def test_a_dict_names_some_clusters():
+    found = report(names={0: "near", 2: "far"})
+    assert list(found.clusters) == ["near", 1, "far"]
+    with pytest.raises(ValueError, match="different names"):
+        report(names={0: "near", 1: "near"})
+
+
+def test_other_answers_use_the_names_of_clusters():
+    groups, _ = make_blobs(300, centers=[[0, 0], [3, 0], [0, 12], [3, 12]], random_state=0)
+    fit = NeighborClustering("auto", random_state=0).fit(groups)
+    names = [f"group {k}" for k in range(fit.n_clusters_)]
+    numbered = report(fit, groups).alternatives
+    found = report(fit, groups, names=names).alternatives
+    assert any("group 0" in answer for answer in found)
+    assert [answer.replace("group ", "") for answer in found] == numbered
+
+
+def test_colors_of_many_clusters_differ():
+    page = report(KMeans(14, n_init=1, random_state=0).fit(X)).to_html()
+    assert len(set(re.findall(r'<circle [^>]*fill="(.+?)"', page))) == 14
+
+
 def test_few_samples_far_away_are_at_the_edge_of_the_map(monkeypatch):
     places = np.random.RandomState(0).uniform(size=(len(X), 2))
     places[:2] = 1000
