@@ -173,7 +173,8 @@ class NeighborClustering(
         If the number is chosen, arrays over the ``n_clusters`` that were tried. ``criterion`` is
         the expected score of the best of eight or more candidates: for one cluster, the
         probability that there is one; at most 0.01 out of the bounds on sizes. ``stability`` is
-        the mean adjusted Rand index between candidates.
+        the mean adjusted Rand index between candidates. The chosen number is among the best four,
+        which are searched again with all candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance, standardized if ``standardize_``, from each sample to its nearest others.
     offset_ : float
@@ -358,7 +359,7 @@ class NeighborClustering(
                 "due to duplicate points in X. Decrease n_clusters."
             )
         if self.n_clusters == "auto":
-            warn_of_edge(found.curve, self.max_clusters, len(self.graph_indices_))
+            warn_of_edge(found, self.max_clusters)
         return self
 
     def _draw_rows(self, X, given):

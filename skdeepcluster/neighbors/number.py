@@ -15,7 +15,7 @@ APART = 1.5
 #: Minimum stability of a number that most candidates agree on.
 AGREED = 0.8
 #: Maximum difference of scores that are about equal.
-ABOUT = 0.1
+ABOUT = 0.05
 #: Weight of the stability beside scores that are about equal.
 STABILITY = 0.7
 
@@ -44,6 +44,11 @@ class Curve(NamedTuple):
             evidence = self.criterion + STABILITY * self.stability
             highest = np.where(agreed, evidence, -np.inf).argmax()
         return int(self.n_clusters[highest])
+
+    def among(self, numbers):
+        """Return the curve of some of the numbers."""
+        kept = np.isin(self.n_clusters, list(numbers))
+        return Curve(*(values[kept] for values in self))
 
     def replace(self, numbers, scores):
         """Return the curve with other scores of some numbers."""

@@ -76,6 +76,11 @@ class Partition(NamedTuple):
     #: Scores of numbers of clusters with ``n_clusters="auto"``.
     curve: Curve | None = None
 
+    @property
+    def n_clusters(self):
+        """Number of clusters of the best answer."""
+        return self.answers[0].resp.shape[1]
+
 
 def find_partition(
     X,
@@ -252,9 +257,8 @@ def count_clusters(
         refine=numbers is None,
         random_state=random_state,
     )
-    curve = found.curve
-    warn_of_edge(curve, max_clusters, len(found.samples.weights))
-    return Bunch(best_n_clusters=curve.best, **curve._asdict())
+    warn_of_edge(found, max_clusters)
+    return Bunch(best_n_clusters=found.n_clusters, **found.curve._asdict())
 
 
 def _read_samples(X, n_neighbors, sample_weight=None):
@@ -271,12 +275,14 @@ def _read_samples(X, n_neighbors, sample_weight=None):
     return impute(X, n_neighbors, sample_weight)
 
 
-def warn_of_edge(curve, max_clusters, n_samples):
-    """Warn the caller's caller if the largest number of clusters is the best."""
-    if curve.best == curve.n_clusters[-1] and n_samples > 1:
+def warn_of_edge(found, max_clusters):
+    """Warn the caller's caller if the largest number of clusters was chosen."""
+    chosen = found.n_clusters
+    if chosen == found.curve.n_clusters[-1] and len(found.samples.weights) > 1:
         warn_user(
-            f"n_clusters='auto' chose {curve.best}, the largest number tried. Raise max_clusters="
-            f"{max_clusters} (at most a fifth of the distinct samples), or set n_clusters.",
+            f"n_clusters='auto' chose {chosen}, the largest number tried. Raise "
+            f"max_clusters={max_clusters} (at most a fifth of the distinct samples), or "
+            "set n_clusters.",
         )
 
 

@@ -65,9 +65,8 @@ def find_answers(views, judge, n_clusters, stream, limits=None, curve=None):
     """Return the best partition and its alternatives, :class:`Answer` each, and the curve.
 
     ``n_clusters`` is a number, or several numbers of a curve. The best partition with each of
-    these is an answer, and the curve gets their scores. Without ``limits``, the best answer has
-    the best number of the curve, and the others follow by their scores; with limits, answers have
-    the order of ``n_clusters``.
+    these is an answer, and the curve gets their scores. Without ``limits``, the best number of
+    these comes first, then the others by their scores; with limits, they keep their order.
     """
     seed = draw_seed(stream)
     if isinstance(n_clusters, Integral):
@@ -75,16 +74,9 @@ def find_answers(views, judge, n_clusters, stream, limits=None, curve=None):
     found = {k: _choose(views, judge, k, seed, limits)[0] for k in n_clusters}
     if limits is None:
         curve = curve.replace(found, [own.expected_score for own in found.values()])
-        # Scores of a full search are lower than those of the curve at times.
-        while curve.best not in found:
-            k = curve.best
-            found[k] = _choose(views, judge, k, seed, limits)[0]
-            curve = curve.replace([k], [found[k].expected_score])
-        first = found.pop(curve.best)
-        others = sorted(
-            found.items(), key=lambda item: (-item[1].expected_score, item[0])
-        )
-        found = {curve.best: first, **dict(others)}
+        best = curve.among(found).best
+        order = sorted(found, key=lambda k: (k != best, -found[k].expected_score, k))
+        found = {k: found[k] for k in order}
     answers = []
     most = max(found)
     for own in found.values():
