@@ -12,12 +12,12 @@ from .judge import LEAST_SIZE
 
 #: Ratio of numbers of clusters that are far from each other.
 APART = 1.5
-#: Minimum stability of a number that most candidates agree on.
-AGREED = 0.8
+#: Minimum stability that counts where scores are about equal.
+STABLE = 0.8
 #: Maximum difference of scores that are about equal.
-ABOUT = 0.05
-#: Weight of the stability beside scores that are about equal.
-STABILITY = 0.7
+CLOSE = 0.05
+#: Weight of the stability where scores are about equal.
+STABILITY_WEIGHT = 0.7
 
 
 class Curve(NamedTuple):
@@ -38,10 +38,10 @@ class Curve(NamedTuple):
         one of several clusters is divided.
         """
         highest = self.criterion.argmax()
-        agreed = (self.n_clusters > 1) & (self.stability >= AGREED)
-        agreed &= self.criterion >= self.criterion[highest] - ABOUT
+        agreed = (self.n_clusters > 1) & (self.stability >= STABLE)
+        agreed &= self.criterion >= self.criterion[highest] - CLOSE
         if self.n_clusters[highest] > 1 and agreed.any():
-            evidence = self.criterion + STABILITY * self.stability
+            evidence = self.criterion + STABILITY_WEIGHT * self.stability
             highest = np.where(agreed, evidence, -np.inf).argmax()
         return int(self.n_clusters[highest])
 
