@@ -54,7 +54,7 @@ run accuracy/few_labels.py --rows NeighborClustering LabelSpreading LogisticRegr
 run accuracy/few_labels.py --sets digits iris wine breast_cancer statlog d31 --rows CatGANClassifier --out $out/few_labels.jsonl
 run accuracy/few_labels.py --sets mnist --rows CatGANClassifier --seeds 0-0 --out $out/few_labels.jsonl
 run accuracy/missing_values.py --out $out/missing_values.jsonl
-run accuracy/mixed_tables.py --out $out/mixed_tables.jsonl
+run accuracy/mixed_tables.py --seeds 0-2 --out $out/mixed_tables.jsonl
 run accuracy/pairs.py --sets iris wine digits --out $out/pairs.jsonl
 if [ ! -s $out/ensembles.jsonl ]; then
   for data in iris wine digits; do
