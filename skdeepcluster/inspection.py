@@ -59,7 +59,7 @@ MAX_LINE = 80
 MAX_MAP = 1000
 #: Limits of the map: quantiles of the places, and air around them.
 EDGE = 0.03
-MARGIN = 0.2
+AIR = 0.2
 #: Names in the map, as shares of its width: line, mean letter, and distance from the medoid.
 LINE = 0.045
 LETTER = 0.02
@@ -322,9 +322,10 @@ class ClusterReport(Bunch):
         medoids = find_medoids(codes, labels, random_state=options.random_state)
 
         last, name = take_last_step(estimator)
+        clusters = _choose_names(estimator, names, n_clusters)
         report = cls(
             name=name,
-            clusters=_choose_names(estimator, names, n_clusters),
+            clusters=clusters,
             samples=given.samples,
             metric=given.metric,
             labels=labels,
@@ -340,7 +341,7 @@ class ClusterReport(Bunch):
             row_names=given.row_names,
             others=[],
             pictures=[],
-            **_list_answers(last, _choose_names(estimator, names, n_clusters)),
+            **_list_answers(last, clusters),
             **_rank_samples(labels, resp, distances, options.n_rows),
             **_describe_features(given, member, options.n_features),
         )
@@ -431,7 +432,7 @@ class ClusterReport(Bunch):
         places = neighbor_layout(graph, 2, random_state=0)
         # A few samples far away would leave no room for the others: they are drawn at the edge.
         low, high = np.quantile(places, (EDGE, 1 - EDGE), axis=0)
-        air = MARGIN * (high - low)
+        air = AIR * (high - low)
         places = places.clip(low - air, high + air)
         places -= places.min(0)
         places /= np.ptp(places, axis=0).max() or 1.0
@@ -445,12 +446,14 @@ class ClusterReport(Bunch):
             name = str(self.clusters[self.labels[row]])
             width = LETTER * len(name)
             is_left = x > NAME_LEFT
-            left = x - NAME_GAP - width if is_left else x + NAME_GAP
+            x += -NAME_GAP if is_left else NAME_GAP
+            left = x - width if is_left else x
             for other in found:
                 meets = left < other.left + other.width and other.left < left + width
                 if meets and abs(y - other.y) < LINE:
                     y = other.y + LINE
-            found.append(Bunch(name=name, left=left, width=width, y=y, is_left=is_left))
+            side = "end" if is_left else "start"
+            found.append(Bunch(name=name, x=x, y=y, side=side, left=left, width=width))
         return found
 
     def _list_examples(self):

@@ -72,16 +72,15 @@ def find_answers(views, judge, n_clusters, stream, limits=None, curve=None):
     if isinstance(n_clusters, Integral):
         return _choose(views, judge, n_clusters, seed, limits), curve
     found = {k: _choose(views, judge, k, seed, limits)[0] for k in n_clusters}
+    order = list(found)
     if limits is None:
         curve = curve.replace(found, [own.expected_score for own in found.values()])
         best = curve.among(found).best
-        order = sorted(found, key=lambda k: (k != best, -found[k].expected_score, k))
-        found = {k: found[k] for k in order}
+        order.sort(key=lambda k: (k != best, -found[k].expected_score, k))
     answers = []
-    most = max(found)
-    for own in found.values():
-        if _is_distinct(own.labels, answers, most):
-            answers.append(own)
+    for k in order:
+        if _is_distinct(found[k].labels, answers, max(order)):
+            answers.append(found[k])
     return answers, curve
 
 
