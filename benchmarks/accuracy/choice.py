@@ -7,11 +7,10 @@ r"""What the learned choice of a partition is worth, on sets that it was not tra
 Parts: "sets", the partition of real sets with K given, beside KMeans; "numbers", the number of
 clusters found; "one", the number found in samples without clusters; "blobs", the number found in
 blobs of unequal size and spread; "overlap", how far seeds agree on overlapping blobs. Fits that
-the file holds are not run again. FOLDER is a checkout of the
-battery gagolews/clustering-data-v1. Its sets in BATTERY are standardized; noise points are fitted
-and not scored. ``--rest`` takes the other sets of the same folders instead, which nobody looked at
-while the criterion was developed, at most 10,000 samples of each. Labels judge and do nothing
-else.
+the file holds are not run again. FOLDER is a checkout of the battery gagolews/clustering-data-v1.
+Its sets in BATTERY are standardized; noise points are fitted and not scored. ``--rest`` takes the
+other sets of the same folders instead, which nobody looked at while the criterion was developed,
+at most 10,000 samples of each. Labels judge and do nothing else.
 """
 
 import json
