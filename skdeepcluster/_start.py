@@ -3,6 +3,7 @@
 N samples, D features, L code length, K clusters.
 """
 
+import warnings
 from types import NoneType
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from .mixture import em
 from .mixture.initialization import Initializer
 from .neighbor_clustering import NeighborClustering
 from .neighbors import count_clusters
+from .neighbors.deciding import FEW_VALUES
 from .neighbors.imputation import impute
 from .neighbors.labels import hold_labels, name_clusters
 
@@ -146,7 +148,10 @@ def search_start(init, points, n_clusters, labels, random_state, augment=None):
     is_ours = isinstance(init, NeighborClustering)
     clusterer = _configure(init, n_clusters, labels, random_state, augment)
     if is_ours:
-        clusterer.fit(points, labels)
+        with warnings.catch_warnings():
+            # The points have neither names nor categories.
+            warnings.filterwarnings("ignore", FEW_VALUES)
+            clusterer.fit(points, labels)
         clusters = clusterer.labels_
         n_found = clusterer.n_clusters_
     else:

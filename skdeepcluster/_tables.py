@@ -19,13 +19,15 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import validate_data
 
-from ._checks import check_magnitude, check_rows, refuse_empty
+from ._checks import check_magnitude, check_rows, refuse_empty, warn_user
 from ._labels import is_missing
 
 #: Constraint on the parameter ``categorical_features``.
 CATEGORICAL = ["array-like", StrOptions({"from_dtype"}), None]
 #: Maximum number of categories in a column, as in HistGradientBoostingClassifier.
 MAX_CATEGORIES = 255
+#: Number of different numbers as texts above which they look like quantities.
+MANY_NUMBERS = 12
 #: Maximum distance of probabilities from [0, 1], in eps of their type, as after MinMaxScaler.
 RANGE_ERROR = 4
 #: Minimum variance of values that "auto" takes for probabilities, relative to zeros and ones of
@@ -166,12 +168,30 @@ def _find_levels(name, values):
                 f"{value!r}. Convert the column, for instance by .astype(str)."
             )
     known = set(values.tolist()) - {None}
-    if len({isinstance(value, str) for value in known}) > 1:
+    texts = [value for value in known if isinstance(value, str)]
+    if texts and len(texts) < len(known):
+        text = min(texts, key=_is_number)
         raise ValueError(
-            f"Column {name!r} has texts and numbers. Convert the column, for instance by "
-            ".astype(str)."
+            f"Column {name!r} has numbers and texts, such as {text!r}. Convert it to numbers by "
+            "pandas.to_numeric(column, errors='coerce'), or to categories by .astype(str)."
+        )
+    n_numbers = sum(map(_is_number, texts))
+    if n_numbers > MANY_NUMBERS and n_numbers > len(texts) / 2:
+        warn_user(
+            f"Column {name!r} has {n_numbers} different numbers as texts, which are taken as "
+            "categories. If they are quantities, convert them by pandas.to_numeric(column, "
+            "errors='coerce').",
+            UserWarning,
         )
     return np.array(sorted(known), dtype=object)
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def find_categories(X):

@@ -70,8 +70,9 @@ NAME_LEFT = 0.6
 SHARE = " = "
 #: Maximum number of features that name a cluster.
 N_TRAITS = 2
-#: Minimum difference of these features, in standard deviations.
+#: Minimum difference of these features, and of those that are listed, in standard deviations.
 LARGE = 0.5
+SMALL = 0.2
 #: Maximum number of features in the tables of all clusters and of the samples of the map.
 MAX_PROFILE = 15
 
@@ -201,8 +202,7 @@ class ClusterReport(Bunch):
     stability : ndarray of shape (n_clusters,) or None
         The ``cluster_stability_`` of the estimator; it may be assigned.
     typical_rows : list of ndarray
-        Positions of the samples of each cluster with the greatest probability, to two decimals.
-        Among ties, those nearest to the mean of the cluster come first.
+        Positions of the samples of each cluster that are nearest to its medoid.
     runner_up : ndarray of shape (n_samples,)
         The most probable other cluster of each sample; -1 if there is none.
     margin : ndarray of shape (n_samples,)
@@ -220,7 +220,8 @@ class ClusterReport(Bunch):
     missing : ndarray of shape (n_features,) or None
         Share of the values that are missing.
     examples : list of Bunch
-        For each cluster ``columns`` and ``rows``: values of its typical samples, as texts.
+        For each cluster ``columns`` and ``rows``: values of its medoid and its typical samples,
+        as texts.
     expected_score : float or None
         The ``expected_score_`` of the estimator.
     alternatives : list of str
@@ -320,6 +321,8 @@ class ClusterReport(Bunch):
         distances = euclidean_distances(codes, cluster_means(member, codes))
         distances[:, ~member.any(0)] = np.inf
         medoids = find_medoids(codes, labels, random_state=options.random_state)
+        n_empty = n_clusters - len(medoids)
+        medoids = np.pad(medoids, (0, n_empty), constant_values=-1)
 
         last, name = take_last_step(estimator)
         clusters = _choose_names(estimator, names, n_clusters)
@@ -334,7 +337,7 @@ class ClusterReport(Bunch):
             if resp is None
             else cluster_means(member, resp).diagonal(),
             stability=getattr(estimator, "cluster_stability_", None),
-            medoids=np.pad(medoids, (0, n_clusters - len(medoids)), constant_values=-1),
+            medoids=medoids,
             missing=given.missing,
             table=X if hasattr(X, "shape") else np.asarray(X),
             feature_names=given.columns,
@@ -342,6 +345,7 @@ class ClusterReport(Bunch):
             others=[],
             pictures=[],
             **_list_answers(last, clusters),
+            typical_rows=_find_typical(codes, labels, medoids, options.n_rows),
             **_rank_samples(labels, resp, distances, options.n_rows),
             **_describe_features(given, member, options.n_features),
         )
@@ -356,7 +360,12 @@ class ClusterReport(Bunch):
         Columns are the number of samples, the mean probability, if there is one, and the mean of
         each feature.
         """
-        import pandas as pd
+        try:
+            import pandas as pd
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "to_frame makes a DataFrame: pip install pandas."
+            ) from error
 
         index = pd.Index(self.clusters, name="cluster")
         columns = {"samples": self.sizes}
@@ -373,7 +382,7 @@ class ClusterReport(Bunch):
 
     def to_text(self) -> str:
         """Return the summary as a text, with a paragraph for each cluster."""
-        text = self._title()
+        text = f"{self._title()}\n{self._write_score()}".rstrip()
         for k in range(len(self.clusters)):
             text += f"\n\n{self._name_cluster(k)}"
             for title, items in self._describe(k).items():
@@ -457,12 +466,18 @@ class ClusterReport(Bunch):
         return found
 
     def _list_examples(self):
-        """Return values of the typical samples of each cluster, in the units of the table."""
+        """Return values of the medoid and the typical samples, in the units of the table."""
         # Distances have no features.
         return [
-            self._write_samples(rows, found.names)
-            for rows, found in zip(self.typical_rows, self.features, strict=False)
+            self._write_samples(self._list_central(k), found.names)
+            for k, found in enumerate(self.features)
         ]
+
+    def _list_central(self, k):
+        """Return the medoid and the typical samples of a cluster; none of an empty one."""
+        if not self.sizes[k]:
+            return self.typical_rows[k]
+        return np.append(self.medoids[k], self.typical_rows[k])
 
     def _write_samples(self, rows, names):
         """Return the first columns that features come from, and values of samples as texts."""
@@ -506,10 +521,23 @@ class ClusterReport(Bunch):
         return lines
 
     def _title(self):
-        title = f"{self.name}: {len(self.labels):,} samples "
-        title += f"in {len(self.clusters)} clusters"
+        n_clusters = len(self.clusters)
+        title = f"{self.name}: {len(self.labels):,} samples in {n_clusters} cluster"
+        title += "s" * (n_clusters > 1)
         n_noise = (self.labels < 0).sum()
         return f"{title}, {n_noise:,} of them noise" if n_noise else title
+
+    def _write_score(self):
+        """Return what the expected score says, in a sentence."""
+        if self.expected_score is None:
+            return ""
+        score = f"{self.expected_score:.2f}"
+        if len(self.clusters) == 1:
+            return f"Probability that all samples are one cluster: {score}."
+        return (
+            f"Expected score {score}, between 0 and 1: how well these clusters are separated and "
+            "found again."
+        )
 
     def _name_cluster(self, k):
         name = f"cluster {self.clusters[k]}"
@@ -526,17 +554,32 @@ class ClusterReport(Bunch):
         return name
 
     def _list_traits(self, k):
-        """Return the features that set a cluster apart most, in words that name it."""
+        """Return the features that set a cluster apart most, in words that name it.
+
+        Those in which no other cluster differs more come first.
+        """
         if not self.features:
             return []
         found = self.features[k]
+        gaps = found.differences
+        is_large = np.abs(gaps) >= LARGE
+        is_extreme = is_large & self._is_extreme(k)
+        chosen = is_extreme if is_extreme.any() else is_large
 
         traits = []
-        for name, gap in zip(found.names[:N_TRAITS], found.differences, strict=False):
+        for name, gap in zip(found.names[chosen], gaps[chosen], strict=True):
             low, high = ("not ", "") if SHARE in name else ("low ", "high ")
-            if abs(gap) >= LARGE:
-                traits.append(f"{high if gap > 0 else low}{name}")
-        return traits
+            traits.append(f"{high if gap > 0 else low}{name}")
+        return traits[:N_TRAITS]
+
+    def _is_extreme(self, k):
+        """Return whether a cluster has the least or the greatest mean of its features."""
+        names = self.feature_names.tolist()
+        means = self.means[:, [names.index(name) for name in self.features[k].names]]
+        means = means[self.sizes > 0]
+        own = self.features[k].means
+        is_high = self.features[k].differences > 0
+        return np.where(is_high, own >= means.max(0), own <= means.min(0))
 
     def _describe(self, k):
         """Return texts about the samples and the features of a cluster, by their titles."""
@@ -559,7 +602,9 @@ class ClusterReport(Bunch):
 
         if self.features:
             columns = self.features[k].values()
-            facts["set apart by"] = list(map(_describe_feature, *columns))
+            lines = list(map(_describe_feature, *columns))
+            gaps = np.abs(self.features[k].differences)
+            facts["set apart by"] = lines[: (gaps >= SMALL).sum()]
         return facts
 
     def _describe_border(self, row):
@@ -697,6 +742,8 @@ def _prepare_samples(estimator, X, found, options):
     # Distances have no features.
     if not has_distances(estimator):
         given.samples, given.metric = find_samples(estimator, X, codes)
+        if given.metric == "euclidean":
+            given.codes = given.samples
         given.missing = _share_missing(values)
     return given
 
@@ -758,8 +805,21 @@ def _find_codes(estimator, X, values, resp):
 # ---- typical and doubtful samples
 
 
+def _find_typical(codes, labels, medoids, n_rows):
+    """Return the samples of each cluster that are nearest to its medoid, without the medoid."""
+    typical = []
+    for k, medoid in enumerate(medoids):
+        rows = np.flatnonzero(labels == k)
+        rows = rows[rows != medoid]
+        if len(rows):
+            gaps = euclidean_distances(codes[rows], codes[[medoid]])[:, 0]
+            rows = rows[gaps.argsort(kind="stable")[:n_rows]]
+        typical.append(rows)
+    return typical
+
+
 def _rank_samples(labels, resp, distances, n_rows):
-    """Return runners-up, margins, and the typical and the doubtful samples of each cluster."""
+    """Return runners-up, margins, and the doubtful samples of each cluster."""
     n_samples, n_clusters = distances.shape
     closeness = -distances if resp is None else resp.copy()
     nearest = closeness.argmax(1)
@@ -771,24 +831,16 @@ def _rank_samples(labels, resp, distances, n_rows):
     runner_up[np.isinf(second)] = -1
 
     if resp is None:
-        probability = np.zeros(n_samples)
         near = np.minimum(-best, -second)
         far = np.maximum(-best, -second)
         far = np.maximum(far, np.finfo(float).tiny)
         margin = np.sign(best - second) * (1 - near / far)
     else:
-        probability = best.round(2)
         margin = best - np.maximum(second, 0)
 
-    def pick(order):
-        return [order[labels[order] == k][:n_rows] for k in range(n_clusters)]
-
-    return {
-        "runner_up": runner_up,
-        "margin": margin,
-        "typical_rows": pick(np.lexsort((distances[own], -probability))),
-        "border_rows": pick(margin.argsort(kind="stable")),
-    }
+    order = margin.argsort(kind="stable")
+    border = [order[labels[order] == k][:n_rows] for k in range(n_clusters)]
+    return {"runner_up": runner_up, "margin": margin, "border_rows": border}
 
 
 # ---- features

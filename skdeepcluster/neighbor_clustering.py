@@ -15,7 +15,6 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import Bunch, check_scalar
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
@@ -44,6 +43,7 @@ from ._tables import (
 from ._typing import Auto, Labels, TransformerMixin, fit_context
 from .neighbors.answers import Alternative, describe_changes
 from .neighbors.augmented import check_augment, scale_augment
+from .neighbors.deciding import FEW_VALUES, find_deciding
 from .neighbors.imputation import Imputer, fit_imputer
 from .neighbors.invariance import choose_augment
 from .neighbors.number import read_numbers
@@ -352,7 +352,13 @@ class NeighborClustering(
             self.offset_ = find_offset(self.outlier_scores_, self.noise, weights)
             self._set_fitted_attributes(found, resps, lookup)
 
-        n_found = len(np.unique(resps[0].argmax(1)))
+        self._warn_of_clusters(found, X)
+        return self
+
+    def _warn_of_clusters(self, found, X):
+        """Warn of empty clusters, a number at the edge, and features that alone decide."""
+        clusters = self.responsibilities_.argmax(1)
+        n_found = len(np.unique(clusters))
         if n_found < self.n_clusters_:
             warn_user(
                 f"Only {n_found} of n_clusters={self.n_clusters_} clusters have samples, possibly "
@@ -360,7 +366,22 @@ class NeighborClustering(
             )
         if self.n_clusters == "auto":
             warn_of_edge(found, self.max_clusters)
-        return self
+        if self.metric == "precomputed" or self.augment_ is not None:
+            return
+
+        groups = list_groups(self)
+        numbers = self._table.numeric_ if groups else list(range(X.shape[1]))
+        deciding = find_deciding(X, clusters, len(numbers))
+        if not deciding:
+            return
+        numbered = [f"x{i}" for i in range(self.n_features_in_)]
+        names = getattr(self, "feature_names_in_", numbered)
+        names = " and ".join(repr(str(names[numbers[i]])) for i in deciding)
+        warn_user(
+            f"{FEW_VALUES} {names}: no other feature differs much between them. If these values "
+            "are categories, name the features in categorical_features; or leave them out.",
+            UserWarning,
+        )
 
     def _draw_rows(self, X, given):
         """Return ``max_samples`` samples of a Dask array, about which nothing else is given."""
@@ -659,7 +680,7 @@ class NeighborClustering(
         )
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.simplefilter("ignore")
             found = cluster_stability(
                 model,
                 rows,

@@ -24,7 +24,8 @@ def describe_changes(labels, others, clusters=None):
     """Return which clusters of ``labels`` (N,) the partition ``others`` (N,) joins and divides.
 
     It joins clusters if more than half of each are in one cluster of its own, and divides one that
-    has more than half of several of its clusters. Noise is left out. ``clusters`` (K,) are the
+    has more than half of several of its clusters. Others of its clusters are made of parts of
+    several. Noise is left out. ``clusters`` (K,) are the
     names of the clusters of ``labels``.
     """
     known = (labels >= 0) & (others >= 0)
@@ -42,6 +43,9 @@ def describe_changes(labels, others, clusters=None):
     for name, row in zip(names, mostly_other, strict=True):
         if row.sum() > 1:
             found.append(f"divides {name} into {row.sum()}")
+    n_mixed = (~mostly_other.any(0) & (mostly.sum(0) < 2)).sum()
+    if found and n_mixed:
+        found.append(f"makes {n_mixed} of parts of others")
     if not found:
         kept = table[linear_sum_assignment(table, maximize=True)].sum()
         share = 1 - kept / max(table.sum(), 1)

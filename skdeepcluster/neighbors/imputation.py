@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from .._checks import check_sample_weight, misses_values
+from .._checks import check_sample_weight, misses_values, warn_user
 from .samples import order_columns
 from .search import (
     hash_samples,
@@ -48,7 +48,15 @@ class Imputer(NamedTuple):
     def fill(self, X):
         """Return a copy of X (N, D) without missing values."""
         X = X.copy()
-        incomplete = np.flatnonzero(np.isnan(X).any(1))
+        is_missing = np.isnan(X)
+        n_empty = is_missing.all(1).sum()
+        if n_empty:
+            warn_user(
+                f"Samples without any value: {n_empty}. They are taken as the mean sample: leave "
+                "them out.",
+                UserWarning,
+            )
+        incomplete = np.flatnonzero(is_missing.any(1))
         donors = self._scale(self.donors)
         has_value = (~np.isnan(donors)).T.astype(float)
         known = has_value, np.nan_to_num(donors).T

@@ -39,7 +39,7 @@ from .candidates import (
 from .constraints import constrain, read_pairs
 from .graph import neighbor_layout
 from .imputation import impute
-from .judge import Judge
+from .judge import LEAST_SIZE, Judge
 from .labels import count_labels, follow_labels, spread_along
 from .number import Curve, choose_number, list_maxima, list_numbers
 from .samples import (
@@ -278,12 +278,13 @@ def _read_samples(X, n_neighbors, sample_weight=None):
 def warn_of_edge(found, max_clusters):
     """Warn the caller's caller if the largest number of clusters was chosen."""
     chosen = found.n_clusters
-    if chosen == found.curve.n_clusters[-1] and len(found.samples.weights) > 1:
-        warn_user(
-            f"n_clusters='auto' chose {chosen}, the largest number tried. Raise "
-            f"max_clusters={max_clusters} (at most a fifth of the distinct samples), or "
-            "set n_clusters.",
-        )
+    n_distinct = len(found.samples.weights)
+    if chosen < found.curve.n_clusters[-1] or n_distinct == 1:
+        return
+    advice = f"Raise max_clusters={max_clusters}, or set n_clusters."
+    if max_clusters > n_distinct // LEAST_SIZE:
+        advice = f"There are only {n_distinct} distinct samples: set n_clusters."
+    warn_user(f"n_clusters='auto' chose {chosen}, the largest number tried. {advice}")
 
 
 # ---- classes from a few labels

@@ -152,6 +152,34 @@ def test_categories_of_other_types_name_the_column(value):
         clone(NEIGHBORS).fit(table)
 
 
+def test_numbers_as_texts_are_reported():
+    ages = np.random.default_rng(0).integers(20, 70, 60).astype(str).astype(object)
+    with pytest.warns(UserWarning, match=r"'site' has \d+ different numbers as texts.*to_numeric"):
+        clone(NEIGHBORS).fit(TABLE.assign(site=ages))
+    ages[3] = "?"
+    ages[4] = 31.0
+    with pytest.raises(ValueError, match=r"numbers and texts, such as '\?'.*to_numeric"):
+        clone(NEIGHBORS).fit(TABLE.assign(site=ages))
+
+
+FLAGS = np.random.default_rng(0).integers(2, size=(400, 2))
+
+
+@pytest.mark.parametrize("n_flags", [1, 2])
+def test_flags_that_alone_make_the_clusters_are_named(n_flags):
+    numbers = np.random.default_rng(1).normal(size=(400, 3))
+    table = pd.DataFrame(numbers, columns=list("abc"))
+    flags = ["newsletter", "member"][:n_flags]
+    table[flags] = FLAGS[:, :n_flags]
+    named = " and ".join(map(repr, flags))
+    with pytest.warns(UserWarning, match=f"little more than the values of {named}: no other"):
+        NeighborClustering("auto", random_state=0).fit(table)
+
+    table["a"] += 6 * FLAGS @ [1, 2]  # now another feature differs, too
+    found = NeighborClustering("auto", random_state=0).fit(table)
+    assert found.n_clusters_ > 1
+
+
 # ---- missing and unseen categories
 
 
@@ -181,6 +209,7 @@ def weigh(category, others):
     return 0.375 * min(1, max(0, share / 0.1))
 
 
+@pytest.mark.filterwarnings("ignore:The clusters are little more")
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("gap", [0.0, 0.5, 2.0])
 def test_categories_weigh_what_other_columns_explain(gap, weighted):
@@ -219,6 +248,7 @@ def test_copies_and_weights_do_not_change_what_categories_weigh():
         np.testing.assert_allclose(scores, expected.score_samples(table), rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:The clusters are little more")
 def test_categories_keep_their_weight_without_numbers_to_compare():
     rng = np.random.default_rng(0)
     levels = rng.integers(3, size=(60, 2))
@@ -231,6 +261,7 @@ def test_categories_keep_their_weight_without_numbers_to_compare():
         np.testing.assert_array_equal(found.labels_, equal.labels_)
 
 
+@pytest.mark.filterwarnings("ignore:The clusters are little more")
 def test_without_standardization_categories_weigh_one():
     X = np.random.default_rng(0).normal(size=(60, 2)) * [1, 3]
     level = np.arange(60) % 2

@@ -134,6 +134,7 @@ def test_a_cluster_far_away_leaves_the_others_as_they_are():
     assert adjusted_rand_score(np.append(Y, np.full(30, 3)), labels) == 1
 
 
+@pytest.mark.filterwarnings("ignore:The clusters are little more")
 def test_predictions_do_not_depend_on_other_samples():
     one = fitted(THREE, X)
     np.testing.assert_array_equal(one.transform(NEW[3:7]), one.transform(NEW)[3:7])

@@ -82,6 +82,9 @@ def test_changes_are_told_in_words():
     finer = np.r_[np.repeat([0, 1], 5), np.repeat([2, 3], 10), np.zeros(10, int)]
     assert describe_changes(labels, finer) == "divides 0 into 2"
     assert describe_changes(labels, np.roll(labels, 3)) == "moves 22% of the samples"
+    mixed = np.r_[np.zeros(26, int), np.ones(4, int), np.zeros(10, int)]
+    mixed[[0, 1, 10, 11]] = 2
+    assert describe_changes(labels, mixed) == "joins 0, 1 and 2; makes 1 of parts of others"
 
 
 @pytest.mark.parametrize("bounds", [(2, 4), (4, 30), (7, 7)])

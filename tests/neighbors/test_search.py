@@ -213,7 +213,8 @@ def test_nearest_entries_are_those_of_sorted_rows(own):
 
 def test_missing_values_are_means_over_the_nearest_samples():
     X = np.array([[0.0, 1.0], [1.0, 3.0], [9.0, 50.0], [0.4, np.nan], [np.nan, np.nan]])
-    filled = impute(X, n_neighbors=2)
+    with pytest.warns(UserWarning, match="without any value: 1"):
+        filled = impute(X, n_neighbors=2)
     assert filled[3].tolist() == [0.4, 2.0]
     np.testing.assert_array_equal(filled[:3], X[:3])
     assert np.isfinite(filled).all()
