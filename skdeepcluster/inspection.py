@@ -556,7 +556,7 @@ class ClusterReport(Bunch):
     def _list_traits(self, k):
         """Return the features that set a cluster apart most, in words that name it.
 
-        Those in which no other cluster differs more come first.
+        Its extremes among all clusters come first.
         """
         if not self.features:
             return []

@@ -74,7 +74,7 @@ class NeighborClustering(
 ):
     r"""Clustering by many candidate partitions and a learned criterion.
 
-    K-means, Gaussian mixtures, hierarchical methods and others find about twenty candidate
+    K-means, Gaussian mixtures, hierarchical methods and others find about 25 candidate
     partitions, in the samples and in layouts of their neighbor graph. A criterion, learned on
     simulated data sets, predicts the adjusted Rand index of each candidate without labels. The
     candidates vote on the cluster of each sample by these predictions.
@@ -116,7 +116,8 @@ class NeighborClustering(
         Maximum number of distinct samples in the graph. The others are predicted like new ones.
         Graphs of sparse distances have all samples.
     max_clusters : int, default=60
-        Maximum for ``n_clusters="auto"``, which also needs five distinct samples per cluster.
+        Maximum for ``n_clusters="auto"``, which also needs five distinct samples per cluster, and
+        avoids clusters of fewer than five samples.
     min_cluster_size, max_cluster_size : int or float, default=None
         Bounds on the size of every cluster: a number, or a share in (0, 1), of the samples. With
         ``sample_weight``, sizes are sums of weights. Samples change their cluster until all sizes

@@ -120,7 +120,10 @@ def find_partition(
         limits.check(n_clusters)
     with report("layout"):
         views = make_views(samples, settings, stream)
-        judge = Judge(views, samples.n_features)
+        least_size = 0.0
+        if not is_given and sizes[0] is None:
+            least_size = LEAST_SIZE / np.count_nonzero(weights)
+        judge = Judge(views, samples.n_features, least_size)
 
     curve = None
     if not is_given:

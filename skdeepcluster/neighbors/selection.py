@@ -67,11 +67,16 @@ def find_answers(views, judge, n_clusters, stream, limits=None, curve=None):
     ``n_clusters`` is a number, or several numbers of a curve. The best partition with each of
     these is an answer, and the curve gets their scores. Without ``limits``, the best number of
     these comes first, then the others by their scores; with limits, they keep their order.
+    Partitions with small clusters are left out if there are others.
     """
     seed = draw_seed(stream)
     if isinstance(n_clusters, Integral):
         return _choose(views, judge, n_clusters, seed, limits), curve
     found = {k: _choose(views, judge, k, seed, limits)[0] for k in n_clusters}
+    labels = [own.labels for own in found.values()]
+    is_small = dict(zip(found, judge.find_small(labels, views.weights), strict=True))
+    if not all(is_small.values()):
+        found = {k: own for k, own in found.items() if not is_small[k]}
     order = list(found)
     if limits is None:
         curve = curve.replace(found, [own.expected_score for own in found.values()])
@@ -109,7 +114,7 @@ def vote(views, judge, n_clusters, stream, limits=None):
     seen = labels[:, judge.drawn]
 
     scores = judge.rate(seen)
-    rated = scores
+    rated = scores - judge.find_small(labels, views.weights)
     if limits is not None:
         rated = rated + limits.rate(labels, n_clusters)
     agreement = measure_agreement(seen, seen, n_clusters)

@@ -76,6 +76,18 @@ def test_one_cluster_comes_with_a_division():
     assert found.alternatives_[0].changes.startswith("joins 0")
 
 
+def test_a_few_samples_far_away_are_no_cluster():
+    X, _ = make_blobs([60, 60, 60], centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    X = np.vstack([X, [[40, 40], [41, 40]]])
+    for seed in range(3):
+        found = NeighborClustering("auto", random_state=seed).fit(X)
+        for labels in [found.labels_, *(other.labels for other in found.alternatives_)]:
+            assert np.bincount(labels).min() >= 5
+    pairs = NeighborClustering("auto", min_cluster_size=2, random_state=0).fit(X)
+    assert pairs.labels_[-1] == pairs.labels_[-2] != pairs.labels_[0]
+    assert np.bincount(pairs.labels_).min() == 2
+
+
 def test_changes_are_told_in_words():
     labels = np.repeat([0, 1, 2, -1], 10)
     assert describe_changes(labels, np.repeat([0, 0, 1, 1], 10)) == "joins 0 and 1"

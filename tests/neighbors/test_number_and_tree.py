@@ -85,9 +85,12 @@ def test_defaults_are_those_of_the_clusterer():
 def test_clusters_of_distances_are_counted():
     graph = neighbor_graph(X, 10)
     graph.data = 1 / graph.data
-    assert count_clusters(graph, metric="precomputed", random_state=0).best_n_clusters == 4
-    distances = pairwise_distances(X)
-    assert count_clusters(distances, metric="precomputed", random_state=0).best_n_clusters == 4
+    for distances in (graph, pairwise_distances(X)):
+        found = [
+            count_clusters(distances, metric="precomputed", random_state=seed).best_n_clusters
+            for seed in range(3)
+        ]
+        assert np.median(found) == 4
 
 
 def test_tree_of_parts_is_wards_tree():
