@@ -469,7 +469,10 @@ class ClusterReport(Bunch):
         """Return values of the medoid and the typical samples, in the units of the table."""
         # Distances have no features.
         return [
-            self._write_samples(self._list_central(k), found.names)
+            self._write_samples(
+                self._list_central(k),
+                found.names if len(found.names) else self._rank_features(),
+            )
             for k, found in enumerate(self.features)
         ]
 
@@ -496,12 +499,13 @@ class ClusterReport(Bunch):
         return Bunch(columns=own, rows=cells)
 
     def _rank_features(self):
-        """Return the names of the features that differ most between clusters."""
+        """Return the names of the features that differ most between clusters, if any does."""
         strongest = {}
         for found in self.features:
             for name, gap in zip(found.names, np.abs(found.differences), strict=True):
                 strongest[name] = max(gap, strongest.get(name, 0))
-        return sorted(strongest, key=strongest.get, reverse=True)[:MAX_PROFILE]
+        ranked = sorted(strongest, key=strongest.get, reverse=True)
+        return (ranked or list(self.feature_names))[:MAX_PROFILE]
 
     def _profile(self):
         """Return the names and means (K,) of the features that differ most, as texts."""

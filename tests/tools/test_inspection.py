@@ -102,6 +102,19 @@ def test_one_cluster_with_samples_has_no_runner_up(estimator):
     assert "runner-up" not in found.to_text()
 
 
+def test_one_cluster_is_described_without_others():
+    rows = np.random.default_rng(0).normal(size=(300, 3))
+    fit = NeighborClustering("auto", random_state=0).fit(rows)
+    found = report(fit, rows)
+    score = f"Probability that all samples are one cluster: {fit.expected_score_:.2f}."
+    assert str(found).splitlines()[:2] == ["NeighborClustering: 300 samples in 1 cluster", score]
+    page = found.to_html()
+    assert score in page
+    assert "All clusters: means" in page
+    assert found.examples[0].columns == ["x0", "x1", "x2"]
+    assert len(found.examples[0].rows) == 6
+
+
 def test_noise_is_in_no_cluster():
     fit = NeighborClustering(3, noise=0.1, random_state=0).fit(X)
     noise = np.flatnonzero(fit.labels_ == -1)
