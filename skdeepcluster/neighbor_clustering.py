@@ -367,7 +367,7 @@ class NeighborClustering(
             )
         if self.n_clusters == "auto":
             warn_of_edge(found, self.max_clusters)
-        if self.metric == "precomputed" or self.augment_ is not None:
+        if self.metric != "euclidean" or self.augment_ is not None:
             return
 
         groups = list_groups(self)

@@ -24,9 +24,8 @@ def describe_changes(labels, others, clusters=None):
     """Return which clusters of ``labels`` (N,) the partition ``others`` (N,) joins and divides.
 
     It joins clusters if more than half of each are in one cluster of its own, and divides one that
-    has more than half of several of its clusters. Others of its clusters are made of parts of
-    several. Noise is left out. ``clusters`` (K,) are the
-    names of the clusters of ``labels``.
+    has more than half of several of its clusters. Its other clusters are made of parts of several.
+    Noise is left out. ``clusters`` (K,) are the names of the clusters of ``labels``.
     """
     known = (labels >= 0) & (others >= 0)
     table = contingency_matrix(labels[known], others[known])
