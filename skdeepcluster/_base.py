@@ -340,7 +340,7 @@ class DeepEstimator(BaseEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to assign. A Dask array gives a lazy one.
+            Samples to assign. For a Dask array, the result is lazy.
 
         Returns
         -------
@@ -449,8 +449,8 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing. Sparse only with ``accept_sparse=True``. Their
-            order does not matter up to a size of 64 MiB.
+            Samples, nan where values are missing. Sparse only with ``accept_sparse=True``. The
+            order of the samples does not matter if X takes at most 64 MiB.
         y : array-like of shape (n_samples,), default=None
             With ``use_labels=True`` the cluster of each sample, -1 where it is unknown; ignored
             otherwise.
@@ -466,7 +466,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         Raises
         ------
         ValueError
-            If a value is larger than 1e100, or labels are no cluster numbers.
+            If a value is larger than 1e100, or labels are not cluster numbers.
         FloatingPointError
             If a loss or a weight is not finite.
         """
@@ -570,7 +570,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to assign. A Dask array gives a lazy one.
+            Samples to assign. For a Dask array, the result is lazy.
 
         Returns
         -------

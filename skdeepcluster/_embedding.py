@@ -153,12 +153,12 @@ class PriorEstimator(CodeEstimator):
         n_samples : int, default=1
             Number of samples.
         cluster : int, default=None
-            Cluster to draw from. None: all clusters, by their weights.
+            Cluster to draw from. None: all clusters, in proportion to their weights.
         min_confidence : float or "auto", default="auto"
-            Minimum probability p(c | z) of the own cluster of a code; 0.999 in the paper's
-            figures, 0 for draws from the mixture as it is. "auto" is 0.9 of the probability at
-            the mean of the cluster. Codes that fall short after several draws are moved toward
-            the mean of their cluster.
+            Minimum probability p(c | z) of a code's own cluster; 0.999 in the paper's figures, 0
+            for draws from the unrestricted mixture. "auto" is 0.9 times the probability at the
+            mean of the cluster. Codes still below the minimum after several draws are moved
+            toward the mean of their cluster.
 
         Returns
         -------

@@ -245,7 +245,7 @@ class CatGANEstimator(AdversarialEstimator):
     def sample(self, n_samples: int = 1) -> Reals:
         """Generate samples.
 
-        They do not look like X; :class:`~skdeepcluster.InfoGANClustering` generates such samples.
+        They do not resemble X; samples from :class:`~skdeepcluster.InfoGANClustering` do.
 
         Parameters
         ----------
@@ -275,12 +275,12 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     Parameters
     ----------
     n_clusters : int, (int, int) or "auto", default=8
-        Number of clusters. "auto", or the lowest and the highest number: what ``init`` finds.
+        Number of clusters. With "auto" or bounds (lowest, highest), ``init`` finds the number.
     n_components : int, default=10
         Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
-        Widths of the autoencoder, the first two of them also of the discriminator, which the
-        generator mirrors. "auto": (w, w, 4 w), w =
+        Widths of the autoencoder. The discriminator uses the first two; the generator mirrors it.
+        "auto": (w, w, 4 w), w =
         ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers of both networks, which are normalized by batch.
@@ -305,21 +305,21 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
         Initial partition. "neighbors": :class:`NeighborClustering`. "mixture": a Gaussian mixture.
         A scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. All
-        cluster X as it is, or standardized if ``standardize_``; with ``pretraining_epochs``, codes
-        of X. An array: clusters (n_samples,) or responsibilities (n_samples, n_clusters). None:
-        none, as published.
+        three cluster X, standardized if ``standardize_``, or its codes if there is pretraining. An
+        array: clusters (n_samples,) or responsibilities (n_samples, n_clusters). None: no initial
+        partition, as published.
     noise : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
-        ``outlier_scores_`` get the label -1. "auto": those that are higher than the upper quartile
-        by more than three interquartile ranges, the outer fence of box plots.
+        ``outlier_scores_`` get the label -1. "auto": those with scores more than three
+        interquartile ranges above the upper quartile, the outer fence of box plots.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
-        contains them, and ``start_weight`` keeps them in training. ``labels_`` may differ.
+        contains them; ``start_weight`` keeps them in training. ``labels_`` may differ from ``y``.
     start_weight : float, default=1.0
         Weight of the cross-entropy between initial partition and predictions; fades linearly to 0.
     smoothness_weight : float, default=2.0
-        Weight of the divergence between predictions for a sample and for its worst neighbor within
-        a short step (virtual adversarial training [2]_).
+        Weight of the divergence between predictions for a sample and for the nearby point where
+        they change most (virtual adversarial training [2]_).
     pretraining_epochs : int or "auto", default="auto"
         Epochs of a denoising autoencoder whose codes are clustered instead of X. "auto", 0: none.
     max_epochs : int or "auto", default="auto"
@@ -339,13 +339,13 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     batch_size : int or "auto", default="auto"
         Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
-        Number of trainings from new weights. The one with the best :meth:`score_samples` is kept.
+        Number of training runs from new weights. The best by mean :meth:`score_samples` is kept.
     augment : callable or "auto", default=None
-        ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
-        (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
-        The search for neighbors in the initial partition sees them, and so do the classifiers of
-        GANs. Densities, codes and InfoGAN's generator describe the samples as they are. "auto": as
-        in :class:`NeighborClustering`, of images if there is ``image_shape``, else of series.
+        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
+        clusters; :class:`~skdeepcluster.modules.augmentation.RandomAffine` suits images. The
+        neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
+        Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
+        :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
@@ -360,7 +360,7 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     accept_sparse : bool, default=False
         Whether sparse X is accepted. The search for an initial partition makes all of it dense.
     random_state : int, RandomState instance or None, default=None
-        Decides everything random. An int gives the same result on every call.
+        Determines all random choices. An int gives the same result on every call.
 
     Attributes
     ----------
@@ -377,8 +377,8 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     moved_ : float or None
         Share of the samples whose cluster differs from ``start_labels_``.
     generator_distance_ : float
-        Median distance of generated samples to the nearest sample of X: 0 is the distance between
-        nearest samples of X, 1 the distance between any two. Large values are usual.
+        Median distance of generated samples to the nearest sample of X, rescaled: 0 is the median
+        between nearest neighbors in X, 1 between any two samples. Large values are usual.
     generator_coverage_ : float
         Share of the clusters of X that generated samples fall into.
     class_prior_ : ndarray of shape (n_clusters,)
@@ -387,12 +387,12 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         The trained torch module.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
-        ``"discriminator_"`` and certainty, balance, fake, start or smoothness; ``"generator_"``
-        and certainty or balance.
+        ``"discriminator_"`` followed by certainty, balance, fake, start or smoothness, and
+        ``"generator_"`` followed by certainty or balance.
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        With ``n_clusters="auto"``, of :func:`~skdeepcluster.neighbors.count_clusters`.
+        With ``n_clusters="auto"``: see :func:`~skdeepcluster.neighbors.count_clusters`.
     n_iter_ : int
         Number of training epochs, without pretraining.
     likelihood_ : {"bernoulli", "gaussian", "columns"}
@@ -406,9 +406,9 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     device_, precision_ : str
         Device and precision of training.
     augment_ : callable or None
-        The changes that do not matter.
+        The augmentation used.
     augment_scores_ : dict
-        With ``augment="auto"``, the mean expected score of two fits for each kind of changes.
+        With ``augment="auto"``, the mean expected score of two fits for each augmentation.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -420,7 +420,8 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
 
     Notes
     -----
-    With H the entropy, D maximizes and G minimizes [1]_
+    With the entropy H, the discriminator D maximizes the first and the generator G minimizes the
+    second expression [1]_:
 
     .. math::
 

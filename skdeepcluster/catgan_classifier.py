@@ -37,8 +37,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     n_components : int, default=10
         Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
-        Widths of the autoencoder, the first two of them also of the discriminator, which the
-        generator mirrors. "auto": (w, w, 4 w), w =
+        Widths of the autoencoder. The discriminator uses the first two; the generator mirrors it.
+        "auto": (w, w, 4 w), w =
         ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers of both networks, which are normalized by batch.
@@ -62,14 +62,14 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     class_prior : None, "estimated" or array-like of shape (n_classes,), default=None
         Shares that the classes should have. None: equal. "estimated": by the initial classes.
     init : {"neighbors"} or None, default="neighbors"
-        Initial classes. "neighbors": the likeliest class of each sample by the labels in a
-        neighbor graph of X as it is, or standardized if ``standardize_``; with
-        ``pretraining_epochs``, of codes of X. None: none, as published.
+        Initial classes. "neighbors": the most probable class of each sample when the labels spread
+        along a neighbor graph of X, standardized if ``standardize_``, or of its codes if there is
+        pretraining. None: no initial classes, as published.
     start_weight : float, default=1.0
         Weight of the cross-entropy between initial classes and predictions; fades linearly to 0.
     smoothness_weight : float, default=4.0
-        Weight of the divergence between predictions for a sample and for its worst neighbor within
-        a short step (virtual adversarial training [2]_). 1 suits data that are all labeled.
+        Weight of the divergence between predictions for a sample and for the nearby point where
+        they change most (virtual adversarial training [2]_). 1 suits data that are all labeled.
     pretraining_epochs : int or "auto", default="auto"
         Epochs of a denoising autoencoder whose codes are clustered instead of X. "auto", 0: none.
     max_epochs : int or "auto", default="auto"
@@ -89,13 +89,13 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     batch_size : int or "auto", default="auto"
         Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
-        Number of trainings from new weights. The one with the best :meth:`score_samples` is kept.
+        Number of training runs from new weights. The best by mean :meth:`score_samples` is kept.
     augment : callable or "auto", default=None
-        ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
-        (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
-        The search for neighbors in the initial partition sees them, and so do the classifiers of
-        GANs. Densities, codes and InfoGAN's generator describe the samples as they are. "auto": as
-        in :class:`NeighborClustering`, of images if there is ``image_shape``, else of series.
+        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
+        clusters; :class:`~skdeepcluster.modules.augmentation.RandomAffine` suits images. The
+        neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
+        Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
+        :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
@@ -110,7 +110,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     accept_sparse : bool, default=False
         Whether sparse X is accepted. The search for an initial partition makes all of it dense.
     random_state : int, RandomState instance or None, default=None
-        Decides everything random. An int gives the same result on every call.
+        Determines all random choices. An int gives the same result on every call.
 
     Attributes
     ----------
@@ -119,8 +119,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     start_labels_ : ndarray of shape (n_samples,) or None
         Initial classes.
     generator_distance_ : float
-        Median distance of generated samples to the nearest sample of X: 0 is the distance between
-        nearest samples of X, 1 the distance between any two. Large values are usual.
+        Median distance of generated samples to the nearest sample of X, rescaled: 0 is the median
+        between nearest neighbors in X, 1 between any two samples. Large values are usual.
     generator_coverage_ : float
         Share of the clusters of X that generated samples fall into.
     class_prior_ : ndarray of shape (n_classes,)
@@ -136,15 +136,15 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     standardize_ : bool
         Whether features are divided by their own standard deviations.
     temperature_ : float
-        1.
+        Always 1.
     hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
         Values used.
     device_, precision_ : str
         Device and precision of training.
     augment_ : callable or None
-        The changes that do not matter.
+        The augmentation used.
     augment_scores_ : dict
-        With ``augment="auto"``, the mean expected score of two fits for each kind of changes.
+        With ``augment="auto"``, the mean expected score of two fits for each augmentation.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -316,7 +316,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to classify. A Dask array gives a lazy one.
+            Samples to classify. For a Dask array, the result is lazy.
 
         Returns
         -------

@@ -61,14 +61,14 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     Parameters
     ----------
     estimator : clusterer or list of clusterers, default=None
-        The members are clones of it, with new seeds; a list takes turns. None is
+        The members are clones of it, or of each in a list in turn, with new seeds. None is
         :class:`~sklearn.cluster.KMeans`.
     n_estimators : int, default=10
         Number of members.
     consensus : {"soft_vote", "co_association"}, default="soft_vote"
-        "soft_vote" matches the clusters of the members (Hungarian algorithm) and averages the
-        memberships, in turns [1]_. "co_association" applies average linkage to the share of
-        members that assign two samples to the same cluster [2]_.
+        "soft_vote" alternately matches the members' clusters (Hungarian algorithm) and averages
+        their memberships [1]_. "co_association" applies average linkage to the share of members
+        that assign two samples to the same cluster [2]_.
     n_clusters : int, default=None
         Number of clusters of the consensus; None is the number that most members found.
     accept_sparse : bool, default=False
@@ -93,9 +93,9 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     tables_ : list of ndarray of shape (n_clusters of the member, n_clusters)
         Maps of the members' clusters to the consensus.
     agreement_ : ndarray of shape (n_estimators,)
-        Share of the samples that a member assigns as the consensus does.
+        Share of the samples that a member assigns to the same cluster as the consensus.
     row_agreement_ : ndarray of shape (n_samples,)
-        Share of the members that assign a sample as the consensus does.
+        Share of the members that assign a sample to the same cluster as the consensus.
     cluster_stability_ : ndarray of shape (n_clusters,)
         Mean over members of the greatest Jaccard index of each cluster with a cluster of the
         member [4]_. Clusters above 0.85 are stable; do not trust those below 0.6.
@@ -315,7 +315,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         Returns
         -------
         agreement : float
-            Mean over members of the share of samples that they assign as the consensus does.
+            Mean over members of the share of samples with the same cluster as in the consensus.
         """
         mapped = self._assign(X)
         return float((_label(mapped) == _label(mapped.mean(0))).mean())

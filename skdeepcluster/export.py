@@ -60,10 +60,10 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
 
     The outputs are "labels", int64, equal to ``predict`` (positions in ``classes_`` for a
     classifier); "probabilities", float32 of shape (n_samples, n_clusters); and, if the estimator
-    has ``transform``, its result "codes", float32. Networks take missing values; of other
-    estimators, samples that miss values have the label -1 and nan probabilities. If more than six
-    samples are as far as the last neighbor, a NeighborClustering may take others of them.
-    Single precision changes probabilities far from all samples, by up to 0.03 where they were
+    has ``transform``, its result "codes", float32. Networks accept missing values; other
+    estimators give samples with missing values the label -1 and nan probabilities. If more than
+    six samples tie for the last neighbor, a NeighborClustering may choose among them differently.
+    Single precision changes the probabilities of points far from all samples, by up to 0.03 where
     measured.
 
     Examples

@@ -71,9 +71,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     n_init : int, default=1
         Number of initializations. The run with the highest lower bound is kept.
     init_params : str or array-like of shape (n_samples, n_clusters), default="kmeans"
-        The initial mixture is an M-step: of the best of 10 runs of k-means ("kmeans"), of samples
-        far apart ("k-means++"), of random samples ("random_from_data"), or of random ("random")
-        or given responsibilities. The runs of k-means are divided among the initializations.
+        The initial mixture comes from an M-step on one of these: the best of 10 runs of k-means
+        ("kmeans"), samples far apart ("k-means++"), random samples ("random_from_data"), or random
+        ("random") or given responsibilities. The runs of k-means are divided among the
+        initializations.
     weights_init, means_init : array-like, default=None
         Initial weights and means. They replace the result of ``init_params``.
     precisions_init : array-like, default=None
@@ -142,9 +143,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     sample of weight 2 equals two samples, in the initialization too. Components that are not the
     most probable one of any sample are placed last, with a warning, so labels have no gaps.
 
-    Values that are nan are missing: a sample counts by the density of its observed features, in
-    fits and in predictions, which is exact if values are missing at random [3]_. Initial
-    mixtures take the mean of the feature. Sparse X needs all values.
+    Missing values are nan. Fits and predictions use the density of a sample's observed features,
+    which is exact if values are missing at random [3]_. Initial mixtures fill in the mean of the
+    feature. Sparse X must have no missing values.
 
     ``partial_fit`` is stepwise EM [2]_. Its first batch should have many samples per cluster. A
     component with less than one effective sample is replaced by half of the heaviest component.

@@ -89,7 +89,7 @@ def find_medoids(X, labels, *, random_state=None) -> Labels:
     labels : array-like of shape (n_samples,)
         Clusters from 0 on, -1 for noise.
     random_state : int, RandomState instance or None, default=None
-        Determines the 2,000 samples of each larger cluster to which distances are measured.
+        Determines the 2,000 samples to which distances are measured in a larger cluster.
 
     Returns
     -------
@@ -274,9 +274,9 @@ class ClusterReport(Bunch):
         ----------
         estimator : fitted clusterer of this package or of scikit-learn
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples; the samples of the fit for a clusterer without ``predict`` (DBSCAN). With a
-            Pipeline, the table that it takes: features are reported in its units, categories of
-            a DataFrame as shares ("site = north"), and missing values are left out.
+            Samples; for a clusterer without ``predict`` (DBSCAN), the samples of its fit. For a
+            Pipeline, X is its input: features are reported in the units of X, categories of a
+            DataFrame as shares ("site = north"), and missing values are left out.
         feature_names : array-like of shape (n_features,), default=None
             Names; None means those in X or in the fit, or "x0", "x1" and so on.
         row_names : array-like of shape (n_samples,), default=None

@@ -56,25 +56,25 @@ def expected_score(
     """Return the expected adjusted Rand index of partitions with the unknown true clusters.
 
     A criterion that was learned on simulated data sets judges each partition by how well its
-    clusters are separated and found again by other methods. It is the scale of ``expected_score_``
-    of :class:`~skdeepcluster.NeighborClustering`, and compares methods, settings and numbers of
-    clusters. Your own classes may be others.
+    clusters are separated and found again by other methods. Scores have the same scale as
+    ``expected_score_`` of :class:`~skdeepcluster.NeighborClustering`. They compare methods,
+    settings and numbers of clusters. Your own classes may differ.
 
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Samples, nan where values are missing, or the distances between samples. What is measured
-        is remembered: further calls for the same X and parameters take milliseconds.
+        Samples, nan where values are missing, or the distances between samples. Measurements
+        are cached: further calls for the same X and parameters take milliseconds.
     labels : array-like of shape (n_samples,) or (n_partitions, n_samples)
-        Clusters under any names, -1 for noise. Noise is judged in the clusters nearest to it, and
-        the score multiplied by the share of the other samples.
+        Clusters under any names, -1 for noise. Noise is judged in the nearest clusters, and the
+        score is multiplied by the share of samples that are not noise.
     metric, standardize, categorical_features, augment, sample_weight, random_state, n_jobs
         As in :class:`~skdeepcluster.NeighborClustering` and its ``fit``.
 
     Returns
     -------
     score : float or ndarray of shape (n_partitions,)
-        In [0, 1]. A single cluster has the probability that there is one, noise alone 0.
+        In [0, 1]. A single cluster scores the probability that there is one; noise alone scores 0.
 
     See Also
     --------

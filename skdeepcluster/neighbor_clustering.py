@@ -77,7 +77,7 @@ class NeighborClustering(
     K-means, Gaussian mixtures, hierarchical methods and others find about 25 candidate
     partitions, in the samples and in layouts of their neighbor graph. A criterion, learned on
     simulated data sets, predicts the adjusted Rand index of each candidate without labels. The
-    candidates vote on the cluster of each sample by these predictions.
+    candidates vote on the cluster of each sample, weighted by these predictions.
 
     Parameters
     ----------
@@ -99,12 +99,12 @@ class NeighborClustering(
         Columns of categories: indices, names or a mask. "from_dtype": the columns of a DataFrame
         that are categories, strings or booleans. Categories that ``fit`` did not see are missing.
     augment : callable or "auto", default=None
-        Changes that do not matter: ``augment(x)`` returns other versions of samples x in the units
-        of X, a tensor, as in the networks. The distance of two samples is then the least distance
-        of one to views of the other, in 50 principal components. For images
-        :class:`~skdeepcluster.modules.augmentation.RandomAffine`, for series
-        :class:`~skdeepcluster.modules.augmentation.RandomShift`. "auto" tries such kinds and none
-        on at most 4,000 samples, and takes the one with the highest expected score.
+        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
+        clusters, as in the networks. The distance between two samples is then the smallest from
+        one to changed versions (views) of the other, in 50 principal components.
+        :class:`~skdeepcluster.modules.augmentation.RandomAffine` suits images,
+        :class:`~skdeepcluster.modules.augmentation.RandomShift` series. "auto" tries such changes,
+        and none, on at most 4,000 samples, and takes the one with the highest expected score.
     n_views : int, default=16
         Number of views of each sample, if there is ``augment``.
     image_shape : tuple of int, default=None
@@ -127,8 +127,8 @@ class NeighborClustering(
         Whether X may be a sparse matrix of features. Sparse distances are always accepted.
     noise : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
-        ``outlier_scores_`` get the label -1. "auto": those that are higher than the upper quartile
-        by more than three interquartile ranges, the outer fence of box plots.
+        ``outlier_scores_`` get the label -1. "auto": those with scores more than three
+        interquartile ranges above the upper quartile, the outer fence of box plots.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
         where unknown. ``n_clusters="auto"`` then finds at least as many clusters.
@@ -137,20 +137,20 @@ class NeighborClustering(
     verbose : int, default=0
         1 prints the seconds of each stage and shows the progress of :meth:`cluster_stability`.
     random_state : int, RandomState instance or None, default=None
-        Decides everything random. An int gives the same result on every call.
+        Determines all random choices. An int gives the same result on every call.
 
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
         Cluster of each sample, -1 for noise; equal to ``predict(X)``.
     expected_score_ : float
-        Expected adjusted Rand index with the true clusters of the world that made X, which may be
-        one, in [0, 1], learned on simulated data sets. It says how well these clusters are
-        separated and found again; your own classes may be others.
+        Expected adjusted Rand index with the unknown true clusters (possibly one), in [0, 1]. A
+        criterion learned on simulated data sets predicts it from how well these clusters are
+        separated and found again; your own classes may differ.
     alternatives_ : list of Alternative
         At most three other partitions, the best first, that differ from ``labels_`` and each other
-        (adjusted Rand index below 0.8): for a given ``n_clusters`` with as many clusters, else
-        with other numbers. Each has ``n_clusters``, ``labels``, ``probabilities``,
+        (adjusted Rand index below 0.8). If ``n_clusters`` is an int, they have as many clusters,
+        else other numbers. Each has ``n_clusters``, ``labels``, ``probabilities``,
         ``expected_score`` and, in words, ``changes``. See :meth:`use`.
     probabilities_ : ndarray of shape (n_samples,)
         Maximum of the ``responsibilities_`` of each sample.
@@ -161,19 +161,19 @@ class NeighborClustering(
     graph_ : CSR matrix of shape (n_graph_samples, n_graph_samples), float32
         Link weights, see :func:`~skdeepcluster.neighbors.neighbor_graph`.
     graph_indices_ : ndarray of shape (n_graph_samples,)
-        Positions in X of the samples in the graph, ascending: the first of equal samples.
+        Positions in X of the samples in the graph, ascending; only the first of equal samples.
     standardize_ : bool
         Whether features are divided by their own standard deviations.
     n_clusters_ : int
         Number of clusters.
     augment_ : callable or None
-        The changes that do not matter.
+        The augmentation used.
     augment_scores_ : dict
-        With ``augment="auto"``, the mean expected score of two fits for each kind of changes.
+        With ``augment="auto"``, the mean expected score of two fits for each augmentation.
     n_clusters_curve_ : Bunch
         If the number is chosen, arrays over the ``n_clusters`` that were tried. ``criterion`` is
-        the expected score of the best of eight or more candidates: for one cluster, the
-        probability that there is one; at most 0.01 out of the bounds on sizes. ``stability`` is
+        the expected score of the best of eight or more candidates. For one cluster, it is the
+        probability that there is one; if sizes break their bounds, at most 0.01. ``stability`` is
         the mean adjusted Rand index between candidates. The chosen number is among the best four,
         which are searched again with all candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
@@ -210,11 +210,11 @@ class NeighborClustering(
     With ``use_labels=True``, labels name the clusters and move samples between them along the
     graph [2]_.
 
-    Candidates that keep more of the linked pairs of ``fit`` get more votes. If the partition still
-    breaks a bound or a pair, samples change their cluster: first the cheapest ones, until all
-    sizes are within the bounds. Then an integer program chooses the clusters of samples in doubt
-    and of broken pairs. A change costs the log ratio of the responsibilities of the two clusters,
-    plus the log ratio of their Gaussian densities in the layout.
+    Candidates that keep more of the pairs given to ``fit`` get more votes. If the partition still
+    breaks a bound or a pair, samples change their cluster. The cheapest changes come first, until
+    all sizes are within the bounds. Then an integer program chooses the clusters of samples in
+    doubt and of broken pairs. A change costs the log ratio of the responsibilities of the two
+    clusters, plus the log ratio of their Gaussian densities in the layout.
 
     With standardized numbers, the one-hot columns of a category have the weight
     3/8 min(1, 10 R^2), with the adjusted R^2 of a linear regression on all other columns: 0 if the
@@ -308,14 +308,14 @@ class NeighborClustering(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing, or the distances between samples. If it is a
+            Samples, nan where values are missing, or the distances between samples. If X is a
             Dask array, ``max_samples`` random samples are fitted, and attributes describe them.
         y : array-like of shape (n_samples,), default=None
             Known clusters with ``use_labels=True``, -1 where unknown; otherwise ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples. Samples of weight 0 are predicted like new ones.
         must_link, cannot_link : array-like of shape (n_pairs, 2), default=None
-            Positions in X of pairs of samples in one cluster, and of pairs in different clusters.
+            Positions in X of pairs that must share a cluster, and of pairs that must not.
 
         Returns
         -------
@@ -482,7 +482,7 @@ class NeighborClustering(
     def use(self, alternative) -> Self:
         """Take one of the ``alternatives_`` as the partition; nothing is fitted again.
 
-        All attributes, predictions and cuts follow. The former partition is an alternative then.
+        Attributes, predictions and cuts then follow it. The old partition becomes an alternative.
 
         Parameters
         ----------
@@ -520,8 +520,8 @@ class NeighborClustering(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples; with ``metric="precomputed"`` their distances to the samples of ``fit``. A
-            Dask array gives a lazy one, as in all predictions.
+            Samples; with ``metric="precomputed"`` their distances to the samples of ``fit``. For a
+            Dask array, the result is lazy, as in all predictions.
 
         Returns
         -------

@@ -33,8 +33,8 @@ def data_parallel() -> Iterator[Any]:
     Notes
     -----
     Each process takes an equal part of every batch and drops the remainder; gradients are
-    averaged. As everywhere in torch, batch normalization and losses that compare samples see the
-    part of their process, and each process draws its own noise. A single process
+    averaged. As everywhere in torch, batch normalization and losses that compare samples see only
+    their process's part, and each process draws its own noise. A single process
     therefore gives other results; to keep parts large, raise ``batch_size``.
 
     Only the training of networks is parallel: the main process finds the initial partition of the

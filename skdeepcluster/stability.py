@@ -36,7 +36,7 @@ def cluster_stability(
     Parameters
     ----------
     estimator : clusterer
-        Fitted, or with ``labels`` given.
+        It must be fitted unless ``labels`` is given.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Samples, or their distances if the estimator has ``metric="precomputed"``.
     labels : array-like of shape (n_samples,), default=None

@@ -102,7 +102,7 @@ class VaDEClustering(PriorEstimator):
     Parameters
     ----------
     n_clusters : int, (int, int) or "auto", default=8
-        Number of clusters. "auto", or the lowest and the highest number: what ``init`` finds.
+        Number of clusters. With "auto" or bounds (lowest, highest), ``init`` finds the number.
     n_components : int, default=10
         Size of the code.
     hidden_layer_sizes : array-like of int or "auto", default="auto"
@@ -132,16 +132,16 @@ class VaDEClustering(PriorEstimator):
         codes, as published, without ``start_weight`` and ``smoothness_weight``.
     noise : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
-        ``outlier_scores_`` get the label -1. "auto": those that are higher than the upper quartile
-        by more than three interquartile ranges, the outer fence of box plots.
+        ``outlier_scores_`` get the label -1. "auto": those with scores more than three
+        interquartile ranges above the upper quartile, the outer fence of box plots.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
-        contains them, and ``start_weight`` keeps them in training. ``labels_`` may differ.
+        contains them; ``start_weight`` keeps them in training. ``labels_`` may differ from ``y``.
     start_weight : float, default=50.0
         Weight of the cross-entropy between the initial partition and the predictions.
     smoothness_weight : float, default=50.0
-        Weight of the divergence between predictions for a sample and for its worst neighbor within
-        a short step (virtual adversarial training [2]_).
+        Weight of the divergence between predictions for a sample and for the nearby point where
+        they change most (virtual adversarial training [2]_).
     masking : float, default=0.25
         Share of the features set to zero in the reconstruction terms, unless init="mixture".
     pretraining_epochs : int or "auto", default="auto"
@@ -162,13 +162,13 @@ class VaDEClustering(PriorEstimator):
     batch_size : int or "auto", default="auto"
         Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
     n_init : int, default=1
-        Number of trainings from new weights. The one with the best :meth:`score_samples` is kept.
+        Number of training runs from new weights. The best by mean :meth:`score_samples` is kept.
     augment : callable or "auto", default=None
-        ``augment(x)`` returns other versions, with the same clusters, of samples in the units of X
-        (a tensor), such as :class:`~skdeepcluster.modules.augmentation.RandomAffine` for images.
-        The search for neighbors in the initial partition sees them, and so do the classifiers of
-        GANs. Densities, codes and InfoGAN's generator describe the samples as they are. "auto": as
-        in :class:`NeighborClustering`, of images if there is ``image_shape``, else of series.
+        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
+        clusters; :class:`~skdeepcluster.modules.augmentation.RandomAffine` suits images. The
+        neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
+        Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
+        :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
     precision : {"float32", "bfloat16", "auto"}, default="float32"
         Precision of training. "auto": bfloat16 on hardware that is fast at it.
     callbacks : list of skorch callbacks, default=None
@@ -183,7 +183,7 @@ class VaDEClustering(PriorEstimator):
     accept_sparse : bool, default=False
         Whether sparse X is accepted. The search for an initial partition makes all of it dense.
     random_state : int, RandomState instance or None, default=None
-        Decides everything random. An int gives the same result on every call.
+        Determines all random choices. An int gives the same result on every call.
 
     Attributes
     ----------
@@ -213,7 +213,7 @@ class VaDEClustering(PriorEstimator):
     n_clusters_ : int
         Number of clusters.
     n_clusters_curve_ : Bunch
-        With ``n_clusters="auto"``, of :func:`~skdeepcluster.neighbors.count_clusters`.
+        With ``n_clusters="auto"``: see :func:`~skdeepcluster.neighbors.count_clusters`.
     n_iter_ : int
         Number of training epochs, without pretraining.
     likelihood_ : {"bernoulli", "gaussian", "columns"}
@@ -227,9 +227,9 @@ class VaDEClustering(PriorEstimator):
     device_, precision_ : str
         Device and precision of training.
     augment_ : callable or None
-        The changes that do not matter.
+        The augmentation used.
     augment_scores_ : dict
-        With ``augment="auto"``, the mean expected score of two fits for each kind of changes.
+        With ``augment="auto"``, the mean expected score of two fits for each augmentation.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

@@ -102,7 +102,7 @@ class EmbeddingDisplay(Display):
     ) -> Self:
         """Draw ``transform(X)`` of a fitted estimator, or X, colored by its clusters or `labels`.
 
-        A NeighborClustering, whose ``transform`` is a layout, gets a two-dimensional one of X.
+        For a NeighborClustering, a two-dimensional layout of X replaces ``transform(X)``.
         """
         _, name = take_last_step(estimator, name)
         if labels is None:

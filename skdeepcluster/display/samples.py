@@ -86,7 +86,7 @@ class SamplesDisplay(Display):
     ) -> Self:
         """Draw samples that a fitted estimator generates by ``sample``.
 
-        Very small clusters may get less than `n_per_cluster` samples.
+        Very small clusters may get fewer than `n_per_cluster` samples.
         """
         _, name = take_last_step(estimator, name)
         check_has(estimator, "sample")
