@@ -33,8 +33,6 @@ ONE_FEATURES = (
 )
 #: Minimum number of samples in a cluster where numbers of clusters are compared.
 LEAST_SIZE = 5
-#: Tolerance of the sizes of clusters.
-SLACK = 1e-9
 
 
 # ---- the criterion
@@ -79,12 +77,10 @@ class Judge:
     alone determines: its score does not depend on where it comes from.
     """
 
-    def __init__(self, views, n_features, least_size=0.0):
+    def __init__(self, views, n_features):
         #: Positions (M,) of the judged samples.
         self.drawn = views.draw(MERGED)
         self.views = views.take(self.drawn)
-        #: Minimum size of a cluster, as a share of all samples.
-        self.least_size = least_size
         #: :class:`~.features.Family` by number of clusters.
         self.families = {}
         self._sizes = n_features, len(views.wide)
@@ -95,12 +91,6 @@ class Judge:
     def judged(self):
         """What :func:`~.features.prepare` measures."""
         return prepare(self.views, *self._sizes)
-
-    def find_small(self, labels, weights):
-        """Return which partitions (C, M) of samples with weights (M,) have a small cluster."""
-        least = (1 - SLACK) * self.least_size * weights.sum()
-        sizes = [np.bincount(own, weights)[np.unique(own)] for own in labels]
-        return np.array([own.min() < least for own in sizes])
 
     def find_family(self, n_clusters):
         """Return the :class:`~.features.Family` of a number of clusters."""

@@ -106,7 +106,6 @@ def _try_number(judge, n_clusters, limits):
         family = judge.find_family(n_clusters)
         labels = family.labels
         scores = judge.rate_family(n_clusters)
-        scores[judge.find_small(labels, judge.views.weights)] = 0
         others = family.agreement.sum(1) - 1
         stability = others.mean() / max(len(labels) - 1, 1)
     if limits is not None:

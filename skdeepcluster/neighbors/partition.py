@@ -54,7 +54,7 @@ from .samples import (
     view_layout,
 )
 from .search import TINY, NeighborIndex, hash_samples, nearest_entries
-from .selection import MAX_ALTERNATIVES, find_answers
+from .selection import MAX_ALTERNATIVES, drop_small, find_answers
 
 #: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
 #: distances equal.
@@ -120,10 +120,7 @@ def find_partition(
         limits.check(n_clusters)
     with report("layout"):
         views = make_views(samples, settings, stream)
-        least_size = 0.0
-        if not is_given and sizes[0] is None:
-            least_size = LEAST_SIZE / np.count_nonzero(weights)
-        judge = Judge(views, samples.n_features, least_size)
+        judge = Judge(views, samples.n_features)
 
     curve = None
     if not is_given:
@@ -134,6 +131,9 @@ def find_partition(
         n_clusters = _list_best(curve, limits)
     with report("partition"):
         answers, curve = find_answers(views, judge, n_clusters, stream, limits, curve)
+        if curve is not None and limits is None and labels is None:
+            least = (LEAST_SIZE - 0.5) / np.count_nonzero(weights)
+            answers, curve = drop_small(answers, curve, judge, views.weights, least)
 
     layout = views.layouts[0]
     answers = [

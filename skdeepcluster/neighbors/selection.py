@@ -67,16 +67,11 @@ def find_answers(views, judge, n_clusters, stream, limits=None, curve=None):
     ``n_clusters`` is a number, or several numbers of a curve. The best partition with each of
     these is an answer, and the curve gets their scores. Without ``limits``, the best number of
     these comes first, then the others by their scores; with limits, they keep their order.
-    Partitions with small clusters are left out if there are others.
     """
     seed = draw_seed(stream)
     if isinstance(n_clusters, Integral):
         return _choose(views, judge, n_clusters, seed, limits), curve
     found = {k: _choose(views, judge, k, seed, limits)[0] for k in n_clusters}
-    labels = [own.labels for own in found.values()]
-    is_small = dict(zip(found, judge.find_small(labels, views.weights), strict=True))
-    if not all(is_small.values()):
-        found = {k: own for k, own in found.items() if not is_small[k]}
     order = list(found)
     if limits is None:
         curve = curve.replace(found, [own.expected_score for own in found.values()])
@@ -87,6 +82,29 @@ def find_answers(views, judge, n_clusters, stream, limits=None, curve=None):
         if _is_distinct(found[k].labels, answers, max(order)):
             answers.append(found[k])
     return answers, curve
+
+
+def drop_small(answers, curve, judge, weights, least):
+    """Return the answers without small clusters, and the curve.
+
+    Samples of clusters with less than the share ``least`` of the weights (M,) go to their next
+    most probable clusters.
+    """
+    most = max(own.resp.shape[1] for own in answers)
+    kept = []
+    for answer in answers:
+        n_clusters = answer.resp.shape[1]
+        sizes = np.bincount(answer.labels, weights, n_clusters)
+        is_large = sizes >= least * weights.sum()
+        if not is_large.all():
+            resp = normalize_rows(answer.resp[:, is_large])
+            seen = resp.argmax(1)[None, judge.drawn]
+            score = float(judge.rate(seen)[0])
+            answer = Answer(resp, score)
+            curve = curve.replace([n_clusters, resp.shape[1]], [0.0, score])
+        if _is_distinct(answer.labels, kept, most):
+            kept.append(answer)
+    return kept, curve
 
 
 def _choose(views, judge, n_clusters, seed, limits):
@@ -114,7 +132,7 @@ def vote(views, judge, n_clusters, stream, limits=None):
     seen = labels[:, judge.drawn]
 
     scores = judge.rate(seen)
-    rated = scores - judge.find_small(labels, views.weights)
+    rated = scores
     if limits is not None:
         rated = rated + limits.rate(labels, n_clusters)
     agreement = measure_agreement(seen, seen, n_clusters)
