@@ -39,7 +39,7 @@ jobs() {
 }
 
 jobs << 'END'
-run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods NeighborClustering GaussianMixtureEM --out $out/clusterers.jsonl
+run accuracy/clusterers.py --sets eleven --seeds 0-4 --methods NeighborClustering GaussianMixtureEM --out $out/clusterers.jsonl
 run accuracy/views.py --sets digits mnist_10k fashion_mnist_10k mnist_unbalanced ArrowHead OSULeaf ACSF1 GunPoint ItalyPowerDemand --rows KMeans plain views --out $out/views.jsonl
 run accuracy/index.py --battery $battery --out $out/index.jsonl
 run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods KMeans GaussianMixture Ward SpectralClustering HDBSCAN EVoC "umap-learn + GMM" "umap-learn + HDBSCAN" --out $out/clusterers.jsonl

@@ -116,8 +116,8 @@ class NeighborClustering(
         Maximum number of distinct samples in the graph. The others are predicted like new ones.
         Graphs of sparse distances have all samples.
     max_clusters : int, default=60
-        Maximum for ``n_clusters="auto"``, which also needs five distinct samples per cluster, and
-        avoids clusters of fewer than five samples.
+        Maximum for ``n_clusters="auto"``, which also needs five distinct samples per cluster.
+        Where the number is sought, samples of smaller clusters are moved to others.
     min_cluster_size, max_cluster_size : int or float, default=None
         Bounds on the size of every cluster: a number, or a share in (0, 1), of the samples. With
         ``sample_weight``, sizes are sums of weights. Samples change their cluster until all sizes
