@@ -7,7 +7,7 @@
 #
 # Fits that benchmarks/results holds are not run again: empty the folder first for all of them, or
 # go on with a run that was interrupted. There is one job of one thread for each core, and about
-# nine hours of one thread in all; "long" as a second argument adds the networks on all of MNIST and
+# seven hours of one thread in all; "long" as a second argument adds the networks on all of MNIST and
 # the papers' own settings, which take days.
 set -euo pipefail
 cd "$(dirname "$0")/.."
