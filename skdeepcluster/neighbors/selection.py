@@ -88,7 +88,7 @@ def drop_small(answers, curve, judge, weights, least):
     """Return the answers without small clusters, and the curve.
 
     Samples of clusters with less than the share ``least`` of the weights (M,) go to their next
-    most probable clusters.
+    most probable clusters, unless too few clusters would remain.
     """
     most = max(own.resp.shape[1] for own in answers)
     kept = []
@@ -96,7 +96,7 @@ def drop_small(answers, curve, judge, weights, least):
         n_clusters = answer.resp.shape[1]
         sizes = np.bincount(answer.labels, weights, n_clusters)
         is_large = sizes >= least * weights.sum()
-        if not is_large.all():
+        if not is_large.all() and is_large.sum() >= curve.n_clusters[0]:
             resp = normalize_rows(answer.resp[:, is_large])
             seen = resp.argmax(1)[None, judge.drawn]
             score = float(judge.rate(seen)[0])

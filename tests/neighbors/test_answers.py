@@ -83,6 +83,8 @@ def test_a_few_samples_far_away_are_no_cluster():
         found = NeighborClustering("auto", random_state=seed).fit(X)
         for labels in [found.labels_, *(other.labels for other in found.alternatives_)]:
             assert np.bincount(labels).min() >= 5
+    for lowest in (4, 8):
+        assert NeighborClustering((lowest, 9), random_state=0).fit(X).n_clusters_ >= lowest
     pairs = NeighborClustering("auto", min_cluster_size=2, random_state=0).fit(X)
     assert pairs.labels_[-1] == pairs.labels_[-2] != pairs.labels_[0]
     assert np.bincount(pairs.labels_).min() == 2
