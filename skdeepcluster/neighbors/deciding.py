@@ -14,7 +14,8 @@ SHARE = 0.9
 REPEATED = 5
 #: Minimum share of the entropy of the clusters that the values explain.
 DECIDED = 0.6
-#: Maximum share of the variance of another feature's ranks that is between the clusters.
+#: Maximum share of the variance of ranks that is between clusters, of a feature that does not
+#: differ.
 UNRELATED = 0.2
 #: Maximum number of features of a table, and of samples that are looked at.
 MAX_FEATURES = 100
@@ -24,8 +25,7 @@ MAX_SAMPLES = 2000
 def find_deciding(X, labels, n_numbers):
     """Return which of the first ``n_numbers`` features of X (N, D) alone decide the labels (N,).
 
-    They have few values, also together. There are none if any other feature differs between the
-    clusters, too.
+    They are all features that differ between clusters, and have few values, also together.
     """
     n_samples, n_features = X.shape
     if sparse.issparse(X) or n_features > MAX_FEATURES or len(np.unique(labels)) < 2:
@@ -34,26 +34,13 @@ def find_deciding(X, labels, n_numbers):
     X = X[some]
     labels = labels[some]
 
-    deciding = []
-    while True:
-        left = [i for i in range(n_numbers) if i not in deciding]
-        values = {i: _join_values(X[:, [*deciding, i]]) for i in left}
-        shares = {
-            i: homogeneity_score(labels, own)
-            for i, own in values.items()
-            if own is not None
-        }
-        if not shares:
-            return []
-
-        best = max(shares, key=shares.get)
-        deciding.append(best)
-        others = np.delete(X, deciding, axis=1)
-        if not others.size:
-            return []
-        is_related = _share_between(others, labels).max() > UNRELATED
-        if shares[best] >= DECIDED and not is_related:
-            return sorted(deciding)
+    related = np.flatnonzero(_share_between(X, labels) > UNRELATED)
+    if len(related) in (0, n_features) or related[-1] >= n_numbers:
+        return []
+    values = _join_values(X[:, related])
+    if values is None or homogeneity_score(labels, values) < DECIDED:
+        return []
+    return related.tolist()
 
 
 def _join_values(X):
