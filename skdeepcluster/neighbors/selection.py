@@ -101,10 +101,10 @@ def drop_small(answers, curve, judge, weights, least):
             seen = resp.argmax(1)[None, judge.drawn]
             score = float(judge.rate(seen)[0])
             answer = Answer(resp, score)
-            curve = curve.replace([n_clusters, resp.shape[1]], [0.0, score])
         if _is_distinct(answer.labels, kept, most):
             kept.append(answer)
-    return kept, curve
+    best = kept[0]
+    return kept, curve.replace([best.resp.shape[1]], [best.expected_score])
 
 
 def _choose(views, judge, n_clusters, seed, limits):
