@@ -7,8 +7,8 @@
 #
 # Fits that benchmarks/results holds are not run again: empty the folder first for all of them, or
 # go on with a run that was interrupted. There is one job of one thread for each core, and about
-# seven hours of one thread in all; "long" as a second argument adds the networks on all of MNIST and
-# the papers' own settings, which take days.
+# seven hours of one thread in all; "long" as a second argument adds the networks on all of MNIST
+# and the papers' own settings, which take days.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 battery=$(realpath "$1")
@@ -30,17 +30,20 @@ once() {
   [ -s "$out/$file" ] || run "$script" "$@" --out "$out/$file"
 }
 
-export battery out work
+# The lines of jobs below know these.
+some="digits mnist_10k fashion_mnist_10k ArrowHead OSULeaf ACSF1 GunPoint ItalyPowerDemand"
+networks="VAEEmbedding VaDEClustering DACClustering InfoGANClustering CatGANClustering"
+export battery out work some networks
 export -f run once
 
 # Runs the lines of the standard input, several at once.
-jobs() {
+run_jobs() {
   OMP_NUM_THREADS=1 xargs -d '\n' -P "$(nproc)" -I {} bash -euo pipefail -c '{}'
 }
 
-jobs << 'END'
+run_jobs << 'END'
 run accuracy/clusterers.py --sets eleven --seeds 0-4 --methods NeighborClustering GaussianMixtureEM --out $out/clusterers.jsonl
-run accuracy/views.py --sets digits mnist_10k fashion_mnist_10k mnist_unbalanced ArrowHead OSULeaf ACSF1 GunPoint ItalyPowerDemand --rows KMeans plain views --out $out/views.jsonl
+run accuracy/views.py --sets $some mnist_unbalanced --rows KMeans plain views --out $out/views.jsonl
 run accuracy/index.py --battery $battery --out $out/index.jsonl
 run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods KMeans GaussianMixture Ward SpectralClustering HDBSCAN EVoC "umap-learn + GMM" "umap-learn + HDBSCAN" --out $out/clusterers.jsonl
 run accuracy/clusterers.py --sets large --seeds 0-0 --methods NeighborClustering KMeans EVoC "umap-learn + GMM" --out $out/clusterers_large.jsonl
@@ -48,11 +51,11 @@ run trust/laws.py --out $out/laws.jsonl
 run accuracy/views.py --sets ArrowHead OSULeaf GunPoint ItalyPowerDemand --rows k-shape --out $out/views.jsonl
 run accuracy/views.py --sets mnist --rows views --out $out/views.jsonl
 run accuracy/views.py --sets fashion_mnist --rows views --seeds 0-0 --out $out/views.jsonl
-run accuracy/views.py --sets digits mnist_10k fashion_mnist_10k ArrowHead OSULeaf ACSF1 GunPoint ItalyPowerDemand --rows found --seeds 0-1 --out $out/views.jsonl
+run accuracy/views.py --sets $some --rows found --seeds 0-1 --out $out/views.jsonl
 run accuracy/views.py --sets mnist_unbalanced mnist fashion_mnist --rows found --seeds 0-0 --out $out/views.jsonl
-run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods VAEEmbedding VaDEClustering DACClustering InfoGANClustering CatGANClustering --out $out/clusterers.jsonl
+run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods $networks --out $out/clusterers.jsonl
 run accuracy/rivals.py --battery $battery --out $out/rivals.jsonl
-run accuracy/views.py --sets digits mnist_10k fashion_mnist_10k ArrowHead OSULeaf ACSF1 GunPoint ItalyPowerDemand --rows "views, auto" --out $out/views.jsonl
+run accuracy/views.py --sets $some --rows "views, auto" --out $out/views.jsonl
 run accuracy/views.py --sets mnist_10k --rows CatGAN InfoGAN VaDE --seeds 0-0 --out $out/views.jsonl
 run accuracy/choice.py --seeds 0-1 --battery $battery --out $work/choice_fits.jsonl && run accuracy/choice.py --rest --parts sets numbers --seeds 0-0 --battery $battery --out $work/choice_fits.jsonl --summary $out/choice.jsonl
 run accuracy/samples.py --sets digits --out $out/samples.jsonl
@@ -79,7 +82,7 @@ once speed/default_fits.py speed_default_fits.jsonl --sets iris digits_200 digit
 once speed/growth.py speed_growth.jsonl --methods GaussianMixtureEM NeighborClustering CatGANClustering --picture $out/speed_growth.png
 
 if [ "$long" = long ]; then
-  jobs << 'END'
+  run_jobs << 'END'
 run accuracy/views.py --sets mnist --rows "CatGAN, convolutional" CatGAN InfoGAN VaDE DAC VAE --seeds 0-2 --out $out/views.jsonl
 run accuracy/few_labels.py --sets mnist --rows CatGANClassifier --seeds 0-0 --out $out/few_labels.jsonl
 run accuracy/samples.py --sets mnist_10k mnist --augmented --methods VaDE DAC InfoGAN --seeds 0-0 --out $out/samples.jsonl --picture $out/mnist_drawn.png

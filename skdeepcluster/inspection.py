@@ -731,25 +731,28 @@ def _prepare_samples(estimator, X, found, options):
     check_consistent_length(X, options.row_names)
     table = _count_categories(X)
     values = _read_values(table)
-    codes = _find_codes(estimator, X, values, found[1])
     names = options.row_names
 
-    given = Bunch(
-        table=values,
-        codes=codes,
-        samples=codes,
-        metric="euclidean",
-        columns=_name_columns(table, options.feature_names, estimator),
-        row_names=None if names is None else np.asarray(names),
-        missing=None,
-    )
+    samples = None
+    missing = None
+    metric = "euclidean"
     # Distances have no features.
     if not has_distances(estimator):
-        given.samples, given.metric = find_samples(estimator, X, codes)
-        if given.metric == "euclidean":
-            given.codes = given.samples
-        given.missing = _share_missing(values)
-    return given
+        samples, metric = find_samples(estimator, X, None)
+        missing = _share_missing(values)
+    codes = samples
+    if samples is None or metric != "euclidean":
+        codes = _find_codes(estimator, X, values, found[1])
+
+    return Bunch(
+        table=values,
+        codes=codes,
+        samples=codes if samples is None else samples,
+        metric=metric,
+        columns=_name_columns(table, options.feature_names, estimator),
+        row_names=None if names is None else np.asarray(names),
+        missing=missing,
+    )
 
 
 def _read_labeled(X, labels):

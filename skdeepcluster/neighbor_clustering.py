@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import Bunch, check_scalar
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
@@ -681,7 +682,8 @@ class NeighborClustering(
         )
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", FEW_VALUES)
             found = cluster_stability(
                 model,
                 rows,

@@ -5,11 +5,13 @@ from scipy import sparse
 from scipy.stats import rankdata
 from sklearn.metrics import homogeneity_score
 
+from .._labels import cluster_means
+
 #: Beginning of the warning.
 FEW_VALUES = "The clusters are little more than the values of"
 #: Maximum number of values that most samples have, and the minimum share of these samples.
-FEW = 12
-SHARE = 0.9
+MAX_VALUES = 12
+MIN_SHARE = 0.9
 #: Minimum number of samples for each value.
 REPEATED = 5
 #: Minimum share of the entropy of the clusters that the values explain.
@@ -47,11 +49,11 @@ def _join_values(X):
     """Return the place (N,) of each sample among few distinct ones, or None if there are many."""
     _, places, counts = np.unique(X, axis=0, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    n_most = counts[order[:FEW]].sum()
-    if n_most < max(SHARE * len(X), REPEATED * len(counts)):
+    n_most = counts[order[:MAX_VALUES]].sum()
+    if n_most < max(MIN_SHARE * len(X), REPEATED * len(counts)):
         return None
     rank = np.argsort(order)
-    return np.minimum(rank, FEW)[places.ravel()]
+    return np.minimum(rank, MAX_VALUES)[places.ravel()]
 
 
 def _share_between(X, labels):
@@ -60,6 +62,5 @@ def _share_between(X, labels):
     member = np.eye(places.max() + 1)[places]
     ranks = rankdata(X, axis=0)
     centered = ranks - ranks.mean(0)
-    means = member.T @ centered / member.sum(0)[:, None]
-    between = member.sum(0) @ np.square(means)
+    between = member.sum(0) @ np.square(cluster_means(member, centered))
     return between / np.square(centered).sum(0).clip(np.finfo(float).tiny)

@@ -132,6 +132,7 @@ def find_partition(
     with report("partition"):
         answers, curve = find_answers(views, judge, n_clusters, stream, limits, curve)
         if curve is not None and limits is None and labels is None:
+            # Half a sample less, because shares are rounded.
             least = (LEAST_SIZE - 0.5) / np.count_nonzero(weights)
             answers, curve = drop_small(answers, curve, judge, views.weights, least)
 

@@ -77,11 +77,17 @@ def find_answers(views, judge, n_clusters, stream, limits=None, curve=None):
         curve = curve.replace(found, [own.expected_score for own in found.values()])
         best = curve.among(found).best
         order.sort(key=lambda k: (k != best, -found[k].expected_score, k))
-    answers = []
-    for k in order:
-        if _is_distinct(found[k].labels, answers, max(order)):
-            answers.append(found[k])
-    return answers, curve
+    return _keep_distinct([found[k] for k in order]), curve
+
+
+def _keep_distinct(answers):
+    """Return the answers that differ from all before them."""
+    most = max(own.resp.shape[1] for own in answers)
+    kept = []
+    for own in answers:
+        if _is_distinct(own.labels, kept, most):
+            kept.append(own)
+    return kept
 
 
 def drop_small(answers, curve, judge, weights, least):
@@ -90,21 +96,19 @@ def drop_small(answers, curve, judge, weights, least):
     Samples of clusters with less than the share ``least`` of the weights (M,) go to their next
     most probable clusters, unless too few clusters would remain.
     """
-    most = max(own.resp.shape[1] for own in answers)
-    kept = []
-    for answer in answers:
-        n_clusters = answer.resp.shape[1]
-        sizes = np.bincount(answer.labels, weights, n_clusters)
+    changed = []
+    for own in answers:
+        sizes = np.bincount(own.labels, weights, own.resp.shape[1])
         is_large = sizes >= least * weights.sum()
         if not is_large.all() and is_large.sum() >= curve.n_clusters[0]:
-            resp = normalize_rows(answer.resp[:, is_large])
+            resp = normalize_rows(own.resp[:, is_large])
             seen = resp.argmax(1)[None, judge.drawn]
-            score = float(judge.rate(seen)[0])
-            answer = Answer(resp, score)
-        if _is_distinct(answer.labels, kept, most):
-            kept.append(answer)
-    best = kept[0]
-    return kept, curve.replace([best.resp.shape[1]], [best.expected_score])
+            own = Answer(resp, float(judge.rate(seen)[0]))
+        changed.append(own)
+
+    best = changed[0]
+    curve = curve.replace([best.resp.shape[1]], [best.expected_score])
+    return _keep_distinct(changed), curve
 
 
 def _choose(views, judge, n_clusters, seed, limits):

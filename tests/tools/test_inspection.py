@@ -271,14 +271,14 @@ def test_the_page_is_whole_and_holds_its_pictures(tmp_path):
 
 
 def test_the_page_has_a_map_and_bars_of_features():
-    for found in (report(n_features=2), report(images=(2, 2), n_features=4)):
+    for found, n_bars in ((report(n_features=2), 6), (report(images=(2, 2), n_features=3), 8)):
         page = _Page(found.to_html())
         assert page.tags.count("circle") == len(X)
         assert page.tags.count("text") == 3
         bars = [re.findall(r"[\d.]+(?=%)", style) for style in page.styles if "width" in style]
         differences = np.concatenate([own.differences for own in found.features])
         differences = differences[np.abs(differences) >= 0.2]
-        assert len(bars) == len(differences)
+        assert len(bars) == len(differences) == n_bars
         left, width = np.array(bars, dtype=float).T
         np.testing.assert_allclose(width, 50 * np.abs(differences) / np.abs(differences).max())
         np.testing.assert_allclose(left, np.where(differences < 0, 50 - width, 50))
