@@ -7,7 +7,7 @@ Every kind of ``lib/drawn.py`` is drawn with every seed, as often as WEIGHTS say
 without features, and kept in ``build/criterion``. Gradient boosting learns the adjusted Rand index
 with the known clusters from the package's features of candidates with many numbers of clusters,
 and whether there is a single cluster. The criterion is written to
-``skdeepcluster/neighbors/criterion.npz``, and what each feature is worth to
+``skdeepcluster/partition/criterion.npz``, and what each feature is worth to
 ``results/criterion.json``. ``--leave-one-out`` judges kinds by a criterion that has not seen them,
 and writes nothing.
 """
@@ -38,10 +38,11 @@ from lib.options import parse_seeds
 
 from skdeepcluster.metrics import match_labels
 from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
-from skdeepcluster.neighbors import candidates, judge, selection
-from skdeepcluster.neighbors.judge import LEAST_SIZE, Judge, describe_one
-from skdeepcluster.neighbors.number import list_numbers
-from skdeepcluster.neighbors.samples import GraphSettings, connect, make_views
+from skdeepcluster.neighbors.samples import GraphSettings, connect
+from skdeepcluster.partition import candidates, judge, selection
+from skdeepcluster.partition.judge import LEAST_SIZE, Judge, describe_one
+from skdeepcluster.partition.number import list_numbers
+from skdeepcluster.partition.views import make_views
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "benchmarks" / "results" / "criterion.json"

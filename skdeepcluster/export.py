@@ -19,10 +19,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from .engine.checkpoint import replace_atomically
+from .estimators.neighbor_clustering import NeighborClustering
 from .functional.gaussian import joint_density
-from .neighbor_clustering import NeighborClustering
-from .neighbors.partition import find_limit
+from .neighbors.samples import find_limit
+from .training.checkpoint import replace_atomically
 
 #: Packages of the extra; a Pipeline needs the last one.
 PACKAGES = ("onnx", "onnxscript", "skl2onnx")

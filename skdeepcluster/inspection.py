@@ -23,27 +23,21 @@ from sklearn.utils import Bunch, _safe_indexing, check_array, check_consistent_l
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import check_is_fitted
 
-from ._labels import (
+from .display.base import COLORS, import_pyplot, name_features, take_last_step, to_array
+from .display.embedding import find_samples
+from .display.samples import find_white, make_mosaic
+from .input.labels import (
     check_labels,
     cluster_means,
     indicate,
     is_missing,
     predict_samples,
 )
-from ._random import random_stream
-from ._typing import Labels
-from .display.base import (
-    COLORS,
-    import_pyplot,
-    name_features,
-    take_last_step,
-    to_array,
-)
-from .display.embedding import find_samples
-from .display.samples import find_white, make_mosaic
+from .input.random import random_stream
+from .input.types import Labels
 from .neighbors import neighbor_graph, neighbor_layout
-from .neighbors.answers import describe_changes
 from .neighbors.search import has_distances
+from .partition.answers import describe_changes
 
 __all__ = ["ClusterReport", "compare_features", "find_medoids"]
 

@@ -120,7 +120,7 @@ def _check_partition(labels, X):
 
 def _remember(X, params, sample_weight, n_jobs):
     """Return the judge of X and the positions that it judges, prepared once."""
-    from .neighbor_clustering import NeighborClustering
+    from .estimators.neighbor_clustering import NeighborClustering
 
     known = _remembered
     key = hash_of((X, sample_weight, params))

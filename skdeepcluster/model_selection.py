@@ -12,11 +12,11 @@ from sklearn.metrics import calinski_harabasz_score, silhouette_score
 from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils.validation import _num_samples
 
-from ._checks import check_count, warn_user
-from ._labels import predict_samples
+from .input.checks import check_count, warn_user
+from .input.labels import predict_samples
 from .metrics import expected_score
-from .neighbors import count_clusters
 from .neighbors.search import has_distances
+from .partition import count_clusters
 
 #: Information criteria, which are methods of mixtures; lower is better.
 CRITERIA = ("bic", "icl", "aic")
@@ -48,7 +48,7 @@ def select_n_clusters(
         Numbers of clusters to try.
     criterion : {"expected_score", "bic", "icl", "aic", "silhouette", "calinski_harabasz"}, \
 default="expected_score"
-        "expected_score" is computed by :func:`~skdeepcluster.neighbors.count_clusters` and needs
+        "expected_score" is computed by :func:`~skdeepcluster.partition.count_clusters` and needs
         a single fit. "bic" (number of Gaussians), "icl" (number of separate clusters) and "aic"
         (density that predicts best) are minimized and need mixtures. "silhouette" and
         "calinski_harabasz" are maximized and not defined for one cluster.
@@ -74,7 +74,7 @@ default="expected_score"
 
     See Also
     --------
-    skdeepcluster.neighbors.count_clusters : Number of clusters without a clusterer.
+    skdeepcluster.partition.count_clusters : Number of clusters without a clusterer.
     skdeepcluster.display.NumberOfClustersDisplay : Plot of the criterion.
 
     Examples
@@ -87,7 +87,7 @@ default="expected_score"
     3
     """
     if estimator is None:
-        from .gaussian_mixture import GaussianMixtureEM  # needs torch
+        from .estimators.gaussian_mixture import GaussianMixtureEM
 
         estimator = GaussianMixtureEM()
     base = clone(estimator).set_params(**params)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from .engine.runtime import Process, training_together
+from .training.runtime import Process, training_together
 
 
 @contextmanager

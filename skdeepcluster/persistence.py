@@ -8,12 +8,12 @@ from zipfile import ZipFile
 
 from sklearn.base import BaseEstimator
 
-from ._tables import TableEncoder
-from .engine.checkpoint import replace_atomically
+from .input.tables import TableEncoder
 from .modules import networks
 from .modules.augmentation import RandomAffine, RandomFlip, RandomShift
-from .neighbors.answers import Alternative
 from .neighbors.augmented import Scaled
+from .partition.answers import Alternative
+from .training.checkpoint import replace_atomically
 
 PACKAGE = importlib.import_module(__package__)
 EXPORTED = [getattr(PACKAGE, name) for name in PACKAGE.__all__]

@@ -25,8 +25,8 @@ from lib.options import chosen, parse, parser
 from lib.records import described, keep, timed
 from lib.sets import SETS, load_set
 
-from skdeepcluster import _fit
-from skdeepcluster._base import DeepClusterer
+from skdeepcluster.estimators import fit as _fit
+from skdeepcluster.estimators.base import DeepClusterer
 from skdeepcluster.modules.model import Batch
 
 #: Calls a function and returns its processor seconds, too.

@@ -10,7 +10,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_array, check_consistent_length
 
-from .._labels import predict_samples
+from ..input.labels import predict_samples
 from ..metrics import check_discrete
 from .base import Display, read_array, take_last_step
 

@@ -8,14 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 
-from .base import (
-    COLORS,
-    Display,
-    check_has,
-    draw_legend,
-    read_array,
-    take_last_step,
-)
+from .base import COLORS, Display, check_has, draw_legend, read_array, take_last_step
 
 #: Color of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"

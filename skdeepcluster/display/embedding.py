@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
-from .._labels import predict_samples
+from ..input.labels import predict_samples
 from ..neighbors import neighbor_graph, neighbor_layout
 from .base import (
     NOISE,

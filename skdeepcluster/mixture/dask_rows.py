@@ -8,11 +8,11 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_n_features
 from torch import Tensor
 
-from .._checks import check_enough
-from .._dask import check_blocks
-from ..engine.runtime import limited_threads
 from ..functional.gaussian import Function
 from ..functional.statistics import Sums, add
+from ..input.checks import check_enough
+from ..input.dask import check_blocks
+from ..training.runtime import limited_threads
 from .em import Summary, WeightedBatch, WeightedRows
 
 

@@ -14,8 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine.data import to_tensor
-from ..engine.runtime import share_out
 from ..functional import gaussian, missing, statistics
 from ..functional.gaussian import Function, Mixture
 from ..functional.statistics import (
@@ -24,6 +22,8 @@ from ..functional.statistics import (
     add,
     sufficient_statistics,
 )
+from ..training.data import to_tensor
+from ..training.runtime import share_out
 
 #: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19

@@ -13,9 +13,9 @@ from sklearn.metrics import euclidean_distances
 from sklearn.utils.extmath import row_norms
 from torch import Tensor
 
-from .._random import sample_systematically
 from ..functional.gaussian import Mixture, weighted_mean
 from ..functional.statistics import maximize, sufficient_statistics
+from ..input.random import sample_systematically
 from .em import (
     MStep,
     Responsibilities,

@@ -1,6 +1,5 @@
-"""Neighbor graphs, their layouts and the number of clusters in them: the public functions."""
+"""Neighbor graphs and their layouts."""
 
 from .graph import neighbor_graph, neighbor_layout
-from .partition import count_clusters
 
-__all__ = ["count_clusters", "neighbor_graph", "neighbor_layout"]
+__all__ = ["neighbor_graph", "neighbor_layout"]

@@ -15,13 +15,8 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
-from .search import (
-    Cells,
-    make_factors,
-    single_threaded_blas,
-    sort_nearest,
-    take_below,
-)
+from ..input.distinct import single_threaded_blas, sort_nearest
+from .search import Cells, make_factors, take_below
 
 #: Number of principal components used to compare views.
 VIEW_COMPONENTS = 50
@@ -215,8 +210,8 @@ def call(augment, X, seed):
     """Return other versions of samples X (n, D), drawn from torch's generators alone."""
     import torch
 
-    from ..engine.data import to_tensor
-    from ..engine.runtime import forked, isolated
+    from ..training.data import to_tensor
+    from ..training.runtime import forked, isolated
 
     name = getattr(augment, "augment", augment)
     x = to_tensor(X)

@@ -3,46 +3,28 @@
 N samples, M distinct samples in the graph; D features, L layout dimensions, K clusters.
 """
 
-from dataclasses import replace
+from functools import cached_property
 from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
+from joblib import effective_n_jobs
 from scipy import sparse
-from sklearn.decomposition import PCA
-from sklearn.preprocessing import normalize
 from sklearn.utils import check_scalar
 
-from .._checks import check_enough, check_sample_weight
-from .._labels import average_finite
-from .._random import draw_seed
-from .augmented import AugmentedViews, prepare_views, search_views
-from .candidates import FITTED, Views
-from .graph import (
-    link_neighbors,
-    neighbor_graph,
-    neighbor_layout,
-    whiten_by_graph,
-)
-from .search import (
-    TINY,
-    NeighborIndex,
-    check_distances,
+from ..input.checks import LARGEST, check_answers, check_enough, check_sample_weight
+from ..input.distinct import (
     find_ranges,
     hash_samples,
     merge_equal,
-    nearest_entries,
+    order_columns,
     project_rows,
 )
-
-#: Maximum number of principal components of the samples that candidates are found in.
-WIDE = 50
-#: Maximum number of principal components with full covariances.
-NARROW = 10
-#: Maximum number of features that are whitened; in more features, whitening amplifies noise.
-MAX_WHITENED = 100
-#: Maximum number of samples with a second layout.
-MAX_SECOND = 20_000
+from ..input.labels import average_finite
+from ..input.random import draw_seed
+from .augmented import AugmentedViews, prepare_views, search_new, search_views
+from .graph import link_neighbors
+from .search import NeighborIndex, check_distances, nearest_entries
 
 
 class GraphSettings(NamedTuple):
@@ -188,19 +170,6 @@ def _draw_direction(n_features):
     return np.random.default_rng(0).standard_normal(n_features)
 
 
-def order_columns(X):
-    """Return positions of the features that vary, in an order that no unit or shift changes."""
-    least, largest = find_ranges(X)
-    ranges = largest - least
-    unit = np.ldexp(1.0, -np.frexp(max(-least.min(), largest.max()))[1])
-    # Single precision hides how means are rounded in another order of the samples.
-    means = np.ravel(X.mean(0, dtype=float)) - least
-    keys = [(unit * values).astype(np.float32) for values in (ranges, means)]
-    order = np.lexsort(keys)
-    varying = order[ranges[order] > 0]
-    return varying if len(varying) else order[:1]
-
-
 def take_columns(X, columns):
     """Return some features of X, with contiguous samples."""
     if sparse.issparse(X):
@@ -253,109 +222,105 @@ def _search_distances(X, distinct, k):
 # ---- views
 
 
-def make_views(samples, settings, stream) -> Views:
-    """Return the :class:`Views` of the samples of a graph.
+# ---- new samples
+#: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
+#: distances equal.
+CLIP_FACTOR = 1e6
 
-    The second layout places whitened samples, or the same graph if there are too many features.
+
+class Lookup:
+    """Looks up new samples among the samples of a reference; prepared on first use."""
+
+    def __init__(self, reference):
+        self.reference = reference
+
+    @cached_property
+    def places(self):
+        """Places of the samples by their keys."""
+        keys = self.reference.keys.tolist()
+        return dict(zip(keys, range(len(keys)), strict=True))
+
+    @cached_property
+    def limit(self):
+        """Largest magnitude of a value of a new sample."""
+        return find_limit(self.reference.rows, self.reference.metric)
+
+    @cached_property
+    def index(self):
+        """The samples as they are compared."""
+        rows, views = self.reference.rows, self.reference.views
+        if views is not None:
+            return NeighborIndex(views.project(rows))
+        return NeighborIndex(rows, self.reference.metric)
+
+    def match_form(self, X):
+        """Return X, dense or sparse as the samples, without values that are too large."""
+        if sparse.issparse(self.reference.rows):
+            return sparse.csr_matrix(X)
+
+        X = X.toarray() if sparse.issparse(X) else X
+        limit = min(self.limit, float(np.finfo(X.dtype).max))
+        return np.clip(X, -limit, limit)
+
+    def find_equal(self, X):
+        """Return the place of an equal sample for each of X, or -1, (N,)."""
+        keys = hash_samples(X, stored_zeros=self.reference.rows is None).tolist()
+        return np.array([self.places.get(key, -1) for key in keys])
+
+    def search(self, X, n_jobs=None):
+        """Return the distances and places of the samples nearest to each of X, (N, k)."""
+        reference = self.reference
+        k = reference.n_neighbors
+        if reference.rows is None:
+            return nearest_entries(X[:, reference.kept], k, own=False)
+
+        self.index.n_jobs = effective_n_jobs(n_jobs)
+        if reference.views is not None:
+            return search_new(reference.views, reference.rows, self.index, X, k)
+        return self.index.query(X, k)
+
+
+def interpolate(lookup, X, values, n_jobs=None) -> list[np.ndarray]:
+    """Return the values of samples X (N, D), and last their mean distances (N,) to neighbors.
+
+    A sample equal to one of the reference gets its value from ``values``, arrays (M, C). Others
+    get the mean of their k nearest, weighted by 1 / distance (D. Shepard, "A two-dimensional
+    interpolation function for irregularly-spaced data", ACM National Conference 1968).
     """
-    options = {"n_epochs": 50, "n_jobs": settings.n_jobs}
-    options |= {"n_components": settings.n_components}
+    reference = lookup.reference
+    if reference.rows is not None:
+        X = lookup.match_form(X)
+    equal = lookup.find_equal(X)
 
-    def place(graph):
-        layout = neighbor_layout(graph, random_state=stream, **options)
-        return scale_points(layout)
+    others = np.flatnonzero(equal < 0)
+    found = [value[equal] for value in values]
+    spacing = reference.spacing[equal]
 
-    graph = samples.graph
-    first = place(graph)
-    views = view_layout(first, samples, stream)
-    if samples.columns is None:
-        is_augmented = samples.reference.views is not None
-        if is_augmented and len(first) <= MAX_SECOND:
-            return replace(views, layouts=[first, place(graph)])
-        return views
+    if len(others):
+        distances, nearest = lookup.search(X[others], n_jobs)
+        spacing[others] = average_finite(distances)
+        spacing[others[np.isnan(distances).any(1)]] = np.nan
+        weights = _weigh(distances).T[:, :, None]
+        for own, value in zip(found, values, strict=True):
+            pairs = zip(weights, nearest.T, strict=True)
+            own[others] = sum(w * value[place] for w, place in pairs)
 
-    points = take_points(samples)
-    n_samples, n_features = points.shape
-    wide = project_points(points, views.drawn, WIDE)
-    narrow = project_points(wide, views.drawn, NARROW)
-    views = replace(
-        views,
-        wide=scale_points(wide),
-        narrow=scale_points(narrow),
-        unit=_scale_to_unit(points),
-        has_features=True,
-    )
-    if n_samples > MAX_SECOND:
-        return views
-
-    if 1 < n_features <= MAX_WHITENED and not sparse.issparse(points):
-        k = samples.reference.n_neighbors
-        white = whiten_by_graph(points, graph, k, settings.n_jobs)
-        views = replace(views, white=white)
-        graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
-    return replace(views, layouts=[first, place(graph)])
+    check_answers(spacing, X, f" by metric={reference.metric!r}")
+    return [*found, spacing]
 
 
-def view_layout(layout, samples, stream):
-    """Return the :class:`Views` of a layout, with samples drawn by their weights."""
-    weights = samples.weights
-    if (weights == weights[0]).all():
-        drawn = stream.permutation(len(weights))[:FITTED]
-    else:
-        size = min(FITTED, len(weights))
-        shares = weights / weights.sum()
-        drawn = stream.choice(len(weights), size, replace=False, p=shares)
-    return Views(
-        layout,
-        layout,
-        [layout],
-        samples.graph,
-        weights,
-        drawn,
-        has_features=False,
-    )
+def find_limit(rows, metric):
+    """Return where values are clipped, so that distances differ and are finite."""
+    if metric != "euclidean":
+        return LARGEST
+    largest = float(max(rows.max(initial=0), -rows.min(initial=0)))
+    return min(CLIP_FACTOR * largest or LARGEST, LARGEST)
 
 
-def take_points(samples):
-    """Return the samples as points of a Euclidean space with values in [-1, 1]."""
-    points = take_columns(samples.reference.rows, samples.columns)
-    if samples.reference.metric == "cosine":
-        points = normalize(points)
-    if sparse.issparse(points) and points.shape[1] <= MAX_WHITENED:
-        points = points.toarray()
-
-    largest = max(abs(points).max(), TINY)
-    return points.astype(float) * (1 / largest)
-
-
-def project_points(points, drawn, n_components):
-    """Return points on at most ``n_components`` principal axes of some of them."""
-    if points.shape[1] <= n_components:
-        return points.toarray() if sparse.issparse(points) else points
-    n_components = min(n_components, len(drawn) - 1)
-    if n_components < 1:
-        return np.zeros((points.shape[0], 1))
-
-    solver = "arpack" if sparse.issparse(points) else "auto"
-    pca = PCA(n_components, svd_solver=solver, random_state=0)
-    return pca.fit(points[np.sort(drawn)]).transform(points)
-
-
-def scale_points(points):
-    """Return points (M, D) centered and scaled to a mean variance of one, in double precision."""
-    points = points - points.mean(0, dtype=float)
-    return points / max(np.sqrt(points.var(0).mean()), 1e-300)
-
-
-def _scale_to_unit(points):
-    """Return points scaled to a mean square of one if all have the same length, else None."""
-    if sparse.issparse(points) or points.shape[1] < NARROW:
-        return None
-
-    lengths = np.sqrt(np.square(points).sum(1))
-    mean = lengths.mean()
-    if np.ptp(lengths) > 1e-3 * mean:
-        return None
-
-    factor = np.sqrt(points.shape[1]) / mean
-    return (points * factor).astype(np.float32)
+def _weigh(distances):
+    """Return weights (N, k) proportional to 1 / distance, for distances in ascending order."""
+    nearest = distances[:, :1]
+    with np.errstate(all="ignore"):
+        ratios = nearest / distances  # does not overflow, unlike 1 / distance
+    weights = np.where(nearest > 0, ratios, distances == 0)
+    return weights / weights.sum(1, keepdims=True)

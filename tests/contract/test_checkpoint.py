@@ -13,8 +13,8 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import skdeepcluster as sk
-from skdeepcluster.engine import checkpoint
 from skdeepcluster.modules.augmentation import RandomAffine
+from skdeepcluster.training import checkpoint
 
 TINY = {"hidden_layer_sizes": (8, 6), "max_epochs": 4, "batch_size": 20}
 PRETRAINED = TINY | {"pretraining_epochs": 3}

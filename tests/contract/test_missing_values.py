@@ -10,9 +10,9 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 
 from skdeepcluster import NeighborClustering, VAEEmbedding
+from skdeepcluster.input.imputation import impute
 from skdeepcluster.inspection import ClusterReport
 from skdeepcluster.modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
-from skdeepcluster.neighbors.imputation import impute
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

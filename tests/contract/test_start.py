@@ -74,7 +74,7 @@ def test_an_initial_partition_that_is_not_learned_is_warned_of(blobs):
     ],
 )
 def test_invalid_partitions_are_refused_before_training(rows, init, message, monkeypatch):
-    monkeypatch.setattr("skdeepcluster._fit.train", None)
+    monkeypatch.setattr("skdeepcluster.estimators.fit.train", None)
     with pytest.raises(ValueError, match=message):
         brief_from_samples(VADE, init=init(len(rows))).fit(rows)
 

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skdeepcluster.gaussian_mixture import GaussianMixtureEM
+from skdeepcluster.estimators.gaussian_mixture import GaussianMixtureEM
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.mixture import em, initialization
 

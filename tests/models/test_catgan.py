@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
 from skdeepcluster import CatGANClassifier, CatGANClustering
-from skdeepcluster.catgan import CatGAN
+from skdeepcluster.estimators.catgan import CatGAN
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp, normalized_mlp

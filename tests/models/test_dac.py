@@ -9,7 +9,7 @@ from torch import nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from skdeepcluster import DACClustering
-from skdeepcluster.dac import DAC, FLOOR
+from skdeepcluster.estimators.dac import DAC, FLOOR
 from skdeepcluster.modules.codes import MixturePrior, PointEncoder
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.model import Batch

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skdeepcluster import InfoGANClustering
-from skdeepcluster.infogan import InfoGAN
+from skdeepcluster.estimators.infogan import InfoGAN
 from skdeepcluster.modules.latent import LatentSpace, Reading
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.model import Batch

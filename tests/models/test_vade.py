@@ -9,6 +9,8 @@ from skorch.callbacks import Callback
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
 from skdeepcluster import VaDEClustering
+from skdeepcluster.estimators.vade import VaDE
+from skdeepcluster.estimators.vae import VAE
 from skdeepcluster.functional.gaussian import (
     Mixture,
     confident_sample,
@@ -22,8 +24,6 @@ from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.regularization import Regularizer
-from skdeepcluster.vade import VaDE
-from skdeepcluster.vae import VAE
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 OBJECTIVES = ["optimal", "sampled", "published"]

@@ -12,6 +12,7 @@ from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
 from skdeepcluster import NeighborClustering, VAEEmbedding
+from skdeepcluster.estimators.vae import VAE
 from skdeepcluster.functional.gaussian import Mixture, standard_kl
 from skdeepcluster.functional.points import normal_points, random_shifts
 from skdeepcluster.metrics import clustering_accuracy
@@ -21,7 +22,6 @@ from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.pca import start_as_pca
 from skdeepcluster.modules.regularization import Regularizer
-from skdeepcluster.vae import VAE
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 #: For tests in which the initial partition does not matter: EM is faster than a graph.

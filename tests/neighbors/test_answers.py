@@ -15,8 +15,8 @@ from sklearn.utils._param_validation import InvalidParameterError
 from skdeepcluster import CatGANClustering, GaussianMixtureEM, NeighborClustering, persistence
 from skdeepcluster.metrics import expected_score
 from skdeepcluster.model_selection import NoSplit, label_free_scorer
-from skdeepcluster.neighbors import count_clusters
-from skdeepcluster.neighbors.answers import describe_changes
+from skdeepcluster.partition import count_clusters
+from skdeepcluster.partition.answers import describe_changes
 
 #: Five groups, two pairs of which overlap.
 CENTERS = [[0, 0], [3.2, 0], [0, 12], [3.2, 12], [12, 6]]

@@ -15,16 +15,10 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skdeepcluster.neighbors import candidates, neighbor_graph
-from skdeepcluster.neighbors.candidates import (
-    IN_LAYOUT,
-    IN_SAMPLES,
-    Views,
-    agglomerate,
-    cut_tree,
-    regroup,
-    run_em,
-)
+from skdeepcluster.neighbors import neighbor_graph
+from skdeepcluster.partition import candidates
+from skdeepcluster.partition.candidates import IN_LAYOUT, IN_SAMPLES, agglomerate, regroup, run_em
+from skdeepcluster.partition.views import Views, cut_tree
 
 X, Y = make_blobs(240, n_features=3, centers=4, cluster_std=1.5, random_state=1)
 NORMAL = np.random.default_rng(0).normal(size=(90, 3))

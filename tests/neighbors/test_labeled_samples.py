@@ -6,9 +6,9 @@ from estimators import keep_some
 from scipy import sparse
 from sklearn.datasets import make_blobs
 
-from skdeepcluster.neighbors import labels as module
 from skdeepcluster.neighbors import neighbor_graph
-from skdeepcluster.neighbors.partition import partition_by_labels
+from skdeepcluster.partition import known as module
+from skdeepcluster.partition.search import partition_by_labels
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
 

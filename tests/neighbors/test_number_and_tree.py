@@ -10,16 +10,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import count_clusters, neighbor_graph
-from skdeepcluster.neighbors.judge import Judge
-from skdeepcluster.neighbors.number import Curve, choose_number, list_maxima, list_numbers
-from skdeepcluster.neighbors.partition import (
-    build_tree,
-    find_leaves,
-    group_leaves,
-    partition_by_labels,
-)
-from skdeepcluster.neighbors.samples import GraphSettings, connect, make_views
+from skdeepcluster.neighbors import neighbor_graph
+from skdeepcluster.neighbors.samples import GraphSettings, connect
+from skdeepcluster.partition import count_clusters
+from skdeepcluster.partition.judge import Judge
+from skdeepcluster.partition.number import Curve, choose_number, list_maxima, list_numbers
+from skdeepcluster.partition.search import partition_by_labels
+from skdeepcluster.partition.tree import build_tree, find_leaves, group_leaves
+from skdeepcluster.partition.views import make_views
 
 X, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
 

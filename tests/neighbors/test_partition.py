@@ -7,9 +7,11 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import count_clusters, neighbor_graph, neighbor_layout
-from skdeepcluster.neighbors.partition import Lookup, find_limit, find_partition, interpolate
-from skdeepcluster.neighbors.samples import GraphSettings, connect, make_views
+from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
+from skdeepcluster.neighbors.samples import GraphSettings, Lookup, connect, find_limit, interpolate
+from skdeepcluster.partition import count_clusters
+from skdeepcluster.partition.search import find_partition
+from skdeepcluster.partition.views import make_views
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
 RANDOM = np.random.default_rng(0)

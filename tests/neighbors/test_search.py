@@ -10,17 +10,10 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from skdeepcluster import NeighborClustering
+from skdeepcluster.input.distinct import hash_samples, merge_equal, order_rows, split_rows
+from skdeepcluster.input.imputation import impute
 from skdeepcluster.neighbors import neighbor_graph, search
-from skdeepcluster.neighbors.imputation import impute
-from skdeepcluster.neighbors.search import (
-    NeighborIndex,
-    check_distances,
-    hash_samples,
-    merge_equal,
-    nearest_entries,
-    order_rows,
-    split_rows,
-)
+from skdeepcluster.neighbors.search import NeighborIndex, check_distances, nearest_entries
 
 GROUPS = make_blobs(60, random_state=0)[0]
 

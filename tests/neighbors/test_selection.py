@@ -13,11 +13,13 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, jaccard_score
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import features, judge, neighbor_graph, selection
-from skdeepcluster.neighbors.candidates import Candidate, Views
-from skdeepcluster.neighbors.features import compare, make_family, prepare
-from skdeepcluster.neighbors.judge import Judge
-from skdeepcluster.neighbors.selection import Vote, calibrate
+from skdeepcluster.neighbors import neighbor_graph
+from skdeepcluster.partition import features, judge, selection
+from skdeepcluster.partition.candidates import Candidate
+from skdeepcluster.partition.features import compare, make_family, prepare
+from skdeepcluster.partition.judge import Judge
+from skdeepcluster.partition.selection import Vote, calibrate
+from skdeepcluster.partition.views import Views
 
 X, _ = make_blobs(120, n_features=4, centers=3, cluster_std=2, random_state=0)
 NAMES = X[:, :3].argmax(1)

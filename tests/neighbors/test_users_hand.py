@@ -7,8 +7,8 @@ from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import constraints
-from skdeepcluster.neighbors.constraints import PAIRS, Constraints
+from skdeepcluster.partition import constraints
+from skdeepcluster.partition.constraints import PAIRS, Constraints
 
 X, Y = load_iris(return_X_y=True)
 

@@ -5,8 +5,15 @@ import pytest
 import torch
 from scipy import sparse
 
-from skdeepcluster.engine.data import BLOCK, LabeledRows, Rows, ShuffledBatches, batches, map_rows
-from skdeepcluster.engine.runtime import generator
+from skdeepcluster.training.data import (
+    BLOCK,
+    LabeledRows,
+    Rows,
+    ShuffledBatches,
+    batches,
+    map_rows,
+)
+from skdeepcluster.training.runtime import generator
 
 
 @pytest.mark.parametrize("stored", [np.asarray, sparse.csr_array])

@@ -13,10 +13,10 @@ from skorch.callbacks import (
 )
 from torch import nn
 
-from skdeepcluster.engine.data import Rows, ShuffledBatches
-from skdeepcluster.engine.loop import train
-from skdeepcluster.engine.runtime import generator, resolve_precision
 from skdeepcluster.modules.model import Batch, Player, TrainableModel
+from skdeepcluster.training.data import Rows, ShuffledBatches
+from skdeepcluster.training.loop import train
+from skdeepcluster.training.runtime import generator, resolve_precision
 
 
 class Duel(TrainableModel):

@@ -10,8 +10,8 @@ import pytest
 import torch
 from parallel_fits import METHODS, data, fitted
 
-from skdeepcluster.engine.runtime import Process, current_process
 from skdeepcluster.modules.model import Batch
+from skdeepcluster.training.runtime import Process, current_process
 
 SCRIPT = Path(__file__).parents[1] / "parallel_fits.py"
 

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
 
 from skdeepcluster import CatGANClassifier, VaDEClustering, VAEEmbedding
-from skdeepcluster.engine import runtime
+from skdeepcluster.training import runtime
 
 STREAM = np.random.RandomState(0)
 Y = np.repeat([0, 1, 2], 40)
@@ -48,7 +48,7 @@ def test_lines_name_the_phases_where_no_terminal_is(name, capsys):
 
 
 def test_long_phases_have_lines_of_steps_and_loss(capsys, monkeypatch):
-    monkeypatch.setattr("skdeepcluster.engine.loop.SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("skdeepcluster.training.loop.SECONDS_BETWEEN_LINES", 0.0)
     clone(VADE).set_params(verbose=1).fit(X)
     text = capsys.readouterr().err
     assert "\r" not in text

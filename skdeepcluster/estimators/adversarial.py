@@ -1,0 +1,140 @@
+"""What adversarial methods share: initialization, score, and a check of the generator."""
+
+import copy
+from abc import abstractmethod
+from numbers import Integral
+
+import numpy as np
+import torch
+from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
+from sklearn.utils._param_validation import Interval
+
+from ..functional.losses import marginal, mutual_information
+from ..input.checks import AUTO, is_open
+from ..modules.codes import PointEncoder
+from ..modules.networks import mlp
+from ..training.runtime import building
+from .base import DeepEstimator, apply, assign
+from .start import CONSTRAINTS, Start, is_given
+
+#: Minimum number of samples, generated and of X, that a generator is judged by.
+MIN_JUDGED = 100
+#: Maximum number of samples, generated and of X, that a generator is judged by.
+MAX_JUDGED = 1000
+#: Maximum number of matrix elements (samples times features) of either, within these bounds.
+ELEMENTS = 2**22
+#: Maximum :func:`relative_distance` of a generator that has learned to generate samples.
+FAR_FROM_DATA = 1 / 3
+#: Minimum share of the clusters of X that its samples fall into.
+FEW = 0.5
+
+
+class AdversarialEstimator(DeepEstimator):
+    """An estimator that trains an :class:`~skdeepcluster.modules.model.AdversarialModel`.
+
+    Its initial partition is found in samples, or in the codes of an autoencoder if
+    ``pretraining_epochs`` asks for one.
+    """
+
+    _augments_training = True
+
+    _parameter_constraints = {
+        **DeepEstimator._parameter_constraints,
+        **CONSTRAINTS,
+        "init": [*CONSTRAINTS["init"], None],
+        "generator": [callable, None],
+        "discriminator": [callable, None],
+        "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), AUTO],
+        # Batch normalization needs two samples.
+        "batch_size": [Interval(Integral, 2, None, closed="left"), AUTO],
+    }
+
+    _has_codes = False
+
+    def _find_start(self, data, random_state):
+        if self._pretrains(data) and not is_open(self.n_clusters):
+            return Start(self.n_clusters)  # the clusters are found in codes
+        return super()._find_start(data, random_state)
+
+    def _initialize(self, model, fit):
+        """Return the initial partition."""
+        if not fit.settings.pretraining_epochs:
+            return fit.start
+        codes = self._encode(fit)
+        fit.progress.begin("initial partition")
+        return self._search(codes, fit.data.labels, fit.random_state)
+
+    def _encode(self, fit):
+        """Return the codes (N, L) of a denoising autoencoder, which is then discarded."""
+        widths = fit.settings.hidden_layer_sizes
+        n_features = fit.X.shape[1]
+        with building():
+            encoder = PointEncoder(mlp(n_features, self.n_components, widths))
+            decoder = mlp(self.n_components, n_features, widths[::-1])
+        likelihood = copy.deepcopy(fit.likelihood)
+        autoencoder = fit.pretrain(encoder, decoder, likelihood)
+        return apply(autoencoder, autoencoder.encode, fit.X)
+
+    def _pretrains(self, data):
+        is_searched = self.init is not None and not is_given(self.init)
+        return is_searched and self.pretraining_epochs not in ("auto", 0)
+
+    def _after_training(self, model, fit, start):
+        log_p = apply(model, model.log_resp, fit.X)
+        log_p = torch.as_tensor(log_p, device="cpu").double()
+        model.log_marginal.copy_(marginal(log_p))
+
+    def _set_fitted_attributes(self, run, fit):
+        super()._set_fitted_attributes(run, fit)
+        model = run.model
+        n_judged = min(MAX_JUDGED, max(MIN_JUDGED, ELEMENTS // fit.X.shape[1]))
+        some = fit.random_state.permutation(fit.X.shape[0])[:n_judged]
+        generated = self._generate(n_judged, fit.random_state)
+        real = fit.X[np.sort(some)]
+
+        self.generator_distance_ = relative_distance(
+            apply(model, model.standardize, generated),
+            apply(model, model.standardize, real),
+        )
+        clusters = np.unique(assign(model, real)[0])
+        is_reached = np.isin(clusters, assign(model, generated)[0])
+        self.generator_coverage_ = float(is_reached.mean())
+
+    @abstractmethod
+    def _generate(self, n_samples, random_state):
+        """Return generated samples, (N, D), in the units of the data."""
+
+    def score(self, X, y=None) -> float:
+        """Mutual information between samples and clusters, H[mean p] - mean H[p].
+
+        p is the p(c|x) of the objective, without ``temperature_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score together: p(c) is the mean over them.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        score : float
+            In nats, between 0 and log ``n_clusters``; higher is better.
+        """
+        log_p = torch.as_tensor(self._map("log_resp", X), device="cpu").double()
+        return float(mutual_information(log_p))
+
+
+def relative_distance(generated, real):
+    """Return how far generated samples (M, D) are from real ones (N, D).
+
+    The median distance from a generated sample to its nearest real sample, on a scale: 0 is the
+    median distance from a real sample to its nearest neighbor, and 1 the median distance between
+    any two real samples. If these two are equal, the result is 0.
+    """
+    distances = pairwise_distances(real)
+    between = np.median(distances[~np.eye(len(real), dtype=bool)])
+    np.fill_diagonal(distances, np.inf)
+    nearest = np.median(distances.min(1))
+    found = np.median(pairwise_distances_argmin_min(generated, real)[1])
+    return float((found - nearest) / (between - nearest)) if between > nearest else 0.0

@@ -1,0 +1,196 @@
+"""Estimators whose models encode samples and decode codes, which may have a learned prior."""
+
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
+
+from ..functional.gaussian import confident_sample
+from ..input.checks import AUTO, COUNT, FRACTION, check_count, check_finite
+from ..input.random import random_stream
+from ..input.tables import CATEGORICAL, restore_table
+from ..input.types import Auto, Floats, Reals, TransformerMixin
+from ..mixture import em
+from ..modules.networks import make_network, mlp
+from ..training.runtime import draw_generator, isolated
+from .base import DeepClusterer, DeepEstimator, apply
+from .start import CONSTRAINTS, fit_mixture, mixture_of_partition
+
+
+class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """``transform`` by the model's ``encode`` and ``inverse_transform`` by its ``decode``."""
+
+    def transform(self, X) -> Floats:
+        """Codes of the samples: E(x) of DACClustering, else the means of q(z | x).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to encode.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), float32
+            For InfoGANClustering, Q's posterior of all codes: probabilities of the clusters and of
+            the other categories, then means of the continuous codes.
+        """
+        return self._map("encode", X)
+
+    def inverse_transform(self, X) -> Reals:
+        """Decode codes: E[x | z], in the units of the training data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, for instance from :meth:`transform`, or points between them.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            For InfoGANClustering with all noise variables at zero.
+        """
+        check_is_fitted(self)
+        with np.errstate(over="ignore"):
+            Z = check_finite("X", X).astype(np.float32)
+        if (
+            Z.ndim != 2
+            or Z.shape[1] != self._n_features_out
+            or not np.isfinite(Z).all()
+        ):
+            raise ValueError(
+                f"Codes must have shape (n_samples, {self._n_features_out}) and finite float32 "
+                f"values, got {Z.shape}. Pass what transform() returns."
+            )
+        return self._decode(Z)
+
+    def _decode(self, Z):
+        """Return decoded codes (N, L), float32, as samples in the form of X."""
+        return restore_table(self, apply(self.model_, self.model_.decode, Z))
+
+    def _make_network(self, role, n_in, n_out, widths, image_shape=None):
+        """Return the encoder, decoder or discriminator, by default a perceptron."""
+        default = partial(mlp, hidden_layer_sizes=widths, activation=self.activation)
+        builder = getattr(self, role)
+        return make_network(role, builder, n_in, n_out, default, image_shape)
+
+    def _make_coders(self, n_features, n_outputs, widths):
+        """Return encoder (N, D) -> (N, n_outputs) and decoder (N, L) -> (N, D)."""
+        image = self.image_shape
+        encoder = self._make_network("encoder", n_features, n_outputs, widths, image)
+        sizes = self.n_components, n_features
+        return encoder, self._make_network("decoder", *sizes, widths[::-1], image)
+
+    @property
+    def _n_features_out(self):
+        return self._fit_params["n_components"]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+class CodeEstimator(EmbeddingMixin, DeepClusterer):
+    """An estimator that pretrains an autoencoder, and begins with a mixture of its codes.
+
+    Its model is a :class:`~skdeepcluster.modules.codes.CodeModel` with a method
+    ``set_mixture``, which takes the mixture, or only its means, as its initial clusters.
+    """
+
+    _parameter_constraints = {
+        **DeepEstimator._parameter_constraints,
+        **DeepClusterer._parameter_constraints,
+        "init": CONSTRAINTS["init"],
+        "pretraining_epochs": [COUNT, AUTO],
+        "categorical_features": CATEGORICAL,
+        "encoder": [callable, None],
+        "decoder": [callable, None],
+    }
+
+    def _initialize(self, model, fit):
+        """Pretrain the networks of a new model, and set its mixture.
+
+        It is the M-step on the pretrained codes. With ``init="mixture"`` it is fitted to the
+        codes, and training is not regularized toward its clusters.
+        """
+        fit.pretrain(model.encoder, model.decoder, model.likelihood)
+        codes = apply(model, model.encode, fit.X)
+        fit.progress.begin("mixture")
+        start = fit.start
+        if start.anchor is None:
+            mixture = fit_mixture(codes, start.n_clusters, fit.random_state)
+            start = start._replace(labels=em.posterior(codes, mixture).argmax(1))
+        else:
+            mixture = mixture_of_partition(codes, start.anchor)
+        model.set_mixture(mixture)
+        return start
+
+
+class PriorEstimator(CodeEstimator):
+    """An estimator that trains a :class:`~skdeepcluster.modules.codes.PriorModel`."""
+
+    _parameter_constraints = {
+        **CodeEstimator._parameter_constraints,
+        **CONSTRAINTS,
+        "masking": [FRACTION],
+    }
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        cluster: int | None = None,
+        *,
+        min_confidence: float | Auto = "auto",
+    ) -> Reals:
+        """Draw codes from the mixture, or from one of its clusters, and decode them.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of samples.
+        cluster : int, default=None
+            Cluster to draw from. None: all clusters, in proportion to their weights.
+        min_confidence : float or "auto", default="auto"
+            Minimum probability p(c | z) of a code's own cluster; 0.999 in the paper's figures, 0
+            for draws from the unrestricted mixture. "auto" is 0.9 times the probability at the
+            mean of the cluster. Codes still below the minimum after several draws are moved
+            toward the mean of their cluster.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            E[x|z] of the codes, in the units of the training data. An int ``random_state`` gives
+            the same samples on every call.
+
+        Raises
+        ------
+        ValueError
+            If even the mean of a cluster falls short of ``min_confidence``.
+        """
+        check_is_fitted(self)
+        n_samples = check_count("n_samples", n_samples)
+        confidence = None
+        if min_confidence != "auto":
+            check_scalar(min_confidence, "min_confidence", Real, min_val=0, max_val=1)
+            confidence = min_confidence
+        random_state = random_stream(self.random_state)
+        if cluster is None:
+            weights = self.weights_.astype(np.float64)
+            counts = random_state.multinomial(n_samples, weights / weights.sum())
+        else:
+            n_clusters = len(self.weights_)
+            check_scalar(
+                cluster, "cluster", Integral, min_val=0, max_val=n_clusters - 1
+            )
+            counts = n_samples * np.eye(n_clusters, dtype=int)[cluster]
+        with isolated(), torch.no_grad():
+            mixture = self.model_.prior.mixture.to("cpu")
+            counts = torch.as_tensor(counts, device="cpu")
+            draws = draw_generator(random_state)
+            Z = confident_sample(mixture, counts, confidence, draws)
+        Z = Z.float().numpy()[random_state.permutation(n_samples)]
+        return self._decode(Z)

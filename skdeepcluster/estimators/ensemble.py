@@ -1,0 +1,513 @@
+"""ClusterEnsemble: one partition from several fits of any clusterer.
+
+N samples, M members, K clusters of the consensus, K_m clusters of member m. Memberships P_m
+(N, K_m) are probabilities or one-hot labels. Tables A_m (K_m, K) map them to the consensus.
+"""
+
+from numbers import Integral
+from typing import Self
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy import sparse
+from scipy.optimize import linear_sum_assignment
+from sklearn.base import BaseEstimator, clone
+from sklearn.cluster import KMeans
+from sklearn.metrics import normalized_mutual_info_score
+from sklearn.utils import check_array, gen_batches, get_tags
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..input.checks import (
+    COUNT,
+    check_answers,
+    check_enough,
+    end_interrupted_member,
+    fitting_member,
+    refuse_sparse,
+    restore_on_failure,
+    store_parameters,
+    warn_user,
+)
+from ..input.labels import (
+    indicate,
+    mean_greatest_jaccard,
+    normalize_rows,
+    predict_samples,
+)
+from ..input.random import draw_seeds, random_stream
+from ..input.types import ClusterMixin, Doubles, Labels, available_if, fit_context
+from ..partition.candidates import agglomerate, label_points
+
+#: Maximum number of iterations of matching members to their consensus.
+MAX_MATCHINGS = 20
+#: Maximum number of label combinations that co-association agglomerates, and compares at a time.
+MAX_COMBINATIONS = 2000
+#: Number of decimals of memberships that are compared; the others are rounding errors.
+DECIMALS = 12
+
+
+def _all_have(method, members):
+    """Return whether all members have a method."""
+    return all(hasattr(member, method) for member in members)
+
+
+def _members_predict(ensemble):
+    """Return whether all members have ``predict``."""
+    return _all_have("predict", ensemble._list_templates())
+
+
+class ClusterEnsemble(ClusterMixin, BaseEstimator):
+    r"""Consensus of several fits of a clusterer.
+
+    Its memberships are :math:`\frac{1}{M} \sum_m P_m A_m`: the mean of the memberships
+    :math:`P_m` of M members, with clusters mapped to the consensus by the tables :math:`A_m`.
+
+    Parameters
+    ----------
+    estimator : clusterer or list of clusterers, default=None
+        The members are clones of it, or of each in a list in turn, with new seeds. None is
+        :class:`~sklearn.cluster.KMeans`.
+    n_estimators : int, default=10
+        Number of members.
+    consensus : {"soft_vote", "co_association"}, default="soft_vote"
+        "soft_vote" alternately matches the members' clusters (Hungarian algorithm) and averages
+        their memberships [1]_. "co_association" applies average linkage to the share of members
+        that assign two samples to the same cluster [2]_.
+    n_clusters : int, default=None
+        Number of clusters of the consensus; None is the number that most members found.
+    accept_sparse : bool, default=False
+        Whether sparse X is passed to the members, as CSR.
+    n_jobs : int, default=None
+        Number of members that are fitted at the same time, as in scikit-learn.
+    random_state : int, RandomState instance or None, default=None
+        Determines the members' seeds.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster labels, -1 for samples that no member assigns.
+    probabilities_ : ndarray of shape (n_samples,)
+        Membership in the assigned cluster; 0 for label -1.
+    estimators_ : list of estimators
+        The fitted members.
+    member_labels_ : ndarray of shape (n_samples, n_estimators)
+        Labels by each member, in its own numbering; -1 for none.
+    n_clusters_ : int
+        Number of clusters of the consensus.
+    tables_ : list of ndarray of shape (n_clusters of the member, n_clusters)
+        Maps of the members' clusters to the consensus.
+    agreement_ : ndarray of shape (n_estimators,)
+        Share of the samples that a member assigns to the same cluster as the consensus.
+    row_agreement_ : ndarray of shape (n_samples,)
+        Share of the members that assign a sample to the same cluster as the consensus.
+    cluster_stability_ : ndarray of shape (n_clusters,)
+        Mean over members of the greatest Jaccard index of each cluster with a cluster of the
+        member [4]_. Clusters above 0.85 are stable; do not trust those below 0.6.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Feature names, if X has names that are all strings.
+
+    See Also
+    --------
+    skdeepcluster.stability.cluster_stability : Stability of the clusters of one clusterer.
+
+    Notes
+    -----
+    An unmatched cluster of a member joins the cluster of the consensus with which it shares most
+    samples. Co-association agglomerates the 2,000 most frequent combinations of labels, and
+    falls back on "soft_vote" if this gives more clusters or a higher mean normalized mutual
+    information with the members [3]_. After Ctrl-C, the completed members give the consensus.
+
+    References
+    ----------
+    .. [1] W. Harchaoui, P.-A. Mattei, C. Bouveyron, "Deep Adversarial Gaussian Mixture
+       Auto-Encoder for Clustering", ICLR workshop 2017 (DAC EC).
+    .. [2] A. Fred, A. Jain, "Combining Multiple Clusterings Using Evidence Accumulation", IEEE
+       TPAMI 27, 2005.
+    .. [3] A. Strehl, J. Ghosh, "Cluster Ensembles", JMLR 3, 2002.
+    .. [4] C. Hennig, "Cluster-wise assessment of cluster stability", Computational Statistics &
+       Data Analysis 52, 2007.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdeepcluster import ClusterEnsemble
+    >>> X, y = make_blobs(90, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    >>> ensemble = ClusterEnsemble(KMeans(3), n_estimators=5, random_state=0).fit(X)
+    >>> [len(set(ensemble.labels_[y == k])) for k in range(3)]
+    [1, 1, 1]
+    """
+
+    _parameter_constraints = {
+        "estimator": [HasMethods(["fit_predict"]), list, None],
+        "n_estimators": [COUNT],
+        "consensus": [StrOptions({"soft_vote", "co_association"})],
+        "n_clusters": [COUNT, None],
+        "accept_sparse": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        n_estimators=10,
+        consensus="soft_vote",
+        *,
+        n_clusters=None,
+        accept_sparse=False,
+        n_jobs=None,
+        random_state=None,
+    ) -> None:
+        store_parameters(locals())
+
+    # ---- fitting
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None) -> Self:
+        """Fit the members and find their consensus.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Samples, passed to the members unchanged.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+            The fitted ensemble.
+        """
+        with restore_on_failure(self):
+            X = self._check_samples(X, reset=True)
+            self.estimators_ = self._fit_members(X)
+            memberships = [_find_memberships(own, X) for own in self.estimators_]
+            self._set_consensus(memberships)
+        n_found = _count_used(self.labels_)
+        if n_found < self.n_clusters_:
+            warn_user(
+                f"Only {n_found} of n_clusters={self.n_clusters_} clusters of the "
+                "consensus have samples. Decrease n_clusters or increase "
+                "n_estimators.",
+            )
+        return self
+
+    def _check_samples(self, X, reset=False):
+        """Check the shape and the feature names of X; the members check its values."""
+        refuse_sparse(self, X)
+        if np.ndim(X) != 2:
+            check_array(X, dtype=None)  # raises scikit-learn's error
+        X = validate_data(self, X, reset=reset, skip_check_array=True)
+        return X.tocsr() if sparse.issparse(X) else X
+
+    def _list_templates(self):
+        """Return the estimators that the members are clones of."""
+        if isinstance(self.estimator, list):
+            return self.estimator
+        return [KMeans() if self.estimator is None else self.estimator]
+
+    def _make_members(self):
+        """Return the members, with seeds and checkpoints of their own."""
+        templates = self._list_templates()
+        if not templates or not _all_have("fit_predict", templates):
+            raise TypeError(
+                f"estimator must list objects with fit_predict. Got {templates}."
+            )
+        stream = random_stream(self.random_state)
+        members = []
+        for i in range(self.n_estimators):
+            template = templates[i % len(templates)]
+            own = draw_seeds(template, stream)
+            for name, value in template.get_params().items():
+                if name.split("__")[-1] == "checkpoint" and value is not None:
+                    own[name] = f"{value}.{i}"
+            members.append(clone(template).set_params(**own))
+        return members
+
+    def _fit_members(self, X):
+        """Return the fitted members, after an interruption the completed ones."""
+        fits = [delayed(_fit_member)(member, X) for member in self._make_members()]
+        fitted = []
+        try:
+            for member in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
+                fitted.append(member)
+        except KeyboardInterrupt:
+            end_interrupted_member(True)  # this ensemble may itself be a member
+            if not fitted:
+                raise
+            warn_user(
+                f"The fit was interrupted: {len(fitted)} of {len(fits)} members are used.",
+            )
+        return fitted
+
+    def _set_consensus(self, memberships):
+        """Set the fitted attributes of the consensus of the members."""
+        self.member_labels_ = _label_each(memberships)
+        found = [_count_used(labels) for labels in self.member_labels_.T]
+        usual = int(np.bincount(found).argmax())  # the smallest number of a tie
+        self.n_clusters_ = self.n_clusters or max(1, usual)
+        check_enough(len(self.member_labels_), self.n_clusters_)
+        self.tables_ = _find_consensus(
+            memberships,
+            self.n_clusters_,
+            self.consensus,
+        )
+
+        mapped = _map_members(memberships, self.tables_)
+        resp = mapped.mean(0)
+        self.labels_ = _label(resp)
+        greatest = normalize_rows(resp).max(1)
+        self.probabilities_ = np.where(self.labels_ < 0, 0.0, greatest)
+
+        agree = _label(mapped) == self.labels_
+        self.agreement_ = agree.mean(1)
+        self.row_agreement_ = agree.mean(0)
+        self.cluster_stability_ = mean_greatest_jaccard(
+            self.labels_,
+            self.member_labels_,
+            self.n_clusters_,
+        )
+
+    # ---- predictions
+
+    @available_if(_members_predict)
+    def predict_proba(self, X) -> Doubles:
+        """Return the memberships in the clusters of the consensus.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Samples to assign.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_clusters)
+            Rows sum to one; uniform for samples that no member assigns.
+        """
+        return normalize_rows(self._assign(X).mean(0))
+
+    @available_if(_members_predict)
+    def predict(self, X) -> Labels:
+        """Return the clusters of the consensus.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Samples to assign.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            -1 for samples that no member assigns.
+        """
+        return _label(self._assign(X).mean(0))
+
+    @available_if(_members_predict)
+    def score(self, X, y=None) -> float:
+        """Return the mean agreement of the members with the consensus; higher is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Samples to score.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        agreement : float
+            Mean over members of the share of samples with the same cluster as in the consensus.
+        """
+        mapped = self._assign(X)
+        return float((_label(mapped) == _label(mapped.mean(0))).mean())
+
+    def _assign(self, X):
+        """Return P_m A_m of new samples, (M, N, K); the mean is zero where no member assigns."""
+        check_is_fitted(self)
+        X = self._check_samples(X)
+        mapped = [
+            _find_memberships(member, X, len(A)) @ A
+            for member, A in zip(self.estimators_, self.tables_, strict=True)
+        ]
+        return np.stack(mapped)
+
+    def __setstate__(self, state):
+        """Restore the state, and check the tables of the members."""
+        super().__setstate__(state)
+        for table in state.get("tables_", ()):
+            check_array(table, ensure_non_negative=True, input_name="tables_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        first = self._list_templates()[:1]
+        if first and _all_have("fit_predict", first):
+            tags.input_tags = get_tags(first[0]).input_tags
+        tags.input_tags.sparse = bool(self.accept_sparse)
+        return tags
+
+
+# ---- members
+
+
+def _fit_member(member, X):
+    """Fit a member and return it; it has ``labels_`` or ``predict``."""
+    with fitting_member():
+        labels = member.fit_predict(X)
+    if not hasattr(member, "predict") and not hasattr(member, "labels_"):
+        member.labels_ = labels
+    return member
+
+
+def _find_memberships(member, X, n_clusters=None):
+    """Return the memberships P (N, K_m) of samples by a fitted member, zero for label -1."""
+    labels = predict_samples(member, X)
+    if hasattr(member, "predict_proba"):
+        resp = np.array(member.predict_proba(X), dtype=np.float64)
+        check_answers(resp, X, f" of the member {type(member).__name__}")
+        resp[labels < 0] = 0
+        return resp
+    size = n_clusters or labels.max(initial=0) + 1
+    return indicate(labels, size).toarray()
+
+
+def _map_members(memberships, tables):
+    """Return P_m A_m of all members, (M, N, K)."""
+    return np.stack(list(map(np.matmul, memberships, tables)))
+
+
+def _label(memberships):
+    """Return the most probable clusters (..., N), -1 where all memberships are 0."""
+    most_probable = memberships.round(DECIMALS).argmax(-1)
+    return np.where(memberships.any(-1), most_probable, -1)
+
+
+def _label_each(memberships):
+    """Return the labels by each member, (N, M)."""
+    return np.stack([_label(P) for P in memberships], 1)
+
+
+def _count_used(labels):
+    """Return the number of clusters that have samples."""
+    return len(np.unique(labels[labels >= 0]))
+
+
+# ---- consensus
+
+
+def _find_consensus(memberships, n_clusters, method):
+    """Return the tables A_m of the consensus, sorted so that numberings do not decide ties."""
+    orders = [np.lexsort(-P[::-1]) for P in memberships]
+    ordered = [P[:, own] for P, own in zip(memberships, orders, strict=True)]
+    find = _soft_vote if method == "soft_vote" else _co_association
+    tables = find(ordered, n_clusters)
+    return [A[np.argsort(own)] for A, own in zip(tables, orders, strict=True)]
+
+
+def _soft_vote(memberships, n_clusters):
+    """Return tables by matching and averaging in turns, from the member that agrees most."""
+    consensus = _choose_first(memberships, n_clusters)
+    tables = None
+    for _ in range(MAX_MATCHINGS):
+        before = tables
+        tables = [_match(P.T @ consensus) for P in memberships]
+        if before and all(map(np.array_equal, before, tables)):
+            break
+        consensus = normalize_rows(_map_members(memberships, tables).mean(0))
+    return tables
+
+
+def _choose_first(memberships, n_clusters):
+    """Return the memberships (N, K) by the member that agrees most, the largest cluster first.
+
+    If this member has more than K clusters, average linkage agglomerates them.
+    """
+    agreement = []
+    for P in memberships:
+        overlaps = [P.T @ Q for Q in memberships]
+        agreement.append(sum((own * _match(own)).sum() for own in overlaps))
+    first = memberships[int(np.argmax(agreement))]
+    first = first[:, first.any(0)]
+
+    if first.shape[1] > n_clusters:
+        overlaps = [first.T @ P for P in memberships]
+        edges = sum(own @ own.T for own in overlaps) / len(overlaps)
+        groups = agglomerate(edges, first.sum(0), n_clusters)
+        first = np.stack([first[:, own].sum(1) for own in groups], 1)
+
+    order = np.argsort(-first.sum(0), kind="stable")
+    n_empty = n_clusters - len(order)
+    return np.pad(first[:, order], ((0, 0), (0, n_empty)))
+
+
+def _match(overlap):
+    """Return the table (K_m, K) of a one-to-one match, and of the most similar for the others."""
+    table = np.zeros_like(overlap)
+    rows, columns = linear_sum_assignment(overlap, maximize=True)
+    table[rows, columns] = 1
+    others = np.setdiff1d(np.arange(len(table)), rows)
+    table[others, overlap[others].argmax(1)] = 1
+    return table
+
+
+def _co_association(memberships, n_clusters):
+    """Return tables p(cluster | member's cluster) by average linkage or :func:`_soft_vote`."""
+    members = _label_each(memberships)
+
+    def vote(tables):
+        return _label(_map_members(memberships, tables).mean(0))
+
+    def rate(tables):
+        found = vote(tables)
+        shared = [normalized_mutual_info_score(own, found) for own in members.T]
+        return len(np.unique(found)), np.mean(shared)
+
+    linked = _link(members, n_clusters)
+    voted = vote(_soft_vote(memberships, n_clusters))
+    candidates = []
+    for labels in (linked, voted):
+        consensus = indicate(labels, n_clusters).toarray()
+        candidates.append([normalize_rows(P.T @ consensus) for P in memberships])
+    return max(candidates, key=rate)
+
+
+def _link(member_labels, n_clusters):
+    """Return clusters (N,) by average linkage on the share of members with equal labels."""
+    labels = np.full(len(member_labels), -1)
+    assigned = (member_labels >= 0).any(1)
+    if not assigned.any():
+        return labels
+    combinations, which, sizes = np.unique(
+        member_labels[assigned],
+        axis=0,
+        return_inverse=True,
+        return_counts=True,
+    )
+    frequent = np.sort(np.argsort(-sizes, kind="stable")[:MAX_COMBINATIONS])
+    kept = combinations[frequent]
+    clusters = _link_combinations(kept, sizes[frequent], n_clusters)
+
+    nearest = [
+        _share_equal(combinations[part], kept).argmax(1)
+        for part in gen_batches(len(combinations), MAX_COMBINATIONS)
+    ]
+    labels[assigned] = clusters[np.concatenate(nearest)][which.reshape(-1)]
+    return labels
+
+
+def _link_combinations(combinations, sizes, n_clusters):
+    """Return the clusters of label combinations of ``sizes`` samples, the largest first."""
+    edges = _share_equal(combinations, combinations) * np.outer(sizes, sizes)
+    groups = agglomerate(edges, sizes, min(n_clusters, len(sizes)))
+    groups.sort(key=lambda group: -sizes[group].sum())
+    return label_points(groups)
+
+
+def _share_equal(a, b):
+    """Return the share of members with equal labels, other than -1, (A, B)."""
+    pairs = zip(a.T[:, :, None], b.T[:, None], strict=True)
+    n_equal = sum((own == other) & (own >= 0) for own, other in pairs)
+    return n_equal / a.shape[1]

@@ -1,0 +1,747 @@
+"""Gaussian mixtures by expectation maximization, over batches of samples."""
+
+import math
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.mixture import GaussianMixture
+from sklearn.mixture._gaussian_mixture import _check_precisions
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+
+from ..functional import missing
+from ..functional.gaussian import (
+    Mixture,
+    compact_scales,
+    sample,
+    scales_from_precisions,
+)
+from ..functional.losses import entropy
+from ..input.checks import (
+    AUTO,
+    COUNT,
+    LARGEST,
+    check_answers,
+    check_count,
+    check_enough,
+    check_finite,
+    check_magnitude,
+    check_range,
+    check_responsibilities,
+    check_rows,
+    check_sample_weight,
+    check_shape,
+    is_open,
+    refuse_sparse,
+    restore_on_failure,
+    store_parameters,
+    warn_user,
+)
+from ..input.dask import is_dask
+from ..input.random import random_stream
+from ..input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
+from ..mixture import dask_rows, em
+from ..mixture.initialization import Initializer
+from ..partition import count_clusters
+from ..training.runtime import draw_generator, resolve_device
+
+
+class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
+    r"""Gaussian mixture by EM over batches, for any size of X and weighted samples.
+
+    Parameters and attributes follow :class:`sklearn.mixture.GaussianMixture`.
+
+    Parameters
+    ----------
+    n_clusters : int, (int, int) or "auto", default=8
+        Number of components. "auto" takes the number of clusters that
+        :func:`~skdeepcluster.partition.count_clusters` finds.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        One covariance matrix per component, one for all, or variances per feature or component.
+    tol : float, default=1e-3
+        EM stops when the mean log-likelihood rises by less than this.
+    reg_covar : float, default=1e-6
+        Added to every variance.
+    max_iter : int, default=100
+        Maximum number of EM iterations; 0 keeps the initial mixture.
+    n_init : int, default=1
+        Number of initializations. The run with the highest lower bound is kept.
+    init_params : str or array-like of shape (n_samples, n_clusters), default="kmeans"
+        The initial mixture comes from an M-step on one of these: the best of 10 runs of k-means
+        ("kmeans"), samples far apart ("k-means++"), random samples ("random_from_data"), or random
+        ("random") or given responsibilities. The runs of k-means are divided among the
+        initializations.
+    weights_init, means_init : array-like, default=None
+        Initial weights and means. They replace the result of ``init_params``.
+    precisions_init : array-like, default=None
+        Initial inverse covariances, in the shape of ``precisions_``.
+    learning_decay : float, default=0.7
+        Call t of ``partial_fit`` gives the statistics of the batch the weight
+        ``(learning_offset + t - 1) ** -learning_decay``; 0 forgets earlier batches.
+    learning_offset : float, default=10.0
+        Larger values make the first steps of ``partial_fit`` smaller.
+    batch_size : int or "auto", default="auto"
+        Samples per batch of an EM iteration. It changes time and memory, not results.
+    accept_sparse : bool, default=False
+        Accept sparse X, which is made dense one batch at a time.
+    device : str or torch.device, default="auto"
+        Where EM runs, in double precision. "auto" is CUDA if there is a GPU, else the CPU.
+    warm_start : bool, default=False
+        Continue from the last fit. ``n_init`` is ignored then.
+    random_state : int, RandomState instance or None, default=None
+        Determines initializations and samples.
+    max_clusters : int, default=60
+        Maximum number of clusters for ``n_clusters="auto"``.
+    verbose : int, default=0
+        1 prints initializations and iterations, 2 the bounds as well.
+    verbose_interval : int, default=10
+        Number of iterations between two lines.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_clusters,)
+        Weight of each component.
+    means_ : ndarray of shape (n_clusters, n_features)
+        Mean of each component.
+    covariances_, precisions_, precisions_cholesky_ : ndarray
+        Covariances, their inverses P, and the upper triangular U of P = U U^T. The shape is
+        (n_clusters, n_features, n_features) full, (n_features, n_features) tied,
+        (n_clusters, n_features) diag, (n_clusters,) spherical.
+    mixture_ : skdeepcluster.functional.gaussian.Mixture
+        The mixture as torch tensors, float64, on the CPU.
+    labels_, probabilities_ : ndarray of shape (n_samples,)
+        Component of each sample of X or the last batch of ``partial_fit``, and its probability.
+    converged_ : bool
+        Whether the best run reached ``tol``.
+    n_clusters_ : int
+        Number of components.
+    n_clusters_curve_ : Bunch
+        The arrays of :func:`~skdeepcluster.partition.count_clusters`. Only with
+        ``n_clusters="auto"``.
+    n_iter_, n_batch_iter_ : int
+        Number of iterations of the best run, and of steps of ``partial_fit`` since the last fit.
+    lower_bound_, lower_bounds_ : float and list of float
+        Mean log-likelihood in the last and in each E-step of the best run.
+    batch_size_, device_ : int and str
+        Samples per batch, and where EM ran.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Feature names, if X has names that are all strings.
+
+    See Also
+    --------
+    sklearn.mixture.GaussianMixture : The same model for unweighted arrays in memory.
+
+    Notes
+    -----
+    EM maximizes the weighted mean of :math:`\log \sum_k \pi_k N(x_n | \mu_k, \Sigma_k)` [1]_. A
+    sample of weight 2 equals two samples, in the initialization too. Components that are not the
+    most probable one of any sample are placed last, with a warning, so labels have no gaps.
+
+    Missing values are nan. Fits and predictions use the density of a sample's observed features,
+    which is exact if values are missing at random [3]_. Initial mixtures fill in the mean of the
+    feature. Sparse X must have no missing values.
+
+    ``partial_fit`` is stepwise EM [2]_. Its first batch should have many samples per cluster. A
+    component with less than one effective sample is replaced by half of the heaviest component.
+
+    References
+    ----------
+    .. [1] A. P. Dempster, N. M. Laird, D. B. Rubin, "Maximum Likelihood from Incomplete Data via
+       the EM Algorithm", J. R. Stat. Soc. B, 1977.
+    .. [2] O. Cappe, E. Moulines, "On-line Expectation-Maximization Algorithm for Latent Data
+       Models", J. R. Stat. Soc. B, 2009.
+    .. [3] Z. Ghahramani, M. I. Jordan, "Supervised Learning from Incomplete Data via an EM
+       Approach", NIPS, 1994.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeepcluster import GaussianMixtureEM
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> mixture = GaussianMixtureEM(2, random_state=0).fit(X)
+    >>> np.sort(mixture.means_[:, 0])
+    array([ 1., 10.])
+    """
+
+    _parameter_constraints = {
+        **GaussianMixture._parameter_constraints,
+        "n_clusters": [COUNT, AUTO, tuple],
+        "max_clusters": [Interval(Integral, 2, None, closed="left")],
+        "init_params": [
+            *GaussianMixture._parameter_constraints["init_params"],
+            "array-like",
+        ],
+        "learning_decay": [Interval(Real, 0.0, 1.0, closed="both")],
+        "learning_offset": [Interval(Real, 1.0, None, closed="left")],
+        "batch_size": [COUNT, AUTO],
+        "accept_sparse": ["boolean"],
+        "device": [str, torch.device],
+    }
+    del _parameter_constraints["n_components"]
+
+    def __init__(
+        self,
+        n_clusters: int | Auto = 8,
+        *,
+        covariance_type="full",
+        tol=1e-3,
+        reg_covar=1e-6,
+        max_iter=100,
+        n_init=1,
+        init_params: Any = "kmeans",
+        weights_init=None,
+        means_init=None,
+        precisions_init=None,
+        learning_decay=0.7,
+        learning_offset=10.0,
+        batch_size: int | Auto = "auto",
+        accept_sparse=False,
+        device: Any = "auto",
+        warm_start=False,
+        random_state=None,
+        max_clusters=60,
+        verbose=0,
+        verbose_interval=10,
+    ) -> None:
+        store_parameters(locals())
+
+    # ---- learning
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None) -> Self:
+        """Fit the mixture to X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data. Memory maps and Dask arrays are read in batches. Missing values are nan.
+        y : Ignored
+            Present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a value exceeds 1e100, or samples are too few or too similar for a covariance.
+        """
+        with restore_on_failure(self):
+            if not self.warm_start:
+                vars(self).pop("mixture_", None)
+            rows = self._begin(X, sample_weight, n_least=2)
+            stream = random_stream(self.random_state)
+            run = em.run_em(
+                rows,
+                self._initial_mixtures(rows, stream),
+                self._m_step(),
+                max_iter=self.max_iter,
+                tol=self.tol,
+                bound=self.lower_bound_,
+                report=self._report,
+            )
+            self._set_mixture(run.mixture, rows)
+            self._move_empty_components(rows)
+            self._set_run(run)
+            self.n_batch_iter_ = 0
+        _warn(self)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None) -> Self:
+        """Take one step of stepwise EM on a batch; the first batch gives the initial mixture.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            One batch.
+        y : Ignored
+            Present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        with restore_on_failure(self):
+            rows = self._begin(X, sample_weight, n_least=1)
+            stream = random_stream(self.random_state)
+            mixture = next(self._initial_mixtures(rows, stream))
+
+            step = getattr(self, "n_batch_iter_", 0) + 1
+            rate = (self.learning_offset + step - 1) ** -self.learning_decay
+            mixture, bound = em.step(rows, mixture, self._m_step(), rate)
+            least = min(rate / rows.X.shape[0], 0.01 / self.n_clusters_)
+            mixture = em.reseed_starved(mixture, least, draw_generator(stream))
+
+            self._set_mixture(mixture, rows)
+            self._set_run(em.EMRun(mixture, bound, [bound]))
+            self.n_batch_iter_ = step
+            self.n_iter_ = step
+        return self
+
+    def _begin(self, X, sample_weight, n_least):
+        """Set the number of components, and return X and its weights, checked.
+
+        The fit continues if there is a mixture.
+        """
+        continues = self.__sklearn_is_fitted__()
+        if continues:
+            self.n_clusters_ = len(self.means_)
+            _check_continuity(self)
+        else:
+            self.lower_bound_ = -np.inf
+            self._set_n_clusters(X, sample_weight)
+            n_least = max(n_least, self.n_clusters_)
+        rows = self._check_rows(X, sample_weight, not continues, n_least)
+        self.batch_size_ = rows.batch_size
+        self.device_ = str(rows.device)
+        return rows
+
+    def _set_n_clusters(self, X, sample_weight):
+        """Set the number of components, counted if it is "auto"."""
+        vars(self).pop("n_clusters_curve_", None)
+        self.n_clusters_ = self.n_clusters
+        if not is_open(self.n_clusters):
+            return
+
+        if is_dask(X):
+            raise ValueError(
+                f"n_clusters={self.n_clusters!r} compares all samples, but X is a Dask array. "
+                "Pass a number, for instance n_clusters_ of a fit to some of the samples."
+            )
+        refuse_sparse(self, X)
+        is_auto = self.n_clusters == "auto"
+        numbers = None if is_auto else check_range(self.n_clusters)
+        self.n_clusters_curve_ = count_clusters(
+            X,
+            numbers=numbers,
+            sample_weight=sample_weight,
+            max_clusters=self.max_clusters,
+            random_state=self.random_state,
+        )
+        self.n_clusters_ = self.n_clusters_curve_.pop("best_n_clusters")
+
+    def _initial_mixtures(self, rows, random_state):
+        """Yield the initial mixtures of EM."""
+        if self.__sklearn_is_fitted__():
+            yield self.mixture_.to(rows.device)
+            return
+
+        given = _read_initial(self, rows)
+        if len(given) == 3:
+            yield Mixture(**given)
+            return
+
+        generator = draw_generator(random_state)
+        options = self.n_clusters_, self._m_step(), generator
+        initializer = Initializer(rows, *options)
+        if isinstance(self.init_params, str):
+            for _ in range(self.n_init):
+                mixture = initializer.initialize(self.init_params, self.n_init)
+                yield mixture._replace(**given)
+            return
+
+        shape = (rows.X.shape[0], self.n_clusters_)
+        resp = check_responsibilities("init_params", self.init_params, shape)
+        resp = torch.tensor(resp, device=rows.device)
+        mixture = initializer.maximize(lambda batch: resp[batch.where])
+        yield mixture._replace(**given)
+
+    def _m_step(self):
+        return em.MStep(self.covariance_type, self.reg_covar)
+
+    def _report(self, number, run, change):
+        """Print a line per initialization and interval."""
+        i = len(run.bounds)
+        if self.verbose and i == 0:
+            print(f"Initialization {number}")
+        elif self.verbose and i % self.verbose_interval == 0:
+            detail = f"\t lower bound {run.bound:.6f}\t change {change:.6f}"
+            print(f"  Iteration {i}{detail if self.verbose > 1 else ''}")
+
+    # ---- results of a fit
+
+    def _set_run(self, run):
+        """Set what is known of the iterations."""
+        self.n_iter_ = len(run.bounds)
+        self.converged_ = run.converged
+        self.lower_bound_ = run.bound
+        self.lower_bounds_ = run.bounds
+
+    def _move_empty_components(self, rows):
+        """Place components that have no samples last."""
+        empty = np.bincount(self.labels_, rows.weight, self.n_clusters_) == 0
+        if not empty.any():
+            return
+
+        order = np.argsort(empty, kind="stable")
+        log_weights, means, scales = self.mixture_
+        if len(scales) == len(means):
+            scales = scales[order]
+        mixture = Mixture(log_weights[order], means[order], scales)
+        self._set_mixture(mixture, rows)
+
+    def _set_mixture(self, mixture, rows):
+        """Set the mixture, as tensors and in scikit-learn's shapes, and the labels."""
+        # Contiguous as in pickled copies, because rounding may depend on the memory layout.
+        fields = (field.contiguous() for field in mixture.to("cpu"))
+        mixture = Mixture(*fields)
+        factors = mixture.precision_factors()
+        precisions = factors.square()
+        if factors.ndim == 3:
+            precisions = factors @ factors.mT
+
+        self.mixture_ = mixture
+        self._covariance_type = self.covariance_type
+        self.weights_ = mixture.log_weights.exp().numpy()
+        self.means_ = mixture.means.clone().numpy()
+        self.covariances_ = self._compact(mixture.covariances())
+        self.precisions_cholesky_ = self._compact(factors)
+        self.precisions_ = self._compact(precisions)
+        self.labels_, self.probabilities_ = self._assign(rows)
+
+    def _compact(self, scales):
+        return compact_scales(scales, self.covariance_type).numpy()
+
+    # ---- predictions
+
+    def predict(self, X) -> Labels:
+        """Return the most probable component of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to assign.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Component labels.
+        """
+        return self._assign(self._check_fitted(X))[0]
+
+    def predict_proba(self, X) -> Doubles:
+        """Return the responsibilities, p(component | sample).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to assign.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_clusters)
+            Each row sums to one.
+        """
+        return self._apply(lambda joint: joint.softmax(1), self._check_fitted(X))
+
+    def score_samples(self, X) -> Doubles:
+        """Return the log-likelihood of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Logarithm of the density.
+        """
+        return self._apply(_log_likelihood, self._check_fitted(X))
+
+    def score(self, X, y=None, sample_weight=None) -> float:
+        """Return the mean log-likelihood of the samples; higher is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+        y : Ignored
+            Present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights.
+
+        Returns
+        -------
+        float
+            Weighted mean of ``score_samples(X)``.
+        """
+        return self._score(self._check_fitted(X, sample_weight))
+
+    def bic(self, X, sample_weight=None) -> float:
+        """Return Bayes' information criterion; lower is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights; N is their sum.
+
+        Returns
+        -------
+        float
+            -2 l + p log N, for the log-likelihood l of all samples and p free parameters.
+        """
+        rows = self._check_fitted(X, sample_weight)
+        return self._penalize(rows, math.log(rows.total))
+
+    def aic(self, X, sample_weight=None) -> float:
+        """Return Akaike's information criterion, -2 l + 2 p; see ``bic`` for the parameters."""
+        return self._penalize(self._check_fitted(X, sample_weight), 2)
+
+    def icl(self, X, sample_weight=None) -> float:
+        """Return the integrated completed likelihood; see ``bic`` for the parameters.
+
+        It adds twice the entropies of all responsibilities to BIC. Lower is better.
+        """
+        rows = self._check_fitted(X, sample_weight)
+        bic = self._penalize(rows, math.log(rows.total))
+
+        def entropies(joint):
+            return entropy(joint.log_softmax(1))
+
+        return bic + 2 * self._average(entropies, rows) * rows.total
+
+    def impute(self, X) -> Doubles:
+        """Replace missing values by their conditional means, given the observed features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, with nan for missing values.
+
+        Returns
+        -------
+        X_imputed : ndarray of shape (n_samples, n_features)
+            E[x | observed features] by the mixture; observed values unchanged.
+        """
+        rows = self._check_fitted(X)
+        expect = missing.expectation(self.mixture_.to(rows.device))
+
+        def fill(x):
+            expected = expect(x.clamp(-LARGEST, LARGEST))
+            return torch.where(x.isnan(), expected, x)
+
+        return check_answers(rows.map(fill), rows.X)
+
+    def sample(self, n_samples: int = 1) -> tuple[Doubles, Labels]:
+        """Generate samples from the mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of samples.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The samples, sorted by component.
+        y : ndarray of shape (n_samples,)
+            Their components.
+        """
+        check_is_fitted(self)
+        n_samples = check_count("n_samples", n_samples)
+        random_state = random_stream(self.random_state)
+        weights = self.weights_ / self.weights_.sum()
+        counts = random_state.multinomial(n_samples, weights)
+
+        generator = draw_generator(random_state)
+        X = sample(self.mixture_, torch.from_numpy(counts), generator)
+        return X.numpy(), np.repeat(np.arange(len(counts)), counts)
+
+    # ---- checks
+
+    def _check_fitted(self, X, sample_weight=None):
+        """Check that the estimator is fitted, then X and its weights."""
+        check_is_fitted(self)
+        return self._check_rows(X, sample_weight, learns=False)
+
+    def _check_rows(self, X, sample_weight=None, reset=False, enough=1, learns=True):
+        """Return X and its weights, checked, as rows of EM; X is neither copied nor cast."""
+        is_lazy = is_dask(X)
+        if is_lazy:
+            X, values = dask_rows.check(self, X, reset)
+        else:
+            refuse_sparse(self, X)
+            X = values = check_rows(
+                self,
+                X,
+                reset=reset,
+                accept_sparse="csr",
+                ensure_min_samples=min(2, enough),
+            )
+        check_enough(X.shape[0], enough)
+        if learns:
+            check_magnitude(values)
+
+        weight = check_sample_weight(sample_weight, X)
+        size = self._choose_batch_size(X.shape[1])
+        if is_lazy:
+            return dask_rows.DaskRows(X, weight, size)
+        return em.WeightedRows(X, weight, size, resolve_device(self.device))
+
+    def _choose_batch_size(self, n_features):
+        if self.batch_size != "auto":
+            return int(self.batch_size)
+        shape = self.n_clusters_, n_features
+        return em.batch_size_for_cache(*shape, self.covariance_type)
+
+    # ---- functions of the log-joint
+
+    def _apply(self, function, rows):
+        """Apply a function of the log-joint (N, K) to all samples; check the results."""
+        log_joint = missing.observed_density(self.mixture_.to(rows.device))
+
+        def answer(x):
+            # Squares of clipped values are finite.
+            return function(log_joint(x.clamp(-LARGEST, LARGEST)))
+
+        return check_answers(rows.map(answer), rows.X)
+
+    def _assign(self, rows):
+        """Return the most probable component of each sample, and its probability, (N,) each."""
+        found = self._apply(_assign_surely, rows)
+        return found[:, 0].astype(np.int64), found[:, 1].copy()
+
+    def _average(self, function, rows):
+        """Return the weighted mean of a function of the log-joint."""
+        return float(rows.weight @ self._apply(function, rows)) / rows.total
+
+    def _score(self, rows):
+        """Return the mean log-likelihood."""
+        return self._average(_log_likelihood, rows)
+
+    def _penalize(self, rows, penalty):
+        """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
+        n_clusters, n_features = self.means_.shape
+        scales = self.mixture_.scales
+        per_scale = scales.shape[1]
+        if scales.ndim == 3:
+            per_scale = n_features * (n_features + 1) // 2
+        n_parameters = len(scales) * per_scale + n_clusters * n_features
+        n_parameters += n_clusters - 1  # weights sum to one
+        return -2 * self._score(rows) * rows.total + n_parameters * penalty
+
+    # ---- scikit-learn's protocols
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "mixture_")
+
+    def __getstate__(self):
+        """Return the state with the mixture's tensors as arrays."""
+        state = dict(super().__getstate__())
+        if "mixture_" in state:
+            fields = state["mixture_"]
+            state["mixture_"] = tuple(field.numpy() for field in fields)
+        return state
+
+    def __setstate__(self, state):
+        """Restore the state, with the mixture's arrays as tensors."""
+        super().__setstate__(state)
+        if "mixture_" in state:
+            fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
+            self.mixture_ = Mixture(*fields)
+            if not self.mixture_.is_sound():
+                raise ValueError(
+                    "The mixture has wrong weights, means or scales. Fit it again."
+                )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = bool(self.accept_sparse)
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _log_likelihood(joint):
+    return joint.logsumexp(1)
+
+
+def _assign_surely(joint):
+    """Return the most probable component of each sample and its probability, (N, 2)."""
+    best, label = joint.max(1)
+    probability = (best - joint.logsumexp(1)).exp()
+    return torch.stack([label.double(), probability], 1)
+
+
+def _warn(mixture):
+    """Warn about missing convergence and empty components."""
+    n_found = len(np.unique(mixture.labels_))
+    messages = []
+    if not mixture.converged_ and mixture.max_iter > 0:
+        messages.append(
+            f"EM did not converge in {mixture.n_iter_} iterations. Increase max_iter or tol."
+        )
+    if n_found < mixture.n_clusters_:
+        messages.append(
+            f"Only {n_found} of n_clusters={mixture.n_clusters_} components have samples. "
+            "Decrease n_clusters or reg_covar, or scale X."
+        )
+    for message in messages:
+        warn_user(message)
+
+
+def _check_continuity(mixture):
+    """Check that parameters agree with the fitted mixture."""
+    known = {
+        "n_clusters": mixture.n_clusters_,
+        "covariance_type": mixture._covariance_type,
+    }
+    for name, value in known.items():
+        now = getattr(mixture, name)
+        if now not in (value, "auto"):
+            raise ValueError(
+                f"The fit continues from a mixture with {name}={value!r}, but now "
+                f"{name}={now!r}. Keep it, or call fit with warm_start=False."
+            )
+
+
+def _read_initial(mixture, rows):
+    """Return the fields of ``Mixture`` given as parameters, checked."""
+    k = mixture.n_clusters_
+    d = rows.X.shape[1]
+    read = partial(torch.tensor, device=rows.device)
+    given = {}
+    if mixture.weights_init is not None:
+        weights = check_shape("weights_init", mixture.weights_init, (k,))
+        given["log_weights"] = _read_weights(read(weights))
+    if mixture.means_init is not None:
+        means = check_shape("means_init", mixture.means_init, (k, d))
+        given["means"] = read(means)
+    if mixture.precisions_init is not None:
+        kind = mixture.covariance_type
+        precisions = check_finite("precisions_init", mixture.precisions_init)
+        precisions = read(_check_precisions(precisions, kind, k, d))
+        if kind == "tied":
+            precisions = precisions[None]
+        if kind == "spherical":
+            precisions = precisions[:, None]
+        given["scales"] = scales_from_precisions(precisions)
+    return given
+
+
+def _read_weights(weights):
+    """Return the logarithms of ``weights_init``, checked."""
+    least = float(weights.min())
+    total = float(weights.sum())
+    if least < 0 or not math.isclose(total, 1, abs_tol=1e-6):
+        raise ValueError(
+            "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum "
+            f"is {least:.6g} and the sum {total:.6g}."
+        )
+    return weights.log()

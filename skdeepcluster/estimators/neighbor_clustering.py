@@ -1,0 +1,808 @@
+"""NeighborClustering: cluster samples by many candidate partitions and a learned criterion.
+
+N samples, M distinct samples in the graph, D features, K clusters, L layout dimensions.
+"""
+
+import warnings
+from collections.abc import Callable
+from contextlib import contextmanager
+from numbers import Integral
+from time import perf_counter
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.spatial.distance import cdist
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import VALID_METRICS
+from sklearn.utils import Bunch, check_scalar
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ..input.checks import (
+    AUTO,
+    FRACTION,
+    check_magnitude,
+    check_sample_weight,
+    misses_values,
+    restore_on_failure,
+    store_parameters,
+    warn_user,
+)
+from ..input.dask import draw_rows, is_dask, maps_blocks
+from ..input.distinct import TINY
+from ..input.imputation import Imputer, fit_imputer
+from ..input.labels import LabeledClusterMixin, cluster_means, find_offset, mark_noise
+from ..input.random import draw_seed, random_stream
+from ..input.tables import (
+    CATEGORICAL,
+    find_factors,
+    list_groups,
+    read_table,
+    scale_features,
+)
+from ..input.types import Auto, Labels, TransformerMixin, fit_context
+from ..neighbors.augmented import check_augment, scale_augment
+from ..neighbors.samples import GraphSettings, Lookup, Reference, interpolate
+from ..neighbors.search import check_distances
+from ..partition.answers import Alternative, describe_changes
+from ..partition.deciding import FEW_VALUES, find_deciding
+from ..partition.invariance import choose_augment
+from ..partition.number import read_numbers
+from ..partition.search import find_partition, look, warn_of_edge
+from ..partition.tree import find_leaves, group_leaves, grow_trees
+from ..stability import cluster_stability
+
+POSITIVE = Interval(Integral, 1, None, closed="left")
+#: Bound on the size of a cluster: a number, or a share of the samples.
+SIZE = [POSITIVE, Interval(RealNotInt, 0, 1, closed="neither"), None]
+
+
+class NeighborClustering(
+    LabeledClusterMixin,
+    TransformerMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    BaseEstimator,
+):
+    r"""Clustering by many candidate partitions and a learned criterion.
+
+    K-means, Gaussian mixtures, hierarchical methods and others find about 25 candidate
+    partitions, in the samples and in layouts of their neighbor graph. A criterion, learned on
+    simulated data sets, predicts the adjusted Rand index of each candidate without labels. The
+    candidates vote on the cluster of each sample, weighted by these predictions.
+
+    Parameters
+    ----------
+    n_clusters : int, (int, int) or "auto", default=8
+        Number of clusters, or the lowest and the highest number to choose between. "auto": from 1
+        to ``max_clusters``.
+    n_neighbors : int, default=15
+        Number of neighbors of each sample in the graph, at most the average number of other
+        distinct samples in a cluster.
+    metric : str or callable, default="euclidean"
+        As in :class:`sklearn.neighbors.NearestNeighbors`; "cosine" suits text and embeddings. With
+        "precomputed", X has the distances between all samples, or is a sparse graph of them as
+        :class:`~sklearn.neighbors.KNeighborsTransformer` with ``mode="distance"`` returns.
+    standardize : "auto" or bool, default="auto"
+        Whether features are divided by their own standard deviations. "auto": False for metrics
+        except "euclidean", comparable scales, probabilities, and principal components; True for
+        the numbers of a table with categories. Networks have the same rule.
+    categorical_features : array-like, "from_dtype" or None, default="from_dtype"
+        Columns of categories: indices, names or a mask. "from_dtype": the columns of a DataFrame
+        that are categories, strings or booleans. Categories that ``fit`` did not see are missing.
+    augment : callable or "auto", default=None
+        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
+        clusters, as in the networks. The distance between two samples is then the smallest from
+        one to changed versions (views) of the other, in 50 principal components.
+        :class:`~skdeepcluster.modules.augmentation.RandomAffine` suits images,
+        :class:`~skdeepcluster.modules.augmentation.RandomShift` series. "auto" tries such changes,
+        and none, on at most 4,000 samples, and takes the one with the highest expected score.
+    n_views : int, default=16
+        Number of views of each sample, if there is ``augment``.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images, for ``augment="auto"``. None: X are
+        series.
+    n_components : int, default=5
+        Number of dimensions of the layouts.
+    max_samples : int, default=70_000
+        Maximum number of distinct samples in the graph. The others are predicted like new ones.
+        Graphs of sparse distances have all samples.
+    max_clusters : int, default=60
+        Maximum for ``n_clusters="auto"``, which also needs five distinct samples per cluster.
+        Where the number is sought, samples of smaller clusters are moved to others.
+    min_cluster_size, max_cluster_size : int or float, default=None
+        Bounds on the size of every cluster: a number, or a share in (0, 1), of the samples. With
+        ``sample_weight``, sizes are sums of weights. Samples change their cluster until all sizes
+        are within the bounds, the cheapest changes first (see Notes). ``noise`` is marked after
+        that. "auto" prefers numbers of clusters with a candidate partition within the bounds.
+    accept_sparse : bool, default=False
+        Whether X may be a sparse matrix of features. Sparse distances are always accepted.
+    noise : float or "auto", default=0.0
+        Share of the samples to label as noise, in [0, 1): those with the highest
+        ``outlier_scores_`` get the label -1. "auto": those with scores more than three
+        interquartile ranges above the upper quartile, the outer fence of box plots.
+    use_labels : bool, default=False
+        Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
+        where unknown. ``n_clusters="auto"`` then finds at least as many clusters.
+    n_jobs : int, default=None
+        Number of threads, as in scikit-learn; no result depends on it.
+    verbose : int, default=0
+        1 prints the seconds of each stage and shows the progress of :meth:`cluster_stability`.
+    random_state : int, RandomState instance or None, default=None
+        Determines all random choices. An int gives the same result on every call.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each sample, -1 for noise; equal to ``predict(X)``.
+    expected_score_ : float
+        Expected adjusted Rand index with the unknown true clusters (possibly one), in [0, 1]. A
+        criterion learned on simulated data sets predicts it from how well these clusters are
+        separated and found again; your own classes may differ.
+    alternatives_ : list of Alternative
+        At most three other partitions, the best first, that differ from ``labels_`` and each other
+        (adjusted Rand index below 0.8). If ``n_clusters`` is an int, they have as many clusters,
+        else other numbers. Each has ``n_clusters``, ``labels``, ``probabilities``,
+        ``expected_score`` and, in words, ``changes``. See :meth:`use`.
+    probabilities_ : ndarray of shape (n_samples,)
+        Maximum of the ``responsibilities_`` of each sample.
+    responsibilities_ : ndarray of shape (n_samples, n_clusters)
+        p(cluster | sample), equal to ``predict_proba(X)``.
+    layout_ : ndarray of shape (n_samples, n_components), float32
+        Positions of the samples, equal to ``transform(X)``.
+    graph_ : CSR matrix of shape (n_graph_samples, n_graph_samples), float32
+        Link weights, see :func:`~skdeepcluster.neighbors.neighbor_graph`.
+    graph_indices_ : ndarray of shape (n_graph_samples,)
+        Positions in X of the samples in the graph, ascending; only the first of equal samples.
+    standardize_ : bool
+        Whether features are divided by their own standard deviations.
+    n_clusters_ : int
+        Number of clusters.
+    augment_ : callable or None
+        The augmentation used.
+    augment_scores_ : dict
+        With ``augment="auto"``, the mean expected score of two fits for each augmentation.
+    n_clusters_curve_ : Bunch
+        If the number is chosen, arrays over the ``n_clusters`` that were tried. ``criterion`` is
+        the expected score of the best of eight or more candidates. For one cluster, it is the
+        probability that there is one; if sizes break their bounds, at most 0.01. ``stability`` is
+        the mean adjusted Rand index between candidates. The chosen number is among the best four,
+        which are searched again with all candidates.
+    outlier_scores_ : ndarray of shape (n_samples,)
+        Mean distance, standardized if ``standardize_``, from each sample to its nearest others.
+    offset_ : float
+        Samples whose outlier score exceeds ``-offset_`` are noise.
+    leaves_ : ndarray of shape (n_samples,)
+        Leaf of each sample in the tree of clusters: a part of its cluster.
+    n_leaves_ : int
+        Number of leaves.
+    children_ : ndarray of shape (`n_leaves_` - 1, 2)
+        Nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`.
+    distances_ : ndarray of shape (`n_leaves_` - 1,)
+        Ward's distance of each merge in the layout, ascending.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Feature names, if X has names that are all strings.
+
+    See Also
+    --------
+    skdeepcluster.select_n_clusters : Choose the number of clusters for any clusterer.
+    VaDEClustering : A generative network that is initialized with this partition.
+
+    Notes
+    -----
+    Graph and layouts are computed as in UMAP [1]_. The number of clusters is chosen by the highest
+    expected score of a candidate, and by the stability where scores are about equal.
+
+    A sample of weight 2 equals two samples. The order of the samples and features, copies of all
+    samples and constant features do not change a cluster; with ``augment``, the order of the
+    features has a meaning.
+
+    With ``use_labels=True``, labels name the clusters and move samples between them along the
+    graph [2]_.
+
+    Candidates that keep more of the pairs given to ``fit`` get more votes. If the partition still
+    breaks a bound or a pair, samples change their cluster. The cheapest changes come first, until
+    all sizes are within the bounds. Then an integer program chooses the clusters of samples in
+    doubt and of broken pairs. A change costs the log ratio of the responsibilities of the two
+    clusters, plus the log ratio of their Gaussian densities in the layout.
+
+    With standardized numbers, the one-hot columns of a category have the weight
+    3/8 min(1, 10 R^2), with the adjusted R^2 of a linear regression on all other columns: 0 if the
+    category is independent of them. With greater weights, the nearest samples would agree in all
+    categories, and the graph would fall apart into their combinations.
+
+    New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.
+
+    References
+    ----------
+    .. [1] L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximation and
+       Projection for Dimension Reduction", 2018, arXiv:1802.03426.
+    .. [2] X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian fields and
+       harmonic functions", ICML 2003.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from skdeepcluster import NeighborClustering
+    >>> X, y = make_moons(200, noise=0.05, random_state=0)
+    >>> found = NeighborClustering(2, random_state=0).fit(X)
+    >>> [len(set(found.labels_[y == k])) for k in range(2)]
+    [1, 1]
+    >>> bool(found.predict([[0.0, 1.0]]) == found.labels_[y == 0][0])
+    True
+
+    Find the number of clusters without labels, and coarser clusters from the same fit:
+
+    >>> from sklearn.datasets import make_blobs
+    >>> X4, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
+    >>> found = NeighborClustering("auto", random_state=0).fit(X4)
+    >>> found.n_clusters_
+    4
+    >>> len(set(found.cut(2)))
+    2
+    """
+
+    _parameter_constraints = {
+        "n_clusters": [POSITIVE, StrOptions({"auto"}), tuple],
+        "n_neighbors": [POSITIVE],
+        "metric": [StrOptions(set().union(*VALID_METRICS.values())), callable],
+        "standardize": [StrOptions({"auto"}), "boolean"],
+        "categorical_features": CATEGORICAL,
+        "augment": [callable, StrOptions({"auto"}), None],
+        "n_views": [POSITIVE],
+        "image_shape": [tuple, list, None],
+        "n_components": [POSITIVE],
+        "max_samples": [POSITIVE],
+        "max_clusters": [Interval(Integral, 2, None, closed="left")],
+        "min_cluster_size": SIZE,
+        "max_cluster_size": SIZE,
+        "accept_sparse": ["boolean"],
+        "noise": [FRACTION, AUTO],
+        "use_labels": ["boolean"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_clusters: int | tuple[int, int] | Auto = 8,
+        *,
+        n_neighbors=15,
+        metric: str | Callable[..., float] = "euclidean",
+        standardize: bool | Auto = "auto",
+        categorical_features: Any = "from_dtype",
+        augment: Callable[..., Any] | Auto | None = None,
+        n_views=16,
+        image_shape=None,
+        n_components=5,
+        max_samples=70_000,
+        max_clusters=60,
+        min_cluster_size=None,
+        max_cluster_size=None,
+        accept_sparse=False,
+        noise=0.0,
+        use_labels=False,
+        n_jobs=None,
+        verbose=0,
+        random_state=None,
+    ) -> None:
+        store_parameters(locals())
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X, y=None, sample_weight=None, must_link=None, cannot_link=None
+    ) -> Self:
+        """Find the clusters of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, nan where values are missing, or the distances between samples. If X is a
+            Dask array, ``max_samples`` random samples are fitted, and attributes describe them.
+        y : array-like of shape (n_samples,), default=None
+            Known clusters with ``use_labels=True``, -1 where unknown; otherwise ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples. Samples of weight 0 are predicted like new ones.
+        must_link, cannot_link : array-like of shape (n_pairs, 2), default=None
+            Positions in X of pairs that must share a cluster, and of pairs that must not.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        if is_dask(X):
+            given = y, sample_weight, must_link, cannot_link
+            X = self._draw_rows(X, given)
+        with np.errstate(under="ignore"), restore_on_failure(self):
+            X = self._read_rows(X, sample_weight)
+            self._find_augment(X)
+            numbers = read_numbers(self.n_clusters, self.max_clusters)
+            most = X.shape[0] if self.n_clusters == "auto" else np.max(numbers)
+            found = find_partition(
+                X,
+                numbers,
+                self._graph_settings(),
+                sample_weight=sample_weight,
+                labels=self._read_labels(y, X.shape[0], most),
+                sizes=(self.min_cluster_size, self.max_cluster_size),
+                must_link=must_link,
+                cannot_link=cannot_link,
+                random_state=self.random_state,
+                report=self._report,
+            )
+
+            with self._report("assignment"):
+                values = [*(own.resp for own in found.answers), found.layout]
+                lookup = Lookup(found.samples.reference)
+                values = interpolate(lookup, X, values, self.n_jobs)
+                *resps, self.layout_, self.outlier_scores_ = values
+
+            weights = check_sample_weight(sample_weight, X)
+            self.offset_ = find_offset(self.outlier_scores_, self.noise, weights)
+            self._set_fitted_attributes(found, resps, lookup)
+
+        self._warn_of_clusters(found, X)
+        return self
+
+    def _warn_of_clusters(self, found, X):
+        """Warn of empty clusters, a number at the edge, and features that alone decide."""
+        clusters = self.responsibilities_.argmax(1)
+        n_found = len(np.unique(clusters))
+        if n_found < self.n_clusters_:
+            warn_user(
+                f"Only {n_found} of n_clusters={self.n_clusters_} clusters have samples, possibly "
+                "due to duplicate points in X. Decrease n_clusters."
+            )
+        if self.n_clusters == "auto":
+            warn_of_edge(found, self.max_clusters)
+        if self.metric != "euclidean" or self.augment_ is not None:
+            return
+
+        groups = list_groups(self)
+        numbers = self._table.numeric_ if groups else list(range(X.shape[1]))
+        deciding = find_deciding(X, clusters, len(numbers))
+        if not deciding:
+            return
+        numbered = [f"x{i}" for i in range(self.n_features_in_)]
+        names = getattr(self, "feature_names_in_", numbered)
+        names = " and ".join(repr(str(names[numbers[i]])) for i in deciding)
+        warn_user(
+            f"{FEW_VALUES} {names}: no other feature differs much between them. If these values "
+            "are categories, name the features in categorical_features; or leave them out.",
+            UserWarning,
+        )
+
+    def _draw_rows(self, X, given):
+        """Return ``max_samples`` samples of a Dask array, about which nothing else is given."""
+        if any(value is not None for value in given):
+            raise ValueError(
+                "A fit to a Dask array draws max_samples random samples, so y, sample_weight, "
+                "must_link and cannot_link must be None. Or pass an array, as by X.compute()."
+            )
+        return draw_rows(X, self.max_samples, self.random_state)
+
+    def _graph_settings(self):
+        names = GraphSettings._fields
+        settings = GraphSettings(*[getattr(self, name) for name in names])
+        return settings._replace(augment=self._scaled_augment())
+
+    def _find_augment(self, X):
+        """Set ``augment_``, found by the expected score if it is "auto"."""
+        vars(self).pop("augment_scores_", None)
+        is_sought = self.augment == "auto"
+        self.augment_ = None if is_sought else self.augment
+        if not is_sought:
+            return
+        with self._report("augmentation"):
+            self.augment_, self.augment_scores_ = choose_augment(
+                X,
+                read_numbers(self.n_clusters, self.max_clusters),
+                self._graph_settings(),
+                self.image_shape,
+                self._factors,
+                np.random.RandomState(draw_seed(random_stream(self.random_state))),
+            )
+
+    def _scaled_augment(self):
+        """Return the augmentation of samples as they are compared."""
+        return scale_augment(self.augment_, self._factors)
+
+    def _set_fitted_attributes(self, found, resps, lookup):
+        """Set attributes from a ``Partition``, responsibilities of all samples, and a lookup."""
+        vars(self).pop("n_clusters_curve_", None)
+        if found.curve is not None:
+            self.n_clusters_curve_ = Bunch(**found.curve._asdict())
+
+        reference = lookup.reference
+        order = np.argsort(reference.kept)
+        self.graph_indices_ = reference.kept[order]
+        self.graph_ = found.samples.graph[order][:, order]
+        self._reference = reference.to_dict()
+        self._lookup = lookup
+
+        self._answers = [
+            self._describe_answer(resp, own.expected_score, tree)
+            for resp, own, tree in zip(
+                resps, found.answers, grow_trees(found), strict=True
+            )
+        ]
+        self._show_answer(0)
+
+    def _look(self, X, sample_weight=None):
+        """Return the ``Judge`` of samples X, and the positions in X of what it judges."""
+        X = self._read_rows(X, sample_weight)
+        self.augment_ = self.augment
+        return look(X, self._graph_settings(), sample_weight, self.random_state)
+
+    def _describe_answer(self, resp, expected_score, tree):
+        """Return the attributes of a partition, with responsibilities (N, K) and its tree."""
+        clusters = resp.argmax(1)
+        return {
+            "responsibilities_": resp,
+            "probabilities_": resp.max(1),
+            "labels_": mark_noise(clusters, self.outlier_scores_, self.offset_),
+            "n_clusters_": resp.shape[1],
+            "expected_score_": expected_score,
+            "children_": tree.children,
+            "distances_": tree.distances,
+            "n_leaves_": len(tree.clusters),
+            "leaves_": find_leaves(*tree[:2], self.layout_, clusters),
+            "_leaf_centers": tree.centers,
+            "_leaf_clusters": tree.clusters,
+        }
+
+    def _show_answer(self, place):
+        """Set the attributes of one of the answers, and the others as alternatives."""
+        vars(self).update(self._answers[place])
+        self.alternatives_ = [
+            Alternative(
+                n_clusters=own["n_clusters_"],
+                expected_score=own["expected_score_"],
+                changes=describe_changes(self.labels_, own["labels_"]),
+                labels=own["labels_"],
+                probabilities=own["probabilities_"],
+                place=i,
+            )
+            for i, own in enumerate(self._answers)
+            if i != place
+        ]
+
+    def use(self, alternative) -> Self:
+        """Take one of the ``alternatives_`` as the partition; nothing is fitted again.
+
+        Attributes, predictions and cuts then follow it. The old partition becomes an alternative.
+
+        Parameters
+        ----------
+        alternative : Alternative
+            One of ``alternatives_``.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        check_is_fitted(self)
+        if not any(own is alternative for own in self.alternatives_):
+            raise ValueError(
+                f"alternative must be one of the {len(self.alternatives_)} alternatives_ of this "
+                f"fit, such as use(fit.alternatives_[0]), got {type(alternative).__name__}."
+            )
+        self._show_answer(alternative.place)
+        return self
+
+    @contextmanager
+    def _report(self, stage):
+        """Print the seconds that a stage takes if ``verbose``."""
+        start = perf_counter()
+        yield
+        if self.verbose:
+            print(f"{stage.capitalize()}: {perf_counter() - start:.1f} s")
+
+    # ---- predictions
+
+    @maps_blocks
+    def predict_proba(self, X) -> npt.NDArray[np.float64]:
+        """Return p(cluster | sample).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples; with ``metric="precomputed"`` their distances to the samples of ``fit``. For a
+            Dask array, the result is lazy, as in all predictions.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_clusters)
+            Each row sums to one.
+        """
+        return self._interpolate(X, "responsibilities_")[0]
+
+    @maps_blocks
+    def predict(self, X) -> Labels:
+        """Return the most probable cluster of each sample, -1 for noise.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, or their distances as in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Clusters.
+        """
+        resp, outlier_scores = self._interpolate(X, "responsibilities_")
+        return mark_noise(resp.argmax(1), outlier_scores, self.offset_)
+
+    @maps_blocks
+    def score_samples(self, X) -> npt.NDArray[np.float64]:
+        """Return minus the outlier score of each sample: low values are unusual.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, or their distances as in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Minus the mean distance to the nearest samples in the graph.
+        """
+        return -self._interpolate(X)[0]
+
+    def cut(self, n_clusters: int, X=None) -> Labels:
+        """Return the labels of fewer or more clusters, from the tree of the same fit.
+
+        Parameters
+        ----------
+        n_clusters : int
+            From 1 to ``n_leaves_``. Fewer than ``n_clusters_`` merge clusters, more divide them.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            New samples to label; None: the samples of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Clusters from 0 to ``n_clusters - 1``, or -1 for noise.
+        """
+        check_is_fitted(self)
+        if n_clusters == self.n_clusters_:  # also where some clusters have no leaf
+            return self.labels_.copy() if X is None else self.predict(X)
+
+        bounds = {"min_val": 1, "max_val": self.n_leaves_}
+        check_scalar(n_clusters, "n_clusters", Integral, **bounds)
+
+        groups = group_leaves(self.children_, self._leaf_clusters, n_clusters)
+        if X is None:
+            return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
+        names = "responsibilities_", "layout_"
+        resp, layout, outlier_scores = self._interpolate(X, *names)
+        given = self._leaf_centers, self._leaf_clusters
+        leaves = find_leaves(*given, layout, resp.argmax(1))
+        return mark_noise(groups[leaves], outlier_scores, self.offset_)
+
+    @maps_blocks
+    def transform(self, X) -> npt.NDArray[np.float32]:
+        """Return the positions of the samples in the layout.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, or their distances as in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components), float32
+            Positions.
+        """
+        return self._interpolate(X, "layout_")[0]
+
+    def score(self, X, y=None) -> float:
+        """Return the mean simplified silhouette of the samples in the layout: higher is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, or their distances as in :meth:`predict_proba`.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        float
+            Mean of (b - a) / max(a, b), with the distances a to the center of the cluster and b
+            to the nearest other center; 0 for one cluster.
+        """
+        resp, layout, _ = self._interpolate(X, "responsibilities_", "layout_")
+        clusters = self.responsibilities_.argmax(1)
+        present, places = np.unique(clusters, return_inverse=True)
+        if len(present) < 2:
+            return 0.0
+
+        member = np.eye(len(present))[places]
+        centers = cluster_means(member, self.layout_.astype(float))
+        distances = cdist(layout, centers)
+        own = np.arange(len(resp)), resp[:, present].argmax(1)
+
+        a = distances[own]
+        distances[own] = np.inf
+        b = distances.min(1)
+        larger = np.maximum(np.maximum(a, b), TINY)
+        return float(((b - a) / larger).mean())
+
+    def cluster_stability(self, n_draws: int = 10) -> npt.NDArray[np.float64]:
+        """Return how well each cluster is found again in random halves of the samples.
+
+        Parameters
+        ----------
+        n_draws : int, default=10
+            Number of halves, of at most 1,000 samples, or 50 per cluster.
+
+        Returns
+        -------
+        ndarray of shape (n_clusters,)
+            As in :func:`~skdeepcluster.stability.cluster_stability`; 0 for an empty cluster.
+        """
+        check_is_fitted(self)
+        reference = self._lookup.reference
+        rows = reference.rows
+        indices = reference.kept
+        if rows is None:  # only the links of precomputed distances are kept
+            rows = self.graph_.copy()
+            rows.data = 1 - np.log(rows.data)
+            indices = self.graph_indices_
+
+        labels = self.responsibilities_[indices].argmax(1)
+        n_found = len(np.unique(labels))
+        model = clone(self).set_params(
+            n_clusters=n_found,
+            n_neighbors=reference.n_neighbors,
+            max_samples=len(indices),
+            min_cluster_size=None,
+            max_cluster_size=None,
+            standardize=False,
+            categorical_features=None,
+            augment=self._scaled_augment(),
+            noise=0.0,
+            verbose=0,
+        )
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", FEW_VALUES)
+            found = cluster_stability(
+                model,
+                rows,
+                labels,
+                n_resamples=n_draws,
+                max_samples=max(1000, 50 * n_found),
+                verbose=self.verbose,
+                random_state=self.random_state,
+            )
+        return np.pad(found, (0, self.n_clusters_ - len(found)))
+
+    # ---- checks and state
+
+    def _check_rows(self, X, reset=False):
+        """Check X and its number of features, and encode categories."""
+        takes_sparse = self.accept_sparse or self.metric == "precomputed"
+        if sparse.issparse(X) and not takes_sparse:
+            raise TypeError(
+                "NeighborClustering got sparse data, but expects dense arrays. Set "
+                "accept_sparse=True, or pass X.toarray()."
+            )
+
+        accepted = "csr" if takes_sparse else False
+        X = read_table(self, X, reset=reset, accept_sparse=accepted)
+        return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+
+    def _read_rows(self, X, sample_weight):
+        """Return X of a fit, checked, scaled and filled."""
+        X = self._check_rows(X, reset=True)
+        check_magnitude(X)
+
+        groups = list_groups(self)
+        standardize = self.standardize
+        if self.augment is not None:
+            check_augment(self.metric, bool(groups))
+        if groups and self.metric != "euclidean":
+            raise ValueError(
+                f"X has categories, which need metric='euclidean', got {self.metric!r}. Set it, "
+                "or encode them and set categorical_features=None."
+            )
+
+        if standardize == "auto" and self.metric != "euclidean":
+            standardize = False
+        if standardize and self.metric == "precomputed":
+            raise ValueError(
+                "standardize=True needs features, but metric='precomputed' takes distances. Set "
+                "standardize='auto', or name a metric of features."
+            )
+
+        weights = sample_weight
+        if weights is not None:
+            weights = check_sample_weight(weights, X)
+
+        self._factors = find_factors(X, standardize, weights, groups)
+        self.standardize_ = self._factors is not None and bool(standardize)
+        X = scale_features(X, self._factors)
+
+        self._imputer = None
+        if misses_values(X):
+            imputer = fit_imputer(X, self.n_neighbors, weights)
+            self._imputer = imputer._asdict()
+            X = imputer.fill(X)
+        return X
+
+    def _scale_rows(self, X):
+        """Return new samples X, checked, scaled and filled as in the fit."""
+        X = scale_features(self._check_rows(X), self._factors)
+        if not misses_values(X):
+            return X
+
+        if self._imputer is None:
+            rows = self._reference["rows"]
+            return fit_imputer(rows, self.n_neighbors).fill(X)
+        return Imputer(**self._imputer).fill(X)
+
+    def _interpolate(self, X, *names):
+        """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""
+        check_is_fitted(self)
+        X = self._scale_rows(X)
+        reference = self._lookup.reference
+        if reference.rows is None:
+            check_distances(X, square=False)
+        values = [getattr(self, name)[reference.kept] for name in names]
+        return interpolate(self._lookup, X, values, self.n_jobs)
+
+    @property
+    def _n_features_out(self):
+        return self.layout_.shape[1]
+
+    def __getstate__(self):
+        """Return the state without what predictions prepare."""
+        state = dict(super().__getstate__())
+        state.pop("_lookup", None)
+        return state
+
+    def __setstate__(self, state):
+        """Restore the state and check sparse matrices, because compiled code trusts them."""
+        super().__setstate__(state)
+
+        reference = vars(self).get("_reference", {})
+        values = [*vars(self).values(), *reference.values()]
+        for value in filter(sparse.issparse, values):
+            value.check_format()
+
+        resp = vars(self).get("responsibilities_", np.ones((1, 1)))
+        if not np.allclose(resp.sum(1), 1):
+            raise ValueError(
+                "The responsibilities do not sum to one. Fit the estimator again."
+            )
+
+        kept = reference.get("kept", np.zeros(1, dtype=int))
+        is_sample = (kept >= 0) & (kept < len(resp))
+        if not is_sample.all() or reference.get("n_neighbors", 1) < 1:
+            raise ValueError(
+                "The graph names samples or neighbors that there are not. Fit the estimator "
+                "again."
+            )
+        if reference:
+            self._lookup = Lookup(Reference.from_dict(reference))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        is_given = self.metric == "precomputed"
+        tags.input_tags.sparse = bool(self.accept_sparse) or is_given
+        tags.input_tags.pairwise = is_given
+        tags.input_tags.positive_only = is_given
+        tags.input_tags.allow_nan = not is_given
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

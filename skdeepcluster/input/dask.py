@@ -1,0 +1,72 @@
+"""Dask arrays: samples drawn from them, and predictions that are computed where the blocks are.
+
+N samples, D features.
+"""
+
+from functools import wraps
+
+import numpy as np
+from sklearn.utils.random import sample_without_replacement
+from sklearn.utils.validation import check_is_fitted
+
+from .random import random_stream
+
+
+def is_dask(X):
+    """Return whether X is a Dask collection, without importing Dask."""
+    return type(X).__module__.split(".")[0].startswith("dask")
+
+
+def check_blocks(X):
+    """Return a Dask array (N, D) in blocks that are not empty and have all features."""
+    if not hasattr(X, "chunks") or X.ndim != 2:
+        raise ValueError(
+            f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert a Dask "
+            "DataFrame by X.to_dask_array(lengths=True)."
+        )
+    if np.isnan(X.shape[0]):
+        X = X.compute_chunk_sizes()
+    lengths = tuple(n for n in X.chunks[0] if n)
+    return X.rechunk((lengths, -1))
+
+
+def draw_rows(X, n_drawn, random_state):
+    """Return random samples of a Dask array as an array, all if they are at most ``n_drawn``."""
+    X = check_blocks(X)
+    n_rows = X.shape[0]
+    if n_rows > n_drawn:
+        stream = random_stream(random_state)
+        chosen = sample_without_replacement(n_rows, n_drawn, random_state=stream)
+        X = X[np.sort(chosen)]
+    return X.compute()
+
+
+def maps_blocks(method):
+    """Let a method with the argument X return a lazy Dask array if X is one."""
+
+    @wraps(method)
+    def answer(self, X):
+        if not is_dask(X):
+            return method(self, X)
+        from dask import delayed
+
+        check_is_fitted(self)
+        X = check_blocks(X)
+        # A sample of zeros tells the type and the number of columns.
+        example = method(self, np.zeros((1, X.shape[1]), dtype=X.dtype))
+        options = {"meta": example[:0]}
+        if example.ndim == 2:
+            options["chunks"] = X.chunks[0], (example.shape[1],)
+        else:
+            options["drop_axis"] = 1
+        # One task holds the estimator, not each task of a block.
+        model = delayed(self, pure=False)
+        return X.map_blocks(
+            _answer_block, model=model, method=method.__name__, **options
+        )
+
+    return answer
+
+
+def _answer_block(block, model, method):
+    return getattr(model, method)(np.asarray(block))

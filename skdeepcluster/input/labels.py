@@ -1,0 +1,241 @@
+"""Labels and responsibilities as arrays: known labels, predictions, sums over clusters.
+
+N samples, K clusters.
+"""
+
+import numpy as np
+from scipy import sparse
+from sklearn.pipeline import Pipeline
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import _num_samples
+
+from .dask import is_dask
+from .types import ClusterMixin, Labels
+
+#: Labels that stand for no known label, besides None and nan.
+UNKNOWN = -1, "-1", "-1.0", "nan", "None", "<NA>", "NaT"
+#: Samples are noise if their outlier score exceeds the upper quartile by more than this number of
+#: interquartile ranges.
+FENCE = 3
+#: Relative rounding error of a sum of weights.
+SUM_ERROR = 1e-12
+
+
+# ---- known labels
+
+
+class LabeledClusterMixin(ClusterMixin):
+    """Mixin of clusterers that learn from ``y`` if ``use_labels=True``."""
+
+    def fit_predict(self, X, y=None, **kwargs) -> Labels:
+        """Fit to X and return the cluster labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to cluster.
+        y : array-like of shape (n_samples,), default=None
+            Known clusters with ``use_labels=True``, ignored otherwise.
+        **kwargs : dict
+            Further arguments of ``fit``.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            ``labels_``, or the predictions for a Dask array.
+        """
+        self.fit(X, y, **kwargs)
+        return self.predict(X) if is_dask(X) else self.labels_
+
+    def _read_labels(self, y, n_samples, n_clusters):
+        """Return the known clusters (N,), -1 for none; None if no cluster is known.
+
+        Numbers are cluster labels; other labels are numbered in order, as in ``classes_``.
+        """
+        vars(self).pop("classes_", None)
+        if not self.use_labels or y is None:
+            return None
+        labels, is_known = read_labels(y)
+        if not is_known.any():
+            return None
+
+        known = labels[is_known].tolist()
+        if all(isinstance(label, int | float) for label in known):
+            numbers = np.where(is_known, labels, -1)
+            numbers = check_labels("y", numbers, n_samples, n_clusters)
+            classes = np.arange(numbers.max() + 1)
+        else:
+            classes, numbers = encode_labels(labels, is_known)
+            numbers = check_labels("y", numbers, n_samples)
+        if len(classes) > n_clusters:
+            raise ValueError(
+                f"y has {len(classes)} labels, {', '.join(map(str, classes))}, but "
+                f"n_clusters={n_clusters}. Raise n_clusters, or use 'auto'."
+            )
+        self.classes_ = classes
+        return numbers
+
+
+def read_labels(y):
+    """Return labels as an array (N,), and which are known: not ``UNKNOWN``, None or nan.
+
+    Lists become arrays of objects, because strings would lose the types of None, nan and -1.
+    """
+    if isinstance(y, list | tuple):
+        y = np.array(y, dtype=object)
+    y = column_or_1d(y, warn=True)
+    is_unknown = [is_missing(own) or own in UNKNOWN for own in y.tolist()]
+    return y, ~np.array(is_unknown, dtype=bool)
+
+
+def is_missing(value):
+    """Return whether a value is None, nan, NaT or pandas.NA."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    return bool(value != value)
+
+
+def encode_labels(y, is_known):
+    """Return the sorted classes, and the index (N,) of each sample's class, -1 if not known."""
+    known = y[is_known]
+    if y.dtype.kind == "O":
+        if len({isinstance(label, str) for label in known}) > 1:
+            raise ValueError(
+                "y mixes strings and numbers. Make all labels the same type."
+            )
+        known = np.array(known.tolist())
+    targets = np.full(len(y), -1, dtype=np.int64)
+    classes, index = np.unique(known, return_inverse=True)
+    targets[is_known] = index
+    return classes, targets
+
+
+def check_labels(name, value, n_samples, n_clusters=None, lowest=-1):
+    """Return cluster labels (N,) from ``lowest`` to K - 1 as int64, checked; -1 is no cluster."""
+    labels = column_or_1d(value)
+    if len(labels) != n_samples:
+        raise ValueError(
+            f"{name} has the shape {labels.shape}, but X has {n_samples} "
+            "samples. Give a cluster label for each sample."
+        )
+    last = np.inf if n_clusters is None else n_clusters - 1
+    for sample, label in enumerate(labels.tolist()):
+        is_whole = isinstance(label, int | float) and label % 1 == 0
+        if not (is_whole and lowest <= label <= last):
+            noise = ", and -1 for no cluster" if lowest < 0 else ""
+            raise ValueError(
+                f"{name} has {label!r} for sample {sample}. Expected are whole "
+                f"numbers from 0 to n_clusters - 1 = {last}{noise}. Encode "
+                "names by sklearn.preprocessing.LabelEncoder, or raise "
+                "n_clusters."
+            )
+    return labels.astype(np.int64)
+
+
+# ---- predictions and noise
+
+
+def predict_samples(estimator, X):
+    """Return the label of each sample: by ``predict``, or the ``labels_`` of the fit."""
+    if hasattr(estimator, "predict"):
+        return np.asarray(estimator.predict(X))
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    labels = np.asarray(getattr(last, "labels_", ()))
+    n_samples = _num_samples(X)
+    if len(labels) != n_samples:
+        raise ValueError(
+            f"{type(last).__name__} has no predict, and its {len(labels)} "
+            f"labels_ do not fit the {n_samples} samples of X. Give the "
+            "samples of the fit, and NoSplit() to searches."
+        )
+    return labels
+
+
+def find_offset(outlier_scores, noise, weights):
+    """Return minus the outlier score above which a share ``noise`` of the weights lies.
+
+    With "auto", it is the outer fence of the scores (J. W. Tukey, "Exploratory Data Analysis",
+    1977): three interquartile ranges above the upper quartile.
+
+    It is halfway to the next score, so that no label depends on rounding, as in other runtimes.
+    """
+    if not noise:
+        return -np.inf
+    order = np.lexsort((weights, -outlier_scores))
+    sums = np.cumsum(weights[order])
+
+    def exceed(share):
+        limit = share * sums[-1] * (1 + SUM_ERROR)
+        place = np.searchsorted(sums[:-1], limit, side="right")
+        return outlier_scores[order[place]]
+
+    if noise == "auto":
+        upper = exceed(0.25)
+        spread = upper - exceed(0.75)
+        if spread == 0:
+            return -np.inf
+        fence = upper + FENCE * spread
+        last = outlier_scores[outlier_scores <= fence].max()
+    else:
+        last = exceed(noise)
+
+    above = outlier_scores[outlier_scores > last].min(initial=np.inf)
+    halfway = last + (above - last) / 2
+    is_between = last < halfway < above
+    return -float(halfway if is_between else last)
+
+
+def mark_noise(clusters, outlier_scores, offset):
+    """Return the cluster labels (N,), -1 where the outlier score exceeds ``-offset``."""
+    is_noise = -outlier_scores < offset
+    return np.where(is_noise, -1, clusters)
+
+
+# ---- sums over clusters
+
+
+def indicate(labels, n_clusters):
+    """Return the one-hot labels (N, K) as a sparse array, with empty rows for labels of -1."""
+    rows = np.flatnonzero(labels >= 0)
+    ones = np.ones(len(rows))
+    shape = len(labels), n_clusters
+    return sparse.csr_array((ones, (rows, labels[rows])), shape=shape)
+
+
+def cluster_means(resp, rows):
+    """Return the means (K, D) of samples (N, D) by responsibilities; zero for empty clusters."""
+    sizes = resp.sum(0)[:, None]
+    tiny = np.finfo(sizes.dtype).tiny
+    return resp.T @ rows / np.maximum(sizes, tiny)
+
+
+def normalize_rows(table):
+    """Divide each row of a table (N, K) by its sum; a row of zeros becomes uniform."""
+    total = table.sum(1, keepdims=True)
+    is_positive = total > 0
+    shares = table / np.where(is_positive, total, 1)
+    return np.where(is_positive, shares, 1 / table.shape[1])
+
+
+def average_finite(values):
+    """Return the means (N,) of the finite values in each row (N, k); 0 if there are none."""
+    known = np.isfinite(values)
+    total = np.where(known, values, 0).sum(1)
+    return total / np.maximum(known.sum(1), 1)
+
+
+def mean_greatest_jaccard(labels, member_labels, n_clusters):
+    """Return the mean over partitions of each cluster's greatest Jaccard index with theirs, (K,).
+
+    The Jaccard index of sets A and B is |A and B| / |A or B|. Each column of ``member_labels`` is
+    a partition; -1 is no cluster.
+    """
+    own = indicate(labels, n_clusters)
+    greatest = []
+    for other in member_labels.T:
+        member = indicate(other, other.max(initial=0) + 1)
+        both = (own.T @ member).toarray()
+        either = own.sum(0)[:, None] + member.sum(0) - both
+        jaccard = both / np.maximum(either, 1)
+        greatest.append(jaccard.max(1))
+    return np.mean(greatest, 0)

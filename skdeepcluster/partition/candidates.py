@@ -1,0 +1,423 @@
+"""Find candidate partitions by several families of methods.
+
+M distinct samples, F of them fitted, D features, L dimensions, K clusters, P groups.
+"""
+
+import warnings
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import entr, log_softmax, softmax
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+
+from ..input.distinct import single_threaded, single_threaded_blas
+from ..input.labels import cluster_means, indicate
+from ..input.random import draw_seed
+from .views import FITTED, MergeTrees, Views
+
+#: Number of runs of k-means.
+KMEANS_RUNS = 3
+#: Maximum number of EM iterations of a mixture.
+EM_ITERATIONS = 60
+#: EM stops when the mean log-likelihood rises by less than this, in nats.
+EM_TOLERANCE = 1e-3
+#: Added to the variances of a mixture of a layout, as a share of their mean variance.
+LAYOUT_REGULARIZATION = 1e-4
+#: Weight of the entropy of the head's mean probabilities in its loss.
+BALANCE = 10.0
+#: Number of components of a merged mixture, per cluster.
+COMPONENTS = 2
+
+
+class Candidate(NamedTuple):
+    """A partition, and the family of methods that found it."""
+
+    family: str
+    #: Cluster (M,) of each sample.
+    labels: np.ndarray
+
+    @property
+    def n_clusters(self):
+        """The number of clusters with samples."""
+        return len(np.unique(self.labels))
+
+
+# ---- what is tried
+
+
+@dataclass
+class Search:
+    """A search for clusters of the samples or of a layout.
+
+    Each method finds the labels (M,) of a candidate, or None.
+    """
+
+    views: Views
+    trees: "MergeTrees"
+    n_clusters: int
+    stream: np.random.RandomState
+    brief: bool
+    #: Labels (M,) found before, by family.
+    found: dict = field(default_factory=dict)
+
+    def find(self, methods):
+        """Yield the candidates of a table of methods."""
+        for family, method, *given in methods:
+            if self.brief and family in SELDOM:
+                continue
+            labels = method(self, *given)
+            if labels is not None:
+                self.found[family] = labels
+                yield Candidate(family, labels)
+
+    def run_kmeans(self, whitened=False):
+        """Run k-means."""
+        points = self.views.white if whitened else self.trees.points
+        if points is None:
+            return None
+        n_init = 1 if self.brief else KMEANS_RUNS
+        return run_kmeans(points, self.views, self.n_clusters, self.stream, n_init)
+
+    def fit_mixture(self, kind, start):
+        """Fit a mixture to the narrow views, from the labels of another family."""
+        views = self.views
+        if not views.has_features:
+            return None
+        labels = self.found[start]
+        return run_em(views.narrow, views, labels, self.n_clusters, kind).argmax(1)
+
+    def learn_head(self):
+        """Learn a linear head if all samples have the same length."""
+        unit = self.views.unit
+        if unit is None:
+            return None
+        return learn_head(unit, self.found["kmeans"], self.n_clusters, self.stream)
+
+    def cut(self, method):
+        """Cut a merge tree."""
+        return self.trees.cut(method, self.n_clusters)
+
+    def cut_fairly(self):
+        """Cut Ward's tree without small clusters."""
+        return self.trees.cut_fairly(self.n_clusters)
+
+    def merge_mixture(self, regroups=False):
+        """Merge the components of a mixture, more than clusters, by the edges between them."""
+        views = self.views
+        points = self.trees.points
+        n_components = COMPONENTS * self.n_clusters
+        n_components = min(n_components, len(views.draw(FITTED)))
+        start = run_kmeans(points, views, n_components, self.stream, n_init=1)
+        given = n_components, "full", LAYOUT_REGULARIZATION
+        densities = run_em(points, views, start, *given)
+        used, component = np.unique(densities.argmax(1), return_inverse=True)
+        if len(used) <= self.n_clusters:
+            return component
+
+        member = indicate(component, len(used))
+        edges = (member.T @ (views.graph @ member)).toarray()
+        sizes = np.bincount(component)
+        groups = agglomerate(edges, sizes, self.n_clusters)
+        if regroups:
+            groups = regroup(edges, sizes, groups)
+        return label_points(groups)[component]
+
+
+#: Families tried in the samples, in this order, with their methods.
+IN_SAMPLES = (
+    ("kmeans", Search.run_kmeans),
+    ("full", Search.fit_mixture, "full", "kmeans"),
+    ("tied", Search.fit_mixture, "tied", "kmeans"),
+    ("diag", Search.fit_mixture, "diag", "kmeans"),
+    ("white kmeans", Search.run_kmeans, True),
+    ("head", Search.learn_head),
+    ("genie", Search.cut, "genie"),
+    ("ward", Search.cut, "ward"),
+)
+#: Families tried in each layout.
+IN_LAYOUT = (
+    ("layout ward", Search.cut, "ward"),
+    ("layout average", Search.cut, "average"),
+    ("layout genie", Search.cut, "genie"),
+    ("layout fair", Search.cut_fairly),
+    ("layout kmeans", Search.run_kmeans),
+    ("full ward", Search.fit_mixture, "full", "layout ward"),
+    ("layout merged", Search.merge_mixture),
+    ("layout regrouped", Search.merge_mixture, True),
+    ("layout regrouped", Search.merge_mixture, True),
+)
+#: Families that a brief search leaves out.
+SELDOM = {
+    "tied",
+    "diag",
+    "head",
+    "layout fair",
+    "layout kmeans",
+    "full ward",
+    "layout regrouped",
+}
+
+
+def find_candidates(views, n_clusters, stream, brief=False):
+    """Yield candidates; ``brief`` leaves out those that seldom help to find ``n_clusters``."""
+    given = n_clusters, stream, brief
+    if views.has_features:
+        yield from Search(views, views.sample_trees, *given).find(IN_SAMPLES)
+    for trees in views.layout_trees:
+        yield from Search(views, trees, *given).find(IN_LAYOUT)
+
+
+# ---- k-means and mixtures
+
+
+def run_kmeans(points, views, n_clusters, stream, n_init=KMEANS_RUNS):
+    """Return the labels (M,) of k-means fitted to points (M, D)."""
+    seed = draw_seed(stream)
+    kmeans = KMeans(n_clusters, n_init=n_init, max_iter=50, random_state=seed)
+    fitted = views.draw(FITTED)
+    # There may be fewer distinct points than clusters.
+    quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
+    with quiet, single_threaded():
+        kmeans.fit(points[fitted], sample_weight=views.weights[fitted])
+        if len(fitted) == len(points):
+            return kmeans.labels_
+        return kmeans.predict(points)
+
+
+def make_monomials(points, kind):
+    """Return the products (squares if ``kind`` is "diag") of points (M, D), points, and ones.
+
+    Their weighted sums are the sufficient statistics of a Gaussian.
+    """
+    ones = np.ones((len(points), 1))
+    if kind == "diag":
+        return np.hstack([points**2, points, ones])
+    i, j = np.triu_indices(points.shape[1])
+    return np.hstack([points[:, i] * points[:, j], points, ones])
+
+
+def estimate_gaussians(resp, monomials, n_features, kind):
+    """Return sizes (K,), means (K, D) and covariances (K, D, D) by weighted ``resp`` (M, K)."""
+    sums = resp.T @ monomials
+    sizes = sums[:, -1].clip(1e-10)
+    means = sums[:, -1 - n_features : -1] / sizes[:, None]
+    seconds = sums[:, : -1 - n_features] / sizes[:, None]
+    if kind == "diag":
+        variances = (seconds - means**2).clip(0)
+        return sizes, means, variances[:, :, None] * np.eye(n_features)
+
+    i, j = np.triu_indices(n_features)
+    covariances = np.empty((len(sizes), n_features, n_features))
+    covariances[:, i, j] = seconds
+    covariances[:, j, i] = seconds
+    covariances -= means[:, :, None] * means[:, None]
+    if kind == "tied":
+        pooled = np.average(covariances, axis=0, weights=sizes)
+        covariances = np.broadcast_to(pooled, covariances.shape)
+    return sizes, means, covariances
+
+
+def measure_log_densities(monomials, sizes, means, covariances, kind):
+    """Return log(weight_k N(x; mean_k, covariance_k)) up to one constant, (M, K)."""
+    precisions = np.linalg.inv(covariances)
+    linear = np.einsum("kij,kj->ki", precisions, means)
+    constant = np.einsum("ki,ki->k", linear, means)
+    constant += np.linalg.slogdet(covariances)[1]
+    constant = np.log(sizes / sizes.sum()) - constant / 2
+    if kind == "diag":
+        quadratic = -np.einsum("kii->ki", precisions) / 2
+    else:
+        i, j = np.triu_indices(means.shape[1])
+        quadratic = -np.where(i == j, 0.5, 1) * precisions[:, i, j]
+    return monomials @ np.hstack([quadratic, linear, constant[:, None]]).T
+
+
+def run_em(points, views, labels, n_components, kind, reg=1e-3):
+    """Return the log densities (M, P) of a mixture of points (M, D), by EM from labels (M,).
+
+    Variances are raised by ``reg`` times their mean.
+    """
+    n_features = points.shape[1]
+    fitted = views.draw(FITTED)
+    all_monomials = make_monomials(points, kind)
+    monomials = all_monomials[fitted]
+    weights = views.weights[fitted, None]
+    variance = max(reg * points.var(0).mean(), 1e-12) * np.eye(n_features)
+    resp = np.eye(n_components)[labels[fitted]]
+    last = -np.inf
+
+    with single_threaded_blas():
+        for _ in range(EM_ITERATIONS):
+            sizes, means, covariances = estimate_gaussians(
+                resp * weights,
+                monomials,
+                n_features,
+                kind,
+            )
+            mixture = sizes, means, covariances + variance, kind
+            densities = measure_log_densities(monomials, *mixture)
+            highest = densities.max(1, keepdims=True)
+            resp = np.exp(densities - highest)
+            total = resp.sum(1, keepdims=True)
+            resp /= total
+            likelihood = (weights * (highest + np.log(total))).sum() / weights.sum()
+            if likelihood - last < EM_TOLERANCE:
+                break
+            last = likelihood
+        return measure_log_densities(all_monomials, *mixture)
+
+
+# ---- groups of points, merged by the edges between them
+
+
+def agglomerate(edges, sizes, n_groups):
+    """Merge the two groups of highest average linkage until ``n_groups`` are left.
+
+    ``edges`` (P, P), symmetric, are sums of edge weights between points of ``sizes`` (P,) samples.
+    Groups without edges are merged last, the smallest first. Returns a list of the points of each
+    group, in the order of their first points.
+    """
+    n_points = len(sizes)
+    edges = edges.clip(1e-9 * max(edges.sum(), 1.0) / n_points**2)
+    sizes = np.array(sizes, dtype=np.float64)
+    groups = {point: [point] for point in range(n_points)}
+    linkages = edges / (sizes[:, None] * sizes)
+    np.fill_diagonal(linkages, -np.inf)
+    while len(groups) > n_groups:
+        i, j = sorted(np.unravel_index(linkages.argmax(), linkages.shape))
+        groups[i] += groups.pop(j)
+        edges[i] += edges[j]
+        edges[:, i] += edges[:, j]
+        sizes[i] += sizes[j]
+        row = np.where(np.isinf(linkages[i]), -np.inf, edges[i] / (sizes * sizes[i]))
+        linkages[i] = linkages[:, i] = row
+        linkages[j] = linkages[:, j] = -np.inf
+    return list(groups.values())
+
+
+def label_points(groups):
+    """Return the group (P,) of each point."""
+    labels = np.empty(sum(map(len, groups)), dtype=np.int64)
+    for k, group in enumerate(groups):
+        labels[group] = k
+    return labels
+
+
+def regroup(edges, sizes, groups):
+    """Divide a group of points and join two others, as long as this raises I^2 / H.
+
+    I is the information of a group about the next one on a walk along the edges (P, P), and H the
+    entropy of groups (M. Faccin et al., "Entrograms and coarse graining of dynamics on complex
+    networks", Journal of Complex Networks, 2018). A group is divided by :func:`agglomerate`.
+    """
+    edges = edges / max(edges.sum(), 1e-12)
+    best = -np.inf
+    while True:
+        score = best
+        for divided in _divide_each(edges, sizes, groups):
+            joined_score, joined = _join(edges, divided)
+            if joined_score > score + 1e-9:
+                score = joined_score
+                found = joined
+        if score == best:
+            return groups
+        best = score
+        groups = found
+
+
+def _divide_each(edges, sizes, groups):
+    """Yield the groups with one of them divided."""
+    for k, group in enumerate(groups):
+        if len(group) > 1:
+            halves = agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
+            halves = [[group[i] for i in half] for half in halves]
+            yield [*groups[:k], *groups[k + 1 :], *halves]
+
+
+def _join(edges, groups):
+    """Return the highest I^2 / H after joining two groups, and the groups."""
+    member = np.eye(len(groups))[label_points(groups)]
+    joint = member.T @ edges @ member
+    shares = joint.sum(0)
+    parts = entr(joint)
+    rows = parts.sum(1)
+
+    i, j = np.triu_indices(len(groups), 1)
+    pairs = np.arange(len(i))
+    entropy = entr(shares).sum() + entr(shares[i] + shares[j])
+    entropy = entropy - entr(shares[i]) - entr(shares[j])
+    # Rows and columns i and j are taken out, and their sum is put in.
+    joined = entr(joint[i] + joint[j])
+    beside = joined.sum(1) - joined[pairs, i] - joined[pairs, j]
+    inside = entr(joint[i, i] + joint[j, j] + 2 * joint[i, j])
+    both = parts.sum() - 2 * (rows[i] + rows[j])
+    both = both + parts[i, i] + parts[j, j] + 2 * parts[i, j]
+    both += 2 * beside + inside
+
+    scores = (2 * entropy - both) ** 2 / entropy.clip(1e-12)
+    place = scores.argmax()
+    groups = list(groups)
+    second = groups.pop(j[place])
+    first = groups.pop(i[place])
+    return scores[place], [*groups, first + second]
+
+
+# ---- a linear head
+
+
+def learn_head(points, labels, n_clusters, stream):
+    """Return the labels (M,) by a linear head whose clusters a new linear classifier learns well.
+
+    In each of 50 steps, a classifier learns the head's probabilities on a batch. The head
+    minimizes its cross-entropy minus BALANCE times the entropy of the mean probabilities
+    (A. Gadetsky et al., "Let Go of Your Labels with Unsupervised Transfer", ICML 2024).
+    """
+    points = points.astype(np.float32)
+    member = np.eye(n_clusters, dtype=np.float32)[labels]
+    head = (cluster_means(member, points) - points.mean(0)).T
+    head /= max((points @ head).std(), 1e-12)
+    improve = _Adam(head)
+    tiny = np.finfo(np.float32).tiny
+
+    with single_threaded_blas():
+        for _ in range(50):
+            batch = points[stream.permutation(len(points))[:1000]]
+            target = softmax(batch @ head, axis=1)
+            classifier = _learn_classifier(batch, target)
+            loss = BALANCE * np.log(target.mean(0).clip(tiny))
+            loss = loss - log_softmax(batch @ classifier, axis=1)
+            slope = target * (loss - (target * loss).sum(1, keepdims=True))
+            improve(batch.T @ slope / len(batch))
+    return (points @ head).argmax(1)
+
+
+def _learn_classifier(batch, target):
+    """Return the coefficients (D, K) of a classifier after six steps."""
+    classifier = np.zeros((batch.shape[1], target.shape[1]), dtype=np.float32)
+    learn = _Adam(classifier)
+    for _ in range(6):
+        gap = softmax(batch @ classifier, axis=1) - target
+        learn(batch.T @ gap / len(batch))
+    return classifier
+
+
+class _Adam:
+    """Adam steps on weights, in place, of rate 0.002 (D. P. Kingma, J. Ba, ICLR 2015)."""
+
+    def __init__(self, weights):
+        self.weights = weights
+        self.n_steps = 0
+        self.mean = np.zeros_like(weights)
+        self.square = np.zeros_like(weights)
+
+    def __call__(self, gradient):
+        self.n_steps += 1
+        self.mean += 0.1 * (gradient - self.mean)
+        self.square += 0.001 * (gradient**2 - self.square)
+        scale = np.sqrt(self.square / (1 - 0.999**self.n_steps)) + 1e-8
+        self.weights -= 2e-3 * self.mean / (1 - 0.9**self.n_steps) / scale
+
+
+# ---- merge trees

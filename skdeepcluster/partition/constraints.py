@@ -1,0 +1,465 @@
+"""Constraints of the user: sizes of clusters, and pairs of samples in one cluster or in two.
+
+N samples, M distinct samples in the graph, G groups of them, K clusters, C candidates, P pairs.
+"""
+
+from collections import defaultdict
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse.csgraph import breadth_first_order, connected_components
+
+from ..input.labels import cluster_means, indicate, normalize_rows
+from .selection import LEAD
+
+#: Number of kept pairs that raises the score of a candidate by one.
+PAIRS = 50
+#: Penalty for a candidate if every sample must move.
+MISSED = 2.0
+#: Score of a candidate whose sizes are out of bounds, times the share of samples that may stay.
+BROKEN = 0.01
+#: Number of unknowns (groups times clusters) of the integer program that makes sizes exact.
+UNKNOWNS = 5_000
+#: Tolerance of sums of weights, relative to the sum of all.
+SLACK = 1e-9
+
+
+class Constraints(NamedTuple):
+    """Constraints on the labels of the M distinct samples in a graph."""
+
+    #: Group (M,) of each sample; a group is in one cluster.
+    groups: np.ndarray
+    #: Weights (M,) of the samples, with a sum of one.
+    weights: np.ndarray
+    #: Minimum and maximum weight of a cluster.
+    least: float
+    most: float
+    #: Positions (P, 2) of samples that are linked and that are apart.
+    joined: np.ndarray
+    split: np.ndarray
+    #: Samples of X that must be in different clusters.
+    exclusive: list
+
+    def refuse(self, n_clusters):
+        """Return why this number of clusters is excluded at once, or None."""
+        given = f"n_clusters={n_clusters}"
+        whole = "times the weight of all samples together"
+        least = n_clusters * self.least
+        most = n_clusters * self.most
+
+        if len(self.exclusive) > n_clusters:
+            names = ", ".join(map(str, self.exclusive))
+            return (
+                f"cannot_link separates the samples {names} from each other, but there "
+                f"are {given}. Raise n_clusters, or remove pairs."
+            )
+        if least > 1 + SLACK:
+            return (
+                f"min_cluster_size gives {given} clusters at least {least:.4g} {whole}. "
+                "Decrease min_cluster_size or n_clusters."
+            )
+        if most < 1 - SLACK:
+            return (
+                f"max_cluster_size gives {given} clusters at most {most:.4g} {whole}. "
+                "Raise max_cluster_size or n_clusters."
+            )
+        return None
+
+    def allows(self, n_clusters):
+        """Return whether the constraints do not exclude this number of clusters at once."""
+        return self.refuse(n_clusters) is None
+
+    def check(self, n_clusters):
+        """Raise an error if this number of clusters is excluded."""
+        reason = self.refuse(n_clusters)
+        if reason:
+            raise ValueError(reason)
+
+    def miss(self, labels, weights, n_clusters):
+        """Return the share of the weight that must move for ``labels`` to keep the sizes."""
+        sizes = np.bincount(labels, weights, n_clusters) / weights.sum()
+        above = (sizes - self.most - SLACK).clip(0).sum()
+        below = (self.least - sizes - SLACK).clip(0).sum()
+        return max(above, below)
+
+    def rate(self, labels, n_clusters):
+        """Return what the constraints add to the scores of candidates (C, M), an array (C,)."""
+        missed = [self.miss(own, self.weights, n_clusters) for own in labels]
+        kept = _agree(labels, self.joined).sum(1)
+        kept += (~_agree(labels, self.split)).sum(1)
+        return kept / PAIRS - MISSED * np.array(missed)
+
+    def lower(self, scores, labels, weights, n_clusters):
+        """Return the scores (C,) of candidates (C, M), lowest outside of the sizes."""
+        if not self.allows(n_clusters):
+            return 0 * scores
+        missed = np.array([self.miss(own, weights, n_clusters) for own in labels])
+        return np.where(missed > 0, BROKEN * (1 - missed), scores.clip(BROKEN))
+
+    def keep(self, labels, n_clusters):
+        """Return whether ``labels`` (M,) keep the constraints."""
+        first = np.unique(self.groups, return_index=True)[1]
+        return (
+            self.miss(labels, self.weights, n_clusters) == 0
+            and not _agree(labels, self.split).any()
+            and (labels == labels[first[self.groups]]).all()
+        )
+
+    def impose(self, resp, layout, known=None):
+        """Return responsibilities (M, K) whose labels keep the constraints.
+
+        ``layout`` is (M, L); ``known`` (M, K) counts known labels.
+        """
+        n_clusters = resp.shape[1]
+        labels = resp.argmax(1)
+        if self.keep(labels, n_clusters):
+            return resp
+
+        found = _relabel(self, resp, layout, known)
+        if found is None or not self.keep(found, n_clusters):
+            heaviest = np.bincount(self.groups, self.weights).max()
+            raise ValueError(
+                f"Found no partition into {n_clusters} clusters with {self.least:.4g} to "
+                f"{self.most:.4g} of the samples each that keeps all pairs. Equal and linked "
+                f"samples stay together, up to {heaviest:.4g} of all. Widen the sizes, remove "
+                "pairs, or change n_clusters."
+            )
+
+        moved = np.flatnonzero(found != labels)
+        resp = resp.copy()
+        resp[moved, found[moved]] = (1 + LEAD) * resp[moved].max(1)
+        resp[moved] = normalize_rows(resp[moved])
+        return resp
+
+
+def _agree(labels, pairs):
+    """Return whether the ``labels`` (..., M) of each of ``pairs`` (P, 2) are equal, (..., P)."""
+    return labels[..., pairs[:, 0]] == labels[..., pairs[:, 1]]
+
+
+# ---- what the user asks for
+
+
+def read_pairs(n_samples, **named):
+    """Return pairs (P, 2) of positions of samples for each name, checked."""
+    for name, given in named.items():
+        is_empty = given is None or not len(given)
+        pairs = np.empty((0, 2), dtype=np.int64) if is_empty else np.asarray(given)
+
+        if pairs.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
+            raise ValueError(
+                f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects integers of "
+                "shape (n_pairs, 2). Give the positions in X of two samples per pair."
+            )
+
+        for sample in pairs[(pairs < 0) | (pairs >= n_samples)]:
+            raise ValueError(
+                f"{name} names sample {sample}, but X has the samples 0 to {n_samples - 1}. Give "
+                "positions in X, not names of an index."
+            )
+
+        yield pairs.astype(np.int64)
+
+
+def constrain(
+    samples,
+    weights,
+    sizes,
+    must_link,
+    cannot_link,
+    labels=None,
+):
+    """Return the :class:`Constraints` on the distinct ``samples``, checked, or None for none.
+
+    ``weights`` (N,) belong to the samples; ``sizes`` are the least and greatest of a cluster,
+    ``must_link`` and ``cannot_link`` pairs (P, 2), ``labels`` (N,) known clusters, or -1.
+    """
+    has_sizes = sizes != (None, None)
+    has_pairs = len(must_link) + len(cannot_link) > 0
+    if not has_sizes and not has_pairs:
+        return None
+
+    inverse = samples.inverse
+    needed = np.append(must_link, cannot_link)
+    if has_sizes:
+        needed = np.append(needed, np.flatnonzero(weights))
+    _check_in_graph(inverse, needed)
+
+    if labels is not None and has_pairs:
+        must_link, cannot_link = _add_labels(labels, inverse, must_link, cannot_link)
+
+    links = np.vstack([must_link, _link_equal(samples)])
+    graph = _link_nodes(links, len(inverse))
+    group = connected_components(graph, directed=False)[1]
+    _check_apart(cannot_link, group, graph)
+
+    kept = samples.reference.kept
+    total = weights.sum()
+    least, most = (s / total if isinstance(s, Integral) else s for s in sizes)
+    rows = np.flatnonzero(inverse >= 0)
+    return Constraints(
+        groups=np.unique(group[kept], return_inverse=True)[1],
+        weights=np.bincount(inverse[rows], weights[rows], len(kept)) / total,
+        least=least or 0.0,
+        most=most or 1.0,
+        joined=inverse[must_link],
+        split=inverse[cannot_link],
+        exclusive=_find_exclusive(cannot_link, group),
+    )
+
+
+def _check_in_graph(inverse, needed):
+    """Raise an error if a sample that the constraints need is not in the graph."""
+    lost = needed[inverse[needed] < 0]
+    if len(lost):
+        raise ValueError(
+            f"Sizes and pairs need their samples in the graph, but sample {lost[0]} has no "
+            "weight, or is not among max_samples. Give it a weight, or set "
+            f"max_samples={len(inverse)}."
+        )
+
+
+def _add_labels(labels, inverse, must_link, cannot_link):
+    """Return the pairs and those that the labels of samples in the graph make."""
+    known = np.flatnonzero((labels >= 0) & (inverse >= 0))
+    _, first, classes = np.unique(labels[known], return_index=True, return_inverse=True)
+    heads = known[first]
+
+    links = np.column_stack([known, heads[classes]])
+    apart = heads[np.column_stack(np.triu_indices(len(heads), 1))]
+    return np.vstack([must_link, links]), np.vstack([cannot_link, apart])
+
+
+def _link_equal(samples):
+    """Return pairs of samples in the graph and the first of the distinct samples equal to them.
+
+    Equal samples have equal keys and the same predictions.
+    """
+    reference = samples.reference
+    _, first, equal = np.unique(reference.keys, return_index=True, return_inverse=True)
+    firsts = reference.kept[first][equal]
+
+    rows = np.flatnonzero(samples.inverse >= 0)
+    return np.column_stack([rows, firsts[samples.inverse[rows]]])
+
+
+def _link_nodes(pairs, n_nodes):
+    """Return the graph with edges ``pairs`` (P, 2)."""
+    return sparse.csr_array((np.ones(len(pairs)), pairs.T), (n_nodes, n_nodes))
+
+
+def _check_apart(cannot_link, group, graph):
+    """Raise an error that names the chain of links between two samples that are apart."""
+    joined = cannot_link[_agree(group, cannot_link)]
+    if not len(joined):
+        return
+
+    first, last = joined[0].tolist()
+    before = breadth_first_order(graph, last, directed=False)[1]
+    chain = [first]
+    while chain[-1] != last:
+        chain.append(int(before[chain[-1]]))
+
+    raise ValueError(
+        f"cannot_link or y separates the samples {first} and {last}, but must_link, y or equal "
+        f"values join {' - '.join(map(str, chain))}. Remove one of these pairs."
+    )
+
+
+def _find_exclusive(cannot_link, group):
+    """Return samples that must all be in different clusters, found greedily."""
+    apart = defaultdict(set)
+    sample = {}
+    for pair in cannot_link.tolist():
+        first, last = group[pair].tolist()
+        apart[first].add(last)
+        apart[last].add(first)
+        sample |= {first: pair[0], last: pair[1]}
+
+    found: list[int] = []
+    for own in sorted(apart, key=lambda own: (-len(apart[own]), own)):
+        if apart[own].issuperset(found):
+            found.append(own)
+    return sorted(sample[own] for own in found)
+
+
+# ---- the nearest labels that keep the constraints
+
+
+class Moves(NamedTuple):
+    """The costs of giving groups to clusters."""
+
+    #: Cost (G, K) per weight; infinite where labels forbid it.
+    costs: np.ndarray
+    #: Weights (G,) of the groups.
+    mass: np.ndarray
+    #: Pairs (P, 2) of groups in different clusters.
+    apart: np.ndarray
+    least: float
+    most: float
+
+
+def _relabel(limits, resp, layout, known):
+    """Return the labels (M,) that keep the constraints at about the least cost, or None.
+
+    Cheap moves make the sizes keep their bounds. Then an integer program chooses again for the
+    groups in doubt and for those that break a pair.
+    """
+    groups = limits.groups
+    member = indicate(groups, groups.max() + 1)
+    mass = member.T @ limits.weights
+
+    costs = limits.weights[:, None] * _measure_moves(resp, layout)
+    costs = member.T @ costs / mass[:, None]
+    if known is not None:
+        labels = member.T @ known
+        costs[labels < labels.max(1, keepdims=True)] = np.inf
+
+    moves = Moves(
+        costs,
+        mass,
+        groups[limits.split],
+        limits.least,
+        limits.most,
+    )
+
+    found = _move(moves)
+    free = _find_free(moves, found)
+    best = _solve(moves, found, free)
+    if best is None:
+        return None
+
+    found[free] = best
+    return found[groups]
+
+
+def _measure_moves(resp, layout):
+    """Return the costs (M, K) of giving each sample to each cluster, zero for its own.
+
+    They are log ratios of the responsibilities, and of Gaussians with one variance in the layout.
+    """
+    is_own = np.arange(resp.shape[1]) == resp.argmax(1)[:, None]
+    means = cluster_means(is_own.astype(float), layout)
+    squares = np.stack([np.square(layout - mean).sum(1) for mean in means], axis=1)
+    variance = max(squares[is_own].mean() / layout.shape[1], 1e-12)
+
+    costs = squares / (2 * variance) - np.log(resp.clip(LEAD))
+    costs = (costs - costs[is_own][:, None]).clip(LEAD)
+    return np.where(is_own, 0, costs)
+
+
+def _move(moves):
+    """Return the cheapest clusters (G,), with cheap moves until the sizes are in their bounds."""
+    costs, mass, _, least, most = moves
+    rows = np.arange(len(costs))
+    found = costs.argmin(1)
+
+    while True:
+        sizes = np.bincount(found, mass, costs.shape[1])
+        excess = sizes - most
+        deficit = least - sizes
+
+        gives = deficit[found] + mass <= SLACK
+        takes = excess + mass[:, None] <= SLACK
+        is_large = excess[found] > SLACK
+        is_useful = is_large[:, None] | (deficit > SLACK)
+
+        extra = costs - costs[rows, found][:, None]
+        extra[~(gives[:, None] & takes & is_useful)] = np.inf
+        extra[rows, found] = np.inf
+
+        row, new = np.unravel_index(extra.argmin(), extra.shape)
+        if np.isinf(extra[row, new]):
+            return found
+
+        # Many groups move at once, an eighth of what is missing.
+        old = found[row]
+        missing = max(excess[old], deficit[new])
+        missing = min(missing, -excess[new], -deficit[old]) / 8
+
+        own = np.flatnonzero((found == old) & np.isfinite(extra[:, new]))
+        own = own[np.argsort(extra[own, new], kind="stable")]
+        n_moved = np.searchsorted(np.cumsum(mass[own]), missing, side="right")
+        found[own[: max(1, n_moved)]] = new
+
+
+def _find_free(moves, found):
+    """Return the groups that may move again: those that break a pair, and those in doubt."""
+    n_groups, n_clusters = moves.costs.shape
+    apart = moves.apart
+
+    first, second = np.partition(moves.costs, 1, axis=1)[:, :2].T
+    doubt = second - first
+    doubt[apart] = np.inf
+
+    graph = _link_nodes(apart, n_groups)
+    piece = connected_components(graph, directed=False)[1]
+    broken = apart[_agree(found, apart)]
+    is_broken = np.isin(piece, piece[broken])
+    doubt[is_broken] = -1
+
+    n_free = is_broken.sum()
+    if moves.least > 0 or moves.most < 1:
+        n_free = max(n_free, UNKNOWNS // n_clusters)
+    return np.sort(np.argsort(doubt, kind="stable")[:n_free])
+
+
+def _solve(moves, found, free):
+    """Return the clusters (F,) of the ``free`` groups at the least cost, or None.
+
+    The others stay in the clusters ``found`` (G,).
+    """
+    if not len(free):
+        return free
+
+    costs, mass, apart, *_ = moves
+    is_fixed = ~np.isin(np.arange(len(mass)), free)
+    is_open = np.isfinite(costs)
+    pairs = np.vstack([apart, apart[:, ::-1]])
+    own, other = pairs[is_fixed[pairs[:, 1]]].T
+    is_open[own, found[other]] = False
+
+    scale = mass[free].mean()
+    values = np.where(is_open, costs, 0)[free]
+    values = values * mass[free][:, None] / scale
+    best = milp(
+        values.ravel(),
+        integrality=1,
+        bounds=Bounds(0, is_open[free].ravel().astype(float)),
+        constraints=_list_rules(moves, found, free, scale),
+        options={"node_limit": 1000, "mip_rel_gap": 1e-3},
+    ).x
+    if best is None:
+        return None
+    return best.reshape(values.shape).argmax(1)
+
+
+def _list_rules(moves, found, free, scale):
+    """Return the rules: one cluster per group, sizes in their bounds, and pairs apart."""
+    _, mass, apart, least, most = moves
+    n_clusters = moves.costs.shape[1]
+    n_free = len(free)
+    place = np.full(len(mass), -1)
+    place[free] = np.arange(n_free)
+    fixed = place < 0
+
+    unit = sparse.eye_array(n_clusters)
+    once = sparse.kron(sparse.eye_array(n_free), np.ones((1, n_clusters)))
+    sizes = sparse.kron(mass[free][None] / scale, unit)
+    taken = np.bincount(found[fixed], mass[fixed], n_clusters)
+    least = (least - taken - SLACK) / scale
+    most = (most - taken + SLACK) / scale
+    rules = [
+        LinearConstraint(once.tocsr(), 1, 1),
+        LinearConstraint(sizes.tocsr(), least, most),
+    ]
+
+    edges = place[apart[~fixed[apart].any(1)]]
+    if len(edges):
+        first, second = (indicate(ends, n_free) for ends in edges.T)
+        pairs = sparse.kron(first + second, unit)
+        rules.append(LinearConstraint(pairs.tocsr(), 0, 1))
+    return rules

@@ -1,0 +1,536 @@
+"""Features of partitions that :mod:`.judge` uses to predict their scores.
+
+:func:`prepare` measures a data set, and :func:`compare` partitions of it with a family of
+candidates that have the same number of clusters.
+
+M judged samples (at most ``candidates.MERGED``), D features, C partitions, R members of a family,
+K clusters.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import eigsh
+from scipy.special import entr
+
+from ..input.distinct import single_threaded_blas
+from ..input.labels import cluster_means
+from ..neighbors.graph import link_neighbors
+from ..neighbors.search import NeighborIndex
+from .candidates import estimate_gaussians, make_monomials
+from .views import spanning_tree
+
+#: Families whose agreement with a candidate is a feature.
+WITNESSES = (
+    "kmeans",
+    "white kmeans",
+    "full",
+    "genie",
+    "layout ward",
+    "layout merged",
+)
+#: Number of eigenvectors that represent the walk on the graph.
+N_EIGENVECTORS = 50
+#: Numbers of steps of walks by these eigenvectors.
+STEPS = 2, 6, 16, 64
+#: Number of members of a family with which a partition agrees best.
+BEST = 5
+#: Added to the standard deviations of a family.
+MIN_SPREAD = 0.01
+#: Ridge penalty of the linear classifier, relative to the variance of the samples.
+PENALTY = 0.1
+
+
+class Space(NamedTuple):
+    """Points in narrow views or in a layout."""
+
+    #: Centered points (M, D).
+    points: np.ndarray
+    #: Monomials (M, F) of the points before centering.
+    monomials: np.ndarray
+    #: Regularized covariance (D, D).
+    covariance: np.ndarray
+
+
+class Spectrum(NamedTuple):
+    """Largest eigenvalues of the walk on the graph."""
+
+    #: Eigenvalues (E,), at least zero, ascending.
+    values: np.ndarray
+    #: Eigenvectors (M, E) times the square roots of the stationary probabilities.
+    vectors: np.ndarray
+
+
+class Edges(NamedTuple):
+    """Edges of the spanning tree."""
+
+    #: Ends (M - 1,).
+    i: np.ndarray
+    j: np.ndarray
+    #: Logarithms (M - 1,) of the lengths.
+    lengths: np.ndarray
+    #: Logarithms (M - 1,) of the mutual reachability distances.
+    reach: np.ndarray
+
+
+class Ridge(NamedTuple):
+    """Ridge regression on the samples, with which a linear classifier is fitted."""
+
+    #: Samples and a constant, (M, D + 1).
+    points: np.ndarray
+    #: Matrix (D + 1, M) that maps targets to coefficients.
+    solution: np.ndarray
+    #: Leverages (M,).
+    leverages: np.ndarray
+
+
+class Judged(NamedTuple):
+    """Values of the judged samples that all candidates share."""
+
+    #: :class:`Space` of the narrow views, then of each layout.
+    spaces: list
+    #: Neighbor graph (M, M).
+    graph: sparse.csr_matrix
+    spectrum: Spectrum
+    #: Positions (M, k) of the nearest other samples.
+    neighbors: np.ndarray
+    edges: Edges
+    ridge: Ridge
+    #: Features of the data set, by name.
+    data: dict
+
+
+# ---- the data set
+
+
+def prepare(views, n_features, n_samples):
+    """Return :class:`Judged` for :class:`Views` of the judged ones of N samples."""
+    wide = views.wide
+    distances, neighbors = NeighborIndex(wide).query_self(15)
+    graph = link_neighbors(distances, neighbors)
+
+    # Samples of the same direction are one point with metric="cosine".
+    variance = max(wide.var(0).sum(), np.finfo(np.float64).tiny)
+    data = {
+        "log n": np.log(len(wide)),
+        "log N": np.log(n_samples),
+        "log D": np.log(n_features),
+        "dimension": _estimate_dimension(distances),
+        "narrow share": views.narrow.var(0).sum() / variance,
+        "has features": float(views.has_features),
+    }
+    return Judged(
+        [_make_space(points) for points in (views.narrow, *views.layouts)],
+        graph,
+        _find_spectrum(graph),
+        neighbors,
+        _find_edges(wide, distances, neighbors),
+        _solve_ridge(wide),
+        data,
+    )
+
+
+def _estimate_dimension(distances):
+    """Return the intrinsic dimension by distances (M, k) to neighbors, ascending.
+
+    E. Levina, P. J. Bickel, "Maximum Likelihood Estimation of Intrinsic Dimension", NIPS 2004.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.log(distances[:, -1:] / distances[:, :-1])
+
+    ratios = ratios[np.isfinite(ratios)]
+    return 1 / max(ratios.mean(), 1e-2) if len(ratios) else 1.0
+
+
+def _make_space(points):
+    """Return the :class:`Space` of points (M, D)."""
+    n_features = points.shape[1]
+    covariance = np.cov(points.T, bias=True).reshape(n_features, -1)
+    covariance = covariance + 1e-6 * np.eye(n_features) * np.trace(covariance)
+
+    monomials = make_monomials(points, "full")
+    return Space(points - points.mean(0), monomials, covariance)
+
+
+def _find_spectrum(graph):
+    """Return the :class:`Spectrum` of the walk on a graph."""
+    degrees = np.ravel(graph.sum(1)).astype(np.float64)
+    n_samples = len(degrees)
+    scale = sparse.diags(1 / np.sqrt(degrees))
+    steps = scale @ graph @ scale
+
+    with single_threaded_blas():
+        if n_samples <= 5 * N_EIGENVECTORS:
+            values, vectors = np.linalg.eigh(steps.toarray())
+        else:
+            options = {"which": "LA", "v0": np.ones(n_samples), "tol": 1e-3}
+            values, vectors = eigsh(steps, N_EIGENVECTORS, **options)
+
+    values = values[-N_EIGENVECTORS:].clip(0, 1)
+    vectors = vectors[:, -N_EIGENVECTORS:]
+    stationary = degrees / degrees.sum()
+    return Spectrum(values, vectors * np.sqrt(stationary)[:, None])
+
+
+def _find_edges(points, distances, neighbors):
+    """Return the :class:`Edges` of points (M, D) whose nearest neighbors are known."""
+    i, j, lengths = spanning_tree(points, (distances, neighbors))
+    core = distances[:, :5].max(1)
+    reach = np.maximum.reduce([lengths, core[i], core[j]])
+
+    tiny = np.finfo(np.float64).tiny
+    return Edges(i, j, np.log(lengths.clip(tiny)), np.log(reach.clip(tiny)))
+
+
+def _solve_ridge(wide):
+    """Return :class:`Ridge` for samples (M, D)."""
+    n_samples, n_features = wide.shape
+    scale = max(np.sqrt(wide.var(0).sum()), 1e-12)
+    points = np.hstack([wide / scale, np.ones((n_samples, 1))])
+    penalty = PENALTY * n_samples / 100 / n_features * np.eye(n_features + 1)
+
+    with single_threaded_blas():
+        solution = np.linalg.solve(points.T @ points + penalty, points.T)
+
+    return Ridge(points, solution, np.einsum("ij,ji->i", points, solution))
+
+
+# ---- partitions
+
+
+def _describe(judged, labels, n_clusters):
+    """Return the features of a partition (M,) by name."""
+    member = np.eye(n_clusters)[labels]
+    spaces = [_describe_space(space, labels, member) for space in judged.spaces]
+
+    found = _describe_sizes(member)
+    for name in spaces[0]:
+        found[f"points {name}"] = spaces[0][name]
+    for name in spaces[0]:
+        found[f"layout {name}"] = np.mean([space[name] for space in spaces[1:]])
+
+    found |= _describe_walk(judged, member)
+    found |= _describe_neighbors(judged, labels, member)
+    found |= _describe_edges(judged.edges, labels, member)
+    return found
+
+
+def _describe_sizes(member):
+    """Return features of the sizes of clusters, one-hot (M, K)."""
+    n_samples, n_clusters = member.shape
+    sizes = member.sum(0)
+    shares = member.mean(0)
+
+    return {
+        "entropy": entr(shares).sum() / np.log(n_clusters),
+        "smallest": np.log((sizes.min() + 0.5) * n_clusters / n_samples),
+        "largest": shares.max() * n_clusters,
+    }
+
+
+def _describe_space(space, labels, member):
+    """Return features of the distances to the centers of clusters, and of Gaussians."""
+    points = space.points
+    centers = cluster_means(member, points)
+
+    squares = np.square(points).sum(1)[:, None]
+    squares = squares - 2 * points @ centers.T
+    squares = (squares + np.square(centers).sum(1)).clip(0)
+
+    is_own = member > 0
+    own = squares[is_own]
+    squares[is_own] = np.inf
+    other = squares.argmin(1)
+    near = np.sqrt(own)
+    far = np.sqrt(squares.min(1))
+
+    silhouettes = (far - near) / np.maximum(near, far).clip(1e-12)
+    by_cluster = _average_by_cluster(silhouettes, member)[member.any(0)]
+
+    # Position along the line from the own center (0) to the nearest other one (1).
+    gaps = np.square(centers[labels] - centers[other]).sum(1).clip(1e-12)
+    place = 0.5 + (near**2 - far**2) / (2 * gaps)
+    border = (place > 0.4).mean()
+    core = (np.abs(place) < 0.1).mean()
+
+    return {
+        "silhouette": silhouettes.mean(),
+        "least silhouette": by_cluster.min(),
+        "misplaced": (silhouettes < 0).mean(),
+        "border": border,
+        "valley": np.log((border + 1e-3) / (core + 1e-3)),
+        **_describe_spread(points, own, centers, member),
+        **_describe_gaussians(space, member),
+    }
+
+
+def _average_by_cluster(values, member):
+    """Return the means (K,) of values (M,) in clusters, zero for empty ones."""
+    return (member * values[:, None]).sum(0) / member.sum(0).clip(1)
+
+
+def _describe_spread(points, own, centers, member):
+    """Return features of the squared distances ``own`` (M,) to the own center."""
+    n_samples, n_clusters = member.shape
+    within = own.mean()
+    total = np.square(points).sum(1).mean()
+    ratio = max(total - within, 1e-12) / max(within, 1e-12)
+    ratio = ratio * max(n_samples - n_clusters, 1) / (n_clusters - 1)
+
+    spread = np.sqrt(_average_by_cluster(own, member))
+    between = np.square(centers[:, None] - centers).sum(2)
+    np.fill_diagonal(between, np.inf)
+    ratios = (spread[:, None] + spread) / np.sqrt(between.clip(1e-24))
+
+    return {
+        "calinski": np.log(ratio),
+        "davies": np.log(max(ratios.max(1).mean(), 1e-12)),
+        "within": np.log(max(within / max(total, 1e-12), 1e-12)),
+    }
+
+
+def _describe_gaussians(space, member):
+    """Return gains in mean log-likelihood of a Gaussian per cluster over a single one."""
+    n_samples, n_clusters = member.shape
+    n_features = len(space.covariance)
+    with single_threaded_blas():
+        sizes, _, own = estimate_gaussians(member, space.monomials, n_features, "full")
+
+    shares = sizes / sizes.sum()
+    pooled = np.einsum("k,kij->ij", shares, own)
+    noise = np.trace(space.covariance) / n_features * 1e-3
+    pooled = pooled + noise * np.eye(n_features)
+
+    shrunk = sizes[:, None, None] * own + (n_features + 1) * pooled
+    shrunk /= (sizes + n_features + 1)[:, None, None]
+
+    slogdet = np.linalg.slogdet
+    base = slogdet(space.covariance)[1] / 2
+    base = base - entr(shares).sum()
+    variances = np.einsum("kii->ki", shrunk).clip(1e-300)
+
+    full = base - shares @ slogdet(shrunk)[1] / 2
+    tied = base - slogdet(pooled)[1] / 2
+    diag = base - shares @ np.log(variances).sum(1) / 2
+
+    price = np.log(n_samples) / (2 * n_samples) * (n_clusters - 1)
+    return {
+        "full": full,
+        "tied": tied,
+        "diag": diag,
+        "full bic": full - price * (n_features * (n_features + 3) // 2 + 1),
+        "tied bic": tied - price * (n_features + 1),
+        "diag bic": diag - price * (2 * n_features + 1),
+    }
+
+
+def _describe_walk(judged, member):
+    """Return features of the edges between clusters and of walks along the edges."""
+    joint = member.T @ (judged.graph @ member)
+    volumes = joint.sum(1)
+    inside = np.diag(joint)
+
+    is_used = volumes > 0
+    leaving = 1 - inside[is_used] / volumes[is_used]
+    cut = 1 - inside.sum() / joint.sum()
+    shares = volumes / volumes.sum()
+    found = {
+        "cut": np.log(cut + 1e-3),
+        "modularity": 1 - cut - np.square(shares).sum(),
+        "worst conductance": leaving.max(),
+        "conductance": leaving.mean(),
+    }
+
+    values, vectors = judged.spectrum
+    parts = vectors.T @ member
+    for steps in STEPS:
+        powers = values[:, None] ** steps
+        found |= _describe_ends((parts * powers).T @ parts, steps)
+    return found
+
+
+def _describe_ends(ends, steps):
+    """Return the information I(c_0; c_t) of clusters (K, K), its share of H(c_0), their product.
+
+    M. Faccin, M. T. Schaub, J.-C. Delvenne, "Entrograms and coarse graining of dynamics on complex
+    networks", Journal of Complex Networks, 2018.
+    """
+    ends = ends.clip(0)
+    ends = ends / ends.sum()
+
+    entropy = entr(ends.sum(0)).sum()
+    information = 2 * entropy - entr(ends).sum()
+    share = information / max(entropy, 1e-9)
+
+    return {
+        f"information {steps}": information,
+        f"remembered {steps}": share,
+        f"criterion {steps}": information * share,
+    }
+
+
+def _describe_neighbors(judged, labels, member):
+    """Return the share of neighbors that agree, and the accuracy of a linear classifier."""
+    same = labels[judged.neighbors] == labels[:, None]
+    by_cluster = member.T @ same.mean(1) / member.sum(0).clip(1)
+
+    points, solution, leverages = judged.ridge
+    left_out = points @ (solution @ member) - leverages[:, None] * member
+
+    return {
+        "purity": same.mean(),
+        "nearest purity": same[:, :5].mean(),
+        "least purity": by_cluster[member.any(0)].min(),
+        "linear": (left_out.argmax(1) == labels).mean(),
+    }
+
+
+def _describe_edges(edges, labels, member):
+    """Return the lengths of edges between clusters relative to the others."""
+    n_clusters = member.shape[1]
+    crossing = labels[edges.i] != labels[edges.j]
+    density = _find_densities(edges, labels, crossing, n_clusters)
+
+    return {
+        **_compare_lengths("tree", edges.lengths, crossing),
+        **_compare_lengths("reach", edges.reach, crossing),
+        "density": member.mean(0) @ density,
+        "least density": density.min(),
+        "crossings": np.log(crossing.sum() + 1) - np.log(n_clusters),
+    }
+
+
+def _compare_lengths(name, lengths, crossing):
+    """Return how much longer crossing edges are than others, and their mean rank."""
+    gap = rank = 0.0
+    if crossing.any() and not crossing.all():
+        gap = lengths[crossing].mean() - lengths[~crossing].mean()
+        ranks = np.searchsorted(np.sort(lengths), lengths[crossing])
+        rank = ranks.mean() / len(lengths)
+    return {f"{name} gap": gap, f"{name} rank": rank}
+
+
+def _find_densities(edges, labels, crossing, n_clusters):
+    """Return, for each cluster, its shortest crossing edge minus its longest inner one, (K,)."""
+    reach = edges.reach
+    inner = np.full(n_clusters, -np.inf)
+    outer = np.full(n_clusters, np.inf)
+    np.maximum.at(inner, labels[edges.i][~crossing], reach[~crossing])
+    for ends in (edges.i, edges.j):
+        np.minimum.at(outer, labels[ends][crossing], reach[crossing])
+
+    known = np.isfinite(inner) & np.isfinite(outer)
+    density = np.zeros(n_clusters)
+    density[known] = np.clip(outer[known] - inner[known], -5, 5)
+    return density
+
+
+# ---- comparisons
+
+
+def measure_agreement(labels, others, n_clusters):
+    """Return the adjusted Rand index of partitions (C, M) with others (R, M), as (C, R)."""
+    n_samples = labels.shape[1]
+    starts = np.arange(len(others))[:, None] * n_clusters
+    together = np.empty((len(labels), len(others)))
+    for row, own in zip(together, labels, strict=True):
+        codes = (starts + others) * n_clusters + own
+        row[:] = _count_pairs(codes, n_clusters**2)
+
+    one, other = (
+        _count_pairs(np.arange(len(own))[:, None] * n_clusters + own, n_clusters)
+        for own in (labels, others)
+    )
+    chance = one[:, None] * other / (n_samples * (n_samples - 1))
+    most = (one[:, None] + other) / 2
+    index = (together - chance) / (most - chance).clip(1e-12)
+    return np.where(most > chance, index, 1.0)
+
+
+def _count_pairs(codes, n_codes):
+    """Return the number (R,) of ordered pairs with equal codes (R, M), ``n_codes`` for a row."""
+    sizes = np.bincount(codes.ravel(), minlength=len(codes) * n_codes)
+    sizes = sizes.reshape(len(codes), n_codes)
+    return (sizes * (sizes - 1.0)).sum(1)
+
+
+class Family(NamedTuple):
+    """Candidates with the same number of clusters, with which partitions are compared."""
+
+    #: Method (R,) that found each of them.
+    names: np.ndarray
+    #: Clusters (R, M).
+    labels: np.ndarray
+    #: Features (R, F).
+    values: np.ndarray
+    #: Names (F,) of the features.
+    features: list
+    #: Agreement (R, R) of each pair.
+    agreement: np.ndarray
+
+
+def make_family(judged, candidates, n_clusters):
+    """Return the :class:`Family` of candidates."""
+    names, labels = map(np.array, zip(*candidates, strict=True))
+    agreement = measure_agreement(labels, labels, n_clusters)
+    values, features = _measure(judged, labels, n_clusters, agreement, names)
+    return Family(names, labels, values, features, agreement)
+
+
+def compare(judged, labels, n_clusters, family):
+    """Return the features of partitions (C, M) of two clusters or more, and their names.
+
+    These are values, differences from the mean of the family, and ranks among it, then features
+    of the data set: equal partitions have equal features, wherever they come from.
+    """
+    agreement = measure_agreement(labels, family.labels, n_clusters)
+    values, _ = _measure(judged, labels, n_clusters, agreement, family.names)
+    return relate(judged, values, n_clusters, family)
+
+
+def relate(judged, values, n_clusters, family):
+    """Return the features of :func:`compare` by what is measured of partitions, and names."""
+    known = family.values
+    standard = (values - known.mean(0)) / (known.std(0) + MIN_SPREAD)
+    below = (known < values[:, None]).mean(1)
+    equal = (known == values[:, None]).mean(1)
+
+    shared = judged.data | {
+        "log K": np.log(n_clusters),
+        "mean agreement": family.agreement.mean(),
+    }
+    data = np.tile(list(shared.values()), (len(values), 1))
+    parts = [values, standard.clip(-20, 20), below + equal / 2, data]
+
+    forms = "standardized", "rank"
+    relative = [f"{name}, {form}" for form in forms for name in family.features]
+    names = [*family.features, *relative, *shared]
+    return np.hstack(parts).astype(np.float32), names
+
+
+def _measure(judged, labels, n_clusters, agreement, families):
+    """Return what is measured of partitions, with their ``agreement`` (C, R), and names."""
+    # Several methods often find the same partition.
+    renamed = np.array([_name_by_first(own) for own in labels])
+    distinct, places = np.unique(renamed, axis=0, return_inverse=True)
+    rows = [_describe(judged, own, n_clusters) for own in distinct]
+    values = np.array([list(row.values()) for row in rows])[places.ravel()]
+
+    found = {
+        "agreement": agreement.mean(1),
+        "best agreement": np.sort(agreement, 1)[:, -BEST:].mean(1),
+    }
+    for name in WITNESSES:
+        own = agreement[:, families == name]
+        found[f"with {name}"] = own.sum(1) / max(own.shape[1], 1)
+
+    values = np.column_stack([values, *found.values()])
+    # Rounding hides the rounding errors of sums.
+    return np.nan_to_num(values.round(5)), [*rows[0], *found]
+
+
+def _name_by_first(labels):
+    """Return labels (M,) with the clusters numbered by their first samples."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]

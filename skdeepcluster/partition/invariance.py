@@ -1,0 +1,65 @@
+"""Which changes of images and series do not matter, found by the expected score.
+
+N samples, D features.
+"""
+
+import math
+
+import numpy as np
+
+from ..neighbors.augmented import scale_augment
+from .search import find_partition
+
+#: Maximum number of samples on which the kinds of changes are compared.
+COMPARED = 4_000
+#: Number of fits for each kind.
+N_FITS = 2
+#: Minimum gain in expected score for changes that are taken not to matter.
+CLEAR = 0.02
+#: Largest shifts of series that are tried, as shares of the length.
+SHIFTS = 0.05, 0.15, 0.3, 1.0
+
+
+def choose_augment(X, n_clusters, settings, image_shape, factors, random_state):
+    """Return the augmentation of a kind of changes that do not matter, or None, and scores.
+
+    X (N, D) are images, or series if ``image_shape`` is None, times ``factors`` (D,) or None. The
+    scores are the mean expected scores of fits with each kind, by name.
+    """
+    order = np.random.RandomState(0).permutation(len(X))[:COMPARED]
+    some = X[np.sort(order)]
+    kinds = {"none": None} | list_kinds(X.shape[1], image_shape)
+    seeds = random_state.randint(2**31, size=N_FITS)
+    scores = {}
+    for name, augment in kinds.items():
+        own = settings._replace(augment=scale_augment(augment, factors))
+        fits = [
+            find_partition(some, n_clusters, own, random_state=seed) for seed in seeds
+        ]
+        scores[name] = float(np.mean([fit.answers[0].expected_score for fit in fits]))
+    best = max(scores, key=scores.get)
+    if scores[best] < scores["none"] + CLEAR:
+        best = "none"
+    return kinds[best], scores
+
+
+def list_kinds(n_features, image_shape):
+    """Return augmentations of images, or of series if ``image_shape`` is None, by name."""
+    from ..modules.augmentation import RandomAffine, RandomFlip, RandomShift
+
+    if image_shape is None:
+        return {f"shift by {share:.0%}": RandomShift(share) for share in SHIFTS}
+    shape = tuple(image_shape)
+    shape = (1, *shape) if len(shape) == 2 else shape
+    if len(shape) != 3 or math.prod(shape) != n_features:
+        raise ValueError(
+            f"X has {n_features} features, but image_shape={tuple(image_shape)} has "
+            f"{math.prod(shape)}. Give (height, width) or (channels, height, width)."
+        )
+    return {
+        "shift": RandomAffine(shape, degrees=0, scale=0, translate=0.1),
+        "rotation": RandomAffine(shape, degrees=20, scale=0, translate=0),
+        "any rotation": RandomAffine(shape, degrees=180, scale=0, translate=0),
+        "affine": RandomAffine(shape),
+        "mirror": RandomFlip(shape),
+    }

@@ -1,0 +1,173 @@
+"""Spread known labels along a graph, and name and change clusters by them.
+
+N samples, M distinct samples, D features, K clusters and as many classes.
+"""
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from ..input.distinct import TINY
+from ..input.labels import cluster_means, normalize_rows
+from ..neighbors.graph import scale_links, sum_links
+from .selection import LEAD, spread_votes
+
+#: Maximum residual of a sample when labels are spread, relative to its solution.
+SPREAD_TOLERANCE = 1e-9
+#: Maximum number of conjugate gradient steps.
+MAX_STEPS = 2000
+#: Weight of the links when labels are spread, relative to the labels.
+SPREAD_ALONG = 0.99
+#: Weight of ending a walk at a sample, relative to its links, divided by 1 + n for a class with n
+#: labels.
+STOPS = 0.3
+#: Weight of the labels in the votes, relative to the responsibilities found without them.
+LABEL_SHARE = 0.5
+
+
+def hold_labels(resp, labels):
+    """Return responsibilities (N, K), which are zero or one where ``labels`` (N,) are not -1."""
+    if labels is None:
+        return resp
+    one_hot = np.eye(resp.shape[1])[labels]
+    return np.where((labels >= 0)[:, None], one_hot, resp)
+
+
+def count_labels(targets, n_classes, inverse, weights):
+    """Return the weight of the samples of each class that equal each distinct sample, (M, K).
+
+    ``inverse`` (N,) are positions among distinct samples, or -1, and ``weights`` is (N,).
+    """
+    known = (targets >= 0) & (inverse >= 0)
+    counts = np.zeros((inverse.max() + 1, n_classes))
+    entries = inverse[known], targets[known]
+    np.add.at(counts, entries, weights[known])
+    return counts
+
+
+# ---- clusters that follow labels
+
+
+def follow_labels(resp, labels, graph, weights, layout):
+    """Return responsibilities (M, K) matched with and changed by ``labels`` (M, K), counts.
+
+    A walk from each sample ends at a labeled sample, or sooner with the class of its cluster.
+    """
+    known = labels.any(1)
+    if not known.any():
+        return resp
+
+    labels = labels * (known.sum() / labels.sum())
+    counts = 1 + labels.sum(0)
+    one_hot = np.eye(resp.shape[1])
+    found = one_hot[resp.argmax(1)]
+    names = name_clusters(found, labels, layout)
+    # p(class | cluster) with one more label for each class, in its cluster.
+    by_cluster = (found.T @ labels + one_hot[names]) / counts
+    by_cluster = normalize_rows(by_cluster)
+
+    if (weights != weights[0]).any():
+        graph = scale_links(graph, weights / weights.mean())
+    stops = found @ (STOPS / counts[names])
+    ends = absorb_walk(graph, labels, found @ by_cluster, stops)
+    ends = ends.argmax(1)
+    votes = (1 - LABEL_SHARE) * resp @ by_cluster
+    votes += LABEL_SHARE * one_hot[ends]
+    resp = spread_votes(votes, graph)
+    resp[np.arange(len(resp)), ends] = (1 + LEAD) * resp.max(1)
+    resp = np.where(known[:, None], labels, resp)
+    return normalize_rows(resp)
+
+
+def name_clusters(found, labels, rows):
+    """Return the class (K,) of each cluster, one-to-one.
+
+    ``found`` (M, K) is one-hot, ``labels`` (M, K) are counts, ``rows`` (M, D) are samples. Classes
+    without labels are given to the other clusters in order.
+    """
+    known = np.flatnonzero(labels.any(0))
+    labels = labels[:, known]
+    rows = rows - rows.mean(0, dtype=float)
+    means = cluster_means(found, rows)[:, None]
+    gaps = means - cluster_means(labels, rows)
+    distances = np.square(gaps).sum(2)
+    # Distances only decide ties of labels.
+    largest = max(distances.max(initial=0), TINY)
+    costs = 1e-3 * distances / largest
+    costs -= found.T @ labels / labels.sum(0)
+    clusters, classes = linear_sum_assignment(costs)
+
+    every = np.arange(found.shape[1])
+    names = np.empty_like(every)
+    names[clusters] = known[classes]
+    names[np.setdiff1d(every, clusters)] = np.setdiff1d(every, known)
+    return names
+
+
+def absorb_walk(graph, labels, votes, stops):
+    """Return the mean votes (M, K) at the ends of random walks.
+
+    A walk from each sample ends at the first sample with ``labels`` (M, K), with their shares as
+    votes. At any other sample it ends with probability s / (1 + s), s from ``stops`` (M,), and its
+    ``votes`` (M, K) (X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian
+    fields and harmonic functions", ICML 2003, with an external classifier).
+    """
+    degree = sum_links(graph)
+    known = labels.any(1)
+    shares = normalize_rows(labels)
+    found = np.where(known[:, None], shares, votes)
+    free = np.flatnonzero(~known & (degree > 0))
+    links = graph[free]
+
+    root = np.sqrt(degree * (1 + stops))[free]
+    own = (degree * stops)[free, None] * votes[free]
+    ends = links[:, known] @ found[known] + own
+    inner = scale_links(links[:, free], 1 / root)
+    root = root[:, None]
+    found[free] = _solve_spread(inner, ends / root) / root
+    return found
+
+
+# ---- classes
+
+
+def spread_along(graph, labels):
+    """Return class probabilities (M, K) by label spreading of counts (M, K) along a graph W.
+
+    They are the normalized rows of F = (1 - alpha) (I - alpha D^{-1/2} W D^{-1/2})^{-1} Y, with
+    degrees D and labels Y, weight one per class (D. Zhou et al., "Learning with Local and Global
+    Consistency", NeurIPS 2003).
+    """
+    degree = sum_links(graph)
+    factors = 1 / np.sqrt(np.maximum(degree, 1e-12))
+    factors[degree == 0] = 0
+    links = SPREAD_ALONG * scale_links(graph, factors)
+    labels = labels / np.maximum(labels.sum(0), 1)
+    spread = _solve_spread(links, labels)
+    return normalize_rows(np.maximum(spread, 0))
+
+
+def _solve_spread(links, labels):
+    """Solve F = links F + labels, (M, K), by conjugate gradients, restarted until precise."""
+    found = np.zeros_like(labels)
+    n_steps = 0
+
+    while n_steps < MAX_STEPS:
+        rest = labels + links @ found - found
+        allowed = SPREAD_TOLERANCE * np.abs(found).sum(1)
+        if (np.abs(rest).sum(1) <= allowed).all():
+            break
+
+        step = rest.copy()
+        square = np.square(rest).sum(0)
+        least = SPREAD_TOLERANCE**2 * square
+        while n_steps < MAX_STEPS and (square > least).any():
+            change = step - links @ step
+            slope = (step * change).sum(0)
+            length = square / np.maximum(slope, TINY)
+            found += length * step
+            rest -= length * change
+            before = square
+            square = np.square(rest).sum(0)
+            step = rest + square / np.maximum(before, TINY) * step
+            n_steps += 1
+    return found

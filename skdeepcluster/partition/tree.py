@@ -1,0 +1,157 @@
+"""The tree of clusters: leaves are parts of clusters, which are merged first.
+
+N samples, M distinct samples in the graph; L layout dimensions, K clusters, P leaves.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.neighbors import NearestNeighbors
+
+from ..input.distinct import TINY
+from ..input.labels import cluster_means, indicate
+from .candidates import run_kmeans
+from .views import WIDE, cut_tree, project_points, take_points, view_layout
+
+
+class ClusterTree(NamedTuple):
+    """A tree whose leaves are parts of clusters. The parts of a cluster are merged first."""
+
+    #: Centers (P, L) of the leaves in the layout.
+    centers: np.ndarray
+    #: Cluster (P,) of each leaf.
+    clusters: np.ndarray
+    #: Merges (P - 1, 2), as in scikit-learn's AgglomerativeClustering.
+    children: np.ndarray
+    #: Ward's distance (P - 1,) of each merge, ascending.
+    distances: np.ndarray
+
+
+def find_leaves(centers, clusters, layout, labels):
+    """Return the leaf (N,) of each sample: the nearest one of its cluster.
+
+    Leaves have ``centers`` (P, L) and ``clusters`` (P,), samples a ``layout`` (N, L) and
+    ``labels`` (N,). If a cluster has no leaf, it is the nearest of all leaves.
+    """
+    leaves = np.empty(len(labels), dtype=int)
+    for cluster in np.unique(labels):
+        rows = labels == cluster
+        is_own = clusters == cluster
+        own = np.flatnonzero(is_own if is_own.any() else ~is_own)
+        points = layout[rows].astype(float)
+        nearest = pairwise_distances_argmin(points, centers[own])
+        leaves[rows] = own[nearest]
+    return leaves
+
+
+def grow_trees(partition):
+    """Return a :class:`ClusterTree` in the layout for each answer of a :class:`Partition`.
+
+    The leaves are the intersections of clusters and of k-means clusters of the layout.
+    """
+    samples = partition.samples
+    layout = partition.layout.astype(float)
+    stream = np.random.RandomState(0)
+    views = view_layout(layout, samples, stream)
+
+    # K-means clusters have three samples or more on average.
+    most = max(own.resp.shape[1] for own in partition.answers)
+    n_parts = max(200, 2 * most)
+    n_parts = min(n_parts, max(len(layout) // 3, 1))
+    parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
+
+    places = _place_components(layout, samples, views.drawn)
+    return [
+        build_tree(layout, places, own.resp.argmax(1), samples.weights, parts)
+        for own in partition.answers
+    ]
+
+
+def build_tree(layout, places, labels, weights, parts):
+    """Return the :class:`ClusterTree` of samples with a ``layout`` (M, L) and ``weights`` (M,).
+
+    Its leaves are the intersections of clusters, ``labels`` (M,), and ``parts`` (M,), which are
+    merged by their ``places`` (M, P).
+    """
+    pairs = np.column_stack([labels, parts])
+    pairs, leaves = np.unique(pairs, axis=0, return_inverse=True)
+    clusters = pairs[:, 0]
+
+    member = indicate(leaves.ravel(), len(pairs))
+    member.data[:] = weights
+
+    centers = cluster_means(member, layout)
+    means = cluster_means(member, places)
+    merges = _merge(means, member.sum(0), clusters)
+    return ClusterTree(centers, clusters, *merges)
+
+
+def _merge(means, sizes, clusters):
+    """Return the merges (P - 1, 2) of leaves and Ward's distances (P - 1,).
+
+    The first merge increases the sum of squares within groups least, by |m_i - m_j|^2 n_i n_j /
+    (n_i + n_j) with ``means`` m and ``sizes`` n, half the square of Ward's distance.
+    """
+    n_leaves = len(sizes)
+    numbers = np.arange(n_leaves)
+    children = np.empty((n_leaves - 1, 2), dtype=int)
+    distances = np.empty(n_leaves - 1)
+
+    def measure(i):
+        total = np.maximum(sizes[i] + sizes, TINY)
+        squares = np.square(means[i] - means).sum(1)
+        return squares * (sizes[i] * sizes / total)
+
+    growth = np.stack([measure(i) for i in range(n_leaves)])
+    np.fill_diagonal(growth, np.inf)
+    is_inner = clusters[:, None] == clusters
+
+    for t in range(n_leaves - 1):
+        inner = np.where(is_inner, growth, np.inf)
+        least = growth if np.isinf(inner).all() else inner
+        i, j = np.unravel_index(least.argmin(), least.shape)
+        children[t] = numbers[i], numbers[j]
+        distances[t] = np.sqrt(2 * growth[i, j])
+
+        numbers[i] = n_leaves + t
+        sizes[i] += sizes[j]
+        share = sizes[j] / max(sizes[i], TINY)
+        means[i] += share * (means[j] - means[i])
+
+        growth[j] = growth[:, j] = np.inf
+        changed = np.where(np.isinf(growth[i]), np.inf, measure(i))
+        growth[i] = growth[:, i] = changed
+    return children, np.maximum.accumulate(distances)
+
+
+def _place_components(layout, samples, drawn):
+    """Return a layout (M, L) whose components are as far apart as in the data, where known.
+
+    A layout places the connected components of a graph anywhere. Additional coordinates are the
+    component's mean in the data; nearest means are twice as far apart as a component is wide.
+    """
+    n_pieces, piece = connected_components(samples.graph, directed=False)
+    if n_pieces == 1 or samples.columns is None:
+        return layout
+
+    member = indicate(piece, n_pieces)
+    within = layout - cluster_means(member, layout)[piece]
+    points = project_points(take_points(samples), drawn, WIDE)
+    means = cluster_means(member, points)
+    index = NearestNeighbors(n_neighbors=1).fit(means)
+    gaps, _ = index.kneighbors()
+    means *= 4 * np.abs(within).max() / max(np.median(gaps), 1e-9)
+    return np.column_stack([within, means[piece]])
+
+
+def group_leaves(children, clusters, n_clusters):
+    """Return the cluster (P,) of each leaf after a cut of a tree into ``n_clusters``.
+
+    Clusters are numbered by the first of the given ``clusters`` (P,), or the first leaf, in them.
+    """
+    groups = cut_tree(children, n_clusters)
+    order = np.argsort(clusters, kind="stable")
+    _, first = np.unique(groups[order], return_index=True)
+    return np.argsort(np.argsort(first))[groups]

@@ -1,0 +1,361 @@
+"""Coordinates of the samples of a graph, in which candidates are found and judged.
+
+M distinct samples, D features, L layout dimensions.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+from scipy.cluster.hierarchy import DisjointSet, linkage, to_tree
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import pdist
+from sklearn.decomposition import PCA
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.preprocessing import normalize
+
+from ..input.distinct import TINY, single_threaded
+from ..neighbors.graph import neighbor_graph, neighbor_layout, whiten_by_graph
+from ..neighbors.samples import take_columns
+from ..neighbors.search import TREE_FEATURES, NeighborIndex
+
+#: Maximum number of principal components of the samples that candidates are found in.
+WIDE = 50
+#: Maximum number of principal components with full covariances.
+NARROW = 10
+#: Maximum number of features that are whitened; in more features, whitening amplifies noise.
+MAX_WHITENED = 100
+#: Maximum number of samples with a second layout.
+MAX_SECOND = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Coordinates for finding and judging candidates, with a mean variance of one."""
+
+    #: Samples, or at most WIDE principal components of them, (M, D).
+    wide: np.ndarray
+    #: At most NARROW principal components, (M, D), for models with full covariances.
+    narrow: np.ndarray
+    #: Layouts (M, L) of one or several neighbor graphs.
+    layouts: list
+    #: Neighbor graph (M, M) of the samples.
+    graph: sparse.csr_matrix
+    #: Weights (M,) of the samples.
+    weights: np.ndarray
+    #: Positions of samples in random order; methods use the first ones.
+    drawn: np.ndarray
+    #: Whether ``wide`` has features; for distances, it is the first layout.
+    has_features: bool
+    #: Samples (M, D) scaled to a mean square of one; None unless all have the same length.
+    unit: np.ndarray | None = None
+    #: Samples (M, D) whitened by the scatter within clusters, or None.
+    white: np.ndarray | None = None
+
+    def draw(self, n_samples):
+        """Return the positions of at most this many samples, ascending."""
+        return np.sort(self.drawn[:n_samples])
+
+    def take(self, chosen):
+        """Return the views of some samples, or these if all are chosen."""
+        if len(chosen) == len(self.wide):
+            return self
+        return replace(
+            self,
+            wide=self.wide[chosen],
+            narrow=self.narrow[chosen],
+            layouts=[layout[chosen] for layout in self.layouts],
+            graph=self.graph[chosen][:, chosen],
+            weights=self.weights[chosen],
+            drawn=np.arange(len(chosen)),
+            unit=None if self.unit is None else self.unit[chosen],
+            white=None if self.white is None else self.white[chosen],
+        )
+
+    @cached_property
+    def sample_trees(self):
+        """The merge trees of the samples, built once for all numbers of clusters."""
+        return MergeTrees(self.wide, self)
+
+    @cached_property
+    def layout_trees(self):
+        """The merge trees of each layout."""
+        return [MergeTrees(layout, self) for layout in self.layouts]
+
+
+def make_views(samples, settings, stream) -> Views:
+    """Return the :class:`Views` of the samples of a graph.
+
+    The second layout places whitened samples, or the same graph if there are too many features.
+    """
+    options = {"n_epochs": 50, "n_jobs": settings.n_jobs}
+    options |= {"n_components": settings.n_components}
+
+    def place(graph):
+        layout = neighbor_layout(graph, random_state=stream, **options)
+        return scale_points(layout)
+
+    graph = samples.graph
+    first = place(graph)
+    views = view_layout(first, samples, stream)
+    if samples.columns is None:
+        is_augmented = samples.reference.views is not None
+        if is_augmented and len(first) <= MAX_SECOND:
+            return replace(views, layouts=[first, place(graph)])
+        return views
+
+    points = take_points(samples)
+    n_samples, n_features = points.shape
+    wide = project_points(points, views.drawn, WIDE)
+    narrow = project_points(wide, views.drawn, NARROW)
+    views = replace(
+        views,
+        wide=scale_points(wide),
+        narrow=scale_points(narrow),
+        unit=_scale_to_unit(points),
+        has_features=True,
+    )
+    if n_samples > MAX_SECOND:
+        return views
+
+    if 1 < n_features <= MAX_WHITENED and not sparse.issparse(points):
+        k = samples.reference.n_neighbors
+        white = whiten_by_graph(points, graph, k, settings.n_jobs)
+        views = replace(views, white=white)
+        graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
+    return replace(views, layouts=[first, place(graph)])
+
+
+def view_layout(layout, samples, stream):
+    """Return the :class:`Views` of a layout, with samples drawn by their weights."""
+    weights = samples.weights
+    if (weights == weights[0]).all():
+        drawn = stream.permutation(len(weights))[:FITTED]
+    else:
+        size = min(FITTED, len(weights))
+        shares = weights / weights.sum()
+        drawn = stream.choice(len(weights), size, replace=False, p=shares)
+    return Views(
+        layout,
+        layout,
+        [layout],
+        samples.graph,
+        weights,
+        drawn,
+        has_features=False,
+    )
+
+
+def take_points(samples):
+    """Return the samples as points of a Euclidean space with values in [-1, 1]."""
+    points = take_columns(samples.reference.rows, samples.columns)
+    if samples.reference.metric == "cosine":
+        points = normalize(points)
+    if sparse.issparse(points) and points.shape[1] <= MAX_WHITENED:
+        points = points.toarray()
+
+    largest = max(abs(points).max(), TINY)
+    return points.astype(float) * (1 / largest)
+
+
+def project_points(points, drawn, n_components):
+    """Return points on at most ``n_components`` principal axes of some of them."""
+    if points.shape[1] <= n_components:
+        return points.toarray() if sparse.issparse(points) else points
+    n_components = min(n_components, len(drawn) - 1)
+    if n_components < 1:
+        return np.zeros((points.shape[0], 1))
+
+    solver = "arpack" if sparse.issparse(points) else "auto"
+    pca = PCA(n_components, svd_solver=solver, random_state=0)
+    return pca.fit(points[np.sort(drawn)]).transform(points)
+
+
+def scale_points(points):
+    """Return points (M, D) centered and scaled to a mean variance of one, in double precision."""
+    points = points - points.mean(0, dtype=float)
+    return points / max(np.sqrt(points.var(0).mean()), 1e-300)
+
+
+def _scale_to_unit(points):
+    """Return points scaled to a mean square of one if all have the same length, else None."""
+    if sparse.issparse(points) or points.shape[1] < NARROW:
+        return None
+
+    lengths = np.sqrt(np.square(points).sum(1))
+    mean = lengths.mean()
+    if np.ptp(lengths) > 1e-3 * mean:
+        return None
+
+    factor = np.sqrt(points.shape[1]) / mean
+    return (points * factor).astype(np.float32)
+
+
+#: Maximum number of samples that k-means and mixtures are fitted to.
+FITTED = 10_000
+
+
+# ---- merge trees
+#: Maximum number of samples that Genie links.
+LINKED = 10_000
+#: Maximum number of samples that Ward's method and average linkage merge.
+MERGED = 1_500
+#: Gini index of the cluster sizes above which Genie merges the smallest clusters only.
+GINI = 0.3
+#: Minimum size of a cluster in a fair cut of Ward's tree, relative to the mean size.
+FAIR_SIZE = 0.25
+
+
+class MergeTrees:
+    """The trees of Ward's method, average linkage and Genie, of points (M, D)."""
+
+    def __init__(self, points, views):
+        self.points = points
+        self.merged = views.draw(MERGED)
+        self.linked = views.draw(LINKED)
+        self.trees = {}
+
+    def find(self, method):
+        """Return the tree of a method, built once."""
+        if method not in self.trees:
+            if method == "genie":
+                edges = spanning_tree(self.points[self.linked])
+                tree = link_fairly(edges, len(self.linked))
+            else:
+                tree = linkage(pdist(self.points[self.merged]), method)
+            self.trees[method] = tree
+        return self.trees[method]
+
+    def cut(self, method, n_clusters):
+        """Return the labels (M,) of a cut of the tree of a method."""
+        known = self.linked if method == "genie" else self.merged
+        return self._extend(cut_tree(self.find(method), n_clusters), known)
+
+    def cut_fairly(self, n_clusters):
+        """Return the labels (M,) of a cut of Ward's tree without small clusters, or None.
+
+        The last merge is undone until there are enough clusters. Small halves are left out, and
+        their samples get the nearest label.
+        """
+        root = to_tree(self.find("ward"))
+        groups = {root.id: root}
+        while len(groups) < n_clusters:
+            last = groups.pop(max(groups))
+            if last.is_leaf():
+                return None
+            halves = last.left, last.right
+            least = FAIR_SIZE * root.count / n_clusters
+            least = min(least, max(half.count for half in halves))
+            groups |= {half.id: half for half in halves if half.count >= least}
+
+        labels = np.full(root.count, -1)
+        for k, node in enumerate(sorted(groups)):
+            labels[groups[node].pre_order()] = k
+        inside = labels >= 0
+        return self._extend(labels[inside], self.merged[inside])
+
+    def _extend(self, labels, known):
+        """Return labels (M,): each sample gets the label of the nearest known sample."""
+        points = self.points
+        if len(known) == len(points):
+            return labels
+        if points.shape[1] <= TREE_FEATURES:
+            nearest = cKDTree(points[known]).query(points)[1]
+        else:
+            with single_threaded():
+                nearest = pairwise_distances_argmin(points, points[known])
+        return labels[nearest]
+
+
+def cut_tree(tree, n_clusters):
+    """Return the labels (F,) of a cut of a tree of scipy's ``linkage`` into ``n_clusters``."""
+    n_samples = len(tree) + 1
+    n_merges = n_samples - n_clusters
+    parents = np.arange(2 * n_samples - 1)
+    merged = tree[:n_merges, :2].astype(int)
+    parents[merged] = n_samples + np.arange(n_merges)[:, None]
+    above = parents[parents]
+    while (above != parents).any():
+        parents = above
+        above = parents[parents]
+    return np.unique(parents[:n_samples], return_inverse=True)[1]
+
+
+def spanning_tree(points, nearest=None):
+    """Return the edges (i, j, length) of a spanning tree of points (F, D), shortest first.
+
+    It spans the graph of 15 neighbors, ``nearest``, with its components joined by short edges.
+    """
+    n_points = len(points)
+    distances, neighbors = nearest or NeighborIndex(points).query_self(15)
+    floor = max(1e-12 * distances.max(initial=0), np.finfo(np.float64).tiny)
+    starts = np.arange(n_points + 1) * distances.shape[1]
+    links = distances.clip(floor).ravel(), neighbors.ravel(), starts
+    graph = sparse.csr_matrix(links, (n_points, n_points))
+    graph = graph.maximum(graph.T)
+    while True:
+        n_pieces, piece = connected_components(graph, directed=False)
+        if n_pieces == 1:
+            break
+        joints = [_join_piece(points, piece == k) for k in range(n_pieces)]
+        i, j, lengths = map(np.array, zip(*joints, strict=True))
+        bridges = sparse.csr_matrix((lengths.clip(floor), (i, j)), graph.shape)
+        graph = graph.maximum(bridges.maximum(bridges.T))
+
+    tree = minimum_spanning_tree(graph).tocoo()
+    order = np.argsort(tree.data, kind="stable")
+    return tree.row[order], tree.col[order], tree.data[order]
+
+
+def _join_piece(points, inside):
+    """Return the shortest edge (i, j, length) from a piece of the points to the others."""
+    own = np.flatnonzero(inside)
+    others = np.flatnonzero(~inside)
+    distances, nearest = NeighborIndex(points[others]).query(points[own], 1)
+    first = distances[:, 0].argmin()
+    return own[first], others[nearest[first, 0]], distances[first, 0]
+
+
+def link_fairly(tree, n_points):
+    """Return the merges (F - 1, 2) of Genie along a spanning tree, as in scipy's ``linkage``.
+
+    Genie is single linkage, but merges a smallest cluster while the Gini index of the sizes is
+    above GINI (M. Gagolewski, M. Bartoszuk, A. Cena, "Genie", Information Sciences 363, 2016).
+    """
+    edges = np.column_stack(tree[:2]).tolist()
+    is_open = [True] * len(edges)
+    clusters = DisjointSet(range(n_points))
+    names = list(range(n_points))
+    merges = []
+    counts = Counter({1: n_points})
+    # Sum of |s_i - s_j| over pairs of clusters.
+    gap = 0
+    # For each size, the first edge that may touch a cluster of this size.
+    first = defaultdict(int)
+
+    for n_clusters in range(n_points, 1, -1):
+        is_fair = gap <= GINI * n_points * (n_clusters - 1)
+        size = 0 if is_fair else min(counts)
+        edge = first[size]
+        while not is_open[edge] or not (
+            is_fair or size in map(clusters.subset_size, edges[edge])
+        ):
+            edge += 1
+        first[size] = edge
+        is_open[edge] = False
+
+        i, j = edges[edge]
+        a = clusters.subset_size(i)
+        b = clusters.subset_size(j)
+        merges.append((names[clusters[i]], names[clusters[j]]))
+        clusters.merge(i, j)
+        names[clusters[i]] = 2 * n_points - n_clusters
+        counts -= Counter((a, b))
+        for s, n in counts.items():
+            gap += n * (abs(a + b - s) - abs(a - s) - abs(b - s))
+        gap -= abs(a - b)
+        counts[a + b] += 1
+    return np.array(merges, dtype=np.int64).reshape(-1, 2)

@@ -1,0 +1,263 @@
+"""Settings of a training: what "auto" stands for, chosen once at the beginning of a fit.
+
+Every rule is a smooth function of the shape of X; for MNIST, widths are as in VaDE's paper.
+"""
+
+import copy
+from dataclasses import asdict, dataclass
+from math import ceil, sqrt
+
+import numpy as np
+import torch
+
+from ..input.tables import (
+    Features,
+    are_comparable,
+    are_probabilities,
+    find_factors,
+    look_like_probabilities,
+    measure_features,
+)
+from ..modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
+from ..modules.networks import check_widths
+from .data import count_batches, to_tensor
+from .runtime import resolve_precision
+
+#: Minimum of the largest magnitude: squares of smaller values lose digits in double precision.
+SMALLEST = 1e-150
+#: Number of samples of MNIST.
+MNIST_SAMPLES = 70_000
+#: Number of features of MNIST.
+MNIST_FEATURES = 784
+#: Width of the first hidden layer for MNIST in the papers.
+MNIST_WIDTH = 500
+#: Width of the third hidden layer, relative to the first.
+THIRD = 4
+#: Minimum width of a hidden layer.
+MIN_WIDTH = 128
+#: Minimum batch size.
+MIN_BATCH = 32
+#: Maximum batch size.
+MAX_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a method's settings are computed from."""
+
+    #: Peak learning rate of a network whose first hidden layer has the papers' width.
+    rate: float
+    #: Training steps, in units of sqrt(N).
+    steps: float
+    #: Pretraining steps, in units of sqrt(N); 0 without pretraining by default.
+    pretraining_steps: float = 0.0
+    #: Whether the unit of the training steps is K if this is larger than sqrt(N): networks
+    #: without a mixture of codes learn each cluster from nothing.
+    counts_clusters: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a training; each becomes a fitted attribute."""
+
+    hidden_layer_sizes: tuple[int, ...]
+    batch_size: int
+    max_epochs: int
+    learning_rate: float
+    #: None for an estimator without this parameter.
+    pretraining_epochs: int | None
+    device: str
+    precision: str
+
+    def attributes(self):
+        """Return the fitted attributes, by name."""
+        known = {name: v for name, v in asdict(self).items() if v is not None}
+        return {f"{name}_": value for name, value in known.items()}
+
+
+def choose_settings(estimator, shape, n_clusters, device, pretrains):
+    """Return the :class:`Settings` of an estimator for (N, D) samples and K clusters."""
+    n_samples, n_features = shape
+    recipe = estimator._recipe
+    widths = choose_widths(estimator.hidden_layer_sizes, n_samples, n_features)
+    batch_size = choose_batch_size(estimator.batch_size, n_samples)
+    n_batches = count_batches(n_samples, batch_size)
+
+    root = sqrt(n_samples)
+    unit = max(root, n_clusters) if recipe.counts_clusters else root
+    max_epochs = choose_epochs(estimator.max_epochs, recipe.steps * unit, n_batches)
+    pretraining_epochs = getattr(estimator, "pretraining_epochs", None)
+    if pretrains:
+        n_steps = recipe.pretraining_steps * root
+        pretraining_epochs = choose_epochs(pretraining_epochs, n_steps, n_batches)
+    elif pretraining_epochs is not None:
+        pretraining_epochs = 0
+    return Settings(
+        hidden_layer_sizes=widths,
+        batch_size=batch_size,
+        max_epochs=max_epochs,
+        learning_rate=choose_learning_rate(estimator.learning_rate, recipe, widths),
+        pretraining_epochs=pretraining_epochs,
+        device=str(device),
+        precision=resolve_precision(estimator.precision, device),
+    )
+
+
+def choose_widths(hidden_layer_sizes, n_samples, n_features):
+    """Return the widths of the hidden layers for (N, D) samples.
+
+    The number of weights of a layer, a product of two widths, is proportional to D and to the
+    square root of N, up to the shape of MNIST.
+    """
+    if not isinstance(hidden_layer_sizes, str):
+        return tuple(check_widths("hidden_layer_sizes", hidden_layer_sizes))
+    features = min(n_features / MNIST_FEATURES, 1)
+    samples = min(n_samples / MNIST_SAMPLES, 1)
+    share = sqrt(features) * samples**0.25
+    width = max(round(MNIST_WIDTH * share), MIN_WIDTH)
+    return width, width, THIRD * width
+
+
+def choose_batch_size(batch_size, n_samples):
+    """Return the batch size: sqrt(N) within bounds, at most N."""
+    if batch_size == "auto":
+        batch_size = round(sqrt(n_samples))
+        batch_size = min(max(batch_size, MIN_BATCH), MAX_BATCH)
+    return min(batch_size, n_samples)
+
+
+def choose_learning_rate(learning_rate, recipe, widths):
+    """Return the peak learning rate, inversely proportional to the width.
+
+    So the outputs of wide and narrow networks change equally in a step (G. Yang, E. J. Hu et
+    al., "Tensor programs V", NeurIPS 2021).
+    """
+    if learning_rate != "auto":
+        return learning_rate
+    if not widths:
+        return recipe.rate
+    return recipe.rate * MNIST_WIDTH / max(widths[0], MIN_WIDTH)
+
+
+def choose_epochs(epochs, n_steps, n_batches):
+    """Return the number of epochs that has at least ``n_steps`` steps."""
+    if epochs != "auto":
+        return epochs
+    return max(1, ceil(n_steps / n_batches))
+
+
+# ---- the likelihood
+
+
+def choose_likelihood(likelihood, standardize, X, groups=()):
+    """Return a new likelihood, scaled by X (N, D).
+
+    ``groups`` are the one-hot columns of categories, after the numbers.
+    """
+    if groups:
+        return _join_categories(likelihood, standardize, X, groups)
+    if isinstance(likelihood, dict):
+        likelihood = ColumnLikelihood(**likelihood)
+    if isinstance(likelihood, ColumnLikelihood):
+        return _scale_columns(copy.deepcopy(likelihood).cpu(), standardize, X)
+
+    features = _measure(X)
+    low = features.low.min()
+    high = features.high.max()
+    if likelihood == "auto":
+        is_binary = look_like_probabilities(features, X.dtype)
+        likelihood = "bernoulli" if is_binary else "gaussian"
+    elif likelihood == "bernoulli" and not are_probabilities(low, high, X.dtype):
+        raise ValueError(
+            f"likelihood='bernoulli' needs values between 0 and 1, but X has {low:.6g} to "
+            f"{high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
+        )
+    if likelihood == "bernoulli":
+        return Bernoulli()
+    return Gaussian(*_choose_scaling(features, standardize, X))
+
+
+def _join_categories(likelihood, standardize, X, groups):
+    """Return the likelihood of numbers followed by one-hot columns."""
+    if not isinstance(likelihood, str):
+        raise ValueError(
+            f"likelihood={likelihood!r} gives columns, and so does categorical_features. Set "
+            "likelihood to 'auto', 'gaussian' or 'bernoulli', which is that of the numbers."
+        )
+    kinds = {"gaussian": [], "bernoulli": []}
+    n_numbers = groups[0][0]
+    if n_numbers:
+        name = choose_likelihood(likelihood, standardize, X[:, :n_numbers]).name
+        kinds[name] += range(n_numbers)
+    kinds["bernoulli"] += [group[0] for group in groups if len(group) == 1]
+    categories = [group for group in groups if len(group) > 1]
+    made = ColumnLikelihood(**kinds, categorical=categories)
+    return _scale_columns(made, bool(standardize), X)
+
+
+def choose_factors(likelihood, standardize, X, groups=()):
+    """Return what samples are multiplied by before clusterers compare them, (D,), or None."""
+    if groups or not likelihood.standardizes:
+        return find_factors(X, groups and standardize, groups=groups)
+    factors = find_factors(X, standardize=True)
+    if isinstance(likelihood, ColumnLikelihood):
+        columns = np.arange(len(factors))
+        factors[np.setdiff1d(columns, likelihood.layout["gaussian"])] = 1
+    return factors
+
+
+def _measure(X, groups=()):
+    """Return the :class:`Features` of X, checked to be large enough."""
+    features = measure_features(X, groups)
+    largest = max(np.max(features.high), -np.min(features.low))
+    if 0 < largest < SMALLEST:
+        raise ValueError(
+            f"The largest magnitude of X is {largest:.3g}, but at least {SMALLEST:.0e} is needed "
+            "for double precision. Scale X."
+        )
+    return features
+
+
+def _choose_scaling(features, standardize, X):
+    """Return shift, (D,), and scale, (D,) or (), of features, in the precision of X."""
+    deviations = features.deviations
+    if standardize == "auto":
+        standardize = not are_comparable(deviations)
+    scale = features.scale
+    if not standardize:
+        scale = np.sqrt(np.mean(deviations**2)) if deviations.size else 1.0
+    # The mean of a constant is rounded.
+    shift = np.where(features.high > features.low, features.mean, features.low)
+    dtype = to_tensor(X[:1]).dtype
+    return torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype)
+
+
+def _scale_columns(likelihood, standardize, X):
+    """Check X by the likelihood of its columns, and set the scale of the Gaussian ones."""
+    layout = likelihood.layout
+    given = set(likelihood.columns.tolist())
+    wrong = given ^ set(range(X.shape[1]))
+    if wrong:
+        raise ValueError(
+            f"likelihood must give every column of X, 0 to {X.shape[1] - 1}, but {sorted(wrong)} "
+            "are missing or not in X."
+        )
+
+    features = _measure(X, layout["categorical"])
+    for column in layout["bernoulli"]:
+        low = features.low[column]
+        high = features.high[column]
+        if not are_probabilities(low, high, X.dtype):
+            raise ValueError(
+                f"Column {column} is 'bernoulli', but has values from {low:.6g} to {high:.6g}. "
+                "Scale it to [0, 1] (MinMaxScaler), or give it as 'gaussian'."
+            )
+
+    dtype = to_tensor(X[:1]).dtype
+    if layout["gaussian"]:
+        own = Features(*(values[layout["gaussian"]] for values in features))
+        likelihood.set_scale(*_choose_scaling(own, standardize, X))
+    if layout["categorical"]:
+        weights = [features.high[group].max() or 1.0 for group in layout["categorical"]]
+        likelihood.set_weights(torch.as_tensor(weights, dtype=dtype))
+    return likelihood
