@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import (
+from common import (
     CLASSIFIERS,
     DEEP,
     DEFAULTS,

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from estimators import BRIEF, CLASSIFIERS, DEEP, ONE_OF_EACH, brief, name, some_of
+from common import BRIEF, CLASSIFIERS, DEEP, ONE_OF_EACH, brief, name, some_of
 from joblib import parallel_config
 from scipy import sparse
 from sklearn.base import clone

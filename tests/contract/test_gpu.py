@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from estimators import ONE_OF_EACH, brief, name
+from common import ONE_OF_EACH, brief, name
 
 from skdeepcluster.display import EmbeddingDisplay
 from skdeepcluster.export import to_onnx

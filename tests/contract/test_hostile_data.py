@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from estimators import CLASSIFIERS, ONE_OF_EACH, brief, in_full
+from common import CLASSIFIERS, ONE_OF_EACH, brief, in_full
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError

@@ -7,7 +7,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from estimators import in_full
+from common import in_full
 from sklearn.base import clone
 from torch import nn
 

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from estimators import CLASSIFIERS, DEEP, ONE_OF_EACH, brief, name
+from common import CLASSIFIERS, DEEP, ONE_OF_EACH, brief, name
 from scipy.sparse import csr_array
 from skorch.callbacks import Callback
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from estimators import DEEP, ONE_OF_EACH, brief, name, some_of
+from common import DEEP, ONE_OF_EACH, brief, name, some_of
 from sklearn.datasets import make_blobs
 
 from skdeepcluster import GaussianMixtureEM

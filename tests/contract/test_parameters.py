@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from estimators import CLASSIFIERS, ONE_OF_EACH, brief, in_full
+from common import CLASSIFIERS, ONE_OF_EACH, brief, in_full
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone

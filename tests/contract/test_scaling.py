@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from estimators import CLASSIFIERS, DEEP, brief, name
+from common import CLASSIFIERS, DEEP, brief, name
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine

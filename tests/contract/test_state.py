@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from estimators import DEEP, ONE_OF_EACH, brief, name
+from common import DEEP, ONE_OF_EACH, brief, name
 
 from skdeepcluster import DACClustering, GaussianMixtureEM, VaDEClustering
 from skdeepcluster.mixture import em

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from estimators import full_covariances, given_mixture
+from common import full_covariances, given_mixture
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.datasets import load_iris

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from estimators import full_covariances
+from common import full_covariances
 from scipy.cluster.hierarchy import fcluster
 from scipy.sparse import csr_array
 from sklearn.cluster import AgglomerativeClustering, KMeans

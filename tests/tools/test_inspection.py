@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from estimators import CLASSIFIERS, ONE_OF_EACH, brief
+from common import CLASSIFIERS, ONE_OF_EACH, brief
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from estimators import briefly
+from common import briefly
 from sklearn.exceptions import ConvergenceWarning
 
 import skdeepcluster

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from estimators import constrain, full_covariances
+from common import constrain, full_covariances
 from scipy.stats import multivariate_normal, norm
 from torch.distributions import Independent, Normal, kl_divergence
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from estimators import keep_some
+from common import keep_some
 from scipy import sparse
 from sklearn.datasets import make_blobs
 

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from estimators import DEEP, brief, name, some_of
+from common import DEEP, brief, name, some_of
 from scipy.spatial.distance import mahalanobis
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from estimators import check_players
+from common import check_players
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 

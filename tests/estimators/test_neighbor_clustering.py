@@ -6,7 +6,7 @@ import re
 import joblib
 import numpy as np
 import pytest
-from estimators import fitted
+from common import fitted
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.base import clone

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from estimators import constrain
+from common import constrain
 from scipy import sparse
 from scipy.cluster import hierarchy
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree

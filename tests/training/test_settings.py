@@ -5,7 +5,7 @@ from math import ceil
 import numpy as np
 import pytest
 import torch
-from estimators import CLASSIFIERS, DEEP, brief, name
+from common import CLASSIFIERS, DEEP, brief, name
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from estimators import constrain, full_covariances, given_mixture, in_full
+from common import constrain, full_covariances, given_mixture, in_full
 from scipy.special import xlogy
 from sklearn.base import clone
 from sklearn.cluster import KMeans

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from estimators import CLASSIFIERS, DEEP, brief, name
+from common import CLASSIFIERS, DEEP, brief, name
 from torch import nn
 from torch.nn.functional import cross_entropy
 

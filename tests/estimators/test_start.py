@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from estimators import DEEP, brief_from_samples, name, some_of
+from common import DEEP, brief_from_samples, name, some_of
 from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
 from sklearn.exceptions import ConvergenceWarning

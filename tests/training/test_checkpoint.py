@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import skorch
 import torch
-from estimators import in_full
+from common import in_full
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from estimators import check_players
+from common import check_players
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal

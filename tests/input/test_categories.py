@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pandas as pd
 import pytest
-from estimators import name, some_of
+from common import name, some_of
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import adjusted_rand_score

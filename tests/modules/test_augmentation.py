@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from estimators import CLASSIFIERS, DEEP, brief, name
+from common import CLASSIFIERS, DEEP, brief, name
 from sklearn.base import clone
 from torch import Tensor
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from estimators import ONE_OF_EACH, brief_from_samples, keep_some, name, some_of
+from common import ONE_OF_EACH, brief_from_samples, keep_some, name, some_of
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
