@@ -203,7 +203,7 @@ def _describe_inputs(steps):
 
 def _build_module(estimator):
     """Return the module that computes the predictions of an estimator."""
-    if hasattr(estimator, "_table"):
+    if estimator.preparation_.table_ is not None:
         raise TypeError(
             "A fit with categorical_features cannot be exported. Encode the categories "
             "in a Pipeline (ColumnTransformer, OneHotEncoder), and export the Pipeline."
@@ -305,7 +305,7 @@ class _NeighborPredictions(nn.Module):
         self.n_neighbors = min(reference.n_neighbors, len(rows))
 
         # Numbers in the graph, unlike buffers, would be rounded to float32.
-        factors = estimator._factors
+        factors = estimator.preparation_.factors_
         kept = reference.kept
         self._keep("factors", 1.0 if factors is None else factors)
         self._keep("offset", estimator.offset_)

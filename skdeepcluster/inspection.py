@@ -26,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 from .display.base import COLORS, import_pyplot, name_features, take_last_step, to_array
 from .display.embedding import find_samples
 from .display.samples import find_white, make_mosaic
+from .input.checks import random_stream
 from .input.labels import (
     check_labels,
     cluster_means,
@@ -33,7 +34,6 @@ from .input.labels import (
     is_missing,
     predict_samples,
 )
-from .input.random import random_stream
 from .input.types import Labels
 from .neighbors import neighbor_graph, neighbor_layout
 from .neighbors.search import has_distances

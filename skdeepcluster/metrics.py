@@ -120,13 +120,14 @@ def _check_partition(labels, X):
 
 def _remember(X, params, sample_weight, n_jobs):
     """Return the judge of X and the positions that it judges, prepared once."""
+    from .estimators.find_clusters import look_at
     from .estimators.neighbor_clustering import NeighborClustering
 
     known = _remembered
     key = hash_of((X, sample_weight, params))
     if key not in known:
         estimator = NeighborClustering(accept_sparse=True, n_jobs=n_jobs, **params)
-        known[key] = estimator._look(X, sample_weight)
+        known[key] = look_at(estimator, X, sample_weight)
     known[key] = known.pop(key)
     while len(known) > REMEMBERED:
         known.pop(next(iter(known)))

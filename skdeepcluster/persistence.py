@@ -8,10 +8,10 @@ from zipfile import ZipFile
 
 from sklearn.base import BaseEstimator
 
+from .input.preparation import Preparation, Scaled
 from .input.tables import TableEncoder
 from .modules import networks
 from .modules.augmentation import RandomAffine, RandomFlip, RandomShift
-from .neighbors.augmented import Scaled
 from .partition.answers import Alternative
 from .training.checkpoint import replace_atomically
 
@@ -24,6 +24,7 @@ CLASSES = [
     RandomShift,
     Scaled,
     Alternative,
+    Preparation,
     TableEncoder,
 ]
 #: Types and functions that a file may contain besides those that skops trusts.

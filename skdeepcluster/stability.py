@@ -9,9 +9,8 @@ from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 from tqdm.auto import tqdm
 
-from .input.checks import check_count
+from .input.checks import check_count, draw_seeds, random_stream
 from .input.labels import average_finite, check_labels, mean_greatest_jaccard
-from .input.random import draw_seeds, random_stream
 from .input.types import Doubles
 from .neighbors.search import has_distances
 

@@ -247,7 +247,7 @@ def find_samples(estimator, X, codes):
 
     if not hasattr(estimator, "layout_"):
         return codes, "euclidean"
-    return estimator._scale_rows(X), estimator.metric
+    return estimator.preparation_.transform(X), estimator.metric
 
 
 @dataclass(eq=False, repr=False)

@@ -14,7 +14,8 @@ from ..input.checks import AUTO, is_open
 from ..modules.codes import PointEncoder
 from ..modules.networks import mlp
 from ..training.runtime import building
-from .base import DeepEstimator, apply, assign
+from .base import DeepEstimator
+from .fit import apply, assign
 from .start import CONSTRAINTS, Start, is_given
 
 #: Minimum number of samples, generated and of X, that a generator is judged by.
@@ -51,18 +52,24 @@ class AdversarialEstimator(DeepEstimator):
 
     _has_codes = False
 
-    def _find_start(self, data, random_state):
-        if self._pretrains(data) and not is_open(self.n_clusters):
-            return Start(self.n_clusters)  # the clusters are found in codes
-        return super()._find_start(data, random_state)
+    def _find_start(self, data, augment, random_state):
+        in_codes = self._asks_for_codes()
+        if in_codes and not is_open(data.n_clusters):
+            return Start(data.n_clusters, in_codes=True)
+        start = super()._find_start(data, augment, random_state)
+        return start._replace(in_codes=in_codes)
 
-    def _initialize(self, model, fit):
-        """Return the initial partition."""
-        if not fit.settings.pretraining_epochs:
+    def _asks_for_codes(self):
+        """Return whether the initial partition is sought in codes."""
+        is_searched = self.init is not None and not is_given(self.init)
+        return is_searched and self.pretraining_epochs not in ("auto", 0)
+
+    def _before(self, model, fit):
+        if not fit.start.in_codes:
             return fit.start
         codes = self._encode(fit)
         fit.progress.begin("initial partition")
-        return self._search(codes, fit.data.labels, fit.random_state)
+        return self._search(codes, fit)
 
     def _encode(self, fit):
         """Return the codes (N, L) of a denoising autoencoder, which is then discarded."""
@@ -75,33 +82,31 @@ class AdversarialEstimator(DeepEstimator):
         autoencoder = fit.pretrain(encoder, decoder, likelihood)
         return apply(autoencoder, autoencoder.encode, fit.X)
 
-    def _pretrains(self, data):
-        is_searched = self.init is not None and not is_given(self.init)
-        return is_searched and self.pretraining_epochs not in ("auto", 0)
-
-    def _after_training(self, model, fit, start):
+    def _after(self, model, fit, start):
         log_p = apply(model, model.log_resp, fit.X)
         log_p = torch.as_tensor(log_p, device="cpu").double()
         model.log_marginal.copy_(marginal(log_p))
 
-    def _set_fitted_attributes(self, run, fit):
-        super()._set_fitted_attributes(run, fit)
-        model = run.model
+    def _describe(self, model, fit, start, labels, probabilities):
+        attributes = super()._describe(model, fit, start, labels, probabilities)
         n_judged = min(MAX_JUDGED, max(MIN_JUDGED, ELEMENTS // fit.X.shape[1]))
         some = fit.random_state.permutation(fit.X.shape[0])[:n_judged]
-        generated = self._generate(n_judged, fit.random_state)
+        generated = self._generate(model, n_judged, fit.random_state)
         real = fit.X[np.sort(some)]
 
-        self.generator_distance_ = relative_distance(
+        distance = relative_distance(
             apply(model, model.standardize, generated),
             apply(model, model.standardize, real),
         )
         clusters = np.unique(assign(model, real)[0])
         is_reached = np.isin(clusters, assign(model, generated)[0])
-        self.generator_coverage_ = float(is_reached.mean())
+        return attributes | {
+            "generator_distance_": distance,
+            "generator_coverage_": float(is_reached.mean()),
+        }
 
     @abstractmethod
-    def _generate(self, n_samples, random_state):
+    def _generate(self, model, n_samples, random_state):
         """Return generated samples, (N, D), in the units of the data."""
 
     def score(self, X, y=None) -> float:

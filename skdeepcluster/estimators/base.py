@@ -1,9 +1,11 @@
-"""What all estimators with networks share: training, predictions and saved state."""
+"""What all estimators with networks share: the fit, predictions and saved state.
+
+N samples, E encoded features, K clusters.
+"""
 
 import copy
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from numbers import Real
 from typing import Self
 
@@ -19,80 +21,61 @@ from ..input.checks import (
     AUTO,
     COUNT,
     FRACTION,
-    check_answers,
     check_enough,
     is_open,
-    refuse_sparse,
-    restore_on_failure,
+    keep_fit,
+    random_stream,
     warn_user,
+    with_plain_numbers,
 )
 from ..input.dask import maps_blocks
-from ..input.imputation import impute
-from ..input.labels import LabeledClusterMixin, find_offset, mark_noise
-from ..input.random import draw_seed, random_stream
-from ..input.tables import count_inputs, list_groups, read_table
+from ..input.labels import (
+    Known,
+    LabeledClusterMixin,
+    find_offset,
+    mark_noise,
+    read_known,
+)
+from ..input.preparation import Preparation
 from ..input.types import Doubles, Floats, Labels, fit_context
 from ..modules.likelihood import ColumnLikelihood, restore_likelihood
 from ..modules.networks import ACTIVATIONS
-from ..neighbors.samples import GraphSettings
-from ..partition.invariance import choose_augment
-from ..partition.number import read_numbers
 from ..training.checkpoint import Checkpoint, identify
-from ..training.data import BLOCK, Rows, batches, map_rows
+from ..training.data import BLOCK, batches
 from ..training.loop import Progress, check_callbacks
-from ..training.runtime import (
-    building,
-    current_process,
-    forked,
-    isolated,
-    resolve_device,
-    seeded,
-    threads_by_size,
-)
+from ..training.runtime import forked, isolated, resolve_device
 from ..training.settings import (
     Recipe,
-    choose_factors,
     choose_likelihood,
     choose_settings,
+    list_standardized,
 )
-from .fit import Data, Fit, choose_samples
+from .fit import BUILDERS, Data, Fit, apply, assign, choose_samples, train_best
 from .start import (
     Start,
     check_init,
+    choose_augment_of,
     find_number,
-    find_temperature,
     has_anchor,
     is_given,
     read_start,
     search_start,
 )
 
-#: Parameters that build networks.
-BUILDERS = ("encoder", "decoder", "generator", "discriminator")
 #: Maximum share of the samples that leave their initial clusters without a warning.
 MAX_MOVED = 0.25
-
-
-@dataclass
-class Run:
-    """One training from start to end; the best of ``n_init`` is kept."""
-
-    model: torch.nn.Module
-    start: Start
-    history: list
-    interrupted: bool
-    criterion: float = -np.inf
 
 
 class DeepEstimator(BaseEstimator, ABC):
     """An estimator that trains a :class:`~skdeepcluster.modules.model.ClusterModel`.
 
-    A subclass defines ``__init__``, its recipe for "auto", and how to build and initialize the
-    model; it may complete the model after training.
+    A method defines ``__init__``, its recipe for "auto", and the five steps of a fit below.
     """
 
     #: Whether training sees augmented samples. They would widen densities and codes.
     _augments_training = False
+    #: Whether each batch also has labeled samples of its own.
+    _draws_labeled = False
 
     _parameter_constraints = {
         "n_components": [COUNT],
@@ -119,91 +102,103 @@ class DeepEstimator(BaseEstimator, ABC):
         "random_state": ["random_state"],
     }
 
-    # ---- what a subclass defines
+    # ---- what a method defines
 
     _recipe: Recipe
 
-    @property
     @abstractmethod
-    def _n_clusters(self):
-        """Number of clusters or classes; 1 before "auto" is resolved."""
-
-    @abstractmethod
-    def _build(self, n_features, widths, likelihood):
+    def _build(self, n_features, n_clusters, widths, likelihood):
         """Return a new model, a ClusterModel, with hidden layers of the given widths."""
 
     @abstractmethod
-    def _find_start(self, data, random_state):
+    def _find_start(self, data, augment, random_state):
         """Return the :class:`Start` of all trainings."""
 
-    def _set_number(self, start):
-        """Set the attributes about the number of clusters; none by default."""
-
     @abstractmethod
-    def _initialize(self, model, fit):
+    def _before(self, model, fit):
         """Initialize a model, and return the :class:`Start` of its training."""
 
-    def _pretrains(self, data):
-        """Return whether an autoencoder is trained first."""
-        return self._recipe.pretraining_steps > 0
-
-    def _make_rows(self, model, start, fit):
-        """Return the data set of training."""
-        return Rows(fit.X, anchor=start.target)
-
-    def _after_training(self, model, fit, start):
+    def _after(self, model, fit, start):
         """Complete a trained model before it predicts; nothing by default."""
 
-    @abstractmethod
-    def _set_labels(self, labels, probabilities, start, fit):
-        """Set the attributes that follow from the labels (N,) of the given samples."""
+    def _describe(self, model, fit, start, labels, probabilities):
+        """Return the fitted attributes by name; labels and probabilities (N,) are of all of X."""
+        params = resolve_params(self, fit)
+        return {
+            **fit.data.preparation.input_attributes(),
+            **fit.settings.attributes(),
+            **read_attributes(model),
+            "augment_": fit.augmentation,
+            "likelihood_": model.likelihood.name,
+            "model_": model,
+            "standardize_": model.likelihood.standardizes,
+            "temperature_": float(model.temperature),
+            "_fit_params": params,
+        }
 
-    # ---- fit
+    #: What a method does at the beginning of each epoch, ``_on_epoch(model, fit, rows)``, or None.
+    _on_epoch = None
 
-    def _fit(self, X, labels, sample_weight):
-        """Train on checked samples X; ``labels`` (N,) are known clusters or classes, or None."""
+    # ---- the fit
+
+    def _make_preparation(self):
+        """Return what reads X."""
+        params = self.get_params(deep=False)
+        return Preparation(
+            params.get("categorical_features"),
+            accept_sparse=bool(self.accept_sparse),
+            name=type(self).__name__,
+        )
+
+    def _train(self, preparation, X, known, n_clusters, sample_weight):
+        """Train on encoded samples X (N, E); return the fitted attributes, by name.
+
+        ``n_clusters`` is the number that is asked for, and may be open.
+        """
         check_callbacks(self.callbacks)
         check_init(self.init)
-        process = current_process()
-        process.check_same("shape of X", X.shape)
-        random_state = process.share(random_stream(self.random_state))
+        random_state = random_stream(self.random_state)
         checkpoint = None
         if self.checkpoint is not None:
-            identity = identify(self, X, labels, sample_weight)
+            identity = identify(self, X, known.labels, sample_weight)
             checkpoint = Checkpoint(self.checkpoint, identity, random_state)
 
-        index = choose_samples(X, labels, sample_weight, random_state)
-        is_shown = self.verbose == 1 and process.is_main
-        with Progress(type(self).__name__, is_shown) as progress:
-            fit = self._prepare(X, index, labels, random_state, progress, checkpoint)
-            self._set_number(fit.start)
-            run = self._best_run(fit)
-            self._set_fitted_attributes(run, fit)
+        index = choose_samples(X, known.labels, sample_weight, random_state)
+        data = Data.choose(preparation, X, index, known, n_clusters)
+        least = 1 if is_open(n_clusters) else n_clusters
+        check_enough(data.X.shape[0], least, index is not None)
+        with Progress(type(self).__name__, self.verbose == 1) as progress:
+            fit = self._prepare(data, random_state, progress, checkpoint)
+            run = train_best(self, fit)
+            labels, probabilities = assign(run.model, X)
+            attributes = self._describe(
+                run.model, fit, run.start, labels, probabilities
+            )
         if checkpoint is not None and not run.interrupted:
             checkpoint.remove()
-        return self
+        return attributes | {"history_": run.history, "n_iter_": len(run.history)}
 
-    def _prepare(self, X, index, labels, random_state, progress, checkpoint):
-        """Return the :class:`Fit` of X; ``index`` selects the samples to train on."""
-        chosen = X
-        if index is not None:
-            chosen = X[index]
-            labels = None if labels is None else labels[index]
-        check_enough(chosen.shape[0], self._n_clusters, index is not None)
-
-        groups = list_groups(self)
-        standardize = self.standardize
+    def _prepare(self, data, random_state, progress, checkpoint):
+        """Return the :class:`Fit` of the samples: likelihood, initial partition, settings."""
+        preparation = data.preparation
         with torch.device("cpu"):
-            likelihood = choose_likelihood(self.likelihood, standardize, chosen, groups)
-        factors = choose_factors(likelihood, standardize, chosen, groups)
-        data = Data(X, chosen, index, labels, factors)
+            likelihood, features = choose_likelihood(
+                self.likelihood, self.standardize, data.X, preparation.groups_
+            )
+        columns = list_standardized(likelihood)
+        standardize = likelihood.standardizes
+        if preparation.groups_:
+            columns = None
+            standardize = self.standardize
+        preparation.fit_scale(data.X, standardize, None, columns, features)
 
         progress.begin("initial partition")
-        start, random_state = self._share_start(data, random_state)
+        augmentation, scores = choose_augment_of(self, data, random_state)
+        start = self._find_start(data, augmentation, random_state)
         device = resolve_device(self.device)
-        pretrains = self._pretrains(data)
+        pretrains = self._recipe.pretraining_steps > 0 or start.in_codes
         settings = choose_settings(
-            self, chosen.shape, start.n_clusters, device, pretrains
+            self, data.X.shape, start.n_clusters, device, pretrains
         )
         return Fit(
             data=data,
@@ -212,121 +207,12 @@ class DeepEstimator(BaseEstimator, ABC):
             settings=settings,
             device=device,
             random_state=random_state,
-            augment=self.augment_ if self._augments_training else None,
+            augmentation=augmentation,
+            augment_scores=scores,
+            augments_training=self._augments_training,
             progress=progress,
-            is_tabulated=self.verbose > 1 and current_process().is_main,
+            is_tabulated=self.verbose > 1,
             checkpoint=checkpoint,
-        )
-
-    def _share_start(self, data, random_state):
-        """Return what the main process finds, and its random state; its error in all of them."""
-        process = current_process()
-        start = None
-        failure = None
-        vars(self).pop("augment_scores_", None)
-        self.augment_ = self.augment
-        if process.is_main:
-            try:
-                if self.augment == "auto":
-                    self._find_augment(data, random_state)
-                start = self._find_start(data, random_state)
-            except Exception as error:
-                failure = error
-        found = start, self.augment_, random_state, failure
-        start, self.augment_, random_state, failure = process.share(found)
-        if failure is not None:
-            raise failure
-        return start, random_state
-
-    def _find_augment(self, data, random_state):
-        """Find the changes of X that do not matter, by the expected score."""
-        numbers = getattr(self, "n_clusters", self._n_clusters)
-        self.augment_, self.augment_scores_ = choose_augment(
-            impute(data.compared_by(self.init)),
-            read_numbers(numbers),
-            GraphSettings(n_jobs=torch.get_num_threads()),
-            self.image_shape,
-            data.factors,
-            random_state,
-        )
-
-    def _best_run(self, fit):
-        """Train ``n_init`` times; return the run with the highest mean criterion."""
-        n_epochs = fit.settings.max_epochs + (fit.settings.pretraining_epochs or 0)
-        fit.progress.plan(self.n_init * n_epochs * fit.n_batches)
-        drawing = forked if brings_modules(self) else seeded
-        rank = current_process().rank
-        runs = []
-        for _ in range(self.n_init):
-            with drawing(draw_seed(fit.random_state) + rank):
-                run = self._run(fit)
-            runs.append(run)
-            if run.interrupted:
-                warn_user(
-                    f"Training was interrupted after {len(run.history)} epochs. The estimator "
-                    "holds what was learned so far. A fit with a checkpoint can be resumed."
-                )
-                break
-        return max(runs, key=lambda run: run.criterion)
-
-    def _run(self, fit):
-        """Build, initialize, train and complete one model."""
-        settings = fit.settings
-        with building():
-            likelihood = copy.deepcopy(fit.likelihood)
-            widths = settings.hidden_layer_sizes
-            model = self._build(fit.X.shape[1], widths, likelihood)
-        model.to(fit.device)
-        start = self._initialize(model, fit)
-        rows = self._make_rows(model, start, fit)
-        history, interrupted = fit.train(
-            "training",
-            model,
-            rows,
-            settings.max_epochs,
-            settings.learning_rate,
-            self.callbacks or (),
-        )
-
-        self._after_training(model, fit, start)
-        fit.progress.begin("predictions")
-        if start.calibrated is not None:
-            log_resp = apply(model, model.log_resp, fit.X).astype(np.float64)
-            model.temperature.fill_(find_temperature(log_resp, start.calibrated))
-        run = Run(model, start, history, interrupted)
-        if self.n_init > 1:
-            run.criterion = float(np.mean(apply(model, model.criterion, fit.X)))
-        return run
-
-    def _set_fitted_attributes(self, run, fit):
-        """Set what has been learned, and what each "auto" stood for."""
-        model = run.model
-        labels, probabilities = assign(model, fit.data.X_given)
-        vars(self).update(fit.settings.attributes())
-        self._fit_params = resolve_params(self)
-        self.model_ = model
-        self.history_ = run.history
-        self.n_iter_ = len(run.history)
-        self.likelihood_ = model.likelihood.name
-        self.standardize_ = model.likelihood.standardizes
-        self.temperature_ = float(model.temperature)
-        with torch.no_grad():
-            for name, value in model.fitted_attributes().items():
-                is_tensor = isinstance(value, torch.Tensor)
-                setattr(self, name, value.cpu().numpy() if is_tensor else value)
-        self._set_labels(labels, probabilities, run.start, fit)
-
-    # ---- checks of X
-
-    def _check_rows(self, X, reset=False):
-        """Validate X without copying, casting or centering it."""
-        refuse_sparse(self, X)
-        return read_table(
-            self,
-            X,
-            reset=reset,
-            accept_sparse="csr" if self.accept_sparse else False,
-            ensure_min_samples=2 if reset else 1,
         )
 
     # ---- predictions
@@ -336,7 +222,7 @@ class DeepEstimator(BaseEstimator, ABC):
         check_is_fitted(self)
         if isinstance(function, str):
             function = getattr(self.model_, function)
-        return apply(self.model_, function, self._check_rows(X))
+        return apply(self.model_, function, self.preparation_.read(X))
 
     @maps_blocks
     def predict_proba(self, X) -> Floats:
@@ -424,14 +310,14 @@ class DeepEstimator(BaseEstimator, ABC):
             name: torch.tensor(array, device="cpu") for name, array in arrays.items()
         }
         prefix = "likelihood."
-        own = {
-            name.removeprefix(prefix): t
-            for name, t in tensors.items()
-            if prefix in name[:11]
+        parts = {
+            name.removeprefix(prefix): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
         }
         fitted = copy.copy(self).set_params(**self._fit_params)
         with forked(0), torch.device("cpu"):
-            likelihood = restore_likelihood(own)
+            likelihood = restore_likelihood(parts)
             check_shapes(fitted, tensors, likelihood)
             self.model_ = build_from(fitted, tensors, likelihood).eval()
 
@@ -475,90 +361,94 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         FloatingPointError
             If a loss or a weight is not finite.
         """
-        with isolated(), restore_on_failure(self):
-            for name in ("n_clusters_", "n_clusters_curve_"):
-                vars(self).pop(name, None)
-            X = self._check_rows(X, reset=True)
-            return self._fit(X, self._read_known(y, X.shape[0]), sample_weight)
-
-    @property
-    def _n_clusters(self):
-        if is_open(self.n_clusters):
-            return getattr(self, "n_clusters_", 1)
-        return self.n_clusters
+        estimator = with_plain_numbers(self)
+        with isolated():
+            preparation = estimator._make_preparation()
+            X = preparation.fit_read(X, min_samples=2)
+            known = estimator._read_known(y, X.shape[0])
+            attributes = estimator._train(
+                preparation, X, known, estimator.n_clusters, sample_weight
+            )
+        return keep_fit(self, attributes | known.attributes())
 
     def _read_known(self, y, n_samples):
-        """Return the known clusters (N,) of the samples, -1 where unknown, or None."""
+        """Return the :class:`Known` clusters of the samples."""
         if not self.use_labels:
-            return None
+            return Known()
         most = n_samples if is_open(self.n_clusters) else self.n_clusters
-        labels = self._read_labels(y, n_samples, most)
-        if labels is not None and not has_anchor(self.init, self._has_codes):
+        known = read_known(y, n_samples, most)
+        if known.labels is not None and not has_anchor(self.init, self._has_codes):
             raise ValueError(
                 "use_labels=True needs an initial partition that labels are part of, but "
                 f"init={self.init!r} has none. Use init='neighbors' or use_labels=False."
             )
-        return labels
+        return known
 
-    def _find_start(self, data, random_state):
+    def _find_start(self, data, augment, random_state):
         init = self.init
-        n_clusters = self.n_clusters
+        n_clusters = data.n_clusters
         if is_given(init):
-            return read_start(init, data, n_clusters)
-        is_partition = has_anchor(init, self._has_codes)
-        if not is_partition and not is_open(n_clusters):
-            return Start(n_clusters)
-        points = data.compared_by(init)
-        if not is_partition:
+            return read_start(init, data)
+        if has_anchor(init, self._has_codes):
+            augment = data.preparation.scale_augment(augment)
+            points = data.compared_by(init)
+            labels = data.labels
+            return search_start(init, points, n_clusters, labels, random_state, augment)
+        if is_open(n_clusters):
+            points = data.compared_by(init)
             return find_number(points, n_clusters, data.labels, random_state)
-        augment = data.augment_of(self.augment_)
-        return search_start(
-            init, points, n_clusters, data.labels, random_state, augment
-        )
+        return Start(n_clusters)
 
-    def _search(self, points, labels, random_state):
+    def _search(self, points, fit):
         """Return the :class:`Start` found in codes (N, L)."""
-        return search_start(self.init, points, self.n_clusters_, labels, random_state)
+        n_clusters = fit.start.n_clusters
+        labels = fit.data.labels
+        return search_start(self.init, points, n_clusters, labels, fit.random_state)
 
-    def _set_number(self, start):
-        self.n_clusters_ = start.n_clusters
-        if start.curve is not None:
-            self.n_clusters_curve_ = Bunch(**start.curve)
-
-    def _set_labels(self, labels, probabilities, start, fit):
-        """Set the labels of the given samples and their outlier scores."""
+    def _describe(self, model, fit, start, labels, probabilities):
+        attributes = super()._describe(model, fit, start, labels, probabilities)
         data = fit.data
-        self.probabilities_ = probabilities
-        self.start_labels_ = data.fill(start.labels, labels)
-        self.moved_ = None
-        if start.labels is not None:
-            moved = labels != self.start_labels_
-            self.moved_ = float(np.mean(data.take(moved)))
-        self._warn_of_lost_clusters(data.take(labels), fit)
+        start_labels = data.fill(start.labels, labels)
+        moved = None
+        if start_labels is not None:
+            moved = float(np.mean(data.take(labels != start_labels)))
+        self._warn_of_lost_clusters(data.take(labels), moved or 0, fit)
 
-        model = self.model_
         taken = data.take(np.arange(len(labels)))
         model.fit_outliers(lambda: _pair(fit, labels[taken]))
-        self.outlier_scores_ = apply(model, model.outlier_scores, data.X_given)
+        outlier_scores = apply(model, model.outlier_scores, data.X_given)
         weight = np.bincount(taken, minlength=len(labels)).astype(np.float64)
-        self.offset_ = find_offset(self.outlier_scores_, self.noise, weight)
-        self.labels_ = mark_noise(labels, self.outlier_scores_, self.offset_)
+        offset = find_offset(outlier_scores, self.noise, weight)
+        attributes |= {
+            "labels_": mark_noise(labels, outlier_scores, offset),
+            "moved_": moved,
+            "n_clusters_": fit.start.n_clusters,
+            "offset_": offset,
+            "outlier_scores_": outlier_scores,
+            "probabilities_": probabilities,
+            "start_labels_": start_labels,
+        }
+        if fit.start.curve is not None:
+            attributes["n_clusters_curve_"] = Bunch(**fit.start.curve)
+        if fit.augment_scores is not None:
+            attributes["augment_scores_"] = fit.augment_scores
+        return attributes
 
-    def _warn_of_lost_clusters(self, labels, fit):
+    def _warn_of_lost_clusters(self, labels, moved, fit):
         """Warn of clusters that are empty, or that many samples have left."""
+        n_clusters = fit.start.n_clusters
         n_found = len(np.unique(labels))
-        moved = self.moved_ or 0
-        has_weight = getattr(self, "start_weight", 0) > 0
-        is_held = has_weight and has_anchor(self.init, self._has_codes)
-        if n_found < self.n_clusters_:
-            found = f"Only {n_found} of {self.n_clusters_} clusters have samples"
+        is_held = self.get_params(deep=False).get("start_weight", 1) > 0
+        is_held = is_held and has_anchor(self.init, self._has_codes)
+        if n_found < n_clusters:
+            problem = f"Only {n_found} of {n_clusters} clusters have samples"
             if n_found == 1:
-                found = "All samples fell into one cluster"
+                problem = "All samples fell into one cluster"
             lower = "Lower"
             if fit.X.shape[1] > fit.X.shape[0]:
                 lower = "Take principal components first (PCA), lower"
             warn_user(
-                f"{found}. {lower} n_clusters, train longer (max_epochs), scale the features to "
+                f"{problem}. {lower} n_clusters, train longer (max_epochs), scale the features to "
                 "a common range, or increase n_init."
             )
         elif is_held and moved > MAX_MOVED:
@@ -583,7 +473,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
             Between 0 and ``n_clusters - 1``; -1 for noise, if ``noise`` is not 0.
         """
         check_is_fitted(self)
-        X = self._check_rows(X)
+        X = self.preparation_.read(X)
         clusters = assign(self.model_, X)[0]
         if not self._fit_params.get("noise"):
             return clusters
@@ -593,30 +483,11 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
 
 def _pair(fit, labels):
     """Yield blocks of the samples with the one-hot labels (n, K) of clusters with samples."""
-    _, own = np.unique(labels, return_inverse=True)
-    n_clusters = int(own.max()) + 1
-    blocks = torch.from_numpy(own).split(BLOCK)
+    _, clusters = np.unique(labels, return_inverse=True)
+    n_clusters = int(clusters.max()) + 1
+    blocks = torch.from_numpy(clusters).split(BLOCK)
     for x, block in zip(batches(fit.X, BLOCK), blocks, strict=True):
         yield x.to(fit.device), one_hot(block.to(fit.device), n_clusters)
-
-
-# ---- predictions
-
-
-def apply(model, function, X):
-    """Apply a function to fixed blocks of X, so that no result depends on other samples.
-
-    ValueError names the first sample whose result is not finite.
-    """
-    with isolated(), threads_by_size(model, BLOCK):
-        device = next(model.parameters()).device
-        return check_answers(map_rows(function, X, device), X)
-
-
-def assign(model, X):
-    """Return the most probable cluster of each sample, and its probability, (N,) each."""
-    found = apply(model, model.assign_surely, X)
-    return found[:, 0].astype(np.int64), found[:, 1].copy()
 
 
 # ---- state
@@ -634,30 +505,39 @@ def make_plain(params):
     return plain
 
 
-def resolve_params(estimator):
+def read_attributes(model):
+    """Return the fitted attributes that a model names, as arrays."""
+    attributes = {}
+    with torch.no_grad():
+        for name, value in model.fitted_attributes().items():
+            is_tensor = isinstance(value, torch.Tensor)
+            attributes[name] = value.cpu().numpy() if is_tensor else value
+    return attributes
+
+
+def resolve_params(estimator, fit):
     """Return the parameters that predictions need, with the values of "auto"."""
     params = estimator.get_params(deep=False)
     for name in ("callbacks", "augment", "checkpoint", "init"):
         params.pop(name, None)
     if isinstance(estimator.hidden_layer_sizes, str):
-        params["hidden_layer_sizes"] = list(estimator.hidden_layer_sizes_)
+        params["hidden_layer_sizes"] = list(fit.settings.hidden_layer_sizes)
     if "n_clusters" in params:
-        params["n_clusters"] = estimator._n_clusters
+        params["n_clusters"] = fit.start.n_clusters
     return params
 
 
-def brings_modules(estimator):
-    """Return whether networks or the augmentation are the user's, which draw by themselves."""
-    return any(
-        getattr(estimator, name, None) is not None for name in (*BUILDERS, "augment")
-    )
+def _list_sizes(estimator):
+    """Return the numbers of features and clusters, and the widths, of a fitted estimator."""
+    params = estimator.get_params(deep=False)
+    n_clusters = params.get("n_clusters") or len(estimator.classes_)
+    n_features = estimator.preparation_.n_encoded_
+    return n_features, n_clusters, estimator.hidden_layer_sizes_
 
 
 def build_from(estimator, tensors, likelihood):
     """Return the model of the current parameters with the weights of a state dict."""
-    model = estimator._build(
-        count_inputs(estimator), estimator.hidden_layer_sizes_, likelihood
-    )
+    model = estimator._build(*_list_sizes(estimator), likelihood)
     model.restore_buffers(tensors)
     model.load_state_dict(tensors)
     return model
@@ -665,11 +545,11 @@ def build_from(estimator, tensors, likelihood):
 
 def check_shapes(estimator, tensors, likelihood):
     """Check that weights have the shapes of the networks, before these take memory."""
-    if any(getattr(estimator, name, None) is not None for name in BUILDERS):
+    params = estimator.get_params(deep=False)
+    if any(params.get(name) is not None for name in BUILDERS):
         return
-    sizes = count_inputs(estimator), estimator.hidden_layer_sizes_
     with torch.device("meta"):
-        model = estimator._build(*sizes, likelihood)
+        model = estimator._build(*_list_sizes(estimator), likelihood)
     for name, tensor in model.state_dict().items():
         found = tuple(tensors[name].shape) if name in tensors else None
         if found != tuple(tensor.shape):

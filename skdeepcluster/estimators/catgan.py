@@ -15,8 +15,14 @@ from torch.nn.functional import nll_loss
 
 from ..functional import random
 from ..functional.losses import cross_entropy, entropy, marginal
-from ..input.checks import COUNT, WEIGHT, check_count, check_finite, store_parameters
-from ..input.random import random_stream
+from ..input.checks import (
+    COUNT,
+    WEIGHT,
+    check_count,
+    check_finite,
+    random_stream,
+    store_parameters,
+)
 from ..input.types import Auto, Reals, Widths
 from ..modules.model import AdversarialModel, Player, observed
 from ..modules.networks import keep_running_statistics, make_network, normalized_mlp
@@ -175,9 +181,10 @@ class CatGANEstimator(AdversarialEstimator):
     }
 
     _recipe = Recipe(rate=3e-3, steps=12, counts_clusters=True)
+    #: Weight of known labels, a parameter of the classifier.
+    label_weight = 1.0
 
-    def _build(self, n_features, widths, likelihood):
-        n_classes = self._n_clusters
+    def _build(self, n_features, n_clusters, widths, likelihood):
         widths = widths[:2]
         make = partial(normalized_mlp, activation=self.activation)
         body = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
@@ -187,26 +194,26 @@ class CatGANEstimator(AdversarialEstimator):
                 "discriminator",
                 self.discriminator,
                 n_features,
-                n_classes,
+                n_clusters,
                 body,
                 self.image_shape,
                 kind="classifier",
             ),
             make_network("generator", self.generator, self.n_noise, n_features, mirror),
             likelihood,
-            n_classes,
+            n_clusters,
             self.n_noise,
             weights=(self.balance_weight, self.fake_weight),
             regularizer=Regularizer(self.start_weight, self.smoothness_weight),
-            label_weight=getattr(self, "label_weight", 1.0),
+            label_weight=self.label_weight,
         )
 
-    def _initialize(self, model, fit):
+    def _before(self, model, fit):
         if self.learning_rate == "auto":
             # At the rates of narrow networks, generated samples leave the range of the data.
             factor = self._recipe.rate / fit.settings.learning_rate
             model.rates = {"generator.*": factor}
-        start = super()._initialize(model, fit)
+        start = super()._before(model, fit)
         model.set_prior(self._find_prior(start))
         return start
 
@@ -216,7 +223,7 @@ class CatGANEstimator(AdversarialEstimator):
         if prior is None:
             return None
         if not isinstance(prior, str):
-            return self._check_prior(prior)
+            return self._check_prior(prior, start.n_clusters)
         if start.anchor is not None:
             share = start.anchor.mean(0, dtype=np.float64)
             return np.maximum(share, 0.5 / len(start.anchor))
@@ -227,10 +234,9 @@ class CatGANEstimator(AdversarialEstimator):
             )
         return None
 
-    def _check_prior(self, prior):
+    def _check_prior(self, prior, n_classes):
         """Return a given class prior as an array of positive numbers."""
         prior = check_finite("class_prior", prior)
-        n_classes = self._n_clusters
         if prior.shape != (n_classes,) or not (prior > 0).all():
             raise ValueError(
                 f"class_prior must be {n_classes} positive numbers, one for each class, got "
@@ -255,11 +261,12 @@ class CatGANEstimator(AdversarialEstimator):
         """
         check_is_fitted(self)
         n_samples = check_count("n_samples", n_samples)
-        return self._generate(n_samples, random_stream(self.random_state))
+        stream = random_stream(self.random_state)
+        return self._generate(self.model_, n_samples, stream)
 
-    def _generate(self, n_samples, random_state):
-        Z = random_state.standard_normal((n_samples, self.model_.n_noise))
-        return apply(self.model_, self.model_.decode, Z.astype(np.float32))
+    def _generate(self, model, n_samples, random_state):
+        Z = random_state.standard_normal((n_samples, model.n_noise))
+        return apply(model, model.decode, Z.astype(np.float32))
 
 
 class CatGANClustering(CatGANEstimator, DeepClusterer):

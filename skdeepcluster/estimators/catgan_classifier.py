@@ -10,13 +10,18 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from ..input.checks import WEIGHT, restore_on_failure, store_parameters, warn_user
+from ..input.checks import (
+    WEIGHT,
+    keep_fit,
+    store_parameters,
+    warn_user,
+    with_plain_numbers,
+)
 from ..input.dask import maps_blocks
-from ..input.labels import encode_labels, read_labels
+from ..input.labels import Known, encode_labels, read_labels
 from ..input.types import Auto, Widths, fit_context
 from ..partition.search import partition_by_labels
-from ..training.data import LabeledRows
-from ..training.runtime import draw_generator, isolated
+from ..training.runtime import isolated
 from .base import assign
 from .catgan import CatGANEstimator
 from .start import Start, start_from
@@ -215,6 +220,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     ) -> None:
         store_parameters(locals())
 
+    _draws_labeled = True
+
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None) -> Self:
         """Train on X and the known labels.
@@ -246,63 +253,50 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             raise ValueError("requires y to be passed, but the target y is None")
         check_consistent_length(X, y)
         classes, targets = _encode_classes(y)
-        with isolated(), restore_on_failure(self):
-            self.classes_ = classes
-            X = self._check_rows(X, reset=True)
-            return self._fit(X, targets, sample_weight)
+        estimator = with_plain_numbers(self)
+        with isolated():
+            preparation = estimator._make_preparation()
+            X = preparation.fit_read(X, min_samples=2)
+            known = Known(targets, classes)
+            attributes = estimator._train(
+                preparation, X, known, len(classes), sample_weight
+            )
+        start_labels = attributes["start_labels_"]
+        if start_labels is not None:
+            attributes["start_labels_"] = classes[start_labels]
+        return keep_fit(self, attributes | known.attributes())
 
-    @property
-    def _n_clusters(self):
-        return len(self.classes_)
-
-    def _find_start(self, data, random_state):
+    def _find_start(self, data, augment, random_state):
         """Return the likeliest classes by the neighbor graph."""
-        if data.labels.max() < 0:
+        n_classes = data.n_clusters
+        labels = data.labels
+        if labels.max() < 0:
             raise ValueError(
                 "sample_weight selects no labeled sample. Give labeled samples larger weights, or "
                 "use a clusterer."
             )
-        n_classes = len(self.classes_)
         if self.init is None:
             return Start(n_classes)
-        if (data.labels >= 0).all():
-            return start_from(np.eye(n_classes)[data.labels])
-        if self._pretrains(data):
-            return Start(n_classes)  # classes are found in codes
+        if (labels >= 0).all():
+            return start_from(np.eye(n_classes)[labels])
+        if self._asks_for_codes():
+            return Start(n_classes, in_codes=True)
+        augment = data.preparation.scale_augment(augment)
         points = data.compared_by(self.init)
-        augment = data.augment_of(self.augment_)
-        return self._search(points, data.labels, random_state, augment)
+        return _spread_labels(points, labels, n_classes, random_state, augment)
 
-    def _search(self, points, labels, random_state, augment=None):
-        n_classes = len(self.classes_)
-        resp = partition_by_labels(
-            points,
-            labels,
-            n_classes,
-            augment=augment,
-            random_state=random_state,
-            n_jobs=torch.get_num_threads(),
-        )
-        return start_from(np.eye(n_classes)[resp.argmax(1)])
+    def _search(self, points, fit):
+        labels = fit.data.labels
+        return _spread_labels(points, labels, fit.start.n_clusters, fit.random_state)
 
-    def _pretrains(self, data):
-        is_partial = bool((data.labels < 0).any())
-        return is_partial and super()._pretrains(data)
-
-    def _make_rows(self, model, start, fit):
-        generator = draw_generator(fit.random_state)
-        return LabeledRows(fit.X, fit.data.labels, generator, anchor=start.target)
-
-    def _set_labels(self, labels, probabilities, start, fit):
-        start_labels = fit.data.fill(start.labels, labels)
-        self.start_labels_ = None
-        if start_labels is not None:
-            self.start_labels_ = self.classes_[start_labels]
-        if len(self.classes_) > 1 and (labels == labels[0]).all():
+    def _describe(self, model, fit, start, labels, probabilities):
+        attributes = super()._describe(model, fit, start, labels, probabilities)
+        if fit.start.n_clusters > 1 and (labels == labels[0]).all():
             warn_user(
-                f"All samples are classified as {self.classes_[labels[0]]}. Give more labels, "
+                f"All samples are classified as {fit.data.classes[labels[0]]}. Give more labels, "
                 "train longer (max_epochs), scale the features, or give class_prior."
             )
+        return attributes | {"start_labels_": fit.data.fill(start.labels, labels)}
 
     @maps_blocks
     def predict(self, X) -> np.ndarray:
@@ -319,7 +313,21 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             Among ``classes_``.
         """
         check_is_fitted(self)
-        return self.classes_[assign(self.model_, self._check_rows(X))[0]]
+        X = self.preparation_.read(X)
+        return self.classes_[assign(self.model_, X)[0]]
+
+
+def _spread_labels(points, labels, n_classes, random_state, augment=None):
+    """Return the :class:`Start` of the labels (N,), spread along the graph of points (N, D)."""
+    resp = partition_by_labels(
+        points,
+        labels,
+        n_classes,
+        augment=augment,
+        random_state=random_state,
+        n_jobs=torch.get_num_threads(),
+    )
+    return start_from(np.eye(n_classes)[resp.argmax(1)])
 
 
 def _encode_classes(y):

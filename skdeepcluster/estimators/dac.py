@@ -352,7 +352,7 @@ class DACClustering(PriorEstimator):
     ) -> None:
         store_parameters(locals())
 
-    def _build(self, n_features, widths, likelihood):
+    def _build(self, n_features, n_clusters, widths, likelihood):
         n_codes = self.n_components
         encoder, decoder = self._make_coders(n_features, n_codes, widths)
         critic = self._make_network("discriminator", n_codes, 1, widths[:2])
@@ -361,19 +361,20 @@ class DACClustering(PriorEstimator):
             decoder,
             critic,
             likelihood,
-            MixturePrior(self._n_clusters, n_codes, FLOOR),
+            MixturePrior(n_clusters, n_codes, FLOOR),
             (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),
             regularizer=Regularizer(self.start_weight, self.smoothness_weight),
             masking=self.masking,
         )
 
-    def _set_fitted_attributes(self, run, fit):
-        super()._set_fitted_attributes(run, fit)
-        separation = run.model.prior.separation()
+    def _describe(self, model, fit, start, labels, probabilities):
+        attributes = super()._describe(model, fit, start, labels, probabilities)
+        separation = model.prior.separation()
         # A single cluster has its own warning.
-        if separation < MIN_SEPARATION and np.ptp(self.labels_):
+        if separation < MIN_SEPARATION and np.ptp(labels):
             warn_user(
                 "Clusters overlap in the codes: the means of the mixture make up at most "
                 f"{separation:.1%} of the variance of a code. Train shorter (max_epochs), lower "
                 "mixture_weight, or use init='neighbors' with start_weight."
             )
+        return attributes

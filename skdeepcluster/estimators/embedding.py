@@ -10,14 +10,21 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..functional.gaussian import confident_sample
-from ..input.checks import AUTO, COUNT, FRACTION, check_count, check_finite
-from ..input.random import random_stream
-from ..input.tables import CATEGORICAL, restore_table
+from ..input.checks import (
+    AUTO,
+    COUNT,
+    FRACTION,
+    check_count,
+    check_finite,
+    random_stream,
+)
+from ..input.tables import CATEGORICAL
 from ..input.types import Auto, Floats, Reals, TransformerMixin
 from ..mixture import em
 from ..modules.networks import make_network, mlp
 from ..training.runtime import draw_generator, isolated
-from .base import DeepClusterer, DeepEstimator, apply
+from .base import DeepClusterer, DeepEstimator
+from .fit import apply
 from .start import CONSTRAINTS, fit_mixture, mixture_of_partition
 
 
@@ -69,7 +76,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _decode(self, Z):
         """Return decoded codes (N, L), float32, as samples in the form of X."""
-        return restore_table(self, apply(self.model_, self.model_.decode, Z))
+        return self.preparation_.restore(apply(self.model_, self.model_.decode, Z))
 
     def _make_network(self, role, n_in, n_out, widths, image_shape=None):
         """Return the encoder, decoder or discriminator, by default a perceptron."""
@@ -111,7 +118,7 @@ class CodeEstimator(EmbeddingMixin, DeepClusterer):
         "decoder": [callable, None],
     }
 
-    def _initialize(self, model, fit):
+    def _before(self, model, fit):
         """Pretrain the networks of a new model, and set its mixture.
 
         It is the M-step on the pretrained codes. With ``init="mixture"`` it is fitted to the

@@ -22,8 +22,10 @@ from ..input.checks import (
     COUNT,
     check_answers,
     check_enough,
+    draw_seeds,
     end_interrupted_member,
     fitting_member,
+    random_stream,
     refuse_sparse,
     restore_on_failure,
     store_parameters,
@@ -35,7 +37,6 @@ from ..input.labels import (
     normalize_rows,
     predict_samples,
 )
-from ..input.random import draw_seeds, random_stream
 from ..input.types import ClusterMixin, Doubles, Labels, available_if, fit_context
 from ..partition.candidates import agglomerate, label_points
 

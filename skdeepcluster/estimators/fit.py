@@ -1,31 +1,49 @@
-"""The values of one call of ``fit``: its samples, and what its trainings share.
+"""The values of one call of ``fit``: its samples, what its trainings share, the trainings.
 
-N samples, D features, K clusters.
+N samples, E encoded features, K clusters.
 """
 
+import copy
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from scipy import sparse
 
-from ..input.checks import check_sample_weight, end_interrupted_member, misses_values
+from ..input.checks import (
+    check_answers,
+    check_sample_weight,
+    draw_seed,
+    end_interrupted_member,
+    misses_values,
+    sample_systematically,
+    warn_user,
+)
 from ..input.distinct import order_rows
-from ..input.random import sample_systematically
-from ..input.tables import scale_features
+from ..input.preparation import Preparation
 from ..modules.codes import Autoencoder
 from ..modules.likelihood import Likelihood
 from ..modules.model import Augmentation
-from ..neighbors.augmented import scale_augment
 from ..training.checkpoint import Checkpoint
-from ..training.data import Rows, count_batches
-from ..training.loop import Progress, epoch_table, train
-from ..training.runtime import draw_generator
+from ..training.data import BLOCK, LabeledRows, Rows, count_batches, map_rows
+from ..training.loop import AtEpochs, Progress, epoch_table, train
+from ..training.runtime import (
+    building,
+    draw_generator,
+    forked,
+    isolated,
+    seeded,
+    threads_by_size,
+)
 from ..training.settings import Settings
-from .start import NeighborClustering, Start
+from .neighbor_clustering import NeighborClustering
+from .start import Start, find_temperature
 
+#: Parameters that build networks.
+BUILDERS = ("encoder", "decoder", "generator", "discriminator")
 #: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
 MAX_ORDERED = 2**26
 #: Maximum number of samples after repetition, as a multiple of the number of samples.
@@ -38,45 +56,56 @@ PRETRAINING_RATE = 2e-3
 class Data:
     """The samples given to ``fit``, and the selection to train on."""
 
-    #: Array, memory map or CSR matrix of all given samples, checked.
+    #: How X becomes numbers, and how clusterers compare them.
+    preparation: Preparation
+    #: Array, memory map or CSR matrix of all given samples, encoded, (N, E).
     X_given: Any
-    #: The samples to train on, (N, D), and their indices in X_given, (N,), or None for all.
+    #: The samples to train on, and their indices in X_given, or None for all.
     X: Any
     index: np.ndarray | None
-    #: Known clusters or classes (N,), -1 where unknown; None without any.
+    #: Known clusters or classes of the samples to train on, -1 where unknown; None without any.
     labels: np.ndarray | None
-    #: What samples are multiplied by before clusterers compare them, (D,), or None.
-    factors: np.ndarray | None = None
+    #: Names of the known classes, or None.
+    classes: np.ndarray | None
+    #: Number of clusters that is asked for, "auto", or bounds.
+    n_clusters: Any
+
+    @classmethod
+    def choose(cls, preparation, X, index, known, n_clusters):
+        """Return the data with the samples at ``index``, or all for None."""
+        chosen = X
+        labels = known.labels
+        if index is not None:
+            chosen = X[index]
+            labels = None if labels is None else labels[index]
+        return cls(preparation, X, chosen, index, labels, known.classes, n_clusters)
 
     def take(self, column):
         """Return the entries of a column of the given samples that are trained on."""
         return column if self.index is None else column[self.index]
 
-    def fill(self, own, others):
+    def fill(self, chosen, default):
         """Return a column of the given samples from those trained on, or None without any.
 
-        ``others`` (N,) has the values of the samples that are not trained on.
+        ``default`` (N,) has the values of the samples that are not trained on.
         """
-        if own is None or self.index is None:
-            return own
-        column = others.copy()
-        column[self.index] = own
+        if chosen is None or self.index is None:
+            return chosen
+        column = default.copy()
+        column[self.index] = chosen
         return column
 
     def compared_by(self, init):
-        """Return the samples as ``init`` compares them, (N, D), dense.
+        """Return the samples as ``init`` compares them, (N, E), dense.
 
         They are standardized if features have scales of their own, as NeighborClustering
         does, so that it finds the same partition by itself.
         """
         X = self.X.toarray() if sparse.issparse(self.X) else self.X
-        is_ours = isinstance(init, NeighborClustering)
-        takes_given = is_ours and init.metric != "euclidean"
-        return X if takes_given else scale_features(X, self.factors)
-
-    def augment_of(self, augment):
-        """Return the augmentation of samples as clusterers compare them, or None."""
-        return scale_augment(augment, self.factors)
+        is_graph = isinstance(init, NeighborClustering)
+        if is_graph and init.metric != "euclidean":
+            return X
+        return self.preparation.scale(X)
 
 
 @dataclass(frozen=True)
@@ -90,7 +119,10 @@ class Fit:
     settings: Settings
     device: torch.device
     random_state: np.random.RandomState
-    augment: Augmentation | None
+    #: The augmentation that the user gave or that was found, and the scores of those tried.
+    augmentation: Augmentation | None
+    augment_scores: dict | None
+    augments_training: bool
     progress: Progress
     #: Whether a table with a line per epoch is printed.
     is_tabulated: bool
@@ -123,7 +155,7 @@ class Fit:
                 batch_size=self.settings.batch_size,
                 learning_rate=learning_rate,
                 generator=draw_generator(self.random_state),
-                augment=self.augment,
+                augment=self.augmentation if self.augments_training else None,
                 bfloat16=self.settings.precision == "bfloat16",
                 callbacks=callbacks,
             )
@@ -158,6 +190,110 @@ def divergence_explained(model):
         ) from failure
     if failure is not None:
         raise failure
+
+
+# ---- trainings
+
+
+@dataclass
+class Run:
+    """One training from start to end; the best of ``n_init`` is kept."""
+
+    model: torch.nn.Module
+    start: Start
+    history: list
+    interrupted: bool
+    criterion: float = -np.inf
+
+
+def train_best(estimator, fit):
+    """Train ``n_init`` times; return the :class:`Run` with the highest mean criterion."""
+    n_epochs = fit.settings.max_epochs + (fit.settings.pretraining_epochs or 0)
+    fit.progress.plan(estimator.n_init * n_epochs * fit.n_batches)
+    drawing = forked if brings_modules(estimator) else seeded
+    runs = []
+    for _ in range(estimator.n_init):
+        with drawing(draw_seed(fit.random_state)):
+            run = _train_once(estimator, fit)
+        runs.append(run)
+        if run.interrupted:
+            warn_user(
+                f"Training was interrupted after {len(run.history)} epochs. The estimator "
+                "holds what was learned so far. A fit with a checkpoint can be resumed."
+            )
+            break
+    return max(runs, key=lambda run: run.criterion)
+
+
+def _train_once(estimator, fit):
+    """Build, initialize, train and complete one model."""
+    settings = fit.settings
+    n_features = fit.X.shape[1]
+    with building():
+        likelihood = copy.deepcopy(fit.likelihood)
+        model = estimator._build(
+            n_features,
+            fit.start.n_clusters,
+            settings.hidden_layer_sizes,
+            likelihood,
+        )
+    model.to(fit.device)
+    start = estimator._before(model, fit)
+    rows = _make_rows(fit, start, estimator._draws_labeled)
+    callbacks = list(estimator.callbacks or ())
+    if estimator._on_epoch is not None:
+        callbacks.append(AtEpochs(partial(estimator._on_epoch, model, fit, rows)))
+    history, interrupted = fit.train(
+        "training",
+        model,
+        rows,
+        settings.max_epochs,
+        settings.learning_rate,
+        callbacks,
+    )
+
+    estimator._after(model, fit, start)
+    fit.progress.begin("predictions")
+    if start.calibrated is not None:
+        log_resp = apply(model, model.log_resp, fit.X).astype(np.float64)
+        model.temperature.fill_(find_temperature(log_resp, start.calibrated))
+    run = Run(model, start, history, interrupted)
+    if estimator.n_init > 1:
+        run.criterion = float(np.mean(apply(model, model.criterion, fit.X)))
+    return run
+
+
+def _make_rows(fit, start, draws_labeled):
+    """Return the data set of training; batches may have labeled samples of their own."""
+    if not draws_labeled:
+        return Rows(fit.X, anchor=start.target, **start.columns)
+    generator = draw_generator(fit.random_state)
+    return LabeledRows(fit.X, fit.data.labels, generator, anchor=start.target)
+
+
+def brings_modules(estimator):
+    """Return whether networks or the augmentation are the user's, which draw by themselves."""
+    params = estimator.get_params(deep=False)
+    return any(params.get(name) is not None for name in (*BUILDERS, "augment"))
+
+
+# ---- predictions
+
+
+def apply(model, function, X):
+    """Apply a function to fixed blocks of X, so that no result depends on other samples.
+
+    ValueError names the first sample whose result is not finite.
+    """
+    with isolated(), threads_by_size(model, BLOCK):
+        device = next(model.parameters()).device
+        return check_answers(map_rows(function, X, device), X)
+
+
+def assign(model, X):
+    """Return the most probable cluster of each sample, and its probability, (N,) each."""
+    pairs = apply(model, model.assign_surely, X)
+    return pairs[:, 0].astype(np.int64), pairs[:, 1].copy()
 
 
 # ---- the choice of samples

@@ -32,17 +32,18 @@ from ..input.checks import (
     check_magnitude,
     check_range,
     check_responsibilities,
-    check_rows,
     check_sample_weight,
     check_shape,
+    is_dask,
     is_open,
+    keep_fit,
+    random_stream,
     refuse_sparse,
-    restore_on_failure,
     store_parameters,
     warn_user,
+    with_plain_numbers,
 )
-from ..input.dask import is_dask
-from ..input.random import random_stream
+from ..input.preparation import Preparation
 from ..input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
 from ..mixture import dask_rows, em
 from ..mixture.initialization import Initializer
@@ -236,26 +237,23 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ValueError
             If a value exceeds 1e100, or samples are too few or too similar for a covariance.
         """
-        with restore_on_failure(self):
-            if not self.warm_start:
-                vars(self).pop("mixture_", None)
-            rows = self._begin(X, sample_weight, n_least=2)
-            stream = random_stream(self.random_state)
-            run = em.run_em(
-                rows,
-                self._initial_mixtures(rows, stream),
-                self._m_step(),
-                max_iter=self.max_iter,
-                tol=self.tol,
-                bound=self.lower_bound_,
-                report=self._report,
-            )
-            self._set_mixture(run.mixture, rows)
-            self._move_empty_components(rows)
-            self._set_run(run)
-            self.n_batch_iter_ = 0
-        _warn(self)
-        return self
+        estimator = with_plain_numbers(self)
+        last = estimator._find_last() if self.warm_start else None
+        rows, attributes = estimator._begin(X, sample_weight, last, n_least=2)
+        stream = random_stream(self.random_state)
+        run = em.run_em(
+            rows,
+            estimator._initial_mixtures(rows, attributes["n_clusters_"], last, stream),
+            estimator._m_step(),
+            max_iter=estimator.max_iter,
+            tol=self.tol,
+            bound=-np.inf if last is None else self.lower_bound_,
+            report=estimator._report,
+        )
+        run.mixture = _order_components(run.mixture, rows)
+        attributes |= estimator._describe(run, rows) | {"n_batch_iter_": 0}
+        _warn(estimator, attributes)
+        return keep_fit(self, attributes)
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None) -> Self:
@@ -275,90 +273,104 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         self : object
             Fitted estimator.
         """
-        with restore_on_failure(self):
-            rows = self._begin(X, sample_weight, n_least=1)
-            stream = random_stream(self.random_state)
-            mixture = next(self._initial_mixtures(rows, stream))
+        estimator = with_plain_numbers(self)
+        last = estimator._find_last()
+        rows, attributes = estimator._begin(X, sample_weight, last, n_least=1)
+        n_clusters = attributes["n_clusters_"]
+        stream = random_stream(self.random_state)
+        start = next(estimator._initial_mixtures(rows, n_clusters, last, stream))
 
-            step = getattr(self, "n_batch_iter_", 0) + 1
-            rate = (self.learning_offset + step - 1) ** -self.learning_decay
-            mixture, bound = em.step(rows, mixture, self._m_step(), rate)
-            least = min(rate / rows.X.shape[0], 0.01 / self.n_clusters_)
-            mixture = em.reseed_starved(mixture, least, draw_generator(stream))
+        step = 1 if last is None else self.n_batch_iter_ + 1
+        rate = (self.learning_offset + step - 1) ** -self.learning_decay
+        mixture, bound = em.step(rows, start, self._m_step(), rate)
+        least = min(rate / rows.X.shape[0], 0.01 / n_clusters)
+        mixture = em.reseed_starved(mixture, least, draw_generator(stream))
 
-            self._set_mixture(mixture, rows)
-            self._set_run(em.EMRun(mixture, bound, [bound]))
-            self.n_batch_iter_ = step
-            self.n_iter_ = step
-        return self
+        attributes |= estimator._describe(em.EMRun(mixture, bound, [bound]), rows)
+        return keep_fit(self, attributes | {"n_batch_iter_": step, "n_iter_": step})
 
-    def _begin(self, X, sample_weight, n_least):
-        """Set the number of components, and return X and its weights, checked.
+    def _find_last(self):
+        """Return the mixture of the last fit, or None before the first."""
+        return self.mixture_ if self.__sklearn_is_fitted__() else None
 
-        The fit continues if there is a mixture.
+    def _begin(self, X, sample_weight, last, n_least):
+        """Return X and its weights as rows of EM, checked, and what is known before EM.
+
+        The fit continues from the mixture ``last``, unless it is None.
         """
-        continues = self.__sklearn_is_fitted__()
-        if continues:
-            self.n_clusters_ = len(self.means_)
-            _check_continuity(self)
+        curve = None
+        if last is None:
+            preparation = Preparation(
+                None,
+                accept_sparse=bool(self.accept_sparse),
+                name=type(self).__name__,
+            )
+            n_clusters, curve = self._count_clusters(X, sample_weight)
+            n_least = max(n_least, n_clusters)
         else:
-            self.lower_bound_ = -np.inf
-            self._set_n_clusters(X, sample_weight)
-            n_least = max(n_least, self.n_clusters_)
-        rows = self._check_rows(X, sample_weight, not continues, n_least)
-        self.batch_size_ = rows.batch_size
-        self.device_ = str(rows.device)
-        return rows
+            preparation = self.preparation_
+            n_clusters = len(last.means)
+            _check_continuity(self)
+            curve = vars(self).get("n_clusters_curve_")
 
-    def _set_n_clusters(self, X, sample_weight):
-        """Set the number of components, counted if it is "auto"."""
-        vars(self).pop("n_clusters_curve_", None)
-        self.n_clusters_ = self.n_clusters
+        rows = self._read_rows(
+            X, sample_weight, preparation, n_clusters, last is None, n_least
+        )
+        attributes = {
+            **preparation.input_attributes(),
+            "batch_size_": rows.batch_size,
+            "device_": str(rows.device),
+            "n_clusters_": n_clusters,
+        }
+        if curve is not None:
+            attributes["n_clusters_curve_"] = curve
+        return rows, attributes
+
+    def _count_clusters(self, X, sample_weight):
+        """Return the number of components, and its curve if it is found."""
         if not is_open(self.n_clusters):
-            return
-
+            return self.n_clusters, None
         if is_dask(X):
             raise ValueError(
                 f"n_clusters={self.n_clusters!r} compares all samples, but X is a Dask array. "
                 "Pass a number, for instance n_clusters_ of a fit to some of the samples."
             )
-        refuse_sparse(self, X)
+        if not self.accept_sparse:
+            refuse_sparse(X, type(self).__name__)
         is_auto = self.n_clusters == "auto"
-        numbers = None if is_auto else check_range(self.n_clusters)
-        self.n_clusters_curve_ = count_clusters(
+        curve = count_clusters(
             X,
-            numbers=numbers,
+            numbers=None if is_auto else check_range(self.n_clusters),
             sample_weight=sample_weight,
             max_clusters=self.max_clusters,
             random_state=self.random_state,
         )
-        self.n_clusters_ = self.n_clusters_curve_.pop("best_n_clusters")
+        return curve.pop("best_n_clusters"), curve
 
-    def _initial_mixtures(self, rows, random_state):
+    def _initial_mixtures(self, rows, n_clusters, last, random_state):
         """Yield the initial mixtures of EM."""
-        if self.__sklearn_is_fitted__():
-            yield self.mixture_.to(rows.device)
+        if last is not None:
+            yield last.to(rows.device)
             return
 
-        given = _read_initial(self, rows)
-        if len(given) == 3:
-            yield Mixture(**given)
+        fields = _read_initial(self, rows, n_clusters)
+        if len(fields) == 3:
+            yield Mixture(**fields)
             return
 
         generator = draw_generator(random_state)
-        options = self.n_clusters_, self._m_step(), generator
-        initializer = Initializer(rows, *options)
+        initializer = Initializer(rows, n_clusters, self._m_step(), generator)
         if isinstance(self.init_params, str):
             for _ in range(self.n_init):
                 mixture = initializer.initialize(self.init_params, self.n_init)
-                yield mixture._replace(**given)
+                yield mixture._replace(**fields)
             return
 
-        shape = (rows.X.shape[0], self.n_clusters_)
+        shape = (rows.X.shape[0], n_clusters)
         resp = check_responsibilities("init_params", self.init_params, shape)
         resp = torch.tensor(resp, device=rows.device)
         mixture = initializer.maximize(lambda batch: resp[batch.where])
-        yield mixture._replace(**given)
+        yield mixture._replace(**fields)
 
     def _m_step(self):
         return em.MStep(self.covariance_type, self.reg_covar)
@@ -372,49 +384,35 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             detail = f"\t lower bound {run.bound:.6f}\t change {change:.6f}"
             print(f"  Iteration {i}{detail if self.verbose > 1 else ''}")
 
-    # ---- results of a fit
-
-    def _set_run(self, run):
-        """Set what is known of the iterations."""
-        self.n_iter_ = len(run.bounds)
-        self.converged_ = run.converged
-        self.lower_bound_ = run.bound
-        self.lower_bounds_ = run.bounds
-
-    def _move_empty_components(self, rows):
-        """Place components that have no samples last."""
-        empty = np.bincount(self.labels_, rows.weight, self.n_clusters_) == 0
-        if not empty.any():
-            return
-
-        order = np.argsort(empty, kind="stable")
-        log_weights, means, scales = self.mixture_
-        if len(scales) == len(means):
-            scales = scales[order]
-        mixture = Mixture(log_weights[order], means[order], scales)
-        self._set_mixture(mixture, rows)
-
-    def _set_mixture(self, mixture, rows):
-        """Set the mixture, as tensors and in scikit-learn's shapes, and the labels."""
+    def _describe(self, run, rows):
+        """Return the fitted attributes of a run of EM, by name."""
         # Contiguous as in pickled copies, because rounding may depend on the memory layout.
-        fields = (field.contiguous() for field in mixture.to("cpu"))
+        fields = (field.contiguous() for field in run.mixture.to("cpu"))
         mixture = Mixture(*fields)
         factors = mixture.precision_factors()
         precisions = factors.square()
         if factors.ndim == 3:
             precisions = factors @ factors.mT
+        labels, probabilities = _assign(mixture, rows)
 
-        self.mixture_ = mixture
-        self._covariance_type = self.covariance_type
-        self.weights_ = mixture.log_weights.exp().numpy()
-        self.means_ = mixture.means.clone().numpy()
-        self.covariances_ = self._compact(mixture.covariances())
-        self.precisions_cholesky_ = self._compact(factors)
-        self.precisions_ = self._compact(precisions)
-        self.labels_, self.probabilities_ = self._assign(rows)
+        def compact(scales):
+            return compact_scales(scales, self.covariance_type).numpy()
 
-    def _compact(self, scales):
-        return compact_scales(scales, self.covariance_type).numpy()
+        return {
+            "converged_": run.converged,
+            "covariances_": compact(mixture.covariances()),
+            "labels_": labels,
+            "lower_bound_": run.bound,
+            "lower_bounds_": run.bounds,
+            "means_": mixture.means.clone().numpy(),
+            "mixture_": mixture,
+            "n_iter_": len(run.bounds),
+            "precisions_": compact(precisions),
+            "precisions_cholesky_": compact(factors),
+            "probabilities_": probabilities,
+            "weights_": mixture.log_weights.exp().numpy(),
+            "_covariance_type": self.covariance_type,
+        }
 
     # ---- predictions
 
@@ -431,7 +429,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Component labels.
         """
-        return self._assign(self._check_fitted(X))[0]
+        return _assign(self.mixture_, self._check_fitted(X))[0]
 
     def predict_proba(self, X) -> Doubles:
         """Return the responsibilities, p(component | sample).
@@ -569,54 +567,44 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def _check_fitted(self, X, sample_weight=None):
         """Check that the estimator is fitted, then X and its weights."""
         check_is_fitted(self)
-        return self._check_rows(X, sample_weight, learns=False)
+        return self._read_rows(X, sample_weight, self.preparation_, self.n_clusters_)
 
-    def _check_rows(self, X, sample_weight=None, reset=False, enough=1, learns=True):
-        """Return X and its weights, checked, as rows of EM; X is neither copied nor cast."""
+    def _read_rows(
+        self, X, sample_weight, preparation, n_clusters, is_first=False, n_least=None
+    ):
+        """Return X and its weights, checked, as rows of EM; X is neither copied nor cast.
+
+        EM learns from them if ``n_least`` is the minimum number of samples. The first ones
+        decide the features.
+        """
+        enough = n_least or 1
         is_lazy = is_dask(X)
         if is_lazy:
-            X, values = dask_rows.check(self, X, reset)
+            X, values = dask_rows.check(preparation, X, is_first)
+        elif is_first:
+            X = values = preparation.fit_read(X, min_samples=min(2, enough))
         else:
-            refuse_sparse(self, X)
-            X = values = check_rows(
-                self,
-                X,
-                reset=reset,
-                accept_sparse="csr",
-                ensure_min_samples=min(2, enough),
-            )
+            X = values = preparation.read(X)
         check_enough(X.shape[0], enough)
-        if learns:
+        if n_least is not None:
             check_magnitude(values)
 
         weight = check_sample_weight(sample_weight, X)
-        size = self._choose_batch_size(X.shape[1])
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = em.batch_size_for_cache(
+                n_clusters, X.shape[1], self.covariance_type
+            )
         if is_lazy:
-            return dask_rows.DaskRows(X, weight, size)
-        return em.WeightedRows(X, weight, size, resolve_device(self.device))
-
-    def _choose_batch_size(self, n_features):
-        if self.batch_size != "auto":
-            return int(self.batch_size)
-        shape = self.n_clusters_, n_features
-        return em.batch_size_for_cache(*shape, self.covariance_type)
+            return dask_rows.DaskRows(X, weight, int(batch_size))
+        device = resolve_device(self.device)
+        return em.WeightedRows(X, weight, int(batch_size), device)
 
     # ---- functions of the log-joint
 
     def _apply(self, function, rows):
         """Apply a function of the log-joint (N, K) to all samples; check the results."""
-        log_joint = missing.observed_density(self.mixture_.to(rows.device))
-
-        def answer(x):
-            # Squares of clipped values are finite.
-            return function(log_joint(x.clamp(-LARGEST, LARGEST)))
-
-        return check_answers(rows.map(answer), rows.X)
-
-    def _assign(self, rows):
-        """Return the most probable component of each sample, and its probability, (N,) each."""
-        found = self._apply(_assign_surely, rows)
-        return found[:, 0].astype(np.int64), found[:, 1].copy()
+        return _apply(self.mixture_, function, rows)
 
     def _average(self, function, rows):
         """Return the weighted mean of a function of the log-joint."""
@@ -672,6 +660,36 @@ def _log_likelihood(joint):
     return joint.logsumexp(1)
 
 
+def _apply(mixture, function, rows):
+    """Apply a function of a mixture's log-joint (N, K) to all samples; check the results."""
+    log_joint = missing.observed_density(mixture.to(rows.device))
+
+    def answer(x):
+        # Squares of clipped values are finite.
+        return function(log_joint(x.clamp(-LARGEST, LARGEST)))
+
+    return check_answers(rows.map(answer), rows.X)
+
+
+def _assign(mixture, rows):
+    """Return the most probable component of each sample, and its probability, (N,) each."""
+    pairs = _apply(mixture, _assign_surely, rows)
+    return pairs[:, 0].astype(np.int64), pairs[:, 1].copy()
+
+
+def _order_components(mixture, rows):
+    """Return the mixture with components that have no samples last."""
+    labels, _ = _assign(mixture, rows)
+    empty = np.bincount(labels, rows.weight, len(mixture.means)) == 0
+    if not empty.any():
+        return mixture
+    order = np.argsort(empty, kind="stable")
+    log_weights, means, scales = mixture
+    if len(scales) == len(means):
+        scales = scales[order]
+    return Mixture(log_weights[order], means[order], scales)
+
+
 def _assign_surely(joint):
     """Return the most probable component of each sample and its probability, (N, 2)."""
     best, label = joint.max(1)
@@ -679,21 +697,19 @@ def _assign_surely(joint):
     return torch.stack([label.double(), probability], 1)
 
 
-def _warn(mixture):
+def _warn(estimator, attributes):
     """Warn about missing convergence and empty components."""
-    n_found = len(np.unique(mixture.labels_))
-    messages = []
-    if not mixture.converged_ and mixture.max_iter > 0:
-        messages.append(
-            f"EM did not converge in {mixture.n_iter_} iterations. Increase max_iter or tol."
+    n_clusters = attributes["n_clusters_"]
+    n_found = len(np.unique(attributes["labels_"]))
+    if not attributes["converged_"] and estimator.max_iter > 0:
+        warn_user(
+            f"EM did not converge in {attributes['n_iter_']} iterations. Increase max_iter or tol."
         )
-    if n_found < mixture.n_clusters_:
-        messages.append(
-            f"Only {n_found} of n_clusters={mixture.n_clusters_} components have samples. "
+    if n_found < n_clusters:
+        warn_user(
+            f"Only {n_found} of n_clusters={n_clusters} components have samples. "
             "Decrease n_clusters or reg_covar, or scale X."
         )
-    for message in messages:
-        warn_user(message)
 
 
 def _check_continuity(mixture):
@@ -711,9 +727,9 @@ def _check_continuity(mixture):
             )
 
 
-def _read_initial(mixture, rows):
+def _read_initial(mixture, rows, n_clusters):
     """Return the fields of ``Mixture`` given as parameters, checked."""
-    k = mixture.n_clusters_
+    k = n_clusters
     d = rows.X.shape[1]
     read = partial(torch.tensor, device=rows.device)
     given = {}

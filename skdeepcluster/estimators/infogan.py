@@ -18,8 +18,14 @@ from torch.optim.swa_utils import update_bn
 
 from ..functional import random
 from ..functional.losses import called_fake, called_real
-from ..input.checks import WEIGHT, check_count, store_parameters, warn_user
-from ..input.random import draw_seed, random_stream
+from ..input.checks import (
+    WEIGHT,
+    check_count,
+    draw_seed,
+    random_stream,
+    store_parameters,
+    warn_user,
+)
 from ..input.types import Auto, Reals, Widths
 from ..modules.latent import LatentSpace
 from ..modules.model import AdversarialModel, Player, observed
@@ -31,7 +37,7 @@ from ..modules.networks import (
     normalized_mlp,
 )
 from ..modules.regularization import NO_REGULARIZER, Regularizer
-from ..training.data import Rows, batches
+from ..training.data import batches
 from ..training.runtime import seeded
 from ..training.settings import Recipe
 from .adversarial import FAR_FROM_DATA, FEW, AdversarialEstimator
@@ -491,13 +497,11 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
     ) -> None:
         store_parameters(locals())
 
-    def _build(self, n_features, widths, likelihood):
+    def _build(self, n_features, n_clusters, widths, likelihood):
         widths = widths[:2]
         n_hidden = widths[-1] if widths else n_features
         sizes = check_widths("other_categories", self.other_categories)
-        latent = LatentSpace(
-            self.n_noise, [self._n_clusters, *sizes], self.n_continuous
-        )
+        latent = LatentSpace(self.n_noise, [n_clusters, *sizes], self.n_continuous)
         generator, body = self._build_images(n_features, n_hidden, widths, latent)
         activation = self.activation
         return InfoGAN(
@@ -529,39 +533,37 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         body = make_network("discriminator", given, *sizes, perceptron, image)
         return generator, body
 
-    def _initialize(self, model, fit):
+    def _before(self, model, fit):
         factor = self.generator_learning_rate / fit.settings.learning_rate
         model.rates = {"generator.*": factor}
-        start = super()._initialize(model, fit)
-        if start.anchor is not None:
-            shares = torch.from_numpy(start.anchor.mean(0, dtype="float64"))
-            model.log_prior.copy_(shares.log().log_softmax(0))
-        return start
-
-    def _make_rows(self, model, start, fit):
+        start = super()._before(model, fit)
         if start.anchor is None:
-            return super()._make_rows(model, start, fit)
+            return start
+        shares = torch.from_numpy(start.anchor.mean(0, dtype="float64"))
+        model.log_prior.copy_(shares.log().log_softmax(0))
+
         n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
         standardize = fit.likelihood.standardize
         style = find_style(standardize, fit.X, start.anchor, n_codes, fit.random_state)
-        return Rows(fit.X, anchor=start.target, style=style)
+        return start._replace(columns={"style": style})
 
-    def _after_training(self, model, fit, start):
+    def _after(self, model, fit, start):
         blocks = batches(fit.X, fit.settings.batch_size)
         x_std = (model.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
         update_bn(x_std, model.body)  # running statistics of samples of X alone
-        super()._after_training(model, fit, start)
+        super()._after(model, fit, start)
 
-    def _set_fitted_attributes(self, run, fit):
-        super()._set_fitted_attributes(run, fit)
-        distance = self.generator_distance_
-        coverage = self.generator_coverage_
+    def _describe(self, model, fit, start, labels, probabilities):
+        attributes = super()._describe(model, fit, start, labels, probabilities)
+        distance = attributes["generator_distance_"]
+        coverage = attributes["generator_coverage_"]
         if distance > FAR_FROM_DATA or coverage < FEW:
             warn_user(
                 f"Generated samples are unlike those of X: generator_distance_ = {distance:.2f}, "
                 f"generator_coverage_ = {coverage:.2f}. Train longer (max_epochs), or raise "
                 "reconstruction_weight or generator_learning_rate. labels_ do not depend on it."
             )
+        return attributes
 
     # ---- predictions
 
@@ -613,8 +615,8 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         codes = dict(codes or {})
         if cluster is not None:
             codes["cluster"] = cluster
-        drawn = self._draw(n_samples)
-        return self._render(set_codes(self.model_.latent, drawn, codes))
+        drawn = _draw(self.model_, n_samples, random_stream(self.random_state))
+        return _render(self.model_, set_codes(self.model_.latent, drawn, codes))
 
     def traverse(
         self, code: str, values=None, *, n_samples: int = 1, cluster: int | None = None
@@ -641,14 +643,18 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         n_samples = check_count("n_samples", n_samples)
         latent = self.model_.latent
         fixed = {} if cluster is None else {"cluster": cluster}
-        drawn = set_codes(latent, self._draw(n_samples), fixed)
+        drawn = set_codes(
+            latent,
+            _draw(self.model_, n_samples, random_stream(self.random_state)),
+            fixed,
+        )
         if values is None:
             index = latent.find(code)
             is_categorical = index < len(latent.sizes)
             values = np.arange(latent.sizes[index]) if is_categorical else SWEEP
 
         swept = (set_codes(latent, drawn, {code: value}) for value in np.ravel(values))
-        return np.stack([self._render(codes) for codes in swept], 1)
+        return np.stack([_render(self.model_, codes) for codes in swept], 1)
 
     def code_report(self, n_samples: int = 1000) -> Any:
         """Measure what each code does in generated samples.
@@ -669,7 +675,9 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples, least=2)
-        return report_codes(self, self._draw(n_samples))
+        return report_codes(
+            self, _draw(self.model_, n_samples, random_stream(self.random_state))
+        )
 
     # ---- codes
 
@@ -678,15 +686,17 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         latent = self.model_.latent
         return sum(latent.sizes) + latent.n_continuous
 
-    def _generate(self, n_samples, random_state):
-        return self._render(self._draw(n_samples, random_state))
+    def _generate(self, model, n_samples, random_state):
+        return _render(model, _draw(model, n_samples, random_state))
 
-    def _draw(self, n_samples, random_state=None):
-        """Sample codes on the CPU; an int ``random_state`` gives the same ones on every call."""
-        random_state = random_state or random_stream(self.random_state)
-        with seeded(draw_seed(random_state)):
-            return self.model_.latent.draw(n_samples, self.model_.log_prior.cpu())
 
-    def _render(self, codes):
-        inputs = self.model_.latent.inputs(codes).numpy()
-        return apply(self.model_, self.model_.render, inputs)
+def _draw(model, n_samples, random_state):
+    """Sample codes on the CPU."""
+    with seeded(draw_seed(random_state)):
+        return model.latent.draw(n_samples, model.log_prior.cpu())
+
+
+def _render(model, codes):
+    """Return the samples that a model generates from codes."""
+    inputs = model.latent.inputs(codes).numpy()
+    return apply(model, model.render, inputs)

@@ -3,57 +3,42 @@
 N samples, M distinct samples in the graph, D features, K clusters, L layout dimensions.
 """
 
-import warnings
 from collections.abc import Callable
-from contextlib import contextmanager
 from numbers import Integral
-from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.spatial.distance import cdist
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.neighbors import VALID_METRICS
-from sklearn.utils import Bunch, check_scalar
+from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..input.checks import (
     AUTO,
     FRACTION,
-    check_magnitude,
-    check_sample_weight,
-    misses_values,
-    restore_on_failure,
+    is_dask,
+    keep_fit,
     store_parameters,
-    warn_user,
+    with_plain_numbers,
 )
-from ..input.dask import draw_rows, is_dask, maps_blocks
+from ..input.dask import draw_rows, maps_blocks
 from ..input.distinct import TINY
-from ..input.imputation import Imputer, fit_imputer
-from ..input.labels import LabeledClusterMixin, cluster_means, find_offset, mark_noise
-from ..input.random import draw_seed, random_stream
-from ..input.tables import (
-    CATEGORICAL,
-    find_factors,
-    list_groups,
-    read_table,
-    scale_features,
+from ..input.labels import (
+    LabeledClusterMixin,
+    cluster_means,
+    mark_noise,
+    read_known,
 )
+from ..input.tables import CATEGORICAL
 from ..input.types import Auto, Labels, TransformerMixin, fit_context
-from ..neighbors.augmented import check_augment, scale_augment
-from ..neighbors.samples import GraphSettings, Lookup, Reference, interpolate
+from ..neighbors.samples import Lookup, Reference, interpolate
 from ..neighbors.search import check_distances
-from ..partition.answers import Alternative, describe_changes
-from ..partition.deciding import FEW_VALUES, find_deciding
-from ..partition.invariance import choose_augment
-from ..partition.number import read_numbers
-from ..partition.search import find_partition, look, warn_of_edge
-from ..partition.tree import find_leaves, group_leaves, grow_trees
-from ..stability import cluster_stability
+from ..partition.tree import find_leaves, group_leaves, grow_tree
+from .find_clusters import find_clusters, prepare, show_answer, warn_of_few_values
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
 #: Bound on the size of a cluster: a number, or a share of the samples.
@@ -129,7 +114,7 @@ class NeighborClustering(
     n_jobs : int, default=None
         Number of threads, as in scikit-learn; no result depends on it.
     verbose : int, default=0
-        1 prints the seconds of each stage and shows the progress of :meth:`cluster_stability`.
+        1 prints the seconds of each stage.
     random_state : int, RandomState instance or None, default=None
         Determines all random choices. An int gives the same result on every call.
 
@@ -182,6 +167,8 @@ class NeighborClustering(
         Nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`.
     distances_ : ndarray of shape (`n_leaves_` - 1,)
         Ward's distance of each merge in the layout, ascending.
+    preparation_ : Preparation
+        How X becomes numbers that are compared.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -316,162 +303,40 @@ class NeighborClustering(
         self : object
             The fitted estimator.
         """
+        clusterer = with_plain_numbers(self)
         if is_dask(X):
-            given = y, sample_weight, must_link, cannot_link
-            X = self._draw_rows(X, given)
-        with np.errstate(under="ignore"), restore_on_failure(self):
-            X = self._read_rows(X, sample_weight)
-            self._find_augment(X)
-            numbers = read_numbers(self.n_clusters, self.max_clusters)
-            most = X.shape[0] if self.n_clusters == "auto" else np.max(numbers)
-            found = find_partition(
+            about_samples = y, sample_weight, must_link, cannot_link
+            X = clusterer._draw_samples(X, about_samples)
+        with np.errstate(under="ignore"):
+            preparation, X = prepare(clusterer, X, sample_weight)
+            known = clusterer._read_known(y, X.shape[0])
+            attributes = find_clusters(
+                clusterer,
+                preparation,
                 X,
-                numbers,
-                self._graph_settings(),
-                sample_weight=sample_weight,
-                labels=self._read_labels(y, X.shape[0], most),
-                sizes=(self.min_cluster_size, self.max_cluster_size),
-                must_link=must_link,
-                cannot_link=cannot_link,
-                random_state=self.random_state,
-                report=self._report,
+                known,
+                sample_weight,
+                must_link,
+                cannot_link,
             )
+        warn_of_few_values(clusterer, preparation, X, attributes)
+        return keep_fit(self, attributes)
 
-            with self._report("assignment"):
-                values = [*(own.resp for own in found.answers), found.layout]
-                lookup = Lookup(found.samples.reference)
-                values = interpolate(lookup, X, values, self.n_jobs)
-                *resps, self.layout_, self.outlier_scores_ = values
-
-            weights = check_sample_weight(sample_weight, X)
-            self.offset_ = find_offset(self.outlier_scores_, self.noise, weights)
-            self._set_fitted_attributes(found, resps, lookup)
-
-        self._warn_of_clusters(found, X)
-        return self
-
-    def _warn_of_clusters(self, found, X):
-        """Warn of empty clusters, a number at the edge, and features that alone decide."""
-        clusters = self.responsibilities_.argmax(1)
-        n_found = len(np.unique(clusters))
-        if n_found < self.n_clusters_:
-            warn_user(
-                f"Only {n_found} of n_clusters={self.n_clusters_} clusters have samples, possibly "
-                "due to duplicate points in X. Decrease n_clusters."
-            )
-        if self.n_clusters == "auto":
-            warn_of_edge(found, self.max_clusters)
-        if self.metric != "euclidean" or self.augment_ is not None:
-            return
-
-        groups = list_groups(self)
-        numbers = self._table.numeric_ if groups else list(range(X.shape[1]))
-        deciding = find_deciding(X, clusters, len(numbers))
-        if not deciding:
-            return
-        numbered = [f"x{i}" for i in range(self.n_features_in_)]
-        names = getattr(self, "feature_names_in_", numbered)
-        names = " and ".join(repr(str(names[numbers[i]])) for i in deciding)
-        warn_user(
-            f"{FEW_VALUES} {names}: no other feature differs much between them. If these values "
-            "are categories, name the features in categorical_features; or leave them out.",
-            UserWarning,
-        )
-
-    def _draw_rows(self, X, given):
-        """Return ``max_samples`` samples of a Dask array, about which nothing else is given."""
-        if any(value is not None for value in given):
+    def _draw_samples(self, X, about_samples):
+        """Return ``max_samples`` samples of a Dask array, about which nothing else is known."""
+        if any(value is not None for value in about_samples):
             raise ValueError(
                 "A fit to a Dask array draws max_samples random samples, so y, sample_weight, "
                 "must_link and cannot_link must be None. Or pass an array, as by X.compute()."
             )
         return draw_rows(X, self.max_samples, self.random_state)
 
-    def _graph_settings(self):
-        names = GraphSettings._fields
-        settings = GraphSettings(*[getattr(self, name) for name in names])
-        return settings._replace(augment=self._scaled_augment())
-
-    def _find_augment(self, X):
-        """Set ``augment_``, found by the expected score if it is "auto"."""
-        vars(self).pop("augment_scores_", None)
-        is_sought = self.augment == "auto"
-        self.augment_ = None if is_sought else self.augment
-        if not is_sought:
-            return
-        with self._report("augmentation"):
-            self.augment_, self.augment_scores_ = choose_augment(
-                X,
-                read_numbers(self.n_clusters, self.max_clusters),
-                self._graph_settings(),
-                self.image_shape,
-                self._factors,
-                np.random.RandomState(draw_seed(random_stream(self.random_state))),
-            )
-
-    def _scaled_augment(self):
-        """Return the augmentation of samples as they are compared."""
-        return scale_augment(self.augment_, self._factors)
-
-    def _set_fitted_attributes(self, found, resps, lookup):
-        """Set attributes from a ``Partition``, responsibilities of all samples, and a lookup."""
-        vars(self).pop("n_clusters_curve_", None)
-        if found.curve is not None:
-            self.n_clusters_curve_ = Bunch(**found.curve._asdict())
-
-        reference = lookup.reference
-        order = np.argsort(reference.kept)
-        self.graph_indices_ = reference.kept[order]
-        self.graph_ = found.samples.graph[order][:, order]
-        self._reference = reference.to_dict()
-        self._lookup = lookup
-
-        self._answers = [
-            self._describe_answer(resp, own.expected_score, tree)
-            for resp, own, tree in zip(
-                resps, found.answers, grow_trees(found), strict=True
-            )
-        ]
-        self._show_answer(0)
-
-    def _look(self, X, sample_weight=None):
-        """Return the ``Judge`` of samples X, and the positions in X of what it judges."""
-        X = self._read_rows(X, sample_weight)
-        self.augment_ = self.augment
-        return look(X, self._graph_settings(), sample_weight, self.random_state)
-
-    def _describe_answer(self, resp, expected_score, tree):
-        """Return the attributes of a partition, with responsibilities (N, K) and its tree."""
-        clusters = resp.argmax(1)
-        return {
-            "responsibilities_": resp,
-            "probabilities_": resp.max(1),
-            "labels_": mark_noise(clusters, self.outlier_scores_, self.offset_),
-            "n_clusters_": resp.shape[1],
-            "expected_score_": expected_score,
-            "children_": tree.children,
-            "distances_": tree.distances,
-            "n_leaves_": len(tree.clusters),
-            "leaves_": find_leaves(*tree[:2], self.layout_, clusters),
-            "_leaf_centers": tree.centers,
-            "_leaf_clusters": tree.clusters,
-        }
-
-    def _show_answer(self, place):
-        """Set the attributes of one of the answers, and the others as alternatives."""
-        vars(self).update(self._answers[place])
-        self.alternatives_ = [
-            Alternative(
-                n_clusters=own["n_clusters_"],
-                expected_score=own["expected_score_"],
-                changes=describe_changes(self.labels_, own["labels_"]),
-                labels=own["labels_"],
-                probabilities=own["probabilities_"],
-                place=i,
-            )
-            for i, own in enumerate(self._answers)
-            if i != place
-        ]
+    def _read_known(self, y, n_samples):
+        """Return the :class:`Known` clusters of the samples."""
+        most = self.n_clusters
+        if most == "auto":
+            most = n_samples
+        return read_known(y if self.use_labels else None, n_samples, np.max(most))
 
     def use(self, alternative) -> Self:
         """Take one of the ``alternatives_`` as the partition; nothing is fitted again.
@@ -489,21 +354,59 @@ class NeighborClustering(
             The estimator.
         """
         check_is_fitted(self)
-        if not any(own is alternative for own in self.alternatives_):
+        if not any(known is alternative for known in self.alternatives_):
             raise ValueError(
                 f"alternative must be one of the {len(self.alternatives_)} alternatives_ of this "
                 f"fit, such as use(fit.alternatives_[0]), got {type(alternative).__name__}."
             )
-        self._show_answer(alternative.place)
+        vars(self).pop("_tree", None)
+        vars(self).update(show_answer(vars(self), alternative.place))
         return self
 
-    @contextmanager
-    def _report(self, stage):
-        """Print the seconds that a stage takes if ``verbose``."""
-        start = perf_counter()
-        yield
-        if self.verbose:
-            print(f"{stage.capitalize()}: {perf_counter() - start:.1f} s")
+    # ---- the tree of clusters, grown when it is asked for
+
+    @property
+    def children_(self):
+        """Nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`."""
+        return self._grow_tree().children
+
+    @property
+    def distances_(self):
+        """Ward's distance of each merge in the layout, ascending."""
+        return self._grow_tree().distances
+
+    @property
+    def n_leaves_(self):
+        """Number of leaves."""
+        return len(self._grow_tree().clusters)
+
+    @property
+    def leaves_(self):
+        """Leaf of each sample in the tree of clusters."""
+        tree = self._grow_tree()
+        clusters = self.responsibilities_.argmax(1)
+        return find_leaves(tree.centers, tree.clusters, self.layout_, clusters)
+
+    def _grow_tree(self):
+        """Return the :class:`ClusterTree` of the clusters, grown once."""
+        if "_answers" not in vars(self):
+            raise AttributeError(
+                "The tree of clusters exists after fit. Call fit first."
+            )
+        if "_tree" not in vars(self):
+            reference = self._lookup.reference
+            place = np.argsort(np.argsort(reference.kept))
+            most = max(resp.shape[1] for resp, _ in self._answers)
+            self._tree = grow_tree(
+                reference,
+                self._columns,
+                self.graph_[place][:, place],
+                self._graph_weights,
+                self.layout_[reference.kept],
+                self.responsibilities_[reference.kept].argmax(1),
+                most,
+            )
+        return self._tree
 
     # ---- predictions
 
@@ -579,13 +482,14 @@ class NeighborClustering(
         bounds = {"min_val": 1, "max_val": self.n_leaves_}
         check_scalar(n_clusters, "n_clusters", Integral, **bounds)
 
-        groups = group_leaves(self.children_, self._leaf_clusters, n_clusters)
+        tree = self._grow_tree()
+        groups = group_leaves(tree.children, tree.clusters, n_clusters)
         if X is None:
             return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
         names = "responsibilities_", "layout_"
         resp, layout, outlier_scores = self._interpolate(X, *names)
-        given = self._leaf_centers, self._leaf_clusters
-        leaves = find_leaves(*given, layout, resp.argmax(1))
+        clusters = resp.argmax(1)
+        leaves = find_leaves(tree.centers, tree.clusters, layout, clusters)
         return mark_noise(groups[leaves], outlier_scores, self.offset_)
 
     @maps_blocks
@@ -637,126 +541,13 @@ class NeighborClustering(
         larger = np.maximum(np.maximum(a, b), TINY)
         return float(((b - a) / larger).mean())
 
-    def cluster_stability(self, n_draws: int = 10) -> npt.NDArray[np.float64]:
-        """Return how well each cluster is found again in random halves of the samples.
-
-        Parameters
-        ----------
-        n_draws : int, default=10
-            Number of halves, of at most 1,000 samples, or 50 per cluster.
-
-        Returns
-        -------
-        ndarray of shape (n_clusters,)
-            As in :func:`~skdeepcluster.stability.cluster_stability`; 0 for an empty cluster.
-        """
-        check_is_fitted(self)
-        reference = self._lookup.reference
-        rows = reference.rows
-        indices = reference.kept
-        if rows is None:  # only the links of precomputed distances are kept
-            rows = self.graph_.copy()
-            rows.data = 1 - np.log(rows.data)
-            indices = self.graph_indices_
-
-        labels = self.responsibilities_[indices].argmax(1)
-        n_found = len(np.unique(labels))
-        model = clone(self).set_params(
-            n_clusters=n_found,
-            n_neighbors=reference.n_neighbors,
-            max_samples=len(indices),
-            min_cluster_size=None,
-            max_cluster_size=None,
-            standardize=False,
-            categorical_features=None,
-            augment=self._scaled_augment(),
-            noise=0.0,
-            verbose=0,
-        )
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            warnings.filterwarnings("ignore", FEW_VALUES)
-            found = cluster_stability(
-                model,
-                rows,
-                labels,
-                n_resamples=n_draws,
-                max_samples=max(1000, 50 * n_found),
-                verbose=self.verbose,
-                random_state=self.random_state,
-            )
-        return np.pad(found, (0, self.n_clusters_ - len(found)))
-
-    # ---- checks and state
-
-    def _check_rows(self, X, reset=False):
-        """Check X and its number of features, and encode categories."""
-        takes_sparse = self.accept_sparse or self.metric == "precomputed"
-        if sparse.issparse(X) and not takes_sparse:
-            raise TypeError(
-                "NeighborClustering got sparse data, but expects dense arrays. Set "
-                "accept_sparse=True, or pass X.toarray()."
-            )
-
-        accepted = "csr" if takes_sparse else False
-        X = read_table(self, X, reset=reset, accept_sparse=accepted)
-        return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
-
-    def _read_rows(self, X, sample_weight):
-        """Return X of a fit, checked, scaled and filled."""
-        X = self._check_rows(X, reset=True)
-        check_magnitude(X)
-
-        groups = list_groups(self)
-        standardize = self.standardize
-        if self.augment is not None:
-            check_augment(self.metric, bool(groups))
-        if groups and self.metric != "euclidean":
-            raise ValueError(
-                f"X has categories, which need metric='euclidean', got {self.metric!r}. Set it, "
-                "or encode them and set categorical_features=None."
-            )
-
-        if standardize == "auto" and self.metric != "euclidean":
-            standardize = False
-        if standardize and self.metric == "precomputed":
-            raise ValueError(
-                "standardize=True needs features, but metric='precomputed' takes distances. Set "
-                "standardize='auto', or name a metric of features."
-            )
-
-        weights = sample_weight
-        if weights is not None:
-            weights = check_sample_weight(weights, X)
-
-        self._factors = find_factors(X, standardize, weights, groups)
-        self.standardize_ = self._factors is not None and bool(standardize)
-        X = scale_features(X, self._factors)
-
-        self._imputer = None
-        if misses_values(X):
-            imputer = fit_imputer(X, self.n_neighbors, weights)
-            self._imputer = imputer._asdict()
-            X = imputer.fill(X)
-        return X
-
-    def _scale_rows(self, X):
-        """Return new samples X, checked, scaled and filled as in the fit."""
-        X = scale_features(self._check_rows(X), self._factors)
-        if not misses_values(X):
-            return X
-
-        if self._imputer is None:
-            rows = self._reference["rows"]
-            return fit_imputer(rows, self.n_neighbors).fill(X)
-        return Imputer(**self._imputer).fill(X)
+    # ---- state
 
     def _interpolate(self, X, *names):
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""
         check_is_fitted(self)
-        X = self._scale_rows(X)
         reference = self._lookup.reference
+        X = self.preparation_.transform(X, donors=reference.rows)
         if reference.rows is None:
             check_distances(X, square=False)
         values = [getattr(self, name)[reference.kept] for name in names]
@@ -767,9 +558,10 @@ class NeighborClustering(
         return self.layout_.shape[1]
 
     def __getstate__(self):
-        """Return the state without what predictions prepare."""
+        """Return the state without what predictions and cuts prepare."""
         state = dict(super().__getstate__())
         state.pop("_lookup", None)
+        state.pop("_tree", None)
         return state
 
     def __setstate__(self, state):

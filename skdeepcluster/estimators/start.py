@@ -3,7 +3,7 @@
 N samples, D features, L code length, K clusters.
 """
 
-import warnings
+from collections.abc import Mapping
 from types import NoneType
 from typing import NamedTuple
 
@@ -22,15 +22,19 @@ from ..input.checks import (
     check_range,
     check_responsibilities,
     is_open,
+    with_plain_numbers,
 )
 from ..input.imputation import impute
-from ..input.labels import check_labels, cluster_means
+from ..input.labels import check_labels, cluster_means, read_known
 from ..mixture import em
 from ..mixture.initialization import Initializer
+from ..neighbors.samples import GraphSettings
 from ..partition import count_clusters
-from ..partition.deciding import FEW_VALUES
+from ..partition.invariance import choose_augment
 from ..partition.known import hold_labels, name_clusters
+from ..partition.number import read_numbers
 from ..training.runtime import draw_generator
+from .find_clusters import find_clusters, prepare
 from .neighbor_clustering import NeighborClustering
 
 CLUSTERER = HasMethods(["fit", "get_params", "set_params"])
@@ -65,6 +69,10 @@ class Start(NamedTuple):
     calibrated: np.ndarray | None = None
     #: Scores of numbers of clusters, by name, if the number was sought; or None.
     curve: dict | None = None
+    #: Whether the clusters are sought in the codes of an autoencoder.
+    in_codes: bool = False
+    #: Other values of the samples, (N, ...), that the model's losses need, by name.
+    columns: Mapping = {}
 
     @property
     def target(self):
@@ -109,11 +117,12 @@ def has_anchor(init, has_codes):
 # ---- how it is found
 
 
-def read_start(init, data, n_clusters):
+def read_start(init, data):
     """Return the :class:`Start` of given clusters (N,) or responsibilities (N, K), checked.
 
     ``data`` is the :class:`~skdeepcluster.estimators.fit.Data` of a fit.
     """
+    n_clusters = data.n_clusters
     if is_open(n_clusters):
         values = check_finite("init", init)
         n_given = values.max() + 1 if values.ndim == 1 else values.shape[1]
@@ -126,6 +135,23 @@ def read_start(init, data, n_clusters):
     else:
         anchor = check_responsibilities("init", init, (n_samples, n_clusters))
     return start_from(hold_labels(data.take(anchor), data.labels))
+
+
+def choose_augment_of(estimator, data, random_state):
+    """Return the augmentation of a network, found by the expected score if it is "auto".
+
+    The scores of those tried come second, or None.
+    """
+    if estimator.augment != "auto":
+        return estimator.augment, None
+    return choose_augment(
+        impute(data.compared_by(estimator.init)),
+        read_numbers(data.n_clusters),
+        GraphSettings(n_jobs=torch.get_num_threads()),
+        estimator.image_shape,
+        data.preparation,
+        random_state,
+    )
 
 
 def find_number(points, n_clusters, labels, random_state):
@@ -151,15 +177,15 @@ def search_start(init, points, n_clusters, labels, random_state, augment=None):
     if not get_tags(init).input_tags.allow_nan:
         points = impute(points)
 
-    is_ours = isinstance(init, NeighborClustering)
     clusterer = _configure(init, n_clusters, labels, random_state, augment)
-    if is_ours:
-        with warnings.catch_warnings():
-            # The points have neither names nor categories.
-            warnings.filterwarnings("ignore", FEW_VALUES)
-            clusterer.fit(points, labels)
-        clusters = clusterer.labels_
-        n_found = clusterer.n_clusters_
+    calibrated = None
+    curve = None
+    if isinstance(init, NeighborClustering):
+        fitted = _fit_graph(clusterer, points, labels)
+        clusters = fitted["labels_"]
+        calibrated = fitted["responsibilities_"]
+        curve = fitted.get("n_clusters_curve_")
+        n_found = fitted["n_clusters_"]
     else:
         clusterer.fit(points)
         clusters = _assign_all(clusterer, points)
@@ -174,21 +200,20 @@ def search_start(init, points, n_clusters, labels, random_state, augment=None):
         )
     # One-hot: shared responsibilities would blur the clusters of the codes.
     anchor = np.eye(n_clusters)[clusters]
-    if is_ours:
-        return _start_of_graph(clusterer, anchor, labels)
-    return start_from(_match_labels(anchor, labels, points))
+    if calibrated is None:
+        return start_from(_match_labels(anchor, labels, points))
+    anchor = hold_labels(anchor, labels)
+    return start_from(anchor, calibrated=calibrated, curve=curve)
 
 
-def _start_of_graph(clusterer, anchor, labels):
-    """Return the :class:`Start` of a NeighborClustering, with its probabilities and curve."""
-    if labels is not None:
-        anchor = hold_labels(anchor, labels)
-    curve = getattr(clusterer, "n_clusters_curve_", None)
-    return start_from(
-        anchor,
-        calibrated=clusterer.responsibilities_,
-        curve=curve and dict(curve),
-    )
+def _fit_graph(clusterer, points, labels):
+    """Return the fitted attributes of a NeighborClustering of points (N, D), by name."""
+    clusterer._validate_params()
+    clusterer = with_plain_numbers(clusterer)
+    preparation, points = prepare(clusterer, points)
+    most = len(points) if is_open(clusterer.n_clusters) else clusterer.n_clusters
+    known = read_known(labels, len(points), most)
+    return find_clusters(clusterer, preparation, points, known)
 
 
 def _start_by_mixture(points, n_clusters, labels, random_state):

@@ -320,14 +320,14 @@ class VaDEClustering(PriorEstimator):
     ) -> None:
         store_parameters(locals())
 
-    def _build(self, n_features, widths, likelihood):
+    def _build(self, n_features, n_clusters, widths, likelihood):
         n_codes = self.n_components
         encoder, decoder = self._make_coders(n_features, 2 * n_codes, widths)
         return VaDE(
             GaussianEncoder(encoder),
             decoder,
             likelihood,
-            MixturePrior(self._n_clusters, n_codes),
+            MixturePrior(n_clusters, n_codes),
             self.objective,
             regularizer=Regularizer(self.start_weight, self.smoothness_weight),
             masking=self.masking,

@@ -19,9 +19,14 @@ from torch.nn.utils import skip_init
 from ..functional import random
 from ..functional.gaussian import Mixture, standard_kl
 from ..functional.points import normal_quantiles, random_shifts, uniform_points
-from ..input.checks import WEIGHT, check_count, store_parameters, warn_user
-from ..input.random import random_stream
-from ..input.tables import CATEGORICAL, restore_table
+from ..input.checks import (
+    WEIGHT,
+    check_count,
+    random_stream,
+    store_parameters,
+    warn_user,
+)
+from ..input.tables import CATEGORICAL
 from ..input.types import Auto, Doubles, Reals, Widths
 from ..modules.codes import (
     SAMPLES_AT_ONCE,
@@ -410,7 +415,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
     ) -> None:
         store_parameters(locals())
 
-    def _build(self, n_features, widths, likelihood):
+    def _build(self, n_features, n_clusters, widths, likelihood):
         if self.binarize and not isinstance(likelihood, Bernoulli):
             raise ValueError(
                 f"binarize=True needs the likelihood 'bernoulli', not {likelihood.name!r}. "
@@ -428,7 +433,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
             Regularizer(self.start_weight * math.sqrt(n_features)),
         )
 
-    def _initialize(self, model, fit):
+    def _before(self, model, fit):
         if self.encoder is self.decoder is self.image_shape is None:
             self._start_networks(model, fit)
         start = fit.start
@@ -454,7 +459,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         start_as_pca(model.cpu(), *arrays, noise)
         model.to(fit.device)
 
-    def _after_training(self, model, fit, start):
+    def _after(self, model, fit, start):
         model.classifier = None
         fit.progress.begin("mixture")
         codes = apply(model, model.encode, fit.X)
@@ -467,15 +472,16 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
             mixture = mixture_of_partition(codes, resp, kind)
         model.set_mixture(mixture)
 
-    def _set_fitted_attributes(self, run, fit):
-        super()._set_fitted_attributes(run, fit)
-        codes = apply(run.model, run.model.encode, fit.X)
+    def _describe(self, model, fit, start, labels, probabilities):
+        attributes = super()._describe(model, fit, start, labels, probabilities)
+        codes = apply(model, model.encode, fit.X)
         if codes.var(0).max() <= ACTIVE:
             warn_user(
                 f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}. "
                 "Train longer (max_epochs), raise kl_warm_up, start_weight or n_components, or "
                 "use the default networks."
             )
+        return attributes
 
     def score_samples(self, X, n_importance_samples: int | None = None) -> Doubles:
         """Lower bound on log p(x) of each sample, in nats and in the units of X.
@@ -512,7 +518,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         X_imputed : ndarray of shape (n_samples, n_features)
             E[x | observed features] by the model, in the units of X; observed values unchanged.
         """
-        return restore_table(self, self._map("impute", X))
+        return self.preparation_.restore(self._map("impute", X))
 
     def sample(self, n_samples: int = 1) -> Reals:
         """Sample codes from N(0, I) and decode them.

@@ -1,1 +1,5 @@
 """What X may be, and how it becomes numbers."""
+
+from .preparation import Preparation
+
+__all__ = ["Preparation"]

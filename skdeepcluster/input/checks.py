@@ -3,6 +3,7 @@
 N samples, K clusters.
 """
 
+import copy
 import sys
 import warnings
 from contextlib import contextmanager
@@ -12,9 +13,14 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import _safe_indexing, check_array, check_scalar, get_tags
+from sklearn.utils import (
+    _safe_indexing,
+    check_array,
+    check_random_state,
+    check_scalar,
+)
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight
 
 #: Types of numbers that X may have; others are converted to the first.
 DTYPES = list(map(np.dtype, "dfe?bhilqBHILQ"))
@@ -34,35 +40,6 @@ _is_member = ContextVar("is_member", default=False)
 
 
 # ---- samples and predictions
-
-
-def check_rows(estimator, X, reset, **options):
-    """Return X, checked by ``validate_data``; duplicate entries of sparse arrays are summed.
-
-    Dense X may miss values, nan, if the estimator allows it, but in a fit no whole column.
-    """
-    n_dimensions = getattr(X, "ndim", 2)
-    if n_dimensions > 2:
-        raise ValueError(
-            f"Found array with dim {n_dimensions}, but expected are samples of shape "
-            "(n_samples, n_features). Flatten images or series by X.reshape(len(X), -1)."
-        )
-    allows_nan = get_tags(estimator).input_tags.allow_nan and not sparse.issparse(X)
-    options["ensure_all_finite"] = "allow-nan" if allows_nan else True
-    if isinstance(X, np.ma.MaskedArray):
-        X = X.astype(float).filled(np.nan)
-    remedy = "Encode categories by OneHotEncoder"
-    if hasattr(estimator, "categorical_features"):
-        remedy = "Name columns of categories by categorical_features"
-    with name_column(X, remedy):
-        X = validate_data(estimator, X, reset=reset, dtype=DTYPES, **options)
-    if reset and misses_values(X):
-        empty = np.flatnonzero(np.isnan(X).all(0)).tolist()
-        refuse_empty(empty, getattr(estimator, "feature_names_in_", None))
-    if sparse.issparse(X) and not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    return X
 
 
 @contextmanager
@@ -100,11 +77,11 @@ def _find_column_without_numbers(X):
     return None
 
 
-def refuse_sparse(estimator, X):
-    """Raise TypeError if X is sparse and the estimator's ``accept_sparse`` is False."""
-    if sparse.issparse(X) and not estimator.accept_sparse:
+def refuse_sparse(X, name):
+    """Raise TypeError if X is sparse; ``name`` is the class of the estimator."""
+    if sparse.issparse(X):
         raise TypeError(
-            f"{type(estimator).__name__} got sparse data, but takes dense arrays. Set "
+            f"{name} got sparse data, but takes dense arrays. Set "
             "accept_sparse=True, or pass X.toarray()."
         )
 
@@ -193,6 +170,11 @@ def check_answers(answers, X, source=""):
     return answers
 
 
+def is_dask(X):
+    """Return whether X is a Dask collection, without importing Dask."""
+    return type(X).__module__.split(".")[0].startswith("dask")
+
+
 # ---- parameters
 
 
@@ -258,6 +240,32 @@ def store_parameters(parameters):
     vars(estimator).update(values)
 
 
+def with_plain_numbers(estimator):
+    """Return the estimator, or a copy whose parameters are Python's numbers instead of numpy's.
+
+    Small integers of numpy overflow.
+    """
+    plain = {
+        name: value.item()
+        for name, value in vars(estimator).items()
+        if isinstance(value, np.generic)
+    }
+    if not plain:
+        return estimator
+    plain_estimator = copy.copy(estimator)
+    vars(plain_estimator).update(plain)
+    return plain_estimator
+
+
+def keep_fit(estimator, attributes):
+    """Set the attributes of a fit that has succeeded, in place of those of an earlier one."""
+    state = vars(estimator)
+    for name in [name for name in state if name.endswith("_")]:
+        del state[name]
+    state.update(attributes)
+    return estimator
+
+
 @contextmanager
 def restore_on_failure(estimator):
     """Restore an estimator's attributes if the block raises.
@@ -297,3 +305,39 @@ def end_interrupted_member(interrupted):
     """Raise KeyboardInterrupt if the user has interrupted the fit of a member of an ensemble."""
     if interrupted and _is_member.get():
         raise KeyboardInterrupt
+
+
+# ---- random numbers
+
+
+def random_stream(random_state):
+    """Return ``check_random_state(random_state)``, except a new generator for None."""
+    if random_state is None:
+        return np.random.RandomState()
+    return check_random_state(random_state)
+
+
+def draw_seed(random_state):
+    """Draw a seed from a generator of numpy."""
+    return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+def draw_seeds(estimator, random_state):
+    """Draw a seed for every ``random_state`` among the parameters of an estimator."""
+    return {
+        name: draw_seed(random_state)
+        for name in estimator.get_params()
+        if name.split("__")[-1] == "random_state"
+    }
+
+
+def sample_systematically(weight, n_drawn, offset):
+    """Return sorted indices (n_drawn,) of samples, chosen in proportion to their weights (N,).
+
+    ``offset``, between 0 and 1, is the position of the first one.
+    """
+    ends = np.cumsum(weight)
+    places = (offset + np.arange(n_drawn)) / n_drawn * ends[-1]
+    index = np.searchsorted(ends, places, side="right")
+    last = np.flatnonzero(weight)[-1]
+    return index.clip(max=last)

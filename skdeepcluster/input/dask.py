@@ -9,12 +9,7 @@ import numpy as np
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted
 
-from .random import random_stream
-
-
-def is_dask(X):
-    """Return whether X is a Dask collection, without importing Dask."""
-    return type(X).__module__.split(".")[0].startswith("dask")
+from .checks import is_dask, random_stream
 
 
 def check_blocks(X):

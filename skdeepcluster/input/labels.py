@@ -3,13 +3,15 @@
 N samples, K clusters.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import sparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _num_samples
 
-from .dask import is_dask
+from .checks import is_dask
 from .types import ClusterMixin, Labels
 
 #: Labels that stand for no known label, besides None and nan.
@@ -47,33 +49,45 @@ class LabeledClusterMixin(ClusterMixin):
         self.fit(X, y, **kwargs)
         return self.predict(X) if is_dask(X) else self.labels_
 
-    def _read_labels(self, y, n_samples, n_clusters):
-        """Return the known clusters (N,), -1 for none; None if no cluster is known.
 
-        Numbers are cluster labels; other labels are numbered in order, as in ``classes_``.
-        """
-        vars(self).pop("classes_", None)
-        if not self.use_labels or y is None:
-            return None
-        labels, is_known = read_labels(y)
-        if not is_known.any():
-            return None
+class Known(NamedTuple):
+    """The clusters of some samples that the user knows."""
 
-        known = labels[is_known].tolist()
-        if all(isinstance(label, int | float) for label in known):
-            numbers = np.where(is_known, labels, -1)
-            numbers = check_labels("y", numbers, n_samples, n_clusters)
-            classes = np.arange(numbers.max() + 1)
-        else:
-            classes, numbers = encode_labels(labels, is_known)
-            numbers = check_labels("y", numbers, n_samples)
-        if len(classes) > n_clusters:
-            raise ValueError(
-                f"y has {len(classes)} labels, {', '.join(map(str, classes))}, but "
-                f"n_clusters={n_clusters}. Raise n_clusters, or use 'auto'."
-            )
-        self.classes_ = classes
-        return numbers
+    #: Cluster (N,) of each sample, -1 for none; None if no cluster is known.
+    labels: np.ndarray | None = None
+    #: Names of the clusters.
+    classes: np.ndarray | None = None
+
+    def attributes(self):
+        """Return the fitted attributes, by name."""
+        return {} if self.classes is None else {"classes_": self.classes}
+
+
+def read_known(y, n_samples, n_clusters):
+    """Return the :class:`Known` clusters; ``y`` (N,) has labels, or is None.
+
+    Numbers are cluster labels; other labels are numbered in order, as in ``classes_``.
+    """
+    if y is None:
+        return Known()
+    labels, is_known = read_labels(y)
+    if not is_known.any():
+        return Known()
+
+    known = labels[is_known].tolist()
+    if all(isinstance(label, int | float) for label in known):
+        numbers = np.where(is_known, labels, -1)
+        numbers = check_labels("y", numbers, n_samples, n_clusters)
+        classes = np.arange(numbers.max() + 1)
+    else:
+        classes, numbers = encode_labels(labels, is_known)
+        numbers = check_labels("y", numbers, n_samples)
+    if len(classes) > n_clusters:
+        raise ValueError(
+            f"y has {len(classes)} labels, {', '.join(map(str, classes))}, but "
+            f"n_clusters={n_clusters}. Raise n_clusters, or use 'auto'."
+        )
+    return Known(numbers, classes)
 
 
 def read_labels(y):

@@ -16,15 +16,14 @@ from ..training.runtime import limited_threads
 from .em import Summary, WeightedBatch, WeightedRows
 
 
-def check(estimator: Any, X: Any, reset: bool) -> tuple[Any, np.ndarray]:
+def check(preparation: Any, X: Any, reset: bool) -> tuple[Any, np.ndarray]:
     """Check a Dask array; return it in blocks with all features, and its largest magnitude."""
     X = check_blocks(X)
-    _check_n_features(estimator, X, reset=reset)
+    _check_n_features(preparation, X, reset=reset)
     check_enough(X.shape[0], 1)
 
     largest = np.atleast_1d(np.fmax(abs(X), 0).max().compute())
-    name = type(estimator).__name__
-    assert_all_finite(largest, estimator_name=name, input_name="X")
+    assert_all_finite(largest, estimator_name=preparation.name, input_name="X")
     return X, largest
 
 

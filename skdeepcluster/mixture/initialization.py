@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..functional.gaussian import Mixture, weighted_mean
 from ..functional.statistics import maximize, sufficient_statistics
-from ..input.random import sample_systematically
+from ..input.checks import sample_systematically
 from .em import (
     MStep,
     Responsibilities,

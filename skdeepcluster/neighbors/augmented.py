@@ -16,6 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
 from ..input.distinct import single_threaded_blas, sort_nearest
+from ..input.preparation import Scaled
 from .search import Cells, make_factors, take_below
 
 #: Number of principal components used to compare views.
@@ -34,34 +35,6 @@ MARGIN = 1e-3
 SINGLE_ERROR = 1e-7
 #: Maximum of such an error, as a share of the squared distance of neighbors.
 MAX_ERROR = 1e-4
-
-
-class Scaled:
-    """An augmentation of samples that are multiplied by ``factors`` (D,)."""
-
-    def __init__(self, augment, factors):
-        self.augment = augment
-        self.factors = factors
-
-    def __call__(self, x):
-        """Return other versions of scaled samples (N, D)."""
-        return self._rescale(self.augment, x)
-
-    def list_transforms(self, n_transforms, seed):
-        """Return linear functions of scaled samples."""
-        transforms = self.augment.list_transforms(n_transforms, seed)
-        return [partial(self._rescale, transform) for transform in transforms]
-
-    def _rescale(self, function, x):
-        factors = x.new_tensor(self.factors)
-        return function(x / factors) * factors
-
-
-def scale_augment(augment, factors):
-    """Return the augmentation, or None, of samples times ``factors`` (D,), or None."""
-    if augment is None or factors is None:
-        return augment
-    return Scaled(augment, factors)
 
 
 class AugmentedViews(NamedTuple):
@@ -128,16 +101,11 @@ class AugmentedViews(NamedTuple):
         return np.concatenate(parts)
 
 
-def check_augment(metric, has_categories=False):
-    """Check that samples are numbers whose Euclidean distances are asked for."""
+def check_augment(metric):
+    """Check that Euclidean distances are asked for."""
     if metric != "euclidean":
         raise ValueError(
             f"augment needs metric='euclidean', got {metric!r}. Set one of them to its default."
-        )
-    if has_categories:
-        raise ValueError(
-            "augment changes numbers, but X has categories. Set augment=None, or leave out "
-            "their columns."
         )
 
 

@@ -17,8 +17,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, aslinearoperator, eigsh
 from sklearn.utils import check_array, check_scalar, gen_batches
 
+from ..input.checks import draw_seed, random_stream
 from ..input.distinct import TINY, single_threaded_blas
-from ..input.random import draw_seed, random_stream
 from .augmented import check_augment, prepare_views, search_views
 from .search import NeighborIndex, check_distances, nearest_entries
 

@@ -12,7 +12,13 @@ from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn.utils import check_scalar
 
-from ..input.checks import LARGEST, check_answers, check_enough, check_sample_weight
+from ..input.checks import (
+    LARGEST,
+    check_answers,
+    check_enough,
+    check_sample_weight,
+    draw_seed,
+)
 from ..input.distinct import (
     find_ranges,
     hash_samples,
@@ -21,7 +27,6 @@ from ..input.distinct import (
     project_rows,
 )
 from ..input.labels import average_finite
-from ..input.random import draw_seed
 from .augmented import AugmentedViews, prepare_views, search_new, search_views
 from .graph import link_neighbors
 from .search import NeighborIndex, check_distances, nearest_entries

@@ -12,9 +12,9 @@ from scipy.special import entr, log_softmax, softmax
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from ..input.checks import draw_seed
 from ..input.distinct import single_threaded, single_threaded_blas
 from ..input.labels import cluster_means, indicate
-from ..input.random import draw_seed
 from .views import FITTED, MergeTrees, Views
 
 #: Number of runs of k-means.

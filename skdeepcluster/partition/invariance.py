@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 
-from ..neighbors.augmented import scale_augment
 from .search import find_partition
 
 #: Maximum number of samples on which the kinds of changes are compared.
@@ -20,11 +19,11 @@ CLEAR = 0.02
 SHIFTS = 0.05, 0.15, 0.3, 1.0
 
 
-def choose_augment(X, n_clusters, settings, image_shape, factors, random_state):
+def choose_augment(X, n_clusters, settings, image_shape, preparation, random_state):
     """Return the augmentation of a kind of changes that do not matter, or None, and scores.
 
-    X (N, D) are images, or series if ``image_shape`` is None, times ``factors`` (D,) or None. The
-    scores are the mean expected scores of fits with each kind, by name.
+    X (N, D) are images, or series if ``image_shape`` is None, scaled by a
+    ``preparation``. The scores are the mean expected scores of fits with each kind, by name.
     """
     order = np.random.RandomState(0).permutation(len(X))[:COMPARED]
     some = X[np.sort(order)]
@@ -32,7 +31,7 @@ def choose_augment(X, n_clusters, settings, image_shape, factors, random_state):
     seeds = random_state.randint(2**31, size=N_FITS)
     scores = {}
     for name, augment in kinds.items():
-        own = settings._replace(augment=scale_augment(augment, factors))
+        own = settings._replace(augment=preparation.scale_augment(augment))
         fits = [
             find_partition(some, n_clusters, own, random_state=seed) for seed in seeds
         ]

@@ -18,11 +18,11 @@ from ..input.checks import (
     check_enough,
     check_sample_weight,
     name_column,
+    random_stream,
     warn_user,
 )
 from ..input.imputation import impute
 from ..input.labels import cluster_means
-from ..input.random import random_stream
 from ..neighbors.graph import neighbor_layout
 from ..neighbors.samples import GraphSettings, Samples, connect
 from ..neighbors.search import NeighborIndex

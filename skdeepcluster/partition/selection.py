@@ -10,8 +10,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import expit, logit
 
+from ..input.checks import draw_seed
 from ..input.labels import normalize_rows
-from ..input.random import draw_seed
 from ..neighbors.graph import make_walk
 from .candidates import find_candidates
 from .features import measure_agreement

@@ -12,6 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from ..input.distinct import TINY
 from ..input.labels import cluster_means, indicate
+from ..neighbors.samples import Samples
 from .candidates import run_kmeans
 from .views import WIDE, cut_tree, project_points, take_points, view_layout
 
@@ -46,27 +47,22 @@ def find_leaves(centers, clusters, layout, labels):
     return leaves
 
 
-def grow_trees(partition):
-    """Return a :class:`ClusterTree` in the layout for each answer of a :class:`Partition`.
+def grow_tree(reference, columns, graph, weights, layout, labels, most):
+    """Return the :class:`ClusterTree` of clusters ``labels`` (M,) in the layout (M, L).
 
-    The leaves are the intersections of clusters and of k-means clusters of the layout.
+    The leaves are the intersections of clusters and of k-means clusters of the layout, whose
+    number does not fall below twice the number ``most`` of clusters.
     """
-    samples = partition.samples
-    layout = partition.layout.astype(float)
+    layout = layout.astype(float)
     stream = np.random.RandomState(0)
+    samples = Samples(reference, columns, 0, graph, weights, np.arange(len(weights)))
     views = view_layout(layout, samples, stream)
 
     # K-means clusters have three samples or more on average.
-    most = max(own.resp.shape[1] for own in partition.answers)
-    n_parts = max(200, 2 * most)
-    n_parts = min(n_parts, max(len(layout) // 3, 1))
+    n_parts = min(max(200, 2 * most), max(len(layout) // 3, 1))
     parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
-
     places = _place_components(layout, samples, views.drawn)
-    return [
-        build_tree(layout, places, own.resp.argmax(1), samples.weights, parts)
-        for own in partition.answers
-    ]
+    return build_tree(layout, places, labels, weights, parts)
 
 
 def build_tree(layout, places, labels, weights, parts):

@@ -4,7 +4,7 @@ Its progress is a bar over the steps of all phases of a fit, or a table of epoch
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from inspect import unwrap
 from typing import Any
@@ -256,6 +256,17 @@ class Net(NeuralNet):
     def _schedules(self) -> list[LRScheduler]:
         callbacks = [callback for _, callback in self.callbacks_]
         return [own for own in callbacks if isinstance(own, LRScheduler)]
+
+
+class AtEpochs(Callback):
+    """Calls a function at the beginning of each epoch."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Call the function."""
+        self.function()
 
 
 def epoch_table() -> PrintLog:

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ..functional.random import Stream, drawing_from, randint
-from ..input.random import draw_seed
+from ..input.checks import draw_seed
 from ..modules.model import Batch
 
 # ---- device and precision

@@ -10,11 +10,9 @@ from math import ceil, sqrt
 import numpy as np
 import torch
 
-from ..input.tables import (
-    Features,
+from ..input.preparation import (
     are_comparable,
     are_probabilities,
-    find_factors,
     look_like_probabilities,
     measure_features,
 )
@@ -150,60 +148,67 @@ def choose_epochs(epochs, n_steps, n_batches):
 
 
 def choose_likelihood(likelihood, standardize, X, groups=()):
-    """Return a new likelihood, scaled by X (N, D).
+    """Return a new likelihood, scaled by X (N, E), and the :class:`Features` of X.
 
     ``groups`` are the one-hot columns of categories, after the numbers.
     """
-    if groups:
-        return _join_categories(likelihood, standardize, X, groups)
     if isinstance(likelihood, dict):
         likelihood = ColumnLikelihood(**likelihood)
-    if isinstance(likelihood, ColumnLikelihood):
-        return _scale_columns(copy.deepcopy(likelihood).cpu(), standardize, X)
-
-    features = _measure(X)
-    low = features.low.min()
-    high = features.high.max()
-    if likelihood == "auto":
-        is_binary = look_like_probabilities(features, X.dtype)
-        likelihood = "bernoulli" if is_binary else "gaussian"
-    elif likelihood == "bernoulli" and not are_probabilities(low, high, X.dtype):
-        raise ValueError(
-            f"likelihood='bernoulli' needs values between 0 and 1, but X has {low:.6g} to "
-            f"{high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
-        )
-    if likelihood == "bernoulli":
-        return Bernoulli()
-    return Gaussian(*_choose_scaling(features, standardize, X))
-
-
-def _join_categories(likelihood, standardize, X, groups):
-    """Return the likelihood of numbers followed by one-hot columns."""
-    if not isinstance(likelihood, str):
+    if groups and not isinstance(likelihood, str):
         raise ValueError(
             f"likelihood={likelihood!r} gives columns, and so does categorical_features. Set "
             "likelihood to 'auto', 'gaussian' or 'bernoulli', which is that of the numbers."
         )
+    if isinstance(likelihood, ColumnLikelihood):
+        _check_columns(likelihood, X.shape[1])
+        likelihood = copy.deepcopy(likelihood).cpu()
+        features = _measure(X, likelihood.layout["categorical"])
+    else:
+        features = _measure(X)
+    if groups:
+        likelihood = _join_categories(likelihood, features, X.dtype, groups)
+        standardize = bool(standardize)
+    if isinstance(likelihood, ColumnLikelihood):
+        return _scale_columns(likelihood, standardize, X, features), features
+
+    kind = _choose_kind(likelihood, features, X.dtype)
+    if kind == "bernoulli":
+        return Bernoulli(), features
+    return Gaussian(*_choose_scaling(X, features, standardize)), features
+
+
+def _choose_kind(likelihood, features, dtype):
+    """Return "bernoulli" or "gaussian", checked, for numbers with these features."""
+    low = features.low.min()
+    high = features.high.max()
+    if likelihood == "auto":
+        is_binary = look_like_probabilities(features, dtype)
+        return "bernoulli" if is_binary else "gaussian"
+    if likelihood == "bernoulli" and not are_probabilities(low, high, dtype):
+        raise ValueError(
+            f"likelihood='bernoulli' needs values between 0 and 1, but X has {low:.6g} to "
+            f"{high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
+        )
+    return likelihood
+
+
+def _join_categories(likelihood, features, dtype, groups):
+    """Return the likelihood of numbers followed by one-hot columns."""
     kinds = {"gaussian": [], "bernoulli": []}
     n_numbers = groups[0][0]
     if n_numbers:
-        name = choose_likelihood(likelihood, standardize, X[:, :n_numbers]).name
-        kinds[name] += range(n_numbers)
+        kind = _choose_kind(likelihood, features.take(slice(n_numbers)), dtype)
+        kinds[kind] += range(n_numbers)
     kinds["bernoulli"] += [group[0] for group in groups if len(group) == 1]
     categories = [group for group in groups if len(group) > 1]
-    made = ColumnLikelihood(**kinds, categorical=categories)
-    return _scale_columns(made, bool(standardize), X)
+    return ColumnLikelihood(**kinds, categorical=categories)
 
 
-def choose_factors(likelihood, standardize, X, groups=()):
-    """Return what samples are multiplied by before clusterers compare them, (D,), or None."""
-    if groups or not likelihood.standardizes:
-        return find_factors(X, groups and standardize, groups=groups)
-    factors = find_factors(X, standardize=True)
+def list_standardized(likelihood):
+    """Return the columns that a likelihood standardizes, or None for all."""
     if isinstance(likelihood, ColumnLikelihood):
-        columns = np.arange(len(factors))
-        factors[np.setdiff1d(columns, likelihood.layout["gaussian"])] = 1
-    return factors
+        return likelihood.layout["gaussian"]
+    return None
 
 
 def _measure(X, groups=()):
@@ -218,11 +223,11 @@ def _measure(X, groups=()):
     return features
 
 
-def _choose_scaling(features, standardize, X):
+def _choose_scaling(X, features, standardize):
     """Return shift, (D,), and scale, (D,) or (), of features, in the precision of X."""
     deviations = features.deviations
     if standardize == "auto":
-        standardize = not are_comparable(deviations)
+        standardize = not are_comparable(X, features)
     scale = features.scale
     if not standardize:
         scale = np.sqrt(np.mean(deviations**2)) if deviations.size else 1.0
@@ -232,18 +237,19 @@ def _choose_scaling(features, standardize, X):
     return torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype)
 
 
-def _scale_columns(likelihood, standardize, X):
-    """Check X by the likelihood of its columns, and set the scale of the Gaussian ones."""
-    layout = likelihood.layout
-    given = set(likelihood.columns.tolist())
-    wrong = given ^ set(range(X.shape[1]))
+def _check_columns(likelihood, n_features):
+    """Check that a likelihood gives each column once."""
+    wrong = set(likelihood.columns.tolist()) ^ set(range(n_features))
     if wrong:
         raise ValueError(
-            f"likelihood must give every column of X, 0 to {X.shape[1] - 1}, but {sorted(wrong)} "
+            f"likelihood must give every column of X, 0 to {n_features - 1}, but {sorted(wrong)} "
             "are missing or not in X."
         )
 
-    features = _measure(X, layout["categorical"])
+
+def _scale_columns(likelihood, standardize, X, features):
+    """Check X by the likelihood of its columns, and set the scale of the Gaussian ones."""
+    layout = likelihood.layout
     for column in layout["bernoulli"]:
         low = features.low[column]
         high = features.high[column]
@@ -255,8 +261,9 @@ def _scale_columns(likelihood, standardize, X):
 
     dtype = to_tensor(X[:1]).dtype
     if layout["gaussian"]:
-        own = Features(*(values[layout["gaussian"]] for values in features))
-        likelihood.set_scale(*_choose_scaling(own, standardize, X))
+        columns = layout["gaussian"]
+        scaling = _choose_scaling(X[:, columns], features.take(columns), standardize)
+        likelihood.set_scale(*scaling)
     if layout["categorical"]:
         weights = [features.high[group].max() or 1.0 for group in layout["categorical"]]
         likelihood.set_weights(torch.as_tensor(weights, dtype=dtype))

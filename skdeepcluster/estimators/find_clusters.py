@@ -1,0 +1,238 @@
+"""The fit of a NeighborClustering: prepared samples, their partition, fitted attributes.
+
+N samples, M distinct samples in the graph, E encoded features, K clusters.
+"""
+
+from contextlib import contextmanager
+from functools import partial
+from time import perf_counter
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from ..input.checks import (
+    check_sample_weight,
+    draw_seed,
+    random_stream,
+    warn_user,
+)
+from ..input.labels import (
+    find_offset,
+    mark_noise,
+)
+from ..input.preparation import Preparation
+from ..neighbors.augmented import check_augment
+from ..neighbors.samples import GraphSettings, Lookup, interpolate
+from ..partition.answers import Alternative, describe_changes
+from ..partition.deciding import FEW_VALUES, find_deciding
+from ..partition.invariance import choose_augment
+from ..partition.number import read_numbers
+from ..partition.search import find_partition, look, warn_of_edge
+
+
+def prepare(clusterer, X, sample_weight=None):
+    """Return the fitted :class:`~skdeepcluster.input.Preparation` of X, and X, prepared."""
+    metric = clusterer.metric
+    standardize = clusterer.standardize
+    if clusterer.augment is not None:
+        check_augment(metric)
+    if standardize == "auto" and metric != "euclidean":
+        standardize = False
+    if standardize and metric == "precomputed":
+        raise ValueError(
+            "standardize=True needs features, but metric='precomputed' takes distances. Set "
+            "standardize='auto', or name a metric of features."
+        )
+
+    preparation = Preparation(
+        clusterer.categorical_features,
+        standardize=standardize,
+        n_neighbors=clusterer.n_neighbors,
+        accept_sparse=bool(clusterer.accept_sparse) or metric == "precomputed",
+        allow_nan=metric != "precomputed",
+        name=type(clusterer).__name__,
+    )
+    X = preparation.fit_transform(X, sample_weight=sample_weight)
+    if preparation.groups_:
+        check_categories(metric, clusterer.augment)
+    return preparation, X
+
+
+def check_categories(metric, augment):
+    """Check that a table with categories is compared by Euclidean distances, unchanged."""
+    if augment is not None:
+        raise ValueError(
+            "augment changes numbers, but X has categories. Set augment=None, or leave out "
+            "their columns."
+        )
+    if metric != "euclidean":
+        raise ValueError(
+            f"X has categories, which need metric='euclidean', got {metric!r}. Set it, "
+            "or encode them and set categorical_features=None."
+        )
+
+
+def find_clusters(
+    clusterer,
+    preparation,
+    X,
+    known,
+    sample_weight=None,
+    must_link=None,
+    cannot_link=None,
+):
+    """Return the fitted attributes of a NeighborClustering of prepared X (N, E), by name."""
+    report = partial(report_seconds, clusterer.verbose)
+    weights = check_sample_weight(sample_weight, X)
+    numbers = read_numbers(clusterer.n_clusters, clusterer.max_clusters)
+    augment = clusterer.augment
+    augment_scores = None
+    if augment == "auto":
+        with report("augmentation"):
+            augment, augment_scores = choose_augment(
+                X,
+                numbers,
+                make_graph_settings(clusterer),
+                clusterer.image_shape,
+                preparation,
+                np.random.RandomState(draw_seed(random_stream(clusterer.random_state))),
+            )
+
+    partition = find_partition(
+        X,
+        numbers,
+        make_graph_settings(clusterer, preparation.scale_augment(augment)),
+        sample_weight=weights,
+        labels=known.labels,
+        sizes=(clusterer.min_cluster_size, clusterer.max_cluster_size),
+        must_link=must_link,
+        cannot_link=cannot_link,
+        random_state=clusterer.random_state,
+        report=report,
+    )
+    samples = partition.samples
+    lookup = Lookup(samples.reference)
+    with report("assignment"):
+        resps = [answer.resp for answer in partition.answers]
+        *resps, layout, outlier_scores = interpolate(
+            lookup, X, [*resps, partition.layout], clusterer.n_jobs
+        )
+
+    expected_scores = [answer.expected_score for answer in partition.answers]
+    kept = samples.reference.kept
+    order = np.argsort(kept)
+    attributes = {
+        **preparation.input_attributes(),
+        **known.attributes(),
+        "augment_": augment,
+        "standardize_": preparation.standardizes_,
+        "layout_": layout,
+        "graph_": samples.graph[order][:, order],
+        "graph_indices_": kept[order],
+        "outlier_scores_": outlier_scores,
+        "offset_": find_offset(outlier_scores, clusterer.noise, weights),
+        "_answers": list(zip(resps, expected_scores, strict=True)),
+        "_columns": samples.columns,
+        "_graph_weights": samples.weights,
+        "_reference": samples.reference.to_dict(),
+        "_lookup": lookup,
+    }
+    if augment_scores is not None:
+        attributes["augment_scores_"] = augment_scores
+    if partition.curve is not None:
+        attributes["n_clusters_curve_"] = Bunch(**partition.curve._asdict())
+    warn_of_number(clusterer, partition, resps[0])
+    return attributes | show_answer(attributes, 0)
+
+
+def look_at(clusterer, X, sample_weight=None):
+    """Return the ``Judge`` of X (N, D), and the positions in X of what it judges."""
+    preparation, X = prepare(clusterer, X, sample_weight)
+    augment = preparation.scale_augment(clusterer.augment)
+    settings = make_graph_settings(clusterer, augment)
+    return look(X, settings, sample_weight, clusterer.random_state)
+
+
+def make_graph_settings(clusterer, augment=None):
+    """Return the :class:`GraphSettings` of a NeighborClustering."""
+    return GraphSettings(
+        n_neighbors=clusterer.n_neighbors,
+        metric=clusterer.metric,
+        n_components=clusterer.n_components,
+        max_samples=clusterer.max_samples,
+        n_jobs=clusterer.n_jobs,
+        augment=augment,
+        n_views=clusterer.n_views,
+    )
+
+
+def show_answer(attributes, place):
+    """Return the attributes of one of the answers, and the others as alternatives."""
+    outlier_scores = attributes["outlier_scores_"]
+    offset = attributes["offset_"]
+    answers = attributes["_answers"]
+    labels = [mark_noise(resp.argmax(1), outlier_scores, offset) for resp, _ in answers]
+    resp, expected_score = answers[place]
+    alternatives = [
+        Alternative(
+            n_clusters=other.shape[1],
+            expected_score=other_score,
+            changes=describe_changes(labels[place], labels[i]),
+            labels=labels[i],
+            probabilities=other.max(1),
+            place=i,
+        )
+        for i, (other, other_score) in enumerate(answers)
+        if i != place
+    ]
+    return {
+        "responsibilities_": resp,
+        "probabilities_": resp.max(1),
+        "labels_": labels[place],
+        "n_clusters_": resp.shape[1],
+        "expected_score_": expected_score,
+        "alternatives_": alternatives,
+    }
+
+
+@contextmanager
+def report_seconds(verbose, stage):
+    """Print the seconds that a stage takes if ``verbose``."""
+    start = perf_counter()
+    yield
+    if verbose:
+        print(f"{stage.capitalize()}: {perf_counter() - start:.1f} s")
+
+
+# ---- warnings
+
+
+def warn_of_number(clusterer, partition, resp):
+    """Warn of empty clusters, and of a number at the edge of those that were tried."""
+    n_found = len(np.unique(resp.argmax(1)))
+    if n_found < resp.shape[1]:
+        warn_user(
+            f"Only {n_found} of n_clusters={resp.shape[1]} clusters have samples, possibly "
+            "due to duplicate points in X. Decrease n_clusters."
+        )
+    if clusterer.n_clusters == "auto":
+        warn_of_edge(partition, clusterer.max_clusters)
+
+
+def warn_of_few_values(clusterer, preparation, X, attributes):
+    """Warn of features whose few values alone decide the clusters."""
+    if clusterer.metric != "euclidean" or attributes["augment_"] is not None:
+        return
+    numbers = preparation.number_columns
+    clusters = attributes["responsibilities_"].argmax(1)
+    deciding = find_deciding(X, clusters, len(numbers))
+    if not deciding:
+        return
+    numbered = [f"x{i}" for i in range(preparation.n_features_in_)]
+    names = attributes.get("feature_names_in_", numbered)
+    names = " and ".join(repr(str(names[numbers[i]])) for i in deciding)
+    warn_user(
+        f"{FEW_VALUES} {names}: no other feature differs much between them. If these values "
+        "are categories, name the features in categorical_features; or leave them out.",
+        UserWarning,
+    )
