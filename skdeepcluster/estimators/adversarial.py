@@ -54,8 +54,8 @@ class AdversarialEstimator(DeepEstimator):
 
     def _find_start(self, data, augment, random_state):
         in_codes = self._asks_for_codes()
-        if in_codes and not is_open(data.n_clusters):
-            return Start(data.n_clusters, in_codes=True)
+        if in_codes and not is_open(data.known.n_clusters):
+            return Start(data.known.n_clusters, in_codes=True)
         start = super()._find_start(data, augment, random_state)
         return start._replace(in_codes=in_codes)
 
@@ -87,8 +87,9 @@ class AdversarialEstimator(DeepEstimator):
         log_p = torch.as_tensor(log_p, device="cpu").double()
         model.log_marginal.copy_(marginal(log_p))
 
-    def _describe(self, model, fit, start, labels, probabilities):
-        attributes = super()._describe(model, fit, start, labels, probabilities)
+    def _describe(self, run, fit, labels, probabilities):
+        attributes = super()._describe(run, fit, labels, probabilities)
+        model = run.model
         n_judged = min(MAX_JUDGED, max(MIN_JUDGED, ELEMENTS // fit.X.shape[1]))
         some = fit.random_state.permutation(fit.X.shape[0])[:n_judged]
         generated = self._generate(model, n_judged, fit.random_state)

@@ -21,7 +21,6 @@ from ..input.checks import (
     AUTO,
     COUNT,
     FRACTION,
-    check_enough,
     is_open,
     keep_fit,
     random_stream,
@@ -30,7 +29,6 @@ from ..input.checks import (
 )
 from ..input.dask import maps_blocks
 from ..input.labels import (
-    Known,
     LabeledClusterMixin,
     find_offset,
     mark_noise,
@@ -40,21 +38,24 @@ from ..input.preparation import Preparation
 from ..input.types import Doubles, Floats, Labels, fit_context
 from ..modules.likelihood import ColumnLikelihood, restore_likelihood
 from ..modules.networks import ACTIVATIONS
-from ..training.checkpoint import Checkpoint, identify
+from ..training.checkpoint import open_checkpoint
 from ..training.data import BLOCK, batches
 from ..training.loop import Progress, check_callbacks
-from ..training.runtime import forked, isolated, resolve_device
-from ..training.settings import (
-    Recipe,
-    choose_likelihood,
-    choose_settings,
-    list_standardized,
+from ..training.runtime import forked, isolated
+from ..training.settings import Recipe, choose_settings
+from .fit import (
+    BUILDERS,
+    Fit,
+    apply,
+    assign,
+    choose_samples,
+    scale_samples,
+    train_best,
 )
-from .fit import BUILDERS, Data, Fit, apply, assign, choose_samples, train_best
 from .start import (
     Start,
     check_init,
-    choose_augment_of,
+    find_augmentation,
     find_number,
     has_anchor,
     is_given,
@@ -107,6 +108,10 @@ class DeepEstimator(BaseEstimator, ABC):
     _recipe: Recipe
 
     @abstractmethod
+    def _read_known(self, y, n_samples):
+        """Return the :class:`Known` clusters or classes, and the number asked for."""
+
+    @abstractmethod
     def _build(self, n_features, n_clusters, widths, likelihood):
         """Return a new model, a ClusterModel, with hidden layers of the given widths."""
 
@@ -121,19 +126,21 @@ class DeepEstimator(BaseEstimator, ABC):
     def _after(self, model, fit, start):
         """Complete a trained model before it predicts; nothing by default."""
 
-    def _describe(self, model, fit, start, labels, probabilities):
+    def _describe(self, run, fit, labels, probabilities):
         """Return the fitted attributes by name; labels and probabilities (N,) are of all of X."""
-        params = resolve_params(self, fit)
+        model = run.model
         return {
             **fit.data.preparation.input_attributes(),
             **fit.settings.attributes(),
             **read_attributes(model),
-            "augment_": fit.augmentation,
+            "augment_": fit.augmentation.augment,
+            "history_": run.history,
             "likelihood_": model.likelihood.name,
             "model_": model,
+            "n_iter_": len(run.history),
             "standardize_": model.likelihood.standardizes,
             "temperature_": float(model.temperature),
-            "_fit_params": params,
+            "_fit_params": resolve_params(self, fit),
         }
 
     #: What a method does at the beginning of each epoch, ``_on_epoch(model, fit, rows)``, or None.
@@ -141,79 +148,79 @@ class DeepEstimator(BaseEstimator, ABC):
 
     # ---- the fit
 
-    def _make_preparation(self):
-        """Return what reads X."""
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None) -> Self:
+        """Train on X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, nan where values are missing. Sparse only with ``accept_sparse=True``. The
+            order of the samples does not matter if X takes at most 64 MiB.
+        y : array-like of shape (n_samples,), default=None
+            With ``use_labels=True`` the cluster of each sample, -1 where it is unknown; ignored
+            otherwise.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, at least 0. Whole weights count as repetitions. With other
+            weights, or a sum above 10 ``n_samples``, samples are drawn in proportion to them.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a value is larger than 1e100, or labels are not cluster numbers.
+        FloatingPointError
+            If a loss or a weight is not finite.
+        """
+        estimator = with_plain_numbers(self)
+        with isolated(), Progress(type(self).__name__, self.verbose == 1) as progress:
+            preparation, X = estimator._read(X)
+            known = estimator._read_known(y, X.shape[0])
+            random_state = random_stream(self.random_state)
+            given = known.labels, sample_weight
+            checkpoint = open_checkpoint(estimator, X, *given, random_state)
+            data = choose_samples(preparation, X, known, sample_weight, random_state)
+
+            likelihood = scale_samples(estimator, data)
+            progress.begin("initial partition")
+            augmentation = find_augmentation(estimator, data, random_state)
+            start = estimator._find_start(data, augmentation.augment, random_state)
+            settings = choose_settings(
+                estimator, data.X.shape, start.n_clusters, start.in_codes
+            )
+            fit = Fit(
+                data=data,
+                likelihood=likelihood,
+                augmentation=augmentation,
+                start=start,
+                settings=settings,
+                random_state=random_state,
+                augments_training=self._augments_training,
+                progress=progress,
+                is_tabulated=self.verbose > 1,
+                checkpoint=checkpoint,
+            )
+            run = train_best(estimator, fit)
+            attributes = estimator._describe(run, fit, *assign(run.model, X))
+        if checkpoint is not None and not run.interrupted:
+            checkpoint.remove()
+        return keep_fit(self, attributes)
+
+    def _read(self, X):
+        """Return the preparation of X, and X, checked and encoded, (N, E)."""
+        check_callbacks(self.callbacks)
+        check_init(self.init)
         params = self.get_params(deep=False)
-        return Preparation(
+        preparation = Preparation(
             params.get("categorical_features"),
             accept_sparse=bool(self.accept_sparse),
             name=type(self).__name__,
         )
-
-    def _train(self, preparation, X, known, n_clusters, sample_weight):
-        """Train on encoded samples X (N, E); return the fitted attributes, by name.
-
-        ``n_clusters`` is the number that is asked for, and may be open.
-        """
-        check_callbacks(self.callbacks)
-        check_init(self.init)
-        random_state = random_stream(self.random_state)
-        checkpoint = None
-        if self.checkpoint is not None:
-            identity = identify(self, X, known.labels, sample_weight)
-            checkpoint = Checkpoint(self.checkpoint, identity, random_state)
-
-        index = choose_samples(X, known.labels, sample_weight, random_state)
-        data = Data.choose(preparation, X, index, known, n_clusters)
-        least = 1 if is_open(n_clusters) else n_clusters
-        check_enough(data.X.shape[0], least, index is not None)
-        with Progress(type(self).__name__, self.verbose == 1) as progress:
-            fit = self._prepare(data, random_state, progress, checkpoint)
-            run = train_best(self, fit)
-            labels, probabilities = assign(run.model, X)
-            attributes = self._describe(
-                run.model, fit, run.start, labels, probabilities
-            )
-        if checkpoint is not None and not run.interrupted:
-            checkpoint.remove()
-        return attributes | {"history_": run.history, "n_iter_": len(run.history)}
-
-    def _prepare(self, data, random_state, progress, checkpoint):
-        """Return the :class:`Fit` of the samples: likelihood, initial partition, settings."""
-        preparation = data.preparation
-        with torch.device("cpu"):
-            likelihood, features = choose_likelihood(
-                self.likelihood, self.standardize, data.X, preparation.groups_
-            )
-        columns = list_standardized(likelihood)
-        standardize = likelihood.standardizes
-        if preparation.groups_:
-            columns = None
-            standardize = self.standardize
-        preparation.fit_scale(data.X, standardize, None, columns, features)
-
-        progress.begin("initial partition")
-        augmentation, scores = choose_augment_of(self, data, random_state)
-        start = self._find_start(data, augmentation, random_state)
-        device = resolve_device(self.device)
-        pretrains = self._recipe.pretraining_steps > 0 or start.in_codes
-        settings = choose_settings(
-            self, data.X.shape, start.n_clusters, device, pretrains
-        )
-        return Fit(
-            data=data,
-            start=start,
-            likelihood=likelihood,
-            settings=settings,
-            device=device,
-            random_state=random_state,
-            augmentation=augmentation,
-            augment_scores=scores,
-            augments_training=self._augments_training,
-            progress=progress,
-            is_tabulated=self.verbose > 1,
-            checkpoint=checkpoint,
-        )
+        return preparation, preparation.fit_read(X, min_samples=2)
 
     # ---- predictions
 
@@ -333,70 +340,31 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
     #: Whether the model encodes samples, so that a mixture is fitted to its codes.
     _has_codes = True
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None) -> Self:
-        """Train on X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing. Sparse only with ``accept_sparse=True``. The
-            order of the samples does not matter if X takes at most 64 MiB.
-        y : array-like of shape (n_samples,), default=None
-            With ``use_labels=True`` the cluster of each sample, -1 where it is unknown; ignored
-            otherwise.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, at least 0. Whole weights count as repetitions. With other
-            weights, or a sum above 10 ``n_samples``, samples are drawn in proportion to them.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a value is larger than 1e100, or labels are not cluster numbers.
-        FloatingPointError
-            If a loss or a weight is not finite.
-        """
-        estimator = with_plain_numbers(self)
-        with isolated():
-            preparation = estimator._make_preparation()
-            X = preparation.fit_read(X, min_samples=2)
-            known = estimator._read_known(y, X.shape[0])
-            attributes = estimator._train(
-                preparation, X, known, estimator.n_clusters, sample_weight
-            )
-        return keep_fit(self, attributes | known.attributes())
-
     def _read_known(self, y, n_samples):
         """Return the :class:`Known` clusters of the samples."""
-        if not self.use_labels:
-            return Known()
-        most = n_samples if is_open(self.n_clusters) else self.n_clusters
-        known = read_known(y, n_samples, most)
+        n_clusters = self.n_clusters
+        most = n_samples if is_open(n_clusters) else n_clusters
+        known = read_known(y if self.use_labels else None, n_samples, most)
         if known.labels is not None and not has_anchor(self.init, self._has_codes):
             raise ValueError(
                 "use_labels=True needs an initial partition that labels are part of, but "
                 f"init={self.init!r} has none. Use init='neighbors' or use_labels=False."
             )
-        return known
+        return known._replace(n_clusters=n_clusters)
 
     def _find_start(self, data, augment, random_state):
         init = self.init
-        n_clusters = data.n_clusters
+        n_clusters = data.known.n_clusters
+        labels = data.labels
         if is_given(init):
             return read_start(init, data)
         if has_anchor(init, self._has_codes):
             augment = data.preparation.scale_augment(augment)
             points = data.compared_by(init)
-            labels = data.labels
             return search_start(init, points, n_clusters, labels, random_state, augment)
         if is_open(n_clusters):
             points = data.compared_by(init)
-            return find_number(points, n_clusters, data.labels, random_state)
+            return find_number(points, n_clusters, labels, random_state)
         return Start(n_clusters)
 
     def _search(self, points, fit):
@@ -405,10 +373,11 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         labels = fit.data.labels
         return search_start(self.init, points, n_clusters, labels, fit.random_state)
 
-    def _describe(self, model, fit, start, labels, probabilities):
-        attributes = super()._describe(model, fit, start, labels, probabilities)
+    def _describe(self, run, fit, labels, probabilities):
+        attributes = super()._describe(run, fit, labels, probabilities)
+        model = run.model
         data = fit.data
-        start_labels = data.fill(start.labels, labels)
+        start_labels = data.fill(run.start.labels, labels)
         moved = None
         if start_labels is not None:
             moved = float(np.mean(data.take(labels != start_labels)))
@@ -420,6 +389,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         weight = np.bincount(taken, minlength=len(labels)).astype(np.float64)
         offset = find_offset(outlier_scores, self.noise, weight)
         attributes |= {
+            **data.known.attributes(),
             "labels_": mark_noise(labels, outlier_scores, offset),
             "moved_": moved,
             "n_clusters_": fit.start.n_clusters,
@@ -430,8 +400,8 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         }
         if fit.start.curve is not None:
             attributes["n_clusters_curve_"] = Bunch(**fit.start.curve)
-        if fit.augment_scores is not None:
-            attributes["augment_scores_"] = fit.augment_scores
+        if fit.augmentation.scores is not None:
+            attributes["augment_scores_"] = fit.augmentation.scores
         return attributes
 
     def _warn_of_lost_clusters(self, labels, moved, fit):

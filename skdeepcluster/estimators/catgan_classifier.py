@@ -12,16 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..input.checks import (
     WEIGHT,
-    keep_fit,
     store_parameters,
     warn_user,
-    with_plain_numbers,
 )
 from ..input.dask import maps_blocks
 from ..input.labels import Known, encode_labels, read_labels
 from ..input.types import Auto, Widths, fit_context
 from ..partition.search import partition_by_labels
-from ..training.runtime import isolated
 from .base import assign
 from .catgan import CatGANEstimator
 from .start import Start, start_from
@@ -252,23 +249,16 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         check_consistent_length(X, y)
+        return super().fit(X, y, sample_weight)
+
+    def _read_known(self, y, n_samples):
+        """Return the :class:`Known` classes of the samples."""
         classes, targets = _encode_classes(y)
-        estimator = with_plain_numbers(self)
-        with isolated():
-            preparation = estimator._make_preparation()
-            X = preparation.fit_read(X, min_samples=2)
-            known = Known(targets, classes)
-            attributes = estimator._train(
-                preparation, X, known, len(classes), sample_weight
-            )
-        start_labels = attributes["start_labels_"]
-        if start_labels is not None:
-            attributes["start_labels_"] = classes[start_labels]
-        return keep_fit(self, attributes | known.attributes())
+        return Known(targets, classes, len(classes))
 
     def _find_start(self, data, augment, random_state):
         """Return the likeliest classes by the neighbor graph."""
-        n_classes = data.n_clusters
+        n_classes = data.known.n_clusters
         labels = data.labels
         if labels.max() < 0:
             raise ValueError(
@@ -289,14 +279,18 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         labels = fit.data.labels
         return _spread_labels(points, labels, fit.start.n_clusters, fit.random_state)
 
-    def _describe(self, model, fit, start, labels, probabilities):
-        attributes = super()._describe(model, fit, start, labels, probabilities)
-        if fit.start.n_clusters > 1 and (labels == labels[0]).all():
+    def _describe(self, run, fit, labels, probabilities):
+        attributes = super()._describe(run, fit, labels, probabilities)
+        classes = fit.data.known.classes
+        if len(classes) > 1 and (labels == labels[0]).all():
             warn_user(
-                f"All samples are classified as {fit.data.classes[labels[0]]}. Give more labels, "
+                f"All samples are classified as {classes[labels[0]]}. Give more labels, "
                 "train longer (max_epochs), scale the features, or give class_prior."
             )
-        return attributes | {"start_labels_": fit.data.fill(start.labels, labels)}
+        start_labels = fit.data.fill(run.start.labels, labels)
+        if start_labels is not None:
+            start_labels = classes[start_labels]
+        return attributes | {"classes_": classes, "start_labels_": start_labels}
 
     @maps_blocks
     def predict(self, X) -> np.ndarray:

@@ -367,9 +367,9 @@ class DACClustering(PriorEstimator):
             masking=self.masking,
         )
 
-    def _describe(self, model, fit, start, labels, probabilities):
-        attributes = super()._describe(model, fit, start, labels, probabilities)
-        separation = model.prior.separation()
+    def _describe(self, run, fit, labels, probabilities):
+        attributes = super()._describe(run, fit, labels, probabilities)
+        separation = run.model.prior.separation()
         # A single cluster has its own warning.
         if separation < MIN_SEPARATION and np.ptp(labels):
             warn_user(

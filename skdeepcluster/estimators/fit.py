@@ -15,18 +15,20 @@ from scipy import sparse
 
 from ..input.checks import (
     check_answers,
+    check_enough,
     check_sample_weight,
     draw_seed,
     end_interrupted_member,
+    is_open,
     misses_values,
     sample_systematically,
     warn_user,
 )
 from ..input.distinct import order_rows
+from ..input.labels import Known
 from ..input.preparation import Preparation
 from ..modules.codes import Autoencoder
 from ..modules.likelihood import Likelihood
-from ..modules.model import Augmentation
 from ..training.checkpoint import Checkpoint
 from ..training.data import BLOCK, LabeledRows, Rows, count_batches, map_rows
 from ..training.loop import AtEpochs, Progress, epoch_table, train
@@ -38,9 +40,9 @@ from ..training.runtime import (
     seeded,
     threads_by_size,
 )
-from ..training.settings import Settings
+from ..training.settings import Settings, choose_likelihood, list_standardized
 from .neighbor_clustering import NeighborClustering
-from .start import Start, find_temperature
+from .start import FoundAugmentation, Start, find_temperature
 
 #: Parameters that build networks.
 BUILDERS = ("encoder", "decoder", "generator", "discriminator")
@@ -63,22 +65,14 @@ class Data:
     #: The samples to train on, and their indices in X_given, or None for all.
     X: Any
     index: np.ndarray | None
-    #: Known clusters or classes of the samples to train on, -1 where unknown; None without any.
-    labels: np.ndarray | None
-    #: Names of the known classes, or None.
-    classes: np.ndarray | None
-    #: Number of clusters that is asked for, "auto", or bounds.
-    n_clusters: Any
+    #: Clusters or classes that the user knows, of all given samples.
+    known: Known
 
-    @classmethod
-    def choose(cls, preparation, X, index, known, n_clusters):
-        """Return the data with the samples at ``index``, or all for None."""
-        chosen = X
-        labels = known.labels
-        if index is not None:
-            chosen = X[index]
-            labels = None if labels is None else labels[index]
-        return cls(preparation, X, chosen, index, labels, known.classes, n_clusters)
+    @property
+    def labels(self):
+        """Known clusters (N,) of the samples to train on, -1 where unknown; None without any."""
+        labels = self.known.labels
+        return labels if labels is None else self.take(labels)
 
     def take(self, column):
         """Return the entries of a column of the given samples that are trained on."""
@@ -113,20 +107,22 @@ class Fit:
     """What the trainings of one call of ``fit`` share."""
 
     data: Data
-    start: Start
     #: The likelihood, which each model copies.
     likelihood: Likelihood
+    augmentation: FoundAugmentation
+    start: Start
     settings: Settings
-    device: torch.device
     random_state: np.random.RandomState
-    #: The augmentation that the user gave or that was found, and the scores of those tried.
-    augmentation: Augmentation | None
-    augment_scores: dict | None
     augments_training: bool
     progress: Progress
     #: Whether a table with a line per epoch is printed.
     is_tabulated: bool
     checkpoint: Checkpoint | None
+
+    @property
+    def device(self):
+        """The device of the networks."""
+        return torch.device(self.settings.device)
 
     @property
     def X(self):
@@ -147,6 +143,7 @@ class Fit:
         if self.checkpoint is not None:
             callbacks.append(self.checkpoint)
 
+        augment = self.augmentation.augment if self.augments_training else None
         with divergence_explained(model):
             history, interrupted = train(
                 model,
@@ -155,7 +152,7 @@ class Fit:
                 batch_size=self.settings.batch_size,
                 learning_rate=learning_rate,
                 generator=draw_generator(self.random_state),
-                augment=self.augmentation if self.augments_training else None,
+                augment=augment,
                 bfloat16=self.settings.precision == "bfloat16",
                 callbacks=callbacks,
             )
@@ -299,12 +296,21 @@ def assign(model, X):
 # ---- the choice of samples
 
 
-def choose_samples(X, labels, sample_weight, random_state):
-    """Return the indices of the samples to train on, repeated by weight, or None for all of X.
+def choose_samples(preparation, X, known, sample_weight, random_state):
+    """Return the :class:`Data`: the samples to train on, repeated by weight, or all of X.
 
     Small data are sorted by values and labels (N,), so that results depend neither on the order
     of the samples nor on whether they are repeated or weighted.
     """
+    index = _order_samples(X, known.labels, sample_weight, random_state)
+    chosen = X if index is None else X[index]
+    least = 1 if is_open(known.n_clusters) else known.n_clusters
+    check_enough(chosen.shape[0], least, index is not None)
+    return Data(preparation, X, chosen, index, known)
+
+
+def _order_samples(X, labels, sample_weight, random_state):
+    """Return the indices of the samples to train on, or None for all of X."""
     weight = None if sample_weight is None else check_sample_weight(sample_weight, X)
     if X.data.nbytes > MAX_ORDERED:
         if weight is None:
@@ -319,6 +325,20 @@ def choose_samples(X, labels, sample_weight, random_state):
     if weight is None:
         return chosen
     return chosen[repeat_rows(weight[chosen], random_state, X.shape[0])]
+
+
+def scale_samples(estimator, data):
+    """Return the likelihood of the samples, and scale the preparation likewise."""
+    preparation = data.preparation
+    groups = preparation.groups_
+    with torch.device("cpu"):
+        likelihood, features = choose_likelihood(
+            estimator.likelihood, estimator.standardize, data.X, groups
+        )
+    standardize = estimator.standardize if groups else likelihood.standardizes
+    columns = None if groups else list_standardized(likelihood)
+    preparation.fit_scale(data.X, standardize, None, columns, features)
+    return likelihood
 
 
 def repeat_rows(weight, random_state, n_given):

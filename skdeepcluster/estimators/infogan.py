@@ -553,8 +553,8 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         update_bn(x_std, model.body)  # running statistics of samples of X alone
         super()._after(model, fit, start)
 
-    def _describe(self, model, fit, start, labels, probabilities):
-        attributes = super()._describe(model, fit, start, labels, probabilities)
+    def _describe(self, run, fit, labels, probabilities):
+        attributes = super()._describe(run, fit, labels, probabilities)
         distance = attributes["generator_distance_"]
         coverage = attributes["generator_coverage_"]
         if distance > FAR_FROM_DATA or coverage < FEW:

@@ -3,7 +3,7 @@
 N samples, D features, L code length, K clusters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from ..input.checks import (
     with_plain_numbers,
 )
 from ..input.imputation import impute
-from ..input.labels import check_labels, cluster_means, read_known
+from ..input.labels import check_labels, cluster_means
 from ..mixture import em
 from ..mixture.initialization import Initializer
 from ..neighbors.samples import GraphSettings
@@ -122,7 +122,7 @@ def read_start(init, data):
 
     ``data`` is the :class:`~skdeepcluster.estimators.fit.Data` of a fit.
     """
-    n_clusters = data.n_clusters
+    n_clusters = data.known.n_clusters
     if is_open(n_clusters):
         values = check_finite("init", init)
         n_given = values.max() + 1 if values.ndim == 1 else values.shape[1]
@@ -137,21 +137,26 @@ def read_start(init, data):
     return start_from(hold_labels(data.take(anchor), data.labels))
 
 
-def choose_augment_of(estimator, data, random_state):
-    """Return the augmentation of a network, found by the expected score if it is "auto".
+class FoundAugmentation(NamedTuple):
+    """The augmentation of a fit, and the scores of those tried if it was sought."""
 
-    The scores of those tried come second, or None.
-    """
+    augment: Callable | None
+    scores: dict | None = None
+
+
+def find_augmentation(estimator, data, random_state):
+    """Return the augmentation of a network, found by the expected score if it is "auto"."""
     if estimator.augment != "auto":
-        return estimator.augment, None
-    return choose_augment(
+        return FoundAugmentation(estimator.augment)
+    found = choose_augment(
         impute(data.compared_by(estimator.init)),
-        read_numbers(data.n_clusters),
+        read_numbers(data.known.n_clusters),
         GraphSettings(n_jobs=torch.get_num_threads()),
         estimator.image_shape,
         data.preparation,
         random_state,
     )
+    return FoundAugmentation(*found)
 
 
 def find_number(points, n_clusters, labels, random_state):
@@ -181,7 +186,11 @@ def search_start(init, points, n_clusters, labels, random_state, augment=None):
     calibrated = None
     curve = None
     if isinstance(init, NeighborClustering):
-        fitted = _fit_graph(clusterer, points, labels)
+        clusterer._validate_params()
+        clusterer = with_plain_numbers(clusterer)
+        preparation, points = prepare(clusterer, points)
+        known = clusterer._read_known(labels, len(points))
+        fitted = find_clusters(clusterer, preparation, points, known)
         clusters = fitted["labels_"]
         calibrated = fitted["responsibilities_"]
         curve = fitted.get("n_clusters_curve_")
@@ -204,16 +213,6 @@ def search_start(init, points, n_clusters, labels, random_state, augment=None):
         return start_from(_match_labels(anchor, labels, points))
     anchor = hold_labels(anchor, labels)
     return start_from(anchor, calibrated=calibrated, curve=curve)
-
-
-def _fit_graph(clusterer, points, labels):
-    """Return the fitted attributes of a NeighborClustering of points (N, D), by name."""
-    clusterer._validate_params()
-    clusterer = with_plain_numbers(clusterer)
-    preparation, points = prepare(clusterer, points)
-    most = len(points) if is_open(clusterer.n_clusters) else clusterer.n_clusters
-    known = read_known(labels, len(points), most)
-    return find_clusters(clusterer, preparation, points, known)
 
 
 def _start_by_mixture(points, n_clusters, labels, random_state):

@@ -472,9 +472,9 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
             mixture = mixture_of_partition(codes, resp, kind)
         model.set_mixture(mixture)
 
-    def _describe(self, model, fit, start, labels, probabilities):
-        attributes = super()._describe(model, fit, start, labels, probabilities)
-        codes = apply(model, model.encode, fit.X)
+    def _describe(self, run, fit, labels, probabilities):
+        attributes = super()._describe(run, fit, labels, probabilities)
+        codes = apply(run.model, run.model.encode, fit.X)
         if codes.var(0).max() <= ACTIVE:
             warn_user(
                 f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}. "

@@ -3,7 +3,7 @@
 N samples, K clusters.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -51,12 +51,14 @@ class LabeledClusterMixin(ClusterMixin):
 
 
 class Known(NamedTuple):
-    """The clusters of some samples that the user knows."""
+    """What the user knows of the clusters."""
 
     #: Cluster (N,) of each sample, -1 for none; None if no cluster is known.
     labels: np.ndarray | None = None
     #: Names of the clusters.
     classes: np.ndarray | None = None
+    #: Number of clusters: a number, "auto", or bounds.
+    n_clusters: Any = "auto"
 
     def attributes(self):
         """Return the fitted attributes, by name."""

@@ -102,6 +102,20 @@ class Checkpoint(Callback):
         self._written = time.monotonic()
 
 
+def open_checkpoint(
+    estimator: Any,
+    X: Any,
+    labels: Any,
+    sample_weight: Any,
+    random_state: np.random.RandomState,
+) -> Checkpoint | None:
+    """Return the checkpoint of a fit, which sets the random state, or None without a file."""
+    if estimator.checkpoint is None:
+        return None
+    identity = identify(estimator, X, labels, sample_weight)
+    return Checkpoint(estimator.checkpoint, identity, random_state)
+
+
 def _read(path: Any, identity: str) -> dict[str, Any]:
     """Return the content of a checkpoint of this fit."""
     with open(path, "rb") as file, torch.serialization.safe_globals(TYPES):

@@ -19,7 +19,7 @@ from ..input.preparation import (
 from ..modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 from ..modules.networks import check_widths
 from .data import count_batches, to_tensor
-from .runtime import resolve_precision
+from .runtime import resolve_device, resolve_precision
 
 #: Minimum of the largest magnitude: squares of smaller values lose digits in double precision.
 SMALLEST = 1e-150
@@ -73,10 +73,15 @@ class Settings:
         return {f"{name}_": value for name, value in known.items()}
 
 
-def choose_settings(estimator, shape, n_clusters, device, pretrains):
-    """Return the :class:`Settings` of an estimator for (N, D) samples and K clusters."""
+def choose_settings(estimator, shape, n_clusters, in_codes=False):
+    """Return the :class:`Settings` of an estimator for (N, D) samples and K clusters.
+
+    An autoencoder is trained first if the clusters are sought ``in_codes``.
+    """
     n_samples, n_features = shape
     recipe = estimator._recipe
+    device = resolve_device(estimator.device)
+    pretrains = in_codes or recipe.pretraining_steps > 0
     widths = choose_widths(estimator.hidden_layer_sizes, n_samples, n_features)
     batch_size = choose_batch_size(estimator.batch_size, n_samples)
     n_batches = count_batches(n_samples, batch_size)
