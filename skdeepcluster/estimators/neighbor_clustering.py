@@ -3,7 +3,6 @@
 N samples, M distinct samples in the graph, D features, K clusters, L layout dimensions.
 """
 
-import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from numbers import Integral
@@ -14,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.spatial.distance import cdist
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import Bunch, check_scalar
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
@@ -53,7 +51,6 @@ from ..partition.invariance import choose_augment
 from ..partition.number import read_numbers
 from ..partition.search import find_partition, look, warn_of_edge
 from ..partition.tree import find_leaves, group_leaves, grow_trees
-from ..stability import cluster_stability
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
 #: Bound on the size of a cluster: a number, or a share of the samples.
@@ -129,7 +126,7 @@ class NeighborClustering(
     n_jobs : int, default=None
         Number of threads, as in scikit-learn; no result depends on it.
     verbose : int, default=0
-        1 prints the seconds of each stage and shows the progress of :meth:`cluster_stability`.
+        1 prints the seconds of each stage.
     random_state : int, RandomState instance or None, default=None
         Determines all random choices. An int gives the same result on every call.
 
@@ -636,57 +633,6 @@ class NeighborClustering(
         b = distances.min(1)
         larger = np.maximum(np.maximum(a, b), TINY)
         return float(((b - a) / larger).mean())
-
-    def cluster_stability(self, n_draws: int = 10) -> npt.NDArray[np.float64]:
-        """Return how well each cluster is found again in random halves of the samples.
-
-        Parameters
-        ----------
-        n_draws : int, default=10
-            Number of halves, of at most 1,000 samples, or 50 per cluster.
-
-        Returns
-        -------
-        ndarray of shape (n_clusters,)
-            As in :func:`~skdeepcluster.stability.cluster_stability`; 0 for an empty cluster.
-        """
-        check_is_fitted(self)
-        reference = self._lookup.reference
-        rows = reference.rows
-        indices = reference.kept
-        if rows is None:  # only the links of precomputed distances are kept
-            rows = self.graph_.copy()
-            rows.data = 1 - np.log(rows.data)
-            indices = self.graph_indices_
-
-        labels = self.responsibilities_[indices].argmax(1)
-        n_found = len(np.unique(labels))
-        model = clone(self).set_params(
-            n_clusters=n_found,
-            n_neighbors=reference.n_neighbors,
-            max_samples=len(indices),
-            min_cluster_size=None,
-            max_cluster_size=None,
-            standardize=False,
-            categorical_features=None,
-            augment=self._scaled_augment(),
-            noise=0.0,
-            verbose=0,
-        )
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            warnings.filterwarnings("ignore", FEW_VALUES)
-            found = cluster_stability(
-                model,
-                rows,
-                labels,
-                n_resamples=n_draws,
-                max_samples=max(1000, 50 * n_found),
-                verbose=self.verbose,
-                random_state=self.random_state,
-            )
-        return np.pad(found, (0, self.n_clusters_ - len(found)))
 
     # ---- checks and state
 
