@@ -191,7 +191,7 @@ class TraversalDisplay(Display):
 
     See Also
     --------
-    skdeepcluster.InfoGANClustering.code_report : What each code changes, in numbers.
+    skdeepcluster.InfoGANClustering.traverse : The samples that are drawn.
 
     Examples
     --------

@@ -1,6 +1,5 @@
-"""InfoGAN: its game by the paper, codes that are read back, and the report about them."""
+"""InfoGAN: its game by the paper, and codes that are read back."""
 
-import math
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,8 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skdeepcluster import InfoGANClustering
-from skdeepcluster.estimators.infogan import InfoGAN
-from skdeepcluster.modules.latent import LatentSpace, Reading
+from skdeepcluster.estimators.infogan_model import InfoGAN
+from skdeepcluster.modules.latent import LatentSpace
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp
@@ -46,29 +45,6 @@ def x():
 def fitted(rows):
     # A good generator takes longer than good clusters.
     return InfoGANClustering(3, max_epochs=40, **SMALL).fit(rows)
-
-
-# ---- the codes
-
-
-def test_the_bound_never_exceeds_log_k_and_reaches_it():
-    latent = LatentSpace(0, [3, 4], 1)
-    uniform = torch.zeros(3).log_softmax(0)
-    with seeded(0):
-        codes = latent.draw(3000, uniform)
-        for scale in (0.1, 1.0, 10.0):
-            reading = latent.read(scale * torch.randn(3000, latent.n_readings))
-            bounds = latent.information(reading, codes, uniform)
-            assert (bounds[:2] <= torch.tensor([3.0, 4.0]).log()).all()
-    perfect = [
-        nn.functional.one_hot(c, k).log() for c, k in zip(codes.categories.T, (3, 4), strict=True)
-    ]
-    flat = torch.full((3000, 1), 0.5).log()
-    bounds = latent.information(Reading(perfect, codes.continuous, flat), codes, uniform)
-    torch.testing.assert_close(bounds[:2], torch.tensor([3.0, 4.0]).log())
-    ignorant = [torch.zeros(3000, k).log_softmax(1) for k in (3, 4)]
-    bounds = latent.information(Reading(ignorant, codes.continuous, flat), codes, uniform)
-    torch.testing.assert_close(bounds[:2], torch.zeros(2), atol=1e-6, rtol=0)
 
 
 # ---- the game
@@ -186,50 +162,6 @@ def test_errors_say_what_to_do(fitted, call, message):
         call(fitted)
 
 
-def planted(rows):
-    """A fitted estimator whose networks are replaced by ones that are known.
-
-    Features 0 to 2 are the cluster, feature 3 is continuous0; continuous1 does nothing.
-    """
-    brief = {"max_epochs": 1, "pretraining_epochs": 1, "init": "mixture"}
-    gan = InfoGANClustering(3, likelihood="gaussian", **brief, **SMALL).fit(rows)
-    model, latent = gan.model_, gan.model_.latent
-    generator, reader = nn.Linear(latent.n_inputs, 4), nn.Linear(4, latent.n_readings)
-    with torch.no_grad():
-        for layer in (generator, reader):
-            layer.weight.zero_()
-            layer.bias.zero_()
-        for k in range(3):
-            generator.weight[k, latent.n_noise + k] = 10
-            reader.weight[k, k] = 10
-        generator.weight[3, latent.n_noise + 3] = 1
-        reader.weight[3, 3] = 1
-    model.generator, model.body, model.reader = generator, nn.Identity(), reader
-    model.likelihood.shift.zero_()
-    model.likelihood.scale.fill_(1)
-    model.log_prior.fill_(-math.log(3))
-    return gan
-
-
-@brief
-def test_the_report_finds_what_planted_codes_do(rows):
-    report = planted(rows).code_report(500).set_index("code")
-    assert list(report.index) == ["cluster", "continuous0", "continuous1"]
-    assert list(report["kind"]) == ["categorical", "continuous", "continuous"]
-    # Unrelated rows: 2/3 have other clusters, 200 apart; feature 3 differs by 2/3 on average.
-    unrelated = 200 * 2 / 3 + 2 / 3
-    expected = np.sqrt(np.array([200, 4, 0]) / unrelated)
-    np.testing.assert_allclose(report["change"], expected, rtol=0.05)
-    assert report["n_features"]["cluster"] == pytest.approx(3, rel=0.01)
-    assert report["n_features"]["continuous0"] == pytest.approx(1)
-    assert set(report["where"]["cluster"]) == {0, 1, 2}
-    assert report["where"]["continuous0"][0] == 3
-    assert list(report["keeps_cluster"]) == [0, 1, 1]
-    np.testing.assert_allclose(report["read_back"], [1, 1, 0], atol=0.02)
-    np.testing.assert_allclose(report["moves_others"], 0, atol=0.02)
-    assert report["information"]["cluster"] == pytest.approx(math.log(3), abs=1e-3)
-
-
 @pytest.mark.full
 def test_a_generator_that_learned_nothing_is_a_warning(digits):
     X, recipe = digits[:300], {"hidden_layer_sizes": (64, 64), "random_state": 0}
@@ -240,7 +172,6 @@ def test_a_generator_that_learned_nothing_is_a_warning(digits):
     with pytest.warns(ConvergenceWarning, match=r"unlike those of X.*max_epochs"):
         gan = InfoGANClustering(10, **recipe, **untaught, init=gan.labels_).fit(X)
     assert gan.generator_distance_ > 0.4
-    assert set(gan.code_report(20)["distance"]) == {gan.generator_distance_}
 
 
 def test_a_generator_without_variety_is_a_warning(rows, blobs):
