@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..estimators.neighbor_clustering import NeighborClustering
 from .base import COLORS, Display, check_has, read_array, take_last_step
 
 
@@ -67,11 +68,13 @@ class NumberOfClustersDisplay(Display):
         estimator, name = take_last_step(estimator, name)
         remedy = "Fit it with n_clusters='auto'."
         check_has(estimator, "n_clusters_curve_", remedy=remedy)
-        others = getattr(estimator, "alternatives_", ())
+        alternatives = ()
+        if isinstance(estimator, NeighborClustering):
+            alternatives = estimator.alternatives_
         display = cls(
             **estimator.n_clusters_curve_,
             chosen=estimator.n_clusters_,
-            alternatives=[other.n_clusters for other in others],
+            alternatives=[answer.n_clusters for answer in alternatives],
             name=name,
         )
         return display.plot(ax, **kwargs)

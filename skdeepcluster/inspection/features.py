@@ -76,11 +76,11 @@ def list_features(X, member, names, n_features):
     varies = deviation > DEVIATION_ROUNDING * np.abs(center)
 
     means = average_known(member, X)
-    others = average_known(1 - member, X)
+    other_means = average_known(1 - member, X)
     is_part = member.any(0) & ~member.all(0)
     known = np.outer(is_part, varies)
     differences = np.zeros(means.shape)
-    np.divide(means - others, deviation, out=differences, where=known)
+    np.divide(means - other_means, deviation, out=differences, where=known)
 
     strengths = differences if is_sparse else np.abs(differences)
     features = []
@@ -92,7 +92,7 @@ def list_features(X, member, names, n_features):
                 names=names[order],
                 differences=differences[k, order],
                 means=means[k, order],
-                other_means=others[k, order],
+                other_means=other_means[k, order],
             )
         )
     return features
@@ -147,8 +147,5 @@ def count_categories(X):
 def name_columns(X, names, estimator=None):
     """Return the given names (D,), the names in X or in the fit, or "x0", "x1" etc."""
     n_features = np.shape(X)[1]
-    columns = getattr(X, "columns", None)
-    fitted = getattr(estimator, "feature_names_in_", None)
-
-    numbered = [f"x{i}" for i in range(n_features)]
-    return np.array(name_features(n_features, names, columns, fitted, numbered))
+    names = name_features(n_features, names, X, estimator)
+    return np.array(names or [f"x{i}" for i in range(n_features)])

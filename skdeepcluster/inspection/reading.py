@@ -11,7 +11,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch, check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
+from ..display.base import take_last_step
 from ..display.embedding import find_samples
+from ..estimators.ensemble import ClusterEnsemble
+from ..estimators.neighbor_clustering import NeighborClustering
 from ..input.labels import predict_samples
 from ..neighbors.search import has_distances
 from ..partition.answers import describe_changes
@@ -44,7 +47,7 @@ def predict_clusters(estimator, X):
     return labels, None, n_clusters
 
 
-def prepare_samples(estimator, X, found, options):
+def prepare_samples(estimator, X, clusters, options):
     """Return what all partitions of samples X share, such as codes and names of features."""
     check_consistent_length(X, options.row_names)
     table = count_categories(X)
@@ -60,7 +63,7 @@ def prepare_samples(estimator, X, found, options):
         missing = _share_missing(values)
     codes = samples
     if samples is None or metric != "euclidean":
-        codes = _find_codes(estimator, X, values, found[1])
+        codes = _find_codes(estimator, X, values, clusters[1])
 
     return Bunch(
         table=values,
@@ -90,13 +93,13 @@ def _share_missing(X):
     return np.isnan(X).mean(0)
 
 
-def describe_features(given, member, n_features):
+def describe_features(samples, member, n_features):
     """Return features and their means in each cluster; none of distances."""
-    if given.missing is None:
+    if samples.missing is None:
         return {"features": [], "means": None}
     return {
-        "features": list_features(given.table, member, given.columns, n_features),
-        "means": average_known(member, given.table),
+        "features": list_features(samples.table, member, samples.columns, n_features),
+        "means": average_known(member, samples.table),
     }
 
 
@@ -119,22 +122,36 @@ def choose_names(estimator, names, n_clusters):
 
 def list_answers(estimator, clusters):
     """Return the expected score of a fit, and its other partitions in words."""
+    if not isinstance(estimator, NeighborClustering):
+        return {"expected_score": None, "alternatives": []}
     answers = []
-    for other in getattr(estimator, "alternatives_", ()):
-        changes = describe_changes(estimator.labels_, other.labels, clusters)
-        score = f"expected score {other.expected_score:.2f}"
-        answers.append(f"{other.n_clusters} clusters ({score}): {changes}")
-    return {
-        "expected_score": getattr(estimator, "expected_score_", None),
-        "alternatives": answers,
-    }
+    for answer in estimator.alternatives_:
+        changes = describe_changes(estimator.labels_, answer.labels, clusters)
+        score = f"expected score {answer.expected_score:.2f}"
+        answers.append(f"{answer.n_clusters} clusters ({score}): {changes}")
+    return {"expected_score": estimator.expected_score_, "alternatives": answers}
 
 
-def use(estimator, alternative):
+def read_stability(estimator):
+    """Return the stability of each cluster of an ensemble, else None."""
+    return (
+        estimator.cluster_stability_ if isinstance(estimator, ClusterEnsemble) else None
+    )
+
+
+def list_alternatives(estimator):
+    """Return copies of a fitted estimator or Pipeline that have its other partitions."""
+    last, _ = take_last_step(estimator)
+    if not isinstance(last, NeighborClustering):
+        return []
+    return [_use(estimator, answer) for answer in last.alternatives_]
+
+
+def _use(estimator, alternative):
     """Return a copy of a fitted estimator or Pipeline that has another partition."""
     other = copy(estimator)
     if isinstance(estimator, Pipeline):
         *steps, (name, last) = estimator.steps
-        other.steps = [*steps, (name, use(last, alternative))]
+        other.steps = [*steps, (name, _use(last, alternative))]
         return other
     return other.use(alternative)

@@ -19,10 +19,11 @@ from .features import SHARE
 from .reading import (
     choose_names,
     describe_features,
+    list_alternatives,
     list_answers,
     predict_clusters,
     prepare_samples,
-    use,
+    read_stability,
 )
 from .samples import find_medoids, find_typical, rank_samples
 
@@ -170,26 +171,26 @@ class ClusterReport(Bunch):
             n_features=n_features,
             random_state=random_state,
         )
-        found = predict_clusters(estimator, X)
-        given = prepare_samples(estimator, X, found, options)
-        report = cls._describe_partition(estimator, X, found, given, names, options)
+        clusters = predict_clusters(estimator, X)
+        samples = prepare_samples(estimator, X, clusters, options)
+        report = cls._describe_partition(
+            estimator, X, clusters, samples, names, options
+        )
 
-        last, _ = take_last_step(estimator)
-        for alternative in last.alternatives_ if hasattr(last, "use") else ():
-            other = use(estimator, alternative)
-            found = predict_clusters(other, X)
+        for other in list_alternatives(estimator):
+            clusters = predict_clusters(other, X)
             report.others.append(
-                cls._describe_partition(other, X, found, given, None, options)
+                cls._describe_partition(other, X, clusters, samples, None, options)
             )
         return report
 
     @classmethod
-    def _describe_partition(cls, estimator, X, found, given, names, options):
-        """Return the report of one partition, ``found`` in the samples ``given``."""
-        labels, resp, n_clusters = found
-        labels = check_labels("labels", labels, given.table.shape[0])
+    def _describe_partition(cls, estimator, X, clusters, samples, names, options):
+        """Return the report of one partition of the samples."""
+        labels, resp, n_clusters = clusters
+        labels = check_labels("labels", labels, samples.table.shape[0])
         member = indicate(labels, n_clusters).toarray()
-        codes = given.codes
+        codes = samples.codes
         distances = euclidean_distances(codes, cluster_means(member, codes))
         distances[:, ~member.any(0)] = np.inf
         medoids = find_medoids(codes, labels, random_state=options.random_state)
@@ -197,33 +198,33 @@ class ClusterReport(Bunch):
         medoids = np.pad(medoids, (0, n_empty), constant_values=-1)
 
         last, name = take_last_step(estimator)
-        clusters = choose_names(estimator, names, n_clusters)
+        names = choose_names(estimator, names, n_clusters)
         report = cls(
             name=name,
-            clusters=clusters,
-            samples=given.samples,
-            metric=given.metric,
+            clusters=names,
+            samples=samples.samples,
+            metric=samples.metric,
             labels=labels,
             sizes=member.sum(0).astype(int),
             probabilities=None
             if resp is None
             else cluster_means(member, resp).diagonal(),
-            stability=getattr(estimator, "cluster_stability_", None),
+            stability=read_stability(estimator),
             medoids=medoids,
-            missing=given.missing,
-            table=X if hasattr(X, "shape") else np.asarray(X),
-            feature_names=given.columns,
-            row_names=given.row_names,
+            missing=samples.missing,
+            table=np.asarray(X) if isinstance(X, list | tuple) else X,
+            feature_names=samples.columns,
+            row_names=samples.row_names,
             others=[],
             pictures=[],
-            **list_answers(last, clusters),
+            **list_answers(last, names),
             typical_rows=find_typical(codes, labels, medoids, options.n_rows),
             **rank_samples(labels, resp, distances, options.n_rows),
-            **describe_features(given, member, options.n_features),
+            **describe_features(samples, member, options.n_features),
         )
         report.examples = report._list_examples()
         if options.images is not None:
-            report.pictures = report._draw(given.table, options.images)
+            report.pictures = report._draw(samples.table, options.images)
         return report
 
     def to_frame(self) -> Any:
@@ -300,12 +301,14 @@ class ClusterReport(Bunch):
     def _find_widest(self):
         """Return the largest difference of a feature."""
         return max(
-            (np.abs(own.differences).max(initial=0) for own in self.features), default=0
+            (np.abs(row.differences).max(initial=0) for row in self.features), default=0
         )
 
     def _find_spots(self):
         """Return position and place in a map of at most `MAX_MAP` samples and all medoids."""
-        medoids = [own.medoids[own.medoids >= 0] for own in (self, *self.others)]
+        medoids = [
+            report.medoids[report.medoids >= 0] for report in (self, *self.others)
+        ]
         rows = np.linspace(0, len(self.labels) - 1, MAX_MAP).astype(int)
         rows = np.unique(np.concatenate([rows, *medoids]))
 
@@ -322,20 +325,20 @@ class ClusterReport(Bunch):
     def _place_names(self, spots):
         """Return the names of the clusters in a map, each below those that it would cover."""
         named = [spot for spot in spots if spot[0] in self.medoids]
-        found = []
+        placed = []
         for row, (x, y) in sorted(named, key=lambda spot: spot[1][1]):
             name = str(self.clusters[self.labels[row]])
             width = LETTER * len(name)
             is_left = x > NAME_LEFT
             x += -NAME_GAP if is_left else NAME_GAP
             left = x - width if is_left else x
-            for other in found:
+            for other in placed:
                 meets = left < other.left + other.width and other.left < left + width
                 if meets and abs(y - other.y) < LINE:
                     y = other.y + LINE
             side = "end" if is_left else "start"
-            found.append(Bunch(name=name, x=x, y=y, side=side, left=left, width=width))
-        return found
+            placed.append(Bunch(name=name, x=x, y=y, side=side, left=left, width=width))
+        return placed
 
     def _list_examples(self):
         """Return values of the medoid and the typical samples, in the units of the table."""
@@ -343,9 +346,9 @@ class ClusterReport(Bunch):
         return [
             self._write_samples(
                 self._list_central(k),
-                found.names if len(found.names) else self._rank_features(),
+                features.names if len(features.names) else self._rank_features(),
             )
-            for k, found in enumerate(self.features)
+            for k, features in enumerate(self.features)
         ]
 
     def _list_central(self, k):
@@ -358,9 +361,9 @@ class ClusterReport(Bunch):
         """Return the first columns that features come from, and values of samples as texts."""
         table = self.table
         originals = list(getattr(table, "columns", self.feature_names))
-        own = [name.partition(SHARE)[0] for name in map(str, names)]
-        own = [name for name in dict.fromkeys(own) if name in originals][:MAX_PROFILE]
-        places = [originals.index(name) for name in own]
+        columns = dict.fromkeys(name.partition(SHARE)[0] for name in map(str, names))
+        columns = [name for name in columns if name in originals][:MAX_PROFILE]
+        places = [originals.index(name) for name in columns]
 
         chosen = _safe_indexing(_safe_indexing(table, places, axis=1), rows)
         values = np.asarray(to_array(chosen), dtype=object)
@@ -368,13 +371,14 @@ class ClusterReport(Bunch):
             [self._name_sample(row), *map(_write, line)]
             for row, line in zip(rows, values, strict=True)
         ]
-        return Bunch(columns=own, rows=cells)
+        return Bunch(columns=columns, rows=cells)
 
     def _rank_features(self):
         """Return the names of the features that differ most between clusters, if any does."""
         strongest = {}
-        for found in self.features:
-            for name, gap in zip(found.names, np.abs(found.differences), strict=True):
+        for features in self.features:
+            gaps = np.abs(features.differences)
+            for name, gap in zip(features.names, gaps, strict=True):
                 strongest[name] = max(gap, strongest.get(name, 0))
         ranked = sorted(strongest, key=strongest.get, reverse=True)
         return (ranked or list(self.feature_names))[:MAX_PROFILE]
@@ -436,14 +440,14 @@ class ClusterReport(Bunch):
         """
         if not self.features:
             return []
-        found = self.features[k]
-        gaps = found.differences
+        features = self.features[k]
+        gaps = features.differences
         is_large = np.abs(gaps) >= LARGE
         is_extreme = is_large & self._is_extreme(k)
         chosen = is_extreme if is_extreme.any() else is_large
 
         traits = []
-        for name, gap in zip(found.names[chosen], gaps[chosen], strict=True):
+        for name, gap in zip(features.names[chosen], gaps[chosen], strict=True):
             low, high = ("not ", "") if SHARE in name else ("low ", "high ")
             traits.append(f"{high if gap > 0 else low}{name}")
         return traits[:N_TRAITS]
@@ -453,9 +457,9 @@ class ClusterReport(Bunch):
         names = self.feature_names.tolist()
         means = self.means[:, [names.index(name) for name in self.features[k].names]]
         means = means[self.sizes > 0]
-        own = self.features[k].means
+        center = self.features[k].means
         is_high = self.features[k].differences > 0
-        return np.where(is_high, own >= means.max(0), own <= means.min(0))
+        return np.where(is_high, center >= means.max(0), center <= means.min(0))
 
     def _describe(self, k):
         """Return texts about the samples and the features of a cluster, by their titles."""
@@ -466,9 +470,9 @@ class ClusterReport(Bunch):
             "typical samples": list(map(self._name_sample, self.typical_rows[k])),
         }
 
-        others = self.runner_up[self.labels == k]
-        if others.max() >= 0:
-            counts = np.bincount(others)
+        runners_up = self.runner_up[self.labels == k]
+        if runners_up.max() >= 0:
+            counts = np.bincount(runners_up)
             usual = self.clusters[counts.argmax()]
             facts["usual runner-up"] = [f"cluster {usual} for {counts.max():,} samples"]
 

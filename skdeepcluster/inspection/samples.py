@@ -49,13 +49,13 @@ def find_medoids(X, labels, *, random_state=None) -> Labels:
     medoids = np.full(labels.max(initial=-1) + 1, -1)
     for k in np.unique(labels[labels >= 0]):
         rows = np.flatnonzero(labels == k)
-        others = rows
+        compared = rows
         if len(rows) > MEDOID_SAMPLES:
-            others = stream.choice(rows, MEDOID_SAMPLES, replace=False)
+            compared = stream.choice(rows, MEDOID_SAMPLES, replace=False)
 
         parts = pairwise_distances_chunked(
             X[rows],
-            X[others],
+            X[compared],
             reduce_func=lambda part, start: part.mean(1),
         )
         medoids[k] = rows[np.concatenate(list(parts)).argmin()]
@@ -80,9 +80,9 @@ def rank_samples(labels, resp, distances, n_rows):
     n_samples, n_clusters = distances.shape
     closeness = -distances if resp is None else resp.copy()
     nearest = closeness.argmax(1)
-    own = np.arange(n_samples), np.where(labels < 0, nearest, labels)
-    best = closeness[own]
-    closeness[own] = -np.inf
+    index = np.arange(n_samples), np.where(labels < 0, nearest, labels)
+    best = closeness[index]
+    closeness[index] = -np.inf
     second = closeness.max(1)
     runner_up = closeness.argmax(1)
     runner_up[np.isinf(second)] = -1

@@ -374,13 +374,11 @@ def test_a_dendrogram_is_cut_into_the_clusters_of_scikit_learn(n_clusters):
 
 
 def test_leaves_of_a_dendrogram_have_their_numbers_of_samples():
-    leaves = np.array([0, 0, 0, 1, 2, 2, -1])
-    model = SimpleNamespace(children_=CHAIN, distances_=RISING, leaves_=leaves)
-    display = DendrogramDisplay.from_estimator(model)
+    display = DendrogramDisplay(CHAIN, RISING, [3, 1, 2]).plot()
     counts = dict(zip(display.tree_["leaves"], display.tree_["ivl"], strict=True))
     assert counts == {0: "3", 1: "1", 2: "2"}
     assert display.cut_ is None
-    assert DendrogramDisplay.from_estimator(model, n_clusters=2).cut_ == 1.5
+    assert DendrogramDisplay(CHAIN, RISING, n_clusters=2).plot().cut_ == 1.5
 
 
 def test_of_many_leaves_the_last_merges_are_drawn():
@@ -406,25 +404,16 @@ def test_numbers_of_clusters_stay_clear_of_the_frame():
         assert frame.y0 < box.y0 < box.y1 < frame.y1
 
 
-def test_a_dendrogram_dots_each_other_number_once():
-    others = [SimpleNamespace(n_clusters=k) for k in (2, 3, 3, 99)]
-    model = SimpleNamespace(
-        children_=CHAIN, distances_=RISING, n_clusters_=2, alternatives_=others
-    )
-    _, labels = DendrogramDisplay.from_estimator(model).ax_.get_legend_handles_labels()
-    assert labels == ["2 clusters", "3 clusters"]
-
-
-def test_a_dendrogram_dots_the_numbers_of_other_answers():
-    rows, _ = make_blobs(240, centers=6, cluster_std=0.5, random_state=2)
-    fit = NeighborClustering("auto", random_state=0).fit(rows)
+def test_a_dendrogram_dots_the_numbers_of_other_answers_once():
+    samples, _ = make_blobs(240, centers=6, cluster_std=0.5, random_state=2)
+    fit = NeighborClustering("auto", random_state=0).fit(samples)
+    numbers = [answer.n_clusters for answer in fit.alternatives_]
+    assert numbers
+    fit.alternatives_ = [*fit.alternatives_, fit.alternatives_[0]]
     display = DendrogramDisplay.from_estimator(fit)
+    assert sum(map(int, display.tree_["ivl"])) == 240
     _, labels = display.ax_.get_legend_handles_labels()
-    others = [other.n_clusters for other in fit.alternatives_]
-    assert others
-    assert labels == [f"{k} cluster{'s' * (k > 1)}" for k in (fit.n_clusters_, *others)]
+    shown = [fit.n_clusters_, *numbers]
+    assert labels == [f"{k} cluster{'s' * (k > 1)}" for k in shown]
     heights = [line.get_ydata()[0] for line in display.ax_.lines]
-    assert (
-        np.argsort(heights).tolist()
-        == np.argsort([-fit.n_clusters_, *np.negative(others)]).tolist()
-    )
+    assert np.argsort(heights).tolist() == np.argsort(np.negative(shown)).tolist()
