@@ -1,5 +1,6 @@
 """InfoGAN: its game by the paper, and codes that are read back."""
 
+import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,15 +11,25 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skdeepcluster import InfoGANClustering
-from skdeepcluster.estimators.infogan_model import InfoGAN
-from skdeepcluster.modules.latent import LatentSpace
-from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.model import Batch
-from skdeepcluster.modules.networks import mlp
-from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_noise": 4, "n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
-brief = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+#: As published, with small networks and two categorical codes.
+PUBLISHED = {
+    "n_noise": 5,
+    "other_categories": (4,),
+    "likelihood": "bernoulli",
+    "instance_noise": 0.0,
+    "continuous_weight": 1.0,
+    "start_weight": 0.0,
+    "smoothness_weight": 0.0,
+    "style_weight": 0.0,
+    "reconstruction_weight": 0.0,
+    "init": None,
+    "hidden_layer_sizes": (8, 8),
+    "max_epochs": 1,
+    "random_state": 0,
+}
 
 
 @contextmanager
@@ -28,17 +39,27 @@ def seeded(seed):
         yield
 
 
-def game(**settings):
-    with seeded(0):
-        latent = LatentSpace(5, [3, 4], 2)
-        networks = mlp(latent.n_inputs, 6, (8,)), mlp(6, 8, (8,)), mlp(8, 1, ())
-        return InfoGAN(*networks, mlp(8, latent.n_readings, ()), latent, Bernoulli(), **settings)
+def two_layers(n_in, n_out):
+    return nn.Sequential(nn.Linear(n_in, 8), nn.Tanh(), nn.Linear(8, n_out))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def x():
     with seeded(1):
         return torch.rand(50, 6)
+
+
+@pytest.fixture(scope="module")
+def game(x):
+    """Return a function that makes a model by parameters of the estimator."""
+
+    def make(**settings):
+        with warnings.catch_warnings(action="ignore"):
+            gan = InfoGANClustering(3, generator=two_layers, **PUBLISHED | settings).fit(x.numpy())
+        gan.model_.progress.zero_()
+        return gan.model_.train().requires_grad_(True)
+
+    return make
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +71,16 @@ def fitted(rows):
 # ---- the game
 
 
-def test_losses_are_those_of_the_paper_written_out(x):
+def test_losses_are_those_of_the_paper_written_out(game, x):
     model = game(mi_weight=2.0, continuous_weight=0.5)
     with seeded(3):
         terms = model.discriminator_loss(Batch(x))
     with seeded(3), torch.no_grad():
         fake, codes = model.generate(len(x))
-    real, generated = (torch.sigmoid(model.critic(model.body(rows))) for rows in (x, fake))
+    real, generated = (
+        torch.sigmoid(model.critic(model.body(rows_std)))
+        for rows_std in (model.standardize(x), fake)
+    )
     torch.testing.assert_close(terms["real"], -real.log().mean())
     torch.testing.assert_close(terms["fake"], -(1 - generated).log().mean())
     costs = model.latent.reading_loss(model.latent.read(model.reader(model.body(fake))), codes)
@@ -68,13 +92,13 @@ def test_losses_are_those_of_the_paper_written_out(x):
     torch.testing.assert_close(terms["category"], 2 * costs["category"])
 
 
-def test_a_players_loss_reaches_its_own_modules(x):
+def test_a_players_loss_reaches_its_own_modules(game, x):
     check_players(game(), Batch(x))
 
 
-def test_own_terms_vanish_at_weight_zero_and_without_an_anchor(x):
+def test_own_terms_vanish_at_weight_zero_and_without_an_anchor(game, x):
     batch = Batch(x, torch.full((50, 3), 1 / 3), {"style": torch.zeros(50, 2)})
-    ours = game(style_weight=1.0, regularizer=Regularizer(1.0, 1.0))
+    ours = game(style_weight=1.0, start_weight=1.0, smoothness_weight=1.0)
     published = {"real", "fake", "category", "continuous"}
     added = set(ours.discriminator_loss(batch)) - published
     assert added == {"start", "smoothness", "style"}
@@ -86,10 +110,10 @@ def test_own_terms_vanish_at_weight_zero_and_without_an_anchor(x):
     assert set(game().generator_loss(batch)) == published
 
 
-def test_other_versions_of_samples_train_clusters_alone(x):
+def test_other_versions_of_samples_train_clusters_alone(game, x):
     anchor, style = torch.full((50, 3), 1 / 3), torch.zeros(50, 2)
     batch = Batch(x, anchor, {"style": style})
-    model = game(style_weight=1.0, reconstruction_weight=1.0, regularizer=Regularizer(1.0))
+    model = game(style_weight=1.0, reconstruction_weight=1.0, start_weight=1.0)
 
     def losses(augmented):
         seen = batch._replace(augmented=augmented)
@@ -103,7 +127,7 @@ def test_other_versions_of_samples_train_clusters_alone(x):
     assert changed == {"start"}
 
 
-def test_the_reconstruction_error_of_the_same_codes_fades(x):
+def test_the_reconstruction_error_of_the_same_codes_fades(game, x):
     model = game(reconstruction_weight=3.0)
     anchor, style = torch.eye(3)[torch.arange(50) % 3], torch.rand(50, 7) * 2 - 1
     with torch.no_grad():
