@@ -19,7 +19,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from .estimators.base import DeepClusterer, DeepEstimator
+from .estimators.embedding import EmbeddingMixin
+from .estimators.gaussian_mixture import GaussianMixtureEM
 from .estimators.neighbor_clustering import NeighborClustering
+from .estimators.vae import VAEEmbedding
 from .functional.gaussian import joint_density
 from .neighbors.samples import find_limit
 from .training.checkpoint import replace_atomically
@@ -119,12 +123,13 @@ def _export(estimator, input_name):
 
 def _strip(message):
     """Clear the comments and metadata of a protobuf message and of all messages within."""
+    from google.protobuf.message import Message
+
     for field, value in message.ListFields():
         if field.name in ("doc_string", "metadata_props"):
             message.ClearField(field.name)
         elif field.message_type is not None:
-            is_single = hasattr(value, "ListFields")
-            for part in [value] if is_single else value:
+            for part in [value] if isinstance(value, Message) else value:
                 _strip(part)
 
 
@@ -144,15 +149,15 @@ def _prepend(steps, model):
     from onnx import compose
     from skl2onnx import convert_sklearn
 
-    versions = {own.domain: own.version for own in model.opset_import}
+    versions = {opset.domain: opset.version for opset in model.opset_import}
     opsets = {"": versions[""], "ai.onnx.ml": 3}
     try:
         steps, inputs = _describe_inputs(steps)
         first = convert_sklearn(steps, None, inputs, target_opset=opsets)
         # The converter writes the lowest version that has the same operators.
         first.ir_version = model.ir_version
-        for own in first.opset_import:
-            own.version = opsets[own.domain]
+        for opset in first.opset_import:
+            opset.version = opsets[opset.domain]
         first = compose.add_prefix(
             first, "prepare/", rename_inputs=False, rename_outputs=False
         )
@@ -210,21 +215,22 @@ def _build_module(estimator):
         )
     if isinstance(estimator, NeighborClustering):
         return _NeighborPredictions(estimator)
-    if hasattr(estimator, "mixture_"):
+    if isinstance(estimator, GaussianMixtureEM):
         return _Predictions(_MixtureAssignment(estimator.mixture_))
-    if not hasattr(estimator, "model_"):
+    if not isinstance(estimator, DeepEstimator):
         raise TypeError(
             f"{type(estimator).__name__} has neither a network nor a mixture to export. "
             "Export the members of an ensemble one by one (estimators_)."
         )
 
     model = copy.deepcopy(estimator.model_).cpu()
-    encode = model.encode if hasattr(estimator, "transform") else None
+    encode = model.encode if isinstance(estimator, EmbeddingMixin) else None
     log_resp = model.calibrated_log_resp
-    if hasattr(model, "mixture"):
+    if isinstance(estimator, VAEEmbedding):
         mixture = model.mixture.mixture
         log_resp = _MixtureAssignment(mixture, encode, model.temperature)
-    offset = getattr(estimator, "offset_", -math.inf)
+    # A classifier has no noise.
+    offset = estimator.offset_ if isinstance(estimator, DeepClusterer) else -math.inf
     return _Predictions(log_resp, encode, model, offset)
 
 
@@ -254,10 +260,10 @@ class _Predictions(nn.Module):
             is_refused |= -self.model.outlier_scores(x) < self.offset
         labels = torch.where(is_refused, -1, log_resp.argmax(-1))
 
-        found = [labels, log_resp.exp().float()]
+        outputs = [labels, log_resp.exp().float()]
         if self.encode is not None:
-            found.append(self.encode(x).float())
-        return tuple(found)
+            outputs.append(self.encode(x).float())
+        return tuple(outputs)
 
 
 class _MixtureAssignment(nn.Module):
@@ -335,17 +341,17 @@ class _NeighborPredictions(nn.Module):
         """Return distances and indices of the nearest samples; ties go to the lower index."""
         near = x @ self.rows.T - self.rows.square().sum(1) / 2
         n_searched = min(self.n_neighbors + 6, len(self.rows))
-        found = near.topk(n_searched).indices.sort(1).values
+        candidates = near.topk(n_searched).indices.sort(1).values
 
-        gaps = x[:, None] - self.rows[found]
+        gaps = x[:, None] - self.rows[candidates]
         squares = gaps.square().sum(2)
         squares, order = squares.topk(self.n_neighbors, largest=False)
         distances = squares / 2 if self.is_cosine else squares.sqrt()
-        return distances, found.gather(1, order)
+        return distances, candidates.gather(1, order)
 
     def forward(self, x):
         x = self._prepare(x.double() * self.factors)
-        distances, found = self._find_neighbors(x)
+        distances, neighbors = self._find_neighbors(x)
         nearest = distances[:, :1]
         is_known = nearest == 0
 
@@ -354,7 +360,7 @@ class _NeighborPredictions(nn.Module):
         weights = weights / weights.sum(1, keepdim=True)
 
         def average(values):
-            return (weights[:, :, None] * values[found]).sum(1)
+            return (weights[:, :, None] * values[neighbors]).sum(1)
 
         resp = average(self.resp)
         layout = average(self.layout)

@@ -113,7 +113,7 @@ def expected_score(
 
 def _check_partition(labels, X):
     """Return the labels (N,) of a partition, checked."""
-    labels = check_discrete(labels, "labels")
+    labels = _check_discrete(labels, "labels")
     check_consistent_length(X, labels)
     return labels
 
@@ -272,7 +272,7 @@ def match_labels(labels_true, labels_pred) -> np.ndarray:
     if classes.dtype.kind == "i":
         new = classes[-1] + 1 + np.arange(len(unmatched))
     else:
-        new = np.array([f"cluster {own}" for own in clusters[unmatched]], dtype=str)
+        new = np.array([f"cluster {name}" for name in clusters[unmatched]], dtype=str)
     names = np.empty(len(clusters), dtype=np.result_type(classes, new))
     names[columns] = classes[rows]
     names[unmatched] = new
@@ -305,7 +305,7 @@ def expected_calibration_error(y_true, y_prob, *, n_bins: int = 10) -> float:
     See Also
     --------
     error_auc : Whether errors have lower confidences.
-    skdeepcluster.display.ReliabilityDisplay : The same as a plot.
+    sklearn.calibration.CalibrationDisplay : The same as a plot.
 
     References
     ----------
@@ -322,13 +322,7 @@ def expected_calibration_error(y_true, y_prob, *, n_bins: int = 10) -> float:
     >>> expected_calibration_error([True, True, True, False], [1.0, 1.0, 1.0, 1.0])
     0.25
     """
-    counts, confidences, shares = bin_by_confidence(y_true, y_prob, n_bins)
-    return float(counts @ np.abs(shares - confidences) / counts.sum())
-
-
-def bin_by_confidence(y_true, y_prob, n_bins):
-    """Return counts, mean confidences and shares right, (B,), of bins of equal count."""
-    right, confidence = read_confidence(y_true, y_prob)
+    right, confidence = _read_confidence(y_true, y_prob)
     check_scalar(n_bins, "n_bins", Integral, min_val=1)
     _, index = np.unique(confidence, return_inverse=True)
     shares = np.bincount(index, right) / np.bincount(index)
@@ -336,11 +330,9 @@ def bin_by_confidence(y_true, y_prob, n_bins):
 
     order = np.argsort(confidence, kind="stable")
     bins = np.array_split(order, min(n_bins, len(order)))
-    return (
-        np.array([len(own) for own in bins]),
-        np.array([confidence[own].mean() for own in bins]),
-        np.array([shares[own].mean() for own in bins]),
-    )
+    counts = np.array([len(rows) for rows in bins])
+    gaps = np.array([shares[rows].mean() - confidence[rows].mean() for rows in bins])
+    return float(counts @ np.abs(gaps) / counts.sum())
 
 
 def error_auc(y_true, y_prob) -> float:
@@ -371,13 +363,13 @@ def error_auc(y_true, y_prob) -> float:
     >>> error_auc([True, True, False], [0.9, 0.5, 0.5])
     0.75
     """
-    right, confidence = read_confidence(y_true, y_prob)
+    right, confidence = _read_confidence(y_true, y_prob)
     if len(np.unique(right)) < 2:
         return float("nan")
     return float(roc_auc_score(right, confidence))
 
 
-def read_confidence(y_true, y_prob):
+def _read_confidence(y_true, y_prob):
     """Return whether each sample is right and its confidence, as float64 (N,) in [0, 1].
 
     These are given, or computed from classes (N,) and probabilities (N, K).
@@ -393,7 +385,7 @@ def read_confidence(y_true, y_prob):
                 "(n_samples,)."
             )
         matched = match_labels(y_true, y_prob.argmax(1))
-        right = matched == check_discrete(y_true, "y_true")
+        right = matched == _check_discrete(y_true, "y_true")
         return right.astype(np.float64), y_prob.max(1)
 
     try:
@@ -422,13 +414,13 @@ def _check_shares(name, values):
 
 def _read_pair(labels_true, labels_pred):
     """Return classes and clusters, (N,), checked."""
-    true = check_discrete(labels_true, "labels_true")
-    pred = check_discrete(labels_pred, "labels_pred")
+    true = _check_discrete(labels_true, "labels_true")
+    pred = _check_discrete(labels_pred, "labels_pred")
     check_consistent_length(true, pred)
     return true, pred
 
 
-def check_discrete(labels, name):
+def _check_discrete(labels, name):
     """Return labels (N,) as integers of 64 bits, or as strings."""
     labels = check_array(
         labels,

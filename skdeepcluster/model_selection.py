@@ -5,11 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import calinski_harabasz_score, silhouette_score
-from sklearn.utils import Bunch, _safe_indexing
+from sklearn.utils import Bunch
 from sklearn.utils.validation import _num_samples
 
 from .input.checks import check_count, warn_user
@@ -20,13 +18,6 @@ from .partition import count_clusters
 
 #: Information criteria, which are methods of mixtures; lower is better.
 CRITERIA = ("bic", "icl", "aic")
-#: Measures of separation, and their values where they are not defined.
-MEASURES = {
-    "silhouette": (silhouette_score, -1.0),
-    "calinski_harabasz": (calinski_harabasz_score, 0.0),
-}
-#: Maximum number of samples of the silhouette, which compares all pairs.
-MAX_SILHOUETTE_SAMPLES = 5000
 
 
 def select_n_clusters(
@@ -46,12 +37,10 @@ def select_n_clusters(
         Samples to cluster.
     n_clusters : iterable of int, default=range(1, 11)
         Numbers of clusters to try.
-    criterion : {"expected_score", "bic", "icl", "aic", "silhouette", "calinski_harabasz"}, \
-default="expected_score"
+    criterion : {"expected_score", "bic", "icl", "aic"}, default="expected_score"
         "expected_score" is computed by :func:`~skdeepcluster.partition.count_clusters` and needs
         a single fit. "bic" (number of Gaussians), "icl" (number of separate clusters) and "aic"
-        (density that predicts best) are minimized and need mixtures. "silhouette" and
-        "calinski_harabasz" are maximized and not defined for one cluster.
+        (density that predicts best) are minimized and need mixtures.
     estimator : clusterer, default=None
         Clusterer with a parameter ``n_clusters``, or mixture with ``n_components``; None is
         :class:`~skdeepcluster.GaussianMixtureEM`. Its clones are fitted.
@@ -104,9 +93,11 @@ default="expected_score"
         fitted = fit(best)
     else:
         fits = [fit(number) for number in numbers]
-        scores = np.array([_score(own, X, criterion, weights) for own in fits])
-        results = {"n_clusters": np.array(numbers), criterion: scores}
-        index = scores.argmin() if criterion in CRITERIA else scores.argmax()
+        values = np.array(
+            [getattr(mixture, criterion)(X, **weights) for mixture in fits]
+        )
+        results = {"n_clusters": np.array(numbers), criterion: values}
+        index = values.argmin()
         best = numbers[index]
         fitted = fits[index]
 
@@ -146,13 +137,13 @@ def _find_parameter(estimator):
 
 def _check_criterion(criterion, estimator):
     """Check that the criterion is known and can be computed."""
-    if getattr(estimator, "affinity", None) == "precomputed":
+    if estimator.get_params(deep=False).get("affinity") == "precomputed":
         raise ValueError(
             "No criterion is defined for the similarities of "
             f"{type(estimator).__name__}(affinity='precomputed'). Give "
             "features, or distances with metric='precomputed'."
         )
-    known = ("expected_score", *CRITERIA, *MEASURES)
+    known = ("expected_score", *CRITERIA)
     if criterion not in known:
         raise ValueError(f"criterion={criterion!r} is unknown. Use one of {known}.")
     if criterion in CRITERIA and not hasattr(estimator, criterion):
@@ -160,13 +151,6 @@ def _check_criterion(criterion, estimator):
             f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, but "
             f"got {type(estimator).__name__}."
         )
-
-
-def _score(estimator, X, criterion, weights):
-    """Return the value of a criterion for a fitted estimator."""
-    if criterion in MEASURES:
-        return _measure_separation(estimator, X, measure=criterion)
-    return getattr(estimator, criterion)(X, **weights)
 
 
 def _count(X, numbers, estimator, weights):
@@ -196,11 +180,10 @@ def _count(X, numbers, estimator, weights):
 
 
 def _warn_of_edges(numbers, best, criterion):
-    """Warn if the best number is at an edge of those tried; measures need two clusters."""
+    """Warn if the best number is at an edge of those tried."""
     smallest = min(numbers)
     largest = max(numbers)
-    least = 2 if criterion in MEASURES else 1
-    at_edge = best == largest or best == smallest > least
+    at_edge = best == largest or best == smallest > 1
     if smallest == largest or not at_edge:
         return
 
@@ -231,7 +214,7 @@ class NoSplit:
     >>> from skdeepcluster.model_selection import NoSplit, label_free_scorer
     >>> X, _ = make_blobs(100, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
     >>> grid = {"n_clusters": [1, 2, 3, 4]}
-    >>> scoring = label_free_scorer("silhouette")
+    >>> scoring = label_free_scorer()
     >>> search = GridSearchCV(KMeans(random_state=0), grid, scoring=scoring, cv=NoSplit())
     >>> search.fit(X).best_params_
     {'n_clusters': 3}
@@ -247,21 +230,16 @@ class NoSplit:
         return 1
 
 
-def label_free_scorer(
-    measure: str = "expected_score", **options
-) -> Callable[..., float]:
+def label_free_scorer(**options) -> Callable[..., float]:
     """Make a scorer for searches that measures the clusters without labels.
 
-    The measures of scikit-learn leave out noise, labeled -1, and give a single cluster the lowest
-    value. The silhouette of more than 5,000 samples is computed on a fixed random part of them.
+    It is :func:`~skdeepcluster.metrics.expected_score`, which compares different methods, too;
+    higher is better.
 
     Parameters
     ----------
-    measure : {"expected_score", "silhouette", "calinski_harabasz"}, default="expected_score"
-        :func:`~skdeepcluster.metrics.expected_score`, which compares different methods, too, or a
-        measure of scikit-learn; higher is better.
     **options
-        Parameters of "expected_score", for instance ``metric="cosine"``.
+        Parameters of the expected score, for instance ``metric="cosine"``.
 
     Returns
     -------
@@ -276,50 +254,20 @@ def label_free_scorer(
     Examples
     --------
     >>> from sklearn.cluster import KMeans
+    >>> from sklearn.datasets import make_blobs
     >>> from skdeepcluster.model_selection import label_free_scorer
-    >>> X = [[0.0], [1.0], [8.0], [9.0]]
-    >>> scorer = label_free_scorer("silhouette")
-    >>> round(scorer(KMeans(2, random_state=0).fit(X), X), 2)
-    0.87
+    >>> X, _ = make_blobs(100, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    >>> scorer = label_free_scorer()
+    >>> round(scorer(KMeans(3, random_state=0).fit(X), X), 1)
+    1.0
     """
-    known = ("expected_score", *MEASURES)
-    if measure not in known:
-        raise ValueError(
-            f"measure={measure!r} is unknown. Use one of {', '.join(known)}."
-        )
     # A closure could not be pickled for joblib's workers.
-    if measure == "expected_score":
-        return partial(_measure_expectation, options=options)
-    if options:
-        raise ValueError(f"measure={measure!r} takes no options, got {options}.")
-    return partial(_measure_separation, measure=measure)
+    return partial(_score, options=options)
 
 
-def _measure_expectation(estimator, X, y=None, *, options):
+def _score(estimator, X, y=None, *, options):
     """Return the expected score of the cluster labels of X."""
     labels = predict_samples(estimator, X)
     if has_distances(estimator):
         options = {"metric": "precomputed"} | options
     return expected_score(X, labels, **options)
-
-
-def _measure_separation(estimator, X, y=None, *, measure):
-    """Return the measure of the cluster labels of X."""
-    function, lowest = MEASURES[measure]
-    labels = predict_samples(estimator, X)
-    kept = np.flatnonzero(labels != -1)
-    if measure == "silhouette" and len(kept) > MAX_SILHOUETTE_SAMPLES:
-        order = np.random.RandomState(0).permutation(kept)
-        kept = np.sort(order[:MAX_SILHOUETTE_SAMPLES])
-    labels = labels[kept]
-    if not 1 < len(np.unique(labels)) < len(labels):
-        return lowest
-    if not has_distances(estimator):
-        return float(function(_safe_indexing(X, kept), labels))
-    if measure != "silhouette" or sparse.issparse(X) or X.shape[0] != X.shape[1]:
-        raise ValueError(
-            f"measure={measure!r} is not defined for distances of shape {X.shape}. "
-            "Use measure='silhouette', dense square distances and cv=NoSplit()."
-        )
-    distances = np.asarray(X)[np.ix_(kept, kept)]
-    return float(silhouette_score(distances, labels, metric="precomputed"))

@@ -29,7 +29,7 @@ CLASSES = [
 ]
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [
-    *(f"{own.__module__}.{own.__qualname__}" for own in CLASSES),
+    *(f"{kind.__module__}.{kind.__qualname__}" for kind in CLASSES),
     *(f"{networks.__name__}.{name}" for name, _ in getmembers(networks, isfunction)),
     "functools.partial",
     "numpy.dtype",

@@ -98,16 +98,16 @@ def cluster_stability(
     X = X.tocsr() if sparse.issparse(X) else X
     stream = random_stream(random_state)
     indices = np.full((n_resamples, n_clusters), np.nan)
-    for found in tqdm(indices, "Stability", disable=not verbose):
+    for shares in tqdm(indices, "Stability", disable=not verbose):
         rows = np.sort(stream.permutation(n_samples)[:n_drawn])
         model = clone(estimator)
         model.set_params(**draw_seeds(model, stream))
 
-        own = labels[rows]
-        others = _fit_subset(model, X, rows, n_least)
-        present = np.setdiff1d(own, -1)
-        jaccard = mean_greatest_jaccard(own, others[:, None], n_clusters)
-        found[present] = jaccard[present]
+        expected = labels[rows]
+        found_again = _fit_subset(model, X, rows, n_least)
+        present = np.setdiff1d(expected, -1)
+        jaccard = mean_greatest_jaccard(expected, found_again[:, None], n_clusters)
+        shares[present] = jaccard[present]
     return average_finite(indices.T)
 
 

@@ -47,17 +47,16 @@ def diversity(members):
 
 
 def combined(name, data, members):
-    """Yield the records of both kinds of consensus."""
-    for consensus in ("soft_vote", "co_association"):
-        ensemble = ClusterEnsemble(
-            [Fitted(memberships) for memberships in members],
-            n_estimators=len(members),
-            consensus=consensus,
-            n_clusters=data.n_clusters,
-        )
-        row = f"{name}, ensemble ({consensus})"
-        judgment = judged(data.y, ensemble.fit_predict(data.X))
-        yield {"row": row, **judgment, "diversity": diversity(members)}
+    """Return the record of a consensus."""
+    ensemble = ClusterEnsemble(
+        [Fitted(memberships) for memberships in members],
+        n_estimators=len(members),
+        n_clusters=data.n_clusters,
+    )
+    judgment = judged(data.y, ensemble.fit_predict(data.X))
+    # The name in the records, from when there was a second kind of consensus.
+    row = f"{name}, ensemble (soft_vote)"
+    return {"row": row, **judgment, "diversity": diversity(members)}
 
 
 def records(data, methods, seeds):
@@ -76,10 +75,10 @@ def records(data, methods, seeds):
             if getattr(model, "start_labels_", None) is not None:
                 initial = judged(data.y, model.start_labels_)
                 yield {"row": f"{method}, start", "seed": seed, **initial}
-        yield from combined(method, data, members)
+        yield combined(method, data, members)
         deep += members if method in NETWORKS else []
     if len(set(methods) & set(NETWORKS)) > 1:
-        yield from combined("all", data, deep)
+        yield combined("all", data, deep)
 
 
 def main(arguments=None):

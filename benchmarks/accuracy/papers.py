@@ -22,12 +22,12 @@ from torch.optim.lr_scheduler import ConstantLR, StepLR
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.datasets import draw_labels, load
 from lib.options import chosen, parse, parser
+from lib.presets import PAPERS as PRESETS
 from lib.records import judged, keep, read
 from lib.tables import as_frame
 
 import skdeepcluster
 from skdeepcluster.metrics import majority_accuracy
-from skdeepcluster.presets import PAPERS as PRESETS
 
 N_POINTS = 40  # of a curve
 PER_CLASS = 10  # labels that a classifier gets

@@ -9,7 +9,10 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from sklearn.base import ClusterMixin
+from sklearn.calibration import CalibrationDisplay
+from sklearn.metrics import ConfusionMatrixDisplay
 
 from skdeepcluster import display
 from skdeepcluster.metrics import match_labels
@@ -110,11 +113,25 @@ def _pictures(fit, data):
     if hasattr(estimator, "traverse"):
         add("What the codes change", display.TraversalDisplay.from_estimator, estimator, **form)
     if y is not None:
-        given = _named(y, data), fit.labels
-        add("Clusters and classes", display.ClusterConfusionDisplay.from_predictions, *given)
+        classes = _named(y, data)
+        matched = match_labels(classes, fit.labels)
+        add("Clusters and classes", ConfusionMatrixDisplay.from_predictions, classes, matched)
     if y is not None and hasattr(estimator, "predict_proba"):
-        given = estimator, data.X, y
-        add("Reliability of the probabilities", display.ReliabilityDisplay.from_estimator, *given)
-    if getattr(estimator, "history_", None) or hasattr(estimator, "lower_bounds_"):
-        add("Training", display.HistoryDisplay.from_estimator, estimator)
+        probabilities = estimator.predict_proba(data.X)
+        right = match_labels(y, probabilities.argmax(1)) == y
+        bins = {"n_bins": 10, "strategy": "quantile"}
+        draw = CalibrationDisplay.from_predictions
+        add("Reliability of the probabilities", draw, right, probabilities.max(1), **bins)
+    if getattr(estimator, "history_", None):
+        history = pd.DataFrame(estimator.history_).select_dtypes("number")
+        drawn["Training"] = lambda: _curves(history.drop(columns=["epoch", "dur"]))
+    elif hasattr(estimator, "lower_bounds_"):
+        bounds = pd.DataFrame({"lower bound": estimator.lower_bounds_})
+        drawn["Training"] = lambda: _curves(bounds)
     return drawn
+
+
+def _curves(history):
+    """Return a figure with a panel for each column."""
+    panels = history.plot(subplots=True, layout=(-1, 2), figsize=(11, 1.6 * len(history.columns)))
+    return panels.flat[0].figure

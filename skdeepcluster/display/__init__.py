@@ -4,20 +4,16 @@
 draws it with matplotlib and returns the display. Read ``base`` first.
 """
 
-from .confusion import ClusterConfusionDisplay
-from .curves import HistoryDisplay, NumberOfClustersDisplay, ReliabilityDisplay
 from .dendrogram import DendrogramDisplay
 from .embedding import EmbeddingDisplay, MixtureDisplay
+from .number import NumberOfClustersDisplay
 from .samples import SamplesDisplay, TraversalDisplay
 
 __all__ = [
-    "ClusterConfusionDisplay",
     "DendrogramDisplay",
     "EmbeddingDisplay",
-    "HistoryDisplay",
     "MixtureDisplay",
     "NumberOfClustersDisplay",
-    "ReliabilityDisplay",
     "SamplesDisplay",
     "TraversalDisplay",
 ]

@@ -114,6 +114,11 @@ def take_last_step(estimator, name=None):
     return estimator, type(estimator).__name__ if name is None else name
 
 
+def transform_samples(estimator, X):
+    """Return the codes of X by a fitted estimator, or X if it has no codes."""
+    return estimator.transform(X) if hasattr(estimator, "transform") else X
+
+
 def check_has(estimator, *names, remedy="Pass arrays to the display instead."):
     """Raise ValueError if an estimator lacks an attribute."""
     missing = [name for name in names if not hasattr(estimator, name)]
@@ -126,8 +131,8 @@ def read_array(name, values, *shape):
     """Return an array of this shape, where a string stands for any size except 0."""
     array = np.asarray(values)
     fits = array.ndim == len(shape)
-    for found, size in zip(array.shape, shape, strict=False):
-        fits &= found > 0 if isinstance(size, str) else found == size
+    for length, size in zip(array.shape, shape, strict=False):
+        fits &= length > 0 if isinstance(size, str) else length == size
 
     if not fits:
         expected = str(shape).replace("'", "")
@@ -182,12 +187,15 @@ def draw_legend(ax):
 # ---- profiles over the features
 
 
-def name_features(n_features, *sources):
-    """Return the names of the features from the first source that is not None, or None."""
-    for names in sources:
-        if names is not None:
-            return list(map(str, read_array("feature_names", names, n_features)))
-    return None
+def name_features(n_features, names=None, X=None, estimator=None):
+    """Return the names of the features: the given ones, those of X or of a fit, or None."""
+    if names is None:
+        names = getattr(X, "columns", None)
+    if names is None:
+        names = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        return None
+    return list(map(str, read_array("feature_names", names, n_features)))
 
 
 def label_profiles(ax, names):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 
+from ..estimators.neighbor_clustering import NeighborClustering
 from .base import COLORS, Display, check_has, draw_legend, read_array, take_last_step
 
 #: Color of the merges above the cut, and of the cut itself.
@@ -87,24 +88,25 @@ class DendrogramDisplay(Display):
         )
 
         n_leaves = len(estimator.children_) + 1
-        counts = None
-        if hasattr(estimator, "leaves_"):
-            leaves = np.asarray(estimator.leaves_)
-            counts = np.bincount(leaves[leaves >= 0], minlength=n_leaves)
-
-        if n_clusters is None and hasattr(estimator, "n_clusters_"):
+        if n_clusters is None:
             # Some clusters may be empty.
             n_clusters = min(estimator.n_clusters_, n_leaves)
-        alternatives = getattr(estimator, "alternatives_", ())
-        others = dict.fromkeys(other.n_clusters for other in alternatives)
-        others.pop(n_clusters, None)
+
+        counts = None
+        numbers = {}
+        if isinstance(estimator, NeighborClustering):
+            leaves = estimator.leaves_
+            counts = np.bincount(leaves[leaves >= 0], minlength=n_leaves)
+            alternatives = estimator.alternatives_
+            numbers = dict.fromkeys(answer.n_clusters for answer in alternatives)
+            numbers.pop(n_clusters, None)
 
         display = cls(
             estimator.children_,
             estimator.distances_,
             counts,
             n_clusters=n_clusters,
-            alternatives=[k for k in others if k <= n_leaves],
+            alternatives=[k for k in numbers if k <= n_leaves],
             name=name,
         )
         return display.plot(ax, **kwargs)

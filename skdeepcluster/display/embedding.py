@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
+from ..estimators.neighbor_clustering import NeighborClustering
 from ..input.labels import predict_samples
 from ..neighbors import neighbor_graph, neighbor_layout
 from .base import (
@@ -18,9 +19,11 @@ from .base import (
     choose_color,
     draw_legend,
     group_samples,
+    name_features,
     read_array,
     take_last_step,
     to_array,
+    transform_samples,
 )
 
 #: Projections of more than two columns.
@@ -108,7 +111,7 @@ class EmbeddingDisplay(Display):
         if labels is None:
             labels = predict_samples(estimator, X)
 
-        codes = estimator.transform(X) if hasattr(estimator, "transform") else X
+        codes = transform_samples(estimator, X)
         display = cls(codes, labels, method=method, name=name)
         if display._choose_method(len(labels)) == "neighbors":
             display.embedding, display.metric = find_samples(estimator, X, codes)
@@ -169,8 +172,8 @@ class EmbeddingDisplay(Display):
         self.projection_ = None
         if n_columns < 3:
             points = to_array(embedding)
-            numbered = [f"column {k}" for k in range(n_columns)]
-            names = map(str, getattr(self.embedding, "columns", numbered))
+            names = name_features(n_columns, X=self.embedding)
+            names = names or [f"column {k}" for k in range(n_columns)]
             axes = {}
         elif method == "neighbors":
             graph = neighbor_graph(embedding, metric=self.metric)
@@ -207,10 +210,10 @@ class EmbeddingDisplay(Display):
         points = self.points_ - np.median(self.points_[members], axis=0)
         gaps = LABEL_GAP * (np.ptp(points, axis=0).max() or 1.0) * SIDES
 
-        own = np.flatnonzero(members)
-        by_distance = own[np.abs(points[own]).sum(1).argsort()]
+        rows = np.flatnonzero(members)
+        by_distance = rows[np.abs(points[rows]).sum(1).argsort()]
         # A tenth of the samples may be outliers.
-        inner = by_distance[: len(own) - len(own) // 10]
+        inner = by_distance[: len(rows) - len(rows) // 10]
         edges = inner[(points[inner] @ SIDES.T).argmax(0)]
 
         distances = np.abs(points[:, None] - points[edges] - gaps).max(2)
@@ -245,7 +248,7 @@ def find_samples(estimator, X, codes):
             X = estimator[:-1].transform(X)
         estimator = estimator[-1]
 
-    if not hasattr(estimator, "layout_"):
+    if not isinstance(estimator, NeighborClustering):
         return codes, "euclidean"
     return estimator.preparation_.transform(X), estimator.metric
 
@@ -307,7 +310,7 @@ class MixtureDisplay(Display):
         _, name = take_last_step(estimator, name)
         check_has(estimator, "means_", "covariances_", remedy="Use EmbeddingDisplay.")
         display = cls(
-            estimator.transform(X) if hasattr(estimator, "transform") else X,
+            transform_samples(estimator, X),
             estimator.means_,
             estimator.covariances_,
             covariance_type=getattr(estimator, "covariance_type", "diag"),

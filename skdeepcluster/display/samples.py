@@ -90,13 +90,14 @@ class SamplesDisplay(Display):
         """
         _, name = take_last_step(estimator, name)
         check_has(estimator, "sample")
-        if feature_names is None:
-            feature_names = getattr(estimator, "feature_names_in_", None)
-
+        samples, labels = _generate(estimator, n_per_cluster)
         display = cls(
-            *_generate(estimator, n_per_cluster),
+            samples,
+            labels,
             image_shape=image_shape,
-            feature_names=feature_names,
+            feature_names=name_features(
+                np.shape(samples)[1], feature_names, estimator=estimator
+            ),
             name=name,
         )
         return display.plot(ax, n_columns=n_per_cluster, **kwargs)
@@ -129,8 +130,7 @@ class SamplesDisplay(Display):
 
     def _plot_profiles(self, ax, samples, n_lines, kwargs):
         n_samples, n_features = samples.shape
-        columns = getattr(self.samples, "columns", None)
-        feature_names = name_features(n_features, self.feature_names, columns)
+        feature_names = name_features(n_features, self.feature_names, self.samples)
         names, index, colors, _ = group_samples(self.labels, n_samples)
         titles = {name: f"cluster {name}" for name in names}
         if self.labels is None:
@@ -191,7 +191,7 @@ class TraversalDisplay(Display):
 
     See Also
     --------
-    skdeepcluster.InfoGANClustering.code_report : What each code changes, in numbers.
+    skdeepcluster.InfoGANClustering.traverse : The samples that are drawn.
 
     Examples
     --------
@@ -230,10 +230,9 @@ class TraversalDisplay(Display):
         check_has(estimator, "traverse")
         if codes is None:
             codes = [c for c in estimator.code_names_ if c.startswith("continuous")]
-        if feature_names is None:
-            feature_names = getattr(estimator, "feature_names_in_", None)
 
         grid = estimator.traverse("cluster", n_samples=n_noise)
+        feature_names = name_features(grid.shape[2], feature_names, estimator=estimator)
         clusters = range(grid.shape[1])
         order = "dark to light"
         titles = {"cluster": f"cluster, {order}"}

@@ -13,9 +13,8 @@ from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
-from sklearn.metrics import normalized_mutual_info_score
-from sklearn.utils import check_array, gen_batches, get_tags
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils import check_array, get_tags
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..input.checks import (
@@ -38,12 +37,10 @@ from ..input.labels import (
     predict_samples,
 )
 from ..input.types import ClusterMixin, Doubles, Labels, available_if, fit_context
-from ..partition.candidates import agglomerate, label_points
+from ..partition.candidates import agglomerate
 
 #: Maximum number of iterations of matching members to their consensus.
 MAX_MATCHINGS = 20
-#: Maximum number of label combinations that co-association agglomerates, and compares at a time.
-MAX_COMBINATIONS = 2000
 #: Number of decimals of memberships that are compared; the others are rounding errors.
 DECIMALS = 12
 
@@ -71,10 +68,6 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         :class:`~sklearn.cluster.KMeans`.
     n_estimators : int, default=10
         Number of members.
-    consensus : {"soft_vote", "co_association"}, default="soft_vote"
-        "soft_vote" alternately matches the members' clusters (Hungarian algorithm) and averages
-        their memberships [1]_. "co_association" applies average linkage to the share of members
-        that assign two samples to the same cluster [2]_.
     n_clusters : int, default=None
         Number of clusters of the consensus; None is the number that most members found.
     accept_sparse : bool, default=False
@@ -104,7 +97,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         Share of the members that assign a sample to the same cluster as the consensus.
     cluster_stability_ : ndarray of shape (n_clusters,)
         Mean over members of the greatest Jaccard index of each cluster with a cluster of the
-        member [4]_. Clusters above 0.85 are stable; do not trust those below 0.6.
+        member [2]_. Clusters above 0.85 are stable; do not trust those below 0.6.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -116,19 +109,16 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     Notes
     -----
-    An unmatched cluster of a member joins the cluster of the consensus with which it shares most
-    samples. Co-association agglomerates the 2,000 most frequent combinations of labels, and
-    falls back on "soft_vote" if this gives more clusters or a higher mean normalized mutual
-    information with the members [3]_. After Ctrl-C, the completed members give the consensus.
+    Members vote with their probabilities: their clusters are matched with those of the consensus
+    (Hungarian algorithm) and their memberships are averaged, in turns [1]_. An unmatched cluster
+    of a member joins the cluster of the consensus with which it shares most samples. After
+    Ctrl-C, the completed members give the consensus.
 
     References
     ----------
     .. [1] W. Harchaoui, P.-A. Mattei, C. Bouveyron, "Deep Adversarial Gaussian Mixture
        Auto-Encoder for Clustering", ICLR workshop 2017 (DAC EC).
-    .. [2] A. Fred, A. Jain, "Combining Multiple Clusterings Using Evidence Accumulation", IEEE
-       TPAMI 27, 2005.
-    .. [3] A. Strehl, J. Ghosh, "Cluster Ensembles", JMLR 3, 2002.
-    .. [4] C. Hennig, "Cluster-wise assessment of cluster stability", Computational Statistics &
+    .. [2] C. Hennig, "Cluster-wise assessment of cluster stability", Computational Statistics &
        Data Analysis 52, 2007.
 
     Examples
@@ -145,7 +135,6 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     _parameter_constraints = {
         "estimator": [HasMethods(["fit_predict"]), list, None],
         "n_estimators": [COUNT],
-        "consensus": [StrOptions({"soft_vote", "co_association"})],
         "n_clusters": [COUNT, None],
         "accept_sparse": ["boolean"],
         "n_jobs": [Integral, None],
@@ -156,7 +145,6 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         self,
         estimator=None,
         n_estimators=10,
-        consensus="soft_vote",
         *,
         n_clusters=None,
         accept_sparse=False,
@@ -186,12 +174,12 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         with restore_on_failure(self):
             X = self._check_samples(X, reset=True)
             self.estimators_ = self._fit_members(X)
-            memberships = [_find_memberships(own, X) for own in self.estimators_]
+            memberships = [_find_memberships(member, X) for member in self.estimators_]
             self._set_consensus(memberships)
-        n_found = _count_used(self.labels_)
-        if n_found < self.n_clusters_:
+        n_used = _count_used(self.labels_)
+        if n_used < self.n_clusters_:
             warn_user(
-                f"Only {n_found} of n_clusters={self.n_clusters_} clusters of the "
+                f"Only {n_used} of n_clusters={self.n_clusters_} clusters of the "
                 "consensus have samples. Decrease n_clusters or increase "
                 "n_estimators.",
             )
@@ -222,11 +210,11 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         members = []
         for i in range(self.n_estimators):
             template = templates[i % len(templates)]
-            own = draw_seeds(template, stream)
+            params = draw_seeds(template, stream)
             for name, value in template.get_params().items():
                 if name.split("__")[-1] == "checkpoint" and value is not None:
-                    own[name] = f"{value}.{i}"
-            members.append(clone(template).set_params(**own))
+                    params[name] = f"{value}.{i}"
+            members.append(clone(template).set_params(**params))
         return members
 
     def _fit_members(self, X):
@@ -248,15 +236,11 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     def _set_consensus(self, memberships):
         """Set the fitted attributes of the consensus of the members."""
         self.member_labels_ = _label_each(memberships)
-        found = [_count_used(labels) for labels in self.member_labels_.T]
-        usual = int(np.bincount(found).argmax())  # the smallest number of a tie
+        numbers = [_count_used(labels) for labels in self.member_labels_.T]
+        usual = int(np.bincount(numbers).argmax())  # the smallest number of a tie
         self.n_clusters_ = self.n_clusters or max(1, usual)
         check_enough(len(self.member_labels_), self.n_clusters_)
-        self.tables_ = _find_consensus(
-            memberships,
-            self.n_clusters_,
-            self.consensus,
-        )
+        self.tables_ = _find_consensus(memberships, self.n_clusters_)
 
         mapped = _map_members(memberships, self.tables_)
         resp = mapped.mean(0)
@@ -399,13 +383,12 @@ def _count_used(labels):
 # ---- consensus
 
 
-def _find_consensus(memberships, n_clusters, method):
+def _find_consensus(memberships, n_clusters):
     """Return the tables A_m of the consensus, sorted so that numberings do not decide ties."""
     orders = [np.lexsort(-P[::-1]) for P in memberships]
-    ordered = [P[:, own] for P, own in zip(memberships, orders, strict=True)]
-    find = _soft_vote if method == "soft_vote" else _co_association
-    tables = find(ordered, n_clusters)
-    return [A[np.argsort(own)] for A, own in zip(tables, orders, strict=True)]
+    ordered = [P[:, order] for P, order in zip(memberships, orders, strict=True)]
+    tables = _soft_vote(ordered, n_clusters)
+    return [A[np.argsort(order)] for A, order in zip(tables, orders, strict=True)]
 
 
 def _soft_vote(memberships, n_clusters):
@@ -429,15 +412,15 @@ def _choose_first(memberships, n_clusters):
     agreement = []
     for P in memberships:
         overlaps = [P.T @ Q for Q in memberships]
-        agreement.append(sum((own * _match(own)).sum() for own in overlaps))
+        agreement.append(sum((overlap * _match(overlap)).sum() for overlap in overlaps))
     first = memberships[int(np.argmax(agreement))]
     first = first[:, first.any(0)]
 
     if first.shape[1] > n_clusters:
         overlaps = [first.T @ P for P in memberships]
-        edges = sum(own @ own.T for own in overlaps) / len(overlaps)
+        edges = sum(overlap @ overlap.T for overlap in overlaps) / len(overlaps)
         groups = agglomerate(edges, first.sum(0), n_clusters)
-        first = np.stack([first[:, own].sum(1) for own in groups], 1)
+        first = np.stack([first[:, group].sum(1) for group in groups], 1)
 
     order = np.argsort(-first.sum(0), kind="stable")
     n_empty = n_clusters - len(order)
@@ -449,66 +432,6 @@ def _match(overlap):
     table = np.zeros_like(overlap)
     rows, columns = linear_sum_assignment(overlap, maximize=True)
     table[rows, columns] = 1
-    others = np.setdiff1d(np.arange(len(table)), rows)
-    table[others, overlap[others].argmax(1)] = 1
+    unmatched = np.setdiff1d(np.arange(len(table)), rows)
+    table[unmatched, overlap[unmatched].argmax(1)] = 1
     return table
-
-
-def _co_association(memberships, n_clusters):
-    """Return tables p(cluster | member's cluster) by average linkage or :func:`_soft_vote`."""
-    members = _label_each(memberships)
-
-    def vote(tables):
-        return _label(_map_members(memberships, tables).mean(0))
-
-    def rate(tables):
-        found = vote(tables)
-        shared = [normalized_mutual_info_score(own, found) for own in members.T]
-        return len(np.unique(found)), np.mean(shared)
-
-    linked = _link(members, n_clusters)
-    voted = vote(_soft_vote(memberships, n_clusters))
-    candidates = []
-    for labels in (linked, voted):
-        consensus = indicate(labels, n_clusters).toarray()
-        candidates.append([normalize_rows(P.T @ consensus) for P in memberships])
-    return max(candidates, key=rate)
-
-
-def _link(member_labels, n_clusters):
-    """Return clusters (N,) by average linkage on the share of members with equal labels."""
-    labels = np.full(len(member_labels), -1)
-    assigned = (member_labels >= 0).any(1)
-    if not assigned.any():
-        return labels
-    combinations, which, sizes = np.unique(
-        member_labels[assigned],
-        axis=0,
-        return_inverse=True,
-        return_counts=True,
-    )
-    frequent = np.sort(np.argsort(-sizes, kind="stable")[:MAX_COMBINATIONS])
-    kept = combinations[frequent]
-    clusters = _link_combinations(kept, sizes[frequent], n_clusters)
-
-    nearest = [
-        _share_equal(combinations[part], kept).argmax(1)
-        for part in gen_batches(len(combinations), MAX_COMBINATIONS)
-    ]
-    labels[assigned] = clusters[np.concatenate(nearest)][which.reshape(-1)]
-    return labels
-
-
-def _link_combinations(combinations, sizes, n_clusters):
-    """Return the clusters of label combinations of ``sizes`` samples, the largest first."""
-    edges = _share_equal(combinations, combinations) * np.outer(sizes, sizes)
-    groups = agglomerate(edges, sizes, min(n_clusters, len(sizes)))
-    groups.sort(key=lambda group: -sizes[group].sum())
-    return label_points(groups)
-
-
-def _share_equal(a, b):
-    """Return the share of members with equal labels, other than -1, (A, B)."""
-    pairs = zip(a.T[:, :, None], b.T[:, None], strict=True)
-    n_equal = sum((own == other) & (own >= 0) for own, other in pairs)
-    return n_equal / a.shape[1]

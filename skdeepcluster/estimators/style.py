@@ -45,9 +45,9 @@ def find_style(
 
     labels = resp.argmax(1)
     for k in np.unique(labels):
-        own = labels == k
-        ranks = rankdata(codes[own], axis=0)  # equal values share their mean rank
-        codes[own] = (2 * ranks - 1) / own.sum() - 1
+        is_member = labels == k
+        ranks = rankdata(codes[is_member], axis=0)  # equal values share their mean rank
+        codes[is_member] = (2 * ranks - 1) / is_member.sum() - 1
     return codes.astype(np.float32)
 
 

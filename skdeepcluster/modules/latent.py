@@ -13,7 +13,6 @@ from torch.nn.functional import nll_loss, one_hot
 
 from ..functional import random
 from ..functional.gaussian import log_prob_diag
-from ..functional.losses import entropy
 
 #: Bounds of the log-standard-deviations of continuous codes by Q. The loss grows with the square
 #: of an error in standard deviations, so smaller ones would let it explode.
@@ -120,36 +119,13 @@ class LatentSpace:
 
     def continuous_loss(self, reading: Reading, continuous: Tensor) -> Tensor:
         """Mean Gaussian negative log-likelihood of the first continuous codes, (N, <= C)."""
-        return _code_loss(reading, continuous, slice(continuous.shape[1]))
-
-    def information(
-        self,
-        reading: Reading,
-        codes: Codes,
-        log_prior: Tensor,
-    ) -> Tensor:
-        """Lower bounds H(c) + E log Q(c|x) on the information I(c; x), in nats, (A + C,)."""
-        entropies = [entropy(log_prior)]
-        for size in self.sizes[1:]:
-            entropies.append(log_prior.new_tensor(size).log())
-        losses = _category_losses(reading, codes)
-
-        for j in range(self.n_continuous):
-            one = slice(j, j + 1)
-            code = codes.continuous[:, one]
-            entropies.append(log_prior.new_tensor(2).log())
-            losses.append(_code_loss(reading, code, one))
-        return torch.stack(entropies) - torch.stack(losses)
+        n_codes = continuous.shape[1]
+        mean = reading.mean[:, :n_codes]
+        log_var = 2 * reading.log_std[:, :n_codes]
+        return -log_prob_diag(continuous, mean, log_var).mean()
 
 
 def _category_losses(reading: Reading, codes: Codes) -> list[Tensor]:
     """-log Q of each categorical code, mean over the samples."""
     pairs = zip(reading.log_probs, codes.categories.T, strict=True)
     return [nll_loss(log_p, category) for log_p, category in pairs]
-
-
-def _code_loss(reading: Reading, continuous: Tensor, columns: slice) -> Tensor:
-    """-log Q of continuous codes (N, n), which Q reads in these columns, mean over the samples."""
-    mean = reading.mean[:, columns]
-    log_var = 2 * reading.log_std[:, columns]
-    return -log_prob_diag(continuous, mean, log_var).mean()

@@ -32,8 +32,6 @@ def test_a_fit_on_a_gpu_predicts_alike_on_a_cpu(estimator, blobs, tmp_path, monk
     assert ClusterReport.from_estimator(fit, X).sizes.sum() <= len(X)
     for method in ("transform", "score_samples"):
         assert np.isfinite(getattr(fit, method, len)(X)).all()
-    if hasattr(fit, "code_report"):
-        fit.code_report(10)
     expected, state = fit.predict_proba(X), pickle.dumps(fit)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for here in (load(tmp_path / "fit"), pickle.loads(state)):

@@ -55,7 +55,7 @@ DATA = {
 MIXTURE, NEIGHBORS, VAE, VADE, *REST = [brief(e) for e in ONE_OF_EACH + CLASSIFIERS]
 SLOWER = [
     *(NEIGHBORS, VAE, *REST),
-    ClusterEnsemble(GaussianMixtureEM(3), 3, "co_association", random_state=0),
+    ClusterEnsemble(GaussianMixtureEM(3), 3, random_state=0),
     ClusterEnsemble(brief(VaDEClustering(3, hidden_layer_sizes=(16,))), 2, random_state=0),
 ]
 

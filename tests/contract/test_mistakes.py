@@ -85,7 +85,7 @@ def test_a_mistake_is_explained(name):
 
 #: Optional package -> call that needs it.
 EXTRAS = {
-    "matplotlib": lambda: display.HistoryDisplay([{"epoch": 1, "loss": 2.0}]).plot(),
+    "matplotlib": lambda: display.NumberOfClustersDisplay([2, 3], [0.1, 0.2]).plot(),
     "matplotlib.pyplot": lambda: report(GRAPH, images=(2, 2)),
     "accelerate": lambda: data_parallel().__enter__(),
 }

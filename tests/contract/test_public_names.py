@@ -106,7 +106,7 @@ X = [[0.0], [0.1], [0.2], [0.3], [5.0], [5.1], [5.2], [5.3]]
 labels = NeighborClustering(2, random_state=0).fit_predict(X)
 assert metrics.clustering_accuracy([0, 0, 0, 0, 1, 1, 1, 1], labels) == 1
 ClusterEnsemble(KMeans(2, n_init=1), 2).fit(X)
-select_n_clusters(X, [2, 3, 4], estimator=KMeans(n_init=1), criterion="silhouette")
+select_n_clusters(X, [2, 3, 4], estimator=KMeans(n_init=1))
 assert not {"torch", "skorch", "matplotlib"} & set(sys.modules)
 """
 

@@ -7,9 +7,7 @@ from time import perf_counter
 
 import numpy as np
 import pytest
-from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import squareform
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
@@ -22,7 +20,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, NeighborClustering
 
-CONSENSUS = pytest.mark.parametrize("consensus", ["soft_vote", "co_association"])
 BLOBS, Y = make_blobs(150, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
 
 
@@ -37,11 +34,11 @@ class Given(ClusterMixin, BaseEstimator):
         return self
 
 
-def combine(partitions, consensus="soft_vote", **options):
+def combine(partitions, **options):
     """Return the ensemble of known partitions."""
     members = [Given(partition) for partition in partitions]
     X = np.zeros((len(partitions[0]), 1))
-    return ClusterEnsemble(members, len(members), consensus, **options).fit(X)
+    return ClusterEnsemble(members, len(members), **options).fit(X)
 
 
 def noisy_labels(n_samples=300, n_clusters=4, n_members=7, errors=0.15, seed=0):
@@ -54,9 +51,7 @@ def noisy_labels(n_samples=300, n_clusters=4, n_members=7, errors=0.15, seed=0):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(
-    [ClusterEnsemble(), ClusterEnsemble(KMeans(3), n_estimators=2, consensus="co_association")]
-)
+@parametrize_with_checks([ClusterEnsemble(), ClusterEnsemble(KMeans(3), n_estimators=2)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -64,37 +59,22 @@ def test_scikit_learn_checks(estimator, check):
 # ---- the consensus
 
 
-@CONSENSUS
 @pytest.mark.parametrize("seed", range(2))
-def test_numbering_does_not_matter(consensus, seed):
+def test_numbering_does_not_matter(seed):
     """Four partitions of eight samples: most decisions are ties."""
     stream = np.random.RandomState(seed)
     partitions = stream.randint(3, size=(4, 8))
     partitions[:, :3] = np.arange(3)
     renumbered = [stream.permutation(3)[labels] for labels in partitions]
-    plain, other = combine(partitions, consensus), combine(renumbered, consensus)
+    plain, other = combine(partitions), combine(renumbered)
     for name in ("labels_", "agreement_", "row_agreement_", "cluster_stability_"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(other, name))
 
 
-@CONSENSUS
-def test_consensus_is_better_than_its_members(consensus):
+def test_consensus_is_better_than_its_members():
     y, partitions = noisy_labels(n_members=15)
     single = [adjusted_rand_score(y, labels) for labels in partitions]
-    assert adjusted_rand_score(y, combine(partitions, consensus).labels_) > max(single) + 0.1
-
-
-def test_co_association_equals_linkage_over_all_pairs():
-    members = np.array(noisy_labels(80, n_members=9, errors=0.3)[1])
-    ensemble = combine(members, "co_association")
-    apart = (members[:, :, None] != members[:, None]).mean(0)
-    linked = fcluster(linkage(squareform(apart), "average"), 4, "maxclust")
-    # The tables map members' clusters by their shares of this partition.
-    shares = sum(
-        np.array([[np.mean(linked[m == label] == k) for k in np.unique(linked)] for label in m])
-        for m in members
-    )
-    assert adjusted_rand_score(shares.argmax(1), ensemble.labels_) > 0.95
+    assert adjusted_rand_score(y, combine(partitions).labels_) > max(single) + 0.1
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -111,28 +91,25 @@ def test_soft_votes_end_at_a_fixed_point(seed):
         np.testing.assert_array_equal(table.sum(1), 1)
 
 
-@CONSENSUS
-def test_a_single_member_is_the_consensus(consensus):
-    ensemble = ClusterEnsemble(KMeans(3), 1, consensus, random_state=0).fit(BLOBS)
+def test_a_single_member_is_the_consensus():
+    ensemble = ClusterEnsemble(KMeans(3), 1, random_state=0).fit(BLOBS)
     assert adjusted_rand_score(ensemble.labels_, ensemble.estimators_[0].labels_) == 1
     assert ensemble.agreement_ == [1]
 
 
-@CONSENSUS
 @pytest.mark.parametrize("sizes", [[3, 4, 5], [12]])
-def test_members_may_have_other_numbers_of_clusters(consensus, sizes):
+def test_members_may_have_other_numbers_of_clusters(sizes):
     members = [KMeans(n_clusters) for n_clusters in sizes]
-    ensemble = ClusterEnsemble(members, 8, consensus, n_clusters=3, random_state=0).fit(BLOBS)
+    ensemble = ClusterEnsemble(members, 8, n_clusters=3, random_state=0).fit(BLOBS)
     assert {len(table) for table in ensemble.tables_} == set(sizes)
     assert adjusted_rand_score(Y, ensemble.labels_) == 1
     np.testing.assert_array_equal(ensemble.predict(BLOBS), ensemble.labels_)
 
 
-@CONSENSUS
-def test_agreement_and_stability_equal_a_direct_computation(consensus):
+def test_agreement_and_stability_equal_a_direct_computation():
     _, partitions = noisy_labels(errors=0.3)
     partitions[1][:20] = -1  # no cluster by one member
-    ensemble = combine(partitions, consensus, n_clusters=4)
+    ensemble = combine(partitions, n_clusters=4)
     labels, members = ensemble.labels_, ensemble.member_labels_.T
     agree = np.array([
         [own >= 0 and table[own].argmax() == label
@@ -152,14 +129,13 @@ def test_agreement_and_stability_equal_a_direct_computation(consensus):
 # ---- members
 
 
-@CONSENSUS
 @pytest.mark.parametrize(
     "member",
     [KMeans(3), GaussianMixtureEM(3), make_pipeline(StandardScaler(), KMeans(3))],
     ids=str,
 )
-def test_new_samples_are_assigned_when_members_can(member, consensus):
-    ensemble = ClusterEnsemble(member, 4, consensus, random_state=0).fit(BLOBS[:100])
+def test_new_samples_are_assigned_when_members_can(member):
+    ensemble = ClusterEnsemble(member, 4, random_state=0).fit(BLOBS[:100])
     np.testing.assert_array_equal(ensemble.predict(BLOBS[:100]), ensemble.labels_)
     assert adjusted_rand_score(Y[100:], ensemble.predict(BLOBS[100:])) > 0.9
     resp = ensemble.predict_proba(BLOBS)
@@ -168,10 +144,9 @@ def test_new_samples_are_assigned_when_members_can(member, consensus):
     assert 0 < ensemble.score(BLOBS) <= 1
 
 
-@CONSENSUS
 @pytest.mark.parametrize("member", [AgglomerativeClustering(3), DBSCAN(eps=2)], ids=str)
-def test_members_may_have_no_predict(consensus, member):
-    ensemble = ClusterEnsemble(member, 3, consensus).fit(BLOBS)
+def test_members_may_have_no_predict(member):
+    ensemble = ClusterEnsemble(member, 3).fit(BLOBS)
     assert adjusted_rand_score(Y, ensemble.labels_) > 0.95
     assert not hasattr(ensemble, "predict")
 
@@ -199,26 +174,24 @@ def test_a_list_of_clusterers_takes_turns():
 # ---- noise
 
 
-@CONSENSUS
-def test_members_without_a_cluster_for_a_sample_abstain(consensus):
+def test_members_without_a_cluster_for_a_sample_abstain():
     labels = np.repeat([0, 1, -1], 10)
     third = np.where(labels < 0, 1, labels)  # one member assigns what is noise to the others
-    ensemble = combine([labels, labels, third], consensus, n_clusters=2)
+    ensemble = combine([labels, labels, third], n_clusters=2)
     assert (ensemble.labels_[20:] == ensemble.labels_[10]).all()
     np.testing.assert_allclose(np.sort(ensemble.agreement_), [2 / 3, 2 / 3, 1])
     partial = [[0, 0, 0, 1, 1, -1], [0, 0, 0, 1, -1, -1]]
-    np.testing.assert_array_equal(combine(partial, consensus).labels_, [0, 0, 0, 1, 1, -1])
+    np.testing.assert_array_equal(combine(partial).labels_, [0, 0, 0, 1, 1, -1])
 
 
-@CONSENSUS
-def test_noise_of_all_members_is_noise(consensus):
+def test_noise_of_all_members_is_noise():
     labels = np.repeat([0, 1, -1], [6, 5, 4])
-    ensemble = combine([labels] * 3, consensus)
+    ensemble = combine([labels] * 3)
     np.testing.assert_array_equal(ensemble.labels_, labels)
     np.testing.assert_array_equal(ensemble.row_agreement_, 1)
     np.testing.assert_array_equal(ensemble.cluster_stability_, [1, 1])
     with pytest.warns(ConvergenceWarning, match="Only 0 of n_clusters=1"):
-        ensemble = combine(np.full((2, 5), -1), consensus)
+        ensemble = combine(np.full((2, 5), -1))
     np.testing.assert_array_equal(ensemble.labels_, -1)
 
 

@@ -227,14 +227,12 @@ def test_pipelines_may_compute_the_neighbors():
     assert pipeline.predict(NEW).shape == (25,)
 
 
-def test_stages_and_progress_are_printed(capsys):
-    one = fit(clone(THREE).set_params(verbose=1), X)
+def test_stages_are_printed(capsys):
+    fit(clone(THREE).set_params(verbose=1), X)
     lines = capsys.readouterr().out.splitlines()
     stages = ["Graph", "Layout", "Partition", "Assignment"]
     assert [line.split(":")[0] for line in lines] == stages
     assert all(re.fullmatch(r"\w+: \d+\.\d s", line) for line in lines)
-    assert one.cluster_stability(n_draws=2).shape == (3,)
-    assert "2/2" in capsys.readouterr().err
 
 
 # ---- errors
@@ -293,9 +291,6 @@ def test_fewer_distinct_samples_than_clusters(n_distinct):
     assert len(set(one.labels_)) == n_distinct
     assert one.predict_proba(X).shape == (90, 3)
     assert -1 <= one.score(X) <= 1
-    found = np.unique(one.labels_)
-    stable = one.cluster_stability(n_draws=2)
-    np.testing.assert_array_equal(stable > 0, np.isin(range(3), found))
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

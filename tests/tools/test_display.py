@@ -19,22 +19,17 @@ from sklearn.utils import Bunch
 
 from skdeepcluster import GaussianMixtureEM, NeighborClustering, VAEEmbedding, select_n_clusters
 from skdeepcluster.display import (
-    ClusterConfusionDisplay,
     DendrogramDisplay,
     EmbeddingDisplay,
-    HistoryDisplay,
     MixtureDisplay,
     NumberOfClustersDisplay,
-    ReliabilityDisplay,
     SamplesDisplay,
     TraversalDisplay,
 )
-from skdeepcluster.metrics import clustering_accuracy, error_auc, expected_calibration_error
 from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
 
 X, Y = (part[:120] for part in load_digits(return_X_y=True))
 MEANS = KMeans(2, n_init=1, random_state=0).fit(X)
-HISTORY = [{"epoch": i, "loss": 1.0 / i, "vae_kl": float(i), "dur": 0.1} for i in range(1, 6)]
 
 
 class Blurry:
@@ -195,7 +190,7 @@ def test_a_display_draws_into_the_axes_it_is_given():
     figure, axes = plt.subplots(1, 3)
     displays = [
         EmbeddingDisplay(X[:, :2], Y, name="mine").plot(axes[0]),
-        HistoryDisplay(HISTORY).plot(axes[1]),
+        NumberOfClustersDisplay([2, 3], [0.1, 0.2]).plot(axes[1]),
         SamplesDisplay(X, Y, image_shape=(8, 8)).plot(axes[2]),
     ]
     for display, ax in zip(displays, axes, strict=True):
@@ -209,9 +204,6 @@ def test_the_last_step_of_a_pipeline_is_drawn():
     steps = make_pipeline(MinMaxScaler(), NeighborClustering("auto", random_state=0)).fit(Z)
     for display in (DendrogramDisplay, NumberOfClustersDisplay):
         assert display.from_estimator(steps).ax_.get_title() == "NeighborClustering"
-    mixture = make_pipeline(MinMaxScaler(), GaussianMixtureEM(2, random_state=0)).fit(Z)
-    (line,) = HistoryDisplay.from_estimator(mixture).axes_["lower bound"].lines
-    np.testing.assert_array_equal(line.get_ydata(), mixture[-1].lower_bounds_)
 
 
 CHAIN, RISING = [[0, 1], [2, 3]], [1.0, 2.0]
@@ -220,20 +212,11 @@ ERRORS = [
     (lambda: EmbeddingDisplay(X, Y[:5]).plot(), r"labels must have shape \(120,\), got \(5,\)"),
     (lambda: EmbeddingDisplay(X, method="umap").plot(), "'pca', 'neighbors'.*got 'umap'"),
     (lambda: EmbeddingDisplay(X[0]).plot(), "Expected 2D array"),
-    (lambda: HistoryDisplay(HISTORY).plot(terms=["k"]), r"\['k'\].*The history has.*'vae_kl'"),
-    (lambda: HistoryDisplay.from_estimator(MEANS), "KMeans has no lower_bounds_"),
     (lambda: SamplesDisplay(X, image_shape=(7, 8)).plot(), r"\(7, 8\) does not fit.*64"),
     (lambda: SamplesDisplay(X, image_shape=(2, 4, 8)).plot(), "1 or 3 channels"),
     (lambda: TraversalDisplay({"c": X}).plot(), "grid 'c' must have shape"),
-    (lambda: ClusterConfusionDisplay([[1, -2]]).plot(), "Negative values"),
-    (
-        lambda: ClusterConfusionDisplay.from_predictions([0, 1, np.nan], [0, 1, 1]),
-        "y_true contains NaN",
-    ),
     (lambda: MixtureDisplay.from_estimator(MEANS, X), "KMeans has no means_ and no covariances_"),
     (lambda: MixtureDisplay(X, *FULL, covariance_type="diag").plot(), r"\(2, 64\), got \(2, 3\)"),
-    (lambda: ReliabilityDisplay([0.5], [1, 0]).plot(), "inconsistent numbers of samples"),
-    (lambda: ReliabilityDisplay.from_predictions(Y, Y), "y_prob must hold numbers between 0"),
     (lambda: NumberOfClustersDisplay([2, 3], [1]).plot(), r"criterion must have shape \(2,\)"),
     (lambda: DendrogramDisplay([[0, 1], [0, 3]], RISING).plot(), "children and distances"),
     (lambda: DendrogramDisplay(CHAIN, RISING, n_clusters=4).plot(), "n_clusters=4 must be"),
@@ -245,28 +228,6 @@ ERRORS = [
 def test_errors_say_what_is_expected(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
-
-
-# ---- histories
-
-
-def test_history_draws_each_term():
-    display = HistoryDisplay(HISTORY).plot()
-    assert list(display.axes_) == ["loss", "vae_kl"]
-    assert display.axes_["vae_kl"].get_title() == "vae: KL divergence"
-    steps, values = display.axes_["vae_kl"].lines[0].get_data()
-    np.testing.assert_array_equal(steps, [1, 2, 3, 4, 5])
-    np.testing.assert_array_equal(values, [1, 2, 3, 4, 5])
-    assert list(HistoryDisplay(HISTORY).plot(terms=["dur"]).axes_) == ["dur"]
-
-
-def test_history_numbers_the_records_when_epochs_start_again():
-    history = [{"epoch": 1, "pre": 3.0}, {"epoch": 2, "pre": 2.0}, {"epoch": 1, "kl": 9.0}]
-    display = HistoryDisplay(history).plot()
-    np.testing.assert_array_equal(display.axes_["kl"].lines[0].get_data(), [[3], [9.0]])
-    assert display.axes_["kl"].get_xlabel() == "epoch"
-    history = [{"epoch": 1, "loss": np.float32(2), "note": "warm", "batches": [1], "nan": np.nan}]
-    assert list(HistoryDisplay(history).plot().axes_) == ["loss"]
 
 
 # ---- samples and codes
@@ -332,35 +293,6 @@ def test_traversals_are_clusters_with_noise_and_codes():
     assert drawn[6 + 1, 6 + 0] == 2  # third cluster, third value: feature 2, a tile of two rows
 
 
-# ---- confusion of classes and clusters
-
-
-def test_clusters_stand_under_their_classes_and_the_rest_last():
-    table = [[0, 8, 1], [0, 0, 6]]
-    display = ClusterConfusionDisplay(table, classes=["a", "b"]).plot()
-    np.testing.assert_array_equal(display.order_, [1, 2, 0])
-    assert display.accuracy_ == pytest.approx(14 / 15)
-    assert texts(display.ax_.get_xticklabels()) == ["1", "2", "0"]
-    assert texts(display.ax_.get_yticklabels()) == ["a", "b"]
-    written = {text.get_position(): text.get_text() for text in display.ax_.texts}
-    assert [[written[x, y] for x in range(3)] for y in range(2)] == [[*"810"], [*"060"]]
-    np.testing.assert_allclose(display.im_.get_array().sum(1), 1)
-
-
-def test_confusion_of_an_estimator_is_that_of_its_predictions():
-    kmeans = KMeans(12, random_state=0).fit(X)
-    one = ClusterConfusionDisplay.from_estimator(kmeans, X, Y)
-    two = ClusterConfusionDisplay.from_predictions(Y, kmeans.labels_, include_values=False)
-    assert one.ax_.get_title() == "KMeans"
-    assert one.confusion.shape == (10, 12)
-    assert one.confusion.sum() == 120
-    np.testing.assert_array_equal(one.im_.get_array(), two.im_.get_array())
-    assert not two.ax_.texts
-    tree = AgglomerativeClustering(3).fit(X)
-    with pytest.raises(ValueError, match="has no predict, and its 120 labels_ do not fit"):
-        ClusterConfusionDisplay.from_estimator(tree, X[:9], tree.labels_[:9])
-
-
 # ---- mixtures
 
 
@@ -401,32 +333,7 @@ def test_ellipses_have_the_colors_of_their_points_and_a_legend():
     assert len(display.plot(n_std=2).ellipses_) == 3
 
 
-# ---- reliability, number of clusters
-
-
-def test_reliability_is_the_share_right_in_bins_of_equal_count():
-    stream = np.random.RandomState(0)
-    confidence = stream.uniform(0.3, 1, size=200)
-    right = stream.uniform(size=200) < confidence**2
-    display = ReliabilityDisplay(confidence, right, n_bins=5).plot()
-    bins = np.argsort(confidence).reshape(5, 40)
-    np.testing.assert_allclose(display.line_.get_xdata(), confidence[bins].mean(1))
-    np.testing.assert_allclose(display.line_.get_ydata(), right[bins].mean(1))
-    error = expected_calibration_error(right, confidence, n_bins=5)
-    auc = error_auc(right, confidence)
-    assert (display.calibration_error_, display.error_auc_) == (error, auc)
-    written = display.legend_.get_texts()[1].get_text()
-    assert written == f"calibration error {error:.3f}\nAUC of finding errors {auc:.3f}"
-
-
-def test_reliability_matches_clusters_with_classes():
-    mixture = GaussianMixtureEM(10, covariance_type="diag", reg_covar=1, random_state=0).fit(X)
-    names, probabilities = np.array(list("abcdefghij"))[Y], mixture.predict_proba(X)
-    display = ReliabilityDisplay.from_estimator(mixture, X, names)
-    np.testing.assert_array_equal(display.confidence, probabilities.max(1))
-    assert np.mean(display.agreement) == clustering_accuracy(Y, probabilities.argmax(1))
-    renumbered = ReliabilityDisplay.from_predictions(Y, probabilities[:, ::-1])
-    np.testing.assert_array_equal(renumbered.agreement, display.agreement)
+# ---- number of clusters
 
 
 def test_stability_of_numbers_of_clusters_has_its_own_axis():
@@ -467,13 +374,11 @@ def test_a_dendrogram_is_cut_into_the_clusters_of_scikit_learn(n_clusters):
 
 
 def test_leaves_of_a_dendrogram_have_their_numbers_of_samples():
-    leaves = np.array([0, 0, 0, 1, 2, 2, -1])
-    model = SimpleNamespace(children_=CHAIN, distances_=RISING, leaves_=leaves)
-    display = DendrogramDisplay.from_estimator(model)
+    display = DendrogramDisplay(CHAIN, RISING, [3, 1, 2]).plot()
     counts = dict(zip(display.tree_["leaves"], display.tree_["ivl"], strict=True))
     assert counts == {0: "3", 1: "1", 2: "2"}
     assert display.cut_ is None
-    assert DendrogramDisplay.from_estimator(model, n_clusters=2).cut_ == 1.5
+    assert DendrogramDisplay(CHAIN, RISING, n_clusters=2).plot().cut_ == 1.5
 
 
 def test_of_many_leaves_the_last_merges_are_drawn():
@@ -499,25 +404,16 @@ def test_numbers_of_clusters_stay_clear_of_the_frame():
         assert frame.y0 < box.y0 < box.y1 < frame.y1
 
 
-def test_a_dendrogram_dots_each_other_number_once():
-    others = [SimpleNamespace(n_clusters=k) for k in (2, 3, 3, 99)]
-    model = SimpleNamespace(
-        children_=CHAIN, distances_=RISING, n_clusters_=2, alternatives_=others
-    )
-    _, labels = DendrogramDisplay.from_estimator(model).ax_.get_legend_handles_labels()
-    assert labels == ["2 clusters", "3 clusters"]
-
-
-def test_a_dendrogram_dots_the_numbers_of_other_answers():
-    rows, _ = make_blobs(240, centers=6, cluster_std=0.5, random_state=2)
-    fit = NeighborClustering("auto", random_state=0).fit(rows)
+def test_a_dendrogram_dots_the_numbers_of_other_answers_once():
+    samples, _ = make_blobs(240, centers=6, cluster_std=0.5, random_state=2)
+    fit = NeighborClustering("auto", random_state=0).fit(samples)
+    numbers = [answer.n_clusters for answer in fit.alternatives_]
+    assert numbers
+    fit.alternatives_ = [*fit.alternatives_, fit.alternatives_[0]]
     display = DendrogramDisplay.from_estimator(fit)
+    assert sum(map(int, display.tree_["ivl"])) == 240
     _, labels = display.ax_.get_legend_handles_labels()
-    others = [other.n_clusters for other in fit.alternatives_]
-    assert others
-    assert labels == [f"{k} cluster{'s' * (k > 1)}" for k in (fit.n_clusters_, *others)]
+    shown = [fit.n_clusters_, *numbers]
+    assert labels == [f"{k} cluster{'s' * (k > 1)}" for k in shown]
     heights = [line.get_ydata()[0] for line in display.ax_.lines]
-    assert (
-        np.argsort(heights).tolist()
-        == np.argsort([-fit.n_clusters_, *np.negative(others)]).tolist()
-    )
+    assert np.argsort(heights).tolist() == np.argsort(np.negative(shown)).tolist()

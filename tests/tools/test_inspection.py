@@ -325,7 +325,7 @@ def test_colors_of_many_clusters_differ():
 def test_few_samples_far_away_are_at_the_edge_of_the_map(monkeypatch):
     places = np.random.RandomState(0).uniform(size=(len(X), 2))
     places[:2] = 1000
-    monkeypatch.setattr("skdeepcluster.inspection.neighbor_layout", lambda *_, **__: places)
+    monkeypatch.setattr("skdeepcluster.inspection.report.neighbor_layout", lambda *_, **__: places)
     dots = re.findall(r'<circle data-row="\d+" cx="(.+?)" cy="(.+?)"', report().to_html())
     found = np.array(dots, dtype=float)
     np.testing.assert_allclose(found[:2], found.max(), atol=0.05)

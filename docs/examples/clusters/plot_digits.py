@@ -10,10 +10,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from sklearn.datasets import load_digits
+from sklearn.metrics import ConfusionMatrixDisplay
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.display import ClusterConfusionDisplay, EmbeddingDisplay
+from skdeepcluster.display import EmbeddingDisplay
 from skdeepcluster.inspection import find_medoids
+from skdeepcluster.metrics import match_labels
 
 X, y = load_digits(return_X_y=True)
 clusters = NeighborClustering(n_clusters=10, random_state=0).fit(X)
@@ -36,7 +38,9 @@ plt.show()
 # The labels come in at the end, to check the result: a row for each digit and a column for each
 # cluster. Most ones share a cluster with the eights: in 8 x 8 pixels they look the same.
 
-ClusterConfusionDisplay.from_predictions(y, clusters.labels_, name="digits and clusters")
+matched = match_labels(y, clusters.labels_)
+confusion = ConfusionMatrixDisplay.from_predictions(y, matched, cmap="Blues", colorbar=False)
+confusion.ax_.set(title="digits and clusters", xlabel="cluster", ylabel="digit")
 plt.show()
 
 # %%

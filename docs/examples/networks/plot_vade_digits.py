@@ -7,10 +7,11 @@ ones. Every row is a cluster, every image is new.
 """
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from sklearn.datasets import load_digits
 
 from skdeepcluster import VaDEClustering
-from skdeepcluster.display import HistoryDisplay, SamplesDisplay
+from skdeepcluster.display import SamplesDisplay
 
 X = load_digits().data / 16
 vade = VaDEClustering(10, max_epochs=15, random_state=0).fit(X)
@@ -28,5 +29,6 @@ plt.show()
 # %%
 # The terms of the loss, over the epochs of the training:
 
-HistoryDisplay.from_estimator(vade, name="training")
+history = pd.DataFrame(vade.history_).set_index("epoch").drop(columns="dur")
+history.plot(subplots=True, layout=(-1, 3), figsize=(10, 4.5), title="training")
 plt.show()

@@ -8,11 +8,12 @@ the curve lies on the diagonal. A Gaussian mixture gives nearly all samples a pr
 """
 
 import matplotlib.pyplot as plt
+from sklearn.calibration import CalibrationDisplay
 from sklearn.datasets import load_digits
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.display import ReliabilityDisplay
+from skdeepcluster.metrics import expected_calibration_error, match_labels
 
 X, y = load_digits(return_X_y=True)
 mixture = GaussianMixture(10, covariance_type="diag", reg_covar=0.1, random_state=0).fit(X)
@@ -20,7 +21,12 @@ clusters = NeighborClustering(10, random_state=0).fit(X)
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 5.2), layout="constrained", sharey=True)
 for ax, fit in zip(axes, (mixture, clusters), strict=True):
-    ReliabilityDisplay.from_estimator(fit, X, y, ax=ax)
+    probabilities = fit.predict_proba(X)
+    is_right = match_labels(y, probabilities.argmax(1)) == y
+    options = {"n_bins": 10, "strategy": "quantile", "name": type(fit).__name__, "ax": ax}
+    CalibrationDisplay.from_predictions(is_right, probabilities.max(1), **options)
+    ax.set_title(f"calibration error {expected_calibration_error(y, probabilities):.3f}")
+    ax.set(xlabel="probability of the cluster", ylabel="share of samples that are right")
 plt.show()
 
 # %%

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from lib.presets import PAPERS
 
 import skdeepcluster
-from skdeepcluster.presets import PAPERS
 
 #: One epoch is too few to separate clusters.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -1,50 +1,32 @@
-"""Descriptions of clusters: medoids, typical and doubtful samples, features that differ.
-
-`find_medoids` and `compare_features` take samples and labels. `ClusterReport` describes any
-fitted clusterer, as a text and as a page of HTML.
-"""
+"""ClusterReport: the clusters of a fit, as a text and as a page of HTML."""
 
 import os
 from base64 import b64encode
-from collections.abc import Mapping
-from copy import copy
 from io import BytesIO
 from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from scipy import sparse
-from sklearn.base import is_classifier
-from sklearn.metrics import euclidean_distances, pairwise_distances_chunked
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Bunch, _safe_indexing, check_array, check_consistent_length
-from sklearn.utils.sparsefuncs import mean_variance_axis
-from sklearn.utils.validation import check_is_fitted
+from sklearn.metrics import euclidean_distances
+from sklearn.utils import Bunch, _safe_indexing
 
-from .display.base import COLORS, import_pyplot, name_features, take_last_step, to_array
-from .display.embedding import find_samples
-from .display.samples import find_white, make_mosaic
-from .input.checks import random_stream
-from .input.labels import (
-    check_labels,
-    cluster_means,
-    indicate,
-    is_missing,
-    predict_samples,
+from ..display.base import COLORS, import_pyplot, take_last_step, to_array
+from ..display.samples import find_white, make_mosaic
+from ..input.labels import check_labels, cluster_means, indicate, is_missing
+from ..neighbors import neighbor_graph, neighbor_layout
+from .features import SHARE
+from .reading import (
+    choose_names,
+    describe_features,
+    list_alternatives,
+    list_answers,
+    predict_clusters,
+    prepare_samples,
+    read_stability,
 )
-from .input.types import Labels
-from .neighbors import neighbor_graph, neighbor_layout
-from .neighbors.search import has_distances
-from .partition.answers import describe_changes
+from .samples import find_medoids, find_typical, rank_samples
 
-__all__ = ["ClusterReport", "compare_features", "find_medoids"]
-
-#: Maximum number of samples over which the distances to a medoid are averaged.
-MEDOID_SAMPLES = 2000
-#: Maximum standard deviation of a constant feature, from rounding, as a share of its mean.
-DEVIATION_ROUNDING = 1e-14
 #: Minimum margin of samples that are not listed as near a border.
 SURE = 0.995
 #: Maximum length of a line of text.
@@ -60,8 +42,6 @@ LETTER = 0.02
 NAME_GAP = 0.025
 #: Medoids to the right of it have their names on their left.
 NAME_LEFT = 0.6
-#: Between the name of a column and a category, in the name of a share.
-SHARE = " = "
 #: Maximum number of features that name a cluster.
 N_TRAITS = 2
 #: Minimum difference of these features, and of those that are listed, in standard deviations.
@@ -69,107 +49,6 @@ LARGE = 0.5
 SMALL = 0.2
 #: Maximum number of features in the tables of all clusters and of the samples of the map.
 MAX_PROFILE = 15
-
-
-def find_medoids(X, labels, *, random_state=None) -> Labels:
-    """Find the medoid of each cluster, the sample with the least mean distance to the others.
-
-    It is the center of PAM [1]_.
-
-    Parameters
-    ----------
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Samples, or their codes. Distances are Euclidean.
-    labels : array-like of shape (n_samples,)
-        Clusters from 0 on, -1 for noise.
-    random_state : int, RandomState instance or None, default=None
-        Determines the 2,000 samples to which distances are measured in a larger cluster.
-
-    Returns
-    -------
-    ndarray of shape (n_clusters,)
-        Positions of the medoids in X; -1 for an empty cluster.
-
-    See Also
-    --------
-    ClusterReport : Also lists typical and doubtful samples.
-
-    References
-    ----------
-    .. [1] L. Kaufman, P. J. Rousseeuw, "Finding Groups in Data", Wiley 1990, chapter 2.
-
-    Examples
-    --------
-    >>> from skdeepcluster.inspection import find_medoids
-    >>> find_medoids([[0.0], [1.0], [3.0], [9.0], [9.5]], [0, 0, 0, 1, -1])
-    array([1, 3])
-    """
-    X, labels = _read_labeled(X, labels)
-    stream = random_stream(random_state)
-    medoids = np.full(labels.max(initial=-1) + 1, -1)
-    for k in np.unique(labels[labels >= 0]):
-        rows = np.flatnonzero(labels == k)
-        others = rows
-        if len(rows) > MEDOID_SAMPLES:
-            others = stream.choice(rows, MEDOID_SAMPLES, replace=False)
-
-        parts = pairwise_distances_chunked(
-            X[rows],
-            X[others],
-            reduce_func=lambda part, start: part.mean(1),
-        )
-        medoids[k] = rows[np.concatenate(list(parts)).argmin()]
-    return medoids
-
-
-def compare_features(
-    X, labels, *, feature_names=None, n_features: int | None = 5
-) -> list[Bunch]:
-    """Find the features that set each cluster apart, by standardized mean differences.
-
-    The difference is the mean in the cluster minus the mean in all other samples, noise included,
-    in standard deviations of the feature [1]_.
-
-    Parameters
-    ----------
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-    labels : array-like of shape (n_samples,)
-        Clusters from 0 on, -1 for noise.
-    feature_names : array-like of shape (n_features,), default=None
-        Names; None means the columns of a DataFrame, or "x0", "x1" and so on.
-    n_features : int, default=5
-        Number of features of each cluster; None means all.
-
-    Returns
-    -------
-    list of Bunch
-        For each cluster arrays ``names``, ``differences``, ``means`` and ``other_means``, the
-        largest difference first. For sparse X, such as counts of words, they have only features
-        with a greater mean in the cluster.
-
-    See Also
-    --------
-    ClusterReport : Also describes the samples of each cluster.
-
-    References
-    ----------
-    .. [1] J. Cohen, "Statistical Power Analysis for the Behavioral Sciences", 2nd edition, 1988,
-       chapter 2.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from skdeepcluster.inspection import compare_features
-    >>> iris = load_iris()
-    >>> setosa = compare_features(iris.data, iris.target, feature_names=iris.feature_names)[0]
-    >>> print(setosa.names[0], setosa.means[0].round(2), setosa.other_means[0].round(2))
-    petal length (cm) 1.46 4.91
-    """
-    X = _count_categories(X)
-    names = _name_columns(X, feature_names)
-    X, labels = _read_labeled(X, labels)
-    member = indicate(labels, labels.max(initial=-1) + 1).toarray()
-    return _list_features(X, member, names, n_features)
 
 
 class ClusterReport(Bunch):
@@ -292,26 +171,26 @@ class ClusterReport(Bunch):
             n_features=n_features,
             random_state=random_state,
         )
-        found = _predict_clusters(estimator, X)
-        given = _prepare_samples(estimator, X, found, options)
-        report = cls._describe_partition(estimator, X, found, given, names, options)
+        clusters = predict_clusters(estimator, X)
+        samples = prepare_samples(estimator, X, clusters, options)
+        report = cls._describe_partition(
+            estimator, X, clusters, samples, names, options
+        )
 
-        last, _ = take_last_step(estimator)
-        for alternative in last.alternatives_ if hasattr(last, "use") else ():
-            other = _use(estimator, alternative)
-            found = _predict_clusters(other, X)
+        for other in list_alternatives(estimator):
+            clusters = predict_clusters(other, X)
             report.others.append(
-                cls._describe_partition(other, X, found, given, None, options)
+                cls._describe_partition(other, X, clusters, samples, None, options)
             )
         return report
 
     @classmethod
-    def _describe_partition(cls, estimator, X, found, given, names, options):
-        """Return the report of one partition, ``found`` in the samples ``given``."""
-        labels, resp, n_clusters = found
-        labels = check_labels("labels", labels, given.table.shape[0])
+    def _describe_partition(cls, estimator, X, clusters, samples, names, options):
+        """Return the report of one partition of the samples."""
+        labels, resp, n_clusters = clusters
+        labels = check_labels("labels", labels, samples.table.shape[0])
         member = indicate(labels, n_clusters).toarray()
-        codes = given.codes
+        codes = samples.codes
         distances = euclidean_distances(codes, cluster_means(member, codes))
         distances[:, ~member.any(0)] = np.inf
         medoids = find_medoids(codes, labels, random_state=options.random_state)
@@ -319,33 +198,33 @@ class ClusterReport(Bunch):
         medoids = np.pad(medoids, (0, n_empty), constant_values=-1)
 
         last, name = take_last_step(estimator)
-        clusters = _choose_names(estimator, names, n_clusters)
+        names = choose_names(estimator, names, n_clusters)
         report = cls(
             name=name,
-            clusters=clusters,
-            samples=given.samples,
-            metric=given.metric,
+            clusters=names,
+            samples=samples.samples,
+            metric=samples.metric,
             labels=labels,
             sizes=member.sum(0).astype(int),
             probabilities=None
             if resp is None
             else cluster_means(member, resp).diagonal(),
-            stability=getattr(estimator, "cluster_stability_", None),
+            stability=read_stability(estimator),
             medoids=medoids,
-            missing=given.missing,
-            table=X if hasattr(X, "shape") else np.asarray(X),
-            feature_names=given.columns,
-            row_names=given.row_names,
+            missing=samples.missing,
+            table=np.asarray(X) if isinstance(X, list | tuple) else X,
+            feature_names=samples.columns,
+            row_names=samples.row_names,
             others=[],
             pictures=[],
-            **_list_answers(last, clusters),
-            typical_rows=_find_typical(codes, labels, medoids, options.n_rows),
-            **_rank_samples(labels, resp, distances, options.n_rows),
-            **_describe_features(given, member, options.n_features),
+            **list_answers(last, names),
+            typical_rows=find_typical(codes, labels, medoids, options.n_rows),
+            **rank_samples(labels, resp, distances, options.n_rows),
+            **describe_features(samples, member, options.n_features),
         )
         report.examples = report._list_examples()
         if options.images is not None:
-            report.pictures = report._draw(given.table, options.images)
+            report.pictures = report._draw(samples.table, options.images)
         return report
 
     def to_frame(self) -> Any:
@@ -399,7 +278,7 @@ class ClusterReport(Bunch):
         """Return the summary as a page of HTML with its pictures, and write it to a path."""
         from jinja2 import Environment, PackageLoader
 
-        loader = PackageLoader(__package__)
+        loader = PackageLoader("skdeepcluster")
         pages = Environment(loader=loader, autoescape=True, trim_blocks=True)
         pages.filters["base64"] = lambda png: b64encode(png).decode()
 
@@ -422,12 +301,14 @@ class ClusterReport(Bunch):
     def _find_widest(self):
         """Return the largest difference of a feature."""
         return max(
-            (np.abs(own.differences).max(initial=0) for own in self.features), default=0
+            (np.abs(row.differences).max(initial=0) for row in self.features), default=0
         )
 
     def _find_spots(self):
         """Return position and place in a map of at most `MAX_MAP` samples and all medoids."""
-        medoids = [own.medoids[own.medoids >= 0] for own in (self, *self.others)]
+        medoids = [
+            report.medoids[report.medoids >= 0] for report in (self, *self.others)
+        ]
         rows = np.linspace(0, len(self.labels) - 1, MAX_MAP).astype(int)
         rows = np.unique(np.concatenate([rows, *medoids]))
 
@@ -444,20 +325,20 @@ class ClusterReport(Bunch):
     def _place_names(self, spots):
         """Return the names of the clusters in a map, each below those that it would cover."""
         named = [spot for spot in spots if spot[0] in self.medoids]
-        found = []
+        placed = []
         for row, (x, y) in sorted(named, key=lambda spot: spot[1][1]):
             name = str(self.clusters[self.labels[row]])
             width = LETTER * len(name)
             is_left = x > NAME_LEFT
             x += -NAME_GAP if is_left else NAME_GAP
             left = x - width if is_left else x
-            for other in found:
+            for other in placed:
                 meets = left < other.left + other.width and other.left < left + width
                 if meets and abs(y - other.y) < LINE:
                     y = other.y + LINE
             side = "end" if is_left else "start"
-            found.append(Bunch(name=name, x=x, y=y, side=side, left=left, width=width))
-        return found
+            placed.append(Bunch(name=name, x=x, y=y, side=side, left=left, width=width))
+        return placed
 
     def _list_examples(self):
         """Return values of the medoid and the typical samples, in the units of the table."""
@@ -465,9 +346,9 @@ class ClusterReport(Bunch):
         return [
             self._write_samples(
                 self._list_central(k),
-                found.names if len(found.names) else self._rank_features(),
+                features.names if len(features.names) else self._rank_features(),
             )
-            for k, found in enumerate(self.features)
+            for k, features in enumerate(self.features)
         ]
 
     def _list_central(self, k):
@@ -480,9 +361,9 @@ class ClusterReport(Bunch):
         """Return the first columns that features come from, and values of samples as texts."""
         table = self.table
         originals = list(getattr(table, "columns", self.feature_names))
-        own = [name.partition(SHARE)[0] for name in map(str, names)]
-        own = [name for name in dict.fromkeys(own) if name in originals][:MAX_PROFILE]
-        places = [originals.index(name) for name in own]
+        columns = dict.fromkeys(name.partition(SHARE)[0] for name in map(str, names))
+        columns = [name for name in columns if name in originals][:MAX_PROFILE]
+        places = [originals.index(name) for name in columns]
 
         chosen = _safe_indexing(_safe_indexing(table, places, axis=1), rows)
         values = np.asarray(to_array(chosen), dtype=object)
@@ -490,13 +371,14 @@ class ClusterReport(Bunch):
             [self._name_sample(row), *map(_write, line)]
             for row, line in zip(rows, values, strict=True)
         ]
-        return Bunch(columns=own, rows=cells)
+        return Bunch(columns=columns, rows=cells)
 
     def _rank_features(self):
         """Return the names of the features that differ most between clusters, if any does."""
         strongest = {}
-        for found in self.features:
-            for name, gap in zip(found.names, np.abs(found.differences), strict=True):
+        for features in self.features:
+            gaps = np.abs(features.differences)
+            for name, gap in zip(features.names, gaps, strict=True):
                 strongest[name] = max(gap, strongest.get(name, 0))
         ranked = sorted(strongest, key=strongest.get, reverse=True)
         return (ranked or list(self.feature_names))[:MAX_PROFILE]
@@ -558,14 +440,14 @@ class ClusterReport(Bunch):
         """
         if not self.features:
             return []
-        found = self.features[k]
-        gaps = found.differences
+        features = self.features[k]
+        gaps = features.differences
         is_large = np.abs(gaps) >= LARGE
         is_extreme = is_large & self._is_extreme(k)
         chosen = is_extreme if is_extreme.any() else is_large
 
         traits = []
-        for name, gap in zip(found.names[chosen], gaps[chosen], strict=True):
+        for name, gap in zip(features.names[chosen], gaps[chosen], strict=True):
             low, high = ("not ", "") if SHARE in name else ("low ", "high ")
             traits.append(f"{high if gap > 0 else low}{name}")
         return traits[:N_TRAITS]
@@ -575,9 +457,9 @@ class ClusterReport(Bunch):
         names = self.feature_names.tolist()
         means = self.means[:, [names.index(name) for name in self.features[k].names]]
         means = means[self.sizes > 0]
-        own = self.features[k].means
+        center = self.features[k].means
         is_high = self.features[k].differences > 0
-        return np.where(is_high, own >= means.max(0), own <= means.min(0))
+        return np.where(is_high, center >= means.max(0), center <= means.min(0))
 
     def _describe(self, k):
         """Return texts about the samples and the features of a cluster, by their titles."""
@@ -588,9 +470,9 @@ class ClusterReport(Bunch):
             "typical samples": list(map(self._name_sample, self.typical_rows[k])),
         }
 
-        others = self.runner_up[self.labels == k]
-        if others.max() >= 0:
-            counts = np.bincount(others)
+        runners_up = self.runner_up[self.labels == k]
+        if runners_up.max() >= 0:
+            counts = np.bincount(runners_up)
             usual = self.clusters[counts.argmax()]
             facts["usual runner-up"] = [f"cluster {usual} for {counts.max():,} samples"]
 
@@ -655,253 +537,3 @@ def _write(value):
     if isinstance(value, Real) and not isinstance(value, bool):
         return _write_mean("", value)
     return str(value)
-
-
-# ---- what is described
-
-
-def _use(estimator, alternative):
-    """Return a copy of a fitted estimator or Pipeline that has another partition."""
-    other = copy(estimator)
-    if isinstance(estimator, Pipeline):
-        *steps, (name, last) = estimator.steps
-        other.steps = [*steps, (name, _use(last, alternative))]
-        return other
-    return other.use(alternative)
-
-
-def _choose_names(estimator, names, n_clusters):
-    """Return the given names of clusters (K,), else the names of its classes, or numbers."""
-    known = getattr(estimator, "classes_", ())
-    known = np.array([*known, *range(len(known), n_clusters)])
-    if names is None:
-        return known
-
-    if isinstance(names, Mapping):
-        names = [names.get(name, name) for name in known.tolist()]
-    names = np.asarray(names, dtype=object)
-    if names.shape != (n_clusters,) or len(set(names)) < n_clusters:
-        raise ValueError(
-            f"names must be {n_clusters} different names, one for each cluster, got {list(names)}."
-        )
-    return names
-
-
-def _list_answers(estimator, clusters):
-    """Return the expected score of a fit, and its other partitions in words."""
-    answers = []
-    for other in getattr(estimator, "alternatives_", ()):
-        changes = describe_changes(estimator.labels_, other.labels, clusters)
-        score = f"expected score {other.expected_score:.2f}"
-        answers.append(f"{other.n_clusters} clusters ({score}): {changes}")
-    return {
-        "expected_score": getattr(estimator, "expected_score_", None),
-        "alternatives": answers,
-    }
-
-
-def _predict_clusters(estimator, X):
-    """Return cluster positions (N,), -1 for noise, probabilities (N, K) or None, and K."""
-    check_is_fitted(estimator)
-    labels = predict_samples(estimator, X)
-    if is_classifier(estimator):
-        labels = np.searchsorted(estimator.classes_, labels)
-    labels = np.maximum(labels, -1)
-
-    if hasattr(estimator, "predict_proba"):
-        resp = np.asarray(estimator.predict_proba(X), dtype=np.float64)
-        return labels, resp, resp.shape[1]
-
-    centers = getattr(estimator, "cluster_centers_", ())
-    n_clusters = max(labels.max() + 1, len(centers))
-    if not n_clusters:
-        kind = type(estimator).__name__
-        raise ValueError(f"{kind} finds no cluster: all samples are noise.")
-    return labels, None, n_clusters
-
-
-def _prepare_samples(estimator, X, found, options):
-    """Return what all partitions of samples X share, such as codes and names of features."""
-    check_consistent_length(X, options.row_names)
-    table = _count_categories(X)
-    values = _read_values(table)
-    names = options.row_names
-
-    samples = None
-    missing = None
-    metric = "euclidean"
-    # Distances have no features.
-    if not has_distances(estimator):
-        samples, metric = find_samples(estimator, X, None)
-        missing = _share_missing(values)
-    codes = samples
-    if samples is None or metric != "euclidean":
-        codes = _find_codes(estimator, X, values, found[1])
-
-    return Bunch(
-        table=values,
-        codes=codes,
-        samples=codes if samples is None else samples,
-        metric=metric,
-        columns=_name_columns(table, options.feature_names, estimator),
-        row_names=None if names is None else np.asarray(names),
-        missing=missing,
-    )
-
-
-def _read_labeled(X, labels):
-    """Return X as :func:`_read_values` does, and the labels, checked."""
-    X = _read_values(X)
-    return X, check_labels("labels", labels, X.shape[0])
-
-
-def _read_values(X):
-    """Return X as float64, checked, dense with nan for missing values or CSR."""
-    finite = True if sparse.issparse(X) else "allow-nan"
-    return check_array(
-        X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=finite
-    )
-
-
-def _count_categories(X):
-    """Return a pandas DataFrame with zeros and ones for each category; others as they are."""
-    if not hasattr(X, "iloc") or all(dtype.kind in "iuf" for dtype in X.dtypes):
-        return X
-
-    columns = {}
-    for name, column in X.items():
-        if column.dtype.kind in "iuf":
-            columns[name] = column
-            continue
-
-        known = column.notna()
-        kinds = sorted(column[known].unique(), key=str)
-        # The share of False says nothing more.
-        for value in [True] if column.dtype.kind == "b" else kinds:
-            share = (column == value).fillna(False).astype(float)
-            columns[f"{name}{SHARE}{value}"] = share.where(known)
-    return type(X)(columns)
-
-
-def _name_columns(X, names, estimator=None):
-    """Return the given names (D,), the names in X or in the fit, or "x0", "x1" etc."""
-    n_features = np.shape(X)[1]
-    columns = getattr(X, "columns", None)
-    fitted = getattr(estimator, "feature_names_in_", None)
-
-    numbered = [f"x{i}" for i in range(n_features)]
-    return np.array(name_features(n_features, names, columns, fitted, numbered))
-
-
-def _find_codes(estimator, X, values, resp):
-    """Return codes, or comparable samples, between which distances are measured."""
-    # KMeans has no probabilities, and its transform returns distances.
-    if resp is not None and hasattr(estimator, "transform"):
-        X = estimator.transform(X)
-    elif resp is not None and not sparse.issparse(X):
-        X = np.nan_to_num(StandardScaler().fit_transform(values))
-    return check_array(X, accept_sparse="csr", dtype=np.float64)
-
-
-# ---- typical and doubtful samples
-
-
-def _find_typical(codes, labels, medoids, n_rows):
-    """Return the samples of each cluster that are nearest to its medoid, without the medoid."""
-    typical = []
-    for k, medoid in enumerate(medoids):
-        rows = np.flatnonzero(labels == k)
-        rows = rows[rows != medoid]
-        if len(rows):
-            gaps = euclidean_distances(codes[rows], codes[[medoid]])[:, 0]
-            rows = rows[gaps.argsort(kind="stable")[:n_rows]]
-        typical.append(rows)
-    return typical
-
-
-def _rank_samples(labels, resp, distances, n_rows):
-    """Return runners-up, margins, and the doubtful samples of each cluster."""
-    n_samples, n_clusters = distances.shape
-    closeness = -distances if resp is None else resp.copy()
-    nearest = closeness.argmax(1)
-    own = np.arange(n_samples), np.where(labels < 0, nearest, labels)
-    best = closeness[own]
-    closeness[own] = -np.inf
-    second = closeness.max(1)
-    runner_up = closeness.argmax(1)
-    runner_up[np.isinf(second)] = -1
-
-    if resp is None:
-        near = np.minimum(-best, -second)
-        far = np.maximum(-best, -second)
-        far = np.maximum(far, np.finfo(float).tiny)
-        margin = np.sign(best - second) * (1 - near / far)
-    else:
-        margin = best - np.maximum(second, 0)
-
-    order = margin.argsort(kind="stable")
-    border = [order[labels[order] == k][:n_rows] for k in range(n_clusters)]
-    return {"runner_up": runner_up, "margin": margin, "border_rows": border}
-
-
-# ---- features
-
-
-def _describe_features(given, member, n_features):
-    """Return features and their means in each cluster; none of distances."""
-    if given.missing is None:
-        return {"features": [], "means": None}
-    return {
-        "features": _list_features(given.table, member, given.columns, n_features),
-        "means": _average_known(member, given.table),
-    }
-
-
-def _list_features(X, member, names, n_features):
-    """Return the first features of each cluster, see `compare_features`."""
-    is_sparse = sparse.issparse(X)
-    if is_sparse:
-        center, variance = mean_variance_axis(X, 0)
-    else:
-        center = np.nanmean(X, 0)
-        variance = np.nanvar(X, 0)
-    deviation = np.sqrt(variance)
-    varies = deviation > DEVIATION_ROUNDING * np.abs(center)
-
-    means = _average_known(member, X)
-    others = _average_known(1 - member, X)
-    is_part = member.any(0) & ~member.all(0)
-    known = np.outer(is_part, varies)
-    differences = np.zeros(means.shape)
-    np.divide(means - others, deviation, out=differences, where=known)
-
-    strengths = differences if is_sparse else np.abs(differences)
-    features = []
-    for k, strength in enumerate(strengths):
-        order = np.argsort(-strength, kind="stable")[:n_features]
-        order = order[strength[order] > 0]
-        features.append(
-            Bunch(
-                names=names[order],
-                differences=differences[k, order],
-                means=means[k, order],
-                other_means=others[k, order],
-            )
-        )
-    return features
-
-
-def _share_missing(X):
-    """Return the share of missing values of each feature, (D,)."""
-    if sparse.issparse(X):
-        return np.zeros(X.shape[1])
-    return np.isnan(X).mean(0)
-
-
-def _average_known(member, X):
-    """Return the means (K, D) of the observed values in each cluster."""
-    if sparse.issparse(X):
-        return cluster_means(member, X)
-
-    known = ~np.isnan(X)
-    return member.T @ np.where(known, X, 0) / np.maximum(member.T @ known, 1)

@@ -1,0 +1,151 @@
+"""Features that set clusters apart, and categories as shares."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import Bunch, check_array
+from sklearn.utils.sparsefuncs import mean_variance_axis
+
+from ..display.base import name_features
+from ..input.labels import check_labels, cluster_means, indicate
+
+#: Maximum standard deviation of a constant feature, from rounding, as a share of its mean.
+DEVIATION_ROUNDING = 1e-14
+#: Between the name of a column and a category, in the name of a share.
+SHARE = " = "
+
+
+def compare_features(
+    X, labels, *, feature_names=None, n_features: int | None = 5
+) -> list[Bunch]:
+    """Find the features that set each cluster apart, by standardized mean differences.
+
+    The difference is the mean in the cluster minus the mean in all other samples, noise included,
+    in standard deviations of the feature [1]_.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    labels : array-like of shape (n_samples,)
+        Clusters from 0 on, -1 for noise.
+    feature_names : array-like of shape (n_features,), default=None
+        Names; None means the columns of a DataFrame, or "x0", "x1" and so on.
+    n_features : int, default=5
+        Number of features of each cluster; None means all.
+
+    Returns
+    -------
+    list of Bunch
+        For each cluster arrays ``names``, ``differences``, ``means`` and ``other_means``, the
+        largest difference first. For sparse X, such as counts of words, they have only features
+        with a greater mean in the cluster.
+
+    See Also
+    --------
+    ClusterReport : Also describes the samples of each cluster.
+
+    References
+    ----------
+    .. [1] J. Cohen, "Statistical Power Analysis for the Behavioral Sciences", 2nd edition, 1988,
+       chapter 2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster.inspection import compare_features
+    >>> iris = load_iris()
+    >>> setosa = compare_features(iris.data, iris.target, feature_names=iris.feature_names)[0]
+    >>> print(setosa.names[0], setosa.means[0].round(2), setosa.other_means[0].round(2))
+    petal length (cm) 1.46 4.91
+    """
+    X = count_categories(X)
+    names = name_columns(X, feature_names)
+    X, labels = read_labeled(X, labels)
+    member = indicate(labels, labels.max(initial=-1) + 1).toarray()
+    return list_features(X, member, names, n_features)
+
+
+def list_features(X, member, names, n_features):
+    """Return the first features of each cluster, see `compare_features`."""
+    is_sparse = sparse.issparse(X)
+    if is_sparse:
+        center, variance = mean_variance_axis(X, 0)
+    else:
+        center = np.nanmean(X, 0)
+        variance = np.nanvar(X, 0)
+    deviation = np.sqrt(variance)
+    varies = deviation > DEVIATION_ROUNDING * np.abs(center)
+
+    means = average_known(member, X)
+    other_means = average_known(1 - member, X)
+    is_part = member.any(0) & ~member.all(0)
+    known = np.outer(is_part, varies)
+    differences = np.zeros(means.shape)
+    np.divide(means - other_means, deviation, out=differences, where=known)
+
+    strengths = differences if is_sparse else np.abs(differences)
+    features = []
+    for k, strength in enumerate(strengths):
+        order = np.argsort(-strength, kind="stable")[:n_features]
+        order = order[strength[order] > 0]
+        features.append(
+            Bunch(
+                names=names[order],
+                differences=differences[k, order],
+                means=means[k, order],
+                other_means=other_means[k, order],
+            )
+        )
+    return features
+
+
+def average_known(member, X):
+    """Return the means (K, D) of the observed values in each cluster."""
+    if sparse.issparse(X):
+        return cluster_means(member, X)
+
+    known = ~np.isnan(X)
+    return member.T @ np.where(known, X, 0) / np.maximum(member.T @ known, 1)
+
+
+# ---- tables
+
+
+def read_labeled(X, labels):
+    """Return X as :func:`_read_values` does, and the labels, checked."""
+    X = read_values(X)
+    return X, check_labels("labels", labels, X.shape[0])
+
+
+def read_values(X):
+    """Return X as float64, checked, dense with nan for missing values or CSR."""
+    finite = True if sparse.issparse(X) else "allow-nan"
+    return check_array(
+        X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=finite
+    )
+
+
+def count_categories(X):
+    """Return a pandas DataFrame with zeros and ones for each category; others as they are."""
+    if not hasattr(X, "iloc") or all(dtype.kind in "iuf" for dtype in X.dtypes):
+        return X
+
+    columns = {}
+    for name, column in X.items():
+        if column.dtype.kind in "iuf":
+            columns[name] = column
+            continue
+
+        known = column.notna()
+        kinds = sorted(column[known].unique(), key=str)
+        # The share of False says nothing more.
+        for value in [True] if column.dtype.kind == "b" else kinds:
+            share = (column == value).fillna(False).astype(float)
+            columns[f"{name}{SHARE}{value}"] = share.where(known)
+    return type(X)(columns)
+
+
+def name_columns(X, names, estimator=None):
+    """Return the given names (D,), the names in X or in the fit, or "x0", "x1" etc."""
+    n_features = np.shape(X)[1]
+    names = name_features(n_features, names, X, estimator)
+    return np.array(names or [f"x{i}" for i in range(n_features)])
