@@ -429,7 +429,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Component labels.
         """
-        return _assign(self.mixture_, self._check_fitted(X))[0]
+        rows = self._check_fitted(X)
+        return _assign(self.mixture_, rows)[0]
 
     def predict_proba(self, X) -> Doubles:
         """Return the responsibilities, p(component | sample).

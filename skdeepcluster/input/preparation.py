@@ -51,7 +51,7 @@ MIN_COMPONENTS = 5
 MAX_CORRELATION = 1e-3
 
 
-class Preparation(TransformerMixin, BaseEstimator):
+class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Turn samples into numbers that can be compared, as clusterers of this package do.
 
     Categories become one-hot columns, features of incomparable scales are standardized, and gaps
@@ -329,7 +329,7 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def _check_numbers(self, X, reset, min_samples=1):
         """Return samples, checked; duplicate entries of sparse arrays are summed."""
-        n_dimensions = np.ndim(X)
+        n_dimensions = getattr(X, "ndim", 2)
         if n_dimensions > 2:
             raise ValueError(
                 f"Found array with dim {n_dimensions}, but expected are samples of shape "
