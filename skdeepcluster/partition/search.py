@@ -219,7 +219,7 @@ def count_clusters(
     Examples
     --------
     >>> from sklearn.datasets import make_blobs
-    >>> from skdeepcluster.neighbors import count_clusters
+    >>> from skdeepcluster.partition import count_clusters
     >>> X, _ = make_blobs(300, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
     >>> count_clusters(X, random_state=0).best_n_clusters
     3

@@ -16,7 +16,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster.neighbors import neighbor_graph
-from skdeepcluster.partition import candidates
+from skdeepcluster.partition import candidates, views
 from skdeepcluster.partition.candidates import IN_LAYOUT, IN_SAMPLES, agglomerate, regroup, run_em
 from skdeepcluster.partition.views import Views, cut_tree
 
@@ -93,7 +93,7 @@ def link_by_definition(points):
 def test_genie_merges_as_by_its_definition(n_points, n_sets):
     for seed in range(n_sets):
         points = np.random.default_rng(seed).normal(size=(n_points, 2)) ** 3
-        merges = candidates.link_fairly(candidates.spanning_tree(points), n_points)
+        merges = views.link_fairly(views.spanning_tree(points), n_points)
         for step, expected in enumerate(link_by_definition(points), 1):
             assert adjusted_rand_score(expected, cut_tree(merges, n_points - step)) == 1
 
@@ -103,7 +103,7 @@ def test_spanning_tree_has_the_length_of_that_of_scipy(kind):
     noise = np.random.default_rng(0).normal(size=(240, 2))
     far = np.arange(240)[:, None] // 80 * 50
     points = {"connected": noise, "separate": far + noise, "copies": noise[np.arange(240) % 120]}
-    i, j, lengths = candidates.spanning_tree(points := points[kind])
+    i, j, lengths = views.spanning_tree(points := points[kind])
     distances = sparse.csr_array(squareform(pdist(points) + 1e-12))  # zeros are no edges
     assert lengths.sum() == pytest.approx(minimum_spanning_tree(distances).sum())
     assert (np.diff(lengths) >= 0).all()
@@ -117,7 +117,7 @@ def test_fair_cuts_have_no_small_clusters():
     tree = look(points).sample_trees
     for n_clusters in (2, 4, 9):
         found = np.bincount(tree.cut_fairly(n_clusters), minlength=n_clusters)
-        assert found.min() >= candidates.FAIR_SIZE * len(points) / n_clusters
+        assert found.min() >= views.FAIR_SIZE * len(points) / n_clusters
     assert adjusted_rand_score(tree.cut_fairly(4)[:240], Y) > 0.95
     # Each merge of these points adds one of them, so a fair cut has two clusters at most.
     for exponents in (np.arange(13), np.arange(13)[::-1]):
@@ -167,12 +167,13 @@ def test_each_family_finds_the_given_number(n_clusters):
 @pytest.mark.parametrize("rows", [X, np.c_[X, np.zeros((240, 20))]], ids=["tree", "brute"])
 def test_labels_are_extended_to_all_samples(rows, monkeypatch):
     for name, number in (("FITTED", 100), ("LINKED", 80), ("MERGED", 60)):
-        monkeypatch.setattr(candidates, name, number)
-    views = look(rows, white=X)
-    for candidate in list_candidates(views, 4):
+        monkeypatch.setattr(views, name, number)
+    monkeypatch.setattr(candidates, "FITTED", 100)
+    seen = look(rows, white=X)
+    for candidate in list_candidates(seen, 4):
         assert adjusted_rand_score(Y, candidate.labels) > 0.9, candidate.family
     for method, n_known in (("ward", 60), ("genie", 80)):
-        labels, known = views.sample_trees.cut(method, 9), views.draw(n_known)
+        labels, known = seen.sample_trees.cut(method, 9), seen.draw(n_known)
         nearest = known[cKDTree(rows[known]).query(rows)[1]]
         np.testing.assert_array_equal(labels, labels[nearest])
         alone = look(rows[known]).sample_trees.cut(method, 9)
