@@ -22,6 +22,7 @@ from ..input.checks import (
     check_answers,
     check_enough,
     is_open,
+    read_numbers,
     refuse_sparse,
     restore_on_failure,
     warn_user,
@@ -36,7 +37,6 @@ from ..modules.likelihood import ColumnLikelihood, restore_likelihood
 from ..modules.networks import ACTIVATIONS
 from ..neighbors.samples import GraphSettings
 from ..partition.invariance import choose_augment
-from ..partition.number import read_numbers
 from ..training.checkpoint import Checkpoint, identify
 from ..training.data import BLOCK, Rows, batches, map_rows
 from ..training.loop import Progress, check_callbacks

@@ -14,7 +14,7 @@ from ..input.checks import WEIGHT, restore_on_failure, store_parameters, warn_us
 from ..input.dask import maps_blocks
 from ..input.labels import encode_labels, read_labels
 from ..input.types import Auto, Widths, fit_context
-from ..partition.search import partition_by_labels
+from ..partition.known import partition_by_labels
 from ..training.data import LabeledRows
 from ..training.runtime import draw_generator, isolated
 from .base import assign

@@ -27,6 +27,7 @@ from ..input.checks import (
     check_magnitude,
     check_sample_weight,
     misses_values,
+    read_numbers,
     restore_on_failure,
     store_parameters,
     warn_user,
@@ -47,11 +48,19 @@ from ..input.types import Auto, Labels, TransformerMixin, fit_context
 from ..neighbors.augmented import check_augment, scale_augment
 from ..neighbors.samples import GraphSettings, Lookup, Reference, interpolate
 from ..neighbors.search import check_distances
-from ..partition.answers import Alternative, describe_changes
-from ..partition.deciding import FEW_VALUES, find_deciding
+from ..partition.answers import (
+    FEW_VALUES,
+    Alternative,
+    describe_changes,
+    find_deciding,
+)
 from ..partition.invariance import choose_augment
-from ..partition.number import read_numbers
-from ..partition.search import find_partition, look, warn_of_edge
+from ..partition.search import (
+    Problem,
+    find_partition,
+    make_criterion,
+    warn_of_edge,
+)
 from ..partition.tree import find_leaves, group_leaves, grow_trees
 from ..stability import cluster_stability
 
@@ -324,17 +333,16 @@ class NeighborClustering(
             self._find_augment(X)
             numbers = read_numbers(self.n_clusters, self.max_clusters)
             most = X.shape[0] if self.n_clusters == "auto" else np.max(numbers)
-            found = find_partition(
-                X,
+            problem = Problem(
                 numbers,
-                self._graph_settings(),
-                sample_weight=sample_weight,
+                sample_weight,
                 labels=self._read_labels(y, X.shape[0], most),
                 sizes=(self.min_cluster_size, self.max_cluster_size),
                 must_link=must_link,
                 cannot_link=cannot_link,
-                random_state=self.random_state,
-                report=self._report,
+            )
+            found = find_partition(
+                X, problem, self._graph_settings(), self.random_state, self._report
             )
 
             with self._report("assignment"):
@@ -435,10 +443,11 @@ class NeighborClustering(
         self._show_answer(0)
 
     def _look(self, X, sample_weight=None):
-        """Return the ``Judge`` of samples X, and the positions in X of what it judges."""
+        """Return the ``Criterion`` of samples X, and the positions in X that it scores."""
         X = self._read_rows(X, sample_weight)
         self.augment_ = self.augment
-        return look(X, self._graph_settings(), sample_weight, self.random_state)
+        settings = self._graph_settings()
+        return make_criterion(X, settings, sample_weight, self.random_state)
 
     def _describe_answer(self, resp, expected_score, tree):
         """Return the attributes of a partition, with responsibilities (N, K) and its tree."""

@@ -28,7 +28,7 @@ from ..input.labels import check_labels, cluster_means
 from ..mixture import em
 from ..mixture.initialization import Initializer
 from ..partition import count_clusters
-from ..partition.deciding import FEW_VALUES
+from ..partition.answers import FEW_VALUES
 from ..partition.known import hold_labels, name_clusters
 from ..training.runtime import draw_generator
 from .neighbor_clustering import NeighborClustering

@@ -10,9 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
-from sklearn.utils import check_scalar
+from sklearn.utils import check_array, check_scalar
 
-from ..input.checks import LARGEST, check_answers, check_enough, check_sample_weight
+from ..input.checks import (
+    LARGEST,
+    check_answers,
+    check_enough,
+    check_sample_weight,
+    name_column,
+)
 from ..input.distinct import (
     find_ranges,
     hash_samples,
@@ -20,11 +26,16 @@ from ..input.distinct import (
     order_columns,
     project_rows,
 )
+from ..input.imputation import impute
 from ..input.labels import average_finite
 from ..input.random import draw_seed
 from .augmented import AugmentedViews, prepare_views, search_new, search_views
 from .graph import link_neighbors
 from .search import NeighborIndex, check_distances, nearest_entries
+
+#: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
+#: distances equal.
+CLIP_FACTOR = 1e6
 
 
 class GraphSettings(NamedTuple):
@@ -86,6 +97,19 @@ class Samples(NamedTuple):
 
 
 # ---- distinct samples and their graph
+
+
+def read_samples(X, n_neighbors, sample_weight=None):
+    """Return samples X (N, D), checked, with missing values filled."""
+    with name_column(X):
+        X = check_array(
+            X,
+            accept_sparse="csr",
+            dtype=[float, np.float32],
+            ensure_all_finite=True if sparse.issparse(X) else "allow-nan",
+            input_name="X",
+        )
+    return impute(X, n_neighbors, sample_weight)
 
 
 def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> Samples:
@@ -219,13 +243,7 @@ def _search_distances(X, distinct, k):
     return distinct.take(order), distances[order], places
 
 
-# ---- views
-
-
 # ---- new samples
-#: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
-#: distances equal.
-CLIP_FACTOR = 1e6
 
 
 class Lookup:

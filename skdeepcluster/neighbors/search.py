@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
+from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -170,6 +171,17 @@ def _square_gaps(rows, X, found):
         gaps = gaps.astype(float, copy=False)
         parts.append(gaps[..., None, :] @ gaps[..., None])
     return np.concatenate(parts)[..., 0, 0]
+
+
+def find_nearest(points, known):
+    """Return the place (N,) among ``known`` points (M, D) that is nearest to each point (N, D).
+
+    Points are dense, and their distances are not needed: :class:`NeighborIndex` costs more.
+    """
+    if points.shape[1] <= TREE_FEATURES:
+        return cKDTree(known).query(points)[1]
+    with single_threaded():
+        return pairwise_distances_argmin(points, known)
 
 
 class Products:

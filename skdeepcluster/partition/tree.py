@@ -13,7 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from ..input.distinct import TINY
 from ..input.labels import cluster_means, indicate
 from .candidates import run_kmeans
-from .views import WIDE, cut_tree, project_points, take_points, view_layout
+from .coordinates import WIDE, cut_tree, project_points, take_points, use_layout
 
 
 class ClusterTree(NamedTuple):
@@ -54,15 +54,15 @@ def grow_trees(partition):
     samples = partition.samples
     layout = partition.layout.astype(float)
     stream = np.random.RandomState(0)
-    views = view_layout(layout, samples, stream)
+    coords = use_layout(layout, samples, stream)
 
     # K-means clusters have three samples or more on average.
     most = max(own.resp.shape[1] for own in partition.answers)
     n_parts = max(200, 2 * most)
     n_parts = min(n_parts, max(len(layout) // 3, 1))
-    parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
+    parts = run_kmeans(layout, coords, n_parts, stream, n_init=1)
 
-    places = _place_components(layout, samples, views.drawn)
+    places = _place_components(layout, samples, coords.order)
     return [
         build_tree(layout, places, own.resp.argmax(1), samples.weights, parts)
         for own in partition.answers
