@@ -171,6 +171,14 @@ def read_pairs(name, pairs, n_samples):
     return pairs.astype(np.int64)
 
 
+def free(weights):
+    """Return no :class:`Constraints` on samples with ``weights`` (M,)."""
+    none = np.empty((0, 2), dtype=int)
+    groups = np.arange(len(weights))
+    shares = weights / weights.sum()
+    return Constraints(groups, shares, 0.0, 1.0, none, none, [], are_given=False)
+
+
 def constrain(samples, problem):
     """Return the :class:`Constraints` of a problem on the distinct ``samples``, checked."""
     weights = problem.sample_weight
@@ -179,10 +187,7 @@ def constrain(samples, problem):
     has_sizes = problem.sizes != (None, None)
     has_pairs = len(must_link) + len(cannot_link) > 0
     if not has_sizes and not has_pairs:
-        none = np.empty((0, 2), dtype=int)
-        groups = np.arange(len(samples.weights))
-        shares = samples.weights / samples.weights.sum()
-        return Constraints(groups, shares, 0.0, 1.0, none, none, [], are_given=False)
+        return free(samples.weights)
 
     inverse = samples.inverse
     needed = np.append(must_link, cannot_link)

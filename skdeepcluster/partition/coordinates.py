@@ -1,4 +1,4 @@
-"""Coordinates of the samples of a graph, in which candidates are found and scored, and their trees.
+"""Coordinates of the samples of a graph, and their merge trees: where candidates are found.
 
 M distinct samples, F of them linked or merged, D features, L layout dimensions.
 """
