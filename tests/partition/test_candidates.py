@@ -94,7 +94,9 @@ def test_genie_merges_as_by_its_definition(n_points, n_sets):
         points = np.random.default_rng(seed).normal(size=(n_points, 2)) ** 3
         merges = coordinates.link_fairly(coordinates.spanning_tree(points), n_points)
         for step, expected in enumerate(link_by_definition(points), 1):
-            assert adjusted_rand_score(expected, coordinates.cut_tree(merges, n_points - step)) == 1
+            assert (
+                adjusted_rand_score(expected, coordinates.cut_tree(merges, n_points - step)) == 1
+            )
 
 
 @pytest.mark.parametrize("kind", ["connected", "separate", "copies"])
@@ -130,7 +132,10 @@ def test_cuts_and_agglomeration_are_those_of_scipy():
     edges = np.where(edges < 0.5, edges, 0) + np.where(edges < 0.5, edges, 0).T
     tree = hierarchy.linkage((1 - edges)[np.triu_indices(60, 1)], "average")
     for n_groups in (1, 2, 7, 30, 60):
-        groups, cut = candidates.agglomerate(edges, np.ones(60), n_groups), coordinates.cut_tree(tree, n_groups)
+        groups, cut = (
+            candidates.agglomerate(edges, np.ones(60), n_groups),
+            coordinates.cut_tree(tree, n_groups),
+        )
         found = np.concatenate([np.full(len(group), k) for k, group in enumerate(groups)])
         assert adjusted_rand_score(cut[np.concatenate(groups)], found) == 1
         assert adjusted_rand_score(cut, hierarchy.cut_tree(tree, n_groups)[:, 0]) == 1
