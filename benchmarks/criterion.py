@@ -151,7 +151,7 @@ def draw_others(own, stream):
 
 def arrange(own, n_clusters, labels, y, families=None):
     """Return the numbers of clusters, families ("" if unknown), features and scores."""
-    values, _ = own.compare(labels, n_clusters)
+    values = own.find_ensemble(n_clusters).compare(labels)
     scores = np.array([adjusted_rand_score(y, part) for part in labels])
     names = families or [""] * len(labels)
     return np.full(len(labels), n_clusters), np.array(names, dtype="U20"), values, scores

@@ -233,7 +233,7 @@ def _draw_samples(distinct, n_drawn, stream, needed):
 def _search_distances(X, distinct, k):
     """Return the samples in another order, and the distances and places of their neighbors."""
     X = X[distinct.kept][:, distinct.kept]
-    distances, neighbors = nearest_entries(X, k, own=True)
+    distances, neighbors = nearest_entries(X, k, is_square=True)
 
     # Only sorted distances do not depend on the order of the columns.
     known = np.where(np.isfinite(distances), distances, 0)
@@ -290,7 +290,7 @@ class Lookup:
         reference = self.reference
         k = reference.n_neighbors
         if reference.rows is None:
-            return nearest_entries(X[:, reference.kept], k, own=False)
+            return nearest_entries(X[:, reference.kept], k, is_square=False)
 
         self.index.n_jobs = effective_n_jobs(n_jobs)
         if reference.views is not None:
@@ -310,21 +310,21 @@ def interpolate(lookup, X, values, n_jobs=None) -> list[np.ndarray]:
         X = lookup.match_form(X)
     equal = lookup.find_equal(X)
 
-    others = np.flatnonzero(equal < 0)
-    found = [value[equal] for value in values]
+    new = np.flatnonzero(equal < 0)
+    answers = [value[equal] for value in values]
     spacing = reference.spacing[equal]
 
-    if len(others):
-        distances, nearest = lookup.search(X[others], n_jobs)
-        spacing[others] = average_finite(distances)
-        spacing[others[np.isnan(distances).any(1)]] = np.nan
+    if len(new):
+        distances, nearest = lookup.search(X[new], n_jobs)
+        spacing[new] = average_finite(distances)
+        spacing[new[np.isnan(distances).any(1)]] = np.nan
         weights = _weigh(distances).T[:, :, None]
-        for own, value in zip(found, values, strict=True):
+        for answer, value in zip(answers, values, strict=True):
             pairs = zip(weights, nearest.T, strict=True)
-            own[others] = sum(w * value[place] for w, place in pairs)
+            answer[new] = sum(w * value[place] for w, place in pairs)
 
     check_answers(spacing, X, f" by metric={reference.metric!r}")
-    return [*found, spacing]
+    return [*answers, spacing]
 
 
 def find_limit(rows, metric):

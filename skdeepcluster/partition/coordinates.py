@@ -82,16 +82,14 @@ class Coordinates:
         """Return the coordinates of some samples, or these if all are chosen."""
         if len(chosen) == len(self.wide):
             return self
+        names = "wide", "narrow", "weights", "unit", "white"
+        known = {name: getattr(self, name) for name in names}
         return replace(
             self,
-            wide=self.wide[chosen],
-            narrow=self.narrow[chosen],
             layouts=[layout[chosen] for layout in self.layouts],
             graph=self.graph[chosen][:, chosen],
-            weights=self.weights[chosen],
             order=np.arange(len(chosen)),
-            unit=None if self.unit is None else self.unit[chosen],
-            white=None if self.white is None else self.white[chosen],
+            **{name: x if x is None else x[chosen] for name, x in known.items()},
         )
 
     @cached_property

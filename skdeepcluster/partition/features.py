@@ -1,7 +1,7 @@
 """Features of partitions that :mod:`.selection` uses to predict their scores.
 
-:func:`prepare` measures a data set, and :func:`compare` partitions of it with an ensemble of
-candidates that have the same number of clusters.
+:func:`prepare` measures a data set, and an :class:`Ensemble` compares partitions of it with
+candidates that have as many clusters.
 
 M scored samples (at most ``Sizes.merged``), D features, C partitions, R members of an ensemble,
 K clusters.
@@ -457,79 +457,69 @@ def _count_pairs(codes, n_codes):
     return (sizes * (sizes - 1.0)).sum(1)
 
 
-class Ensemble(NamedTuple):
+class Ensemble:
     """Candidates with the same number of clusters, with which partitions are compared."""
 
-    #: Method (R,) that found each of them.
-    methods: np.ndarray
-    #: Clusters (R, M).
-    labels: np.ndarray
-    #: Features (R, F).
-    values: np.ndarray
-    #: Names (F,) of the features.
-    names: list
-    #: Agreement (R, R) of each pair.
-    agreement: np.ndarray
+    def __init__(self, measured, candidates, n_clusters):
+        self.measured = measured
+        self.n_clusters = n_clusters
+        #: Methods (R,) that found the candidates, and their clusters (R, M).
+        self.methods, self.labels = map(np.array, zip(*candidates, strict=True))
+        #: Agreement (R, R) of each pair.
+        self.agreement = measure_agreement(self.labels, self.labels, n_clusters)
+        values, self.value_names = self._measure(self.labels, self.agreement)
+        #: What is measured of the candidates, (R, V).
+        self.values = values
+        #: Features (R, F) of the candidates, and their names.
+        self.features, self.names = self._relate(values)
 
+    def compare(self, labels):
+        """Return the features (C, F) of partitions (C, M) of two clusters or more.
 
-def make_ensemble(measured, candidates, n_clusters):
-    """Return the :class:`Ensemble` of candidates."""
-    methods, labels = map(np.array, zip(*candidates, strict=True))
-    agreement = measure_agreement(labels, labels, n_clusters)
-    values, names = _measure(measured, labels, n_clusters, agreement, methods)
-    return Ensemble(methods, labels, values, names, agreement)
+        These are values, differences from the mean of the ensemble, and ranks among it, then
+        features of the data set: equal partitions have equal features, wherever they come from.
+        """
+        agreement = measure_agreement(labels, self.labels, self.n_clusters)
+        return self._relate(self._measure(labels, agreement)[0])[0]
 
+    def _relate(self, values):
+        """Return the features by what is measured of partitions, and names."""
+        known = self.values
+        standard = (values - known.mean(0)) / (known.std(0) + MIN_SPREAD)
+        below = (known < values[:, None]).mean(1)
+        equal = (known == values[:, None]).mean(1)
 
-def compare(measured, labels, n_clusters, ensemble):
-    """Return the features of partitions (C, M) of two clusters or more, and their names.
+        shared = self.measured.data | {
+            "log K": np.log(self.n_clusters),
+            "mean agreement": self.agreement.mean(),
+        }
+        data = np.tile(list(shared.values()), (len(values), 1))
+        parts = [values, standard.clip(-20, 20), below + equal / 2, data]
 
-    These are values, differences from the mean of the ensemble, and ranks among it, then features
-    of the data set: equal partitions have equal features, wherever they come from.
-    """
-    agreement = measure_agreement(labels, ensemble.labels, n_clusters)
-    values, _ = _measure(measured, labels, n_clusters, agreement, ensemble.methods)
-    return relate(measured, values, n_clusters, ensemble)
+        names = self.value_names
+        forms = "standardized", "rank"
+        relative = [f"{name}, {form}" for form in forms for name in names]
+        return np.hstack(parts).astype(np.float32), [*names, *relative, *shared]
 
+    def _measure(self, labels, agreement):
+        """Return what is measured of partitions, with their ``agreement`` (C, R), and names."""
+        # Several methods often find the same partition.
+        renamed = np.array([_name_by_first(row) for row in labels])
+        distinct, places = np.unique(renamed, axis=0, return_inverse=True)
+        rows = [_describe(self.measured, row, self.n_clusters) for row in distinct]
+        values = np.array([list(row.values()) for row in rows])[places.ravel()]
 
-def relate(measured, values, n_clusters, ensemble):
-    """Return the features of :func:`compare` by what is measured of partitions, and names."""
-    known = ensemble.values
-    standard = (values - known.mean(0)) / (known.std(0) + MIN_SPREAD)
-    below = (known < values[:, None]).mean(1)
-    equal = (known == values[:, None]).mean(1)
+        features = {
+            "agreement": agreement.mean(1),
+            "best agreement": np.sort(agreement, 1)[:, -BEST:].mean(1),
+        }
+        for name in COMPARED:
+            columns = agreement[:, self.methods == name]
+            features[f"with {name}"] = columns.sum(1) / max(columns.shape[1], 1)
 
-    shared = measured.data | {
-        "log K": np.log(n_clusters),
-        "mean agreement": ensemble.agreement.mean(),
-    }
-    data = np.tile(list(shared.values()), (len(values), 1))
-    parts = [values, standard.clip(-20, 20), below + equal / 2, data]
-
-    forms = "standardized", "rank"
-    relative = [f"{name}, {form}" for form in forms for name in ensemble.names]
-    names = [*ensemble.names, *relative, *shared]
-    return np.hstack(parts).astype(np.float32), names
-
-
-def _measure(measured, labels, n_clusters, agreement, methods):
-    """Return what is measured of partitions, with their ``agreement`` (C, R), and names."""
-    # Several methods often find the same partition.
-    renamed = np.array([_name_by_first(row) for row in labels])
-    distinct, places = np.unique(renamed, axis=0, return_inverse=True)
-    rows = [_describe(measured, row, n_clusters) for row in distinct]
-    values = np.array([list(row.values()) for row in rows])[places.ravel()]
-
-    features = {
-        "agreement": agreement.mean(1),
-        "best agreement": np.sort(agreement, 1)[:, -BEST:].mean(1),
-    }
-    for name in COMPARED:
-        columns = agreement[:, methods == name]
-        features[f"with {name}"] = columns.sum(1) / max(columns.shape[1], 1)
-
-    values = np.column_stack([values, *features.values()])
-    # Rounding hides the rounding errors of sums.
-    return np.nan_to_num(values.round(5)), [*rows[0], *features]
+        values = np.column_stack([values, *features.values()])
+        # Rounding hides the rounding errors of sums.
+        return np.nan_to_num(values.round(5)), [*rows[0], *features]
 
 
 def _name_by_first(labels):

@@ -18,7 +18,7 @@ from scipy.special import expit, logit
 from ..input.labels import normalize_rows
 from ..neighbors.graph import make_walk
 from .candidates import find_candidates
-from .features import compare, make_ensemble, measure_agreement, prepare, relate
+from .features import Ensemble, measure_agreement, prepare
 
 #: Numbers of clusters whose ensembles tell whether there is one cluster.
 ONE_NUMBERS = 2, 3, 4, 6, 9
@@ -115,19 +115,9 @@ class Criterion:
         if n_clusters not in self.ensembles:
             stream = np.random.RandomState(n_clusters)
             candidates = find_candidates(self.coords, n_clusters, stream, brief=True)
-            ensemble = make_ensemble(self.measured, list(candidates), n_clusters)
+            ensemble = Ensemble(self.measured, candidates, n_clusters)
             self.ensembles[n_clusters] = ensemble
         return self.ensembles[n_clusters]
-
-    def compare(self, labels, n_clusters):
-        """Return the features (C, F) of partitions (C, M), and their names."""
-        ensemble = self.find_ensemble(n_clusters)
-        return compare(self.measured, labels, n_clusters, ensemble)
-
-    def relate_ensemble(self, n_clusters):
-        """Return the features (R, F) of the members of an ensemble, and their names."""
-        ensemble = self.find_ensemble(n_clusters)
-        return relate(self.measured, ensemble.values, n_clusters, ensemble)
 
     def rate_features(self, features):
         """Return the expected scores (C,) for features (C, F)."""
@@ -135,7 +125,7 @@ class Criterion:
 
     def rate_ensemble(self, n_clusters):
         """Return the expected scores (R,) of the members of an ensemble."""
-        return self.rate_features(self.relate_ensemble(n_clusters)[0])
+        return self.rate_features(self.find_ensemble(n_clusters).features)
 
     def rate(self, labels):
         """Return the expected scores (C,) of partitions (C, M)."""
@@ -147,7 +137,7 @@ class Criterion:
             if k == 1:
                 scores[has_k] = self.rate_one()
             elif k < len(self.positions):
-                features, _ = self.compare(np.array(labels)[has_k], k)
+                features = self.find_ensemble(k).compare(np.array(labels)[has_k])
                 scores[has_k] = self.rate_features(features)
         return scores
 
@@ -160,10 +150,10 @@ class Criterion:
         return float(expit(add_trees(features[None], "one"))[0])
 
     def list_one_ensembles(self):
-        """Return :meth:`relate_ensemble` of ONE_NUMBERS, except numbers with too few samples."""
-        return {
-            k: self.relate_ensemble(k) for k in ONE_NUMBERS if k <= self.max_clusters
-        }
+        """Return features (R, F) and their names, of the ensembles of ONE_NUMBERS by number."""
+        numbers = [k for k in ONE_NUMBERS if k <= self.max_clusters]
+        ensembles = map(self.find_ensemble, numbers)
+        return {each.n_clusters: (each.features, each.names) for each in ensembles}
 
 
 def describe_one(data, ensembles, rate):
@@ -231,7 +221,9 @@ def find_answers(coords, criterion, n_clusters, seed, constraints):
     stream = np.random.RandomState(seed)
     votes = vote(coords, criterion, n_clusters, stream, constraints)
     coefficients = load_parameters()["calibration"]
-    return [Answer(calibrate(own, coefficients), own.expected_score) for own in votes]
+    return [
+        Answer(calibrate(each, coefficients), each.expected_score) for each in votes
+    ]
 
 
 def vote(coords, criterion, n_clusters, stream, constraints):

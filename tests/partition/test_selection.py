@@ -32,9 +32,8 @@ def look(points, layout=None):
 def describe_points(points, labels, layout=None):
     """Return the features of one partition by name."""
     measured = features.prepare(look(points, layout), points.shape[1], len(points))
-    k = labels.max() + 1
-    ensemble = features.make_ensemble(measured, [("kmeans", labels)], k)
-    values, names = features.compare(measured, labels[None], k, ensemble)
+    ensemble = features.Ensemble(measured, [("kmeans", labels)], labels.max() + 1)
+    values, names = ensemble.compare(labels[None]), ensemble.names
     return dict(zip(names, values[0].tolist(), strict=True))
 
 
@@ -106,8 +105,8 @@ def test_table_has_agreement_and_no_names_of_clusters():
 
     measured = features.prepare(look(X), 4, 120)
     methods = "kmeans", "genie", "ward", "genie", "head"
-    ensemble = features.make_ensemble(measured, [*zip(methods, labels, strict=True)], 3)
-    table, names = features.compare(measured, labels, 3, ensemble)
+    ensemble = features.Ensemble(measured, zip(methods, labels, strict=True), 3)
+    table, names = ensemble.compare(labels), ensemble.names
     assert table.shape == (5, len(set(names)))
     agreements = table[:, [names.index("agreement"), names.index("with genie")]]
     expected = np.c_[agreement.mean(1), agreement[:, [1, 3]].mean(1)]
@@ -120,8 +119,7 @@ def test_table_has_agreement_and_no_names_of_clusters():
     np.testing.assert_allclose(table[:, names.index("cut, standardized")], standard, atol=1e-3)
     ranks = [(np.mean(mean < own) + np.mean(mean <= own)) / 2 for own in mean]
     np.testing.assert_allclose(table[:, names.index("cut, rank")], ranks, atol=1e-6)
-    alone, _ = features.compare(measured, labels[:1], 3, ensemble)
-    np.testing.assert_array_equal(alone[0], table[0])
+    np.testing.assert_array_equal(ensemble.compare(labels[:1])[0], table[0])
 
 
 @pytest.mark.parametrize("purpose", ["score", "one"])
