@@ -127,7 +127,7 @@ class Constraints(NamedTuple):
         if self.keep(labels, n_clusters):
             return resp
 
-        new = _relabel(self, resp, layout, known, n_unknowns)
+        new = Relabeling(self, resp, layout, known, n_unknowns).run()
         if new is None or not self.keep(new, n_clusters):
             heaviest = np.bincount(self.groups, self.weights).max()
             raise ValueError(
@@ -297,49 +297,137 @@ def _find_exclusive(cannot_link, group):
 # ---- the nearest labels that keep the constraints
 
 
-class Moves(NamedTuple):
-    """The costs of giving groups to clusters."""
+class Relabeling:
+    """The search for labels that keep constraints, of G groups of samples, at the least cost.
 
-    #: Cost (G, K) per weight; infinite where labels forbid it.
-    costs: np.ndarray
-    #: Weights (G,) of the groups.
-    mass: np.ndarray
-    #: Pairs (P, 2) of groups in different clusters.
-    apart: np.ndarray
-    least: float
-    most: float
-
-
-def _relabel(constraints, resp, layout, known, n_unknowns):
-    """Return the labels (M,) that keep the constraints at about the least cost, or None.
-
-    Cheap moves make the sizes keep their bounds. Then an integer program chooses again for the
-    groups in doubt and for those that break a pair.
+    Cheap moves make the sizes keep their bounds. Then an integer program chooses again for at most
+    ``n_unknowns`` / K groups in doubt, and for those that break a pair.
     """
-    groups = constraints.groups
-    member = indicate(groups, groups.max() + 1)
-    mass = member.T @ constraints.weights
 
-    costs = constraints.weights[:, None] * _measure_moves(resp, layout)
-    costs = member.T @ costs / mass[:, None]
-    if known is not None:
-        labels = member.T @ known
-        costs[labels < labels.max(1, keepdims=True)] = np.inf
+    def __init__(self, constraints, resp, layout, known, n_unknowns):
+        self.least = constraints.least
+        self.most = constraints.most
+        self.groups = constraints.groups
+        self.n_free = n_unknowns // resp.shape[1]
+        member = indicate(self.groups, self.groups.max() + 1)
+        #: Pairs (P, 2) of groups in different clusters.
+        self.apart = self.groups[constraints.split]
+        #: Weights (G,) of the groups.
+        self.mass = member.T @ constraints.weights
+        costs = constraints.weights[:, None] * measure_moves(resp, layout)
+        #: Cost (G, K) per weight of giving groups to clusters; infinite where labels forbid it.
+        self.costs = member.T @ costs / self.mass[:, None]
+        if known is not None:
+            labels = member.T @ known
+            self.costs[labels < labels.max(1, keepdims=True)] = np.inf
+        #: Cluster (G,) of each group: the cheapest one at first.
+        self.clusters = self.costs.argmin(1)
 
-    apart = groups[constraints.split]
-    moves = Moves(costs, mass, apart, constraints.least, constraints.most)
+    def run(self):
+        """Return the labels (M,), or None if the integer program has no solution."""
+        while self.move():
+            pass
+        free = self.list_free()
+        best = self.solve(free) if len(free) else free
+        if best is None:
+            return None
+        self.clusters[free] = best
+        return self.clusters[self.groups]
 
-    clusters = _move(moves)
-    free = _find_free(moves, clusters, n_unknowns)
-    best = _solve(moves, clusters, free)
-    if best is None:
-        return None
+    def move(self):
+        """Make the cheapest moves from one cluster to another; return whether there are any."""
+        clusters = self.clusters
+        sizes = np.bincount(clusters, self.mass, self.costs.shape[1])
+        excess = sizes - self.most
+        deficit = self.least - sizes
 
-    clusters[free] = best
-    return clusters[groups]
+        gives = deficit[clusters] + self.mass <= SLACK
+        takes = excess + self.mass[:, None] <= SLACK
+        is_large = excess[clusters] > SLACK
+        is_useful = is_large[:, None] | (deficit > SLACK)
+
+        rows = np.arange(len(clusters))
+        extra = self.costs - self.costs[rows, clusters][:, None]
+        extra[~(gives[:, None] & takes & is_useful)] = np.inf
+        extra[rows, clusters] = np.inf
+        row, new = np.unravel_index(extra.argmin(), extra.shape)
+        if np.isinf(extra[row, new]):
+            return False
+
+        # Many groups move at once, an eighth of what is missing.
+        old = clusters[row]
+        missing = max(excess[old], deficit[new])
+        missing = min(missing, -excess[new], -deficit[old]) / 8
+
+        movable = np.flatnonzero((clusters == old) & np.isfinite(extra[:, new]))
+        movable = movable[np.argsort(extra[movable, new], kind="stable")]
+        total = np.cumsum(self.mass[movable])
+        n_moved = np.searchsorted(total, missing, side="right")
+        clusters[movable[: max(1, n_moved)]] = new
+        return True
+
+    def list_free(self):
+        """Return the groups that may move again: those that break a pair, and those in doubt."""
+        first, second = np.partition(self.costs, 1, axis=1)[:, :2].T
+        doubt = second - first
+        doubt[self.apart] = np.inf
+
+        graph = _link_nodes(self.apart, len(doubt))
+        piece = connected_components(graph, directed=False)[1]
+        broken = self.apart[_agree(self.clusters, self.apart)]
+        is_broken = np.isin(piece, piece[broken])
+        doubt[is_broken] = -1
+
+        n_free = is_broken.sum()
+        if self.least > 0 or self.most < 1:
+            n_free = max(n_free, self.n_free)
+        return np.sort(np.argsort(doubt, kind="stable")[:n_free])
+
+    def solve(self, free):
+        """Return the clusters (F,) of the ``free`` groups at the least cost, or None."""
+        is_fixed = np.isin(np.arange(len(self.mass)), free, invert=True)
+        is_open = np.isfinite(self.costs)
+        pairs = np.vstack([self.apart, self.apart[:, ::-1]])
+        node, fixed = pairs[is_fixed[pairs[:, 1]]].T
+        is_open[node, self.clusters[fixed]] = False
+
+        scale = self.mass[free].mean()
+        values = np.where(is_open, self.costs, 0)[free]
+        values = values * self.mass[free][:, None] / scale
+        best = milp(
+            values.ravel(),
+            integrality=1,
+            bounds=Bounds(0, is_open[free].ravel().astype(float)),
+            constraints=self.list_rules(free, is_fixed, scale),
+            options={"node_limit": 1000, "mip_rel_gap": 1e-3},
+        ).x
+        return None if best is None else best.reshape(values.shape).argmax(1)
+
+    def list_rules(self, free, is_fixed, scale):
+        """Return the rules: one cluster per group, sizes in their bounds, and pairs apart."""
+        n_clusters = self.costs.shape[1]
+        n_free = len(free)
+        unit = sparse.eye_array(n_clusters)
+        once = sparse.kron(sparse.eye_array(n_free), np.ones((1, n_clusters)))
+        sizes = sparse.kron(self.mass[free][None] / scale, unit)
+        taken = np.bincount(self.clusters[is_fixed], self.mass[is_fixed], n_clusters)
+        least = (self.least - taken - SLACK) / scale
+        most = (self.most - taken + SLACK) / scale
+        rules = [
+            LinearConstraint(once.tocsr(), 1, 1),
+            LinearConstraint(sizes.tocsr(), least, most),
+        ]
+
+        edges = self.apart[~is_fixed[self.apart].any(1)]
+        if len(edges):
+            ends = np.searchsorted(free, edges).T
+            first, second = (indicate(end, n_free) for end in ends)
+            pairs = sparse.kron(first + second, unit)
+            rules.append(LinearConstraint(pairs.tocsr(), 0, 1))
+        return rules
 
 
-def _measure_moves(resp, layout):
+def measure_moves(resp, layout):
     """Return the costs (M, K) of giving each sample to each cluster, zero for its own.
 
     They are log ratios of the responsibilities, and of Gaussians with one variance in the layout.
@@ -352,117 +440,3 @@ def _measure_moves(resp, layout):
     costs = squares / (2 * variance) - np.log(resp.clip(LEAD))
     costs = (costs - costs[is_own][:, None]).clip(LEAD)
     return np.where(is_own, 0, costs)
-
-
-def _move(moves):
-    """Return the cheapest clusters (G,), with cheap moves until the sizes are in their bounds."""
-    costs, mass, _, least, most = moves
-    rows = np.arange(len(costs))
-    clusters = costs.argmin(1)
-
-    while True:
-        sizes = np.bincount(clusters, mass, costs.shape[1])
-        excess = sizes - most
-        deficit = least - sizes
-
-        gives = deficit[clusters] + mass <= SLACK
-        takes = excess + mass[:, None] <= SLACK
-        is_large = excess[clusters] > SLACK
-        is_useful = is_large[:, None] | (deficit > SLACK)
-
-        extra = costs - costs[rows, clusters][:, None]
-        extra[~(gives[:, None] & takes & is_useful)] = np.inf
-        extra[rows, clusters] = np.inf
-
-        row, new = np.unravel_index(extra.argmin(), extra.shape)
-        if np.isinf(extra[row, new]):
-            return clusters
-
-        # Many groups move at once, an eighth of what is missing.
-        old = clusters[row]
-        missing = max(excess[old], deficit[new])
-        missing = min(missing, -excess[new], -deficit[old]) / 8
-
-        movable = np.flatnonzero((clusters == old) & np.isfinite(extra[:, new]))
-        movable = movable[np.argsort(extra[movable, new], kind="stable")]
-        n_moved = np.searchsorted(np.cumsum(mass[movable]), missing, side="right")
-        clusters[movable[: max(1, n_moved)]] = new
-
-
-def _find_free(moves, clusters, n_unknowns):
-    """Return the groups that may move again: those that break a pair, and those in doubt."""
-    n_groups, n_clusters = moves.costs.shape
-    apart = moves.apart
-
-    first, second = np.partition(moves.costs, 1, axis=1)[:, :2].T
-    doubt = second - first
-    doubt[apart] = np.inf
-
-    graph = _link_nodes(apart, n_groups)
-    piece = connected_components(graph, directed=False)[1]
-    broken = apart[_agree(clusters, apart)]
-    is_broken = np.isin(piece, piece[broken])
-    doubt[is_broken] = -1
-
-    n_free = is_broken.sum()
-    if moves.least > 0 or moves.most < 1:
-        n_free = max(n_free, n_unknowns // n_clusters)
-    return np.sort(np.argsort(doubt, kind="stable")[:n_free])
-
-
-def _solve(moves, clusters, free):
-    """Return the clusters (F,) of the ``free`` groups at the least cost, or None.
-
-    The others stay in their ``clusters`` (G,).
-    """
-    if not len(free):
-        return free
-
-    costs, mass, apart, *_ = moves
-    is_fixed = ~np.isin(np.arange(len(mass)), free)
-    is_open = np.isfinite(costs)
-    pairs = np.vstack([apart, apart[:, ::-1]])
-    node, fixed = pairs[is_fixed[pairs[:, 1]]].T
-    is_open[node, clusters[fixed]] = False
-
-    scale = mass[free].mean()
-    values = np.where(is_open, costs, 0)[free]
-    values = values * mass[free][:, None] / scale
-    best = milp(
-        values.ravel(),
-        integrality=1,
-        bounds=Bounds(0, is_open[free].ravel().astype(float)),
-        constraints=_list_rules(moves, clusters, free, scale),
-        options={"node_limit": 1000, "mip_rel_gap": 1e-3},
-    ).x
-    if best is None:
-        return None
-    return best.reshape(values.shape).argmax(1)
-
-
-def _list_rules(moves, clusters, free, scale):
-    """Return the rules: one cluster per group, sizes in their bounds, and pairs apart."""
-    _, mass, apart, least, most = moves
-    n_clusters = moves.costs.shape[1]
-    n_free = len(free)
-    place = np.full(len(mass), -1)
-    place[free] = np.arange(n_free)
-    fixed = place < 0
-
-    unit = sparse.eye_array(n_clusters)
-    once = sparse.kron(sparse.eye_array(n_free), np.ones((1, n_clusters)))
-    sizes = sparse.kron(mass[free][None] / scale, unit)
-    taken = np.bincount(clusters[fixed], mass[fixed], n_clusters)
-    least = (least - taken - SLACK) / scale
-    most = (most - taken + SLACK) / scale
-    rules = [
-        LinearConstraint(once.tocsr(), 1, 1),
-        LinearConstraint(sizes.tocsr(), least, most),
-    ]
-
-    edges = place[apart[~fixed[apart].any(1)]]
-    if len(edges):
-        first, second = (indicate(ends, n_free) for ends in edges.T)
-        pairs = sparse.kron(first + second, unit)
-        rules.append(LinearConstraint(pairs.tocsr(), 0, 1))
-    return rules
