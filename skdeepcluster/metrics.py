@@ -125,13 +125,14 @@ def _check_partition(labels, X):
 def _find_criterion(X, params, sample_weight, n_jobs):
     """Return the criterion of X and the positions that it scores, made once.
 
-    A hash knows the values of data, but functions only by their names: two functions are the same
-    if they are one object.
+    Data are known by their values, and functions by their identity: names do not tell them apart.
     """
     from .estimators.neighbor_clustering import NeighborClustering
 
     functions = [value for value in params.values() if callable(value)]
-    key = hash_of((X, sample_weight, params)), *map(id, functions)
+    values = {name: value for name, value in params.items() if not callable(value)}
+    states = [getattr(function, "__dict__", None) for function in functions]
+    key = hash_of((X, sample_weight, values, states)), *map(id, functions)
     if key not in _criteria:
         estimator = NeighborClustering(accept_sparse=True, n_jobs=n_jobs, **params)
         # The functions are kept, so that no other gets their identity.
