@@ -263,11 +263,7 @@ class Cells:
 
     def _divide(self, points):
         """Return the places of the points in each cell."""
-        cells = [
-            pairwise_distances_argmin(points[block], self.centers)
-            for block in gen_batches(len(points), 4096)
-        ]
-        cells = np.concatenate(cells)
+        cells = find_nearest(points, self.centers)
         ends = np.bincount(cells, minlength=len(self.centers)).cumsum()
         return np.split(np.argsort(cells, kind="stable"), ends[:-1])
 
