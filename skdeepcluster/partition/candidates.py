@@ -108,7 +108,9 @@ class Search:
     def merge_mixture(self, regroups=False):
         """Merge the components of a mixture, more than clusters, by the edges between them."""
         coords = self.coords
-        n_components = min(COMPONENTS * self.n_clusters, len(coords.draw("fitted")))
+        n_components = min(
+            COMPONENTS * self.n_clusters, len(coords.draw(coords.sizes.fitted))
+        )
         densities = fit_layout(self.trees.points, coords, n_components, self.stream)
         used, component = np.unique(densities.argmax(1), return_inverse=True)
         if len(used) <= self.n_clusters:
@@ -174,7 +176,7 @@ def run_kmeans(points, coords, n_clusters, stream, n_init=KMEANS_RUNS):
     """Return the labels (M,) of k-means fitted to points (M, D)."""
     seed = draw_seed(stream)
     kmeans = KMeans(n_clusters, n_init=n_init, max_iter=50, random_state=seed)
-    fitted = coords.draw("fitted")
+    fitted = coords.draw(coords.sizes.fitted)
     # There may be fewer distinct points than clusters.
     quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
     with quiet, single_threaded():
@@ -248,7 +250,7 @@ def fit_gaussians(
     less than ``tolerance``, in nats.
     """
     n_features = points.shape[1]
-    fitted = coords.draw("fitted")
+    fitted = coords.draw(coords.sizes.fitted)
     all_monomials = make_monomials(points, kind)
     monomials = all_monomials[fitted]
     weights = coords.weights[fitted, None]

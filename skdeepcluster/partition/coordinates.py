@@ -74,16 +74,16 @@ class Coordinates:
     white: np.ndarray | None = None
     sizes: Sizes = SIZES
 
-    def draw(self, step):
-        """Return the positions of the samples of a step of :class:`Sizes`, ascending."""
-        return np.sort(self.order[: getattr(self.sizes, step)])
+    def draw(self, n_samples):
+        """Return the positions of at most this many samples, ascending."""
+        return np.sort(self.order[:n_samples])
 
     def take(self, chosen):
         """Return the coordinates of some samples, or these if all are chosen."""
         if len(chosen) == len(self.wide):
             return self
         names = "wide", "narrow", "weights", "unit", "white"
-        known = {name: getattr(self, name) for name in names}
+        known = {name: vars(self)[name] for name in names}
         return replace(
             self,
             layouts=[layout[chosen] for layout in self.layouts],
@@ -224,8 +224,8 @@ class MergeTrees:
 
     def __init__(self, points, coords):
         self.points = points
-        self.merged = coords.draw("merged")
-        self.linked = coords.draw("linked")
+        self.merged = coords.draw(coords.sizes.merged)
+        self.linked = coords.draw(coords.sizes.linked)
         self.trees = {}
 
     def find(self, method):
