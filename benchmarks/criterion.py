@@ -17,10 +17,8 @@ import json
 import pickle
 import sys
 import warnings
-from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -36,17 +34,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # the folder that hold
 from lib.drawn import KINDS, draw
 from lib.options import parse_seeds
 
+from skdeepcluster.input.checks import list_numbers
 from skdeepcluster.metrics import match_labels
 from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
 from skdeepcluster.neighbors.samples import GraphSettings, connect
-from skdeepcluster.partition import candidates, judge, selection
-from skdeepcluster.partition.judge import LEAST_SIZE, Judge, describe_one
-from skdeepcluster.partition.number import list_numbers
-from skdeepcluster.partition.views import make_views
+from skdeepcluster.partition import selection
+from skdeepcluster.partition.candidates import find_candidates
+from skdeepcluster.partition.constraints import free
+from skdeepcluster.partition.coordinates import Sizes, make_coordinates
+from skdeepcluster.partition.selection import Criterion, describe_one
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "benchmarks" / "results" / "criterion.json"
-FILE = ROOT / "skdeepcluster" / "neighbors" / "criterion.npz"
+FILE = ROOT / "skdeepcluster" / "partition" / "criterion.npz"
 #: How often a kind is drawn for each seed; once if it is not named.
 WEIGHTS = {"tables": 5, "embeddings": 5, "images": 3, "digits": 3, "factors": 2, "one_table": 2}
 WEIGHTS |= {"one_body": 3, "one_skewed": 2, "shifted": 2}
@@ -54,8 +54,9 @@ WEIGHTS |= {"one_body": 3, "one_skewed": 2, "shifted": 2}
 ONE_WEIGHTS = {"one_table": 6, "one_body": 3, "one_skewed": 6}
 #: Changes that do not matter in the graphs of draws without features, by kind; none for others.
 CHANGES = {"digits": RandomAffine((1, 8, 8)), "shifted": RandomShift(0.2)}
-#: Number of samples that are judged in every second draw.
-FEW_JUDGED = 500
+#: Numbers of samples in the slower steps of every second draw, scored as large data sets are.
+FEW = Sizes(fitted=1500, linked=1000, merged=500)
+ALL = Sizes()
 #: Maximum number of clusters that is tried, and the share of the numbers that are.
 MAX_CLUSTERS, TRIED = 60, 0.6
 #: Number of partitions of each kind that are no candidates: cuts of other trees, and candidates
@@ -76,74 +77,71 @@ SIZES = {
 FOLDS = 2
 
 
-def look(data, n_clusters, has_features, stream):
-    """Return the views of a data set, their judge, and the classes of their samples."""
+def look(data, n_clusters, has_features, stream, sizes=ALL):
+    """Return the coordinates of a data set, their criterion, and the classes of their samples."""
     settings = GraphSettings(n_neighbors=15)
     if not has_features:
         augment = CHANGES.get(data.kind, Tensor.clone)
         n_views = 16 if data.kind in CHANGES else 0
         settings = settings._replace(augment=augment, n_views=n_views)
     samples = connect(data.X, n_clusters, settings, stream)
-    views = make_views(samples, settings, stream)
-    return views, Judge(views, samples.n_features), data.y[samples.reference.kept]
+    coords = make_coordinates(samples, settings, stream, sizes)
+    return coords, Criterion(coords, samples.n_features), data.y[samples.reference.kept]
+
+
+def choose_sizes(data, seed):
+    """Return the numbers of samples in the slower steps: few in every second draw."""
+    return FEW if seed % 2 and len(data.y) > 2 * FEW.merged else ALL
 
 
 def tabulate(kind, seed, has_features):
     """Return the features and scores of many partitions of a drawn data set.
 
-    Every other draw is judged by few of its samples, as large data sets are. Partitions are the
-    families of most numbers of clusters, all candidates with the right number, and others. "one"
+    Every other draw is scored by few of its samples, as large data sets are. Partitions are the
+    ensembles of most numbers of clusters, all candidates with the right number, and others. "one"
     has what tells whether there is one cluster.
     """
     data, stream = draw(kind, seed), np.random.RandomState(seed)
     k = data.n_clusters
-    with few_judged() if seed % 2 and len(data.y) > 2 * FEW_JUDGED else nullcontext():
-        views, own, y = look(data, k if k > 1 else "auto", has_features, stream)
-        y = y[own.drawn]
-        tables = [
-            arrange(own, n, own.find_family(n).labels, y) for n in list_tried(own, k, stream)
-        ]
-        if k > 1:
-            found = list(candidates.find_candidates(views, k, stream))
-            labels = np.array([part.labels[own.drawn] for part in found])
-            tables.append(arrange(own, k, labels, y, [part.family for part in found]))
-        tables += [
-            arrange(own, len(set(part)), part[None], y) for part in draw_others(own, stream)
-        ]
-        one = find_one(own)
+    sizes = choose_sizes(data, seed)
+    coords, own, y = look(data, k if k > 1 else "auto", has_features, stream, sizes)
+    y = y[own.positions]
+    tables = [arrange(own, n, own.find_ensemble(n).labels, y) for n in list_tried(own, k, stream)]
+    if k > 1:
+        found = list(find_candidates(coords, k, stream))
+        labels = np.array([part.labels[own.positions] for part in found])
+        tables.append(arrange(own, k, labels, y, [part.method for part in found]))
+    tables += [arrange(own, len(set(part)), part[None], y) for part in draw_others(own, stream)]
     entries = [np.concatenate(part) for part in zip(*tables, strict=True)]
-    return {"kind": kind, "seed": seed, "k": k, "one": one, "entries": entries}
+    return {"kind": kind, "seed": seed, "k": k, "one": find_one(own), "entries": entries}
 
 
 def tabulate_one(kind, seed, has_features):
     """Return what tells whether a drawn data set is one cluster, without its other partitions."""
     data, stream = draw(kind, seed), np.random.RandomState(seed)
-    with few_judged() if seed % 2 and len(data.y) > 2 * FEW_JUDGED else nullcontext():
-        _, own, _ = look(data, "auto", has_features, stream)
-        one = find_one(own)
-    return {"kind": kind, "seed": seed, "k": data.n_clusters, "one": one}
+    _, own, _ = look(data, "auto", has_features, stream, choose_sizes(data, seed))
+    return {"kind": kind, "seed": seed, "k": data.n_clusters, "one": find_one(own)}
 
 
 def list_tried(own, k, stream):
     """Return some of the numbers of clusters that "auto" tries, with the right one."""
-    most = len(own.drawn) // LEAST_SIZE
     numbers = {n for n in list_numbers(MAX_CLUSTERS) if stream.uniform() < TRIED}
-    return sorted(n for n in numbers | {k} if 1 < n <= most)
+    return sorted(n for n in numbers | {k} if 1 < n <= own.max_clusters)
 
 
 def draw_others(own, stream):
     """Yield cuts of trees that are no candidates, and candidates that are changed at random."""
-    wide = own.views.wide
+    wide = own.coords.wide
     for method in ("single", "complete", "average"):
         tree = linkage(wide, method)
-        for n in stream.randint(2, min(13, len(wide) // LEAST_SIZE), size=N_OTHERS):
+        for n in stream.randint(2, min(13, own.max_clusters), size=N_OTHERS):
             labels = fcluster(tree, n, "maxclust") - 1
             if labels.any():
                 yield labels
-    families = list(own.families.values())
+    ensembles = list(own.ensembles.values())
     for _ in range(3 * N_OTHERS):
-        family = families[stream.randint(len(families))]
-        labels = family.labels[stream.randint(len(family.labels))].copy()
+        ensemble = ensembles[stream.randint(len(ensembles))]
+        labels = ensemble.labels[stream.randint(len(ensemble.labels))].copy()
         moved = stream.uniform(size=len(labels)) < stream.uniform(0, 0.6)
         labels[moved] = stream.permutation(labels[moved])
         labels = np.unique(labels, return_inverse=True)[1]
@@ -153,7 +151,7 @@ def draw_others(own, stream):
 
 def arrange(own, n_clusters, labels, y, families=None):
     """Return the numbers of clusters, families ("" if unknown), features and scores."""
-    values, _ = own.compare(labels, n_clusters)
+    values = own.find_ensemble(n_clusters).compare(labels)
     scores = np.array([adjusted_rand_score(y, part) for part in labels])
     names = families or [""] * len(labels)
     return np.full(len(labels), n_clusters), np.array(names, dtype="U20"), values, scores
@@ -161,18 +159,7 @@ def arrange(own, n_clusters, labels, y, families=None):
 
 def find_one(own):
     """Return what tells whether there is one cluster, see :func:`describe_one` of the package."""
-    return Bunch(data=own.judged.data, families=own.list_one_families())
-
-
-@contextmanager
-def few_judged():
-    """Within the block few samples are judged, merged, linked and fitted."""
-    with ExitStack() as stack:
-        for module in (candidates, judge):
-            stack.enter_context(patch.object(module, "MERGED", FEW_JUDGED))
-        stack.enter_context(patch.object(candidates, "LINKED", 2 * FEW_JUDGED))
-        stack.enter_context(patch.object(candidates, "FITTED", 3 * FEW_JUDGED))
-        yield
+    return Bunch(data=own.measured.data, ensembles=own.list_one_ensembles())
 
 
 def tabulate_seed(seed, folder, measure=tabulate, weights=WEIGHTS):
@@ -219,7 +206,7 @@ def judged_by(table):
 
 
 def fit(tables):
-    """Return the boosted trees fitted to the partitions of the tables, by what they judge."""
+    """Return the boosted trees fitted to the partitions of the tables, by what they score."""
     forests = {}
     for purpose in ("score", "layout"):
         own = [table for table in tables if judged_by(table) == purpose]
@@ -246,7 +233,7 @@ def fit_one(tables, folds):
     for i, table in enumerate(tables):
         one = table["one"]
         rate = partial(rate_by, folds[i % FOLDS][judged_by(table)])
-        rows.append(describe_one(one.data, one.families, rate))
+        rows.append(describe_one(one.data, one.ensembles, rate))
     is_one = [table["k"] == 1 for table in tables]
     trees = HistGradientBoostingClassifier(random_state=0, **BOOSTING, **SIZES["one"])
     return trees.fit(np.array(rows), is_one)
@@ -315,8 +302,9 @@ def leave_out(tables):
 def describe_predictions(kind, seed):
     """Return the inputs of the calibration for the samples of a drawn set, and which are right."""
     data, stream = draw(kind, seed), np.random.RandomState(seed)
-    views, own, y = look(data, data.n_clusters, True, stream)
-    vote, *_ = selection.vote(views, own, data.n_clusters, stream)
+    coords, own, y = look(data, data.n_clusters, True, stream)
+    unbound = free(coords.weights)
+    vote, *_ = selection.vote(coords, own, data.n_clusters, stream, unbound)
     is_right = match_labels(y, vote.labels) == y
     return selection.describe_labels(vote), is_right
 
@@ -363,12 +351,12 @@ def main(options):
     for purpose, trees in forests.items():
         arrays |= {f"{purpose} {name}": nodes for name, nodes in flatten(trees).items()}
     np.savez_compressed(FILE, **arrays)
-    judge.load_criterion.cache_clear()
+    selection.load_parameters.cache_clear()
     arrays["calibration"] = calibrate(parse_seeds(options.calibration_seeds))
     np.savez_compressed(FILE, **arrays)
     report = {"data sets": len(tables), "bytes": FILE.stat().st_size}
     report |= {"calibration": arrays["calibration"].tolist()}
-    names = next(iter(tables[0]["one"].families.values()))[1]
+    names = next(iter(tables[0]["one"].ensembles.values()))[1]
     predicts = [folds[i % FOLDS][judged_by(own)].predict for i, own in enumerate(tables)]
     report |= {"scores out of fold": judge_choice(tables, predicts)}
     report |= {"score": measure_gains(forests["score"], names)}

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from joblib import hash as hash_of
 from scipy.optimize import linear_sum_assignment
-from scipy.spatial import cKDTree
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import (
@@ -20,6 +19,8 @@ from sklearn.utils import (
     check_scalar,
     column_or_1d,
 )
+
+from .neighbors.search import find_nearest
 
 __all__ = [
     "clustering_accuracy",
@@ -30,10 +31,10 @@ __all__ = [
     "match_labels",
 ]
 
-#: Number of data sets that the expected score remembers.
-REMEMBERED = 8
-#: Judges of data sets and the positions that they judge, by hashes, the latest last.
-_remembered: dict[str, Any] = {}
+#: Number of data sets whose criteria are kept.
+KEPT = 8
+#: Criteria of data sets and the positions that they score, the latest last.
+_criteria: dict[Any, Any] = {}
 #: Maximum error of probabilities: sums of float32 are not exact.
 SHARE_ERROR = 1e-5
 
@@ -95,8 +96,11 @@ def expected_score(
     >>> bool(moons > straight)
     True
     """
-    found = np.asarray(labels)
-    rows = found.reshape(-1, found.shape[-1]) if found.ndim in (1, 2) else [found]
+    partitions = np.asarray(labels)
+    is_one = partitions.ndim == 1
+    rows = [partitions]
+    if partitions.ndim in (1, 2):
+        rows = partitions.reshape(-1, partitions.shape[-1])
     rows = [_check_partition(row, X) for row in rows]
 
     params = {
@@ -106,9 +110,9 @@ def expected_score(
         "augment": augment,
         "random_state": random_state,
     }
-    judge, positions = _remember(X, params, sample_weight, n_jobs)
-    scores = _rate(judge, [row[positions] for row in rows])
-    return float(scores[0]) if found.ndim == 1 else scores
+    criterion, positions = _find_criterion(X, params, sample_weight, n_jobs)
+    scores = _rate(criterion, [row[positions] for row in rows])
+    return float(scores[0]) if is_one else scores
 
 
 def _check_partition(labels, X):
@@ -118,38 +122,44 @@ def _check_partition(labels, X):
     return labels
 
 
-def _remember(X, params, sample_weight, n_jobs):
-    """Return the judge of X and the positions that it judges, prepared once."""
+def _find_criterion(X, params, sample_weight, n_jobs):
+    """Return the criterion of X and the positions that it scores, made once.
+
+    Data are known by their values, and functions by their identity: names do not tell them apart.
+    """
     from .estimators.find_clusters import look_at
     from .estimators.neighbor_clustering import NeighborClustering
 
-    known = _remembered
-    key = hash_of((X, sample_weight, params))
-    if key not in known:
+    functions = [value for value in params.values() if callable(value)]
+    values = {name: value for name, value in params.items() if not callable(value)}
+    states = [getattr(function, "__dict__", None) for function in functions]
+    key = hash_of((X, sample_weight, values, states)), *map(id, functions)
+    if key not in _criteria:
         estimator = NeighborClustering(accept_sparse=True, n_jobs=n_jobs, **params)
-        known[key] = look_at(estimator, X, sample_weight)
-    known[key] = known.pop(key)
-    while len(known) > REMEMBERED:
-        known.pop(next(iter(known)))
-    return known[key]
+        # The functions are kept, so that no other gets their identity.
+        _criteria[key] = *look_at(estimator, X, sample_weight), functions
+    _criteria[key] = _criteria.pop(key)
+    while len(_criteria) > KEPT:
+        _criteria.pop(next(iter(_criteria)))
+    return _criteria[key][:2]
 
 
-def _rate(judge, rows):
-    """Return the expected scores of partitions of the judged samples, labels (M,) each."""
-    points = judge.views.layouts[0]
+def _rate(criterion, partitions):
+    """Return the expected scores of partitions of the scored samples, labels (M,) each."""
+    points = criterion.coords.layouts[0]
     filled = []
     shares = []
-    for row in rows:
-        is_noise = np.array([label == -1 for label in row.tolist()])
+    for labels in partitions:
+        is_noise = np.array([label == -1 for label in labels.tolist()])
         shares.append(1 - is_noise.mean())
-        clusters = np.zeros(len(row), dtype=int)
+        clusters = np.zeros(len(labels), dtype=int)
         if not is_noise.all():
-            own = ~is_noise
-            clusters[own] = np.unique(row[own], return_inverse=True)[1]
-            nearest = cKDTree(points[own]).query(points[is_noise])[1]
-            clusters[is_noise] = clusters[own][nearest]
+            kept = ~is_noise
+            clusters[kept] = np.unique(labels[kept], return_inverse=True)[1]
+            nearest = find_nearest(points[is_noise], points[kept])
+            clusters[is_noise] = clusters[kept][nearest]
         filled.append(clusters)
-    return judge.rate(filled) * shares
+    return criterion.rate(filled) * shares
 
 
 # ---- with classes

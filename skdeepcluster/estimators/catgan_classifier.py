@@ -18,7 +18,7 @@ from ..input.checks import (
 from ..input.dask import maps_blocks
 from ..input.labels import Known, encode_labels, read_labels
 from ..input.types import Auto, Widths, fit_context
-from ..partition.search import partition_by_labels
+from ..partition.known import partition_by_labels
 from .base import assign
 from .catgan import CatGANEstimator
 from .start import Start, start_from

@@ -23,11 +23,9 @@ from ..input.labels import (
 from ..input.preparation import Preparation
 from ..neighbors.augmented import check_augment
 from ..neighbors.samples import GraphSettings, Lookup, interpolate
-from ..partition.answers import Alternative, describe_changes
-from ..partition.deciding import FEW_VALUES, find_deciding
+from ..partition.answers import FEW_VALUES, Alternative, describe_changes, find_deciding
 from ..partition.invariance import choose_augment
-from ..partition.number import read_numbers
-from ..partition.search import find_partition, look, warn_of_edge
+from ..partition.search import find_partition, make_criterion, warn_of_edge
 
 
 def prepare(clusterer, X, sample_weight=None):
@@ -72,85 +70,79 @@ def check_categories(metric, augment):
         )
 
 
-def find_clusters(
-    clusterer,
-    preparation,
-    X,
-    known,
-    sample_weight=None,
-    must_link=None,
-    cannot_link=None,
-):
-    """Return the fitted attributes of a NeighborClustering of prepared X (N, E), by name."""
-    report = partial(report_seconds, clusterer.verbose)
-    weights = check_sample_weight(sample_weight, X)
-    numbers = read_numbers(clusterer.n_clusters, clusterer.max_clusters)
-    augment = clusterer.augment
-    augment_scores = None
-    if augment == "auto":
-        with report("augmentation"):
-            augment, augment_scores = choose_augment(
-                X,
-                numbers,
-                make_graph_settings(clusterer),
-                clusterer.image_shape,
-                preparation,
-                np.random.RandomState(draw_seed(random_stream(clusterer.random_state))),
-            )
+def find_clusters(clusterer, preparation, X, problem):
+    """Return the fitted attributes of a NeighborClustering of prepared X (N, E), by name.
 
-    partition = find_partition(
-        X,
-        numbers,
-        make_graph_settings(clusterer, preparation.scale_augment(augment)),
-        sample_weight=weights,
-        labels=known.labels,
-        sizes=(clusterer.min_cluster_size, clusterer.max_cluster_size),
-        must_link=must_link,
-        cannot_link=cannot_link,
-        random_state=clusterer.random_state,
-        report=report,
-    )
-    samples = partition.samples
-    lookup = Lookup(samples.reference)
+    ``problem`` is the :class:`~skdeepcluster.partition.search.Problem` to solve.
+    """
+    report = partial(report_seconds, clusterer.verbose)
+    augmentation = {"augment_": clusterer.augment}
+    if clusterer.augment == "auto":
+        with report("augmentation"):
+            augmentation = _seek_augmentation(clusterer, preparation, X, problem)
+    augment = preparation.scale_augment(augmentation["augment_"])
+
+    settings = make_graph_settings(clusterer, augment)
+    partition = find_partition(X, problem, settings, clusterer.random_state, report)
+    warn_of_number(clusterer, partition)
+    lookup = Lookup(partition.samples.reference)
     with report("assignment"):
         resps = [answer.resp for answer in partition.answers]
         *resps, layout, outlier_scores = interpolate(
             lookup, X, [*resps, partition.layout], clusterer.n_jobs
         )
 
-    expected_scores = [answer.expected_score for answer in partition.answers]
-    kept = samples.reference.kept
-    order = np.argsort(kept)
+    weights = check_sample_weight(problem.sample_weight, X)
+    scores = [answer.expected_score for answer in partition.answers]
     attributes = {
         **preparation.input_attributes(),
-        **known.attributes(),
-        "augment_": augment,
+        **augmentation,
+        **_describe_graph(partition.samples),
         "standardize_": preparation.standardizes_,
         "layout_": layout,
-        "graph_": samples.graph[order][:, order],
-        "graph_indices_": kept[order],
         "outlier_scores_": outlier_scores,
         "offset_": find_offset(outlier_scores, clusterer.noise, weights),
-        "_answers": list(zip(resps, expected_scores, strict=True)),
-        "_columns": samples.columns,
-        "_graph_weights": samples.weights,
-        "_reference": samples.reference.to_dict(),
+        "_answers": list(zip(resps, scores, strict=True)),
         "_lookup": lookup,
     }
-    if augment_scores is not None:
-        attributes["augment_scores_"] = augment_scores
     if partition.curve is not None:
         attributes["n_clusters_curve_"] = Bunch(**partition.curve._asdict())
-    warn_of_number(clusterer, partition, resps[0])
     return attributes | show_answer(attributes, 0)
 
 
+def _seek_augmentation(clusterer, preparation, X, problem):
+    """Return the attributes of the augmentation with the highest expected score."""
+    stream = random_stream(clusterer.random_state)
+    augment, scores = choose_augment(
+        X,
+        problem.n_clusters,
+        make_graph_settings(clusterer),
+        clusterer.image_shape,
+        preparation,
+        np.random.RandomState(draw_seed(stream)),
+    )
+    return {"augment_": augment, "augment_scores_": scores}
+
+
+def _describe_graph(samples):
+    """Return the attributes of a graph, and what its tree of clusters needs."""
+    kept = samples.reference.kept
+    order = np.argsort(kept)
+    return {
+        "graph_": samples.graph[order][:, order],
+        "graph_indices_": kept[order],
+        "_columns": samples.columns,
+        "_graph_weights": samples.weights,
+        "_reference": samples.reference.to_dict(),
+    }
+
+
 def look_at(clusterer, X, sample_weight=None):
-    """Return the ``Judge`` of X (N, D), and the positions in X of what it judges."""
+    """Return the criterion of X (N, D), and the positions in X of what it scores."""
     preparation, X = prepare(clusterer, X, sample_weight)
     augment = preparation.scale_augment(clusterer.augment)
     settings = make_graph_settings(clusterer, augment)
-    return look(X, settings, sample_weight, clusterer.random_state)
+    return make_criterion(X, settings, sample_weight, clusterer.random_state)
 
 
 def make_graph_settings(clusterer, augment=None):
@@ -207,12 +199,13 @@ def report_seconds(verbose, stage):
 # ---- warnings
 
 
-def warn_of_number(clusterer, partition, resp):
+def warn_of_number(clusterer, partition):
     """Warn of empty clusters, and of a number at the edge of those that were tried."""
-    n_found = len(np.unique(resp.argmax(1)))
-    if n_found < resp.shape[1]:
+    n_clusters = partition.n_clusters
+    n_found = len(np.unique(partition.answers[0].labels))
+    if n_found < n_clusters:
         warn_user(
-            f"Only {n_found} of n_clusters={resp.shape[1]} clusters have samples, possibly "
+            f"Only {n_found} of n_clusters={n_clusters} clusters have samples, possibly "
             "due to duplicate points in X. Decrease n_clusters."
         )
     if clusterer.n_clusters == "auto":

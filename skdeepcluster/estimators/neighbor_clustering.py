@@ -22,6 +22,7 @@ from ..input.checks import (
     FRACTION,
     is_dask,
     keep_fit,
+    read_numbers,
     store_parameters,
     with_plain_numbers,
 )
@@ -37,6 +38,7 @@ from ..input.tables import CATEGORICAL
 from ..input.types import Auto, Labels, TransformerMixin, fit_context
 from ..neighbors.samples import Lookup, Reference, interpolate
 from ..neighbors.search import check_distances
+from ..partition.search import Problem
 from ..partition.tree import find_leaves, group_leaves, grow_tree
 from .find_clusters import find_clusters, prepare, show_answer, warn_of_few_values
 
@@ -310,17 +312,24 @@ class NeighborClustering(
         with np.errstate(under="ignore"):
             preparation, X = prepare(clusterer, X, sample_weight)
             known = clusterer._read_known(y, X.shape[0])
-            attributes = find_clusters(
-                clusterer,
-                preparation,
-                X,
-                known,
-                sample_weight,
-                must_link,
-                cannot_link,
-            )
+            pairs = must_link, cannot_link
+            problem = clusterer._pose_problem(known.labels, sample_weight, *pairs)
+            attributes = find_clusters(clusterer, preparation, X, problem)
         warn_of_few_values(clusterer, preparation, X, attributes)
-        return keep_fit(self, attributes)
+        return keep_fit(self, attributes | known.attributes())
+
+    def _pose_problem(
+        self, labels, sample_weight=None, must_link=None, cannot_link=None
+    ):
+        """Return the :class:`Problem` of a fit; labels (N,) are known clusters, or None."""
+        return Problem(
+            read_numbers(self.n_clusters, self.max_clusters),
+            sample_weight,
+            labels,
+            sizes=(self.min_cluster_size, self.max_cluster_size),
+            must_link=must_link,
+            cannot_link=cannot_link,
+        )
 
     def _draw_samples(self, X, about_samples):
         """Return ``max_samples`` samples of a Dask array, about which nothing else is known."""

@@ -22,6 +22,7 @@ from ..input.checks import (
     check_range,
     check_responsibilities,
     is_open,
+    read_numbers,
     with_plain_numbers,
 )
 from ..input.imputation import impute
@@ -32,7 +33,6 @@ from ..neighbors.samples import GraphSettings
 from ..partition import count_clusters
 from ..partition.invariance import choose_augment
 from ..partition.known import hold_labels, name_clusters
-from ..partition.number import read_numbers
 from ..training.runtime import draw_generator
 from .find_clusters import find_clusters, prepare
 from .neighbor_clustering import NeighborClustering
@@ -190,7 +190,8 @@ def search_start(init, points, n_clusters, labels, random_state, augment=None):
         clusterer = with_plain_numbers(clusterer)
         preparation, points = prepare(clusterer, points)
         known = clusterer._read_known(labels, len(points))
-        fitted = find_clusters(clusterer, preparation, points, known)
+        problem = clusterer._pose_problem(known.labels)
+        fitted = find_clusters(clusterer, preparation, points, problem)
         clusters = fitted["labels_"]
         calibrated = fitted["responsibilities_"]
         curve = fitted.get("n_clusters_curve_")

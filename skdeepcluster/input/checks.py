@@ -145,6 +145,24 @@ def check_range(n_clusters):
     return range(low, high + 1)
 
 
+def list_numbers(highest, lowest=1):
+    """Return the numbers of clusters that are tried: all up to 12, then in steps of 20 %."""
+    numbers = list(range(1, 13))
+    while numbers[-1] < highest:
+        numbers.append(int(np.ceil(1.2 * numbers[-1])))
+    between = {number for number in numbers if lowest < number < highest}
+    return sorted(between | {lowest, highest})
+
+
+def read_numbers(n_clusters, max_clusters=60):
+    """Return a number of clusters, or the range to choose from for "auto" or bounds, checked."""
+    if not is_open(n_clusters):
+        return n_clusters
+    if n_clusters == "auto":
+        return range(1, max_clusters + 1)
+    return check_range(n_clusters)
+
+
 def check_magnitude(values):
     """Check that the magnitude of values to fit, dense or sparse, is at most ``LARGEST``."""
     if sparse.issparse(values):

@@ -17,7 +17,7 @@ from sklearn.utils import gen_batches
 
 from ..input.distinct import single_threaded_blas, sort_nearest
 from ..input.preparation import Scaled
-from .search import Cells, make_factors, take_below
+from .search import Cells, make_factors, stack_parts, take_below
 
 #: Number of principal components used to compare views.
 VIEW_COMPONENTS = 50
@@ -69,7 +69,7 @@ class AugmentedViews(NamedTuple):
         rows = X if chosen is None else X[chosen]
         yield self.project(rows)
         if self.maps is not None:
-            yield from self._map(rows, chosen is not None)
+            yield from self._map(rows)
             return
         for number in range(self.n_views):
             if chosen is None:
@@ -80,16 +80,12 @@ class AugmentedViews(NamedTuple):
     def _center(self, X):
         return (X - self.center) * self.unit
 
-    def _map(self, rows, keeps):
-        """Yield the components of each linear view; ``keeps`` the centered samples meanwhile."""
-        kept = list(self._center_blocks(rows)) if keeps else None
+    def _map(self, rows):
+        """Yield the components of each linear view."""
+        blocks = list(gen_batches(len(rows), CALL_SIZE))
         for view, offset in zip(self.maps, self.offsets, strict=True):
-            blocks = kept if keeps else self._center_blocks(rows)
-            yield np.concatenate([block @ view for block in blocks]) + offset
-
-    def _center_blocks(self, rows):
-        for block in gen_batches(len(rows), CALL_SIZE):
-            yield self._center(rows[block]).astype(np.float32)
+            single = (self._center(rows[block]).astype(np.float32) for block in blocks)
+            yield np.concatenate([block @ view for block in single]) + offset
 
     def _augment(self, X, number):
         """Return the components of a view of all samples."""
@@ -185,23 +181,23 @@ def call(augment, X, seed):
     x = to_tensor(X)
     with isolated(), torch.no_grad(), forked(seed):
         try:
-            found = np.asarray(augment(x))
+            changed = np.asarray(augment(x))
         except Exception as error:
             raise ValueError(
                 f"augment={name!r} fails for a tensor of {len(x)} samples with {x.shape[1]} "
                 f"features. It must return other versions of them. {error!r}"
             ) from error
-    if found.shape != x.shape:
+    if changed.shape != x.shape:
         raise ValueError(
             f"augment={name!r} must return a tensor of the shape {tuple(x.shape)} of its "
-            f"argument, but returned the shape {found.shape}."
+            f"argument, but returned the shape {changed.shape}."
         )
-    if not np.isfinite(found).all():
+    if not np.isfinite(changed).all():
         raise ValueError(
             f"augment={name!r} must return finite numbers for finite samples, but returned nan "
             "or infinity."
         )
-    return found
+    return changed
 
 
 def _check_random_numbers(augment, X, seed):
@@ -227,15 +223,16 @@ def search_views(views, X, k, n_jobs=None):
     cells = Cells(points, k)
     # Several OpenMP threads would round differently.
     with single_threaded_blas(), ThreadPoolExecutor(effective_n_jobs(n_jobs)) as pool:
-        for seen in views.iterate(X):
-            compare = partial(nearest.compare, nearest.prepare(seen), seen)
-            queries, candidates = zip(*cells.pair(seen), strict=True)
+        for view in views.iterate(X):
+            factors = make_factors(view).astype(nearest.dtype)
+            compare = partial(nearest.compare, factors, view)
+            queries, candidates = zip(*cells.pair(view), strict=True)
             list(pool.map(compare, queries, candidates))
     return nearest.finish(views.unit)
 
 
 class _Nearest:
-    """The nearest neighbors of points (M, P) among the views seen so far."""
+    """The nearest neighbors of points (M, P) among the views compared so far."""
 
     def __init__(self, points, k):
         self.k = k
@@ -253,35 +250,33 @@ class _Nearest:
         self.squares = np.full((len(points), k), np.inf)
         self.neighbors = np.full((len(points), k), -1)
 
-    def prepare(self, seen):
-        """Return the :func:`~.search.make_factors` of views (M, P)."""
-        return make_factors(seen).astype(self.dtype)
-
     def finish(self, unit):
         """Return distances, infinite where there is no neighbor, and places, (M, k)."""
-        own = np.arange(len(self.points))[:, None]
-        neighbors = np.where(np.isinf(self.squares), own, self.neighbors)
+        places = np.arange(len(self.points))[:, None]
+        neighbors = np.where(np.isinf(self.squares), places, self.neighbors)
         return np.sqrt(self.squares) / unit, neighbors
 
-    def compare(self, prepared, seen, queries, candidates):
-        """Compare the points at ``queries`` with the views ``seen`` at ``candidates``."""
-        squares = self.extended[queries] @ prepared[candidates].T
+    def compare(self, factors, view, queries, candidates):
+        """Compare the points at ``queries`` with a view (M, P) of ``candidates``."""
+        squares = self.extended[queries] @ factors[candidates].T
         bound = self.squares[queries, -1]
         if np.isinf(bound).any():
-            columns, is_found = _take_nearest(squares, self.k + 1)
+            k = min(self.k + 1, squares.shape[1])
+            columns = np.argpartition(squares, k - 1, axis=1)[:, :k]
+            is_near = True
         else:
             bound = (1 + MARGIN) * bound - self.lengths[queries]
-            columns, is_found = take_below(squares, bound.astype(self.dtype))
+            columns, is_near = take_below(squares, bound.astype(self.dtype))
 
         # Differences round less than products.
         neighbors = candidates[columns]
-        gaps = seen[neighbors] - self.points[queries, None]
-        found = np.einsum("nmp,nmp->nm", gaps, gaps)
-        found[~is_found | (neighbors == queries[:, None])] = np.inf
-        squares = np.hstack([self.squares[queries], found])
+        squares = _square_gaps(view[neighbors], self.points[queries])
+        is_other = neighbors != queries[:, None]
+        squares[~(is_near & is_other)] = np.inf
+        squares = np.hstack([self.squares[queries], squares])
         neighbors = np.hstack([self.neighbors[queries], neighbors])
-        found = keep_nearest(squares, neighbors, self.k)
-        self.squares[queries], self.neighbors[queries] = found
+        nearest = keep_nearest(squares, neighbors, self.k)
+        self.squares[queries], self.neighbors[queries] = nearest
 
 
 def keep_nearest(distances, neighbors, k):
@@ -294,11 +289,10 @@ def keep_nearest(distances, neighbors, k):
     return sort_nearest(distances, neighbors, k)
 
 
-def _take_nearest(squares, k):
-    """Return the columns of the k smallest values of each row, and that all are found."""
-    k = min(k, squares.shape[1])
-    columns = np.argpartition(squares, k - 1, axis=1)[:, :k]
-    return columns, np.ones(columns.shape, dtype=bool)
+def _square_gaps(neighbors, points):
+    """Return the squared distances (n, m) of points (n, P) to their neighbors (n, m, P)."""
+    gaps = neighbors - points[:, None]
+    return np.einsum("nmp,nmp->nm", gaps, gaps)
 
 
 def search_new(views, rows, index, X, k):
@@ -315,25 +309,23 @@ def search_new(views, rows, index, X, k):
         squares = _compare_new(views, rows, points, places)
         squares, places = sort_nearest(squares, places, k)
         if views.neighbors.shape[1]:
-            others = views.neighbors[places].reshape(len(points), -1)
-            found = _compare_new(views, rows, points, others)
-            squares = np.hstack([squares, found])
-            places = np.hstack([places, others])
+            further = views.neighbors[places].reshape(len(points), -1)
+            further_squares = _compare_new(views, rows, points, further)
+            squares = np.hstack([squares, further_squares])
+            places = np.hstack([places, further])
             squares, places = keep_nearest(squares, places, k)
         parts.append((np.sqrt(squares) / views.unit, places))
-    distances, places = zip(*parts, strict=True)
-    return np.concatenate(distances), np.concatenate(places)
+    return stack_parts(parts)
 
 
 def _compare_new(views, rows, points, places):
     """Return the least squared distances (N, n) of points to views of samples at ``places``."""
-    chosen, own = np.unique(places, return_inverse=True)
-    own = own.reshape(places.shape)
+    chosen, index = np.unique(places, return_inverse=True)
+    index = index.reshape(places.shape)
     squares = np.full(places.shape, np.inf)
     blocks = list(gen_batches(len(points), 64))
-    for seen in views.iterate(rows, chosen):
+    for view in views.iterate(rows, chosen):
         for block in blocks:
-            gaps = seen[own[block]] - points[block, None]
-            found = np.einsum("nmp,nmp->nm", gaps, gaps)
-            np.minimum(squares[block], found, out=squares[block])
+            new = _square_gaps(view[index[block]], points[block])
+            np.minimum(squares[block], new, out=squares[block])
     return squares

@@ -96,7 +96,7 @@ def neighbor_graph(
         check_scalar(n_views, "n_views", Integral, min_val=1)
     if metric == "precomputed":
         check_distances(X)
-        nearest = nearest_entries(X, n_neighbors, own=True)
+        nearest = nearest_entries(X, n_neighbors, is_square=True)
     elif augment is not None:
         seed = draw_seed(random_stream(random_state))
         views = prepare_views(augment, n_views, seed, X)
@@ -297,12 +297,13 @@ def _embed_spectrally(graph, n_components, random):
     with single_threaded_blas():
         if n_rows <= max(500, 4 * n_components):
             known = 2 * np.outer(trivial, trivial)
-            found = np.linalg.eigh(similarity.toarray() - known)
+            values, vectors = np.linalg.eigh(similarity.toarray() - known)
         else:
-            given = similarity, trivial, n_components
-            found = _find_eigenvectors(*given, random)
+            first = random.standard_normal(n_rows)
+            values, vectors = _find_eigenvectors(
+                similarity, trivial, n_components, first
+            )
 
-    values, vectors = found
     order = np.argsort(-values)[: min(n_components, n_rows - 1)]
     vectors = vectors[:, order] / np.sqrt(degree)[:, None]
 
@@ -320,14 +321,13 @@ def _embed_spectrally(graph, n_components, random):
     return start.astype(np.float32)
 
 
-def _find_eigenvectors(similarity, trivial, n_found, random):
+def _find_eigenvectors(similarity, trivial, n_vectors, first):
     """Return the largest eigenvalues and eigenvectors that converge, except the trivial one."""
     known = aslinearoperator(trivial[:, None])
     similarity = aslinearoperator(similarity.tocsr())
     operator = similarity - 2 * (known @ known.H)
-    first = random.standard_normal(len(trivial))
     try:
-        return eigsh(operator, n_found, which="LA", v0=first, tol=1e-5)
+        return eigsh(operator, n_vectors, which="LA", v0=first, tol=1e-5)
     except ArpackNoConvergence as error:
         return error.eigenvalues, error.eigenvectors
 
@@ -346,8 +346,7 @@ def _draw_links(graph, random):
     place = np.clip(place, first, last - 1)  # against rounding
 
     linked = np.append(graph.indices, 0)[place]
-    own = np.arange(n_rows)[:, None]
-    linked = np.where(first == last, own, linked)
+    linked = np.where(first == last, np.arange(n_rows)[:, None], linked)
     linked = random.permuted(linked, axis=1)
     return np.ascontiguousarray(linked.T)
 

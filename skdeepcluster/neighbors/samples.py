@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
-from sklearn.utils import check_scalar
+from sklearn.utils import check_array, check_scalar
 
 from ..input.checks import (
     LARGEST,
@@ -18,6 +18,7 @@ from ..input.checks import (
     check_enough,
     check_sample_weight,
     draw_seed,
+    name_column,
 )
 from ..input.distinct import (
     find_ranges,
@@ -26,10 +27,15 @@ from ..input.distinct import (
     order_columns,
     project_rows,
 )
+from ..input.imputation import impute
 from ..input.labels import average_finite
 from .augmented import AugmentedViews, prepare_views, search_new, search_views
 from .graph import link_neighbors
 from .search import NeighborIndex, check_distances, nearest_entries
+
+#: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
+#: distances equal.
+CLIP_FACTOR = 1e6
 
 
 class GraphSettings(NamedTuple):
@@ -91,6 +97,19 @@ class Samples(NamedTuple):
 
 
 # ---- distinct samples and their graph
+
+
+def read_samples(X, n_neighbors, sample_weight=None):
+    """Return samples X (N, D), checked, with missing values filled."""
+    with name_column(X):
+        X = check_array(
+            X,
+            accept_sparse="csr",
+            dtype=[float, np.float32],
+            ensure_all_finite=True if sparse.issparse(X) else "allow-nan",
+            input_name="X",
+        )
+    return impute(X, n_neighbors, sample_weight)
 
 
 def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> Samples:
@@ -214,7 +233,7 @@ def _draw_samples(distinct, n_drawn, stream, needed):
 def _search_distances(X, distinct, k):
     """Return the samples in another order, and the distances and places of their neighbors."""
     X = X[distinct.kept][:, distinct.kept]
-    distances, neighbors = nearest_entries(X, k, own=True)
+    distances, neighbors = nearest_entries(X, k, is_square=True)
 
     # Only sorted distances do not depend on the order of the columns.
     known = np.where(np.isfinite(distances), distances, 0)
@@ -224,13 +243,7 @@ def _search_distances(X, distinct, k):
     return distinct.take(order), distances[order], places
 
 
-# ---- views
-
-
 # ---- new samples
-#: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
-#: distances equal.
-CLIP_FACTOR = 1e6
 
 
 class Lookup:
@@ -277,7 +290,7 @@ class Lookup:
         reference = self.reference
         k = reference.n_neighbors
         if reference.rows is None:
-            return nearest_entries(X[:, reference.kept], k, own=False)
+            return nearest_entries(X[:, reference.kept], k, is_square=False)
 
         self.index.n_jobs = effective_n_jobs(n_jobs)
         if reference.views is not None:
@@ -297,21 +310,21 @@ def interpolate(lookup, X, values, n_jobs=None) -> list[np.ndarray]:
         X = lookup.match_form(X)
     equal = lookup.find_equal(X)
 
-    others = np.flatnonzero(equal < 0)
-    found = [value[equal] for value in values]
+    new = np.flatnonzero(equal < 0)
+    answers = [value[equal] for value in values]
     spacing = reference.spacing[equal]
 
-    if len(others):
-        distances, nearest = lookup.search(X[others], n_jobs)
-        spacing[others] = average_finite(distances)
-        spacing[others[np.isnan(distances).any(1)]] = np.nan
+    if len(new):
+        distances, nearest = lookup.search(X[new], n_jobs)
+        spacing[new] = average_finite(distances)
+        spacing[new[np.isnan(distances).any(1)]] = np.nan
         weights = _weigh(distances).T[:, :, None]
-        for own, value in zip(found, values, strict=True):
+        for answer, value in zip(answers, values, strict=True):
             pairs = zip(weights, nearest.T, strict=True)
-            own[others] = sum(w * value[place] for w, place in pairs)
+            answer[new] = sum(w * value[place] for w, place in pairs)
 
     check_answers(spacing, X, f" by metric={reference.metric!r}")
-    return [*found, spacing]
+    return [*answers, spacing]
 
 
 def find_limit(rows, metric):

@@ -1,4 +1,4 @@
-"""Search for nearest neighbors, check distances, and sort and compare samples.
+"""Search for nearest neighbors, and check distances.
 
 N samples, D features, M queries, k neighbors.
 """
@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
+from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -64,7 +65,7 @@ class NeighborIndex:
             algorithm = "kd_tree" if is_narrow else "brute"
         is_large = algorithm == "brute" and n_rows > MANY
 
-        self.X = X = self._prepare(X)
+        self.X = X = _unit_rows(X) if self.is_cosine else X
         if algorithm == "brute":
             # Matrix products round less around the center.
             self.center = np.median(X[:: 1 + n_rows // 1000], axis=0)
@@ -81,9 +82,6 @@ class NeighborIndex:
         library = NearestNeighbors(algorithm=algorithm, metric=metric)
         self.library = library.fit(points)
 
-    def _prepare(self, X):
-        return _unit_rows(X) if self.is_cosine else X
-
     def _project(self, X):
         """Return centered samples, or their principal components in float32."""
         if self.axes is None:
@@ -93,34 +91,35 @@ class NeighborIndex:
 
     def query(self, X, k):
         """Return distances (float64) and indices of the k samples nearest to each of X, (M, k)."""
-        return self._search(self._prepare(X), k)
+        return self._search(_unit_rows(X) if self.is_cosine else X, k)
 
     def query_self(self, k):
         """Return distances (float64) and indices of the k nearest others of each, (N, k)."""
-        return self._search(self.X, k, own=np.arange(self.X.shape[0]))
+        return self._search(self.X, k, leaves_out=True)
 
-    def _search(self, X, k, own=None):
-        """Return distances and indices of the k samples nearest to X, except ``own`` (M,)."""
+    def _search(self, X, k, leaves_out=False):
+        """Return distances and indices of the k samples nearest to X, or to each among others."""
         n_rows = self.X.shape[0]
-        k = min(k, n_rows - (own is not None))
+        k = min(k, n_rows - leaves_out)
         # More are searched because of ties, and because components only estimate distances.
         factor = 1 if self.axes is None else 3
         wide = min(k * factor + 6, n_rows)
 
         def search_part(part):
             rows = self._project(X[part])
-            distances, found = self.library.kneighbors(rows, wide)
+            distances, places = self.library.kneighbors(rows, wide)
             if self.is_measured:
-                distances = _square_gaps(self.X, X[part], found)
+                distances = _square_gaps(self.X, X[part], places)
             if self.is_cosine:
                 distances /= 2  # for unit vectors |u - v|^2 / 2 = 1 - u v
             elif self.is_measured:
                 distances = np.sqrt(distances)
             # Rounding may make a metric negative.
             distances = np.maximum(distances, 0, dtype=float)
-            if own is not None:
-                distances[found == own[part, None]] = np.inf
-            return sort_nearest(distances, found, k)
+            if leaves_out:
+                rows = np.arange(part.start, part.stop)[:, None]
+                distances[places == rows] = np.inf
+            return sort_nearest(distances, places, k)
 
         # Several OpenMP threads would choose differently among equal distances.
         pool = ThreadPoolExecutor(
@@ -130,10 +129,10 @@ class NeighborIndex:
         )
         with single_threaded_blas(), pool:
             parts = gen_batches(X.shape[0], 512)
-            return _stack(pool.map(search_part, parts))
+            return stack_parts(pool.map(search_part, parts))
 
 
-def _stack(parts):
+def stack_parts(parts):
     """Return the distances and indices of all parts."""
     distances, indices = zip(*parts, strict=True)
     return np.concatenate(distances), np.concatenate(indices)
@@ -155,21 +154,32 @@ def _unit_rows(X):
     return np.column_stack([normalize(X), is_zero])
 
 
-def _square_gaps(rows, X, found):
-    """Return the squared distances (M, n) of X to the samples found."""
+def _square_gaps(rows, X, places):
+    """Return the squared distances (M, n) of X to the samples at ``places`` (M, n)."""
     if sparse.issparse(X):
         X = X.astype(float)
-        squares = [row_norms(X - rows[column], squared=True) for column in found.T]
+        squares = [row_norms(X - rows[column], squared=True) for column in places.T]
         return np.stack(squares, axis=1)
 
     parts = []
-    fits_cache = 2**16 // (found.shape[1] * X.shape[1])
+    fits_cache = 2**16 // (places.shape[1] * X.shape[1])
     for part in gen_batches(len(X), max(1, fits_cache)):
-        gaps = rows.take(found[part], axis=0)
+        gaps = rows.take(places[part], axis=0)
         gaps -= X[part, None]
         gaps = gaps.astype(float, copy=False)
         parts.append(gaps[..., None, :] @ gaps[..., None])
     return np.concatenate(parts)[..., 0, 0]
+
+
+def find_nearest(points, known):
+    """Return the place (N,) among ``known`` points (M, D) that is nearest to each point (N, D).
+
+    Points are dense, and their distances are not needed: :class:`NeighborIndex` costs more.
+    """
+    if points.shape[1] <= TREE_FEATURES:
+        return cKDTree(known).query(points)[1]
+    with single_threaded():
+        return pairwise_distances_argmin(points, known)
 
 
 class Products:
@@ -192,11 +202,11 @@ class Products:
 
         for tile in tiles:
             products = X @ self.factors[:, tile]
-            found, is_found = take_below(products, squares.max(1))
-            products = np.take_along_axis(products, found, 1)
-            products[~is_found] = np.inf
+            columns, is_below = take_below(products, squares.max(1))
+            products = np.take_along_axis(products, columns, 1)
+            products[~is_below] = np.inf
             squares = np.hstack([squares, products])
-            places = np.hstack([places, found + tile.start])
+            places = np.hstack([places, columns + tile.start])
             nearest = np.argpartition(squares, k - 1, axis=1)[:, :k]
             squares = np.take_along_axis(squares, nearest, 1)
             places = np.take_along_axis(places, nearest, 1)
@@ -209,7 +219,7 @@ def make_factors(points):
 
 
 def take_below(squares, bound):
-    """Return the columns of values below the bound (n,) of each row, and which are found."""
+    """Return the columns of values below the bound (n,) of each row, and which are such."""
     below = np.flatnonzero(squares < bound[:, None])
     rows, columns = np.divmod(below, squares.shape[1])
     counts = np.bincount(rows, minlength=len(squares))
@@ -235,9 +245,8 @@ class Cells:
         if len(points) > ALL_PAIRS:
             self.centers = self._find_centers(points)
         members = self._divide(points)
-        is_used = [len(own) > 0 for own in members]
-        self.centers = self.centers[is_used]
-        self.queries = [own for own in members if len(own)]
+        self.centers = self.centers[[len(cell) > 0 for cell in members]]
+        self.queries = [cell for cell in members if len(cell)]
         gaps = cdist(self.centers, self.centers)
         self.orders = gaps.argsort(1, kind="stable")
 
@@ -254,27 +263,23 @@ class Cells:
 
     def _divide(self, points):
         """Return the places of the points in each cell."""
-        cells = [
-            pairwise_distances_argmin(points[block], self.centers)
-            for block in gen_batches(len(points), 4096)
-        ]
-        cells = np.concatenate(cells)
+        cells = find_nearest(points, self.centers)
         ends = np.bincount(cells, minlength=len(self.centers)).cumsum()
         return np.split(np.argsort(cells, kind="stable"), ends[:-1])
 
-    def pair(self, seen):
-        """Yield places (n,) of points, and (m,) of the views ``seen`` (M, P) near to them.
+    def pair(self, view):
+        """Yield places (n,) of points, and (m,) of the samples of a view (M, P) near to them.
 
-        There are more than k views for each point.
+        There are more than k samples for each point.
         """
         members = self.queries
         if len(self.centers) > 1:
-            members = self._divide(seen)
-        sizes = np.array([len(own) for own in members])
+            members = self._divide(view)
+        sizes = np.array([len(cell) for cell in members])
         for queries, order in zip(self.queries, self.orders, strict=True):
             n_least = np.searchsorted(sizes[order].cumsum(), self.least) + 1
             near = order[: max(NEAR_CELLS, n_least)]
-            candidates = np.concatenate([members[other] for other in near])
+            candidates = np.concatenate([members[cell] for cell in near])
             for block in gen_batches(len(queries), 128):
                 yield queries[block], candidates
 
@@ -304,12 +309,12 @@ def check_distances(X, square=True):
     if not square or not values.size:
         return
 
-    own = X.diagonal().mean(dtype=float)
+    diagonal = X.diagonal().mean(dtype=float)
     mean = values.mean(dtype=float)
-    if own > mean:
+    if diagonal > mean:
         raise ValueError(
-            f"X has the mean {mean:.3g}, but {own:.3g} on the diagonal, as similarities have. "
-            "metric='precomputed' takes distances: of similarities s in [0, 1] pass 1 - s."
+            f"X has the mean {mean:.3g}, but {diagonal:.3g} on the diagonal, as similarities "
+            "have. metric='precomputed' takes distances: of similarities s in [0, 1] pass 1 - s."
         )
     if sparse.issparse(X) and values.min() < 1 and _is_linked_by_one(X):
         warn_user(
@@ -328,35 +333,35 @@ def _is_linked_by_one(graph):
     return (graph != graph.T).nnz == 0
 
 
-def nearest_entries(X, k, *, own):
+def nearest_entries(X, k, *, is_square):
     """Return distances and columns of the nearest entries of each row, (N, k), nearest first.
 
-    With ``own``, column i is sample i itself and not its neighbor. Neighbors in a sparse matrix
-    are its stored entries, including zeros; missing ones have the distance infinity.
+    If X ``is_square``, column i is sample i itself and not its neighbor. Neighbors in a sparse
+    matrix are its stored entries, including zeros; missing ones have the distance infinity.
     """
-    if own and X.shape[0] == 1:
+    if is_square and X.shape[0] == 1:
         return np.zeros((1, 0)), np.zeros((1, 0), dtype=int)
     if sparse.issparse(X):
-        return _nearest_stored(X, k, own)
+        return _nearest_stored(X, k, is_square)
 
-    k = min(k, X.shape[1] - own)
+    k = min(k, X.shape[1] - is_square)
     parts = []
     for part in split_rows(X):
         block = np.array(X[part], dtype=float)
-        if own:
+        if is_square:
             np.fill_diagonal(block[:, part.start :], np.inf)
         columns = np.argpartition(block, k - 1, axis=1)[:, :k]
         distances = np.take_along_axis(block, columns, 1)
         parts.append(sort_nearest(distances, columns, k))
-    return _stack(parts)
+    return stack_parts(parts)
 
 
-def _nearest_stored(X, k, own):
+def _nearest_stored(X, k, is_square):
     """Return :func:`nearest_entries` of a sparse matrix."""
     n_rows = X.shape[0]
     entries = X.tocsr().tocoo()
     order = np.lexsort((entries.data, entries.row))
-    if own:
+    if is_square:
         order = order[(entries.row != entries.col)[order]]
     rows = entries.row[order]
     counts = np.bincount(rows, minlength=n_rows)
@@ -371,12 +376,6 @@ def _nearest_stored(X, k, own):
     places = rows[near], rank[near]
     distances = np.full((n_rows, k), np.inf)
     distances[places] = entries.data[order[near]]
-    neighbors = np.repeat(np.arange(n_rows)[:, None] * own, k, axis=1)
+    neighbors = np.repeat(np.arange(n_rows)[:, None] * is_square, k, axis=1)
     neighbors[places] = entries.col[order[near]]
     return distances, neighbors
-
-
-# ---- the order of samples, and equal samples
-
-
-# ---- threads

@@ -1,10 +1,34 @@
-"""Other partitions of the same samples, and what they change, in words. N samples."""
+"""What a fit says about its partition: alternatives, and features that alone decide it.
+
+N samples, D features, K clusters.
+"""
 
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import rankdata
+from sklearn.metrics import homogeneity_score
 from sklearn.metrics.cluster import contingency_matrix
+
+from ..input.labels import cluster_means
+
+#: Beginning of the warning.
+FEW_VALUES = "The clusters are little more than the values of"
+#: Maximum number of values that most samples have, and the minimum share of these samples.
+MAX_VALUES = 12
+MIN_SHARE = 0.9
+#: Minimum number of samples for each value.
+REPEATED = 5
+#: Minimum share of the entropy of the clusters that the values explain.
+DECIDED = 0.6
+#: Maximum share of the variance of ranks that is between clusters, of a feature that does not
+#: differ.
+UNRELATED = 0.2
+#: Maximum number of features of a table, and of samples that are looked at.
+MAX_FEATURES = 100
+MAX_SAMPLES = 2000
 
 
 @dataclass(eq=False)
@@ -20,38 +44,82 @@ class Alternative:
     place: int = field(repr=False)
 
 
-def describe_changes(labels, others, clusters=None):
-    """Return which clusters of ``labels`` (N,) the partition ``others`` (N,) joins and divides.
+def describe_changes(labels, other_labels, clusters=None):
+    """Return which clusters of ``labels`` (N,) another partition joins and divides.
 
     It joins clusters if more than half of each are in one cluster of its own, and divides one that
     has more than half of several of its clusters. Its other clusters are made of parts of several.
     Noise is left out. ``clusters`` (K,) are the names of the clusters of ``labels``.
     """
-    known = (labels >= 0) & (others >= 0)
-    table = contingency_matrix(labels[known], others[known])
+    known = (labels >= 0) & (other_labels >= 0)
+    table = contingency_matrix(labels[known], other_labels[known])
     names = np.unique(labels[known])
     if clusters is not None:
         names = clusters[names]
     mostly = table > table.sum(1, keepdims=True) / 2
     mostly_other = table > table.sum(0) / 2
 
-    found = []
-    for column in mostly.T:
-        if column.sum() > 1:
-            found.append("joins " + _list_names(names[column]))
+    changes = [
+        "joins " + _list_names(names[column]) for column in mostly.T if column.sum() > 1
+    ]
     for name, row in zip(names, mostly_other, strict=True):
         if row.sum() > 1:
-            found.append(f"divides {name} into {row.sum()}")
+            changes.append(f"divides {name} into {row.sum()}")
     n_mixed = (~mostly_other.any(0) & (mostly.sum(0) < 2)).sum()
-    if found and n_mixed:
-        found.append(f"makes {n_mixed} of parts of others")
-    if not found:
+    if changes and n_mixed:
+        changes.append(f"makes {n_mixed} of parts of others")
+    if not changes:
         kept = table[linear_sum_assignment(table, maximize=True)].sum()
         share = 1 - kept / max(table.sum(), 1)
-        found.append(f"moves {share:.0%} of the samples")
-    return "; ".join(found)
+        changes.append(f"moves {share:.0%} of the samples")
+    return "; ".join(changes)
 
 
 def _list_names(names):
     *first, last = map(str, names)
     return f"{', '.join(first)} and {last}"
+
+
+# ---- features that alone decide
+
+
+def find_deciding(X, labels, n_numbers):
+    """Return which of the first ``n_numbers`` features of X (N, D) alone decide the labels (N,).
+
+    They are all features that differ between clusters, and have few values, also together.
+    """
+    n_samples, n_features = X.shape
+    if sparse.issparse(X) or n_features > MAX_FEATURES or len(np.unique(labels)) < 2:
+        return []
+    some = slice(None, None, 1 + n_samples // MAX_SAMPLES)
+    X = X[some]
+    labels = labels[some]
+
+    related = np.flatnonzero(_share_between(X, labels) > UNRELATED)
+    if len(related) in (0, n_features) or related[-1] >= n_numbers:
+        return []
+    values = _join_values(X[:, related])
+    if values is None or homogeneity_score(labels, values) < DECIDED:
+        return []
+    return related.tolist()
+
+
+def _join_values(X):
+    """Return the place (N,) of each sample among few distinct ones, or None if there are many."""
+    _, places, counts = np.unique(X, axis=0, return_inverse=True, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    n_most = counts[order[:MAX_VALUES]].sum()
+    if n_most < max(MIN_SHARE * len(X), REPEATED * len(counts)):
+        return None
+    rank = np.argsort(order)
+    return np.minimum(rank, MAX_VALUES)[places.ravel()]
+
+
+def _share_between(X, labels):
+    """Return the share (D,) of the variance of each feature's ranks that is between clusters."""
+    _, places = np.unique(labels, return_inverse=True)
+    member = np.eye(places.max() + 1)[places]
+    ranks = rankdata(X, axis=0)
+    centered = ranks - ranks.mean(0)
+    between = member.sum(0) @ np.square(cluster_means(member, centered))
+    return between / np.square(centered).sum(0).clip(np.finfo(float).tiny)

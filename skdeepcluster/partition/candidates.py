@@ -15,13 +15,13 @@ from sklearn.exceptions import ConvergenceWarning
 from ..input.checks import draw_seed
 from ..input.distinct import single_threaded, single_threaded_blas
 from ..input.labels import cluster_means, indicate
-from .views import FITTED, MergeTrees, Views
+from .coordinates import Coordinates, MergeTrees
 
 #: Number of runs of k-means.
 KMEANS_RUNS = 3
 #: Maximum number of EM iterations of a mixture.
 EM_ITERATIONS = 60
-#: EM stops when the mean log-likelihood rises by less than this, in nats.
+#: EM ends when the mean log-likelihood rises by less than this, in nats.
 EM_TOLERANCE = 1e-3
 #: Added to the variances of a mixture of a layout, as a share of their mean variance.
 LAYOUT_REGULARIZATION = 1e-4
@@ -32,9 +32,9 @@ COMPONENTS = 2
 
 
 class Candidate(NamedTuple):
-    """A partition, and the family of methods that found it."""
+    """A partition, and the name of the method that found it."""
 
-    family: str
+    method: str
     #: Cluster (M,) of each sample.
     labels: np.ndarray
 
@@ -51,49 +51,51 @@ class Candidate(NamedTuple):
 class Search:
     """A search for clusters of the samples or of a layout.
 
-    Each method finds the labels (M,) of a candidate, or None.
+    Each method returns the labels (M,) of a candidate, or None.
     """
 
-    views: Views
-    trees: "MergeTrees"
+    coords: Coordinates
+    trees: MergeTrees
     n_clusters: int
     stream: np.random.RandomState
     brief: bool
-    #: Labels (M,) found before, by family.
-    found: dict = field(default_factory=dict)
+    #: Labels (M,) of the candidates so far, by the names of their methods.
+    labels: dict = field(default_factory=dict)
 
     def find(self, methods):
         """Yield the candidates of a table of methods."""
-        for family, method, *given in methods:
-            if self.brief and family in SELDOM:
+        for name, method, *options in methods:
+            if self.brief and name in SELDOM:
                 continue
-            labels = method(self, *given)
+            labels = method(self, *options)
             if labels is not None:
-                self.found[family] = labels
-                yield Candidate(family, labels)
+                self.labels[name] = labels
+                yield Candidate(name, labels)
 
     def run_kmeans(self, whitened=False):
-        """Run k-means."""
-        points = self.views.white if whitened else self.trees.points
+        """Run k-means on the points of the trees, or on whitened samples if there are any."""
+        points = self.coords.white if whitened else self.trees.points
         if points is None:
             return None
         n_init = 1 if self.brief else KMEANS_RUNS
-        return run_kmeans(points, self.views, self.n_clusters, self.stream, n_init)
+        return run_kmeans(points, self.coords, self.n_clusters, self.stream, n_init)
 
     def fit_mixture(self, kind, start):
-        """Fit a mixture to the narrow views, from the labels of another family."""
-        views = self.views
-        if not views.has_features:
+        """Fit a mixture to the narrow coordinates, from the labels of another method."""
+        if not self.coords.has_features:
             return None
-        labels = self.found[start]
-        return run_em(views.narrow, views, labels, self.n_clusters, kind).argmax(1)
+        points = self.coords.narrow
+        labels = self.labels[start]
+        return fit_gaussians(points, self.coords, labels, self.n_clusters, kind).argmax(
+            1
+        )
 
     def learn_head(self):
         """Learn a linear head if all samples have the same length."""
-        unit = self.views.unit
-        if unit is None:
+        if self.coords.unit is None:
             return None
-        return learn_head(unit, self.found["kmeans"], self.n_clusters, self.stream)
+        labels = self.labels["kmeans"]
+        return learn_head(self.coords.unit, labels, self.n_clusters, self.stream)
 
     def cut(self, method):
         """Cut a merge tree."""
@@ -105,19 +107,17 @@ class Search:
 
     def merge_mixture(self, regroups=False):
         """Merge the components of a mixture, more than clusters, by the edges between them."""
-        views = self.views
-        points = self.trees.points
-        n_components = COMPONENTS * self.n_clusters
-        n_components = min(n_components, len(views.draw(FITTED)))
-        start = run_kmeans(points, views, n_components, self.stream, n_init=1)
-        given = n_components, "full", LAYOUT_REGULARIZATION
-        densities = run_em(points, views, start, *given)
+        coords = self.coords
+        n_components = min(
+            COMPONENTS * self.n_clusters, len(coords.draw(coords.sizes.fitted))
+        )
+        densities = fit_layout(self.trees.points, coords, n_components, self.stream)
         used, component = np.unique(densities.argmax(1), return_inverse=True)
         if len(used) <= self.n_clusters:
             return component
 
         member = indicate(component, len(used))
-        edges = (member.T @ (views.graph @ member)).toarray()
+        edges = (member.T @ (coords.graph @ member)).toarray()
         sizes = np.bincount(component)
         groups = agglomerate(edges, sizes, self.n_clusters)
         if regroups:
@@ -125,7 +125,7 @@ class Search:
         return label_points(groups)[component]
 
 
-#: Families tried in the samples, in this order, with their methods.
+#: Methods tried in the samples, in this order, by name.
 IN_SAMPLES = (
     ("kmeans", Search.run_kmeans),
     ("full", Search.fit_mixture, "full", "kmeans"),
@@ -136,7 +136,7 @@ IN_SAMPLES = (
     ("genie", Search.cut, "genie"),
     ("ward", Search.cut, "ward"),
 )
-#: Families tried in each layout.
+#: Methods tried in each layout.
 IN_LAYOUT = (
     ("layout ward", Search.cut, "ward"),
     ("layout average", Search.cut, "average"),
@@ -148,7 +148,7 @@ IN_LAYOUT = (
     ("layout regrouped", Search.merge_mixture, True),
     ("layout regrouped", Search.merge_mixture, True),
 )
-#: Families that a brief search leaves out.
+#: Methods that a brief search leaves out.
 SELDOM = {
     "tied",
     "diag",
@@ -160,27 +160,27 @@ SELDOM = {
 }
 
 
-def find_candidates(views, n_clusters, stream, brief=False):
+def find_candidates(coords, n_clusters, stream, brief=False):
     """Yield candidates; ``brief`` leaves out those that seldom help to find ``n_clusters``."""
-    given = n_clusters, stream, brief
-    if views.has_features:
-        yield from Search(views, views.sample_trees, *given).find(IN_SAMPLES)
-    for trees in views.layout_trees:
-        yield from Search(views, trees, *given).find(IN_LAYOUT)
+    options = n_clusters, stream, brief
+    if coords.has_features:
+        yield from Search(coords, coords.sample_trees, *options).find(IN_SAMPLES)
+    for trees in coords.layout_trees:
+        yield from Search(coords, trees, *options).find(IN_LAYOUT)
 
 
 # ---- k-means and mixtures
 
 
-def run_kmeans(points, views, n_clusters, stream, n_init=KMEANS_RUNS):
+def run_kmeans(points, coords, n_clusters, stream, n_init=KMEANS_RUNS):
     """Return the labels (M,) of k-means fitted to points (M, D)."""
     seed = draw_seed(stream)
     kmeans = KMeans(n_clusters, n_init=n_init, max_iter=50, random_state=seed)
-    fitted = views.draw(FITTED)
+    fitted = coords.draw(coords.sizes.fitted)
     # There may be fewer distinct points than clusters.
     quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
     with quiet, single_threaded():
-        kmeans.fit(points[fitted], sample_weight=views.weights[fitted])
+        kmeans.fit(points[fitted], sample_weight=coords.weights[fitted])
         if len(fitted) == len(points):
             return kmeans.labels_
         return kmeans.predict(points)
@@ -234,16 +234,26 @@ def measure_log_densities(monomials, sizes, means, covariances, kind):
     return monomials @ np.hstack([quadratic, linear, constant[:, None]]).T
 
 
-def run_em(points, views, labels, n_components, kind, reg=1e-3):
+def fit_layout(points, coords, n_components, stream):
+    """Return the log densities (M, P) of a mixture of a layout (M, L), by EM from k-means."""
+    labels = run_kmeans(points, coords, n_components, stream, n_init=1)
+    reg = LAYOUT_REGULARIZATION
+    return fit_gaussians(points, coords, labels, n_components, "full", reg)
+
+
+def fit_gaussians(
+    points, coords, labels, n_components, kind, reg=1e-3, tolerance=EM_TOLERANCE
+):
     """Return the log densities (M, P) of a mixture of points (M, D), by EM from labels (M,).
 
-    Variances are raised by ``reg`` times their mean.
+    Variances are raised by ``reg`` times their mean. EM ends when the mean log-likelihood rises by
+    less than ``tolerance``, in nats.
     """
     n_features = points.shape[1]
-    fitted = views.draw(FITTED)
+    fitted = coords.draw(coords.sizes.fitted)
     all_monomials = make_monomials(points, kind)
     monomials = all_monomials[fitted]
-    weights = views.weights[fitted, None]
+    weights = coords.weights[fitted, None]
     variance = max(reg * points.var(0).mean(), 1e-12) * np.eye(n_features)
     resp = np.eye(n_components)[labels[fitted]]
     last = -np.inf
@@ -251,10 +261,7 @@ def run_em(points, views, labels, n_components, kind, reg=1e-3):
     with single_threaded_blas():
         for _ in range(EM_ITERATIONS):
             sizes, means, covariances = estimate_gaussians(
-                resp * weights,
-                monomials,
-                n_features,
-                kind,
+                resp * weights, monomials, n_features, kind
             )
             mixture = sizes, means, covariances + variance, kind
             densities = measure_log_densities(monomials, *mixture)
@@ -263,7 +270,7 @@ def run_em(points, views, labels, n_components, kind, reg=1e-3):
             total = resp.sum(1, keepdims=True)
             resp /= total
             likelihood = (weights * (highest + np.log(total))).sum() / weights.sum()
-            if likelihood - last < EM_TOLERANCE:
+            if likelihood - last < tolerance:
                 break
             last = likelihood
         return measure_log_densities(all_monomials, *mixture)
@@ -320,11 +327,11 @@ def regroup(edges, sizes, groups):
             joined_score, joined = _join(edges, divided)
             if joined_score > score + 1e-9:
                 score = joined_score
-                found = joined
+                improved = joined
         if score == best:
             return groups
         best = score
-        groups = found
+        groups = improved
 
 
 def _divide_each(edges, sizes, groups):
@@ -418,6 +425,3 @@ class _Adam:
         self.square += 0.001 * (gradient**2 - self.square)
         scale = np.sqrt(self.square / (1 - 0.999**self.n_steps)) + 1e-8
         self.weights -= 2e-3 * self.mean / (1 - 0.9**self.n_steps) / scale
-
-
-# ---- merge trees

@@ -42,10 +42,17 @@ class Constraints(NamedTuple):
     split: np.ndarray
     #: Samples of X that must be in different clusters.
     exclusive: list
+    #: Whether the user gave any constraint.
+    are_given: bool = True
+
+    def count_needed(self, labels):
+        """Return the minimum number of clusters that pairs and known ``labels`` (N,) need."""
+        n_known = 1 if labels is None else labels.max() + 1
+        return max(n_known, len(self.exclusive))
 
     def refuse(self, n_clusters):
         """Return why this number of clusters is excluded at once, or None."""
-        given = f"n_clusters={n_clusters}"
+        asked = f"n_clusters={n_clusters}"
         whole = "times the weight of all samples together"
         least = n_clusters * self.least
         most = n_clusters * self.most
@@ -54,16 +61,16 @@ class Constraints(NamedTuple):
             names = ", ".join(map(str, self.exclusive))
             return (
                 f"cannot_link separates the samples {names} from each other, but there "
-                f"are {given}. Raise n_clusters, or remove pairs."
+                f"are {asked}. Raise n_clusters, or remove pairs."
             )
         if least > 1 + SLACK:
             return (
-                f"min_cluster_size gives {given} clusters at least {least:.4g} {whole}. "
+                f"min_cluster_size gives {asked} clusters at least {least:.4g} {whole}. "
                 "Decrease min_cluster_size or n_clusters."
             )
         if most < 1 - SLACK:
             return (
-                f"max_cluster_size gives {given} clusters at most {most:.4g} {whole}. "
+                f"max_cluster_size gives {asked} clusters at most {most:.4g} {whole}. "
                 "Raise max_cluster_size or n_clusters."
             )
         return None
@@ -87,16 +94,18 @@ class Constraints(NamedTuple):
 
     def rate(self, labels, n_clusters):
         """Return what the constraints add to the scores of candidates (C, M), an array (C,)."""
-        missed = [self.miss(own, self.weights, n_clusters) for own in labels]
+        missed = [self.miss(row, self.weights, n_clusters) for row in labels]
         kept = _agree(labels, self.joined).sum(1)
         kept += (~_agree(labels, self.split)).sum(1)
         return kept / PAIRS - MISSED * np.array(missed)
 
     def lower(self, scores, labels, weights, n_clusters):
         """Return the scores (C,) of candidates (C, M), lowest outside of the sizes."""
+        if not self.are_given:
+            return scores
         if not self.allows(n_clusters):
             return 0 * scores
-        missed = np.array([self.miss(own, weights, n_clusters) for own in labels])
+        missed = np.array([self.miss(row, weights, n_clusters) for row in labels])
         return np.where(missed > 0, BROKEN * (1 - missed), scores.clip(BROKEN))
 
     def keep(self, labels, n_clusters):
@@ -108,7 +117,7 @@ class Constraints(NamedTuple):
             and (labels == labels[first[self.groups]]).all()
         )
 
-    def impose(self, resp, layout, known=None):
+    def impose(self, resp, layout, known=None, n_unknowns=UNKNOWNS):
         """Return responsibilities (M, K) whose labels keep the constraints.
 
         ``layout`` is (M, L); ``known`` (M, K) counts known labels.
@@ -118,8 +127,8 @@ class Constraints(NamedTuple):
         if self.keep(labels, n_clusters):
             return resp
 
-        found = _relabel(self, resp, layout, known)
-        if found is None or not self.keep(found, n_clusters):
+        new = Relabeling(self, resp, layout, known, n_unknowns).run()
+        if new is None or not self.keep(new, n_clusters):
             heaviest = np.bincount(self.groups, self.weights).max()
             raise ValueError(
                 f"Found no partition into {n_clusters} clusters with {self.least:.4g} to "
@@ -128,9 +137,9 @@ class Constraints(NamedTuple):
                 "pairs, or change n_clusters."
             )
 
-        moved = np.flatnonzero(found != labels)
+        moved = np.flatnonzero(new != labels)
         resp = resp.copy()
-        resp[moved, found[moved]] = (1 + LEAD) * resp[moved].max(1)
+        resp[moved, new[moved]] = (1 + LEAD) * resp[moved].max(1)
         resp[moved] = normalize_rows(resp[moved])
         return resp
 
@@ -143,53 +152,51 @@ def _agree(labels, pairs):
 # ---- what the user asks for
 
 
-def read_pairs(n_samples, **named):
-    """Return pairs (P, 2) of positions of samples for each name, checked."""
-    for name, given in named.items():
-        is_empty = given is None or not len(given)
-        pairs = np.empty((0, 2), dtype=np.int64) if is_empty else np.asarray(given)
+def read_pairs(name, pairs, n_samples):
+    """Return pairs (P, 2) of positions of samples, checked; None means no pairs."""
+    if pairs is None or not len(pairs):
+        return np.empty((0, 2), dtype=np.int64)
+    pairs = np.asarray(pairs)
 
-        if pairs.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
-            raise ValueError(
-                f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects integers of "
-                "shape (n_pairs, 2). Give the positions in X of two samples per pair."
-            )
-
-        for sample in pairs[(pairs < 0) | (pairs >= n_samples)]:
-            raise ValueError(
-                f"{name} names sample {sample}, but X has the samples 0 to {n_samples - 1}. Give "
-                "positions in X, not names of an index."
-            )
-
-        yield pairs.astype(np.int64)
+    if pairs.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
+        raise ValueError(
+            f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects integers of "
+            "shape (n_pairs, 2). Give the positions in X of two samples per pair."
+        )
+    for sample in pairs[(pairs < 0) | (pairs >= n_samples)]:
+        raise ValueError(
+            f"{name} names sample {sample}, but X has the samples 0 to {n_samples - 1}. Give "
+            "positions in X, not names of an index."
+        )
+    return pairs.astype(np.int64)
 
 
-def constrain(
-    samples,
-    weights,
-    sizes,
-    must_link,
-    cannot_link,
-    labels=None,
-):
-    """Return the :class:`Constraints` on the distinct ``samples``, checked, or None for none.
+def free(weights):
+    """Return no :class:`Constraints` on samples with ``weights`` (M,)."""
+    none = np.empty((0, 2), dtype=int)
+    groups = np.arange(len(weights))
+    shares = weights / weights.sum()
+    return Constraints(groups, shares, 0.0, 1.0, none, none, [], are_given=False)
 
-    ``weights`` (N,) belong to the samples; ``sizes`` are the least and greatest of a cluster,
-    ``must_link`` and ``cannot_link`` pairs (P, 2), ``labels`` (N,) known clusters, or -1.
-    """
-    has_sizes = sizes != (None, None)
+
+def constrain(samples, problem):
+    """Return the :class:`Constraints` of a problem on the distinct ``samples``, checked."""
+    weights = problem.sample_weight
+    must_link = problem.must_link
+    cannot_link = problem.cannot_link
+    has_sizes = problem.sizes != (None, None)
     has_pairs = len(must_link) + len(cannot_link) > 0
     if not has_sizes and not has_pairs:
-        return None
+        return free(samples.weights)
 
     inverse = samples.inverse
     needed = np.append(must_link, cannot_link)
     if has_sizes:
         needed = np.append(needed, np.flatnonzero(weights))
     _check_in_graph(inverse, needed)
-
-    if labels is not None and has_pairs:
-        must_link, cannot_link = _add_labels(labels, inverse, must_link, cannot_link)
+    if problem.labels is not None and has_pairs:
+        pairs = must_link, cannot_link
+        must_link, cannot_link = _add_labels(problem.labels, inverse, *pairs)
 
     links = np.vstack([must_link, _link_equal(samples)])
     graph = _link_nodes(links, len(inverse))
@@ -198,7 +205,8 @@ def constrain(
 
     kept = samples.reference.kept
     total = weights.sum()
-    least, most = (s / total if isinstance(s, Integral) else s for s in sizes)
+    sizes = (s / total if isinstance(s, Integral) else s for s in problem.sizes)
+    least, most = sizes
     rows = np.flatnonzero(inverse >= 0)
     return Constraints(
         groups=np.unique(group[kept], return_inverse=True)[1],
@@ -279,64 +287,147 @@ def _find_exclusive(cannot_link, group):
         apart[last].add(first)
         sample |= {first: pair[0], last: pair[1]}
 
-    found: list[int] = []
-    for own in sorted(apart, key=lambda own: (-len(apart[own]), own)):
-        if apart[own].issuperset(found):
-            found.append(own)
-    return sorted(sample[own] for own in found)
+    clique: list[int] = []
+    for candidate in sorted(apart, key=lambda node: (-len(apart[node]), node)):
+        if apart[candidate].issuperset(clique):
+            clique.append(candidate)
+    return sorted(sample[node] for node in clique)
 
 
 # ---- the nearest labels that keep the constraints
 
 
-class Moves(NamedTuple):
-    """The costs of giving groups to clusters."""
+class Relabeling:
+    """The search for labels that keep constraints, of G groups of samples, at the least cost.
 
-    #: Cost (G, K) per weight; infinite where labels forbid it.
-    costs: np.ndarray
-    #: Weights (G,) of the groups.
-    mass: np.ndarray
-    #: Pairs (P, 2) of groups in different clusters.
-    apart: np.ndarray
-    least: float
-    most: float
-
-
-def _relabel(limits, resp, layout, known):
-    """Return the labels (M,) that keep the constraints at about the least cost, or None.
-
-    Cheap moves make the sizes keep their bounds. Then an integer program chooses again for the
-    groups in doubt and for those that break a pair.
+    Cheap moves make the sizes keep their bounds. Then an integer program chooses again for at most
+    ``n_unknowns`` / K groups in doubt, and for those that break a pair.
     """
-    groups = limits.groups
-    member = indicate(groups, groups.max() + 1)
-    mass = member.T @ limits.weights
 
-    costs = limits.weights[:, None] * _measure_moves(resp, layout)
-    costs = member.T @ costs / mass[:, None]
-    if known is not None:
-        labels = member.T @ known
-        costs[labels < labels.max(1, keepdims=True)] = np.inf
+    def __init__(self, constraints, resp, layout, known, n_unknowns):
+        self.least = constraints.least
+        self.most = constraints.most
+        self.groups = constraints.groups
+        self.n_free = n_unknowns // resp.shape[1]
+        member = indicate(self.groups, self.groups.max() + 1)
+        #: Pairs (P, 2) of groups in different clusters.
+        self.apart = self.groups[constraints.split]
+        #: Weights (G,) of the groups.
+        self.mass = member.T @ constraints.weights
+        costs = constraints.weights[:, None] * measure_moves(resp, layout)
+        #: Cost (G, K) per weight of giving groups to clusters; infinite where labels forbid it.
+        self.costs = member.T @ costs / self.mass[:, None]
+        if known is not None:
+            labels = member.T @ known
+            self.costs[labels < labels.max(1, keepdims=True)] = np.inf
+        #: Cluster (G,) of each group: the cheapest one at first.
+        self.clusters = self.costs.argmin(1)
 
-    moves = Moves(
-        costs,
-        mass,
-        groups[limits.split],
-        limits.least,
-        limits.most,
-    )
+    def run(self):
+        """Return the labels (M,), or None if the integer program has no solution."""
+        while self.move():
+            pass
+        free = self.list_free()
+        best = self.solve(free) if len(free) else free
+        if best is None:
+            return None
+        self.clusters[free] = best
+        return self.clusters[self.groups]
 
-    found = _move(moves)
-    free = _find_free(moves, found)
-    best = _solve(moves, found, free)
-    if best is None:
-        return None
+    def move(self):
+        """Make the cheapest moves from one cluster to another; return whether there are any."""
+        clusters = self.clusters
+        sizes = np.bincount(clusters, self.mass, self.costs.shape[1])
+        excess = sizes - self.most
+        deficit = self.least - sizes
 
-    found[free] = best
-    return found[groups]
+        gives = deficit[clusters] + self.mass <= SLACK
+        takes = excess + self.mass[:, None] <= SLACK
+        is_large = excess[clusters] > SLACK
+        is_useful = is_large[:, None] | (deficit > SLACK)
+
+        rows = np.arange(len(clusters))
+        extra = self.costs - self.costs[rows, clusters][:, None]
+        extra[~(gives[:, None] & takes & is_useful)] = np.inf
+        extra[rows, clusters] = np.inf
+        row, new = np.unravel_index(extra.argmin(), extra.shape)
+        if np.isinf(extra[row, new]):
+            return False
+
+        # Many groups move at once, an eighth of what is missing.
+        old = clusters[row]
+        missing = max(excess[old], deficit[new])
+        missing = min(missing, -excess[new], -deficit[old]) / 8
+
+        movable = np.flatnonzero((clusters == old) & np.isfinite(extra[:, new]))
+        movable = movable[np.argsort(extra[movable, new], kind="stable")]
+        total = np.cumsum(self.mass[movable])
+        n_moved = np.searchsorted(total, missing, side="right")
+        clusters[movable[: max(1, n_moved)]] = new
+        return True
+
+    def list_free(self):
+        """Return the groups that may move again: those that break a pair, and those in doubt."""
+        first, second = np.partition(self.costs, 1, axis=1)[:, :2].T
+        doubt = second - first
+        doubt[self.apart] = np.inf
+
+        graph = _link_nodes(self.apart, len(doubt))
+        piece = connected_components(graph, directed=False)[1]
+        broken = self.apart[_agree(self.clusters, self.apart)]
+        is_broken = np.isin(piece, piece[broken])
+        doubt[is_broken] = -1
+
+        n_free = is_broken.sum()
+        if self.least > 0 or self.most < 1:
+            n_free = max(n_free, self.n_free)
+        return np.sort(np.argsort(doubt, kind="stable")[:n_free])
+
+    def solve(self, free):
+        """Return the clusters (F,) of the ``free`` groups at the least cost, or None."""
+        is_fixed = np.isin(np.arange(len(self.mass)), free, invert=True)
+        is_open = np.isfinite(self.costs)
+        pairs = np.vstack([self.apart, self.apart[:, ::-1]])
+        node, fixed = pairs[is_fixed[pairs[:, 1]]].T
+        is_open[node, self.clusters[fixed]] = False
+
+        scale = self.mass[free].mean()
+        values = np.where(is_open, self.costs, 0)[free]
+        values = values * self.mass[free][:, None] / scale
+        best = milp(
+            values.ravel(),
+            integrality=1,
+            bounds=Bounds(0, is_open[free].ravel().astype(float)),
+            constraints=self.list_rules(free, is_fixed, scale),
+            options={"node_limit": 1000, "mip_rel_gap": 1e-3},
+        ).x
+        return None if best is None else best.reshape(values.shape).argmax(1)
+
+    def list_rules(self, free, is_fixed, scale):
+        """Return the rules: one cluster per group, sizes in their bounds, and pairs apart."""
+        n_clusters = self.costs.shape[1]
+        n_free = len(free)
+        unit = sparse.eye_array(n_clusters)
+        once = sparse.kron(sparse.eye_array(n_free), np.ones((1, n_clusters)))
+        sizes = sparse.kron(self.mass[free][None] / scale, unit)
+        taken = np.bincount(self.clusters[is_fixed], self.mass[is_fixed], n_clusters)
+        least = (self.least - taken - SLACK) / scale
+        most = (self.most - taken + SLACK) / scale
+        rules = [
+            LinearConstraint(once.tocsr(), 1, 1),
+            LinearConstraint(sizes.tocsr(), least, most),
+        ]
+
+        edges = self.apart[~is_fixed[self.apart].any(1)]
+        if len(edges):
+            ends = np.searchsorted(free, edges).T
+            first, second = (indicate(end, n_free) for end in ends)
+            pairs = sparse.kron(first + second, unit)
+            rules.append(LinearConstraint(pairs.tocsr(), 0, 1))
+        return rules
 
 
-def _measure_moves(resp, layout):
+def measure_moves(resp, layout):
     """Return the costs (M, K) of giving each sample to each cluster, zero for its own.
 
     They are log ratios of the responsibilities, and of Gaussians with one variance in the layout.
@@ -349,117 +440,3 @@ def _measure_moves(resp, layout):
     costs = squares / (2 * variance) - np.log(resp.clip(LEAD))
     costs = (costs - costs[is_own][:, None]).clip(LEAD)
     return np.where(is_own, 0, costs)
-
-
-def _move(moves):
-    """Return the cheapest clusters (G,), with cheap moves until the sizes are in their bounds."""
-    costs, mass, _, least, most = moves
-    rows = np.arange(len(costs))
-    found = costs.argmin(1)
-
-    while True:
-        sizes = np.bincount(found, mass, costs.shape[1])
-        excess = sizes - most
-        deficit = least - sizes
-
-        gives = deficit[found] + mass <= SLACK
-        takes = excess + mass[:, None] <= SLACK
-        is_large = excess[found] > SLACK
-        is_useful = is_large[:, None] | (deficit > SLACK)
-
-        extra = costs - costs[rows, found][:, None]
-        extra[~(gives[:, None] & takes & is_useful)] = np.inf
-        extra[rows, found] = np.inf
-
-        row, new = np.unravel_index(extra.argmin(), extra.shape)
-        if np.isinf(extra[row, new]):
-            return found
-
-        # Many groups move at once, an eighth of what is missing.
-        old = found[row]
-        missing = max(excess[old], deficit[new])
-        missing = min(missing, -excess[new], -deficit[old]) / 8
-
-        own = np.flatnonzero((found == old) & np.isfinite(extra[:, new]))
-        own = own[np.argsort(extra[own, new], kind="stable")]
-        n_moved = np.searchsorted(np.cumsum(mass[own]), missing, side="right")
-        found[own[: max(1, n_moved)]] = new
-
-
-def _find_free(moves, found):
-    """Return the groups that may move again: those that break a pair, and those in doubt."""
-    n_groups, n_clusters = moves.costs.shape
-    apart = moves.apart
-
-    first, second = np.partition(moves.costs, 1, axis=1)[:, :2].T
-    doubt = second - first
-    doubt[apart] = np.inf
-
-    graph = _link_nodes(apart, n_groups)
-    piece = connected_components(graph, directed=False)[1]
-    broken = apart[_agree(found, apart)]
-    is_broken = np.isin(piece, piece[broken])
-    doubt[is_broken] = -1
-
-    n_free = is_broken.sum()
-    if moves.least > 0 or moves.most < 1:
-        n_free = max(n_free, UNKNOWNS // n_clusters)
-    return np.sort(np.argsort(doubt, kind="stable")[:n_free])
-
-
-def _solve(moves, found, free):
-    """Return the clusters (F,) of the ``free`` groups at the least cost, or None.
-
-    The others stay in the clusters ``found`` (G,).
-    """
-    if not len(free):
-        return free
-
-    costs, mass, apart, *_ = moves
-    is_fixed = ~np.isin(np.arange(len(mass)), free)
-    is_open = np.isfinite(costs)
-    pairs = np.vstack([apart, apart[:, ::-1]])
-    own, other = pairs[is_fixed[pairs[:, 1]]].T
-    is_open[own, found[other]] = False
-
-    scale = mass[free].mean()
-    values = np.where(is_open, costs, 0)[free]
-    values = values * mass[free][:, None] / scale
-    best = milp(
-        values.ravel(),
-        integrality=1,
-        bounds=Bounds(0, is_open[free].ravel().astype(float)),
-        constraints=_list_rules(moves, found, free, scale),
-        options={"node_limit": 1000, "mip_rel_gap": 1e-3},
-    ).x
-    if best is None:
-        return None
-    return best.reshape(values.shape).argmax(1)
-
-
-def _list_rules(moves, found, free, scale):
-    """Return the rules: one cluster per group, sizes in their bounds, and pairs apart."""
-    _, mass, apart, least, most = moves
-    n_clusters = moves.costs.shape[1]
-    n_free = len(free)
-    place = np.full(len(mass), -1)
-    place[free] = np.arange(n_free)
-    fixed = place < 0
-
-    unit = sparse.eye_array(n_clusters)
-    once = sparse.kron(sparse.eye_array(n_free), np.ones((1, n_clusters)))
-    sizes = sparse.kron(mass[free][None] / scale, unit)
-    taken = np.bincount(found[fixed], mass[fixed], n_clusters)
-    least = (least - taken - SLACK) / scale
-    most = (most - taken + SLACK) / scale
-    rules = [
-        LinearConstraint(once.tocsr(), 1, 1),
-        LinearConstraint(sizes.tocsr(), least, most),
-    ]
-
-    edges = place[apart[~fixed[apart].any(1)]]
-    if len(edges):
-        first, second = (indicate(ends, n_free) for ends in edges.T)
-        pairs = sparse.kron(first + second, unit)
-        rules.append(LinearConstraint(pairs.tocsr(), 0, 1))
-    return rules

@@ -1,9 +1,9 @@
-"""Features of partitions that :mod:`.judge` uses to predict their scores.
+"""Features of partitions that :mod:`.selection` uses to predict their scores.
 
-:func:`prepare` measures a data set, and :func:`compare` partitions of it with a family of
-candidates that have the same number of clusters.
+:func:`prepare` measures a data set, and an :class:`Ensemble` compares partitions of it with
+candidates that have as many clusters.
 
-M judged samples (at most ``candidates.MERGED``), D features, C partitions, R members of a family,
+M scored samples (at most ``Sizes.merged``), D features, C partitions, R members of an ensemble,
 K clusters.
 """
 
@@ -19,10 +19,10 @@ from ..input.labels import cluster_means
 from ..neighbors.graph import link_neighbors
 from ..neighbors.search import NeighborIndex
 from .candidates import estimate_gaussians, make_monomials
-from .views import spanning_tree
+from .coordinates import spanning_tree
 
-#: Families whose agreement with a candidate is a feature.
-WITNESSES = (
+#: Methods whose agreement with a candidate is a feature.
+COMPARED = (
     "kmeans",
     "white kmeans",
     "full",
@@ -34,16 +34,16 @@ WITNESSES = (
 N_EIGENVECTORS = 50
 #: Numbers of steps of walks by these eigenvectors.
 STEPS = 2, 6, 16, 64
-#: Number of members of a family with which a partition agrees best.
+#: Number of members of an ensemble with which a partition agrees best.
 BEST = 5
-#: Added to the standard deviations of a family.
+#: Added to the standard deviations of an ensemble.
 MIN_SPREAD = 0.01
 #: Ridge penalty of the linear classifier, relative to the variance of the samples.
 PENALTY = 0.1
 
 
 class Space(NamedTuple):
-    """Points in narrow views or in a layout."""
+    """Points in narrow coordinates or in a layout."""
 
     #: Centered points (M, D).
     points: np.ndarray
@@ -85,10 +85,10 @@ class Ridge(NamedTuple):
     leverages: np.ndarray
 
 
-class Judged(NamedTuple):
-    """Values of the judged samples that all candidates share."""
+class Measured(NamedTuple):
+    """Values of the scored samples that all candidates share."""
 
-    #: :class:`Space` of the narrow views, then of each layout.
+    #: :class:`Space` of the narrow coordinates, then of each layout.
     spaces: list
     #: Neighbor graph (M, M).
     graph: sparse.csr_matrix
@@ -104,9 +104,9 @@ class Judged(NamedTuple):
 # ---- the data set
 
 
-def prepare(views, n_features, n_samples):
-    """Return :class:`Judged` for :class:`Views` of the judged ones of N samples."""
-    wide = views.wide
+def prepare(coords, n_features, n_samples):
+    """Return :class:`Measured` for the coordinates of the scored ones of N samples."""
+    wide = coords.wide
     distances, neighbors = NeighborIndex(wide).query_self(15)
     graph = link_neighbors(distances, neighbors)
 
@@ -117,11 +117,11 @@ def prepare(views, n_features, n_samples):
         "log N": np.log(n_samples),
         "log D": np.log(n_features),
         "dimension": _estimate_dimension(distances),
-        "narrow share": views.narrow.var(0).sum() / variance,
-        "has features": float(views.has_features),
+        "narrow share": coords.narrow.var(0).sum() / variance,
+        "has features": float(coords.has_features),
     }
-    return Judged(
-        [_make_space(points) for points in (views.narrow, *views.layouts)],
+    return Measured(
+        [_make_space(points) for points in (coords.narrow, *coords.layouts)],
         graph,
         _find_spectrum(graph),
         neighbors,
@@ -199,21 +199,21 @@ def _solve_ridge(wide):
 # ---- partitions
 
 
-def _describe(judged, labels, n_clusters):
+def _describe(measured, labels, n_clusters):
     """Return the features of a partition (M,) by name."""
     member = np.eye(n_clusters)[labels]
-    spaces = [_describe_space(space, labels, member) for space in judged.spaces]
+    spaces = [_describe_space(space, labels, member) for space in measured.spaces]
 
-    found = _describe_sizes(member)
+    features = _describe_sizes(member)
     for name in spaces[0]:
-        found[f"points {name}"] = spaces[0][name]
+        features[f"points {name}"] = spaces[0][name]
     for name in spaces[0]:
-        found[f"layout {name}"] = np.mean([space[name] for space in spaces[1:]])
+        features[f"layout {name}"] = np.mean([space[name] for space in spaces[1:]])
 
-    found |= _describe_walk(judged, member)
-    found |= _describe_neighbors(judged, labels, member)
-    found |= _describe_edges(judged.edges, labels, member)
-    return found
+    features |= _describe_walk(measured, member)
+    features |= _describe_neighbors(measured, labels, member)
+    features |= _describe_edges(measured.edges, labels, member)
+    return features
 
 
 def _describe_sizes(member):
@@ -238,17 +238,17 @@ def _describe_space(space, labels, member):
     squares = squares - 2 * points @ centers.T
     squares = (squares + np.square(centers).sum(1)).clip(0)
 
-    is_own = member > 0
-    own = squares[is_own]
-    squares[is_own] = np.inf
+    is_inside = member > 0
+    inner = squares[is_inside]
+    squares[is_inside] = np.inf
     other = squares.argmin(1)
-    near = np.sqrt(own)
+    near = np.sqrt(inner)
     far = np.sqrt(squares.min(1))
 
     silhouettes = (far - near) / np.maximum(near, far).clip(1e-12)
     by_cluster = _average_by_cluster(silhouettes, member)[member.any(0)]
 
-    # Position along the line from the own center (0) to the nearest other one (1).
+    # Position along the line from its center (0) to the nearest other one (1).
     gaps = np.square(centers[labels] - centers[other]).sum(1).clip(1e-12)
     place = 0.5 + (near**2 - far**2) / (2 * gaps)
     border = (place > 0.4).mean()
@@ -260,7 +260,7 @@ def _describe_space(space, labels, member):
         "misplaced": (silhouettes < 0).mean(),
         "border": border,
         "valley": np.log((border + 1e-3) / (core + 1e-3)),
-        **_describe_spread(points, own, centers, member),
+        **_describe_spread(points, inner, centers, member),
         **_describe_gaussians(space, member),
     }
 
@@ -270,15 +270,15 @@ def _average_by_cluster(values, member):
     return (member * values[:, None]).sum(0) / member.sum(0).clip(1)
 
 
-def _describe_spread(points, own, centers, member):
-    """Return features of the squared distances ``own`` (M,) to the own center."""
+def _describe_spread(points, squares, centers, member):
+    """Return features of the squared distances (M,) to the centers."""
     n_samples, n_clusters = member.shape
-    within = own.mean()
+    within = squares.mean()
     total = np.square(points).sum(1).mean()
     ratio = max(total - within, 1e-12) / max(within, 1e-12)
     ratio = ratio * max(n_samples - n_clusters, 1) / (n_clusters - 1)
 
-    spread = np.sqrt(_average_by_cluster(own, member))
+    spread = np.sqrt(_average_by_cluster(squares, member))
     between = np.square(centers[:, None] - centers).sum(2)
     np.fill_diagonal(between, np.inf)
     ratios = (spread[:, None] + spread) / np.sqrt(between.clip(1e-24))
@@ -295,14 +295,16 @@ def _describe_gaussians(space, member):
     n_samples, n_clusters = member.shape
     n_features = len(space.covariance)
     with single_threaded_blas():
-        sizes, _, own = estimate_gaussians(member, space.monomials, n_features, "full")
+        sizes, _, inner = estimate_gaussians(
+            member, space.monomials, n_features, "full"
+        )
 
     shares = sizes / sizes.sum()
-    pooled = np.einsum("k,kij->ij", shares, own)
+    pooled = np.einsum("k,kij->ij", shares, inner)
     noise = np.trace(space.covariance) / n_features * 1e-3
     pooled = pooled + noise * np.eye(n_features)
 
-    shrunk = sizes[:, None, None] * own + (n_features + 1) * pooled
+    shrunk = sizes[:, None, None] * inner + (n_features + 1) * pooled
     shrunk /= (sizes + n_features + 1)[:, None, None]
 
     slogdet = np.linalg.slogdet
@@ -325,9 +327,9 @@ def _describe_gaussians(space, member):
     }
 
 
-def _describe_walk(judged, member):
+def _describe_walk(measured, member):
     """Return features of the edges between clusters and of walks along the edges."""
-    joint = member.T @ (judged.graph @ member)
+    joint = member.T @ (measured.graph @ member)
     volumes = joint.sum(1)
     inside = np.diag(joint)
 
@@ -335,19 +337,19 @@ def _describe_walk(judged, member):
     leaving = 1 - inside[is_used] / volumes[is_used]
     cut = 1 - inside.sum() / joint.sum()
     shares = volumes / volumes.sum()
-    found = {
+    features = {
         "cut": np.log(cut + 1e-3),
         "modularity": 1 - cut - np.square(shares).sum(),
         "worst conductance": leaving.max(),
         "conductance": leaving.mean(),
     }
 
-    values, vectors = judged.spectrum
+    values, vectors = measured.spectrum
     parts = vectors.T @ member
     for steps in STEPS:
         powers = values[:, None] ** steps
-        found |= _describe_ends((parts * powers).T @ parts, steps)
-    return found
+        features |= _describe_ends((parts * powers).T @ parts, steps)
+    return features
 
 
 def _describe_ends(ends, steps):
@@ -370,12 +372,12 @@ def _describe_ends(ends, steps):
     }
 
 
-def _describe_neighbors(judged, labels, member):
+def _describe_neighbors(measured, labels, member):
     """Return the share of neighbors that agree, and the accuracy of a linear classifier."""
-    same = labels[judged.neighbors] == labels[:, None]
+    same = labels[measured.neighbors] == labels[:, None]
     by_cluster = member.T @ same.mean(1) / member.sum(0).clip(1)
 
-    points, solution, leverages = judged.ridge
+    points, solution, leverages = measured.ridge
     left_out = points @ (solution @ member) - leverages[:, None] * member
 
     return {
@@ -429,18 +431,18 @@ def _find_densities(edges, labels, crossing, n_clusters):
 # ---- comparisons
 
 
-def measure_agreement(labels, others, n_clusters):
-    """Return the adjusted Rand index of partitions (C, M) with others (R, M), as (C, R)."""
+def measure_agreement(labels, known, n_clusters):
+    """Return the adjusted Rand index of partitions (C, M) with known ones (R, M), as (C, R)."""
     n_samples = labels.shape[1]
-    starts = np.arange(len(others))[:, None] * n_clusters
-    together = np.empty((len(labels), len(others)))
-    for row, own in zip(together, labels, strict=True):
-        codes = (starts + others) * n_clusters + own
+    starts = np.arange(len(known))[:, None] * n_clusters
+    together = np.empty((len(labels), len(known)))
+    for row, partition in zip(together, labels, strict=True):
+        codes = (starts + known) * n_clusters + partition
         row[:] = _count_pairs(codes, n_clusters**2)
 
     one, other = (
-        _count_pairs(np.arange(len(own))[:, None] * n_clusters + own, n_clusters)
-        for own in (labels, others)
+        _count_pairs(np.arange(len(rows))[:, None] * n_clusters + rows, n_clusters)
+        for rows in (labels, known)
     )
     chance = one[:, None] * other / (n_samples * (n_samples - 1))
     most = (one[:, None] + other) / 2
@@ -455,79 +457,69 @@ def _count_pairs(codes, n_codes):
     return (sizes * (sizes - 1.0)).sum(1)
 
 
-class Family(NamedTuple):
+class Ensemble:
     """Candidates with the same number of clusters, with which partitions are compared."""
 
-    #: Method (R,) that found each of them.
-    names: np.ndarray
-    #: Clusters (R, M).
-    labels: np.ndarray
-    #: Features (R, F).
-    values: np.ndarray
-    #: Names (F,) of the features.
-    features: list
-    #: Agreement (R, R) of each pair.
-    agreement: np.ndarray
+    def __init__(self, measured, candidates, n_clusters):
+        self.measured = measured
+        self.n_clusters = n_clusters
+        #: Methods (R,) that found the candidates, and their clusters (R, M).
+        self.methods, self.labels = map(np.array, zip(*candidates, strict=True))
+        #: Agreement (R, R) of each pair.
+        self.agreement = measure_agreement(self.labels, self.labels, n_clusters)
+        values, self.value_names = self._measure(self.labels, self.agreement)
+        #: What is measured of the candidates, (R, V).
+        self.values = values
+        #: Features (R, F) of the candidates, and their names.
+        self.features, self.names = self._relate(values)
 
+    def compare(self, labels):
+        """Return the features (C, F) of partitions (C, M) of two clusters or more.
 
-def make_family(judged, candidates, n_clusters):
-    """Return the :class:`Family` of candidates."""
-    names, labels = map(np.array, zip(*candidates, strict=True))
-    agreement = measure_agreement(labels, labels, n_clusters)
-    values, features = _measure(judged, labels, n_clusters, agreement, names)
-    return Family(names, labels, values, features, agreement)
+        These are values, differences from the mean of the ensemble, and ranks among it, then
+        features of the data set: equal partitions have equal features, wherever they come from.
+        """
+        agreement = measure_agreement(labels, self.labels, self.n_clusters)
+        return self._relate(self._measure(labels, agreement)[0])[0]
 
+    def _relate(self, values):
+        """Return the features by what is measured of partitions, and names."""
+        known = self.values
+        standard = (values - known.mean(0)) / (known.std(0) + MIN_SPREAD)
+        below = (known < values[:, None]).mean(1)
+        equal = (known == values[:, None]).mean(1)
 
-def compare(judged, labels, n_clusters, family):
-    """Return the features of partitions (C, M) of two clusters or more, and their names.
+        shared = self.measured.data | {
+            "log K": np.log(self.n_clusters),
+            "mean agreement": self.agreement.mean(),
+        }
+        data = np.tile(list(shared.values()), (len(values), 1))
+        parts = [values, standard.clip(-20, 20), below + equal / 2, data]
 
-    These are values, differences from the mean of the family, and ranks among it, then features
-    of the data set: equal partitions have equal features, wherever they come from.
-    """
-    agreement = measure_agreement(labels, family.labels, n_clusters)
-    values, _ = _measure(judged, labels, n_clusters, agreement, family.names)
-    return relate(judged, values, n_clusters, family)
+        names = self.value_names
+        forms = "standardized", "rank"
+        relative = [f"{name}, {form}" for form in forms for name in names]
+        return np.hstack(parts).astype(np.float32), [*names, *relative, *shared]
 
+    def _measure(self, labels, agreement):
+        """Return what is measured of partitions, with their ``agreement`` (C, R), and names."""
+        # Several methods often find the same partition.
+        renamed = np.array([_name_by_first(row) for row in labels])
+        distinct, places = np.unique(renamed, axis=0, return_inverse=True)
+        rows = [_describe(self.measured, row, self.n_clusters) for row in distinct]
+        values = np.array([list(row.values()) for row in rows])[places.ravel()]
 
-def relate(judged, values, n_clusters, family):
-    """Return the features of :func:`compare` by what is measured of partitions, and names."""
-    known = family.values
-    standard = (values - known.mean(0)) / (known.std(0) + MIN_SPREAD)
-    below = (known < values[:, None]).mean(1)
-    equal = (known == values[:, None]).mean(1)
+        features = {
+            "agreement": agreement.mean(1),
+            "best agreement": np.sort(agreement, 1)[:, -BEST:].mean(1),
+        }
+        for name in COMPARED:
+            columns = agreement[:, self.methods == name]
+            features[f"with {name}"] = columns.sum(1) / max(columns.shape[1], 1)
 
-    shared = judged.data | {
-        "log K": np.log(n_clusters),
-        "mean agreement": family.agreement.mean(),
-    }
-    data = np.tile(list(shared.values()), (len(values), 1))
-    parts = [values, standard.clip(-20, 20), below + equal / 2, data]
-
-    forms = "standardized", "rank"
-    relative = [f"{name}, {form}" for form in forms for name in family.features]
-    names = [*family.features, *relative, *shared]
-    return np.hstack(parts).astype(np.float32), names
-
-
-def _measure(judged, labels, n_clusters, agreement, families):
-    """Return what is measured of partitions, with their ``agreement`` (C, R), and names."""
-    # Several methods often find the same partition.
-    renamed = np.array([_name_by_first(own) for own in labels])
-    distinct, places = np.unique(renamed, axis=0, return_inverse=True)
-    rows = [_describe(judged, own, n_clusters) for own in distinct]
-    values = np.array([list(row.values()) for row in rows])[places.ravel()]
-
-    found = {
-        "agreement": agreement.mean(1),
-        "best agreement": np.sort(agreement, 1)[:, -BEST:].mean(1),
-    }
-    for name in WITNESSES:
-        own = agreement[:, families == name]
-        found[f"with {name}"] = own.sum(1) / max(own.shape[1], 1)
-
-    values = np.column_stack([values, *found.values()])
-    # Rounding hides the rounding errors of sums.
-    return np.nan_to_num(values.round(5)), [*rows[0], *found]
+        values = np.column_stack([values, *features.values()])
+        # Rounding hides the rounding errors of sums.
+        return np.nan_to_num(values.round(5)), [*rows[0], *features]
 
 
 def _name_by_first(labels):

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .search import find_partition
+from .search import Problem, find_partition
 
 #: Maximum number of samples on which the kinds of changes are compared.
 COMPARED = 4_000
@@ -27,14 +27,13 @@ def choose_augment(X, n_clusters, settings, image_shape, preparation, random_sta
     """
     order = np.random.RandomState(0).permutation(len(X))[:COMPARED]
     some = X[np.sort(order)]
+    problem = Problem(n_clusters)
     kinds = {"none": None} | list_kinds(X.shape[1], image_shape)
     seeds = random_state.randint(2**31, size=N_FITS)
     scores = {}
     for name, augment in kinds.items():
-        own = settings._replace(augment=preparation.scale_augment(augment))
-        fits = [
-            find_partition(some, n_clusters, own, random_state=seed) for seed in seeds
-        ]
+        changed = settings._replace(augment=preparation.scale_augment(augment))
+        fits = [find_partition(some, problem, changed, seed) for seed in seeds]
         scores[name] = float(np.mean([fit.answers[0].expected_score for fit in fits]))
     best = max(scores, key=scores.get)
     if scores[best] < scores["none"] + CLEAR:

@@ -5,10 +5,17 @@ N samples, M distinct samples, D features, K clusters and as many classes.
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse.csgraph import connected_components
+from scipy.special import softmax
 
+from ..input.checks import random_stream
 from ..input.distinct import TINY
 from ..input.labels import cluster_means, normalize_rows
-from ..neighbors.graph import scale_links, sum_links
+from ..neighbors.graph import neighbor_layout, scale_links, sum_links
+from ..neighbors.samples import GraphSettings, connect, read_samples
+from ..neighbors.search import NeighborIndex
+from .candidates import COMPONENTS, fit_layout
+from .coordinates import scale_points, use_layout
 from .selection import LEAD, spread_votes
 
 #: Maximum residual of a sample when labels are spread, relative to its solution.
@@ -20,6 +27,8 @@ SPREAD_ALONG = 0.99
 #: Weight of ending a walk at a sample, relative to its links, divided by 1 + n for a class with n
 #: labels.
 STOPS = 0.3
+#: Number of mixtures that smooth a few known labels.
+MIXTURES = 5
 #: Weight of the labels in the votes, relative to the responsibilities found without them.
 LABEL_SHARE = 0.5
 
@@ -59,17 +68,16 @@ def follow_labels(resp, labels, graph, weights, layout):
     labels = labels * (known.sum() / labels.sum())
     counts = 1 + labels.sum(0)
     one_hot = np.eye(resp.shape[1])
-    found = one_hot[resp.argmax(1)]
-    names = name_clusters(found, labels, layout)
+    member = one_hot[resp.argmax(1)]
+    names = name_clusters(member, labels, layout)
     # p(class | cluster) with one more label for each class, in its cluster.
-    by_cluster = (found.T @ labels + one_hot[names]) / counts
+    by_cluster = (member.T @ labels + one_hot[names]) / counts
     by_cluster = normalize_rows(by_cluster)
 
     if (weights != weights[0]).any():
         graph = scale_links(graph, weights / weights.mean())
-    stops = found @ (STOPS / counts[names])
-    ends = absorb_walk(graph, labels, found @ by_cluster, stops)
-    ends = ends.argmax(1)
+    stops = member @ (STOPS / counts[names])
+    ends = absorb_walk(graph, labels, member @ by_cluster, stops).argmax(1)
     votes = (1 - LABEL_SHARE) * resp @ by_cluster
     votes += LABEL_SHARE * one_hot[ends]
     resp = spread_votes(votes, graph)
@@ -78,25 +86,25 @@ def follow_labels(resp, labels, graph, weights, layout):
     return normalize_rows(resp)
 
 
-def name_clusters(found, labels, rows):
+def name_clusters(member, labels, rows):
     """Return the class (K,) of each cluster, one-to-one.
 
-    ``found`` (M, K) is one-hot, ``labels`` (M, K) are counts, ``rows`` (M, D) are samples. Classes
-    without labels are given to the other clusters in order.
+    ``member`` (M, K) is one-hot, ``labels`` (M, K) are counts, ``rows`` (M, D) are samples. The
+    other clusters get the classes without labels in order.
     """
     known = np.flatnonzero(labels.any(0))
     labels = labels[:, known]
     rows = rows - rows.mean(0, dtype=float)
-    means = cluster_means(found, rows)[:, None]
+    means = cluster_means(member, rows)[:, None]
     gaps = means - cluster_means(labels, rows)
     distances = np.square(gaps).sum(2)
     # Distances only decide ties of labels.
     largest = max(distances.max(initial=0), TINY)
     costs = 1e-3 * distances / largest
-    costs -= found.T @ labels / labels.sum(0)
+    costs -= member.T @ labels / labels.sum(0)
     clusters, classes = linear_sum_assignment(costs)
 
-    every = np.arange(found.shape[1])
+    every = np.arange(member.shape[1])
     names = np.empty_like(every)
     names[clusters] = known[classes]
     names[np.setdiff1d(every, clusters)] = np.setdiff1d(every, known)
@@ -114,20 +122,78 @@ def absorb_walk(graph, labels, votes, stops):
     degree = sum_links(graph)
     known = labels.any(1)
     shares = normalize_rows(labels)
-    found = np.where(known[:, None], shares, votes)
+    means = np.where(known[:, None], shares, votes)
     free = np.flatnonzero(~known & (degree > 0))
     links = graph[free]
 
     root = np.sqrt(degree * (1 + stops))[free]
-    own = (degree * stops)[free, None] * votes[free]
-    ends = links[:, known] @ found[known] + own
+    ends = links[:, known] @ means[known]
+    ends = ends + (degree * stops)[free, None] * votes[free]
     inner = scale_links(links[:, free], 1 / root)
     root = root[:, None]
-    found[free] = _solve_spread(inner, ends / root) / root
-    return found
+    means[free] = _solve_spread(inner, ends / root) / root
+    return means
 
 
-# ---- classes
+# ---- classes from a few labels
+
+
+def partition_by_labels(
+    X,
+    targets,
+    n_classes,
+    *,
+    n_neighbors=15,
+    augment=None,
+    random_state=None,
+    n_jobs=None,
+) -> np.ndarray:
+    """Return class probabilities (N, K) from a few ``targets`` (N,), -1 for none.
+
+    They are the mean of two estimates. The first spreads the labels along the neighbor graph. The
+    second fits mixtures of 2 K components to the layout and averages the first by component.
+    """
+    X = read_samples(X, n_neighbors)
+    stream = random_stream(random_state)
+    settings = GraphSettings(
+        n_neighbors, max_samples=X.shape[0], n_jobs=n_jobs, augment=augment
+    )
+    samples = connect(X, n_classes, settings, stream)
+    graph = samples.graph
+
+    weights = np.ones(X.shape[0])
+    labels = count_labels(targets, n_classes, samples.inverse, weights)
+    spread = spread_along(graph, labels)
+    _fill_components(spread, labels, samples, n_jobs)
+
+    layout = neighbor_layout(graph, random_state=stream, n_jobs=n_jobs)
+    smooth = _smooth(spread, scale_points(layout), samples, stream)
+    return ((spread + smooth) / 2)[samples.inverse]
+
+
+def _fill_components(spread, labels, samples, n_jobs):
+    """Give connected components without labels the probabilities of the nearest samples."""
+    _, piece = connected_components(samples.graph, directed=False)
+    known = np.isin(piece, piece[labels.any(1)])
+    if known.any() and not known.all():
+        rows = samples.reference.rows
+        index = NeighborIndex(rows[known], n_jobs=n_jobs)
+        _, nearest = index.query(rows[~known], 1)
+        spread[~known] = spread[known][nearest[:, 0]]
+
+
+def _smooth(spread, layout, samples, stream):
+    """Return the mean probabilities (M, K) by component of mixtures fitted to the layout."""
+    n_components = min(COMPONENTS * spread.shape[1], len(layout))
+    coords = use_layout(layout, samples, stream)
+    weights = samples.weights[:, None]
+    smooth = np.zeros_like(spread)
+    for _ in range(MIXTURES):
+        densities = fit_layout(layout, coords, n_components, stream)
+        resp = softmax(densities, axis=1)
+        means = cluster_means(resp * weights, spread)
+        smooth += resp @ means / MIXTURES
+    return smooth
 
 
 def spread_along(graph, labels):
@@ -148,12 +214,12 @@ def spread_along(graph, labels):
 
 def _solve_spread(links, labels):
     """Solve F = links F + labels, (M, K), by conjugate gradients, restarted until precise."""
-    found = np.zeros_like(labels)
+    spread = np.zeros_like(labels)
     n_steps = 0
 
     while n_steps < MAX_STEPS:
-        rest = labels + links @ found - found
-        allowed = SPREAD_TOLERANCE * np.abs(found).sum(1)
+        rest = labels + links @ spread - spread
+        allowed = SPREAD_TOLERANCE * np.abs(spread).sum(1)
         if (np.abs(rest).sum(1) <= allowed).all():
             break
 
@@ -164,10 +230,10 @@ def _solve_spread(links, labels):
             change = step - links @ step
             slope = (step * change).sum(0)
             length = square / np.maximum(slope, TINY)
-            found += length * step
+            spread += length * step
             rest -= length * change
             before = square
             square = np.square(rest).sum(0)
             step = rest + square / np.maximum(before, TINY) * step
             n_steps += 1
-    return found
+    return spread

@@ -7,9 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..input.checks import check_range, is_open
-from .judge import LEAST_SIZE
+from ..input.checks import draw_seed
+from ..input.labels import normalize_rows
+from .selection import (
+    LEAST_SIZE,
+    MAX_ALTERNATIVES,
+    Answer,
+    find_answers,
+    keep_distinct,
+)
 
+#: Minimum score of an alternative with another number of clusters, relative to the best.
+WORTH = 0.5
 #: Ratio of numbers of clusters that are far from each other.
 APART = 1.5
 #: Minimum stability that counts where scores are about equal.
@@ -47,70 +56,129 @@ class Curve(NamedTuple):
 
     def among(self, numbers):
         """Return the curve of some of the numbers."""
-        kept = np.isin(self.n_clusters, list(numbers))
+        kept = np.isin(self.n_clusters, numbers)
         return Curve(*(values[kept] for values in self))
 
-    def replace(self, numbers, scores):
-        """Return the curve with other scores of some numbers."""
+    def update(self, answers):
+        """Return the curve with the scores of answers."""
         criterion = self.criterion.copy()
-        for number, score in zip(numbers, scores, strict=True):
-            criterion[self.n_clusters == number] = score
+        for answer in answers:
+            criterion[self.n_clusters == answer.n_clusters] = answer.expected_score
         return self._replace(criterion=criterion)
 
 
-def list_numbers(highest, lowest=1):
-    """Return the numbers of clusters that are tried: all up to 12, then in steps of 20 %."""
-    numbers = list(range(1, 13))
-    while numbers[-1] < highest:
-        numbers.append(int(np.ceil(1.2 * numbers[-1])))
-    between = {number for number in numbers if lowest < number < highest}
-    return sorted(between | {lowest, highest})
+def choose_number(problem, coords, criterion, constraints, stream, report):
+    """Return the answers with several numbers of clusters, the best first, and the curve.
 
-
-def read_numbers(n_clusters, max_clusters=60):
-    """Return a number of clusters, or the list to choose from for "auto" or bounds, checked."""
-    if not is_open(n_clusters):
-        return n_clusters
-    if n_clusters == "auto":
-        return list_numbers(max_clusters)
-    numbers = check_range(n_clusters)
-    return list_numbers(numbers[-1], numbers[0])
-
-
-def choose_number(judge, numbers, refine=True, limits=None):
-    """Return the :class:`Curve` of some numbers of clusters.
-
-    Clusters have 5 samples or more on average. ``refine`` adds the numbers around the best one.
-    ``limits``, ``Constraints`` or None, exclude numbers.
+    Brief searches make the curve. The number that it chooses and others with high scores are
+    searched again with all candidates, and the number is chosen among these by their new scores.
+    Constraints keep the choice of the curve, which knows about them. Small clusters are left out
+    if nothing is known about the clusters.
     """
-    most = len(judge.drawn) // LEAST_SIZE
-    allowed = [k for k in numbers if k == 1 or k <= most]
-    if limits is not None:
-        allowed = [k for k in allowed if k == 1 or limits.allows(k)]
-    allowed = allowed or [min(numbers)]
-    found = {k: _try_number(judge, k, limits) for k in sorted(allowed)}
-    if refine:
-        between = _list_between(_draw_curve(found))
-        allowed = [k for k in between if limits is None or limits.allows(k)]
-        found |= {k: _try_number(judge, k, limits) for k in allowed}
-    return _draw_curve(found)
+    with report("number"):
+        curve = trace_curve(problem, criterion, constraints)
+    numbers = list_worthwhile(curve)
+    constraints.check(numbers[0])
+    numbers = [k for k in numbers if constraints.allows(k)]
+
+    with report("partition"):
+        seed = draw_seed(stream)
+        answers = [
+            find_answers(coords, criterion, k, seed, constraints)[0] for k in numbers
+        ]
+        if constraints.are_given:
+            return keep_distinct(answers), curve
+
+        curve = curve.update(answers)
+        best = curve.among(numbers).best
+        answers.sort(
+            key=lambda a: (a.n_clusters != best, -a.expected_score, a.n_clusters)
+        )
+        answers = keep_distinct(answers)
+        if problem.labels is not None:
+            return answers, curve
+
+        lowest = curve.n_clusters[0]
+        # Half a sample less, because shares are rounded.
+        least = (LEAST_SIZE - 0.5) / np.count_nonzero(problem.sample_weight)
+        least *= coords.weights.sum()
+        answers = [
+            drop_small(answer, criterion, coords.weights, least, lowest)
+            for answer in answers
+        ]
+        return keep_distinct(answers), curve.update(answers[:1])
 
 
-def _try_number(judge, n_clusters, limits):
-    """Return the highest expected score, lower if it breaks the limits, and the stability."""
+# ---- the curve
+
+
+def trace_curve(problem, criterion, constraints):
+    """Return the :class:`Curve` of the numbers of clusters of a problem.
+
+    Clusters have LEAST_SIZE samples or more on average. If the problem has bounds, the numbers
+    around the best one are tried afterwards.
+    """
+    needed = constraints.count_needed(problem.labels)
+    numbers = [k for k in problem.numbers if k >= needed] or [needed]
+    tried = [
+        k
+        for k in numbers
+        if k == 1 or (k <= criterion.max_clusters and constraints.allows(k))
+    ]
+    points = {
+        k: _try_number(criterion, k, constraints) for k in tried or [min(numbers)]
+    }
+    if problem.has_bounds:
+        between = filter(constraints.allows, _list_between(_make_curve(points)))
+        points |= {k: _try_number(criterion, k, constraints) for k in between}
+    return _make_curve(points)
+
+
+def _try_number(criterion, n_clusters, constraints):
+    """Return the highest expected score, lower if it breaks constraints, and the stability."""
     stability = 1.0
     if n_clusters == 1:
-        labels = np.zeros((1, len(judge.drawn)), dtype=int)
-        scores = np.array([judge.rate_one()])
+        labels = np.zeros((1, len(criterion.positions)), dtype=int)
+        scores = np.array([criterion.rate_one()])
     else:
-        family = judge.find_family(n_clusters)
-        labels = family.labels
-        scores = judge.rate_family(n_clusters)
-        others = family.agreement.sum(1) - 1
-        stability = others.mean() / max(len(labels) - 1, 1)
-    if limits is not None:
-        scores = limits.lower(scores, labels, judge.views.weights, n_clusters)
+        ensemble = criterion.find_ensemble(n_clusters)
+        labels = ensemble.labels
+        scores = criterion.rate_ensemble(n_clusters)
+        agreement = ensemble.agreement.sum(1) - 1
+        stability = agreement.mean() / max(len(labels) - 1, 1)
+    scores = constraints.lower(scores, labels, criterion.coords.weights, n_clusters)
     return float(scores.max()), float(stability)
+
+
+def _list_between(curve):
+    """Return the numbers around the best one that have not been tried."""
+    numbers = curve.n_clusters.tolist()
+    place = numbers.index(curve.best)
+    around = numbers[max(place - 1, 0) : place + 2]
+    return [k for k in range(around[0], around[-1]) if k not in numbers]
+
+
+def _make_curve(points):
+    """Return the :class:`Curve` of scores and stabilities by number of clusters."""
+    numbers = sorted(points)
+    scores, stability = zip(*[points[k] for k in numbers], strict=True)
+    return Curve(np.array(numbers), np.array(scores), np.array(stability))
+
+
+# ---- the numbers that are searched again
+
+
+def list_worthwhile(curve):
+    """Return the numbers of clusters worth a full search.
+
+    They are the best number of the curve, and maxima with at least half of its score. One cluster
+    comes with the best division.
+    """
+    numbers = list_maxima(curve)[: 1 + MAX_ALTERNATIVES]
+    scores = dict(zip(curve.n_clusters.tolist(), curve.criterion, strict=True))
+    worth = WORTH * scores[numbers[0]]
+    n_kept = 2 if numbers[0] == 1 else 1
+    return numbers[:n_kept] + [k for k in numbers[n_kept:] if scores[k] >= worth]
 
 
 def list_maxima(curve):
@@ -122,24 +190,24 @@ def list_maxima(curve):
     is_highest = (padded[1:-1] > padded[:-2]) & (padded[1:-1] >= padded[2:])
     order = np.argsort(-curve.criterion, kind="stable")
     highest = curve.n_clusters[order[is_highest[order]]].tolist()
-    found = list(dict.fromkeys([curve.best, *highest]))
+    maxima = list(dict.fromkeys([curve.best, *highest]))
 
     for k in curve.n_clusters[order].tolist():
-        if all(max(k, own) >= APART * min(k, own) for own in found):
-            found.append(k)
-    return found
+        if all(max(k, other) >= APART * min(k, other) for other in maxima):
+            maxima.append(k)
+    return maxima
 
 
-def _list_between(curve):
-    """Return the numbers around the best one that have not been tried."""
-    numbers = curve.n_clusters.tolist()
-    place = numbers.index(curve.best)
-    around = numbers[max(place - 1, 0) : place + 2]
-    return [k for k in range(around[0], around[-1]) if k not in numbers]
+def drop_small(answer, criterion, weights, least, lowest):
+    """Return an answer without clusters of less than the weight ``least``.
 
-
-def _draw_curve(found):
-    """Return the :class:`Curve` of scores and stabilities by number of clusters."""
-    numbers = sorted(found)
-    scores, stability = zip(*[found[k] for k in numbers], strict=True)
-    return Curve(np.array(numbers), np.array(scores), np.array(stability))
+    Their samples go to the next most probable clusters, unless fewer than ``lowest`` clusters
+    would remain.
+    """
+    sizes = np.bincount(answer.labels, weights, answer.n_clusters)
+    is_large = sizes >= least
+    if is_large.all() or is_large.sum() < lowest:
+        return answer
+    resp = normalize_rows(answer.resp[:, is_large])
+    labels = resp.argmax(1)[None, criterion.positions]
+    return Answer(resp, float(criterion.rate(labels)[0]))

@@ -1,22 +1,42 @@
-"""Choose among candidate partitions: those with a high expected score vote.
+"""Select a partition: a learned criterion scores candidates, which vote by their scores.
 
-M samples, C candidates, K clusters.
+The expected score is the expected adjusted Rand index with the true clusters of the world that
+made the data, which may be one. Trees predict it from :mod:`.features` of a partition
+(``benchmarks/criterion.py`` simulates the data sets and fits the trees).
+
+N samples, M distinct ones in the graph; D features, C candidates or partitions, K clusters.
 """
 
-from numbers import Integral
+from functools import cache, cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import expit, logit
 
-from ..input.checks import draw_seed
 from ..input.labels import normalize_rows
 from ..neighbors.graph import make_walk
 from .candidates import find_candidates
-from .features import measure_agreement
-from .judge import load_criterion
+from .features import Ensemble, measure_agreement, prepare
 
+#: Numbers of clusters whose ensembles tell whether there is one cluster.
+ONE_NUMBERS = 2, 3, 4, 6, 9
+#: Features of the best members of these ensembles.
+ONE_FEATURES = (
+    "points valley",
+    "layout valley",
+    "layout silhouette",
+    "points full bic",
+    "reach gap",
+    "density",
+    "linear",
+    "remembered 64",
+    "agreement",
+    "mean agreement",
+)
+#: Minimum number of samples in a cluster where numbers of clusters are compared.
+LEAST_SIZE = 5
 #: A candidate whose score is lower by this much gets 1 / e of the votes.
 TOLERANCE = 0.05
 #: Power of the agreement of two candidates that is their share in the same vote.
@@ -31,20 +51,131 @@ VOTE_STEPS = 2
 LEAD = 1e-6
 
 
+# ---- the criterion
+
+
+@cache
+def load_parameters():
+    """Return the learned arrays, by name.
+
+    The score is the sum of regression trees, whose T nodes are numbered together. "roots" are the
+    positions of the roots. "feature" (T,) is compared with "threshold" (T,). "left" and "right"
+    (T,) are the steps to the children, 0 at a leaf. "value" (T,) is set for leaves. "base" is the
+    score without trees, and "depth" the maximum number of comparisons.
+    """
+    path = Path(__file__).with_name("criterion.npz")
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+def add_trees(features, purpose):
+    """Return the sums (C,) of the trees "score", "layout" or "one" for features (C, F)."""
+    rows = np.arange(len(features))[:, None]
+
+    def read(name):
+        return load_parameters()[f"{purpose} {name}"]
+
+    nodes = read("roots")
+    for _ in range(read("depth")):
+        values = features[rows, read("feature")[nodes]]
+        goes_left = values <= read("threshold")[nodes]
+        nodes = nodes + np.where(goes_left, read("left")[nodes], read("right")[nodes])
+    return read("base") + read("value")[nodes].sum(1, dtype=np.float64)
+
+
+class Criterion:
+    """Expected scores of partitions of one data set, on at most ``Sizes.merged`` of its samples.
+
+    A partition is compared with an ensemble of candidates with as many clusters, which the layout
+    alone determines: its score does not depend on where it comes from.
+    """
+
+    def __init__(self, coords, n_features):
+        #: Positions of the samples, here M of them, on which partitions are scored.
+        self.positions = coords.draw(coords.sizes.merged)
+        self.coords = coords.take(self.positions)
+        #: :class:`~.features.Ensemble` by number of clusters.
+        self.ensembles = {}
+        self._shape = n_features, len(coords.wide)
+        # Coordinates that are a layout tell less than features.
+        self._trees = "score" if coords.has_features else "layout"
+
+    @cached_property
+    def measured(self):
+        """What :func:`~.features.prepare` measures."""
+        return prepare(self.coords, *self._shape)
+
+    @property
+    def max_clusters(self):
+        """Maximum number of clusters that is compared with others."""
+        return len(self.positions) // LEAST_SIZE
+
+    def find_ensemble(self, n_clusters):
+        """Return the :class:`~.features.Ensemble` of a number of clusters."""
+        if n_clusters not in self.ensembles:
+            stream = np.random.RandomState(n_clusters)
+            candidates = find_candidates(self.coords, n_clusters, stream, brief=True)
+            ensemble = Ensemble(self.measured, candidates, n_clusters)
+            self.ensembles[n_clusters] = ensemble
+        return self.ensembles[n_clusters]
+
+    def rate_features(self, features):
+        """Return the expected scores (C,) for features (C, F)."""
+        return add_trees(features, self._trees).clip(0, 1)
+
+    def rate_ensemble(self, n_clusters):
+        """Return the expected scores (R,) of the members of an ensemble."""
+        return self.rate_features(self.find_ensemble(n_clusters).features)
+
+    def rate(self, labels):
+        """Return the expected scores (C,) of partitions (C, M)."""
+        labels = [np.unique(row, return_inverse=True)[1] for row in labels]
+        counts = np.array([row.max() + 1 for row in labels])
+        scores = np.zeros(len(labels))
+        for k in np.unique(counts):
+            has_k = counts == k
+            if k == 1:
+                scores[has_k] = self.rate_one()
+            elif k < len(self.positions):
+                features = self.find_ensemble(k).compare(np.array(labels)[has_k])
+                scores[has_k] = self.rate_features(features)
+        return scores
+
+    def rate_one(self):
+        """Return the expected score of a single cluster: the probability that it is true."""
+        ensembles = self.list_one_ensembles()
+        if not ensembles:
+            return 1.0
+        features = describe_one(self.measured.data, ensembles, self.rate_features)
+        return float(expit(add_trees(features[None], "one"))[0])
+
+    def list_one_ensembles(self):
+        """Return features (R, F) and their names, of the ensembles of ONE_NUMBERS by number."""
+        numbers = [k for k in ONE_NUMBERS if k <= self.max_clusters]
+        ensembles = map(self.find_ensemble, numbers)
+        return {each.n_clusters: (each.features, each.names) for each in ensembles}
+
+
+def describe_one(data, ensembles, rate):
+    """Return the features (F,) that tell whether there is one cluster.
+
+    ``data`` are features of the data set by name, and ``ensembles`` what
+    :meth:`Criterion.list_one_ensembles` returns. ``rate`` is a function of features (R, F) that
+    returns expected scores (R,).
+    """
+    values = [*data.values()]
+    for k in ONE_NUMBERS:
+        if k not in ensembles:
+            values += [0.0] * (1 + len(ONE_FEATURES))
+            continue
+        features, names = ensembles[k]
+        scores = rate(features)
+        best = dict(zip(names, features[scores.argmax()], strict=True))
+        values += [scores.max(), *(best[name] for name in ONE_FEATURES)]
+    return np.array(values, dtype=np.float32)
+
+
 # ---- the vote
-
-
-class Vote(NamedTuple):
-    """The partition that candidates choose together."""
-
-    #: Cluster (M,) of each sample.
-    labels: np.ndarray
-    #: Share (M, K) of the votes for each cluster.
-    shares: np.ndarray
-    #: Stability (K,) of each cluster.
-    stability: np.ndarray
-    #: Expected adjusted Rand index.
-    expected_score: float
 
 
 class Answer(NamedTuple):
@@ -60,130 +191,105 @@ class Answer(NamedTuple):
         """The most probable clusters (M,)."""
         return self.resp.argmax(1)
 
-
-def find_answers(views, judge, n_clusters, stream, limits=None, curve=None):
-    """Return the best partition and its alternatives, :class:`Answer` each, and the curve.
-
-    ``n_clusters`` is a number, or several numbers of a curve. The best partition with each of
-    these is an answer, and the curve gets their scores. Without ``limits``, the best number of
-    these comes first, then the others by their scores; with limits, they keep their order.
-    """
-    seed = draw_seed(stream)
-    if isinstance(n_clusters, Integral):
-        return _choose(views, judge, n_clusters, seed, limits), curve
-    found = {k: _choose(views, judge, k, seed, limits)[0] for k in n_clusters}
-    order = list(found)
-    if limits is None:
-        curve = curve.replace(found, [own.expected_score for own in found.values()])
-        best = curve.among(found).best
-        order.sort(key=lambda k: (k != best, -found[k].expected_score, k))
-    return _keep_distinct([found[k] for k in order]), curve
+    @property
+    def n_clusters(self):
+        """The number of clusters."""
+        return self.resp.shape[1]
 
 
-def _keep_distinct(answers):
-    """Return the answers that differ from all before them."""
-    most = max(own.resp.shape[1] for own in answers)
-    kept = []
-    for own in answers:
-        if _is_distinct(own.labels, kept, most):
-            kept.append(own)
-    return kept
+class Vote(NamedTuple):
+    """The partition that candidates choose together."""
+
+    #: Cluster (M,) of each sample.
+    labels: np.ndarray
+    #: Share (M, K) of the votes for each cluster.
+    shares: np.ndarray
+    #: Stability (K,) of each cluster.
+    stability: np.ndarray
+    #: Expected adjusted Rand index.
+    expected_score: float
 
 
-def drop_small(answers, curve, judge, weights, least):
-    """Return the answers without small clusters, and the curve.
-
-    Samples of clusters with less than the share ``least`` of the weights (M,) go to their next
-    most probable clusters, unless too few clusters would remain.
-    """
-    changed = []
-    for own in answers:
-        sizes = np.bincount(own.labels, weights, own.resp.shape[1])
-        is_large = sizes >= least * weights.sum()
-        if not is_large.all() and is_large.sum() >= curve.n_clusters[0]:
-            resp = normalize_rows(own.resp[:, is_large])
-            seen = resp.argmax(1)[None, judge.drawn]
-            own = Answer(resp, float(judge.rate(seen)[0]))
-        changed.append(own)
-
-    best = changed[0]
-    curve = curve.replace([best.resp.shape[1]], [best.expected_score])
-    return _keep_distinct(changed), curve
-
-
-def _choose(views, judge, n_clusters, seed, limits):
+def find_answers(coords, criterion, n_clusters, seed, constraints):
     """Return the best partition with a number of clusters, then alternatives."""
-    n_samples = len(views.wide)
+    n_samples = len(coords.wide)
     if n_clusters == 1:
-        return [Answer(np.ones((n_samples, 1)), judge.rate_one())]
+        return [Answer(np.ones((n_samples, 1)), criterion.rate_one())]
     if n_samples <= n_clusters:
         labels = np.arange(n_samples) % n_clusters
         return [Answer(np.eye(n_clusters)[labels], 1.0)]
     stream = np.random.RandomState(seed)
-    votes = vote(views, judge, n_clusters, stream, limits)
-    return [Answer(calibrate(own), own.expected_score) for own in votes]
+    votes = vote(coords, criterion, n_clusters, stream, constraints)
+    coefficients = load_parameters()["calibration"]
+    return [
+        Answer(calibrate(each, coefficients), each.expected_score) for each in votes
+    ]
 
 
-def vote(views, judge, n_clusters, stream, limits=None):
+def vote(coords, criterion, n_clusters, stream, constraints):
     """Return the :class:`Vote` of the candidates with the most clusters, and of alternatives.
 
-    ``limits``, ``Constraints`` or None, change the scores that weight the votes.
+    ``constraints`` change the scores that weight the candidates.
     """
-    candidates = list(find_candidates(views, n_clusters, stream))
-    most = max(own.n_clusters for own in candidates)
-    candidates = [own for own in candidates if own.n_clusters == most]
-    labels = np.stack([own.labels for own in candidates])
-    seen = labels[:, judge.drawn]
+    candidates = list(find_candidates(coords, n_clusters, stream))
+    most = max(candidate.n_clusters for candidate in candidates)
+    labels = np.stack([each.labels for each in candidates if each.n_clusters == most])
+    scored = labels[:, criterion.positions]
 
-    scores = judge.rate(seen)
-    rated = scores
-    if limits is not None:
-        rated = rated + limits.rate(labels, n_clusters)
-    agreement = measure_agreement(seen, seen, n_clusters)
-    ballots = _fill_ballots(rated, agreement)
-    best = (agreement @ ballots).argmax()
+    scores = criterion.rate(scored)
+    rated = scores + constraints.rate(labels, n_clusters)
+    agreement = measure_agreement(scored, scored, n_clusters)
+    weights = weight_candidates(rated, agreement)
 
-    def elect(i):
-        counted = count_votes(labels, ballots, i, views.weights, n_clusters)
-        shares = spread_votes(counted[0], views.graph)
-        return Vote(labels[i], shares, counted[1], float(scores[i]))
+    def count(i):
+        votes, stability = count_votes(labels, weights, i, coords.weights, n_clusters)
+        shares = spread_votes(votes, coords.graph)
+        return Vote(labels[i], shares, stability, float(scores[i]))
 
-    winner = elect(best)
+    winner = count((agreement @ weights).argmax())
     chosen = winner.shares.argmax(1)
     # Small clusters may lose every vote, and walks may cross thin gaps.
     if len(np.unique(chosen)) == most:
-        expected = float(judge.rate(chosen[None, judge.drawn])[0])
+        expected = float(criterion.rate(chosen[None, criterion.positions])[0])
         if expected >= winner.expected_score:
             winner = winner._replace(labels=chosen, expected_score=expected)
 
     votes = [winner]
     for i in np.argsort(-rated, kind="stable"):
-        if len(votes) <= MAX_ALTERNATIVES and _is_distinct(
-            labels[i], votes, n_clusters
-        ):
-            votes.append(elect(i))
+        if len(votes) > MAX_ALTERNATIVES:
+            break
+        if is_distinct(labels[i], votes, n_clusters):
+            votes.append(count(i))
     return votes
 
 
-def _is_distinct(labels, others, n_clusters):
-    """Return whether labels (M,) differ from the ``labels`` of all others."""
-
-    def agree(own):
-        return measure_agreement(labels[None], own.labels[None], n_clusters)[0, 0]
-
-    return all(agree(own) < DISTINCT for own in others)
+def is_distinct(labels, before, n_clusters):
+    """Return whether labels (M,) differ from the ``labels`` of all partitions before them."""
+    known = np.array([partition.labels for partition in before])
+    agreement = measure_agreement(labels[None], known, n_clusters)
+    return (agreement < DISTINCT).all()
 
 
-def _fill_ballots(scores, agreement):
-    """Return how many votes candidates (C,) have: nearly equal ones share theirs."""
-    ballots = np.exp((scores - scores.max()) / TOLERANCE)
-    return ballots / (agreement.clip(0) ** SHARING).sum(1)
+def keep_distinct(answers):
+    """Return the answers that differ from all before them."""
+    most = max(answer.n_clusters for answer in answers)
+    kept = answers[:1]
+    for answer in answers[1:]:
+        if is_distinct(answer.labels, kept, most):
+            kept.append(answer)
+    return kept
 
 
-def count_votes(labels, ballots, best, weights, n_clusters):
+def weight_candidates(scores, agreement):
+    """Return the weights (C,) of candidates in the vote: nearly equal ones share theirs."""
+    weights = np.exp((scores - scores.max()) / TOLERANCE)
+    return weights / (agreement.clip(0) ** SHARING).sum(1)
+
+
+def count_votes(labels, shares, best, weights, n_clusters):
     """Return the share (M, K) of votes for each cluster, and the stability (K,) of clusters.
 
-    The candidates (C, M) vote in proportion to their ``ballots`` (C,). Their clusters are matched
+    The candidates (C, M) vote in proportion to their ``shares`` (C,). Their clusters are matched
     with clusters of the best candidate by the sum of common ``weights`` (M,). The stability is the
     mean Jaccard index of matched clusters.
     """
@@ -191,21 +297,21 @@ def count_votes(labels, ballots, best, weights, n_clusters):
     clusters = np.arange(n_clusters)
     votes = np.zeros((len(rows), n_clusters))
     stability = np.zeros(n_clusters)
-    shares = ballots / ballots.sum()
+    shares = shares / shares.sum()
 
-    for own, share in zip(labels, shares, strict=True):
-        pairs = own * n_clusters + labels[best]
+    for candidate, share in zip(labels, shares, strict=True):
+        pairs = candidate * n_clusters + labels[best]
         common = np.bincount(pairs, weights, n_clusters**2)
         common = common.reshape(n_clusters, n_clusters)
 
         _, match = linear_sum_assignment(common, maximize=True)
         both = common[clusters, match]
         either = common.sum(1) + common.sum(0)[match] - both
-        votes[rows, match[own]] += share
+        votes[rows, match[candidate]] += share
         stability[match] += share * both / either.clip(1e-12)
 
-    others = max(1 - shares[best], 1e-12)
-    return votes, ((stability - shares[best]) / others).clip(0, 1)
+    rest = max(1 - shares[best], 1e-12)
+    return votes, ((stability - shares[best]) / rest).clip(0, 1)
 
 
 def spread_votes(votes, graph):
@@ -222,12 +328,13 @@ def spread_votes(votes, graph):
 # ---- probabilities
 
 
-def calibrate(vote):
-    """Return responsibilities (M, K) whose maxima are learned probabilities of right labels."""
+def calibrate(vote, coefficients):
+    """Return responsibilities (M, K) whose maxima are learned probabilities of right labels.
+
+    ``coefficients`` (4,) belong to the inputs of :func:`describe_labels`.
+    """
     n_clusters = vote.shares.shape[1]
-    inputs = describe_labels(vote)
-    coefficients = load_criterion()["calibration"]
-    probability = expit(inputs @ coefficients)[:, None]
+    probability = expit(describe_labels(vote) @ coefficients)[:, None]
     probability = probability.clip((1 + LEAD) / n_clusters)
 
     is_other = np.arange(n_clusters) != vote.labels[:, None]

@@ -14,7 +14,7 @@ from ..input.distinct import TINY
 from ..input.labels import cluster_means, indicate
 from ..neighbors.samples import Samples
 from .candidates import run_kmeans
-from .views import WIDE, cut_tree, project_points, take_points, view_layout
+from .coordinates import WIDE, cut_tree, project_points, take_points, use_layout
 
 
 class ClusterTree(NamedTuple):
@@ -56,12 +56,12 @@ def grow_tree(reference, columns, graph, weights, layout, labels, most):
     layout = layout.astype(float)
     stream = np.random.RandomState(0)
     samples = Samples(reference, columns, 0, graph, weights, np.arange(len(weights)))
-    views = view_layout(layout, samples, stream)
+    coords = use_layout(layout, samples, stream)
 
     # K-means clusters have three samples or more on average.
     n_parts = min(max(200, 2 * most), max(len(layout) // 3, 1))
-    parts = run_kmeans(layout, views, n_parts, stream, n_init=1)
-    places = _place_components(layout, samples, views.drawn)
+    parts = run_kmeans(layout, coords, n_parts, stream, n_init=1)
+    places = _place_components(layout, samples, coords.order)
     return build_tree(layout, places, labels, weights, parts)
 
 

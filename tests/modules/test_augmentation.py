@@ -12,7 +12,7 @@ from torch import Tensor
 from skdeepcluster import CatGANClustering, InfoGANClustering
 from skdeepcluster.functional.random import Stream, drawing_from
 from skdeepcluster.modules import augmentation
-from skdeepcluster.modules.augmentation import RandomAffine, move_images
+from skdeepcluster.modules.augmentation import RandomAffine, RandomFlip, move_images
 
 SHAPE = (2, 6, 9)  # not square, two channels
 ONE, STILL = torch.ones(1), torch.zeros(1, 2)
@@ -150,3 +150,14 @@ def test_moves_are_uniform_within_their_limits(monkeypatch):
         for share in shares.reshape(4000, -1).T:
             ends = torch.arange(1, 4001) / 4000
             assert (share.sort().values - ends).abs().max() < 0.03, "Kolmogorov and Smirnov"
+
+
+def test_flips_mirror_images():
+    x = torch.arange(24.0).view(2, 12)
+    flip = RandomFlip((2, 2, 3))
+    mirrored = x.view(2, 2, 2, 3).flip(3).view(2, 12)
+    assert torch.equal(flip.list_transforms(1, 0)[0](x), mirrored)
+    many = flip(x.repeat(200, 1)).view(200, 2, 12)
+    is_mirrored = (many == mirrored).all(2)
+    assert ((many == x).all(2) ^ is_mirrored).all()
+    assert 0.4 < is_mirrored.float().mean() < 0.6

@@ -134,21 +134,6 @@ def test_links_are_drawn_in_proportion_to_their_weights():
     assert (np.diff(drawn[:, :150], axis=0) < 0).any(0).all(), "in random order"
 
 
-def test_drawn_links_are_used_four_times(monkeypatch):
-    def count(*given):
-        calls.append(1)
-        return draw(*given)
-
-    calls, draw = [], module._draw_links
-    monkeypatch.setattr(module, "_draw_links", count)
-    neighbor_layout(neighbor_graph(NORMAL[:20], 3), n_epochs=30, random_state=0)
-    n_steps = 4 * module.DRAWS // module.ATTRACTIONS
-    assert len(calls) == -(-5 * 30 // n_steps)
-    calls.clear()
-    neighbor_layout(neighbor_graph(NORMAL[:20], 3), n_epochs=25, random_state=0)
-    assert len(calls) == 1
-
-
 @pytest.mark.parametrize("n_samples", [50, 700])
 def test_layout_starts_from_eigenvectors_of_the_laplacian(n_samples):
     # By the dense solver, and by the iteration; the modes of a strip are slow.

@@ -10,9 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.input.distinct import hash_samples, merge_equal, order_rows, split_rows
-from skdeepcluster.input.imputation import impute
-from skdeepcluster.neighbors import neighbor_graph, search
+from skdeepcluster.neighbors import neighbor_graph
 from skdeepcluster.neighbors.search import NeighborIndex, check_distances, nearest_entries
 
 GROUPS = make_blobs(60, random_state=0)[0]
@@ -154,47 +152,22 @@ def test_many_samples_have_nearly_exact_neighbors():
     np.testing.assert_allclose(distances[:, 0], exact[0][:, 0], rtol=1e-6)
 
 
-def test_hashes_differ_by_values_not_by_how_they_are_stored():
-    X = np.random.default_rng(0).integers(-2, 3, (200, 4)).astype(np.float64)
-    hashes, stored = hash_samples(X), sparse.csr_array(X)
-    same = (X[:, None] == X).all(2)
-    np.testing.assert_array_equal(hashes[:, None] == hashes, same)
-    np.testing.assert_array_equal(hash_samples(-(-X).astype(np.float32)), hashes)
-    full = stored.copy()
-    full.data[::2] = 0
-    lean = full.copy()
-    lean.eliminate_zeros()
-    np.testing.assert_array_equal(hash_samples(full), hash_samples(lean))
-    assert full.nnz == stored.nnz, "the argument is not changed"
-    given = hash_samples(full, stored_zeros=True)
-    differs = np.diff(full.indptr) != np.diff(lean.indptr)
-    np.testing.assert_array_equal(given != hash_samples(lean, stored_zeros=True), differs)
-
-
-def test_distinct_samples_have_the_weights_of_their_copies():
-    hashes, weights = np.array([7, 3, 7, 5, 3, 9]), np.array([1.0, 2, 4, 0, 8, 16])
-    kept, inverse, total = merge_equal(hashes, weights)
-    assert kept.tolist() == [1, 0, 5]
-    assert inverse.tolist() == [1, 0, 1, -1, 0, 2]
-    assert total.tolist() == [10, 5, 16]
-
-
 @pytest.mark.parametrize("own", [True, False])
 def test_nearest_entries_are_those_of_sorted_rows(own):
     distances = np.random.default_rng(0).integers(0, 9, (12, 12)) / 4.0
-    found, columns = nearest_entries(distances, 5, own=own)
+    found, columns = nearest_entries(distances, 5, is_square=own)
     allowed = np.where(own & np.eye(12, dtype=bool), np.inf, distances)
     expected = np.argsort(allowed, axis=1, kind="stable")[:, :5]
     np.testing.assert_array_equal(found, np.take_along_axis(allowed, expected, 1))
     np.testing.assert_array_equal(np.take_along_axis(allowed, columns, 1), found)
     assert all(len(set(row)) == 5 for row in columns)
-    assert nearest_entries(distances, 20, own=own)[1].shape == (12, 12 - own)
-    alone = nearest_entries(np.zeros((1, 1)), 5, own=True)
+    assert nearest_entries(distances, 20, is_square=own)[1].shape == (12, 12 - own)
+    alone = nearest_entries(np.zeros((1, 1)), 5, is_square=True)
     assert alone[0].shape == alone[1].shape == (1, 0)
     # Stored entries only; missing ones are infinitely far.
     distances[0] = 0
     distances[0, [0, 3]] = 0.5, 2.0
-    found, columns = nearest_entries(sparse.csr_array(distances), 5, own=own)
+    found, columns = nearest_entries(sparse.csr_array(distances), 5, is_square=own)
     assert found[0].tolist() == [2.0, *[np.inf] * 4] if own else [0.5, 2.0, *[np.inf] * 3]
     assert columns[0].tolist() == [3, 0, 0, 0, 0] if own else [0, 3, 0, 0, 0]
     for row in range(1, 12):
@@ -204,38 +177,6 @@ def test_nearest_entries_are_those_of_sorted_rows(own):
         np.testing.assert_array_equal(distances[row, columns[row, : len(nearest)]], nearest)
 
 
-def test_missing_values_are_means_over_the_nearest_samples():
-    X = np.array([[0.0, 1.0], [1.0, 3.0], [9.0, 50.0], [0.4, np.nan], [np.nan, np.nan]])
-    with pytest.warns(UserWarning, match="without any value: 1"):
-        filled = impute(X, n_neighbors=2)
-    assert filled[3].tolist() == [0.4, 2.0]
-    np.testing.assert_array_equal(filled[:3], X[:3])
-    assert np.isfinite(filled).all()
-    assert impute(X[:3]) is X[:3] or np.shares_memory(impute(X[:3]), X)
-
-
-def test_order_of_samples_depends_on_values_alone():
-    X, order = mixture(50, 4), np.random.default_rng(1).permutation(50)
-    X[:, 2] = 7.0
-    expected = X[order_rows(X)]
-    for same in (X[order], X * 1.0 + 0):
-        np.testing.assert_array_equal(same[order_rows(same)], expected)
-    scaled = 1024 * X
-    np.testing.assert_array_equal(scaled[order_rows(scaled)], 1024 * expected)
-    assert len(set(order_rows(X))) == 50
-
-
-def test_blocks_have_a_row_at_least_and_32_megabytes_at_most():
-    for n_columns, n_rows in ((2**23, 1), (2**22, 1), (2**21, 2), (1, 2**22), (0, 2**22)):
-        parts = split_rows(np.broadcast_to(0.0, (3 * n_rows, n_columns)))
-        assert [part.stop - part.start for part in parts] == [n_rows] * 3
+def test_wide_samples_are_searched_in_blocks():
     X = np.random.default_rng(0).normal(size=(12, 10_000))
     np.testing.assert_allclose(NeighborIndex(X).query_self(1)[0][:, 0], np.sort(cdist(X, X))[:, 1])
-
-
-def test_more_than_100_features_of_many_samples_are_projected(monkeypatch):
-    monkeypatch.setattr(search, "MANY", 120)
-    X = np.random.default_rng(0).normal(size=(150, 101))
-    assert NeighborIndex(X[:, :100]).axes is None
-    assert NeighborIndex(X[:120]).axes is None
-    assert NeighborIndex(X).axes.shape == (101, 50)

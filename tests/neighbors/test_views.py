@@ -18,8 +18,8 @@ from skdeepcluster import (
 )
 from skdeepcluster.export import to_onnx
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.modules.augmentation import RandomAffine, RandomFlip, RandomShift
-from skdeepcluster.neighbors import neighbor_graph, search
+from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
+from skdeepcluster.neighbors import neighbor_graph
 from skdeepcluster.persistence import load, save
 
 STREAM = np.random.RandomState(0)
@@ -74,11 +74,10 @@ def test_functions_are_views_too():
     np.testing.assert_array_equal(partners, np.roll(np.arange(60), 30))
 
 
-def test_cells_find_nearly_all_neighbors(monkeypatch):
-    points = np.random.default_rng(0).normal(size=(3000, 4))
-    exact = neighbor_graph(points, augment=jitter, n_views=2, random_state=0) > 0
-    monkeypatch.setattr(search, "ALL_PAIRS", 100)
-    found = neighbor_graph(points, augment=jitter, n_views=2, random_state=0) > 0
+def test_cells_find_nearly_all_neighbors():
+    points = np.random.default_rng(0).normal(size=(10_500, 4))
+    exact = neighbor_graph(points) > 0
+    found = neighbor_graph(points, augment=torch.clone, n_views=1) > 0
     assert exact.multiply(found).sum() > 0.97 * exact.sum()
 
 
@@ -134,16 +133,6 @@ def test_a_few_labels_spread_over_views():
 # ---- laws
 
 
-def test_order_copies_and_weights_do_not_matter():
-    fit = shifted().fit(SERIES)
-    order = np.random.RandomState(1).permutation(120)
-    np.testing.assert_array_equal(shifted().fit(SERIES[order]).labels_, fit.labels_[order])
-    weight = np.random.RandomState(2).randint(1, 4, 120)
-    weighted = shifted().fit(SERIES, sample_weight=weight)
-    repeated = shifted().fit(SERIES.repeat(weight, axis=0))
-    np.testing.assert_array_equal(repeated.labels_, weighted.labels_.repeat(weight))
-
-
 def test_all_options_together():
     known = np.where(np.arange(120) % 20 == 0, KIND, -1)
     options = {"noise": 0.05, "use_labels": True, "min_cluster_size": 20}
@@ -159,16 +148,6 @@ def test_all_options_together():
     assert np.isfinite(fit.score(missing))
 
 
-def test_scales_of_features_are_kept():
-    scaled = SERIES * np.linspace(1, 100, 40)
-    fit = NeighborClustering(3, augment=torch.clone, standardize=True, random_state=0)
-    plain = NeighborClustering(3, standardize=True, random_state=0).fit(SERIES)
-    found = fit.fit(scaled)
-    assert found.standardize_
-    assert found.graph_.nnz == neighbor_graph(SERIES / SERIES.std(0)).nnz
-    assert plain.graph_.nnz == found.graph_.nnz
-
-
 def test_fits_are_deterministic_and_survive_files(tmp_path):
     before = torch.get_rng_state()
     one, two = (
@@ -180,11 +159,10 @@ def test_fits_are_deterministic_and_survive_files(tmp_path):
     expected = one.predict_proba(new)
     np.testing.assert_array_equal(two.predict_proba(new), expected)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(one)).predict_proba(new), expected)
-    fit = shifted().fit(SERIES)
-    save(fit, tmp_path / "fit")
-    np.testing.assert_array_equal(
-        load(tmp_path / "fit").predict_proba(new), fit.predict_proba(new)
-    )
+    for fit in (shifted().fit(SERIES), shifted(standardize=True).fit(SERIES)):
+        save(fit, tmp_path / "fit")
+        same = load(tmp_path / "fit").predict_proba(new)
+        np.testing.assert_array_equal(same, fit.predict_proba(new))
 
 
 @pytest.mark.parametrize("unit", [1e-30, 1e25, 1e90])
@@ -204,22 +182,12 @@ def test_distances_within_clusters_far_apart_are_kept(far):
     np.testing.assert_array_equal(graph.indices, plain.indices)
 
 
-def test_equal_and_few_values_have_views(monkeypatch):
-    monkeypatch.setattr(search, "ALL_PAIRS", 100)
-    few = np.random.RandomState(0).randint(0, 3, (1000, 4)).astype(float)
+def test_equal_and_few_values_have_views():
+    few = np.random.RandomState(0).randint(0, 3, (10_500, 4)).astype(float)
     graph = neighbor_graph(few, augment=torch.clone, n_views=1)
     assert graph.indices.min() >= 0
     constant = NeighborClustering("auto", augment=SHIFT).fit(np.ones((20, 5)))
     assert (constant.predict(np.zeros((2, 5))) == 0).all()
-
-
-def test_standardized_fits_survive_files(tmp_path):
-    fit = shifted(standardize=True).fit(SERIES)
-    save(fit, tmp_path / "fit")
-    read = load(tmp_path / "fit")
-    np.testing.assert_array_equal(
-        read.predict_proba(SERIES + 0.01), fit.predict_proba(SERIES + 0.01)
-    )
 
 
 # ---- errors
@@ -314,14 +282,3 @@ def test_no_change_is_taken_where_none_helps():
     assert adjusted_rand_score(kinds, found.labels_) > 0.95
     with pytest.raises(ValueError, match=r"48 features, but image_shape=\(5, 5\) has 25"):
         NeighborClustering(3, augment="auto", image_shape=(5, 5)).fit(X)
-
-
-def test_flips_mirror_images():
-    x = torch.arange(24.0).view(2, 12)
-    flip = RandomFlip((2, 2, 3))
-    mirrored = x.view(2, 2, 2, 3).flip(3).view(2, 12)
-    assert torch.equal(flip.list_transforms(1, 0)[0](x), mirrored)
-    many = flip(x.repeat(200, 1)).view(200, 2, 12)
-    is_mirrored = (many == mirrored).all(2)
-    assert ((many == x).all(2) ^ is_mirrored).all()
-    assert 0.4 < is_mirrored.float().mean() < 0.6

@@ -180,6 +180,20 @@ def test_noise_and_extreme_partitions():
         expected_score(X, np.where(y, y, np.nan))
 
 
+def test_functions_of_one_name_have_their_own_scores():
+    def make(power):
+        def gap(a, b):
+            return (abs(a - b) ** power).sum()
+
+        return gap
+
+    X, y = make_moons(100, noise=0.06, random_state=0)
+    straight, bent = make(2), make(0.1)
+    first, second = (expected_score(X, y, metric=metric) for metric in (straight, bent))
+    assert first != second
+    assert expected_score(X, y, metric=straight) == first
+
+
 def test_search_compares_methods_and_settings():
     X, y = make_moons(300, noise=0.05, random_state=0)
     grid = [

@@ -16,19 +16,17 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster.neighbors import neighbor_graph
-from skdeepcluster.partition import candidates
-from skdeepcluster.partition.candidates import IN_LAYOUT, IN_SAMPLES, agglomerate, regroup, run_em
-from skdeepcluster.partition.views import Views, cut_tree
+from skdeepcluster.partition import candidates, coordinates
 
 X, Y = make_blobs(240, n_features=3, centers=4, cluster_std=1.5, random_state=1)
 NORMAL = np.random.default_rng(0).normal(size=(90, 3))
 
 
 def look(points, weights=1, **others):
-    """Return views of points, which are their own layout."""
-    drawn = np.random.RandomState(0).permutation(len(points))
-    given = [points], neighbor_graph(points), weights * np.ones(len(points)), drawn, True
-    return Views(points, points, *given, **others)
+    """Return the coordinates of points, which are their own layout."""
+    order = np.random.RandomState(0).permutation(len(points))
+    rest = [points], neighbor_graph(points), weights * np.ones(len(points)), order, True
+    return coordinates.Coordinates(points, points, *rest, **others)
 
 
 def make_reference(rows, weights, start, kind):
@@ -48,12 +46,12 @@ def make_reference(rows, weights, start, kind):
 @pytest.mark.filterwarnings("ignore:.*did not converge")
 @pytest.mark.parametrize("kind", ["full", "tied", "diag"])
 @pytest.mark.parametrize(("rows", "start"), [(X - X.mean(0), Y), (NORMAL, Y[:90] % 2)])
-def test_mixture_is_that_of_scikit_learn(kind, rows, start, monkeypatch):
-    monkeypatch.setattr(candidates, "EM_TOLERANCE", -np.inf)
+def test_mixture_is_that_of_scikit_learn(kind, rows, start):
     weights = np.arange(len(rows)) % 3 + 1
     reference = make_reference(rows, weights, start, kind)
     known = reference(tol=0, max_iter=candidates.EM_ITERATIONS - 1)
-    found = run_em(rows, look(rows, weights), start, start.max() + 1, kind, 1e-3)
+    given = rows, look(rows, weights), start, start.max() + 1, kind
+    found = candidates.fit_gaussians(*given, tolerance=-np.inf)
     np.testing.assert_array_equal(found.argmax(1), known.predict(rows))
     with np.errstate(divide="ignore"):
         densities = np.log(known.predict_proba(rows)) + known.score_samples(rows)[:, None]
@@ -69,7 +67,8 @@ def test_em_stops_where_that_of_scikit_learn_does():
     assert 3 < known.n_iter_ < candidates.EM_ITERATIONS - 3
     # Their last M-step comes after the last likelihood, ours before.
     known = reference(tol=0, max_iter=known.n_iter_ - 1)
-    found = softmax(run_em(rows, look(rows, weights), start, 2, "full", 1e-3), axis=1)
+    given = rows, look(rows, weights), start, 2, "full"
+    found = softmax(candidates.fit_gaussians(*given), axis=1)
     np.testing.assert_allclose(found, known.predict_proba(rows), atol=1e-9)
 
 
@@ -93,9 +92,11 @@ def link_by_definition(points):
 def test_genie_merges_as_by_its_definition(n_points, n_sets):
     for seed in range(n_sets):
         points = np.random.default_rng(seed).normal(size=(n_points, 2)) ** 3
-        merges = candidates.link_fairly(candidates.spanning_tree(points), n_points)
+        merges = coordinates.link_fairly(coordinates.spanning_tree(points), n_points)
         for step, expected in enumerate(link_by_definition(points), 1):
-            assert adjusted_rand_score(expected, cut_tree(merges, n_points - step)) == 1
+            assert (
+                adjusted_rand_score(expected, coordinates.cut_tree(merges, n_points - step)) == 1
+            )
 
 
 @pytest.mark.parametrize("kind", ["connected", "separate", "copies"])
@@ -103,7 +104,7 @@ def test_spanning_tree_has_the_length_of_that_of_scipy(kind):
     noise = np.random.default_rng(0).normal(size=(240, 2))
     far = np.arange(240)[:, None] // 80 * 50
     points = {"connected": noise, "separate": far + noise, "copies": noise[np.arange(240) % 120]}
-    i, j, lengths = candidates.spanning_tree(points := points[kind])
+    i, j, lengths = coordinates.spanning_tree(points := points[kind])
     distances = sparse.csr_array(squareform(pdist(points) + 1e-12))  # zeros are no edges
     assert lengths.sum() == pytest.approx(minimum_spanning_tree(distances).sum())
     assert (np.diff(lengths) >= 0).all()
@@ -117,7 +118,7 @@ def test_fair_cuts_have_no_small_clusters():
     tree = look(points).sample_trees
     for n_clusters in (2, 4, 9):
         found = np.bincount(tree.cut_fairly(n_clusters), minlength=n_clusters)
-        assert found.min() >= candidates.FAIR_SIZE * len(points) / n_clusters
+        assert found.min() >= coordinates.FAIR_SIZE * len(points) / n_clusters
     assert adjusted_rand_score(tree.cut_fairly(4)[:240], Y) > 0.95
     # Each merge of these points adds one of them, so a fair cut has two clusters at most.
     for exponents in (np.arange(13), np.arange(13)[::-1]):
@@ -131,15 +132,18 @@ def test_cuts_and_agglomeration_are_those_of_scipy():
     edges = np.where(edges < 0.5, edges, 0) + np.where(edges < 0.5, edges, 0).T
     tree = hierarchy.linkage((1 - edges)[np.triu_indices(60, 1)], "average")
     for n_groups in (1, 2, 7, 30, 60):
-        groups, cut = agglomerate(edges, np.ones(60), n_groups), cut_tree(tree, n_groups)
+        groups, cut = (
+            candidates.agglomerate(edges, np.ones(60), n_groups),
+            coordinates.cut_tree(tree, n_groups),
+        )
         found = np.concatenate([np.full(len(group), k) for k, group in enumerate(groups)])
         assert adjusted_rand_score(cut[np.concatenate(groups)], found) == 1
         assert adjusted_rand_score(cut, hierarchy.cut_tree(tree, n_groups)[:, 0]) == 1
     # The large groups share 4 of 16 pairs of samples, the first two 2 of 4 pairs.
     edges = np.array([[0.0, 2, 0], [2, 0, 4], [0, 4, 0]])
-    assert agglomerate(edges, [1, 4, 4], 2) == [[0, 1], [2]]
+    assert candidates.agglomerate(edges, [1, 4, 4], 2) == [[0, 1], [2]]
     # Without edges, the smallest groups are merged.
-    assert agglomerate(np.zeros((4, 4)), [9, 3, 2, 8], 3) == [[0], [1, 2], [3]]
+    assert candidates.agglomerate(np.zeros((4, 4)), [9, 3, 2, 8], 3) == [[0], [1, 2], [3]]
 
 
 def test_head_keeps_topics_and_balances():
@@ -157,22 +161,20 @@ def list_candidates(*given):
 
 
 @pytest.mark.parametrize("n_clusters", [2, 5])
-def test_each_family_finds_the_given_number(n_clusters):
+def test_each_method_finds_the_given_number(n_clusters):
     found = list_candidates(look(X, unit=X.astype(np.float32), white=X), n_clusters)
-    expected = {family for family, *_ in (*IN_SAMPLES, *IN_LAYOUT)}
-    assert {candidate.family for candidate in found} == expected
+    expected = {name for name, *_ in (*candidates.IN_SAMPLES, *candidates.IN_LAYOUT)}
+    assert {candidate.method for candidate in found} == expected
     assert all(set(candidate.labels) == set(range(n_clusters)) for candidate in found)
 
 
 @pytest.mark.parametrize("rows", [X, np.c_[X, np.zeros((240, 20))]], ids=["tree", "brute"])
-def test_labels_are_extended_to_all_samples(rows, monkeypatch):
-    for name, number in (("FITTED", 100), ("LINKED", 80), ("MERGED", 60)):
-        monkeypatch.setattr(candidates, name, number)
-    views = look(rows, white=X)
-    for candidate in list_candidates(views, 4):
-        assert adjusted_rand_score(Y, candidate.labels) > 0.9, candidate.family
+def test_labels_are_extended_to_all_samples(rows):
+    coords = look(rows, white=X, sizes=coordinates.Sizes(fitted=100, linked=80, merged=60))
+    for candidate in list_candidates(coords, 4):
+        assert adjusted_rand_score(Y, candidate.labels) > 0.9, candidate.method
     for method, n_known in (("ward", 60), ("genie", 80)):
-        labels, known = views.sample_trees.cut(method, 9), views.draw(n_known)
+        labels, known = coords.sample_trees.cut(method, 9), coords.draw(n_known)
         nearest = known[cKDTree(rows[known]).query(rows)[1]]
         np.testing.assert_array_equal(labels, labels[nearest])
         alone = look(rows[known]).sample_trees.cut(method, 9)
@@ -193,14 +195,14 @@ def test_no_split_and_merge_improves_regrouped_points(seed):
     edges = np.triu(stream.uniform(size=(9, 9)) ** 4)
     edges, sizes = edges + edges.T, np.ones(9)
     groups = [sorted(group) for group in np.array_split(stream.permutation(9), 3)]
-    found = regroup(edges, sizes, groups)
+    found = candidates.regroup(edges, sizes, groups)
     assert sorted(sum(found, [])) == list(range(9))
     assert len(found) == 3
     best = _criterion(edges, found)
     assert best >= _criterion(edges, groups)
     for group in found:
         if len(group) > 1:
-            halves = agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
+            halves = candidates.agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
             parts = [own for own in found if own != group]
             parts += [[group[i] for i in half] for half in halves]
             for i, j in combinations(range(4), 2):
@@ -213,18 +215,5 @@ def test_regrouping_undoes_wrong_merges(wrong):
     n_points = max(map(max, wrong)) + 1
     blocks = np.arange(n_points).reshape(3, -1).tolist()
     edges = np.kron(np.eye(3), np.ones((n_points // 3, n_points // 3))) + 1e-3
-    found = regroup(edges, np.ones(n_points), wrong)
+    found = candidates.regroup(edges, np.ones(n_points), wrong)
     assert sorted(map(sorted, found)) == blocks
-
-
-def test_steps_of_the_head_are_those_of_adam():
-    stream, weights = np.random.default_rng(0), np.ones((3, 2))
-    gradients = stream.normal(size=(20, 3, 2)) * 10 ** stream.uniform(-9, 1, (20, 1, 1))
-    own, expected = candidates._Adam(weights), np.ones((3, 2))
-    for t in range(1, 21):
-        own(gradients[t - 1])
-        ages = np.arange(t)[::-1]
-        mean = np.average(gradients[:t], axis=0, weights=0.9**ages)
-        square = np.average(gradients[:t] ** 2, axis=0, weights=0.999**ages)
-        expected -= 0.002 * mean / (np.sqrt(square) + 1e-8)
-    np.testing.assert_allclose(weights, expected)

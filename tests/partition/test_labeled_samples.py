@@ -8,7 +8,6 @@ from sklearn.datasets import make_blobs
 
 from skdeepcluster.neighbors import neighbor_graph
 from skdeepcluster.partition import known as module
-from skdeepcluster.partition.search import partition_by_labels
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
 
@@ -51,7 +50,7 @@ def test_copies_get_the_classes_of_their_like(form, n_distinct):
     texts = stream.uniform(size=(n_distinct, 40)) < 0.08 + 0.5 * (words == kind[:, None])
     which = stream.permutation(np.repeat(np.arange(n_distinct), 20))
     rows, labels = form(texts.astype(float)[which]), kind[which]
-    found = partition_by_labels(rows, keep_some(labels, 4), 3, random_state=0)
+    found = module.partition_by_labels(rows, keep_some(labels, 4), 3, random_state=0)
     assert (found.argmax(1) == labels).mean() > 0.95
     first = np.unique(which, return_index=True)[1]
     np.testing.assert_array_equal(found, found[first][which])
@@ -59,17 +58,17 @@ def test_copies_get_the_classes_of_their_like(form, n_distinct):
 
 def test_classes_of_few_samples():
     rows, targets = np.arange(4.0)[:, None], np.array([0, -1, -1, 1])
-    assert partition_by_labels(rows, targets, 2).argmax(1)[[0, 3]].tolist() == [0, 1]
-    np.testing.assert_allclose(partition_by_labels(rows, np.minimum(targets, 0), 1), 1)
-    np.testing.assert_allclose(partition_by_labels(rows, np.full(4, -1), 2), 0.5)
-    np.testing.assert_allclose(partition_by_labels(np.ones((4, 2)), targets, 2), 0.5)
+    assert module.partition_by_labels(rows, targets, 2).argmax(1)[[0, 3]].tolist() == [0, 1]
+    np.testing.assert_allclose(module.partition_by_labels(rows, np.minimum(targets, 0), 1), 1)
+    np.testing.assert_allclose(module.partition_by_labels(rows, np.full(4, -1), 2), 0.5)
+    np.testing.assert_allclose(module.partition_by_labels(np.ones((4, 2)), targets, 2), 0.5)
 
 
 def test_pieces_without_labels_follow_the_nearest_sample():
     rows = np.repeat([0.0, 10.0, 10.9], 30)[:, None] + np.linspace(0, 0.1, 90)[:, None] ** 2
     targets = np.full(90, -1)
     targets[[0, 40]] = 0, 1
-    found = partition_by_labels(rows, targets, 2, n_neighbors=3, random_state=0)
+    found = module.partition_by_labels(rows, targets, 2, n_neighbors=3, random_state=0)
     np.testing.assert_array_equal(found.argmax(1), np.repeat([0, 1, 1], 30))
 
 

@@ -1,7 +1,5 @@
 """The number of clusters, the tree of clusters, noise and outlier scores."""
 
-import inspect
-
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -11,13 +9,9 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import neighbor_graph
-from skdeepcluster.neighbors.samples import GraphSettings, connect
 from skdeepcluster.partition import count_clusters
-from skdeepcluster.partition.judge import Judge
-from skdeepcluster.partition.number import Curve, choose_number, list_maxima, list_numbers
-from skdeepcluster.partition.search import partition_by_labels
+from skdeepcluster.partition.number import Curve, list_maxima
 from skdeepcluster.partition.tree import build_tree, find_leaves, group_leaves
-from skdeepcluster.partition.views import make_views
 
 X, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
 
@@ -47,8 +41,8 @@ def test_one_normal_or_uniform_cluster_is_one(draw, shape):
 
 def test_curve_has_its_peak_at_the_number_taken(auto):
     curve = auto.n_clusters_curve_
-    assert curve.n_clusters.tolist() == list_numbers(60)
-    assert list_numbers(15) == [*range(1, 13), 15]
+    tried = [*range(1, 13), 15, 18, 22, 27, 33, 40, 48, 58, 60]
+    assert curve.n_clusters.tolist() == tried
     assert 0 <= curve.criterion[0] < 0.1, "the probability of a single cluster"
     assert curve.n_clusters[curve.criterion.argmax()] == auto.n_clusters_
     assert curve.stability[3] > 0.9 > curve.stability[-1]
@@ -63,21 +57,6 @@ def test_number_is_chosen_among_those_given():
         NeighborClustering("auto", max_clusters=4, random_state=0).fit(X)
     with pytest.warns(ConvergenceWarning, match="chose 1, the largest.*only 3 distinct samples"):
         assert count_clusters(np.repeat(X[:3], 50, axis=0)).best_n_clusters == 1
-
-
-def test_equal_samples_are_one_cluster_without_a_warning():
-    assert count_clusters(np.ones((9, 2))).best_n_clusters == 1
-
-
-def test_defaults_are_those_of_the_clusterer():
-    params = NeighborClustering(2).get_params()
-    counted = inspect.signature(count_clusters).parameters
-    for name in ("n_neighbors", "metric", "max_clusters", "n_components", "n_jobs"):
-        assert counted[name].default == params[name]
-    for name, default in GraphSettings()._asdict().items():
-        assert default == params[name]
-    by_labels = inspect.signature(partition_by_labels).parameters
-    assert by_labels["n_neighbors"].default == params["n_neighbors"]
 
 
 def test_clusters_of_distances_are_counted():
@@ -157,20 +136,12 @@ def test_share_asked_for_is_noise():
 
 
 def test_numbers_around_the_best_are_tried_afterwards():
-    stream, settings = np.random.RandomState(0), GraphSettings()
-    samples = connect(X[:50], "auto", settings, stream)
-    judge = Judge(make_views(samples, settings, stream), 2)
-    curve = choose_number(judge, [2, 5, 7, 9])
-    assert curve.n_clusters.tolist() == [2, 3, 4, 5, 6, 7, 9]
-
-
-def test_numbers_that_are_tried():
-    assert list_numbers(1) == [1]
-    assert list_numbers(12) == list(range(1, 13))
-    numbers = list_numbers(60)
-    assert numbers[12:] == [15, 18, 22, 27, 33, 40, 48, 58, 60]
-    assert list_numbers(20, 9) == [9, 10, 11, 12, 15, 18, 20]
-    assert list_numbers(5, 5) == [5]
+    rows, _ = make_blobs(20 * [13], 9, center_box=(-50, 50), random_state=0)
+    found = NeighborClustering((9, 40), random_state=0).fit(rows)
+    curve = found.n_clusters_curve_
+    assert found.n_clusters_ == 20
+    assert curve.n_clusters.tolist() == [9, 10, 11, 12, 15, *range(18, 28), 33, 40]
+    assert count_clusters(np.ones((9, 2))).best_n_clusters == 1
 
 
 def test_maxima_are_listed_by_score():

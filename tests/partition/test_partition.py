@@ -8,10 +8,9 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
-from skdeepcluster.neighbors.samples import GraphSettings, Lookup, connect, find_limit, interpolate
+from skdeepcluster.neighbors.samples import GraphSettings, connect
 from skdeepcluster.partition import count_clusters
-from skdeepcluster.partition.search import find_partition
-from skdeepcluster.partition.views import make_views
+from skdeepcluster.partition.coordinates import make_coordinates
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
 RANDOM = np.random.default_rng(0)
@@ -22,20 +21,19 @@ ROWS, ORDER, WEIGHTS = np.arange(120), RANDOM.permutation(120), RANDOM.integers(
 
 def find(rows, n_clusters=4, sample_weight=None, **settings):
     """Return the labels of all samples, with their responsibilities checked."""
-    settings, options = GraphSettings(**settings), {"sample_weight": sample_weight}
-    partition = find_partition(rows, n_clusters, settings, random_state=0, **options)
-    resp, _ = interpolate(Lookup(partition.samples.reference), rows, [partition.answers[0].resp])
-    assert resp.shape == (rows.shape[0], n_clusters)
-    assert 0 <= partition.answers[0].expected_score <= 1
-    np.testing.assert_allclose(resp.sum(1), 1)
-    return resp.argmax(1)
+    settings |= {"random_state": 0, "accept_sparse": True}
+    fit = NeighborClustering(n_clusters, **settings).fit(rows, sample_weight=sample_weight)
+    assert fit.responsibilities_.shape == (rows.shape[0], n_clusters)
+    assert 0 <= fit.expected_score_ <= 1
+    np.testing.assert_allclose(fit.responsibilities_.sum(1), 1)
+    return fit.labels_
 
 
-def view(rows, n_clusters, weights=None, **settings):
-    """Return the distinct samples and their views."""
+def locate(rows, n_clusters, **settings):
+    """Return the distinct samples and their coordinates."""
     settings, random = GraphSettings(**settings), np.random.RandomState(0)
-    samples = connect(rows, n_clusters, settings, random, weights)
-    return samples, make_views(samples, settings, random)
+    samples = connect(rows, n_clusters, settings, random)
+    return samples, make_coordinates(samples, settings, random)
 
 
 @pytest.mark.parametrize(("rows", "metric"), [(NORMAL, "cosine"), (WIDE, "euclidean")])
@@ -65,6 +63,7 @@ def test_other_metrics_distances_weights_and_neighbors():
     find(X, n_neighbors=1)
 
 
+@pytest.mark.filterwarnings("ignore:Only")
 @pytest.mark.parametrize("n_samples", [1, 3, 7])
 def test_each_cluster_has_a_sample_when_there_are_few(n_samples):
     for n_clusters in range(1, n_samples + 1):
@@ -87,59 +86,37 @@ def test_errors_say_what_was_found(call, message):
         call()
 
 
-def test_views_are_scaled_and_whitened_along_clusters():
+def test_coordinates_are_scaled_and_whitened_along_clusters():
     # Long clusters beside each other.
     stream, labels = np.random.default_rng(0), np.arange(300) % 3
     rows = stream.normal(size=(300, 2)) * [1, 6] + 14.0 * labels[:, None] * [1, 0]
-    samples, views = view(rows, 3)
-    for points in (views.wide, views.narrow, *views.layouts):
+    samples, coords = locate(rows, 3)
+    for points in (coords.wide, coords.narrow, *coords.layouts):
         np.testing.assert_allclose(points.mean(0), 0, atol=1e-9)
         assert points.var(0).mean() == pytest.approx(1)
-    assert len(views.layouts) == 2
     own = labels[samples.reference.kept]
-    spread = np.mean([views.white[own == k].std(0) for k in range(3)], axis=0)
+    spread = np.mean([coords.white[own == k].std(0) for k in range(3)], axis=0)
     assert spread.max() < 3 * spread.min(), "six times as long before"
 
 
-def test_few_features_are_their_own_narrow_view():
-    _, views = view(NORMAL[:40, :10], 2)
-    np.testing.assert_allclose(views.narrow, views.wide)
-    assert view(NORMAL[:40], 2)[1].narrow.shape == (40, 10)
-
-
-def test_views_need_features_and_two_of_them_to_whiten():
+def test_coordinates_need_features_and_two_of_them_to_whiten():
     for rows, metric, n_layouts, is_whitened in (
         (X[:40], "euclidean", 2, True),
         (X[:40, :1], "euclidean", 2, False),
         (NORMAL[:40].repeat(9, axis=1), "euclidean", 2, False),
         (pairwise_distances(NORMAL), "precomputed", 1, False),
     ):
-        _, views = view(rows, 4, metric=metric)
-        assert views.has_features == (metric == "euclidean")
-        assert (len(views.layouts), views.white is not None) == (n_layouts, is_whitened)
+        _, coords = locate(rows, 4, metric=metric)
+        assert coords.has_features == (metric == "euclidean")
+        assert (len(coords.layouts), coords.white is not None) == (n_layouts, is_whitened)
+        assert coords.narrow.shape[1] == min(10, coords.wide.shape[1])
 
 
-def test_values_far_from_the_fitted_ones_are_clipped():
-    rows = np.array([[-3.0, 2.0], [1.0, 0.0]])
-    assert find_limit(rows, "euclidean") == 3e6
-    assert find_limit(-rows, "euclidean") == 3e6
-    largest = find_limit(rows, "manhattan")
-    assert largest >= 1e100
-    assert find_limit(0 * rows, "euclidean") == largest
-    assert find_limit(1e300 * rows, "euclidean") == largest
-
-
-def test_samples_of_equal_length_have_a_unit_view():
+def test_samples_of_equal_length_have_unit_coordinates():
     equal = 7 * NORMAL[:40] / np.linalg.norm(NORMAL[:40], axis=1, keepdims=True)
-    for rows, has_unit in (
-        (equal, True),
-        (NORMAL[:40], False),
-        (1.01 ** (ROWS[:40, None] == 3) * equal, False),
-    ):
-        unit = view(rows, 2)[1].unit
-        assert (unit is not None) == has_unit
-        if has_unit:
-            np.testing.assert_allclose(np.square(unit).mean(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.square(locate(equal, 2)[1].unit).mean(1), 1, rtol=1e-5)
+    for rows in (NORMAL[:40], 1.01 ** (ROWS[:40, None] == 3) * equal):
+        assert locate(rows, 2)[1].unit is None
 
 
 def test_drawn_samples_have_unbiased_weights():
@@ -168,33 +145,18 @@ def test_drawn_samples_have_unbiased_weights():
 
 @pytest.mark.parametrize(("n_clusters", "n_neighbors"), [(2, 15), (10, 4), (40, 1), ("auto", 15)])
 def test_small_clusters_have_few_neighbors(n_clusters, n_neighbors):
-    given = GraphSettings(), np.random.RandomState(0)
-    reference = connect(NORMAL[:50], n_clusters, *given).reference
-    assert reference.n_neighbors == n_neighbors
+    graph = NeighborClustering(n_clusters, random_state=0).fit(NORMAL[:50]).graph_
+    assert graph.nnz == neighbor_graph(NORMAL[:50], n_neighbors).nnz
 
 
 def test_distinct_samples_of_positive_weight_are_linked():
     rows = np.r_[NORMAL[:50], NORMAL[:20], 9 + NORMAL[:5]]
     weight = np.r_[np.arange(1.0, 71), np.zeros(5)]
-    samples = connect(rows, "auto", GraphSettings(), np.random.RandomState(0), weight)
-    assert samples.graph.shape == (50, 50)
-    np.testing.assert_array_equal(samples.inverse[:20], samples.inverse[50:70])
-    assert (samples.inverse[70:] == -1).all()
-    total = np.bincount(samples.inverse[:70], weight[:70])
-    np.testing.assert_allclose(samples.weights, total / total.max())
-    np.testing.assert_array_equal(samples.reference.rows[samples.inverse[:70]], rows[:70])
-    distances = np.sort(pairwise_distances(samples.reference.rows), 1)[:, 1:16]
-    np.testing.assert_allclose(samples.reference.spacing, distances.mean(1))
-
-
-def test_sparse_distances_leave_out_samples_without_weight():
-    stored, weight = neighbor_graph(NORMAL, 8), np.where(ROWS % 5 == 0, 0, 2.0)
-    stored.data = 1 / stored.data
-    random, settings = np.random.RandomState(0), GraphSettings(metric="precomputed")
-    samples = connect(stored.astype(np.float64), 3, settings, random, weight)
-    assert (samples.inverse[weight == 0] == -1).all()
-    assert (samples.weights == 1).all()
-    np.testing.assert_array_equal(np.sort(samples.reference.kept), np.flatnonzero(weight))
-    np.testing.assert_array_equal(
-        samples.reference.kept[samples.inverse[weight > 0]], ROWS[weight > 0]
-    )
+    fit = NeighborClustering(3, random_state=0).fit(rows, sample_weight=weight)
+    np.testing.assert_array_equal(fit.graph_indices_, np.arange(50))
+    np.testing.assert_array_equal(fit.responsibilities_[:20], fit.responsibilities_[50:70])
+    stored = neighbor_graph(NORMAL, 8)
+    stored.data, weight = 1 / stored.data, np.where(ROWS % 5 == 0, 0, 2.0)
+    fit = NeighborClustering(3, metric="precomputed", random_state=0)
+    fit.fit(stored, sample_weight=weight)
+    np.testing.assert_array_equal(fit.graph_indices_, np.flatnonzero(weight))

@@ -14,12 +14,7 @@ from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, jaccar
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import neighbor_graph
-from skdeepcluster.partition import features, judge, selection
-from skdeepcluster.partition.candidates import Candidate
-from skdeepcluster.partition.features import compare, make_family, prepare
-from skdeepcluster.partition.judge import Judge
-from skdeepcluster.partition.selection import Vote, calibrate
-from skdeepcluster.partition.views import Views
+from skdeepcluster.partition import coordinates, features, selection
 
 X, _ = make_blobs(120, n_features=4, centers=3, cluster_std=2, random_state=0)
 NAMES = X[:, :3].argmax(1)
@@ -28,28 +23,18 @@ MEMBER = np.eye(3)[NAMES]
 
 
 def look(points, layout=None):
-    """Return views of points, by default with the points as their layout."""
-    given = neighbor_graph(points), np.ones(len(points)), np.arange(len(points)), True
-    return Views(points, points, [points if layout is None else layout], *given)
+    """Return coordinates of points, by default with the points as their layout."""
+    rest = neighbor_graph(points), np.ones(len(points)), np.arange(len(points)), True
+    layouts = [points if layout is None else layout]
+    return coordinates.Coordinates(points, points, layouts, *rest)
 
 
-def describe_points(points, labels, layout=None, n_clusters=None):
+def describe_points(points, labels, layout=None):
     """Return the features of one partition by name."""
-    judged = prepare(look(points, layout), points.shape[1], len(points))
-    k = n_clusters or labels.max() + 1
-    family = make_family(judged, [Candidate("kmeans", labels)], k)
-    values, names = compare(judged, labels[None], k, family)
+    measured = features.prepare(look(points, layout), points.shape[1], len(points))
+    ensemble = features.Ensemble(measured, [("kmeans", labels)], labels.max() + 1)
+    values, names = ensemble.compare(labels[None]), ensemble.names
     return dict(zip(names, values[0].tolist(), strict=True))
-
-
-def join_ends(n_steps):
-    """Return the shares of clusters at an end of a walk, and the information between both."""
-    graph = neighbor_graph(X).toarray().astype(float)
-    degree = graph.sum(1)
-    steps = np.linalg.matrix_power(graph / degree[:, None], n_steps)
-    joint = MEMBER.T @ (degree[:, None] * (steps @ MEMBER)) / degree.sum()
-    shares = joint.sum(1)
-    return shares, (joint * np.log(joint / np.outer(shares, shares))).sum()
 
 
 @pytest.mark.parametrize("space", ["points", "layout"])
@@ -72,12 +57,16 @@ def test_features_of_centers(space):
     assert found == pytest.approx(expected, abs=2e-5)
 
 
-def test_information_is_that_of_powers_of_the_walk(monkeypatch):
-    monkeypatch.setattr(features, "N_EIGENVECTORS", 120)
-    found = describe_points(X, NAMES)
+def test_information_is_that_of_powers_of_the_walk():
+    found, member = describe_points(X[:50], NAMES[:50]), MEMBER[:50]
+    graph = neighbor_graph(X[:50]).toarray().astype(float)
+    degree = graph.sum(1)
     # Negative eigenvalues, which are small, are left out.
     for n_steps, tolerance in ((2, 2e-2), (6, 1e-3), (16, 1e-5), (64, 1e-5)):
-        _, information = join_ends(n_steps)
+        ends = np.linalg.matrix_power(graph / degree[:, None], n_steps)
+        joint = member.T @ (degree[:, None] * (ends @ member)) / degree.sum()
+        shares = joint.sum(1)
+        information = (joint * np.log(joint / np.outer(shares, shares))).sum()
         assert found[f"information {n_steps}"] == pytest.approx(information, abs=tolerance)
 
 
@@ -114,30 +103,30 @@ def test_table_has_agreement_and_no_names_of_clusters():
     expected = [[adjusted_rand_score(one, other) for other in labels] for one in labels]
     np.testing.assert_allclose(agreement, expected, atol=1e-9)
 
-    judged = prepare(look(X), 4, 120)
-    found = [*map(Candidate, ("kmeans", "genie", "ward", "genie", "head"), labels)]
-    family = make_family(judged, found, 3)
-    table, names = compare(judged, labels, 3, family)
+    measured = features.prepare(look(X), 4, 120)
+    methods = "kmeans", "genie", "ward", "genie", "head"
+    ensemble = features.Ensemble(measured, zip(methods, labels, strict=True), 3)
+    table, names = ensemble.compare(labels), ensemble.names
     assert table.shape == (5, len(set(names)))
     agreements = table[:, [names.index("agreement"), names.index("with genie")]]
     expected = np.c_[agreement.mean(1), agreement[:, [1, 3]].mean(1)]
     np.testing.assert_allclose(agreements, expected, atol=1e-4)
     np.testing.assert_allclose(table[0], table[2], atol=1e-4)  # names of clusters mean nothing
 
-    # Values are compared with the family's, and do not depend on what else is compared.
-    cut, mean, spread = table[:, names.index("cut")], family.values[:, names.index("cut")], 0.01
+    # Values are compared with the ensemble's, and do not depend on what else is compared.
+    cut, mean, spread = table[:, names.index("cut")], ensemble.values[:, names.index("cut")], 0.01
     standard = (cut - mean.mean()) / (mean.std() + spread)
     np.testing.assert_allclose(table[:, names.index("cut, standardized")], standard, atol=1e-3)
     ranks = [(np.mean(mean < own) + np.mean(mean <= own)) / 2 for own in mean]
     np.testing.assert_allclose(table[:, names.index("cut, rank")], ranks, atol=1e-6)
-    np.testing.assert_array_equal(compare(judged, labels[:1], 3, family)[0][0], table[0])
+    np.testing.assert_array_equal(ensemble.compare(labels[:1])[0], table[0])
 
 
 @pytest.mark.parametrize("purpose", ["score", "one"])
 def test_scores_are_sums_of_regression_trees(purpose):
     trees = {
         n.partition(" ")[2]: own
-        for n, own in judge.load_criterion().items()
+        for n, own in selection.load_parameters().items()
         if n.startswith(purpose)
     }
     rows = np.random.default_rng(0).normal(size=(20, 1 + trees["feature"].max()))
@@ -149,14 +138,13 @@ def test_scores_are_sums_of_regression_trees(purpose):
                 goes_left = row[trees["feature"][node]] <= trees["threshold"][node]
                 node += trees["left" if goes_left else "right"][node]
             expected[i] += trees["value"][node]
-    np.testing.assert_allclose(judge.add_trees(rows, purpose), expected)
+    np.testing.assert_allclose(selection.add_trees(rows, purpose), expected)
 
 
 def test_a_partition_has_one_score_wherever_it_comes_from():
-    own = Judge(look(X), 4)
-    family = own.find_family(3)
-    scores = own.rate_family(3)
-    others = [(2 - labels) * 5 for labels in family.labels]
+    own = selection.Criterion(look(X), 4)
+    scores = own.rate_ensemble(3)
+    others = [(2 - labels) * 5 for labels in own.find_ensemble(3).labels]
     np.testing.assert_array_equal(own.rate(others), scores)
     one = own.rate([np.zeros(120, dtype=int)])
     assert one == own.rate_one()
@@ -202,16 +190,20 @@ def test_candidates_vote_by_names_at_the_end_of_a_walk():
     np.testing.assert_allclose(found, steps @ steps @ votes, atol=1e-6)
 
 
+def make_sure(*given):
+    """Return the responsibilities of a vote with some coefficients of the calibration."""
+    return selection.calibrate(selection.Vote(*given), [1, 0.5, 0.5, 0])
+
+
 @pytest.mark.parametrize("n_clusters", [2, 3, 4])
-def test_probabilities_rise_with_votes_and_stability(n_clusters, monkeypatch):
-    monkeypatch.setattr(selection, "load_criterion", lambda: {"calibration": [1, 0.5, 0.5, 0]})
+def test_probabilities_rise_with_votes_and_stability(n_clusters):
     votes = np.random.default_rng(0).dirichlet(np.ones(n_clusters), 60)
     labels, sure = np.arange(60) % n_clusters, np.full(n_clusters, 0.9)
     own = np.eye(n_clusters)[labels] > 0
-    resp = calibrate(Vote(labels, votes, np.linspace(0.2, 0.9, n_clusters), 0.7))
+    resp = make_sure(labels, votes, np.linspace(0.2, 0.9, n_clusters), 0.7)
     np.testing.assert_array_equal(resp.argmax(1), labels)
     np.testing.assert_allclose(resp.sum(1), 1)
-    stable = calibrate(Vote(labels, votes, sure, 0.7))[own]
+    stable = make_sure(labels, votes, sure, 0.7)[own]
     assert (stable >= resp[own]).all()
     assert stable.mean() > resp[own].mean()
     assert (np.diff(stable[np.argsort(votes[own])]) > -1e-5).all()
@@ -278,7 +270,7 @@ def test_features_of_a_spanning_tree_of_many_features():
 
 
 def test_features_of_the_data():
-    data = prepare(look(X), 7, 900).data
+    data = features.prepare(look(X), 7, 900).data
     distances = np.sort(cdist(X, X))[:, 1:16]
     # Levina and Bickel's estimate of the intrinsic dimension.
     dimension = 1 / np.log(distances[:, -1:] / distances[:, :-1]).mean()
@@ -286,23 +278,22 @@ def test_features_of_the_data():
     expected = {name: np.log(n) for name, n in logs.items()}
     expected |= {"dimension": dimension, "narrow share": 1}
     assert {name: data[name] for name in expected} == pytest.approx(expected, abs=2e-5)
-    views = replace(look(X), narrow=X[:, :2])
+    coords = replace(look(X), narrow=X[:, :2])
     share = X[:, :2].var(0).sum() / X.var(0).sum()
-    assert prepare(views, 4, 120).data["narrow share"] == pytest.approx(share)
+    assert features.prepare(coords, 4, 120).data["narrow share"] == pytest.approx(share)
 
 
 def test_eigenvalues_are_those_of_the_walk_except_negative_ones():
     graph = neighbor_graph(X[:40]).toarray().astype(float)
-    values = prepare(look(X[:40]), 4, 40).spectrum.values
+    values = features.prepare(look(X[:40]), 4, 40).spectrum.values
     expected = np.linalg.eigvals(graph / graph.sum(1, keepdims=True)).real
     assert expected.min() < -0.1
     np.testing.assert_allclose(np.sort(values), np.sort(expected.clip(0)), atol=1e-6)
 
 
-def test_other_clusters_keep_their_votes_below_the_label(monkeypatch):
-    monkeypatch.setattr(selection, "load_criterion", lambda: {"calibration": [1, 0.5, 0.5, 0]})
+def test_other_clusters_keep_their_votes_below_the_label():
     votes, labels = np.random.default_rng(0).dirichlet(np.ones(4), 200), np.arange(200) % 4
-    resp, is_own = calibrate(Vote(labels, votes, np.full(4, 0.3), 0.4)), np.eye(4) > 0
+    resp, is_own = make_sure(labels, votes, np.full(4, 0.3), 0.4), np.eye(4) > 0
     is_own = is_own[labels]
     top, others = resp[is_own], resp[~is_own].reshape(200, 3)
     rest = votes[~is_own].reshape(200, 3) + 1e-3

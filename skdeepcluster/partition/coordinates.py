@@ -1,26 +1,25 @@
-"""Coordinates of the samples of a graph, in which candidates are found and judged.
+"""Coordinates of the samples of a graph, and their merge trees: where candidates are found.
 
-M distinct samples, D features, L layout dimensions.
+M distinct samples, F of them linked or merged, D features, L layout dimensions.
 """
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from scipy.cluster.hierarchy import DisjointSet, linkage, to_tree
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
-from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.preprocessing import normalize
 
-from ..input.distinct import TINY, single_threaded
+from ..input.distinct import TINY
 from ..neighbors.graph import neighbor_graph, neighbor_layout, whiten_by_graph
 from ..neighbors.samples import take_columns
-from ..neighbors.search import TREE_FEATURES, NeighborIndex
+from ..neighbors.search import NeighborIndex, find_nearest
 
 #: Maximum number of principal components of the samples that candidates are found in.
 WIDE = 50
@@ -30,11 +29,30 @@ NARROW = 10
 MAX_WHITENED = 100
 #: Maximum number of samples with a second layout.
 MAX_SECOND = 20_000
+#: Gini index of the cluster sizes above which Genie merges the smallest clusters only.
+GINI = 0.3
+#: Minimum size of a cluster in a fair cut of Ward's tree, relative to the mean size.
+FAIR_SIZE = 0.25
+
+
+class Sizes(NamedTuple):
+    """Maximum numbers of samples in the slower steps; the others get the nearest labels."""
+
+    #: Samples that k-means and mixtures are fitted to.
+    fitted: int = 10_000
+    #: Samples that Genie links.
+    linked: int = 10_000
+    #: Samples that Ward's method and average linkage merge, and on which candidates are scored.
+    merged: int = 1_500
+
+
+#: Numbers of samples of every fit.
+SIZES = Sizes()
 
 
 @dataclass(frozen=True, eq=False)
-class Views:
-    """Coordinates for finding and judging candidates, with a mean variance of one."""
+class Coordinates:
+    """Coordinates for finding and scoring candidates, with a mean variance of one."""
 
     #: Samples, or at most WIDE principal components of them, (M, D).
     wide: np.ndarray
@@ -47,32 +65,31 @@ class Views:
     #: Weights (M,) of the samples.
     weights: np.ndarray
     #: Positions of samples in random order; methods use the first ones.
-    drawn: np.ndarray
+    order: np.ndarray
     #: Whether ``wide`` has features; for distances, it is the first layout.
     has_features: bool
     #: Samples (M, D) scaled to a mean square of one; None unless all have the same length.
     unit: np.ndarray | None = None
     #: Samples (M, D) whitened by the scatter within clusters, or None.
     white: np.ndarray | None = None
+    sizes: Sizes = SIZES
 
     def draw(self, n_samples):
         """Return the positions of at most this many samples, ascending."""
-        return np.sort(self.drawn[:n_samples])
+        return np.sort(self.order[:n_samples])
 
     def take(self, chosen):
-        """Return the views of some samples, or these if all are chosen."""
+        """Return the coordinates of some samples, or these if all are chosen."""
         if len(chosen) == len(self.wide):
             return self
+        names = "wide", "narrow", "weights", "unit", "white"
+        known = {name: vars(self)[name] for name in names}
         return replace(
             self,
-            wide=self.wide[chosen],
-            narrow=self.narrow[chosen],
             layouts=[layout[chosen] for layout in self.layouts],
             graph=self.graph[chosen][:, chosen],
-            weights=self.weights[chosen],
-            drawn=np.arange(len(chosen)),
-            unit=None if self.unit is None else self.unit[chosen],
-            white=None if self.white is None else self.white[chosen],
+            order=np.arange(len(chosen)),
+            **{name: x if x is None else x[chosen] for name, x in known.items()},
         )
 
     @cached_property
@@ -86,66 +103,71 @@ class Views:
         return [MergeTrees(layout, self) for layout in self.layouts]
 
 
-def make_views(samples, settings, stream) -> Views:
-    """Return the :class:`Views` of the samples of a graph.
+def make_coordinates(samples, settings, stream, sizes=SIZES) -> Coordinates:
+    """Return the :class:`Coordinates` of the samples of a graph.
 
     The second layout places whitened samples, or the same graph if there are too many features.
     """
-    options = {"n_epochs": 50, "n_jobs": settings.n_jobs}
-    options |= {"n_components": settings.n_components}
 
     def place(graph):
-        layout = neighbor_layout(graph, random_state=stream, **options)
+        layout = neighbor_layout(
+            graph,
+            settings.n_components,
+            n_epochs=50,
+            random_state=stream,
+            n_jobs=settings.n_jobs,
+        )
         return scale_points(layout)
 
     graph = samples.graph
     first = place(graph)
-    views = view_layout(first, samples, stream)
+    coords = use_layout(first, samples, stream, sizes)
     if samples.columns is None:
         is_augmented = samples.reference.views is not None
         if is_augmented and len(first) <= MAX_SECOND:
-            return replace(views, layouts=[first, place(graph)])
-        return views
+            return replace(coords, layouts=[first, place(graph)])
+        return coords
 
     points = take_points(samples)
     n_samples, n_features = points.shape
-    wide = project_points(points, views.drawn, WIDE)
-    narrow = project_points(wide, views.drawn, NARROW)
-    views = replace(
-        views,
+    wide = project_points(points, coords.order, WIDE)
+    narrow = project_points(wide, coords.order, NARROW)
+    coords = replace(
+        coords,
         wide=scale_points(wide),
         narrow=scale_points(narrow),
         unit=_scale_to_unit(points),
         has_features=True,
     )
     if n_samples > MAX_SECOND:
-        return views
+        return coords
 
     if 1 < n_features <= MAX_WHITENED and not sparse.issparse(points):
         k = samples.reference.n_neighbors
         white = whiten_by_graph(points, graph, k, settings.n_jobs)
-        views = replace(views, white=white)
+        coords = replace(coords, white=white)
         graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
-    return replace(views, layouts=[first, place(graph)])
+    return replace(coords, layouts=[first, place(graph)])
 
 
-def view_layout(layout, samples, stream):
-    """Return the :class:`Views` of a layout, with samples drawn by their weights."""
+def use_layout(layout, samples, stream, sizes=SIZES):
+    """Return the :class:`Coordinates` of a layout, with an order drawn by the weights."""
     weights = samples.weights
+    size = min(sizes.fitted, len(weights))
     if (weights == weights[0]).all():
-        drawn = stream.permutation(len(weights))[:FITTED]
+        order = stream.permutation(len(weights))[:size]
     else:
-        size = min(FITTED, len(weights))
         shares = weights / weights.sum()
-        drawn = stream.choice(len(weights), size, replace=False, p=shares)
-    return Views(
-        layout,
-        layout,
-        [layout],
-        samples.graph,
-        weights,
-        drawn,
+        order = stream.choice(len(weights), size, replace=False, p=shares)
+    return Coordinates(
+        wide=layout,
+        narrow=layout,
+        layouts=[layout],
+        graph=samples.graph,
+        weights=weights,
+        order=order,
         has_features=False,
+        sizes=sizes,
     )
 
 
@@ -161,17 +183,17 @@ def take_points(samples):
     return points.astype(float) * (1 / largest)
 
 
-def project_points(points, drawn, n_components):
+def project_points(points, chosen, n_components):
     """Return points on at most ``n_components`` principal axes of some of them."""
     if points.shape[1] <= n_components:
         return points.toarray() if sparse.issparse(points) else points
-    n_components = min(n_components, len(drawn) - 1)
+    n_components = min(n_components, len(chosen) - 1)
     if n_components < 1:
         return np.zeros((points.shape[0], 1))
 
     solver = "arpack" if sparse.issparse(points) else "auto"
     pca = PCA(n_components, svd_solver=solver, random_state=0)
-    return pca.fit(points[np.sort(drawn)]).transform(points)
+    return pca.fit(points[np.sort(chosen)]).transform(points)
 
 
 def scale_points(points):
@@ -194,28 +216,16 @@ def _scale_to_unit(points):
     return (points * factor).astype(np.float32)
 
 
-#: Maximum number of samples that k-means and mixtures are fitted to.
-FITTED = 10_000
-
-
 # ---- merge trees
-#: Maximum number of samples that Genie links.
-LINKED = 10_000
-#: Maximum number of samples that Ward's method and average linkage merge.
-MERGED = 1_500
-#: Gini index of the cluster sizes above which Genie merges the smallest clusters only.
-GINI = 0.3
-#: Minimum size of a cluster in a fair cut of Ward's tree, relative to the mean size.
-FAIR_SIZE = 0.25
 
 
 class MergeTrees:
     """The trees of Ward's method, average linkage and Genie, of points (M, D)."""
 
-    def __init__(self, points, views):
+    def __init__(self, points, coords):
         self.points = points
-        self.merged = views.draw(MERGED)
-        self.linked = views.draw(LINKED)
+        self.merged = coords.draw(coords.sizes.merged)
+        self.linked = coords.draw(coords.sizes.linked)
         self.trees = {}
 
     def find(self, method):
@@ -259,15 +269,9 @@ class MergeTrees:
 
     def _extend(self, labels, known):
         """Return labels (M,): each sample gets the label of the nearest known sample."""
-        points = self.points
-        if len(known) == len(points):
+        if len(known) == len(self.points):
             return labels
-        if points.shape[1] <= TREE_FEATURES:
-            nearest = cKDTree(points[known]).query(points)[1]
-        else:
-            with single_threaded():
-                nearest = pairwise_distances_argmin(points, points[known])
-        return labels[nearest]
+        return labels[find_nearest(self.points, self.points[known])]
 
 
 def cut_tree(tree, n_clusters):
@@ -312,11 +316,11 @@ def spanning_tree(points, nearest=None):
 
 def _join_piece(points, inside):
     """Return the shortest edge (i, j, length) from a piece of the points to the others."""
-    own = np.flatnonzero(inside)
-    others = np.flatnonzero(~inside)
-    distances, nearest = NeighborIndex(points[others]).query(points[own], 1)
+    inner = np.flatnonzero(inside)
+    outer = np.flatnonzero(~inside)
+    distances, nearest = NeighborIndex(points[outer]).query(points[inner], 1)
     first = distances[:, 0].argmin()
-    return own[first], others[nearest[first, 0]], distances[first, 0]
+    return inner[first], outer[nearest[first, 0]], distances[first, 0]
 
 
 def link_fairly(tree, n_points):
