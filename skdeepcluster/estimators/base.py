@@ -42,7 +42,6 @@ from ..training.data import BLOCK, Rows, batches, map_rows
 from ..training.loop import Progress, check_callbacks
 from ..training.runtime import (
     building,
-    current_process,
     forked,
     isolated,
     resolve_device,
@@ -164,17 +163,14 @@ class DeepEstimator(BaseEstimator, ABC):
         """Train on checked samples X; ``labels`` (N,) are known clusters or classes, or None."""
         check_callbacks(self.callbacks)
         check_init(self.init)
-        process = current_process()
-        process.check_same("shape of X", X.shape)
-        random_state = process.share(random_stream(self.random_state))
+        random_state = random_stream(self.random_state)
         checkpoint = None
         if self.checkpoint is not None:
             identity = identify(self, X, labels, sample_weight)
             checkpoint = Checkpoint(self.checkpoint, identity, random_state)
 
         index = choose_samples(X, labels, sample_weight, random_state)
-        is_shown = self.verbose == 1 and process.is_main
-        with Progress(type(self).__name__, is_shown) as progress:
+        with Progress(type(self).__name__, self.verbose == 1) as progress:
             fit = self._prepare(X, index, labels, random_state, progress, checkpoint)
             self._set_number(fit.start)
             run = self._best_run(fit)
@@ -199,7 +195,11 @@ class DeepEstimator(BaseEstimator, ABC):
         data = Data(X, chosen, index, labels, factors)
 
         progress.begin("initial partition")
-        start, random_state = self._share_start(data, random_state)
+        vars(self).pop("augment_scores_", None)
+        self.augment_ = self.augment
+        if self.augment == "auto":
+            self._find_augment(data, random_state)
+        start = self._find_start(data, random_state)
         device = resolve_device(self.device)
         pretrains = self._pretrains(data)
         settings = choose_settings(
@@ -214,29 +214,9 @@ class DeepEstimator(BaseEstimator, ABC):
             random_state=random_state,
             augment=self.augment_ if self._augments_training else None,
             progress=progress,
-            is_tabulated=self.verbose > 1 and current_process().is_main,
+            is_tabulated=self.verbose > 1,
             checkpoint=checkpoint,
         )
-
-    def _share_start(self, data, random_state):
-        """Return what the main process finds, and its random state; its error in all of them."""
-        process = current_process()
-        start = None
-        failure = None
-        vars(self).pop("augment_scores_", None)
-        self.augment_ = self.augment
-        if process.is_main:
-            try:
-                if self.augment == "auto":
-                    self._find_augment(data, random_state)
-                start = self._find_start(data, random_state)
-            except Exception as error:
-                failure = error
-        found = start, self.augment_, random_state, failure
-        start, self.augment_, random_state, failure = process.share(found)
-        if failure is not None:
-            raise failure
-        return start, random_state
 
     def _find_augment(self, data, random_state):
         """Find the changes of X that do not matter, by the expected score."""
@@ -255,10 +235,9 @@ class DeepEstimator(BaseEstimator, ABC):
         n_epochs = fit.settings.max_epochs + (fit.settings.pretraining_epochs or 0)
         fit.progress.plan(self.n_init * n_epochs * fit.n_batches)
         drawing = forked if brings_modules(self) else seeded
-        rank = current_process().rank
         runs = []
         for _ in range(self.n_init):
-            with drawing(draw_seed(fit.random_state) + rank):
+            with drawing(draw_seed(fit.random_state)):
                 run = self._run(fit)
             runs.append(run)
             if run.interrupted:

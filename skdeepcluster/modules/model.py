@@ -52,23 +52,19 @@ class Batch(NamedTuple):
         """Samples that assignments are trained on: other versions of ``x`` if there are any."""
         return self.x if self.augmented is None else self.augmented
 
-    def map(
-        self,
-        function: Callable[[Tensor], Tensor],
-    ) -> "Batch":
-        """Apply a function to every tensor."""
-        columns = self.columns.items()
-        return Batch(
-            function(self.x),
-            None if self.anchor is None else function(self.anchor),
-            {name: function(column) for name, column in columns},
-            self.extra and self.extra.map(function),
-            None if self.augmented is None else function(self.augmented),
-        )
-
     def to(self, device: torch.device | str) -> "Batch":
         """Move the batch to a device."""
-        return self.map(lambda field: field.to(device, non_blocking=True))
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=True)
+
+        return Batch(
+            move(self.x),
+            None if self.anchor is None else move(self.anchor),
+            {name: move(column) for name, column in self.columns.items()},
+            self.extra and self.extra.to(device),
+            None if self.augmented is None else move(self.augmented),
+        )
 
 
 class Player(NamedTuple):

@@ -16,7 +16,6 @@ import torch
 from skorch.callbacks import Callback
 
 from .loop import Net
-from .runtime import current_process
 
 #: Seconds between two states of a training.
 SECONDS_BETWEEN = 60.0
@@ -57,7 +56,6 @@ class Checkpoint(Callback):
             self._trainings = stored["trainings"]
             random_state.set_state(stored["random_state"])
         self._random_state = random_state.get_state()
-        current_process().check_same("checkpoint", len(self._trainings))
 
     def on_train_begin(self, net: Net, *_: Any, **__: Any) -> None:
         """Restore the state of the training, if there is one."""
@@ -83,9 +81,8 @@ class Checkpoint(Callback):
 
     def remove(self) -> None:
         """Remove the file at the end of the fit."""
-        if current_process().is_main:
-            with suppress(FileNotFoundError):
-                os.remove(self.path)
+        with suppress(FileNotFoundError):
+            os.remove(self.path)
 
     def _keep(self, state: dict[str, Any]) -> None:
         """Replace the state of the current training, and write the file."""
@@ -96,9 +93,8 @@ class Checkpoint(Callback):
             "random_state": self._random_state,
             "trainings": self._trainings,
         }
-        if current_process().is_main:
-            with replace_atomically(self.path) as file:
-                torch.save(content, file)
+        with replace_atomically(self.path) as file:
+            torch.save(content, file)
         self._written = time.monotonic()
 
 

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from ..functional.random import current_stream
 from ..modules.model import Augmentation, Batch, Player, TrainableModel
 from .data import Rows, ShuffledBatches, count_batches
-from .runtime import current_process, threads_by_size
+from .runtime import threads_by_size
 
 #: Share of the steps during which the learning rate grows to its peak.
 WARM_UP = 0.1
@@ -72,8 +72,6 @@ class Net(NeuralNet):
         """Collect the players and their parameters."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.is_over = False
-        self._process = current_process()
-        self._process.share_weights(self.module_)
 
         n_batches = count_batches(len(X), self.batch_size)
         self._n_all = self.max_epochs * n_batches
@@ -84,11 +82,6 @@ class Net(NeuralNet):
         self._players = [
             (player, player.parameters()) for player in self.module_.players()
         ]
-
-    def on_train_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
-        """Take the main process's running statistics of batch normalization."""
-        super().on_train_end(net, *args, **kwargs)
-        self._process.share_weights(self.module_)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Reset the sums of the epoch."""
@@ -136,7 +129,6 @@ class Net(NeuralNet):
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Let every player step; one optimizer suffices, because others' gradients are None."""
         self._set_training(True)
-        batch = self._process.take_part(batch)
         batch = self._augmented(batch.to(self._device))
         self._n_steps += 1
         self.module_.progress.fill_(min(1.0, self._n_steps / self._n_all))
@@ -174,8 +166,6 @@ class Net(NeuralNet):
 
         losses = torch.stack(list(terms.values()))
         losses.sum().backward(inputs=parameters)
-        losses = losses.detach()
-        self._process.average(losses, parameters)
 
         self.notify(
             "on_grad_computed",
@@ -184,7 +174,7 @@ class Net(NeuralNet):
             training=True,
         )
         self.optimizer_.step()
-        return tuple(f"{player.name}_{name}" for name in terms), losses
+        return tuple(f"{player.name}_{name}" for name in terms), losses.detach()
 
     def _augmented(self, batch: Batch) -> Batch:
         """Add the other versions of the samples that the user's function returns."""
@@ -236,8 +226,6 @@ class Net(NeuralNet):
         for schedule, (found, n_batches) in schedules:
             schedule.lr_scheduler_.load_state_dict(found)
             schedule.batch_idx_ = n_batches
-        if self._process.n > 1:  # each draws noise of its own
-            return
         generators = zip(self.generators, state["generators"], strict=True)
         for generator, found in generators:
             generator.set_state(found)

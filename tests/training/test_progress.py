@@ -8,7 +8,6 @@ from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
 
 from skdeepcluster import CatGANClassifier, VaDEClustering, VAEEmbedding
-from skdeepcluster.training import runtime
 
 STREAM = np.random.RandomState(0)
 Y = np.repeat([0, 1, 2], 40)
@@ -83,18 +82,6 @@ def test_an_exception_closes_the_bar_where_it_is(capsys):
     text = capsys.readouterr().err
     assert max(find_counts(text))[0] < 12
     assert text.endswith("\n")
-
-
-def test_of_several_processes_the_main_one_shows_progress(capsys, monkeypatch):
-    main = runtime.current_process()
-    other = runtime.Process(rank=1)
-    other.take_part = lambda batch: batch
-    other.share = lambda value: (main_start, *value[1:]) if isinstance(value, tuple) else value
-    main_start = clone(VADE)._find_start(None, None)
-    for process in (other, main):
-        with runtime.training_together(process):
-            clone(VADE).set_params(verbose=1).fit(X)
-        assert ("training" in capsys.readouterr().err) == process.is_main
 
 
 def test_nothing_is_shown_unasked_and_a_table_has_no_bar(capsys):
