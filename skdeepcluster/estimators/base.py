@@ -38,12 +38,15 @@ from ..neighbors.samples import GraphSettings
 from ..partition.invariance import choose_augment
 from ..partition.number import read_numbers
 from ..training.checkpoint import Checkpoint, identify
-from ..training.data import BLOCK, Rows, batches, map_rows
 from ..training.loop import Progress, check_callbacks
 from ..training.runtime import (
+    BLOCK,
+    Rows,
+    batches,
     building,
     forked,
     isolated,
+    map_rows,
     resolve_device,
     seeded,
     threads_by_size,
@@ -92,6 +95,8 @@ class DeepEstimator(BaseEstimator, ABC):
 
     #: Whether training sees augmented samples. They would widen densities and codes.
     _augments_training = False
+    #: Whether this is a member of an ensemble, which leaves out interrupted members.
+    _is_member = False
 
     _parameter_constraints = {
         "n_components": [COUNT],
@@ -203,7 +208,12 @@ class DeepEstimator(BaseEstimator, ABC):
         device = resolve_device(self.device)
         pretrains = self._pretrains(data)
         settings = choose_settings(
-            self, chosen.shape, start.n_clusters, device, pretrains
+            self.get_params(deep=False),
+            self._recipe,
+            chosen.shape,
+            start.n_clusters,
+            device,
+            pretrains,
         )
         return Fit(
             data=data,
@@ -266,6 +276,8 @@ class DeepEstimator(BaseEstimator, ABC):
             settings.learning_rate,
             self.callbacks or (),
         )
+        if interrupted and self._is_member:
+            raise KeyboardInterrupt
 
         self._after_training(model, fit, start)
         fit.progress.begin("predictions")

@@ -15,8 +15,7 @@ from ..input.dask import maps_blocks
 from ..input.labels import encode_labels, read_labels
 from ..input.types import Auto, Widths, fit_context
 from ..partition.search import partition_by_labels
-from ..training.data import LabeledRows
-from ..training.runtime import draw_generator, isolated
+from ..training.runtime import LabeledRows, draw_generator, isolated
 from .base import assign
 from .catgan import CatGANEstimator
 from .start import Start, start_from

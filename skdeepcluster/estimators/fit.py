@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from ..input.checks import check_sample_weight, end_interrupted_member, misses_values
+from ..input.checks import check_sample_weight, misses_values
 from ..input.distinct import order_rows
 from ..input.random import sample_systematically
 from ..input.tables import scale_features
@@ -20,9 +20,8 @@ from ..modules.likelihood import Likelihood
 from ..modules.model import Augmentation
 from ..neighbors.augmented import scale_augment
 from ..training.checkpoint import Checkpoint
-from ..training.data import Rows, count_batches
 from ..training.loop import Progress, epoch_table, train
-from ..training.runtime import draw_generator
+from ..training.runtime import Rows, count_batches, draw_generator
 from ..training.settings import Settings
 from .start import NeighborClustering, Start
 
@@ -127,7 +126,6 @@ class Fit:
                 bfloat16=self.settings.precision == "bfloat16",
                 callbacks=callbacks,
             )
-        end_interrupted_member(interrupted)
         return history, interrupted
 
     def pretrain(self, encoder, decoder, likelihood):

@@ -13,7 +13,6 @@ from sklearn.mixture._gaussian_mixture import _check_precisions
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ..functional import missing
 from ..functional.gaussian import (
     Mixture,
     compact_scales,
@@ -21,6 +20,7 @@ from ..functional.gaussian import (
     scales_from_precisions,
 )
 from ..functional.losses import entropy
+from ..functional.statistics import conditional_means, observed_density
 from ..input.checks import (
     AUTO,
     COUNT,
@@ -45,7 +45,6 @@ from ..input.dask import is_dask
 from ..input.random import random_stream
 from ..input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
 from ..mixture import dask_rows, em
-from ..mixture.initialization import Initializer
 from ..partition import count_clusters
 from ..training.runtime import draw_generator, resolve_device
 
@@ -346,8 +345,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             return
 
         generator = draw_generator(random_state)
-        options = self.n_clusters_, self._m_step(), generator
-        initializer = Initializer(rows, *options)
+        m_step = self._m_step()
+        initializer = em.Initializer(rows, self.n_clusters_, m_step, generator)
         if isinstance(self.init_params, str):
             for _ in range(self.n_init):
                 mixture = initializer.initialize(self.init_params, self.n_init)
@@ -357,7 +356,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         shape = (rows.X.shape[0], self.n_clusters_)
         resp = check_responsibilities("init_params", self.init_params, shape)
         resp = torch.tensor(resp, device=rows.device)
-        mixture = initializer.maximize(lambda batch: resp[batch.where])
+        about = initializer.about
+        mixture = em.fit_responsibilities(
+            rows, lambda batch: resp[batch.where], about, m_step
+        )
         yield mixture._replace(**given)
 
     def _m_step(self):
@@ -531,7 +533,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             E[x | observed features] by the mixture; observed values unchanged.
         """
         rows = self._check_fitted(X)
-        expect = missing.expectation(self.mixture_.to(rows.device))
+        expect = conditional_means(self.mixture_.to(rows.device))
 
         def fill(x):
             expected = expect(x.clamp(-LARGEST, LARGEST))
@@ -605,7 +607,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def _apply(self, function, rows):
         """Apply a function of the log-joint (N, K) to all samples; check the results."""
-        log_joint = missing.observed_density(self.mixture_.to(rows.device))
+        log_joint = observed_density(self.mixture_.to(rows.device))
 
         def answer(x):
             # Squares of clipped values are finite.

@@ -17,7 +17,12 @@ from torch.nn.functional import mse_loss
 from torch.optim.swa_utils import update_bn
 
 from ..functional import random
-from ..functional.losses import called_fake, called_real
+from ..functional.losses import (
+    NO_REGULARIZER,
+    Regularizer,
+    called_fake,
+    called_real,
+)
 from ..input.checks import WEIGHT, check_count, store_parameters, warn_user
 from ..input.random import draw_seed, random_stream
 from ..input.types import Auto, Reals, Widths
@@ -30,9 +35,7 @@ from ..modules.networks import (
     mlp,
     normalized_mlp,
 )
-from ..modules.regularization import NO_REGULARIZER, Regularizer
-from ..training.data import Rows, batches
-from ..training.runtime import seeded
+from ..training.runtime import Rows, batches, seeded
 from ..training.settings import Recipe
 from .adversarial import FAR_FROM_DATA, FEW, AdversarialEstimator
 from .base import DeepClusterer, apply

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from ..functional import random
 from ..functional.gaussian import expected_log_joint, log_joint, log_prob_diag
+from ..functional.losses import Regularizer
 from ..input.checks import store_parameters
 from ..input.types import Auto, Widths
 from ..modules.codes import (
@@ -19,7 +20,6 @@ from ..modules.codes import (
     PriorModel,
     evidence_bound,
 )
-from ..modules.regularization import Regularizer
 from ..training.settings import Recipe
 from .embedding import PriorEstimator
 

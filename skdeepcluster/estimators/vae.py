@@ -18,6 +18,7 @@ from torch.nn.utils import skip_init
 
 from ..functional import random
 from ..functional.gaussian import Mixture, standard_kl
+from ..functional.losses import NO_REGULARIZER, Regularizer
 from ..functional.points import normal_quantiles, random_shifts, uniform_points
 from ..input.checks import WEIGHT, check_count, store_parameters, warn_user
 from ..input.random import random_stream
@@ -33,7 +34,6 @@ from ..modules.codes import (
 )
 from ..modules.likelihood import Bernoulli
 from ..modules.pca import start_as_pca
-from ..modules.regularization import NO_REGULARIZER, Regularizer
 from ..training.settings import Recipe
 from .base import DeepClusterer, DeepEstimator, apply
 from .embedding import EmbeddingMixin

@@ -85,7 +85,7 @@ class RandomAffine:
             From tensors (N, D) to tensors (N, D).
         """
         uniform = uniform_points(n_transforms, 4, seed).float()
-        return [partial(self._move, uniform=own) for own in uniform[:, None]]
+        return [partial(self._move, uniform=row) for row in uniform[:, None]]
 
     def _move(self, x: Tensor, uniform: Tensor) -> Tensor:
         """Change images by numbers between 0 and 1, (N, 4) or (1, 4)."""
@@ -246,7 +246,7 @@ class RandomShift:
         steps = torch.arange(1, n_steps + 1, dtype=torch.float32, device="cpu")
         both = torch.stack([steps, -steps], 1).flatten()[:n_transforms]
         levels = (1 + both / n_steps) / 2
-        return [partial(self._move, level=own) for own in levels.view(-1, 1, 1)]
+        return [partial(self._move, level=level) for level in levels.view(-1, 1, 1)]
 
     def _move(self, x: Tensor, level: Tensor) -> Tensor:
         """Shift series by levels from 0, to the left, to 1, to the right, (N, 1) or (1, 1)."""

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from ..functional import random
 from ..functional.gaussian import Mixture, compact_scales, log_joint
+from ..functional.losses import NO_REGULARIZER, Regularizer
 from ..functional.points import balanced_points
 from .likelihood import Likelihood
 from .model import Batch, ClusterModel, TrainableModel
-from .regularization import NO_REGULARIZER, Regularizer
 
 #: Number of samples of z in one call of the decoder.
 SAMPLES_AT_ONCE = 16
@@ -386,6 +386,6 @@ class PriorModel(CodeModel):
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Weights, means and variances of the prior, and its decoded means."""
-        found = _mixture_attributes(self.prior.mixture, "diag")
-        found["cluster_centers_"] = self.decode(self.prior.means)
-        return found
+        attributes = _mixture_attributes(self.prior.mixture, "diag")
+        attributes["cluster_centers_"] = self.decode(self.prior.means)
+        return attributes

@@ -308,7 +308,7 @@ class ColumnLikelihood(Likelihood):
         ordered = [value.index_select(-1, self.columns) for value in values]
         split = [value.split(self.lengths, -1) for value in ordered]
         parts = zip(self.parts.values(), *split, strict=True)
-        return [getattr(part, method)(*own) for part, *own in parts]
+        return [getattr(part, method)(*columns) for part, *columns in parts]
 
     def _join(self, values: list[Tensor]) -> Tensor:
         """Return the values of all parts in the order of the columns."""
@@ -324,7 +324,7 @@ def restore_likelihood(
     if "columns" not in state:
         return Bernoulli()
     columns = state["columns"].split(state["sizes"].tolist())
-    gaussian, bernoulli, *groups = (own.tolist() for own in columns)
+    gaussian, bernoulli, *groups = (group.tolist() for group in columns)
     restored = ColumnLikelihood(gaussian, bernoulli, groups)
     if "gaussian" in restored.parts:
         part = "parts.gaussian."
@@ -335,9 +335,9 @@ def restore_likelihood(
     return restored
 
 
-def _check_columns(given: Iterable[Iterable[Any]]) -> list[list[int]]:
-    """Return groups of columns as lists of whole numbers from 0 on, each given once."""
-    groups = [list(group) for group in given]
+def _check_columns(layout: Iterable[Iterable[Any]]) -> list[list[int]]:
+    """Return groups of columns as lists of whole numbers from 0 on, each once."""
+    groups = [list(group) for group in layout]
     columns = list(chain.from_iterable(groups))
     if not columns:
         raise ValueError("A ColumnLikelihood needs columns, got none.")

@@ -187,8 +187,8 @@ class ClusterModel(TrainableModel, ABC):
         means = totals / sizes[:, None]
         for x, member in blocks():
             x_std = self.standardize(x).double()
-            own_means = member.double() @ means
-            scatter = scatter + _sum_products(x_std - own_means)
+            centers = member.double() @ means
+            scatter = scatter + _sum_products(x_std - centers)
 
         scales = _regularized_scales(scatter / sizes.sum())
         mixture = Mixture(sizes.log(), means, scales[None])

@@ -106,7 +106,7 @@ def _read(path: Any, identity: str) -> dict[str, Any]:
                 raise BadZipFile("A checksum is wrong.")
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
-            found = content["fit"]
+            stored_identity = content["fit"]
             # A position above 624 makes numpy read out of bounds.
             if not 0 <= content["random_state"][2] <= 624:
                 raise ValueError("The random state is damaged.")
@@ -117,7 +117,7 @@ def _read(path: Any, identity: str) -> dict[str, Any]:
                 f"checkpoint={path} cannot be read. Remove the file, or name another one. "
                 f"{type(error).__name__}: {error}"
             ) from error
-    if found != identity:
+    if stored_identity != identity:
         raise ValueError(
             f"checkpoint={path} belongs to another fit: parameters or data differ. Remove the "
             "file, or name another one."
@@ -155,14 +155,16 @@ def replace_atomically(path: Any) -> Iterator[IO[bytes]]:
 # ---- the identity of a fit
 
 
-def identify(estimator: Any, X: Any, *others: Any) -> str:
-    """Return a text that identifies a fit by its parameters, data and ``others``."""
+def identify(estimator: Any, X: Any, labels: Any, sample_weight: Any) -> str:
+    """Return a text that identifies a fit by its parameters and data."""
     params = estimator.get_params(deep=False)
     described = {
         name: _describe(value) for name, value in params.items() if name not in IDLE
     }
     samples = X[:: max(1, X.shape[0] // HASHED_ROWS)]
-    digest = joblib.hash((described, X.shape, str(X.dtype), samples, others))
+    digest = joblib.hash(
+        (described, X.shape, str(X.dtype), samples, (labels, sample_weight))
+    )
     return f"{type(estimator).__name__} {digest}"
 
 
@@ -174,7 +176,7 @@ def _describe(value: Any) -> Any:
         return _describe(value.func), value.args, value.keywords
     if hasattr(value, "get_params"):
         params = value.get_params(deep=False).items()
-        return type(value).__name__, {name: _describe(own) for name, own in params}
+        return type(value).__name__, {name: _describe(param) for name, param in params}
     if is_dataclass(value):  # an augmentation
         return repr(value)
     if callable(value):

@@ -20,8 +20,7 @@ from tqdm.auto import tqdm
 
 from ..functional.random import current_stream
 from ..modules.model import Augmentation, Batch, Player, TrainableModel
-from .data import Rows, ShuffledBatches, count_batches
-from .runtime import threads_by_size
+from .runtime import Rows, ShuffledBatches, count_batches, threads_by_size
 
 #: Share of the steps during which the learning rate grows to its peak.
 WARM_UP = 0.1
@@ -133,22 +132,22 @@ class Net(NeuralNet):
         self._n_steps += 1
         self.module_.progress.fill_(min(1.0, self._n_steps / self._n_all))
 
-        found = {}
+        losses = {}
         for player, parameters in self._players:
             # Callbacks may freeze some parameters.
             learned = [p for p in parameters if p.requires_grad]
             if learned:
-                names, losses = self._update(player, learned, batch)
-                found[names] = losses.float()
-        if not found:
+                names, values = self._update(player, learned, batch)
+                losses[names] = values.float()
+        if not losses:
             raise ValueError(
                 "All parameters are frozen (requires_grad=False). Have callbacks freeze fewer."
             )
 
         self._n_rows += len(batch.x)
-        for names, losses in found.items():
-            self._sums[names] = self._sums.get(names, 0) + len(batch.x) * losses
-        return {"loss": torch.cat(list(found.values())).sum(), "y_pred": None}
+        for names, values in losses.items():
+            self._sums[names] = self._sums.get(names, 0) + len(batch.x) * values
+        return {"loss": torch.cat(list(losses.values())).sum(), "y_pred": None}
 
     def _update(
         self, player: Player, parameters: list[nn.Parameter], batch: Batch
@@ -187,13 +186,13 @@ class Net(NeuralNet):
 
     def _augment(self, rows: Tensor) -> Tensor:
         """Return other versions of samples (N, D), checked."""
-        found: Any = self.augment(rows)
-        if np.shape(found) != rows.shape:
+        changed: Any = self.augment(rows)
+        if np.shape(changed) != rows.shape:
             raise ValueError(
                 f"augment must return a tensor of the shape {tuple(rows.shape)} of its argument, "
-                f"but returned {type(found).__name__} of shape {np.shape(found)}."
+                f"but returned {type(changed).__name__} of shape {np.shape(changed)}."
             )
-        return found.detach().to(rows.dtype)
+        return changed.detach().to(rows.dtype)
 
     # ---- the state of an unfinished training
 
@@ -223,12 +222,12 @@ class Net(NeuralNet):
         self._check_moments()
 
         schedules = zip(self._schedules(), state["schedules"], strict=True)
-        for schedule, (found, n_batches) in schedules:
-            schedule.lr_scheduler_.load_state_dict(found)
+        for schedule, (stored, n_batches) in schedules:
+            schedule.lr_scheduler_.load_state_dict(stored)
             schedule.batch_idx_ = n_batches
         generators = zip(self.generators, state["generators"], strict=True)
-        for generator, found in generators:
-            generator.set_state(found)
+        for generator, stored in generators:
+            generator.set_state(stored)
 
     def _check_moments(self) -> None:
         """Check the shapes of the optimizer's tensors, which compiled code trusts."""
@@ -242,8 +241,7 @@ class Net(NeuralNet):
                 moments[name] = value.contiguous()
 
     def _schedules(self) -> list[LRScheduler]:
-        callbacks = [callback for _, callback in self.callbacks_]
-        return [own for own in callbacks if isinstance(own, LRScheduler)]
+        return [item for _, item in self.callbacks_ if isinstance(item, LRScheduler)]
 
 
 def epoch_table() -> PrintLog:

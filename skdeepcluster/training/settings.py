@@ -20,8 +20,7 @@ from ..input.tables import (
 )
 from ..modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 from ..modules.networks import check_widths
-from .data import count_batches, to_tensor
-from .runtime import resolve_precision
+from .runtime import count_batches, resolve_precision, to_tensor
 
 #: Minimum of the largest magnitude: squares of smaller values lose digits in double precision.
 SMALLEST = 1e-150
@@ -71,22 +70,21 @@ class Settings:
 
     def attributes(self):
         """Return the fitted attributes, by name."""
-        known = {name: v for name, v in asdict(self).items() if v is not None}
-        return {f"{name}_": value for name, value in known.items()}
+        values = asdict(self).items()
+        return {f"{name}_": value for name, value in values if value is not None}
 
 
-def choose_settings(estimator, shape, n_clusters, device, pretrains):
-    """Return the :class:`Settings` of an estimator for (N, D) samples and K clusters."""
+def choose_settings(params, recipe, shape, n_clusters, device, pretrains):
+    """Return the :class:`Settings` for parameters, by name, (N, D) samples and K clusters."""
     n_samples, n_features = shape
-    recipe = estimator._recipe
-    widths = choose_widths(estimator.hidden_layer_sizes, n_samples, n_features)
-    batch_size = choose_batch_size(estimator.batch_size, n_samples)
+    widths = choose_widths(params["hidden_layer_sizes"], n_samples, n_features)
+    batch_size = choose_batch_size(params["batch_size"], n_samples)
     n_batches = count_batches(n_samples, batch_size)
 
     root = sqrt(n_samples)
     unit = max(root, n_clusters) if recipe.counts_clusters else root
-    max_epochs = choose_epochs(estimator.max_epochs, recipe.steps * unit, n_batches)
-    pretraining_epochs = getattr(estimator, "pretraining_epochs", None)
+    max_epochs = choose_epochs(params["max_epochs"], recipe.steps * unit, n_batches)
+    pretraining_epochs = params.get("pretraining_epochs")
     if pretrains:
         n_steps = recipe.pretraining_steps * root
         pretraining_epochs = choose_epochs(pretraining_epochs, n_steps, n_batches)
@@ -96,10 +94,10 @@ def choose_settings(estimator, shape, n_clusters, device, pretrains):
         hidden_layer_sizes=widths,
         batch_size=batch_size,
         max_epochs=max_epochs,
-        learning_rate=choose_learning_rate(estimator.learning_rate, recipe, widths),
+        learning_rate=choose_learning_rate(params["learning_rate"], recipe, widths),
         pretraining_epochs=pretraining_epochs,
         device=str(device),
-        precision=resolve_precision(estimator.precision, device),
+        precision=resolve_precision(params["precision"], device),
     )
 
 
@@ -191,8 +189,8 @@ def _join_categories(likelihood, standardize, X, groups):
         kinds[name] += range(n_numbers)
     kinds["bernoulli"] += [group[0] for group in groups if len(group) == 1]
     categories = [group for group in groups if len(group) > 1]
-    made = ColumnLikelihood(**kinds, categorical=categories)
-    return _scale_columns(made, bool(standardize), X)
+    joined = ColumnLikelihood(**kinds, categorical=categories)
+    return _scale_columns(joined, bool(standardize), X)
 
 
 def choose_factors(likelihood, standardize, X, groups=()):
@@ -235,8 +233,7 @@ def _choose_scaling(features, standardize, X):
 def _scale_columns(likelihood, standardize, X):
     """Check X by the likelihood of its columns, and set the scale of the Gaussian ones."""
     layout = likelihood.layout
-    given = set(likelihood.columns.tolist())
-    wrong = given ^ set(range(X.shape[1]))
+    wrong = set(likelihood.columns.tolist()) ^ set(range(X.shape[1]))
     if wrong:
         raise ValueError(
             f"likelihood must give every column of X, 0 to {X.shape[1] - 1}, but {sorted(wrong)} "
@@ -255,8 +252,8 @@ def _scale_columns(likelihood, standardize, X):
 
     dtype = to_tensor(X[:1]).dtype
     if layout["gaussian"]:
-        own = Features(*(values[layout["gaussian"]] for values in features))
-        likelihood.set_scale(*_choose_scaling(own, standardize, X))
+        gaussian = Features(*(values[layout["gaussian"]] for values in features))
+        likelihood.set_scale(*_choose_scaling(gaussian, standardize, X))
     if layout["categorical"]:
         weights = [features.high[group].max() or 1.0 for group in layout["categorical"]]
         likelihood.set_weights(torch.as_tensor(weights, dtype=dtype))

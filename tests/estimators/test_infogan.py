@@ -12,11 +12,11 @@ from torch import nn
 
 from skdeepcluster import InfoGANClustering
 from skdeepcluster.estimators.infogan import InfoGAN
+from skdeepcluster.functional.losses import Regularizer
 from skdeepcluster.modules.latent import LatentSpace, Reading
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp
-from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_noise": 4, "n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 brief = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

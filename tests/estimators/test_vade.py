@@ -17,13 +17,13 @@ from skdeepcluster.functional.gaussian import (
     expected_log_joint,
     log_joint,
 )
+from skdeepcluster.functional.losses import Regularizer
 from skdeepcluster.functional.points import normal_points
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.modules.codes import GaussianEncoder, MixturePrior
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp
-from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 OBJECTIVES = ["optimal", "sampled", "published"]

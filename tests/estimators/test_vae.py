@@ -14,6 +14,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from skdeepcluster import NeighborClustering, VAEEmbedding
 from skdeepcluster.estimators.vae import VAE
 from skdeepcluster.functional.gaussian import Mixture, standard_kl
+from skdeepcluster.functional.losses import Regularizer
 from skdeepcluster.functional.points import normal_points, random_shifts
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.modules.codes import GaussianEncoder
@@ -21,7 +22,6 @@ from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
 from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.pca import start_as_pca
-from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 #: For tests in which the initial partition does not matter: EM is faster than a graph.

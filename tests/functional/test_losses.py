@@ -10,7 +10,6 @@ from scipy.stats import entropy as scipy_entropy
 
 from skdeepcluster.functional import (
     entropy,
-    information_content,
     kl_divergence,
     mutual_information,
 )
@@ -19,12 +18,6 @@ from skdeepcluster.functional.losses import called_fake, called_real, cross_entr
 
 def distributions(n, k, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).dirichlet(np.ones(k), n))
-
-
-def test_information_adds_up_over_independent_events():
-    p, q = torch.tensor([0.3, 0.9]).double(), torch.tensor([0.5, 0.2]).double()
-    both = information_content((p * q).log())
-    torch.testing.assert_close(both, information_content(p.log()) + information_content(q.log()))
 
 
 def test_entropy_and_kl_equal_scipy():

@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 from sklearn.datasets import load_iris
 
 from skdeepcluster import GaussianMixtureEM
-from skdeepcluster.functional import missing
+from skdeepcluster.functional import statistics
 from skdeepcluster.functional.gaussian import Mixture
 
 TYPES = ["full", "tied", "diag", "spherical"]
@@ -163,7 +163,7 @@ def test_dask_arrays_give_the_same():
 @pytest.mark.parametrize("kind", ["full", "diag"])
 @pytest.mark.parametrize("limit", [1, 2**20])
 def test_patterns_of_many_features_are_kept_apart(kind, limit, monkeypatch):
-    monkeypatch.setattr(missing, "MAX_ELEMENTS", limit)
+    monkeypatch.setattr(statistics, "MAX_ELEMENTS", limit)
     stream = np.random.default_rng(0)
     rows = stream.normal(size=(24, 40))
     for i in range(20):  # pairs of patterns differ in a feature among the first or the last ones
@@ -178,4 +178,4 @@ def test_equal_features_have_no_conditional_covariance():
     mixture = Mixture(torch.zeros(1).double(), torch.zeros(1, 3).double(), scales)
     gap = torch.tensor([[torch.nan, torch.nan, 0.0]]).double()
     with pytest.raises(ValueError, match="no conditional covariance.*Increase reg_covar"):
-        missing.observed_density(mixture)(gap)
+        statistics.observed_density(mixture)(gap)

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from skdeepcluster.functional.losses import kl_divergence
-from skdeepcluster.modules.regularization import (
+from skdeepcluster.functional.losses import (
     Regularizer,
     adversarial_divergence,
     adversarial_step,
     bootstrap,
+    kl_divergence,
     nearest_distance,
 )
 

@@ -5,15 +5,15 @@ import pytest
 import torch
 from scipy import sparse
 
-from skdeepcluster.training.data import (
+from skdeepcluster.training.runtime import (
     BLOCK,
     LabeledRows,
     Rows,
     ShuffledBatches,
     batches,
+    generator,
     map_rows,
 )
-from skdeepcluster.training.runtime import generator
 
 
 @pytest.mark.parametrize("stored", [np.asarray, sparse.csr_array])

@@ -14,9 +14,13 @@ from skorch.callbacks import (
 from torch import nn
 
 from skdeepcluster.modules.model import Batch, Player, TrainableModel
-from skdeepcluster.training.data import Rows, ShuffledBatches
 from skdeepcluster.training.loop import train
-from skdeepcluster.training.runtime import generator, resolve_precision
+from skdeepcluster.training.runtime import (
+    Rows,
+    ShuffledBatches,
+    generator,
+    resolve_precision,
+)
 
 
 class Duel(TrainableModel):

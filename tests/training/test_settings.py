@@ -28,8 +28,10 @@ SHAPES = [(n, d) for n in (2, 150, 20_000, 10**6) for d in (1, 64, 784)]
 
 
 def settings(estimator, n, d=64, n_clusters=8):
-    pretrains = hasattr(estimator, "pretraining_epochs")
-    return choose_settings(estimator, (n, d), n_clusters, torch.device("cpu"), pretrains)
+    params = estimator.get_params()
+    pretrains = "pretraining_epochs" in params
+    device = torch.device("cpu")
+    return choose_settings(params, estimator._recipe, (n, d), n_clusters, device, pretrains)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
