@@ -83,7 +83,7 @@ class Run:
     start: Start
     history: list
     interrupted: bool
-    criterion: float = -np.inf
+    score: float = -np.inf
 
 
 class DeepEstimator(BaseEstimator, ABC):
@@ -241,7 +241,7 @@ class DeepEstimator(BaseEstimator, ABC):
         )
 
     def _best_run(self, fit):
-        """Train ``n_init`` times; return the run with the highest mean criterion."""
+        """Train ``n_init`` times; return the run with the highest mean score."""
         n_epochs = fit.settings.max_epochs + (fit.settings.pretraining_epochs or 0)
         fit.progress.plan(self.n_init * n_epochs * fit.n_batches)
         drawing = forked if brings_modules(self) else seeded
@@ -256,7 +256,7 @@ class DeepEstimator(BaseEstimator, ABC):
                     "holds what was learned so far. A fit with a checkpoint can be resumed."
                 )
                 break
-        return max(runs, key=lambda run: run.criterion)
+        return max(runs, key=lambda run: run.score)
 
     def _run(self, fit):
         """Build, initialize, train and complete one model."""
@@ -286,7 +286,7 @@ class DeepEstimator(BaseEstimator, ABC):
             model.temperature.fill_(find_temperature(log_resp, start.calibrated))
         run = Run(model, start, history, interrupted)
         if self.n_init > 1:
-            run.criterion = float(np.mean(apply(model, model.criterion, fit.X)))
+            run.score = float(np.mean(apply(model, model.score, fit.X)))
         return run
 
     def _set_fitted_attributes(self, run, fit):
@@ -362,7 +362,7 @@ class DeepEstimator(BaseEstimator, ABC):
             KL(p(c|x) || p(c)), the information of a sample about its cluster, without
             ``temperature_`` and with p(c) the mean of p(c|x) over the training data.
         """
-        return self._map("criterion", X)
+        return self._map("score", X)
 
     def score(self, X, y=None) -> float:
         """Mean of :meth:`score_samples`, the label-free criterion: higher is better.

@@ -75,22 +75,22 @@ class VaDE(PriorModel):
         mixture = self.prior.mixture
         posterior = self.encoder(corrupted)
         expected = self.log_joint(posterior, mixture)
-        mean, std, own = (values[: len(x_std)] for values in (*posterior, expected))
+        mean, std, gaps = (values[: len(x_std)] for values in (*posterior, expected))
 
         z = mean + std * random.randn_like(std)
         terms = {
             "reconstruction": -self.log_prob(batch.x, z).mean(),
-            "kl": self.divergence(mean, std, z, own, mixture).mean(),
+            "kl": self.divergence(mean, std, z, gaps, mixture).mean(),
         }
         return terms | self.regularize(x_std, batch.anchor, expected, mixture)
 
-    def criterion(self, x, noise=None):
-        """Bound at the best gamma, (N,), over noise (S, L), by default fixed points."""
+    def score(self, x, points=None):
+        """Bound at the best gamma, (N,), over points (S, L), see :func:`evidence_bound`."""
 
         def divergence(mean, std):
             return -self.log_joint((mean, std), self.prior.mixture).logsumexp(-1)
 
-        return evidence_bound(self, x, divergence, noise)
+        return evidence_bound(self, x, divergence, points)
 
 
 class VaDEClustering(PriorEstimator):

@@ -168,10 +168,10 @@ class Regularizer:
 
     #: Weight of the cross-entropy to the anchor.
     start_weight: float = 0.0
-    #: Weight of :func:`adversarial_divergence`.
+    #: Weight of the divergence from p(k|x) to p(k|x + step), see :func:`adversarial_step`.
     smoothness_weight: float = 0.0
-    #: Share of the model's own clusters in the anchor at the end of training, see
-    #: :func:`bootstrap`; it grows linearly from 0.
+    #: Share of the most probable clusters in the anchor at the end of training; it grows linearly
+    #: from 0 (hard bootstrapping: S. Reed et al., ICLR 2015 workshop).
     own_share: float = 0.0
 
     def terms(
@@ -196,7 +196,8 @@ class Regularizer:
 
         if self.start_weight:
             if self.own_share:
-                anchor = bootstrap(anchor, log_p, self.own_share * progress)
+                clusters = one_hot(log_p.argmax(1), log_p.shape[1]).to(anchor)
+                anchor = torch.lerp(anchor, clusters, self.own_share * progress)
             agreement = (anchor * log_p).sum(-1).mean()
             terms["start"] = -self.start_weight * agreement
         if self.smoothness_weight:
@@ -204,34 +205,14 @@ class Regularizer:
             density = min(1.0, math.sqrt(len(x_std) / REFERENCE_SIZE))
             radius = RADIUS * density * nearest_distance(x_std)
             log_p = log_p.detach()
-            change = adversarial_divergence(log_resp, x_std, log_p, radius)
-            terms["smoothness"] = self.smoothness_weight * change.mean()
+            step = adversarial_step(log_resp, x_std, log_p, radius)
+            change = kl_divergence(log_p, log_resp(x_std + step)).mean()
+            terms["smoothness"] = self.smoothness_weight * change
         return terms
 
 
 #: The published objectives add nothing.
 NO_REGULARIZER = Regularizer()
-
-
-def bootstrap(
-    anchor: Tensor,
-    log_p: Tensor,
-    own_share: Tensor | float,
-) -> Tensor:
-    """Mix an anchor (N, K) with the most probable clusters by ``log_p`` (N, K).
-
-    This is hard bootstrapping (S. Reed et al., "Training deep neural networks on noisy labels with
-    bootstrapping", ICLR 2015 workshop).
-
-    Examples
-    --------
-    >>> import torch
-    >>> anchor, log_p = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.3, 0.7]]).log()
-    >>> bootstrap(anchor, log_p, torch.tensor(0.25))
-    tensor([[0.7500, 0.2500]])
-    """
-    clusters = one_hot(log_p.argmax(1), log_p.shape[1]).to(anchor)
-    return torch.lerp(anchor, clusters, own_share)
 
 
 def nearest_distance(x: Tensor) -> Tensor:
@@ -269,17 +250,3 @@ def adversarial_step(
     largest = gradient.abs().amax(1, keepdim=True)
     gradient = gradient / torch.where(largest > 0, largest, 1)
     return radius * normalize(gradient)
-
-
-def adversarial_divergence(
-    log_resp: Assignment,
-    x: Tensor,
-    log_p: Tensor,
-    radius: Tensor,
-) -> Tensor:
-    """KL(p(x) || p(x + step)) for the :func:`adversarial_step` of each sample, in nats, (N,).
-
-    Gradients flow through ``p(x + step)`` only.
-    """
-    step = adversarial_step(log_resp, x, log_p, radius)
-    return kl_divergence(log_p, log_resp(x + step))

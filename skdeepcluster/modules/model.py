@@ -141,8 +141,8 @@ class ClusterModel(TrainableModel, ABC):
         """Log p(k | x) of standardized samples, (N, K)."""
 
     @abstractmethod
-    def criterion(self, x: Tensor) -> Tensor:
-        """Label-free criterion of each sample, (N,), float64; higher is better."""
+    def score(self, x: Tensor) -> Tensor:
+        """Label-free score of each sample, (N,), float64; higher is better."""
 
     def standardize(self, x: Tensor) -> Tensor:
         """Return the inputs of the networks, (N, D)."""
@@ -242,7 +242,7 @@ def _apply_whitening(x_std: Tensor, whitening: Tensor) -> Tensor:
 
 
 class AdversarialModel(ClusterModel):
-    """A GAN that clusters; its criterion is the information of samples about their clusters."""
+    """A GAN that clusters; its score is the information of samples about their clusters."""
 
     #: The first as in DCGAN (Radford et al., 2016).
     betas = (0.5, 0.99)
@@ -258,7 +258,7 @@ class AdversarialModel(ClusterModel):
         uniform = _one().new_full((n_clusters,), -math.log(n_clusters))
         self.register_buffer("log_marginal", uniform)
 
-    def criterion(self, x: Tensor) -> Tensor:
+    def score(self, x: Tensor) -> Tensor:
         """KL(p(k | x) || p(k)), (N,), whose mean is the mutual information."""
         log_p = self.log_resp(x).double()
         return kl_divergence(log_p, self.log_marginal.double())

@@ -4,9 +4,10 @@ import copy
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import partial
+from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
@@ -81,8 +82,7 @@ class Checkpoint(Callback):
 
     def remove(self) -> None:
         """Remove the file at the end of the fit."""
-        with suppress(FileNotFoundError):
-            os.remove(self.path)
+        Path(self.path).unlink(missing_ok=True)
 
     def _keep(self, state: dict[str, Any]) -> None:
         """Replace the state of the current training, and write the file."""
@@ -137,9 +137,8 @@ def replace_atomically(path: Any) -> Iterator[IO[bytes]]:
     path = os.path.realpath(path)
     _check_regular(path)
     # One name, so that what a killed process has left is replaced.
-    temporary = f"{path}.tmp"
-    with suppress(FileNotFoundError):
-        os.remove(temporary)
+    temporary = Path(f"{path}.tmp")
+    temporary.unlink(missing_ok=True)
     try:
         with open(temporary, "xb") as file:
             yield file
@@ -147,8 +146,7 @@ def replace_atomically(path: Any) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        with suppress(FileNotFoundError):
-            os.remove(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -109,7 +109,7 @@ def test_one_cluster_with_a_unit_prior_is_the_vae(objective, vade):
     tolerance = {"rtol": 0.1, "atol": 0.1} if objective == "sampled" else {}
     torch.testing.assert_close(ours["kl"], theirs["kl"], **tolerance)
     noise = normal_points(32, 2)
-    torch.testing.assert_close(one.criterion(x, noise), vae.criterion(x, noise))
+    torch.testing.assert_close(one.score(x, noise), vae.score(x, noise))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

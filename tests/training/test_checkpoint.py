@@ -13,6 +13,8 @@ import torch
 from common import in_full
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import skdeepcluster as sk
 from skdeepcluster.modules.augmentation import RandomAffine
@@ -236,3 +238,24 @@ def test_a_path_that_is_no_file_is_an_oserror(name, tmp_path):
     with pytest.raises(OSError, match=str(tmp_path)):
         vae.fit(X)
     assert not hasattr(vae, "model_")
+
+
+class InterruptTheSecond(skorch.callbacks.Callback):
+    """Ctrl-C in the second of the trainings."""
+
+    begun = []
+
+    def on_train_begin(self, net, **_):
+        self.begun.append(net)
+
+    def on_batch_begin(self, net, **_):
+        if len(self.begun) == 2:
+            raise KeyboardInterrupt
+
+
+def test_an_ensemble_leaves_out_the_network_that_the_user_interrupts():
+    InterruptTheSecond.begun.clear()
+    vae = sk.VAEEmbedding(3, init=Y, callbacks=[InterruptTheSecond()], **TINY)
+    with pytest.warns(ConvergenceWarning, match="1 of 3 members are used"):
+        ensemble = sk.ClusterEnsemble(make_pipeline(StandardScaler(), vae), 3).fit(X)
+    assert len(ensemble.estimators_) == 1
