@@ -207,13 +207,9 @@ class DeepEstimator(BaseEstimator, ABC):
         start = self._find_start(data, random_state)
         device = resolve_device(self.device)
         pretrains = self._pretrains(data)
+        params = self.get_params(deep=False)
         settings = choose_settings(
-            self.get_params(deep=False),
-            self._recipe,
-            chosen.shape,
-            start.n_clusters,
-            device,
-            pretrains,
+            params, self._recipe, chosen.shape, start.n_clusters, device, pretrains
         )
         return Fit(
             data=data,

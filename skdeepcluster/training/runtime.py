@@ -22,15 +22,16 @@ from ..modules.model import Batch
 
 def resolve_device(device: str | torch.device) -> torch.device:
     """Return a device on which torch computes; "auto" is a GPU if there is one, else the CPU."""
+    chosen = device
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        chosen = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.zeros(1, device=device).cpu()
+        torch.zeros(1, device=chosen).cpu()
     except Exception as error:
         raise ValueError(
             f"torch cannot use device={str(device)!r} here. Use 'auto', 'cpu' or 'cuda'."
         ) from error
-    return torch.device(device)
+    return torch.device(chosen)
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
