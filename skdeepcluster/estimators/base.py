@@ -39,10 +39,9 @@ from ..input.types import Doubles, Floats, Labels, fit_context
 from ..modules.likelihood import ColumnLikelihood, restore_likelihood
 from ..modules.networks import ACTIVATIONS
 from ..training.checkpoint import open_checkpoint
-from ..training.data import BLOCK, batches
 from ..training.loop import Progress, check_callbacks
-from ..training.runtime import forked, isolated
-from ..training.settings import Recipe, choose_settings
+from ..training.runtime import BLOCK, batches, forked, isolated
+from ..training.settings import Recipe
 from .fit import (
     BUILDERS,
     Fit,
@@ -50,6 +49,7 @@ from .fit import (
     assign,
     choose_samples,
     scale_samples,
+    settle,
     train_best,
 )
 from .start import (
@@ -75,6 +75,8 @@ class DeepEstimator(BaseEstimator, ABC):
 
     #: Whether training sees augmented samples. They would widen densities and codes.
     _augments_training = False
+    #: Whether this is a member of an ensemble, which leaves out interrupted members.
+    _is_member = False
     #: Whether each batch also has labeled samples of its own.
     _draws_labeled = False
 
@@ -189,9 +191,7 @@ class DeepEstimator(BaseEstimator, ABC):
             progress.begin("initial partition")
             augmentation = find_augmentation(estimator, data, random_state)
             start = estimator._find_start(data, augmentation.augment, random_state)
-            settings = choose_settings(
-                estimator, data.X.shape, start.n_clusters, start.in_codes
-            )
+            settings = settle(estimator, data.X.shape, start)
             fit = Fit(
                 data=data,
                 likelihood=likelihood,
@@ -264,7 +264,7 @@ class DeepEstimator(BaseEstimator, ABC):
             KL(p(c|x) || p(c)), the information of a sample about its cluster, without
             ``temperature_`` and with p(c) the mean of p(c|x) over the training data.
         """
-        return self._map("criterion", X)
+        return self._map("score", X)
 
     def score(self, X, y=None) -> float:
         """Mean of :meth:`score_samples`, the label-free criterion: higher is better.

@@ -14,7 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import nll_loss
 
 from ..functional import random
-from ..functional.losses import cross_entropy, entropy, marginal
+from ..functional.losses import (
+    NO_REGULARIZER,
+    Regularizer,
+    cross_entropy,
+    entropy,
+    marginal,
+)
 from ..input.checks import (
     COUNT,
     WEIGHT,
@@ -26,7 +32,6 @@ from ..input.checks import (
 from ..input.types import Auto, Reals, Widths
 from ..modules.model import AdversarialModel, Player, observed
 from ..modules.networks import keep_running_statistics, make_network, normalized_mlp
-from ..modules.regularization import NO_REGULARIZER, Regularizer
 from ..training.settings import Recipe
 from .adversarial import AdversarialEstimator
 from .base import DeepClusterer, apply

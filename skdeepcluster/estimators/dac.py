@@ -10,12 +10,11 @@ import numpy as np
 import torch
 
 from ..functional.gaussian import log_joint
-from ..functional.losses import called_fake, called_real
+from ..functional.losses import Regularizer, called_fake, called_real
 from ..input.checks import WEIGHT, store_parameters, warn_user
 from ..input.types import Auto, Widths
 from ..modules.codes import MixturePrior, PointEncoder, PriorModel
 from ..modules.model import Player
-from ..modules.regularization import Regularizer
 from ..training.settings import Recipe
 from .embedding import PriorEstimator
 
@@ -57,7 +56,7 @@ class DAC(PriorModel):
         """Log p(E(x), k), (N, K)."""
         return log_joint(code, mixture)
 
-    def criterion(self, x):
+    def score(self, x):
         """Log p(x | G(z)) + log p(z) at z = E(x), (N,)."""
         code = self.encode(x)
         log_z = log_joint(code, self.prior.mixture).logsumexp(-1)
@@ -88,13 +87,14 @@ class DAC(PriorModel):
         mixture = self.prior.mixture
         codes = self.encoder(corrupted)
         joint = self.log_joint(codes, mixture)
-        code = codes[: len(x_std)]
-        own = joint[: len(x_std)]
+        n_rows = len(x_std)
+        code = codes[:n_rows]
+        log_code = joint[:n_rows].logsumexp(-1)
 
         reconstruction, density, adversarial = self.weights
         terms = {
             "reconstruction": -reconstruction * self.log_prob(batch.x, code).mean(),
-            "mixture": -density * own.logsumexp(-1).mean(),
+            "mixture": -density * log_code.mean(),
             "adversarial": adversarial * called_real(self.judge(code, mixture)),
         }
         return terms | self.regularize(x_std, batch.anchor, joint, mixture)

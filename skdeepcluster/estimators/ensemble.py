@@ -22,8 +22,6 @@ from ..input.checks import (
     check_answers,
     check_enough,
     draw_seeds,
-    end_interrupted_member,
-    fitting_member,
     random_stream,
     refuse_sparse,
     restore_on_failure,
@@ -132,6 +130,9 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     [1, 1, 1]
     """
 
+    #: Whether this is itself a member of an ensemble, which leaves out interrupted members.
+    _is_member = False
+
     _parameter_constraints = {
         "estimator": [HasMethods(["fit_predict"]), list, None],
         "n_estimators": [COUNT],
@@ -225,8 +226,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             for member in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
                 fitted.append(member)
         except KeyboardInterrupt:
-            end_interrupted_member(True)  # this ensemble may itself be a member
-            if not fitted:
+            if self._is_member or not fitted:
                 raise
             warn_user(
                 f"The fit was interrupted: {len(fitted)} of {len(fits)} members are used.",
@@ -340,8 +340,13 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
 def _fit_member(member, X):
     """Fit a member and return it; it has ``labels_`` or ``predict``."""
-    with fitting_member():
-        labels = member.fit_predict(X)
+    parts = [member, *member.get_params().values()]
+    trained = [part for part in parts if hasattr(part, "_is_member")]
+    for part in trained:
+        part._is_member = True
+    labels = member.fit_predict(X)
+    for part in trained:
+        vars(part).pop("_is_member", None)
     if not hasattr(member, "predict") and not hasattr(member, "labels_"):
         member.labels_ = labels
     return member

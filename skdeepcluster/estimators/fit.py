@@ -18,7 +18,6 @@ from ..input.checks import (
     check_enough,
     check_sample_weight,
     draw_seed,
-    end_interrupted_member,
     is_open,
     misses_values,
     sample_systematically,
@@ -30,17 +29,27 @@ from ..input.preparation import Preparation
 from ..modules.codes import Autoencoder
 from ..modules.likelihood import Likelihood
 from ..training.checkpoint import Checkpoint
-from ..training.data import BLOCK, LabeledRows, Rows, count_batches, map_rows
 from ..training.loop import AtEpochs, Progress, epoch_table, train
 from ..training.runtime import (
+    BLOCK,
+    LabeledRows,
+    Rows,
     building,
+    count_batches,
     draw_generator,
     forked,
     isolated,
+    map_rows,
+    resolve_device,
     seeded,
     threads_by_size,
 )
-from ..training.settings import Settings, choose_likelihood, list_standardized
+from ..training.settings import (
+    Settings,
+    choose_likelihood,
+    choose_settings,
+    list_standardized,
+)
 from .neighbor_clustering import NeighborClustering
 from .start import FoundAugmentation, Start, find_temperature
 
@@ -156,7 +165,6 @@ class Fit:
                 bfloat16=self.settings.precision == "bfloat16",
                 callbacks=callbacks,
             )
-        end_interrupted_member(interrupted)
         return history, interrupted
 
     def pretrain(self, encoder, decoder, likelihood):
@@ -189,6 +197,19 @@ def divergence_explained(model):
         raise failure
 
 
+def settle(estimator, shape, start):
+    """Return the :class:`Settings` of the trainings on (N, E) samples."""
+    recipe = estimator._recipe
+    return choose_settings(
+        estimator.get_params(deep=False),
+        recipe,
+        shape,
+        start.n_clusters,
+        resolve_device(estimator.device),
+        start.in_codes or recipe.pretraining_steps > 0,
+    )
+
+
 # ---- trainings
 
 
@@ -200,11 +221,11 @@ class Run:
     start: Start
     history: list
     interrupted: bool
-    criterion: float = -np.inf
+    score: float = -np.inf
 
 
 def train_best(estimator, fit):
-    """Train ``n_init`` times; return the :class:`Run` with the highest mean criterion."""
+    """Train ``n_init`` times; return the :class:`Run` with the highest mean score."""
     n_epochs = fit.settings.max_epochs + (fit.settings.pretraining_epochs or 0)
     fit.progress.plan(estimator.n_init * n_epochs * fit.n_batches)
     drawing = forked if brings_modules(estimator) else seeded
@@ -219,7 +240,7 @@ def train_best(estimator, fit):
                 "holds what was learned so far. A fit with a checkpoint can be resumed."
             )
             break
-    return max(runs, key=lambda run: run.criterion)
+    return max(runs, key=lambda run: run.score)
 
 
 def _train_once(estimator, fit):
@@ -249,6 +270,9 @@ def _train_once(estimator, fit):
         callbacks,
     )
 
+    if interrupted and estimator._is_member:
+        raise KeyboardInterrupt
+
     estimator._after(model, fit, start)
     fit.progress.begin("predictions")
     if start.calibrated is not None:
@@ -256,7 +280,7 @@ def _train_once(estimator, fit):
         model.temperature.fill_(find_temperature(log_resp, start.calibrated))
     run = Run(model, start, history, interrupted)
     if estimator.n_init > 1:
-        run.criterion = float(np.mean(apply(model, model.criterion, fit.X)))
+        run.score = float(np.mean(apply(model, model.score, fit.X)))
     return run
 
 

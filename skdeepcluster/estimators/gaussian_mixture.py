@@ -13,7 +13,6 @@ from sklearn.mixture._gaussian_mixture import _check_precisions
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ..functional import missing
 from ..functional.gaussian import (
     Mixture,
     compact_scales,
@@ -21,6 +20,7 @@ from ..functional.gaussian import (
     scales_from_precisions,
 )
 from ..functional.losses import entropy
+from ..functional.statistics import conditional_means, observed_density
 from ..input.checks import (
     AUTO,
     COUNT,
@@ -46,7 +46,6 @@ from ..input.checks import (
 from ..input.preparation import Preparation
 from ..input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
 from ..mixture import dask_rows, em
-from ..mixture.initialization import Initializer
 from ..partition import count_clusters
 from ..training.runtime import draw_generator, resolve_device
 
@@ -359,7 +358,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             return
 
         generator = draw_generator(random_state)
-        initializer = Initializer(rows, n_clusters, self._m_step(), generator)
+        initializer = em.Initializer(rows, n_clusters, self._m_step(), generator)
         if isinstance(self.init_params, str):
             for _ in range(self.n_init):
                 mixture = initializer.initialize(self.init_params, self.n_init)
@@ -369,7 +368,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         shape = (rows.X.shape[0], n_clusters)
         resp = check_responsibilities("init_params", self.init_params, shape)
         resp = torch.tensor(resp, device=rows.device)
-        mixture = initializer.maximize(lambda batch: resp[batch.where])
+        mixture = em.fit_responsibilities(
+            rows,
+            lambda batch: resp[batch.where],
+            initializer.about,
+            self._m_step(),
+        )
         yield mixture._replace(**fields)
 
     def _m_step(self):
@@ -530,7 +534,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             E[x | observed features] by the mixture; observed values unchanged.
         """
         rows = self._check_fitted(X)
-        expect = missing.expectation(self.mixture_.to(rows.device))
+        expect = conditional_means(self.mixture_.to(rows.device))
 
         def fill(x):
             expected = expect(x.clamp(-LARGEST, LARGEST))
@@ -663,7 +667,7 @@ def _log_likelihood(joint):
 
 def _apply(mixture, function, rows):
     """Apply a function of a mixture's log-joint (N, K) to all samples; check the results."""
-    log_joint = missing.observed_density(mixture.to(rows.device))
+    log_joint = observed_density(mixture.to(rows.device))
 
     def answer(x):
         # Squares of clipped values are finite.

@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
+from ..functional.losses import Regularizer
 from ..input.checks import (
     WEIGHT,
     check_count,
@@ -31,9 +32,7 @@ from ..modules.networks import (
     mlp,
     normalized_mlp,
 )
-from ..modules.regularization import Regularizer
-from ..training.data import batches
-from ..training.runtime import seeded
+from ..training.runtime import batches, seeded
 from ..training.settings import Recipe
 from .adversarial import FAR_FROM_DATA, FEW, AdversarialEstimator
 from .base import DeepClusterer, apply

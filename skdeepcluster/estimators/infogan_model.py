@@ -9,10 +9,9 @@ import torch
 from torch.nn.functional import mse_loss
 
 from ..functional import random
-from ..functional.losses import called_fake, called_real
+from ..functional.losses import NO_REGULARIZER, called_fake, called_real
 from ..input.checks import check_finite
 from ..modules.model import AdversarialModel, Player, observed
-from ..modules.regularization import NO_REGULARIZER
 
 #: Parameters of :class:`InfoGAN` that weight its losses and noise, at least 0.
 WEIGHTS = (

@@ -28,7 +28,6 @@ from ..input.checks import (
 from ..input.imputation import impute
 from ..input.labels import check_labels, cluster_means
 from ..mixture import em
-from ..mixture.initialization import Initializer
 from ..neighbors.samples import GraphSettings
 from ..partition import count_clusters
 from ..partition.invariance import choose_augment
@@ -291,7 +290,7 @@ def fit_mixture(codes, n_clusters, random_state, covariance_type="diag"):
     double = np.ascontiguousarray(codes, dtype=np.float64)
     rows = em.as_rows(double, n_clusters, covariance_type)
     m_step = em.MStep(covariance_type, compute_reg_covar(codes))
-    initializer = Initializer(rows, n_clusters, m_step, draw_generator(random_state))
+    initializer = em.Initializer(rows, n_clusters, m_step, draw_generator(random_state))
     starts = (initializer.initialize("kmeans", N_INIT) for _ in range(N_INIT))
     return em.run_em(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
 

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from ..functional import random
 from ..functional.gaussian import expected_log_joint, log_joint, log_prob_diag
+from ..functional.losses import Regularizer
 from ..input.checks import store_parameters
 from ..input.types import Auto, Widths
 from ..modules.codes import (
@@ -19,7 +20,6 @@ from ..modules.codes import (
     PriorModel,
     evidence_bound,
 )
-from ..modules.regularization import Regularizer
 from ..training.settings import Recipe
 from .embedding import PriorEstimator
 
@@ -75,22 +75,22 @@ class VaDE(PriorModel):
         mixture = self.prior.mixture
         posterior = self.encoder(corrupted)
         expected = self.log_joint(posterior, mixture)
-        mean, std, own = (values[: len(x_std)] for values in (*posterior, expected))
+        mean, std, gaps = (values[: len(x_std)] for values in (*posterior, expected))
 
         z = mean + std * random.randn_like(std)
         terms = {
             "reconstruction": -self.log_prob(batch.x, z).mean(),
-            "kl": self.divergence(mean, std, z, own, mixture).mean(),
+            "kl": self.divergence(mean, std, z, gaps, mixture).mean(),
         }
         return terms | self.regularize(x_std, batch.anchor, expected, mixture)
 
-    def criterion(self, x, noise=None):
-        """Bound at the best gamma, (N,), over noise (S, L), by default fixed points."""
+    def score(self, x, points=None):
+        """Bound at the best gamma, (N,), over points (S, L), see :func:`evidence_bound`."""
 
         def divergence(mean, std):
             return -self.log_joint((mean, std), self.prior.mixture).logsumexp(-1)
 
-        return evidence_bound(self, x, divergence, noise)
+        return evidence_bound(self, x, divergence, points)
 
 
 class VaDEClustering(PriorEstimator):

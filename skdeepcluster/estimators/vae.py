@@ -1,7 +1,7 @@
 """VAEEmbedding: auto-encoding variational Bayes (Kingma & Welling, 2014).
 
-In the paper's notation, mu and sigma are ``mean, std = encoder(x)``, epsilon is ``noise``, and J
-is ``n_components``, L here.
+In the paper's notation, mu and sigma are ``mean, std = encoder(x)``, and J is ``n_components``,
+L here.
 """
 
 import math
@@ -18,6 +18,7 @@ from torch.nn.utils import skip_init
 
 from ..functional import random
 from ..functional.gaussian import Mixture, standard_kl
+from ..functional.losses import NO_REGULARIZER, Regularizer
 from ..functional.points import normal_quantiles, random_shifts, uniform_points
 from ..input.checks import (
     WEIGHT,
@@ -38,7 +39,6 @@ from ..modules.codes import (
 )
 from ..modules.likelihood import Bernoulli
 from ..modules.pca import start_as_pca
-from ..modules.regularization import NO_REGULARIZER, Regularizer
 from ..training.settings import Recipe
 from .base import DeepClusterer, DeepEstimator, apply
 from .embedding import EmbeddingMixin
@@ -115,9 +115,9 @@ class VAE(CodeModel):
         """Log p(c | z) of codes by the classifier, (N, K)."""
         return self.classifier(z).log_softmax(-1)
 
-    def criterion(self, x, noise=None):
-        """ELBO of each sample, (N,), over noise (S, L) of the codes, by default fixed points."""
-        return evidence_bound(self, x, standard_kl, noise)
+    def score(self, x, points=None):
+        """ELBO of each sample, (N,), over points (S, L), see :func:`evidence_bound`."""
+        return evidence_bound(self, x, standard_kl, points)
 
     def importance_bound(self, x, n_samples):
         """E[log mean_s p(x, z_s) / q(z_s|x)] over ``n_samples`` samples of q(z|x), (N,).
@@ -157,14 +157,14 @@ class VAE(CodeModel):
         points = uniform_points(n_points, n_components).to(x.device)
         blocks = points[:, None].split(SAMPLES_AT_ONCE)
         least = 0.25 / n_points
-        noise = (
-            normal_quantiles((some + shift).remainder(1.0), least) for some in blocks
+        normal = (
+            normal_quantiles((block + shift).remainder(1.0), least) for block in blocks
         )
 
-        for some, z, log_x in decode_samples(self, x, mean, std, noise):
+        for block, z, log_x in decode_samples(self, x, mean, std, normal):
             # log p(z) - log q(z|x), both normal densities, whose constants cancel.
-            log_prior = 0.5 * (some.square() - z.double().square()).sum(-1) + log_std
-            yield z, log_x.double() + log_prior
+            squares = (block.square() - z.double().square()).sum(-1)
+            yield z, log_x.double() + (0.5 * squares + log_std)
 
     def log_resp_standardized(self, x_std):
         """Log p(k | z = mean of q(z|x)), (N, K), by the mixture."""
@@ -453,10 +453,11 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
             return
 
         pca = PCA(q, random_state=0).fit(x_std)
-        noise = max(float(pca.noise_variance_), MIN_NOISE * spread)
-        found = (pca.mean_, pca.components_, pca.explained_variance_)
-        arrays = (torch.as_tensor(x, dtype=torch.float32, device="cpu") for x in found)
-        start_as_pca(model.cpu(), *arrays, noise)
+        noise_variance = max(float(pca.noise_variance_), MIN_NOISE * spread)
+        arrays = (pca.mean_, pca.components_, pca.explained_variance_)
+        options = {"dtype": torch.float32, "device": "cpu"}
+        tensors = (torch.as_tensor(array, **options) for array in arrays)
+        start_as_pca(model.cpu(), *tensors, noise_variance)
         model.to(fit.device)
 
     def _after(self, model, fit, start):

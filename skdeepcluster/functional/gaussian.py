@@ -88,7 +88,7 @@ def diagonals(scales: Tensor) -> Tensor:
 
 
 def scales_from_precisions(precisions: Tensor) -> Tensor:
-    """Return the scales whose inverse covariances are given, both in the shapes of scales.
+    """Return the scales of inverse covariances, both in the shapes of scales.
 
     P = U U^T with U upper triangular (Cholesky with rows and columns reversed), S = U^-T.
     """
@@ -182,12 +182,11 @@ def make_density(
     kind: str,
 ) -> Density:
     """Return terms -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N)."""
-    makers = {
-        "full": _make_full_density,
-        "tied": _make_tied_density,
-    }
-    make = makers.get(kind, _make_vector_density)
-    return make(means, scales, constant)
+    if kind == "full":
+        return _make_full_density(means, scales, constant)
+    if kind == "tied":
+        return _make_tied_density(means, scales, constant)
+    return _make_vector_density(means, scales, constant)
 
 
 def make_separate_density(
@@ -243,7 +242,9 @@ def triangular_blocks(n_features: int) -> list[tuple[int, int]]:
     Entries to the right of the end of a block are zero, so products skip them.
     """
     n_blocks = min(max(n_features // MIN_BLOCK_ROWS, 1), 4)
-    ends = [n_features * i // n_blocks for i in range(n_blocks + 1)]
+    ends = [0]
+    for i in range(1, n_blocks + 1):
+        ends.append(n_features * i // n_blocks)
     return list(pairwise(ends))
 
 
@@ -291,8 +292,8 @@ def sample(
     _, means, scales = mixture
     sizes = counts.tolist()
     shape = sum(sizes), means.shape[1]
-    noise = torch.randn(shape, generator=generator, dtype=means.dtype, device="cpu")
-    parts = noise.to(means.device).split(sizes)
+    normal = torch.randn(shape, generator=generator, dtype=means.dtype, device="cpu")
+    parts = normal.to(means.device).split(sizes)
 
     scales = scales.expand(len(means), *scales.shape[1:])
     samples = []
@@ -325,14 +326,13 @@ def confident_sample(
             f"confidence of {confidence}. Pass a lower confidence."
         )
 
-    components = torch.arange(len(counts), device="cpu")
-    own = components.repeat_interleave(counts)
-    centers = mixture.means[own]
+    components = torch.arange(len(counts), device="cpu").repeat_interleave(counts)
+    centers = mixture.means[components]
 
     def reject(x: Tensor) -> Tensor:
         log_resp = log_joint(x, mixture).log_softmax(-1)
-        log_p = log_resp.gather(1, own[:, None])[:, 0]
-        return log_p.exp() < least[own]
+        log_p = log_resp.gather(1, components[:, None])[:, 0]
+        return log_p.exp() < least[components]
 
     x = sample(mixture, counts, generator)
     for i in range(2 * REDRAWS):
@@ -340,7 +340,7 @@ def confident_sample(
         if not rejected.any():
             break
         if i < REDRAWS:
-            again = own[rejected].bincount(minlength=len(counts))
+            again = components[rejected].bincount(minlength=len(counts))
             x[rejected] = sample(mixture, again, generator)
         else:
             x[rejected] = (x[rejected] + centers[rejected]) / 2

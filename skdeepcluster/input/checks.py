@@ -7,7 +7,6 @@ import copy
 import sys
 import warnings
 from contextlib import contextmanager
-from contextvars import ContextVar
 from numbers import Integral, Real
 
 import numpy as np
@@ -35,8 +34,6 @@ WEIGHT = Interval(Real, 0, None, closed="left")
 
 #: Packages whose lines are no user's.
 INTERNAL = {"skdeepcluster", "sklearn", "joblib", "contextlib"}
-
-_is_member = ContextVar("is_member", default=False)
 
 
 # ---- samples and predictions
@@ -307,22 +304,6 @@ def restore_on_failure(estimator):
     for name, number in numbers.items():
         if state.get(name) is number:
             state[name] = before[name]
-
-
-@contextmanager
-def fitting_member():
-    """Within the block a member of an ensemble is fitted, and interrupting it discards it."""
-    token = _is_member.set(True)
-    try:
-        yield
-    finally:
-        _is_member.reset(token)
-
-
-def end_interrupted_member(interrupted):
-    """Raise KeyboardInterrupt if the user has interrupted the fit of a member of an ensemble."""
-    if interrupted and _is_member.get():
-        raise KeyboardInterrupt
 
 
 # ---- random numbers

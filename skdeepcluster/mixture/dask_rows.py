@@ -53,10 +53,8 @@ class DaskRows(WeightedRows):
         size = self.batch_size
         weights = np.split(self.weight, self.starts[1:])
         starts = self.starts.tolist()
-        parts = [
-            sum_block(summarize, size, *own)
-            for own in zip(self.blocks, weights, starts, strict=True)
-        ]
+        each = zip(self.blocks, weights, starts, strict=True)
+        parts = [sum_block(summarize, size, *arguments) for arguments in each]
 
         while len(parts) > 1:
             pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
@@ -92,8 +90,7 @@ def _sum_block(
     rows = WeightedRows(np.asarray(block), weight, batch_size)
 
     def summarize_within(batch: WeightedBatch) -> Sums:
-        own = batch._replace(start=start + batch.start)
-        return summarize(own)
+        return summarize(batch._replace(start=start + batch.start))
 
     with limited_threads():
         return rows.sums(summarize_within)

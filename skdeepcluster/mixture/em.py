@@ -1,7 +1,8 @@
-"""Expectation maximization over stored samples: :func:`run_em`, :func:`m_step`, :func:`posterior`.
+"""Expectation maximization over stored samples: batches, steps, initial mixtures, iterations.
 
 Statistics are summed in double precision, one batch at a time; X is never copied as a whole.
-Letters: N samples, D features, K clusters.
+Results depend only on the samples, their weights and their order. Letters: N samples, D features,
+K clusters.
 """
 
 import functools
@@ -12,9 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.cluster import KMeans
+from sklearn.metrics import euclidean_distances
+from sklearn.utils.extmath import row_norms
 from torch import Tensor
 
-from ..functional import gaussian, missing, statistics
+from ..functional import gaussian, statistics
 from ..functional.gaussian import Function, Mixture
 from ..functional.statistics import (
     SufficientStatistics,
@@ -22,11 +26,13 @@ from ..functional.statistics import (
     add,
     sufficient_statistics,
 )
-from ..training.data import to_tensor
-from ..training.runtime import share_out
+from ..input.checks import sample_systematically
+from ..training.runtime import share_out, to_tensor
 
 #: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19
+#: Maximum number of distinct samples for k-means, k-means++ and draws of single samples.
+MAX_DISTINCT_ROWS = 25_000
 
 
 class WeightedBatch(NamedTuple):
@@ -114,8 +120,8 @@ class WeightedRows:
             and rows.flags.carray
             and min(rows.strides) > 0
         )
-        read = torch.from_numpy(rows) if is_plain else to_tensor(rows, double=True)
-        return read.to(self.device)
+        tensor = torch.from_numpy(rows) if is_plain else to_tensor(rows, double=True)
+        return tensor.to(self.device)
 
 
 def as_rows(X: np.ndarray, n_clusters: int, kind: str) -> WeightedRows:
@@ -158,16 +164,16 @@ def step(
 
     def sums(about: Tensor) -> SufficientStatistics:
         nonlocal bound
-        expect = missing.e_step(mixture, about, m_step.covariance_type)
-        *found, bound = rows.sums(lambda batch: expect(batch.x, batch.weight))
-        stats = SufficientStatistics(*found)
+        expect = statistics.e_step(mixture, about, m_step.covariance_type)
+        *terms, bound = rows.sums(lambda batch: expect(batch.x, batch.weight))
+        stats = SufficientStatistics(*terms)
         if learning_rate == 1:
             return stats
 
         share = learning_rate / rows.total
         past = statistics.implied_statistics(mixture, about, *m_step)
-        each = zip(stats, past, strict=True)
-        blend = (share * now + (1 - learning_rate) * then for now, then in each)
+        pairs = zip(stats, past, strict=True)
+        blend = (share * now + (1 - learning_rate) * then for now, then in pairs)
         return SufficientStatistics(*blend)
 
     about = mixture.means if gaussian.is_separated(mixture) else mixture.center()
@@ -181,7 +187,7 @@ def fit_responsibilities(
     about: Tensor,
     m_step: MStep,
 ) -> Mixture:
-    """Return the M-step over all samples of given responsibilities; ``about`` fills gaps."""
+    """Return the M-step over all samples of responsibilities; ``about`` fills gaps."""
 
     def sums(shift: Tensor) -> SufficientStatistics:
         def summarize(batch: WeightedBatch) -> Sums:
@@ -202,7 +208,7 @@ def _sum_and_maximize(
     """Return the M-step. Where squares about the shift cancel, sum about each mean instead."""
     stats = sums(about)
     for _ in range(3):
-        shift = statistics.own_shift(stats, about, *m_step)
+        shift = statistics.find_shifts(stats, about, *m_step)
         if shift is None:
             break
         about = shift
@@ -217,15 +223,11 @@ def m_step(
     reg_covar: float,
 ) -> Mixture:
     """Return the M-step over samples X (N, D) and responsibilities (N, K), on the CPU."""
-    given = torch.as_tensor(resp, dtype=torch.float64, device="cpu")
+    fixed = torch.as_tensor(resp, dtype=torch.float64, device="cpu")
     about = torch.from_numpy(X.mean(0, dtype=np.float64))
     rows = as_rows(X, resp.shape[1], kind)
     options = MStep(kind, reg_covar)
-
-    def responsibilities(batch: WeightedBatch) -> Tensor:
-        return given[batch.where]
-
-    return fit_responsibilities(rows, responsibilities, about, options)
+    return fit_responsibilities(rows, lambda batch: fixed[batch.where], about, options)
 
 
 def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
@@ -259,6 +261,214 @@ def reseed_starved(
         if len(scales) == len(weights):
             scales[k] = scales[heavy]
     return Mixture((weights / weights.sum()).log(), means, scales)
+
+
+# ---- initial mixtures
+
+
+def _options(generator: torch.Generator) -> dict[str, Any]:
+    """Return the options of torch's functions that draw numbers in double precision."""
+    return {"generator": generator, "dtype": torch.float64, "device": "cpu"}
+
+
+def distinct_samples(
+    rows: WeightedRows,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Return distinct samples, sorted by a random projection, and their weights.
+
+    Equal samples are merged, so the result depends neither on the order of the samples nor on
+    repeating a sample instead of weighting it. More than ``MAX_DISTINCT_ROWS`` are sampled.
+    Missing values become the means of their features.
+    """
+    shape = (rows.X.shape[1] + 1,)
+    draws = torch.randn(shape, **_options(generator))
+    offset = float(draws[0].sigmoid())
+
+    order = np.flatnonzero(rows.weight > 0)
+    projection = _project_samples(rows, order, draws[1:].to(rows.device))
+    order = order[projection[order].argsort(kind="stable")]
+    first = np.flatnonzero(np.diff(projection[order], prepend=np.nan))
+    index = order[first]
+    weight = np.add.reduceat(rows.weight[order], first)
+
+    if len(index) > MAX_DISTINCT_ROWS:
+        places = sample_systematically(weight, MAX_DISTINCT_ROWS, offset)
+        drawn, count = np.unique(places, return_counts=True)
+        index = index[drawn]
+        weight = count.astype(np.float64)
+    weights = torch.tensor(weight, device=rows.device)
+    return _fill(rows.take(index), weights), weights
+
+
+def _project_samples(
+    rows: WeightedRows,
+    order: np.ndarray,
+    direction: Tensor,
+) -> np.ndarray:
+    """Return complex projections (N,) of what samples miss, and of their values."""
+    # Subtracting the median keeps the digits of small differences. Sums over each sample, unlike
+    # matrix products, round equal samples equally.
+    some = rows.take(order[:: max(1, len(order) // 1000)])
+    origin = some.nanmedian(0).values.nan_to_num(0.0)
+
+    def project(x: Tensor) -> Tensor:
+        missing = x.isnan() * direction
+        values = (x - origin).nan_to_num(0.0) * direction
+        return torch.complex(missing.sum(1), values.sum(1))
+
+    return rows.map(project)
+
+
+def _fill(x: Tensor, weight: Tensor) -> Tensor:
+    """Return samples with the weighted mean of each feature for its missing values."""
+    counts = weight @ (~x.isnan()).to(x.dtype)
+    if not counts.all():
+        empty = (counts == 0).nonzero().squeeze(1).tolist()
+        raise ValueError(
+            f"The {len(x)} distinct samples of positive weight that initialize the mixture have "
+            f"no values in the columns {empty}. Leave these columns out."
+        )
+    means = (weight @ x.nan_to_num(0.0)) / counts
+    return torch.where(x.isnan(), means, x)
+
+
+class Initializer:
+    """Makes the initial mixtures of EM, all from one set of distinct samples."""
+
+    def __init__(
+        self,
+        rows: WeightedRows,
+        n_clusters: int,
+        m_step: MStep,
+        generator: torch.Generator,
+    ) -> None:
+        self.rows = rows
+        self.n_clusters = n_clusters
+        self.m_step = m_step
+        self.generator = generator
+        self.x, self.weight = distinct_samples(rows, generator)
+        self.about = gaussian.weighted_mean(self.x, self.weight / self.weight.sum())
+
+    def initialize(self, method: str, n_init: int) -> Mixture:
+        """Return the M-step of "kmeans", "k-means++", "random" or "random_from_data".
+
+        "kmeans" is the best of 10 runs, divided among ``n_init`` initializations.
+        """
+        if method == "random":
+            resp = self._draw_responsibilities()
+        else:
+            seeds = self._find_seeds(method, n_init)
+            if method != "kmeans":
+                return self._maximize(seeds)
+            resp = self._assign_to_nearest(seeds)
+        return fit_responsibilities(self.rows, resp, self.about, self.m_step)
+
+    def _maximize(self, seeds: Tensor) -> Mixture:
+        """Return the M-step of one sample for each component."""
+        resp = torch.eye(self.n_clusters, dtype=seeds.dtype, device=seeds.device)
+        kind = self.m_step.covariance_type
+        stats = sufficient_statistics(seeds, resp, seeds, kind)
+        return statistics.maximize(stats, seeds, *self.m_step)
+
+    def _find_seeds(self, method: str, n_init: int) -> Tensor:
+        """Return the initial means (K, D) of a method."""
+        if len(self.x) <= self.n_clusters:
+            index = torch.arange(self.n_clusters, device=self.x.device)
+            return self.x[index % len(self.x)]
+        if method == "kmeans":
+            return self._find_centers(max(1, 10 // n_init))
+        if method == "k-means++":
+            x, weight = self._centered_samples()
+            return self.x[self._find_far_samples(x, weight)]
+
+        weights = self.weight.cpu()
+        drawn = weights.multinomial(self.n_clusters, generator=self.generator)
+        return self.x[drawn]
+
+    def _centered_samples(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the distinct samples, shifted to their mean, and their weights."""
+        x = self.x - self.about
+        return x.cpu().numpy(), self.weight.cpu().numpy()
+
+    def _find_centers(self, n_runs: int) -> Tensor:
+        """Return the centers (K, D) with the lowest inertia among ``n_runs`` runs of k-means."""
+        x, weight = self._centered_samples()
+        centers = x[: self.n_clusters]
+        least = math.inf
+        for _ in range(n_runs):
+            seeds = x[self._find_far_samples(x, weight)]
+            run = KMeans(self.n_clusters, init=seeds, n_init=1)
+            run.fit(x, sample_weight=weight)
+            # Rounding must not decide between runs that found the same clusters.
+            if run.inertia_ < least * (1 - 1e-9):
+                centers = run.cluster_centers_
+                least = run.inertia_
+        return torch.from_numpy(centers).to(self.x) + self.about
+
+    def _find_far_samples(
+        self,
+        x: np.ndarray,
+        weight: np.ndarray,
+    ) -> np.ndarray:
+        """Return the indices (K,) of samples far apart, by greedy k-means++.
+
+        Each is the best of 2 + log K candidates, drawn in proportion to weight times squared
+        distance to the samples already chosen.
+        """
+        norms = row_norms(x, squared=True)
+        nearest = np.full(len(x), np.inf)
+        ends = np.cumsum(weight)
+        n_drawn = 1
+        chosen = []
+        for _ in range(self.n_clusters):
+            drawn = self._draw(ends, n_drawn)
+            distances = euclidean_distances(
+                x[drawn], x, Y_norm_squared=norms, squared=True
+            )
+            distances = np.minimum(distances, nearest)
+            best = (distances @ weight).argmin()
+            nearest = distances[best]
+            chosen.append(drawn[best])
+            ends = np.cumsum(weight * nearest)
+            n_drawn = 2 + int(math.log(self.n_clusters))
+        return np.array(chosen)
+
+    def _draw(self, ends: np.ndarray, n_drawn: int) -> np.ndarray:
+        """Draw indices in proportion to weights, given as their cumulated sums."""
+        levels = torch.rand(n_drawn, **_options(self.generator)).numpy()
+        drawn = ends.searchsorted(levels * ends[-1], side="right")
+        return drawn.clip(max=len(ends) - 1)
+
+    def _assign_to_nearest(self, centers: Tensor) -> Responsibilities:
+        """Assign each sample to its nearest center."""
+        eye = torch.eye(self.n_clusters, dtype=centers.dtype, device=centers.device)
+        centers = centers - self.about
+        norms = centers.square().sum(1)
+
+        def resp(batch: WeightedBatch) -> Tensor:
+            x = batch.x - self.about
+            distances = norms - 2 * x @ centers.T
+            return eye[distances.argmin(1)]
+
+        return resp
+
+    def _draw_responsibilities(self) -> Responsibilities:
+        """Return pseudo-random responsibilities, normalized, that hash the values of a sample.
+
+        They are fractional parts of large random projections: equal for equal samples.
+        """
+        shape = self.x.shape[1] + 1, self.n_clusters
+        draws = torch.randn(shape, **_options(self.generator)).to(self.x)
+        largest = float((self.x - self.about).abs().max())
+        directions = draws[1:] * (1e4 / largest if largest > 0 else 1.0)
+
+        def resp(batch: WeightedBatch) -> Tensor:
+            projections = (batch.x - self.about) @ directions + draws[0]
+            fractions = projections.remainder(1.0)
+            return fractions / fractions.sum(1, keepdim=True)
+
+        return resp
 
 
 # ---- iterations

@@ -85,10 +85,10 @@ class RandomAffine:
             From tensors (N, D) to tensors (N, D).
         """
         uniform = uniform_points(n_transforms, 4, seed).float()
-        return [partial(self._move, uniform=own) for own in uniform[:, None]]
+        return [partial(self._move, uniform=row) for row in uniform[:, None]]
 
     def _move(self, x: Tensor, uniform: Tensor) -> Tensor:
-        """Change images by numbers between 0 and 1, (N, 4) or (1, 4)."""
+        """Rotate counterclockwise, scale and shift, by numbers in [0, 1], (N, 4) or (1, 4)."""
         n_values = math.prod(self.image_shape)
         if x.shape[1] != n_values:
             raise ValueError(
@@ -98,36 +98,21 @@ class RandomAffine:
         uniform = (2 * uniform - 1).to(x.dtype).expand(len(x), 4)
         angle = math.radians(self.degrees) * uniform[:, 0]
         size = 1 + self.scale * uniform[:, 1]
-        shift = self.translate * uniform[:, 2:]
-        return move_images(x, self.image_shape, angle, size, shift)
+        shift = self.translate * uniform[:, 2:]  # to the right and down
 
+        # The place in the old image of each pixel of the new one, in half widths from the center.
+        _, height, width = self.image_shape
+        cos = angle.cos() / size
+        sin = angle.sin() / size
+        entries = [cos, -sin * height / width, sin * width / height, cos]
+        turn = torch.stack(entries, 1).view(-1, 2, 2)
+        origin = -2 * turn @ shift[:, :, None]
+        maps = torch.cat([turn, origin], 2)
 
-def move_images(
-    x: Tensor,
-    image_shape: tuple[int, int, int],
-    angle: Tensor,
-    size: Tensor,
-    shift: Tensor,
-) -> Tensor:
-    """Rotate flat images (N, D) about their center, scale and shift them, (N, D).
-
-    Angles (N,) are in radians, counterclockwise; sizes (N,) are factors; shifts (N, 2) to the
-    right and down are shares of width and height.
-    """
-    images = x.view(-1, *image_shape)
-    _, height, width = image_shape
-
-    # The place in the old image of each pixel of the new one, in half widths from the center.
-    cos = angle.cos() / size
-    sin = angle.sin() / size
-    entries = [cos, -sin * height / width, sin * width / height, cos]
-    turn = torch.stack(entries, 1).view(-1, 2, 2)
-    origin = -2 * turn @ shift[:, :, None]
-    maps = torch.cat([turn, origin], 2)
-    places = affine_grid(maps, list(images.shape), align_corners=False)
-
-    moved = grid_sample(images, places, padding_mode="border", align_corners=False)
-    return moved.flatten(1)
+        images = x.view(-1, *self.image_shape)
+        places = affine_grid(maps, list(images.shape), align_corners=False)
+        moved = grid_sample(images, places, padding_mode="border", align_corners=False)
+        return moved.flatten(1)
 
 
 @dataclass(frozen=True)
@@ -246,7 +231,7 @@ class RandomShift:
         steps = torch.arange(1, n_steps + 1, dtype=torch.float32, device="cpu")
         both = torch.stack([steps, -steps], 1).flatten()[:n_transforms]
         levels = (1 + both / n_steps) / 2
-        return [partial(self._move, level=own) for own in levels.view(-1, 1, 1)]
+        return [partial(self._move, level=level) for level in levels.view(-1, 1, 1)]
 
     def _move(self, x: Tensor, level: Tensor) -> Tensor:
         """Shift series by levels from 0, to the left, to 1, to the right, (N, 1) or (1, 1)."""

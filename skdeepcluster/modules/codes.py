@@ -14,16 +14,16 @@ from torch import Tensor, nn
 
 from ..functional import random
 from ..functional.gaussian import Mixture, compact_scales, log_joint
+from ..functional.losses import NO_REGULARIZER, Regularizer
 from ..functional.points import balanced_points
 from .likelihood import Likelihood
 from .model import Batch, ClusterModel, TrainableModel
-from .regularization import NO_REGULARIZER, Regularizer
 
 #: Number of samples of z in one call of the decoder.
 SAMPLES_AT_ONCE = 16
-#: Number of pairs of points, for each dimension of z, over which a criterion averages.
+#: Number of pairs of points, for each dimension of z, over which a bound averages.
 PAIRS_PER_DIMENSION = 4
-#: Minimum number of pairs of points over which a criterion averages.
+#: Minimum number of pairs of points over which a bound averages.
 MIN_PAIRS = 32
 
 
@@ -154,41 +154,41 @@ def decode_samples(
     x: Tensor,
     mean: Tensor,
     std: Tensor,
-    noise: Iterable[Tensor],
+    blocks: Iterable[Tensor],
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield blocks of noise (S, 1 or N, L), z = mean + std * noise, and log p(x | z) (S, N).
+    """Yield each block (S, 1 or N, L) of normal points, codes z, and log p(x | z) (S, N).
 
-    q(z | x) of samples x, (N, D), has mean and std, (N, L).
+    z = mean + std * points, with mean and std (N, L) of q(z | x) for samples x (N, D).
     """
-    for some in noise:
-        z = mean + std * some.float()
+    for block in blocks:
+        z = mean + std * block.float()
         decoded = model.decoder(z.flatten(0, 1))
         decoded = decoded.unflatten(0, z.shape[:2])
-        yield some, z, model.likelihood.log_prob(x, decoded)
+        yield block, z, model.likelihood.log_prob(x, decoded)
 
 
 def evidence_bound(
     model: CodeModel,
     x: Tensor,
     divergence: Callable[..., Tensor],
-    noise: Tensor | None = None,
+    points: Tensor | None = None,
 ) -> Tensor:
     """ELBO of each sample, (N,), float64: E_q[log p(x | z)] - divergence(mean, std) of q(z | x).
 
-    The expectation is the mean over z = mean + std * noise, with noise (S, L), by default fixed
+    The expectation is the mean over z = mean + std * points, with points (S, L), by default fixed
     :func:`balanced_points`.
     """
     mean, std = model.posterior(x)
-    if noise is None:
+    if points is None:
         n_codes = mean.shape[1]
         n_pairs = max(MIN_PAIRS, PAIRS_PER_DIMENSION * n_codes)
-        noise = balanced_points(n_pairs, n_codes).to(mean.device)
+        points = balanced_points(n_pairs, n_codes).to(mean.device)
 
-    blocks = noise[:, None].split(SAMPLES_AT_ONCE)
+    blocks = points[:, None].split(SAMPLES_AT_ONCE)
     total = x.new_zeros(len(x), dtype=torch.float64)
     for _, _, log_x in decode_samples(model, x, mean, std, blocks):
         total += log_x.double().sum(0)
-    expected = total / len(noise)
+    expected = total / len(points)
     return expected - divergence(mean.double(), std.double())
 
 
@@ -386,6 +386,6 @@ class PriorModel(CodeModel):
 
     def fitted_attributes(self) -> dict[str, Tensor]:
         """Weights, means and variances of the prior, and its decoded means."""
-        found = _mixture_attributes(self.prior.mixture, "diag")
-        found["cluster_centers_"] = self.decode(self.prior.means)
-        return found
+        attributes = _mixture_attributes(self.prior.mixture, "diag")
+        attributes["cluster_centers_"] = self.decode(self.prior.means)
+        return attributes

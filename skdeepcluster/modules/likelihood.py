@@ -278,7 +278,7 @@ class ColumnLikelihood(Likelihood):
 
     def standardize(self, x: Tensor) -> Tensor:
         """Return the inputs of each part, in the order of the columns."""
-        return self._join(self._call("standardize", x))
+        return self._map("standardize", x)
 
     def log_probs(
         self,
@@ -286,33 +286,35 @@ class ColumnLikelihood(Likelihood):
         decoded: Tensor,
     ) -> Tensor:
         """Log p of the parts, (N, D)."""
-        return self._join(self._call("log_probs", x, decoded))
+        return self._map("log_probs", x, decoded)
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the means of the parts, (N, D)."""
-        return self._join(self._call("mean", decoded))
+        return self._map("mean", decoded)
 
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return the standardized means of the parts, (N, D)."""
-        return self._join(self._call("standardized_mean", decoded))
+        return self._map("standardized_mean", decoded)
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the links of the parts."""
-        links = self._call("link", mean)
-        outputs = [output for output, _ in links]
-        slopes = [slope for _, slope in links]
+        outputs, slopes = zip(*self._call("link", mean), strict=True)
         return self._join(outputs), self._join(slopes)
+
+    def _map(self, method: str, *values: Tensor) -> Tensor:
+        """Apply a method of each part; return the results in the order of the columns."""
+        return self._join(self._call(method, *values))
 
     def _call(self, method: str, *values: Tensor) -> list[Any]:
         """Call a method of each part with its columns of the values."""
         ordered = [value.index_select(-1, self.columns) for value in values]
         split = [value.split(self.lengths, -1) for value in ordered]
         parts = zip(self.parts.values(), *split, strict=True)
-        return [getattr(part, method)(*own) for part, *own in parts]
+        return [getattr(part, method)(*columns) for part, *columns in parts]
 
-    def _join(self, values: list[Tensor]) -> Tensor:
+    def _join(self, values: Iterable[Tensor]) -> Tensor:
         """Return the values of all parts in the order of the columns."""
-        return torch.cat(values, -1).index_select(-1, self.position)
+        return torch.cat(list(values), -1).index_select(-1, self.position)
 
 
 def restore_likelihood(
@@ -324,7 +326,7 @@ def restore_likelihood(
     if "columns" not in state:
         return Bernoulli()
     columns = state["columns"].split(state["sizes"].tolist())
-    gaussian, bernoulli, *groups = (own.tolist() for own in columns)
+    gaussian, bernoulli, *groups = (group.tolist() for group in columns)
     restored = ColumnLikelihood(gaussian, bernoulli, groups)
     if "gaussian" in restored.parts:
         part = "parts.gaussian."
@@ -335,9 +337,9 @@ def restore_likelihood(
     return restored
 
 
-def _check_columns(given: Iterable[Iterable[Any]]) -> list[list[int]]:
-    """Return groups of columns as lists of whole numbers from 0 on, each given once."""
-    groups = [list(group) for group in given]
+def _check_columns(layout: Iterable[Iterable[Any]]) -> list[list[int]]:
+    """Return groups of columns as lists of whole numbers from 0 on, each once."""
+    groups = [list(group) for group in layout]
     columns = list(chain.from_iterable(groups))
     if not columns:
         raise ValueError("A ColumnLikelihood needs columns, got none.")

@@ -52,23 +52,19 @@ class Batch(NamedTuple):
         """Samples that assignments are trained on: other versions of ``x`` if there are any."""
         return self.x if self.augmented is None else self.augmented
 
-    def map(
-        self,
-        function: Callable[[Tensor], Tensor],
-    ) -> "Batch":
-        """Apply a function to every tensor."""
-        columns = self.columns.items()
-        return Batch(
-            function(self.x),
-            None if self.anchor is None else function(self.anchor),
-            {name: function(column) for name, column in columns},
-            self.extra and self.extra.map(function),
-            None if self.augmented is None else function(self.augmented),
-        )
-
     def to(self, device: torch.device | str) -> "Batch":
         """Move the batch to a device."""
-        return self.map(lambda field: field.to(device, non_blocking=True))
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=True)
+
+        return Batch(
+            move(self.x),
+            None if self.anchor is None else move(self.anchor),
+            {name: move(column) for name, column in self.columns.items()},
+            self.extra and self.extra.to(device),
+            None if self.augmented is None else move(self.augmented),
+        )
 
 
 class Player(NamedTuple):
@@ -145,8 +141,8 @@ class ClusterModel(TrainableModel, ABC):
         """Log p(k | x) of standardized samples, (N, K)."""
 
     @abstractmethod
-    def criterion(self, x: Tensor) -> Tensor:
-        """Label-free criterion of each sample, (N,), float64; higher is better."""
+    def score(self, x: Tensor) -> Tensor:
+        """Label-free score of each sample, (N,), float64; higher is better."""
 
     def standardize(self, x: Tensor) -> Tensor:
         """Return the inputs of the networks, (N, D)."""
@@ -191,8 +187,8 @@ class ClusterModel(TrainableModel, ABC):
         means = totals / sizes[:, None]
         for x, member in blocks():
             x_std = self.standardize(x).double()
-            own_means = member.double() @ means
-            scatter = scatter + _sum_products(x_std - own_means)
+            centers = member.double() @ means
+            scatter = scatter + _sum_products(x_std - centers)
 
         scales = _regularized_scales(scatter / sizes.sum())
         mixture = Mixture(sizes.log(), means, scales[None])
@@ -246,7 +242,7 @@ def _apply_whitening(x_std: Tensor, whitening: Tensor) -> Tensor:
 
 
 class AdversarialModel(ClusterModel):
-    """A GAN that clusters; its criterion is the information of samples about their clusters."""
+    """A GAN that clusters; its score is the information of samples about their clusters."""
 
     #: The first as in DCGAN (Radford et al., 2016).
     betas = (0.5, 0.99)
@@ -262,7 +258,7 @@ class AdversarialModel(ClusterModel):
         uniform = _one().new_full((n_clusters,), -math.log(n_clusters))
         self.register_buffer("log_marginal", uniform)
 
-    def criterion(self, x: Tensor) -> Tensor:
+    def score(self, x: Tensor) -> Tensor:
         """KL(p(k | x) || p(k)), (N,), whose mean is the mutual information."""
         log_p = self.log_resp(x).double()
         return kl_divergence(log_p, self.log_marginal.double())

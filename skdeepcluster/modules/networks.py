@@ -407,17 +407,18 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
             return network  # only the shapes of weights are needed
         with torch.no_grad():
             samples = torch.zeros(2, n_in, dtype=torch.float32)
-            found = network.eval()(samples)
+            output = network.eval()(samples)
     except Exception as error:
         message = f"{asked} gave no network that takes samples: {error}"
         raise ValueError(message) from error
 
-    shape = tuple(getattr(found, "shape", ()))
-    dtype = getattr(found, "dtype", None)
+    is_tensor = isinstance(output, Tensor)
+    shape = tuple(output.shape) if is_tensor else ()
+    dtype = output.dtype if is_tensor else None
     if (shape, dtype) != ((2, n_out), torch.float32):
         raise ValueError(
             f"{asked} must return a network from float32 samples of shape (2, {n_in}) to "
-            f"a float32 tensor of shape (2, {n_out}), but got {type(found).__name__}, "
+            f"a float32 tensor of shape (2, {n_out}), but got {type(output).__name__}, "
             f"{shape}, {dtype}."
         )
     return network

@@ -41,30 +41,30 @@ def start_as_pca(
     mean: Tensor,
     axes: Tensor,
     variances: Tensor,
-    noise: float,
+    noise_variance: float,
 ) -> None:
     """Initialize perceptrons to probabilistic PCA, the optimum of linear networks.
 
     ``mean`` (D,), ``axes`` (q, D) and ``variances`` (q,) describe the first q <= L principal
-    components of the standardized samples; ``noise`` > 0 is the variance along all other axes.
-    Hidden layers must be at least 2 q wide.
+    components of the standardized samples; ``noise_variance`` > 0 is the variance along all other
+    axes. Hidden layers must be at least 2 q wide.
 
-    With W = axes^T (variances - noise)^(1/2), the decoder gives W z + mean. The encoder gives the
-    exact posterior N(W^T (x_std - mean) / variances, noise / variances). The remaining codes begin
-    as their prior (M. Tipping, C. Bishop, "Probabilistic PCA", JRSS B 1999).
+    With W = axes^T (variances - s)^(1/2), s the noise variance, the decoder gives W z + mean. The
+    encoder gives the exact posterior N(W^T (x_std - mean) / variances, s / variances). The
+    remaining codes begin as their prior (M. Tipping, C. Bishop, JRSS B 1999).
     """
     encoder = model.encoder.network
     n_outputs = encoder[-1].out_features
     n_codes = n_outputs // 2
     q = len(axes)
-    stretch = (variances - noise).clamp_min(0).sqrt()
-    variances = stretch.square() + noise
+    stretch = (variances - noise_variance).clamp_min(0).sqrt()
+    variances = stretch.square() + noise_variance
     eye = mean.new_zeros(n_outputs, q).fill_diagonal_(1)
 
     reduce = (stretch / variances)[:, None] * axes
     bias = mean.new_zeros(n_outputs)
     bias[:q] = -reduce @ mean
-    bias[n_codes : n_codes + q] = (noise / variances).log()
+    bias[n_codes : n_codes + q] = (noise_variance / variances).log()
     bias[n_codes:] -= GaussianEncoder.LOG_VAR
     set_linear(encoder, reduce, eye, bias)
 

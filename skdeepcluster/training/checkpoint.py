@@ -4,9 +4,10 @@ import copy
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import partial
+from pathlib import Path
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
@@ -16,7 +17,6 @@ import torch
 from skorch.callbacks import Callback
 
 from .loop import Net
-from .runtime import current_process
 
 #: Seconds between two states of a training.
 SECONDS_BETWEEN = 60.0
@@ -57,7 +57,6 @@ class Checkpoint(Callback):
             self._trainings = stored["trainings"]
             random_state.set_state(stored["random_state"])
         self._random_state = random_state.get_state()
-        current_process().check_same("checkpoint", len(self._trainings))
 
     def on_train_begin(self, net: Net, *_: Any, **__: Any) -> None:
         """Restore the state of the training, if there is one."""
@@ -83,9 +82,7 @@ class Checkpoint(Callback):
 
     def remove(self) -> None:
         """Remove the file at the end of the fit."""
-        if current_process().is_main:
-            with suppress(FileNotFoundError):
-                os.remove(self.path)
+        Path(self.path).unlink(missing_ok=True)
 
     def _keep(self, state: dict[str, Any]) -> None:
         """Replace the state of the current training, and write the file."""
@@ -96,9 +93,8 @@ class Checkpoint(Callback):
             "random_state": self._random_state,
             "trainings": self._trainings,
         }
-        if current_process().is_main:
-            with replace_atomically(self.path) as file:
-                torch.save(content, file)
+        with replace_atomically(self.path) as file:
+            torch.save(content, file)
         self._written = time.monotonic()
 
 
@@ -124,7 +120,7 @@ def _read(path: Any, identity: str) -> dict[str, Any]:
                 raise BadZipFile("A checksum is wrong.")
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
-            found = content["fit"]
+            stored_identity = content["fit"]
             # A position above 624 makes numpy read out of bounds.
             if not 0 <= content["random_state"][2] <= 624:
                 raise ValueError("The random state is damaged.")
@@ -135,7 +131,7 @@ def _read(path: Any, identity: str) -> dict[str, Any]:
                 f"checkpoint={path} cannot be read. Remove the file, or name another one. "
                 f"{type(error).__name__}: {error}"
             ) from error
-    if found != identity:
+    if stored_identity != identity:
         raise ValueError(
             f"checkpoint={path} belongs to another fit: parameters or data differ. Remove the "
             "file, or name another one."
@@ -155,9 +151,8 @@ def replace_atomically(path: Any) -> Iterator[IO[bytes]]:
     path = os.path.realpath(path)
     _check_regular(path)
     # One name, so that what a killed process has left is replaced.
-    temporary = f"{path}.tmp"
-    with suppress(FileNotFoundError):
-        os.remove(temporary)
+    temporary = Path(f"{path}.tmp")
+    temporary.unlink(missing_ok=True)
     try:
         with open(temporary, "xb") as file:
             yield file
@@ -165,22 +160,23 @@ def replace_atomically(path: Any) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        with suppress(FileNotFoundError):
-            os.remove(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 
 # ---- the identity of a fit
 
 
-def identify(estimator: Any, X: Any, *others: Any) -> str:
-    """Return a text that identifies a fit by its parameters, data and ``others``."""
+def identify(estimator: Any, X: Any, labels: Any, sample_weight: Any) -> str:
+    """Return a text that identifies a fit by its parameters and data."""
     params = estimator.get_params(deep=False)
     described = {
         name: _describe(value) for name, value in params.items() if name not in IDLE
     }
     samples = X[:: max(1, X.shape[0] // HASHED_ROWS)]
-    digest = joblib.hash((described, X.shape, str(X.dtype), samples, others))
+    digest = joblib.hash(
+        (described, X.shape, str(X.dtype), samples, (labels, sample_weight))
+    )
     return f"{type(estimator).__name__} {digest}"
 
 
@@ -192,7 +188,7 @@ def _describe(value: Any) -> Any:
         return _describe(value.func), value.args, value.keywords
     if hasattr(value, "get_params"):
         params = value.get_params(deep=False).items()
-        return type(value).__name__, {name: _describe(own) for name, own in params}
+        return type(value).__name__, {name: _describe(param) for name, param in params}
     if is_dataclass(value):  # an augmentation
         return repr(value)
     if callable(value):

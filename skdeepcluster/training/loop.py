@@ -20,8 +20,7 @@ from tqdm.auto import tqdm
 
 from ..functional.random import current_stream
 from ..modules.model import Augmentation, Batch, Player, TrainableModel
-from .data import Rows, ShuffledBatches, count_batches
-from .runtime import current_process, threads_by_size
+from .runtime import Rows, ShuffledBatches, count_batches, threads_by_size
 
 #: Share of the steps during which the learning rate grows to its peak.
 WARM_UP = 0.1
@@ -72,8 +71,6 @@ class Net(NeuralNet):
         """Collect the players and their parameters."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.is_over = False
-        self._process = current_process()
-        self._process.share_weights(self.module_)
 
         n_batches = count_batches(len(X), self.batch_size)
         self._n_all = self.max_epochs * n_batches
@@ -84,11 +81,6 @@ class Net(NeuralNet):
         self._players = [
             (player, player.parameters()) for player in self.module_.players()
         ]
-
-    def on_train_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
-        """Take the main process's running statistics of batch normalization."""
-        super().on_train_end(net, *args, **kwargs)
-        self._process.share_weights(self.module_)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Reset the sums of the epoch."""
@@ -136,27 +128,26 @@ class Net(NeuralNet):
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Let every player step; one optimizer suffices, because others' gradients are None."""
         self._set_training(True)
-        batch = self._process.take_part(batch)
         batch = self._augmented(batch.to(self._device))
         self._n_steps += 1
         self.module_.progress.fill_(min(1.0, self._n_steps / self._n_all))
 
-        found = {}
+        losses = {}
         for player, parameters in self._players:
             # Callbacks may freeze some parameters.
             learned = [p for p in parameters if p.requires_grad]
             if learned:
-                names, losses = self._update(player, learned, batch)
-                found[names] = losses.float()
-        if not found:
+                names, values = self._update(player, learned, batch)
+                losses[names] = values.float()
+        if not losses:
             raise ValueError(
                 "All parameters are frozen (requires_grad=False). Have callbacks freeze fewer."
             )
 
         self._n_rows += len(batch.x)
-        for names, losses in found.items():
-            self._sums[names] = self._sums.get(names, 0) + len(batch.x) * losses
-        return {"loss": torch.cat(list(found.values())).sum(), "y_pred": None}
+        for names, values in losses.items():
+            self._sums[names] = self._sums.get(names, 0) + len(batch.x) * values
+        return {"loss": torch.cat(list(losses.values())).sum(), "y_pred": None}
 
     def _update(
         self, player: Player, parameters: list[nn.Parameter], batch: Batch
@@ -174,8 +165,6 @@ class Net(NeuralNet):
 
         losses = torch.stack(list(terms.values()))
         losses.sum().backward(inputs=parameters)
-        losses = losses.detach()
-        self._process.average(losses, parameters)
 
         self.notify(
             "on_grad_computed",
@@ -184,7 +173,7 @@ class Net(NeuralNet):
             training=True,
         )
         self.optimizer_.step()
-        return tuple(f"{player.name}_{name}" for name in terms), losses
+        return tuple(f"{player.name}_{name}" for name in terms), losses.detach()
 
     def _augmented(self, batch: Batch) -> Batch:
         """Add the other versions of the samples that the user's function returns."""
@@ -197,13 +186,13 @@ class Net(NeuralNet):
 
     def _augment(self, rows: Tensor) -> Tensor:
         """Return other versions of samples (N, D), checked."""
-        found: Any = self.augment(rows)
-        if np.shape(found) != rows.shape:
+        changed: Any = self.augment(rows)
+        if np.shape(changed) != rows.shape:
             raise ValueError(
                 f"augment must return a tensor of the shape {tuple(rows.shape)} of its argument, "
-                f"but returned {type(found).__name__} of shape {np.shape(found)}."
+                f"but returned {type(changed).__name__} of shape {np.shape(changed)}."
             )
-        return found.detach().to(rows.dtype)
+        return changed.detach().to(rows.dtype)
 
     # ---- the state of an unfinished training
 
@@ -233,14 +222,12 @@ class Net(NeuralNet):
         self._check_moments()
 
         schedules = zip(self._schedules(), state["schedules"], strict=True)
-        for schedule, (found, n_batches) in schedules:
-            schedule.lr_scheduler_.load_state_dict(found)
+        for schedule, (stored, n_batches) in schedules:
+            schedule.lr_scheduler_.load_state_dict(stored)
             schedule.batch_idx_ = n_batches
-        if self._process.n > 1:  # each draws noise of its own
-            return
         generators = zip(self.generators, state["generators"], strict=True)
-        for generator, found in generators:
-            generator.set_state(found)
+        for generator, stored in generators:
+            generator.set_state(stored)
 
     def _check_moments(self) -> None:
         """Check the shapes of the optimizer's tensors, which compiled code trusts."""
@@ -254,8 +241,7 @@ class Net(NeuralNet):
                 moments[name] = value.contiguous()
 
     def _schedules(self) -> list[LRScheduler]:
-        callbacks = [callback for _, callback in self.callbacks_]
-        return [own for own in callbacks if isinstance(own, LRScheduler)]
+        return [item for _, item in self.callbacks_ if isinstance(item, LRScheduler)]
 
 
 class AtEpochs(Callback):

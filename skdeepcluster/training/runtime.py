@@ -1,17 +1,17 @@
-"""What a fit runs in: device, precision, random generators, threads and processes."""
+"""What a fit runs in: device, precision, random generators, threads, and samples as tensors."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import joblib
 import numpy as np
 import torch
-import torch.distributed as dist
+from scipy import sparse
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from ..functional.random import Stream, drawing_from, randint
 from ..input.checks import draw_seed
@@ -21,15 +21,17 @@ from ..modules.model import Batch
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """Return a device on which torch computes; "auto" is the process's GPU, else the CPU."""
-    found = current_process().device if device == "auto" else device
+    """Return a device on which torch computes; "auto" is a GPU if there is one, else the CPU."""
+    chosen = device
+    if device == "auto":
+        chosen = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.zeros(1, device=found).cpu()
+        torch.zeros(1, device=chosen).cpu()
     except Exception as error:
         raise ValueError(
             f"torch cannot use device={str(device)!r} here. Use 'auto', 'cpu' or 'cuda'."
         ) from error
-    return torch.device(found)
+    return torch.device(chosen)
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
@@ -136,98 +138,139 @@ def share_out(work: Callable[[int, int], Any], max_workers: int) -> list[Any]:
         return list(pool.map(work, range(n), [n] * n))
 
 
-# ---- processes that train one model together
+# ---- samples as tensors: X is an array, memory map or CSR matrix, converted one batch at a time
+
+#: Number of samples per batch in prediction; fixed, so that predictions do not depend on it.
+BLOCK = 256
 
 
-class Process:
-    """Process ``rank`` of the n processes that train one model together; by default alone."""
+def to_tensor(rows: Any, double: bool = False) -> Tensor:
+    """Convert a slice of X, dense or CSR, to a dense tensor with memory of its own.
+
+    Types that float32 cannot represent, and all types with ``double=True``, become float64.
+    """
+    dense = rows.toarray() if sparse.issparse(rows) else rows
+    kind = (
+        np.float32
+        if np.can_cast(dense.dtype, np.float32) and not double
+        else np.float64
+    )
+    # torch cannot wrap read-only memory or some dtypes; the cast makes the one copy needed.
+    return torch.from_numpy(np.array(dense, dtype=kind, order="C"))
+
+
+class Rows(Dataset[Any]):
+    """X (N, D) as a torch data set that returns whole batches.
+
+    ``columns`` are arrays of length N, or None: the "anchor" of a
+    :class:`~skdeepcluster.modules.model.Batch`, and its other columns.
+    """
+
+    #: The generators that ``take`` draws from.
+    generators: Sequence[torch.Generator] = ()
+
+    def __init__(self, X: Any, **columns: np.ndarray | None) -> None:
+        self.X = X
+        self.columns = {
+            name: column for name, column in columns.items() if column is not None
+        }
+
+    def __len__(self) -> int:
+        return self.X.shape[0]
+
+    def take(self, index: Tensor) -> Batch:
+        """Return the batch of the samples with these indices."""
+        chosen = index.numpy()
+        columns = {
+            name: torch.from_numpy(column[chosen])
+            for name, column in self.columns.items()
+        }
+        anchor = columns.pop("anchor", None)
+        return Batch(to_tensor(self.X[chosen]), anchor, columns)
+
+
+class LabeledRows(Rows):
+    """Samples with classes ``targets`` (N,), -1 where unknown.
+
+    Every batch also has labeled samples that ``generator`` draws, at most the batch's size.
+    """
 
     def __init__(
-        self, rank: int = 0, n: int = 1, device: torch.device | None = None
+        self,
+        X: Any,
+        targets: np.ndarray,
+        generator: torch.Generator,
+        **columns: np.ndarray | None,
     ) -> None:
-        self.rank = rank
-        self.n = n
-        self._device = device
+        super().__init__(X, **columns)
+        self.targets = targets
+        self.known = np.flatnonzero(targets >= 0)
+        self.generator = generator
+        self.generators = [generator]
 
-    @property
-    def is_main(self) -> bool:
-        """Whether this process searches and reports for all processes."""
-        return self.rank == 0
-
-    @property
-    def device(self) -> torch.device:
-        """The device of this process, by default the GPU, if there is one."""
-        if self._device is not None:
-            return self._device
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-    def take_part(self, batch: Batch) -> Batch:
-        """Return the samples of this process: equal parts, without the remainder.
-
-        Columns with fewer than two samples for each process are returned whole.
-        """
-        if self.n == 1:
-            return batch
-
-        def take(column: Tensor) -> Tensor:
-            n_rows = len(column) // self.n
-            if n_rows < 2:  # batch normalization needs two
-                return column
-            return column[self.rank * n_rows : (self.rank + 1) * n_rows]
-
-        return batch.map(take)
-
-    def average(self, losses: Tensor, parameters: list[torch.nn.Parameter]) -> None:
-        """Replace losses and gradients by their means over the processes, in one all-reduce."""
-        if self.n == 1:
-            return
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        tensors = [losses, *gradients]
-        flat = torch.cat([tensor.flatten().float() for tensor in tensors])
-        dist.all_reduce(flat)
-        flat /= self.n
-        parts = flat.split([tensor.numel() for tensor in tensors])
-        for tensor, part in zip(tensors, parts, strict=True):
-            tensor.copy_(part.view_as(tensor))
-
-    def share(self, value: Any) -> Any:
-        """Return the main process's value."""
-        values = [value]
-        if self.n > 1:
-            dist.broadcast_object_list(values, src=0)
-        return values[0]
-
-    def share_weights(self, model: torch.nn.Module) -> None:
-        """Copy the weights and buffers of the main process to the model."""
-        if self.n > 1:
-            for tensor in model.state_dict().values():
-                dist.broadcast(tensor, src=0)
-
-    def check_same(self, name: str, value: Any) -> None:
-        """Check that all processes have the same value; otherwise they would deadlock."""
-        found = [value] * self.n
-        if self.n > 1:
-            dist.all_gather_object(found, value)
-        if any(other != found[0] for other in found):
-            raise ValueError(
-                f"Processes that train together need the same {name}, but theirs are {found}. "
-                "Have every process load the same data."
-            )
+    def take(self, index: Tensor) -> Batch:
+        """Return the batch with these indices, with labeled samples and their classes."""
+        batch = super().take(index)
+        n_known = len(self.known)
+        order = torch.randperm(n_known, generator=self.generator, device="cpu").numpy()
+        chosen = np.sort(self.known[order[: len(batch.x)]])
+        target = torch.from_numpy(self.targets[chosen])
+        extra = Batch(to_tensor(self.X[chosen]), columns={"target": target})
+        return batch._replace(extra=extra)
 
 
-_process: ContextVar[Process] = ContextVar("process", default=Process())  # noqa: B039
+def count_batches(n_rows: int, batch_size: int) -> int:
+    """Return the number of :class:`ShuffledBatches` of an epoch."""
+    n_batches = -(-n_rows // batch_size)
+    is_single = n_rows % batch_size == 1 and n_rows > 1
+    return max(1, n_batches - is_single)
 
 
-def current_process() -> Process:
-    """Return this process, alone or among those that train together."""
-    return _process.get()
+class ShuffledBatches:
+    """Batches of :class:`Rows` in a new random order every epoch.
+
+    A single last sample joins the batch before it, because batch normalization needs two.
+    """
+
+    def __init__(
+        self, dataset: Rows, batch_size: int, generator: torch.Generator
+    ) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return count_batches(len(self.dataset), self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        n_rows = len(self.dataset)
+        order = torch.randperm(n_rows, generator=self.generator, device="cpu")
+        n_batches = len(self)
+        for i in range(n_batches):
+            is_last = i + 1 == n_batches
+            stop = n_rows if is_last else (i + 1) * self.batch_size
+            yield self.dataset.take(order[i * self.batch_size : stop])
 
 
-@contextmanager
-def training_together(process: Process) -> Iterator[None]:
-    """Within the block, the process shares all trainings with others."""
-    token = _process.set(process)
-    try:
-        yield
-    finally:
-        _process.reset(token)
+def batches(X: Any, batch_size: int) -> Iterator[Tensor]:
+    """Yield the samples of X in order, as tensors of at most ``batch_size`` samples."""
+    for start in range(0, X.shape[0], batch_size):
+        yield to_tensor(X[start : start + batch_size])
+
+
+def map_rows(
+    function: Callable[[Tensor], Tensor], X: Any, device: torch.device | str = "cpu"
+) -> np.ndarray:
+    """Apply a function to each sample of X, (N, ...), in the function's own dtype.
+
+    Every call gets exactly ``BLOCK`` samples (the last block repeats its last sample), so that the
+    rounding of a result does not depend on the other samples.
+    """
+    parts = []
+    with torch.inference_mode():
+        for x in batches(X, BLOCK):
+            n_rows = x.shape[0]
+            if n_rows < BLOCK:
+                x = torch.cat([x, x[-1:].expand(BLOCK - n_rows, -1)])
+            parts.append(function(x.to(device))[:n_rows].cpu().numpy())
+    return np.concatenate(parts)

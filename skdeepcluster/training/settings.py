@@ -18,8 +18,7 @@ from ..input.preparation import (
 )
 from ..modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 from ..modules.networks import check_widths
-from .data import count_batches, to_tensor
-from .runtime import resolve_device, resolve_precision
+from .runtime import count_batches, resolve_precision, to_tensor
 
 #: Minimum of the largest magnitude: squares of smaller values lose digits in double precision.
 SMALLEST = 1e-150
@@ -69,27 +68,21 @@ class Settings:
 
     def attributes(self):
         """Return the fitted attributes, by name."""
-        known = {name: v for name, v in asdict(self).items() if v is not None}
-        return {f"{name}_": value for name, value in known.items()}
+        values = asdict(self).items()
+        return {f"{name}_": value for name, value in values if value is not None}
 
 
-def choose_settings(estimator, shape, n_clusters, in_codes=False):
-    """Return the :class:`Settings` of an estimator for (N, D) samples and K clusters.
-
-    An autoencoder is trained first if the clusters are sought ``in_codes``.
-    """
+def choose_settings(params, recipe, shape, n_clusters, device, pretrains):
+    """Return the :class:`Settings` for parameters, by name, (N, D) samples and K clusters."""
     n_samples, n_features = shape
-    recipe = estimator._recipe
-    device = resolve_device(estimator.device)
-    pretrains = in_codes or recipe.pretraining_steps > 0
-    widths = choose_widths(estimator.hidden_layer_sizes, n_samples, n_features)
-    batch_size = choose_batch_size(estimator.batch_size, n_samples)
+    widths = choose_widths(params["hidden_layer_sizes"], n_samples, n_features)
+    batch_size = choose_batch_size(params["batch_size"], n_samples)
     n_batches = count_batches(n_samples, batch_size)
 
     root = sqrt(n_samples)
     unit = max(root, n_clusters) if recipe.counts_clusters else root
-    max_epochs = choose_epochs(estimator.max_epochs, recipe.steps * unit, n_batches)
-    pretraining_epochs = getattr(estimator, "pretraining_epochs", None)
+    max_epochs = choose_epochs(params["max_epochs"], recipe.steps * unit, n_batches)
+    pretraining_epochs = params.get("pretraining_epochs")
     if pretrains:
         n_steps = recipe.pretraining_steps * root
         pretraining_epochs = choose_epochs(pretraining_epochs, n_steps, n_batches)
@@ -99,10 +92,10 @@ def choose_settings(estimator, shape, n_clusters, in_codes=False):
         hidden_layer_sizes=widths,
         batch_size=batch_size,
         max_epochs=max_epochs,
-        learning_rate=choose_learning_rate(estimator.learning_rate, recipe, widths),
+        learning_rate=choose_learning_rate(params["learning_rate"], recipe, widths),
         pretraining_epochs=pretraining_epochs,
         device=str(device),
-        precision=resolve_precision(estimator.precision, device),
+        precision=resolve_precision(params["precision"], device),
     )
 
 

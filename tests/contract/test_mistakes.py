@@ -10,7 +10,6 @@ from torch import nn
 
 from skdeepcluster import NeighborClustering, VaDEClustering, display
 from skdeepcluster.inspection import ClusterReport
-from skdeepcluster.parallel import data_parallel
 
 Y = np.arange(48) % 3
 X = np.random.default_rng(0).normal(size=(48, 4)) + 6 * np.eye(4)[Y]
@@ -87,7 +86,6 @@ def test_a_mistake_is_explained(name):
 EXTRAS = {
     "matplotlib": lambda: display.NumberOfClustersDisplay([2, 3], [0.1, 0.2]).plot(),
     "matplotlib.pyplot": lambda: report(GRAPH, images=(2, 2)),
-    "accelerate": lambda: data_parallel().__enter__(),
 }
 
 

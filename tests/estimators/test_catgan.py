@@ -15,10 +15,10 @@ from torch import nn
 
 from skdeepcluster import CatGANClassifier, CatGANClustering
 from skdeepcluster.estimators.catgan import CatGAN
+from skdeepcluster.functional.losses import Regularizer
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp, normalized_mlp
-from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 CLASSIFIER = {"hidden_layer_sizes": (32,), "random_state": 0}

@@ -14,7 +14,7 @@ from sklearn.mixture import GaussianMixture
 
 from skdeepcluster.estimators.gaussian_mixture import GaussianMixtureEM
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.mixture import em, initialization
+from skdeepcluster.mixture import em
 
 K, D = 3, 4
 TYPES = ["full", "tied", "diag", "spherical"]
@@ -82,7 +82,7 @@ def test_weights_are_repetitions(X, covariance_type, init_params):
 
 
 def test_weights_are_repetitions_in_a_sample_of_X(X, monkeypatch):
-    monkeypatch.setattr(initialization, "MAX_DISTINCT_ROWS", 50)
+    monkeypatch.setattr(em, "MAX_DISTINCT_ROWS", 50)
     weight = np.random.RandomState(0).randint(1, 4, size=len(X))
     weighted, plain = (GaussianMixtureEM(K, random_state=0) for _ in range(2))
     assert_same(weighted.fit(X, sample_weight=weight), plain.fit(X.repeat(weight, axis=0)))
@@ -352,8 +352,8 @@ def test_runs_of_k_means_are_divided_among_initializations(X, n_init, n_runs, mo
             return super().fit(*args, **options)
 
     fits, step = [], em.MStep("diag", 0.0)
-    monkeypatch.setattr(initialization, "KMeans", Counted)
-    initializer = initialization.Initializer(make_rows(X), K, step, torch.Generator())
+    monkeypatch.setattr(em, "KMeans", Counted)
+    initializer = em.Initializer(make_rows(X), K, step, torch.Generator())
     initializer.initialize("kmeans", n_init)
     assert fits == [1] * n_runs
 
@@ -373,7 +373,7 @@ def test_seeds_of_k_means_are_far_apart(X, offset, size):
     parts = np.repeat(corners, 20, axis=0) + np.tile(X[:20], (16, 1)) / 20
     rows, step = make_rows(size * parts + offset), em.MStep("diag", 0.1 * size**2)
     generator = torch.Generator().manual_seed(0)
-    initializer = initialization.Initializer(rows, 16, step, generator)
+    initializer = em.Initializer(rows, 16, step, generator)
     for method in ("k-means++", "kmeans"):
         means = initializer.initialize(method, 10).means.numpy()
         assert len({tuple(mean - offset > 50 * size) for mean in means}) == 16, method
@@ -382,7 +382,7 @@ def test_seeds_of_k_means_are_far_apart(X, offset, size):
 @pytest.mark.parametrize("offset", [0, 1e9])
 def test_random_responsibilities_hash_samples(X, offset):
     rows, step, generator = make_rows(X + offset), em.MStep("diag", 0.0), torch.Generator()
-    initializer = initialization.Initializer(rows, 2, step, generator)
+    initializer = em.Initializer(rows, 2, step, generator)
     mixture = initializer.initialize("random", 1)
     # Whatever its values, a sample gets responsibilities with means of one half.
     standard_error = X.std(0) / np.sqrt(len(X))
@@ -419,7 +419,7 @@ def test_a_starved_component_takes_half_of_the_heaviest():
     weights = torch.tensor([0.001, 0.6, 0.399]).double()
     means = torch.tensor([[1e6, 0.0], [5, 5], [-5, -5]]).double()
     scales = torch.stack([size * torch.eye(2) for size in (9.0, 1e-3, 2.0)]).double()
-    mixture = initialization.Mixture(weights.log(), means, scales)
+    mixture = em.Mixture(weights.log(), means, scales)
     generator = torch.Generator().manual_seed(0)
     found = em.reseed_starved(mixture, 0.01, generator)
     expected = np.array([0.3, 0.3, 0.399]) / 0.999

@@ -17,13 +17,13 @@ from skdeepcluster.functional.gaussian import (
     expected_log_joint,
     log_joint,
 )
+from skdeepcluster.functional.losses import Regularizer
 from skdeepcluster.functional.points import normal_points
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.modules.codes import GaussianEncoder, MixturePrior
 from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp
-from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 OBJECTIVES = ["optimal", "sampled", "published"]
@@ -109,7 +109,7 @@ def test_one_cluster_with_a_unit_prior_is_the_vae(objective, vade):
     tolerance = {"rtol": 0.1, "atol": 0.1} if objective == "sampled" else {}
     torch.testing.assert_close(ours["kl"], theirs["kl"], **tolerance)
     noise = normal_points(32, 2)
-    torch.testing.assert_close(one.criterion(x, noise), vae.criterion(x, noise))
+    torch.testing.assert_close(one.score(x, noise), vae.score(x, noise))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -14,6 +14,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from skdeepcluster import NeighborClustering, VAEEmbedding
 from skdeepcluster.estimators.vae import VAE
 from skdeepcluster.functional.gaussian import Mixture, standard_kl
+from skdeepcluster.functional.losses import Regularizer
 from skdeepcluster.functional.points import normal_points, random_shifts
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.modules.codes import GaussianEncoder
@@ -21,7 +22,6 @@ from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
 from skdeepcluster.modules.model import Batch
 from skdeepcluster.modules.networks import mlp
 from skdeepcluster.modules.pca import start_as_pca
-from skdeepcluster.modules.regularization import Regularizer
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 #: For tests in which the initial partition does not matter: EM is faster than a graph.
@@ -89,7 +89,7 @@ def test_loss_is_the_negative_elbo_written_out(vae):
     torch.testing.assert_close(terms["reconstruction"], expected)
     # On average over z the loss is the bound that score_samples reports.
     assert sum(terms.values()).item() == pytest.approx(
-        -vae.criterion(x, normal_points(512, 2)).mean().item(), rel=0.01
+        -vae.score(x, normal_points(512, 2)).mean().item(), rel=0.01
     )
 
 
@@ -158,7 +158,7 @@ def curved(vae):
 @torch.no_grad()
 def test_bounds_rise_to_the_exact_likelihood(curved):
     vae, x, exact = curved
-    elbo = vae.criterion(x)
+    elbo = vae.score(x)
     assert (elbo < exact).all()
     assert (exact - elbo).mean() > 1
     bounds = torch.stack([vae.importance_bound(x, n) for n in (1, 2, 8, 32, 128, 4096)])
@@ -178,9 +178,9 @@ def test_the_elbo_is_its_expectation(curved):
     z = mean + std * torch.randn(4000, 40, 2, generator=torch.Generator().manual_seed(0))
     log_x = vae.likelihood.log_prob(x.expand(4000, 40, 6), vae.decoder(z)).double()
     expected = log_x.mean(0) - standard_kl(mean, std)
-    torch.testing.assert_close(vae.criterion(x), expected, rtol=0, atol=0.2)
-    torch.testing.assert_close(vae.criterion(x).mean(), expected.mean(), rtol=0, atol=0.02)
-    few = vae.criterion(x, normal_points(16, 2))
+    torch.testing.assert_close(vae.score(x), expected, rtol=0, atol=0.2)
+    torch.testing.assert_close(vae.score(x).mean(), expected.mean(), rtol=0, atol=0.02)
+    few = vae.score(x, normal_points(16, 2))
     assert (few - expected).mean().abs() > 0.1, "16 points shared by the rows do not suffice"
 
 

@@ -1,4 +1,4 @@
-"""Loss terms in log space: bounds, identities, independent values, limits at zero."""
+"""Loss terms: bounds, identities, independent values, limits, and the closed form of a step."""
 
 import math
 
@@ -7,70 +7,71 @@ import pytest
 import torch
 from scipy.special import rel_entr
 from scipy.stats import entropy as scipy_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
-from skdeepcluster.functional import (
-    entropy,
-    information_content,
-    kl_divergence,
-    mutual_information,
-)
-from skdeepcluster.functional.losses import called_fake, called_real, cross_entropy
+from skdeepcluster.functional import entropy, kl_divergence, losses, mutual_information
+
+close = torch.testing.assert_close
+HALVES = torch.tensor([0.5, 0.5]).log()
+CERTAIN = torch.tensor([1.0, 0.0]).log()
 
 
 def distributions(n, k, seed=0):
-    return torch.from_numpy(np.random.default_rng(seed).dirichlet(np.ones(k), n))
+    """Return log-probabilities (n, k)."""
+    p = np.random.default_rng(seed).dirichlet(np.ones(k), n)
+    return torch.from_numpy(p).log()
 
 
-def test_information_adds_up_over_independent_events():
-    p, q = torch.tensor([0.3, 0.9]).double(), torch.tensor([0.5, 0.2]).double()
-    both = information_content((p * q).log())
-    torch.testing.assert_close(both, information_content(p.log()) + information_content(q.log()))
+# ---- entropies and divergences
 
 
-def test_entropy_and_kl_equal_scipy():
-    p, q = distributions(20, 7), distributions(20, 7, seed=1)
-    np.testing.assert_allclose(entropy(p.log()), scipy_entropy(p, axis=1))
-    np.testing.assert_allclose(kl_divergence(p.log(), q.log()), rel_entr(p, q).sum(-1))
+def test_entropy_and_divergences_equal_scipy():
+    log_p = distributions(20, 7)
+    log_q = distributions(20, 7, seed=1)
+    p = log_p.exp().numpy()
+    q = log_q.exp().numpy()
+    np.testing.assert_allclose(entropy(log_p), scipy_entropy(p, axis=1))
+    np.testing.assert_allclose(kl_divergence(log_p, log_q), rel_entr(p, q).sum(-1))
+    close(losses.cross_entropy(log_p, log_q), -(log_p.exp() * log_q).sum(-1))
 
 
-def test_kl_is_positive_and_infinite_where_excluded():
-    p, q = distributions(50, 4).log(), distributions(50, 4, seed=1).log()
-    assert (kl_divergence(p, q) > 0).all()
-    torch.testing.assert_close(kl_divergence(p, p), torch.zeros(50).double())
-    certain = torch.tensor([1.0, 0.0]).log()
-    assert kl_divergence(torch.tensor([0.5, 0.5]).log(), certain) == math.inf
-    assert kl_divergence(certain, torch.tensor([0.5, 0.5]).log()) == pytest.approx(math.log(2))
-
-
-def test_limits_of_entropy_and_mutual_information():
+def test_limits_at_probabilities_of_zero():
     assert entropy(torch.eye(5).double().log()).abs().max() == 0
-    assert entropy(torch.zeros(5).log_softmax(-1)) == pytest.approx(math.log(5))
-    same, sure = distributions(1, 6).expand(10, 6).log(), torch.eye(6).repeat(3, 1).log()
-    assert mutual_information(same) == pytest.approx(0, abs=1e-12)
-    assert mutual_information(sure) == pytest.approx(math.log(6), rel=1e-6)
+    assert entropy(HALVES) == pytest.approx(math.log(2))
+    assert kl_divergence(CERTAIN, CERTAIN) == 0
+    for divergence in (kl_divergence, losses.cross_entropy):
+        assert divergence(CERTAIN, HALVES) == pytest.approx(math.log(2))
+        assert divergence(HALVES, CERTAIN) == math.inf
 
 
 def test_mutual_information_is_the_kl_of_joint_and_product():
-    p = distributions(30, 6)
-    joint = p / 30
+    log_p = distributions(30, 6)
+    joint = log_p.exp() / 30
     product = joint.sum(0, keepdim=True) * joint.sum(1, keepdim=True)
     expected = rel_entr(joint, product).sum()
-    assert mutual_information(p.log()).item() == pytest.approx(expected.item())
+    assert mutual_information(log_p).item() == pytest.approx(expected.item())
+
+    equal = log_p[:1].expand(10, 6)
+    assert mutual_information(equal).item() == pytest.approx(0, abs=1e-12)
+    certain = torch.eye(6).repeat(3, 1).log()
+    assert mutual_information(certain) == pytest.approx(math.log(6), rel=1e-6)
 
 
 def test_an_impossible_outcome_has_no_gradient():
-    log_p = torch.tensor([[0.4, 0.6, 0.0], [0.9, 0.1, 0.0]]).double().log().requires_grad_()
-    found = mutual_information(log_p)
-    found.backward()
-    without = log_p.detach()[:, :2].clone().requires_grad_()
-    expected = mutual_information(without)
+    log_p = torch.tensor([[0.4, 0.6, 0.0], [0.9, 0.1, 0.0]]).double().log()
+    possible = log_p[:, :2].clone().requires_grad_()
+    log_p.requires_grad_()
+    information = mutual_information(log_p)
+    information.backward()
+    expected = mutual_information(possible)
     expected.backward()
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(log_p.grad[:, :2], without.grad)
+    close(information, expected)
+    close(log_p.grad[:, :2], possible.grad)
     assert (log_p.grad[:, 2] == 0).all()
-    some = torch.tensor([[0.4, 0.6], [1.0, 0.0]]).log().requires_grad_()
-    mutual_information(some).backward()
-    assert torch.isfinite(some.grad).all()
+
+    sometimes = torch.stack([HALVES, CERTAIN]).requires_grad_()
+    mutual_information(sometimes).backward()
+    assert sometimes.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 2, 3), ()])
@@ -79,18 +80,107 @@ def test_mutual_information_needs_two_dimensions(shape):
         mutual_information(torch.zeros(shape))
 
 
-def test_cross_entropy_is_entropy_plus_divergence():
-    p, q = distributions(20, 7).log(), distributions(20, 7, seed=1).log()
-    expected = -(p.exp() * q).sum(-1)
-    torch.testing.assert_close(cross_entropy(p, q), expected)
-    torch.testing.assert_close(cross_entropy(p, q), entropy(p) + kl_divergence(p, q))
-    never = torch.tensor([0.0, -math.inf])
-    assert cross_entropy(never, torch.tensor([0.5, 0.5]).log()) == pytest.approx(math.log(2))
-    assert cross_entropy(torch.tensor([0.5, 0.5]).log(), never) == math.inf
-
-
 def test_adversarial_losses_are_binary_cross_entropies():
     logits = torch.tensor([-2.0, 0.0, 30.0, 1e4])
-    loss = torch.nn.functional.binary_cross_entropy_with_logits
-    torch.testing.assert_close(called_real(logits), loss(logits, torch.ones(4)))
-    torch.testing.assert_close(called_fake(logits), loss(logits, torch.zeros(4)))
+    real = binary_cross_entropy_with_logits(logits, torch.ones(4))
+    fake = binary_cross_entropy_with_logits(logits, torch.zeros(4))
+    close(losses.called_real(logits), real)
+    close(losses.called_fake(logits), fake)
+
+
+# ---- the initial partition
+
+
+def test_an_anchor_yields_to_probable_clusters():
+    anchor = torch.tensor([[1.0, 0.0], [0.2, 0.8]])
+    log_p = torch.tensor([[0.4, 0.6], [0.9, 0.1]]).log()
+    clusters = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    regularizer = losses.Regularizer(start_weight=2.0, own_share=0.5)
+    for progress in (0.0, 0.5, 1.0):
+        share = progress / 2
+        target = (1 - share) * anchor + share * clusters
+        terms = regularizer.terms(None, torch.zeros(2, 1), anchor, log_p, progress)
+        close(terms["start"], -2 * (target * log_p).sum(1).mean())
+
+
+def test_terms_of_weight_zero_are_left_out():
+    anchor = torch.tensor([[0.3, 0.7]])
+    x = torch.zeros(1, 1)
+
+    def log_resp(rows):
+        return torch.tensor([[0.4, 0.6]]).log()
+
+    start = losses.Regularizer(start_weight=1.0)
+    assert start.terms(log_resp, x, None) == {}
+    assert losses.Regularizer().terms(log_resp, x, anchor) == {}
+    terms = start.terms(log_resp, x, anchor)
+    assert set(terms) == {"start"}
+    close(terms["start"], -(anchor * log_resp(x)).sum())
+
+
+# ---- smoothness
+
+
+@pytest.fixture
+def _seeded():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+@pytest.mark.usefixtures("_seeded")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("gap", [0.0, 40.0, 60.0, 80.0, 95.0])
+def test_the_worst_direction_of_a_linear_model(gap, dtype):
+    """With p = softmax(x W + b), K = 2, only the difference of the columns can change p.
+
+    Almost certain assignments have gradients whose squares vanish in single precision.
+    """
+    weight = torch.randn(5, 2, dtype=dtype)
+    x = torch.randn(40, 5, dtype=dtype)
+    radius = torch.rand(40, 1, dtype=dtype)
+    bias = torch.tensor([gap, 0.0], dtype=dtype)
+
+    def log_resp(rows):
+        return (rows @ weight + bias).log_softmax(-1)
+
+    step = losses.adversarial_step(log_resp, x, log_resp(x), radius)
+    close(step.norm(dim=1), radius.squeeze(1))
+    if gap == 0 and dtype == torch.float64:
+        direction = normalize(weight[:, 0] - weight[:, 1], dim=0)
+        close((step @ direction).abs(), radius.squeeze(1))
+
+
+@pytest.mark.usefixtures("_seeded")
+def test_gradients_do_not_pass_through_the_step():
+    network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LogSoftmax(-1))
+    x = torch.randn(6, 3)
+    radius = torch.ones(6, 1)
+    log_p = network(x).detach()
+    step = losses.adversarial_step(network, x, log_p, radius)
+    assert not step.requires_grad
+    assert all(p.grad is None for p in network.parameters())
+    regularizer = losses.Regularizer(smoothness_weight=1.0)
+    regularizer.terms(network, x, log_p.exp())["smoothness"].backward()
+    assert all(p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+@pytest.mark.usefixtures("_seeded")
+@pytest.mark.parametrize("n_rows", [1, 2, 16, 512])
+def test_steps_scale_with_nearest_distances(n_rows):
+    """Among fewer than 256 samples the nearest is farther, by the root of their share."""
+    network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LogSoftmax(-1))
+    x = torch.randn(n_rows, 3)
+    anchor = torch.full((n_rows, 2), 0.5)
+    nearest = torch.zeros(1, 1)
+    if n_rows > 1:
+        distances = torch.cdist(x, x).fill_diagonal_(torch.inf)
+        nearest = distances.amin(1, keepdim=True)
+    radius = 0.25 * min(1, n_rows / 256) ** 0.5 * nearest
+
+    torch.manual_seed(1)
+    terms = losses.Regularizer(smoothness_weight=2.0).terms(network, x, anchor)
+    torch.manual_seed(1)
+    step = losses.adversarial_step(network, x, network(x).detach(), radius)
+    expected = 2 * kl_divergence(network(x), network(x + step)).mean()
+    close(terms["smoothness"], expected, rtol=1e-3, atol=1e-8)

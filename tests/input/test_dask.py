@@ -49,7 +49,7 @@ def test_only_sums_and_a_few_samples_are_gathered(monkeypatch):
 
     blocks = da.from_array(X, chunks=(100, 5)).map_blocks(counted, dtype=float)
     monkeypatch.setattr(type(blocks), "__array__", None)  # gathering all samples fails
-    monkeypatch.setattr("skdeepcluster.mixture.initialization.MAX_DISTINCT_ROWS", 150)
+    monkeypatch.setattr("skdeepcluster.mixture.em.MAX_DISTINCT_ROWS", 150)
     mixture = GaussianMixtureEM(4, random_state=0).fit(blocks)
     assert max(sizes) == 100
     assert mixture.labels_.shape == (900,)

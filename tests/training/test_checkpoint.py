@@ -1,8 +1,10 @@
 """A fit that is interrupted resumes from its checkpoint and ends with the same bits."""
 
 import os
+import time
 from dataclasses import replace
 from functools import partial
+from itertools import count
 
 import numpy as np
 import pytest
@@ -11,10 +13,11 @@ import torch
 from common import in_full
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import skdeepcluster as sk
 from skdeepcluster.modules.augmentation import RandomAffine
-from skdeepcluster.training import checkpoint
 
 TINY = {"hidden_layer_sizes": (8, 6), "max_epochs": 4, "batch_size": 20}
 PRETRAINED = TINY | {"pretraining_epochs": 3}
@@ -53,7 +56,8 @@ class CrashAfter(skorch.callbacks.Callback):
 
 @pytest.fixture(autouse=True)
 def _keep_every_epoch(monkeypatch):
-    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN", 0.0)
+    clock = count(step=100)  # as if an epoch took minutes
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
 
 
 @pytest.fixture
@@ -116,9 +120,9 @@ def test_links_and_what_a_killed_process_has_left_are_replaced(tmp_path, path):
     (tmp_path / "fit.pt.tmp").write_bytes(b"half")
     with pytest.raises(Crash):
         clone(METHODS["vae"]).set_params(checkpoint=link, callbacks=[CrashAfter(2)]).fit(X)
-    assert sorted(own.name for own in tmp_path.iterdir()) == ["fit.pt", "link.pt"]
+    assert set(os.listdir(tmp_path)) == {"fit.pt", "link.pt"}
     clone(METHODS["vae"]).set_params(checkpoint=link).fit(X)
-    assert [own.name for own in tmp_path.iterdir()] == ["link.pt"]
+    assert os.listdir(tmp_path) == ["link.pt"]
 
 
 def test_what_is_no_regular_file_is_not_read():
@@ -127,19 +131,21 @@ def test_what_is_no_regular_file_is_not_read():
 
 
 def test_a_checkpoint_of_another_fit_is_refused(path):
-    given = {"augment": RandomAffine((1, 1, 5)), "encoder": partial(build, width=8)}
-    vae = sk.VAEEmbedding(3, random_state=0, checkpoint=path, **given, **TINY)
+    augment = RandomAffine((1, 1, 5))
+    encoder = partial(build, width=8)
+    vae = sk.VAEEmbedding(3, random_state=0, checkpoint=path, **TINY)
+    vae.set_params(augment=augment, encoder=encoder)
     crash(vae, 1)
-    for other in (
+    for change in (
         {"max_epochs": 5},
         {"random_state": 1},
-        {"augment": replace(given["augment"], degrees=1.0)},
+        {"augment": replace(augment, degrees=1.0)},
         {"encoder": build},
         {"encoder": partial(build, width=9)},
         {"init": sk.NeighborClustering()},
     ):
         with pytest.raises(ValueError, match="belongs to another fit"):
-            clone(vae).set_params(**other).fit(X, Y)
+            clone(vae).set_params(**change).fit(X, Y)
     with pytest.raises(ValueError, match="belongs to another fit"):
         clone(vae).fit(X + 1e-6, Y)
     clone(vae).set_params(verbose=0, encoder=partial(build, width=8)).fit(X, Y)
@@ -147,7 +153,7 @@ def test_a_checkpoint_of_another_fit_is_refused(path):
 
 
 def edit(change):
-    """Return what changes the content of a checkpoint and signs it anew."""
+    """Return a function that changes the content of a checkpoint and writes it anew."""
 
     def write(path, content):
         stored = torch.load(path, weights_only=False)
@@ -220,10 +226,10 @@ def test_members_of_an_ensemble_have_separate_checkpoints(path):
     ensemble = sk.ClusterEnsemble(crashing, 2, random_state=0)
     with pytest.raises(Crash):
         ensemble.fit(X)
-    assert [file.name for file in path.parent.iterdir()] == ["fit.pt.1"]
+    assert os.listdir(path.parent) == ["fit.pt.1"]
     ensemble.set_params(estimator__callbacks=None).fit(X)
     np.testing.assert_array_equal(ensemble.predict_proba(X), expected)
-    assert not list(path.parent.iterdir())
+    assert not os.listdir(path.parent)
 
 
 @pytest.mark.parametrize("name", ["none/fit.pt", "."])
@@ -232,3 +238,24 @@ def test_a_path_that_is_no_file_is_an_oserror(name, tmp_path):
     with pytest.raises(OSError, match=str(tmp_path)):
         vae.fit(X)
     assert not hasattr(vae, "model_")
+
+
+class InterruptTheSecond(skorch.callbacks.Callback):
+    """Ctrl-C in the second of the trainings."""
+
+    begun = []
+
+    def on_train_begin(self, net, **_):
+        self.begun.append(net)
+
+    def on_batch_begin(self, net, **_):
+        if len(self.begun) == 2:
+            raise KeyboardInterrupt
+
+
+def test_an_ensemble_leaves_out_the_network_that_the_user_interrupts():
+    InterruptTheSecond.begun.clear()
+    vae = sk.VAEEmbedding(3, init=Y, callbacks=[InterruptTheSecond()], **TINY)
+    with pytest.warns(ConvergenceWarning, match="1 of 3 members are used"):
+        ensemble = sk.ClusterEnsemble(make_pipeline(StandardScaler(), vae), 3).fit(X)
+    assert len(ensemble.estimators_) == 1

@@ -20,44 +20,49 @@ from skdeepcluster.training.settings import choose_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
-X, Y = np.random.RandomState(0).uniform(size=(30, 4)), np.arange(30) % 3
-GAN_AND_VADE = CatGANClustering, VaDEClustering
+X = np.random.RandomState(0).uniform(size=(30, 4))
+Y = np.arange(30) % 3
 SHAPES = [(n, d) for n in (2, 150, 20_000, 10**6) for d in (1, 64, 784)]
 
 # ---- rules
 
 
 def settings(estimator, n, d=64, n_clusters=8):
-    pretrains = hasattr(estimator, "pretraining_epochs")
-    return choose_settings(estimator, (n, d), n_clusters, torch.device("cpu"), pretrains)
+    params = estimator.get_params()
+    pretrains = "pretraining_epochs" in params
+    device = torch.device("cpu")
+    return choose_settings(params, estimator._recipe, (n, d), n_clusters, device, pretrains)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_widths_grow_smoothly_to_the_papers_at_mnist(shape):
     n, d = shape
-    found = settings(VaDEClustering(), n, d).hidden_layer_sizes
+    widths = settings(VaDEClustering(), n, d).hidden_layer_sizes
     for more in ((ceil(1.05 * n), d), (n, ceil(1.05 * d))):
         share = max(more[0] / n, more[1] / d)
         larger = settings(VaDEClustering(), *more).hidden_layer_sizes
-        assert found[0] <= larger[0] <= ceil(found[0] * share) + 1
+        assert widths[0] <= larger[0] <= ceil(widths[0] * share) + 1
     if n >= 70_000 and d >= 784:
-        assert found == (500, 500, 2000)
+        assert widths == (500, 500, 2000)
 
 
 @pytest.mark.parametrize("estimator", DEEP, ids=name)
 @pytest.mark.parametrize("n", [2, 33, 150, 4000, 10**6])
 def test_steps_grow_with_the_root_of_the_samples(n, estimator):
-    found, steps = settings(estimator, n), estimator._recipe.steps
-    assert min(n, 32) <= found.batch_size <= 256
-    # A last sample that is alone joins the batch before it.
-    per_epoch = ceil(n / found.batch_size) - (n % found.batch_size == 1)
-    made, asked = found.max_epochs * per_epoch, steps * np.sqrt(n)
+    chosen = settings(estimator, n)
+    size = chosen.batch_size
+    assert min(n, 32) <= size <= 256
     if n > 64:  # sqrt(n) exceeds the number of clusters
-        assert asked <= made < asked + per_epoch
+        # A last sample that is alone joins the batch before it.
+        per_epoch = ceil(n / size) - (n % size == 1)
+        n_steps = estimator._recipe.steps * np.sqrt(n)
+        assert n_steps <= chosen.max_epochs * per_epoch < n_steps + per_epoch
 
 
 def test_steps_of_adversarial_networks_grow_with_the_clusters():
-    gan, vade = ([settings(e(), 100, 4, k).max_epochs for k in (5, 10, 30)] for e in GAN_AND_VADE)
+    numbers = (5, 10, 30)
+    gan = [settings(CatGANClustering(), 100, 4, k).max_epochs for k in numbers]
+    vade = [settings(VaDEClustering(), 100, 4, k).max_epochs for k in numbers]
     assert gan[0] == gan[1] == gan[2] / 3
     assert vade[0] == vade[2]
 
@@ -80,22 +85,29 @@ def test_many_small_clusters_are_learned(method):
 
 # ---- fitted attributes
 
-#: After ``brief`` on 30 samples in [0, 1], and after other settings.
-TAKEN = {"likelihood_": "bernoulli", "standardize_": False, "batch_size_": 30, "max_epochs_": 2}
-TAKEN |= {"device_": "cpu", "precision_": "float32"}
-GIVEN = {"likelihood": "gaussian", "batch_size": 7, "device": "cpu", "max_epochs": 1}
+#: Attributes after ``brief`` on 30 samples in [0, 1].
+CHOSEN = {
+    "likelihood_": "bernoulli",
+    "standardize_": False,
+    "batch_size_": 30,
+    "max_epochs_": 2,
+    "device_": "cpu",
+    "precision_": "float32",
+}
+#: Settings by the user.
+SET = {"likelihood": "gaussian", "batch_size": 7, "device": "cpu", "max_epochs": 1}
 
 
 @pytest.mark.parametrize("estimator", [*DEEP, *CLASSIFIERS], ids=name)
-def test_what_auto_took_is_shown_and_what_was_given(estimator):
+def test_what_was_chosen_or_set_is_shown(estimator):
     init = "mixture" if "n_clusters" in estimator.get_params() else None
     fit = brief(estimator, init=init, device="cpu").fit(X, Y)
-    for key, value in TAKEN.items():
-        found = getattr(fit, key)
-        assert found == value
-        assert type(found) is type(value)
-    fit.set_params(**GIVEN).fit(X, Y)
-    assert {key: getattr(fit, f"{key}_") for key in GIVEN} == GIVEN
+    for key, expected in CHOSEN.items():
+        value = getattr(fit, key)
+        assert value == expected
+        assert type(value) is type(expected)
+    fit.set_params(**SET).fit(X, Y)
+    assert {key: getattr(fit, f"{key}_") for key in SET} == SET
 
 
 def test_pretraining_epochs_are_those_of_this_fit():
