@@ -208,6 +208,12 @@ def _describe_inputs(steps):
 
 def _build_module(estimator):
     """Return the module that computes the predictions of an estimator."""
+    kinds = NeighborClustering, GaussianMixtureEM, DeepEstimator
+    if not isinstance(estimator, kinds):
+        raise TypeError(
+            f"{type(estimator).__name__} has neither a network nor a mixture to export. "
+            "Export the members of an ensemble one by one (estimators_)."
+        )
     if estimator.preparation_.table_ is not None:
         raise TypeError(
             "A fit with categorical_features cannot be exported. Encode the categories "
@@ -217,11 +223,6 @@ def _build_module(estimator):
         return _NeighborPredictions(estimator)
     if isinstance(estimator, GaussianMixtureEM):
         return _Predictions(_MixtureAssignment(estimator.mixture_))
-    if not isinstance(estimator, DeepEstimator):
-        raise TypeError(
-            f"{type(estimator).__name__} has neither a network nor a mixture to export. "
-            "Export the members of an ensemble one by one (estimators_)."
-        )
 
     model = copy.deepcopy(estimator.model_).cpu()
     encode = model.encode if isinstance(estimator, EmbeddingMixin) else None

@@ -15,18 +15,19 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
 from sklearn.utils import check_array, get_tags
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ..input.checks import (
     COUNT,
     check_answers,
     check_enough,
     draw_seeds,
+    keep_fit,
     random_stream,
     refuse_sparse,
-    restore_on_failure,
     store_parameters,
     warn_user,
+    with_plain_numbers,
 )
 from ..input.labels import (
     indicate,
@@ -34,6 +35,7 @@ from ..input.labels import (
     normalize_rows,
     predict_samples,
 )
+from ..input.preparation import Preparation
 from ..input.types import ClusterMixin, Doubles, Labels, available_if, fit_context
 from ..partition.candidates import agglomerate
 
@@ -96,6 +98,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     cluster_stability_ : ndarray of shape (n_clusters,)
         Mean over members of the greatest Jaccard index of each cluster with a cluster of the
         member [2]_. Clusters above 0.85 are stable; do not trust those below 0.6.
+    preparation_ : Preparation
+        How X becomes numbers.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -172,26 +176,30 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         self : object
             The fitted ensemble.
         """
-        with restore_on_failure(self):
-            X = self._check_samples(X, reset=True)
-            self.estimators_ = self._fit_members(X)
-            memberships = [_find_memberships(member, X) for member in self.estimators_]
-            self._set_consensus(memberships)
-        n_used = _count_used(self.labels_)
-        if n_used < self.n_clusters_:
+        ensemble = with_plain_numbers(self)
+        preparation = Preparation(None, name=type(self).__name__)
+        X = ensemble._check_samples(X, preparation, reset=True)
+        members = ensemble._fit_members(X)
+        memberships = [_find_memberships(member, X) for member in members]
+        consensus = ensemble._describe_consensus(memberships)
+        n_used = _count_used(consensus["labels_"])
+        n_clusters = consensus["n_clusters_"]
+        if n_used < n_clusters:
             warn_user(
-                f"Only {n_used} of n_clusters={self.n_clusters_} clusters of the "
+                f"Only {n_used} of n_clusters={n_clusters} clusters of the "
                 "consensus have samples. Decrease n_clusters or increase "
                 "n_estimators.",
             )
-        return self
+        attributes = preparation.input_attributes() | {"estimators_": members}
+        return keep_fit(self, attributes | consensus)
 
-    def _check_samples(self, X, reset=False):
+    def _check_samples(self, X, preparation, reset=False):
         """Check the shape and the feature names of X; the members check its values."""
-        refuse_sparse(self, X)
+        if not self.accept_sparse:
+            refuse_sparse(X, type(self).__name__)
         if np.ndim(X) != 2:
             check_array(X, dtype=None)  # raises scikit-learn's error
-        X = validate_data(self, X, reset=reset, skip_check_array=True)
+        X = preparation.validate(X, reset, skip_check_array=True)
         return X.tocsr() if sparse.issparse(X) else X
 
     def _list_templates(self):
@@ -233,29 +241,32 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             )
         return fitted
 
-    def _set_consensus(self, memberships):
-        """Set the fitted attributes of the consensus of the members."""
-        self.member_labels_ = _label_each(memberships)
-        numbers = [_count_used(labels) for labels in self.member_labels_.T]
+    def _describe_consensus(self, memberships):
+        """Return the fitted attributes of the consensus of the members, by name."""
+        member_labels = _label_each(memberships)
+        numbers = [_count_used(labels) for labels in member_labels.T]
         usual = int(np.bincount(numbers).argmax())  # the smallest number of a tie
-        self.n_clusters_ = self.n_clusters or max(1, usual)
-        check_enough(len(self.member_labels_), self.n_clusters_)
-        self.tables_ = _find_consensus(memberships, self.n_clusters_)
+        n_clusters = self.n_clusters or max(1, usual)
+        check_enough(len(member_labels), n_clusters)
+        tables = _find_consensus(memberships, n_clusters)
 
-        mapped = _map_members(memberships, self.tables_)
+        mapped = _map_members(memberships, tables)
         resp = mapped.mean(0)
-        self.labels_ = _label(resp)
+        labels = _label(resp)
         greatest = normalize_rows(resp).max(1)
-        self.probabilities_ = np.where(self.labels_ < 0, 0.0, greatest)
-
-        agree = _label(mapped) == self.labels_
-        self.agreement_ = agree.mean(1)
-        self.row_agreement_ = agree.mean(0)
-        self.cluster_stability_ = mean_greatest_jaccard(
-            self.labels_,
-            self.member_labels_,
-            self.n_clusters_,
-        )
+        agree = _label(mapped) == labels
+        return {
+            "agreement_": agree.mean(1),
+            "cluster_stability_": mean_greatest_jaccard(
+                labels, member_labels, n_clusters
+            ),
+            "labels_": labels,
+            "member_labels_": member_labels,
+            "n_clusters_": n_clusters,
+            "probabilities_": np.where(labels < 0, 0.0, greatest),
+            "row_agreement_": agree.mean(0),
+            "tables_": tables,
+        }
 
     # ---- predictions
 
@@ -313,7 +324,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     def _assign(self, X):
         """Return P_m A_m of new samples, (M, N, K); the mean is zero where no member assigns."""
         check_is_fitted(self)
-        X = self._check_samples(X)
+        X = self._check_samples(X, self.preparation_)
         mapped = [
             _find_memberships(member, X, len(A)) @ A
             for member, A in zip(self.estimators_, self.tables_, strict=True)

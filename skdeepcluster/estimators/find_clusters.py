@@ -8,6 +8,7 @@ from functools import partial
 from time import perf_counter
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from sklearn.utils import Bunch
 
 from ..input.checks import (
@@ -16,7 +17,9 @@ from ..input.checks import (
     random_stream,
     warn_user,
 )
+from ..input.distinct import TINY
 from ..input.labels import (
+    cluster_means,
     find_offset,
     mark_noise,
 )
@@ -185,6 +188,26 @@ def show_answer(attributes, place):
         "expected_score_": expected_score,
         "alternatives_": alternatives,
     }
+
+
+def measure_silhouette(layout, clusters, new_layout, new_resp):
+    """Return the mean simplified silhouette of new samples (n, L) with responsibilities (n, K).
+
+    The centers of the clusters are those of the ``layout`` (N, L) of a fit.
+    """
+    present, places = np.unique(clusters, return_inverse=True)
+    if len(present) < 2:
+        return 0.0
+
+    centers = cluster_means(np.eye(len(present))[places], layout.astype(float))
+    distances = cdist(new_layout, centers)
+    assigned = np.arange(len(new_resp)), new_resp[:, present].argmax(1)
+
+    a = distances[assigned]
+    distances[assigned] = np.inf
+    b = distances.min(1)
+    larger = np.maximum(np.maximum(a, b), TINY)
+    return float(((b - a) / larger).mean())
 
 
 @contextmanager

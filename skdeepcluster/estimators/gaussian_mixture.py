@@ -9,45 +9,41 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture
-from sklearn.mixture._gaussian_mixture import _check_precisions
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ..functional.gaussian import (
     Mixture,
-    compact_scales,
     sample,
-    scales_from_precisions,
 )
 from ..functional.losses import entropy
-from ..functional.statistics import conditional_means, observed_density
+from ..functional.statistics import conditional_means
 from ..input.checks import (
     AUTO,
     COUNT,
     LARGEST,
     check_answers,
     check_count,
-    check_enough,
-    check_finite,
-    check_magnitude,
-    check_range,
-    check_responsibilities,
-    check_sample_weight,
-    check_shape,
-    is_dask,
-    is_open,
     keep_fit,
     random_stream,
-    refuse_sparse,
     store_parameters,
-    warn_user,
     with_plain_numbers,
 )
-from ..input.preparation import Preparation
 from ..input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
-from ..mixture import dask_rows, em
-from ..partition import count_clusters
-from ..training.runtime import draw_generator, resolve_device
+from ..mixture import em
+from ..training.runtime import draw_generator
+from .fit_mixture import (
+    apply_joint,
+    assign,
+    begin,
+    describe,
+    list_initial,
+    make_m_step,
+    order_components,
+    read_rows,
+    report_run,
+    warn_of_fit,
+)
 
 
 class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
@@ -128,6 +124,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Mean log-likelihood in the last and in each E-step of the best run.
     batch_size_, device_ : int and str
         Samples per batch, and where EM ran.
+    preparation_ : Preparation
+        How X becomes numbers.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -238,20 +236,20 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         estimator = with_plain_numbers(self)
         last = estimator._find_last() if self.warm_start else None
-        rows, attributes = estimator._begin(X, sample_weight, last, n_least=2)
+        rows, attributes = begin(estimator, X, sample_weight, last, n_least=2)
         stream = random_stream(self.random_state)
         run = em.run_em(
             rows,
-            estimator._initial_mixtures(rows, attributes["n_clusters_"], last, stream),
-            estimator._m_step(),
+            list_initial(estimator, rows, attributes["n_clusters_"], last, stream),
+            make_m_step(estimator),
             max_iter=estimator.max_iter,
             tol=self.tol,
             bound=-np.inf if last is None else self.lower_bound_,
-            report=estimator._report,
+            report=partial(report_run, estimator),
         )
-        run.mixture = _order_components(run.mixture, rows)
-        attributes |= estimator._describe(run, rows) | {"n_batch_iter_": 0}
-        _warn(estimator, attributes)
+        run.mixture = order_components(run.mixture, rows)
+        attributes |= describe(estimator, run, rows) | {"n_batch_iter_": 0}
+        warn_of_fit(estimator, attributes)
         return keep_fit(self, attributes)
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -274,149 +272,23 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         estimator = with_plain_numbers(self)
         last = estimator._find_last()
-        rows, attributes = estimator._begin(X, sample_weight, last, n_least=1)
+        rows, attributes = begin(estimator, X, sample_weight, last, n_least=1)
         n_clusters = attributes["n_clusters_"]
         stream = random_stream(self.random_state)
-        start = next(estimator._initial_mixtures(rows, n_clusters, last, stream))
+        start = next(list_initial(estimator, rows, n_clusters, last, stream))
 
         step = 1 if last is None else self.n_batch_iter_ + 1
         rate = (self.learning_offset + step - 1) ** -self.learning_decay
-        mixture, bound = em.step(rows, start, self._m_step(), rate)
+        mixture, bound = em.step(rows, start, make_m_step(self), rate)
         least = min(rate / rows.X.shape[0], 0.01 / n_clusters)
         mixture = em.reseed_starved(mixture, least, draw_generator(stream))
 
-        attributes |= estimator._describe(em.EMRun(mixture, bound, [bound]), rows)
+        attributes |= describe(estimator, em.EMRun(mixture, bound, [bound]), rows)
         return keep_fit(self, attributes | {"n_batch_iter_": step, "n_iter_": step})
 
     def _find_last(self):
         """Return the mixture of the last fit, or None before the first."""
         return self.mixture_ if self.__sklearn_is_fitted__() else None
-
-    def _begin(self, X, sample_weight, last, n_least):
-        """Return X and its weights as rows of EM, checked, and what is known before EM.
-
-        The fit continues from the mixture ``last``, unless it is None.
-        """
-        curve = None
-        if last is None:
-            preparation = Preparation(
-                None,
-                accept_sparse=bool(self.accept_sparse),
-                name=type(self).__name__,
-            )
-            n_clusters, curve = self._count_clusters(X, sample_weight)
-            n_least = max(n_least, n_clusters)
-        else:
-            preparation = self.preparation_
-            n_clusters = len(last.means)
-            _check_continuity(self)
-            curve = vars(self).get("n_clusters_curve_")
-
-        rows = self._read_rows(
-            X, sample_weight, preparation, n_clusters, last is None, n_least
-        )
-        attributes = {
-            **preparation.input_attributes(),
-            "batch_size_": rows.batch_size,
-            "device_": str(rows.device),
-            "n_clusters_": n_clusters,
-        }
-        if curve is not None:
-            attributes["n_clusters_curve_"] = curve
-        return rows, attributes
-
-    def _count_clusters(self, X, sample_weight):
-        """Return the number of components, and its curve if it is found."""
-        if not is_open(self.n_clusters):
-            return self.n_clusters, None
-        if is_dask(X):
-            raise ValueError(
-                f"n_clusters={self.n_clusters!r} compares all samples, but X is a Dask array. "
-                "Pass a number, for instance n_clusters_ of a fit to some of the samples."
-            )
-        if not self.accept_sparse:
-            refuse_sparse(X, type(self).__name__)
-        is_auto = self.n_clusters == "auto"
-        curve = count_clusters(
-            X,
-            numbers=None if is_auto else check_range(self.n_clusters),
-            sample_weight=sample_weight,
-            max_clusters=self.max_clusters,
-            random_state=self.random_state,
-        )
-        return curve.pop("best_n_clusters"), curve
-
-    def _initial_mixtures(self, rows, n_clusters, last, random_state):
-        """Yield the initial mixtures of EM."""
-        if last is not None:
-            yield last.to(rows.device)
-            return
-
-        fields = _read_initial(self, rows, n_clusters)
-        if len(fields) == 3:
-            yield Mixture(**fields)
-            return
-
-        generator = draw_generator(random_state)
-        initializer = em.Initializer(rows, n_clusters, self._m_step(), generator)
-        if isinstance(self.init_params, str):
-            for _ in range(self.n_init):
-                mixture = initializer.initialize(self.init_params, self.n_init)
-                yield mixture._replace(**fields)
-            return
-
-        shape = (rows.X.shape[0], n_clusters)
-        resp = check_responsibilities("init_params", self.init_params, shape)
-        resp = torch.tensor(resp, device=rows.device)
-        mixture = em.fit_responsibilities(
-            rows,
-            lambda batch: resp[batch.where],
-            initializer.about,
-            self._m_step(),
-        )
-        yield mixture._replace(**fields)
-
-    def _m_step(self):
-        return em.MStep(self.covariance_type, self.reg_covar)
-
-    def _report(self, number, run, change):
-        """Print a line per initialization and interval."""
-        i = len(run.bounds)
-        if self.verbose and i == 0:
-            print(f"Initialization {number}")
-        elif self.verbose and i % self.verbose_interval == 0:
-            detail = f"\t lower bound {run.bound:.6f}\t change {change:.6f}"
-            print(f"  Iteration {i}{detail if self.verbose > 1 else ''}")
-
-    def _describe(self, run, rows):
-        """Return the fitted attributes of a run of EM, by name."""
-        # Contiguous as in pickled copies, because rounding may depend on the memory layout.
-        fields = (field.contiguous() for field in run.mixture.to("cpu"))
-        mixture = Mixture(*fields)
-        factors = mixture.precision_factors()
-        precisions = factors.square()
-        if factors.ndim == 3:
-            precisions = factors @ factors.mT
-        labels, probabilities = _assign(mixture, rows)
-
-        def compact(scales):
-            return compact_scales(scales, self.covariance_type).numpy()
-
-        return {
-            "converged_": run.converged,
-            "covariances_": compact(mixture.covariances()),
-            "labels_": labels,
-            "lower_bound_": run.bound,
-            "lower_bounds_": run.bounds,
-            "means_": mixture.means.clone().numpy(),
-            "mixture_": mixture,
-            "n_iter_": len(run.bounds),
-            "precisions_": compact(precisions),
-            "precisions_cholesky_": compact(factors),
-            "probabilities_": probabilities,
-            "weights_": mixture.log_weights.exp().numpy(),
-            "_covariance_type": self.covariance_type,
-        }
 
     # ---- predictions
 
@@ -434,7 +306,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             Component labels.
         """
         rows = self._check_fitted(X)
-        return _assign(self.mixture_, rows)[0]
+        return assign(self.mixture_, rows)[0]
 
     def predict_proba(self, X) -> Doubles:
         """Return the responsibilities, p(component | sample).
@@ -572,44 +444,13 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def _check_fitted(self, X, sample_weight=None):
         """Check that the estimator is fitted, then X and its weights."""
         check_is_fitted(self)
-        return self._read_rows(X, sample_weight, self.preparation_, self.n_clusters_)
-
-    def _read_rows(
-        self, X, sample_weight, preparation, n_clusters, is_first=False, n_least=None
-    ):
-        """Return X and its weights, checked, as rows of EM; X is neither copied nor cast.
-
-        EM learns from them if ``n_least`` is the minimum number of samples. The first ones
-        decide the features.
-        """
-        enough = n_least or 1
-        is_lazy = is_dask(X)
-        if is_lazy:
-            X, values = dask_rows.check(preparation, X, is_first)
-        elif is_first:
-            X = values = preparation.fit_read(X, min_samples=min(2, enough))
-        else:
-            X = values = preparation.read(X)
-        check_enough(X.shape[0], enough)
-        if n_least is not None:
-            check_magnitude(values)
-
-        weight = check_sample_weight(sample_weight, X)
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            batch_size = em.batch_size_for_cache(
-                n_clusters, X.shape[1], self.covariance_type
-            )
-        if is_lazy:
-            return dask_rows.DaskRows(X, weight, int(batch_size))
-        device = resolve_device(self.device)
-        return em.WeightedRows(X, weight, int(batch_size), device)
+        return read_rows(self, X, sample_weight, self.preparation_, self.n_clusters_)
 
     # ---- functions of the log-joint
 
     def _apply(self, function, rows):
         """Apply a function of the log-joint (N, K) to all samples; check the results."""
-        return _apply(self.mixture_, function, rows)
+        return apply_joint(self.mixture_, function, rows)
 
     def _average(self, function, rows):
         """Return the weighted mean of a function of the log-joint."""
@@ -663,106 +504,3 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
 def _log_likelihood(joint):
     return joint.logsumexp(1)
-
-
-def _apply(mixture, function, rows):
-    """Apply a function of a mixture's log-joint (N, K) to all samples; check the results."""
-    log_joint = observed_density(mixture.to(rows.device))
-
-    def answer(x):
-        # Squares of clipped values are finite.
-        return function(log_joint(x.clamp(-LARGEST, LARGEST)))
-
-    return check_answers(rows.map(answer), rows.X)
-
-
-def _assign(mixture, rows):
-    """Return the most probable component of each sample, and its probability, (N,) each."""
-    pairs = _apply(mixture, _assign_surely, rows)
-    return pairs[:, 0].astype(np.int64), pairs[:, 1].copy()
-
-
-def _order_components(mixture, rows):
-    """Return the mixture with components that have no samples last."""
-    labels, _ = _assign(mixture, rows)
-    empty = np.bincount(labels, rows.weight, len(mixture.means)) == 0
-    if not empty.any():
-        return mixture
-    order = np.argsort(empty, kind="stable")
-    log_weights, means, scales = mixture
-    if len(scales) == len(means):
-        scales = scales[order]
-    return Mixture(log_weights[order], means[order], scales)
-
-
-def _assign_surely(joint):
-    """Return the most probable component of each sample and its probability, (N, 2)."""
-    best, label = joint.max(1)
-    probability = (best - joint.logsumexp(1)).exp()
-    return torch.stack([label.double(), probability], 1)
-
-
-def _warn(estimator, attributes):
-    """Warn about missing convergence and empty components."""
-    n_clusters = attributes["n_clusters_"]
-    n_found = len(np.unique(attributes["labels_"]))
-    if not attributes["converged_"] and estimator.max_iter > 0:
-        warn_user(
-            f"EM did not converge in {attributes['n_iter_']} iterations. Increase max_iter or tol."
-        )
-    if n_found < n_clusters:
-        warn_user(
-            f"Only {n_found} of n_clusters={n_clusters} components have samples. "
-            "Decrease n_clusters or reg_covar, or scale X."
-        )
-
-
-def _check_continuity(mixture):
-    """Check that parameters agree with the fitted mixture."""
-    known = {
-        "n_clusters": mixture.n_clusters_,
-        "covariance_type": mixture._covariance_type,
-    }
-    for name, value in known.items():
-        now = getattr(mixture, name)
-        if now not in (value, "auto"):
-            raise ValueError(
-                f"The fit continues from a mixture with {name}={value!r}, but now "
-                f"{name}={now!r}. Keep it, or call fit with warm_start=False."
-            )
-
-
-def _read_initial(mixture, rows, n_clusters):
-    """Return the fields of ``Mixture`` given as parameters, checked."""
-    k = n_clusters
-    d = rows.X.shape[1]
-    read = partial(torch.tensor, device=rows.device)
-    given = {}
-    if mixture.weights_init is not None:
-        weights = check_shape("weights_init", mixture.weights_init, (k,))
-        given["log_weights"] = _read_weights(read(weights))
-    if mixture.means_init is not None:
-        means = check_shape("means_init", mixture.means_init, (k, d))
-        given["means"] = read(means)
-    if mixture.precisions_init is not None:
-        kind = mixture.covariance_type
-        precisions = check_finite("precisions_init", mixture.precisions_init)
-        precisions = read(_check_precisions(precisions, kind, k, d))
-        if kind == "tied":
-            precisions = precisions[None]
-        if kind == "spherical":
-            precisions = precisions[:, None]
-        given["scales"] = scales_from_precisions(precisions)
-    return given
-
-
-def _read_weights(weights):
-    """Return the logarithms of ``weights_init``, checked."""
-    least = float(weights.min())
-    total = float(weights.sum())
-    if least < 0 or not math.isclose(total, 1, abs_tol=1e-6):
-        raise ValueError(
-            "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum "
-            f"is {least:.6g} and the sum {total:.6g}."
-        )
-    return weights.log()

@@ -206,6 +206,8 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         The augmentation used.
     augment_scores_ : dict
         With ``augment="auto"``, the mean expected score of two fits for each augmentation.
+    preparation_ : Preparation
+        How X becomes numbers.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

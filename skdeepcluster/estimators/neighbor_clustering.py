@@ -10,7 +10,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import check_scalar
@@ -27,10 +26,8 @@ from ..input.checks import (
     with_plain_numbers,
 )
 from ..input.dask import draw_rows, maps_blocks
-from ..input.distinct import TINY
 from ..input.labels import (
     LabeledClusterMixin,
-    cluster_means,
     mark_noise,
     read_known,
 )
@@ -40,7 +37,13 @@ from ..neighbors.samples import Lookup, Reference, interpolate
 from ..neighbors.search import check_distances
 from ..partition.search import Problem
 from ..partition.tree import find_leaves, group_leaves, grow_tree
-from .find_clusters import find_clusters, prepare, show_answer, warn_of_few_values
+from .find_clusters import (
+    find_clusters,
+    measure_silhouette,
+    prepare,
+    show_answer,
+    warn_of_few_values,
+)
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
 #: Bound on the size of a cluster: a number, or a share of the samples.
@@ -170,7 +173,7 @@ class NeighborClustering(
     distances_ : ndarray of shape (`n_leaves_` - 1,)
         Ward's distance of each merge in the layout, ascending.
     preparation_ : Preparation
-        How X becomes numbers that are compared.
+        How X becomes numbers.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -194,10 +197,9 @@ class NeighborClustering(
     graph [2]_.
 
     Candidates that keep more of the pairs given to ``fit`` get more votes. If the partition still
-    breaks a bound or a pair, samples change their cluster. The cheapest changes come first, until
-    all sizes are within the bounds. Then an integer program chooses the clusters of samples in
-    doubt and of broken pairs. A change costs the log ratio of the responsibilities of the two
-    clusters, plus the log ratio of their Gaussian densities in the layout.
+    breaks a bound or a pair, samples change their cluster, the cheapest changes first. A change
+    costs the log ratio of the responsibilities of the two clusters, plus the log ratio of their
+    Gaussian densities in the layout.
 
     With standardized numbers, the one-hot columns of a category have the weight
     3/8 min(1, 10 R^2), with the adjusted R^2 of a linear regression on all other columns: 0 if the
@@ -375,22 +377,22 @@ class NeighborClustering(
     # ---- the tree of clusters, grown when it is asked for
 
     @property
-    def children_(self):
+    def children_(self) -> npt.NDArray[np.int64]:
         """Nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`."""
         return self._grow_tree().children
 
     @property
-    def distances_(self):
+    def distances_(self) -> npt.NDArray[np.float64]:
         """Ward's distance of each merge in the layout, ascending."""
         return self._grow_tree().distances
 
     @property
-    def n_leaves_(self):
+    def n_leaves_(self) -> int:
         """Number of leaves."""
         return len(self._grow_tree().clusters)
 
     @property
-    def leaves_(self):
+    def leaves_(self) -> npt.NDArray[np.int64]:
         """Leaf of each sample in the tree of clusters."""
         tree = self._grow_tree()
         clusters = self.responsibilities_.argmax(1)
@@ -535,20 +537,7 @@ class NeighborClustering(
         """
         resp, layout, _ = self._interpolate(X, "responsibilities_", "layout_")
         clusters = self.responsibilities_.argmax(1)
-        present, places = np.unique(clusters, return_inverse=True)
-        if len(present) < 2:
-            return 0.0
-
-        member = np.eye(len(present))[places]
-        centers = cluster_means(member, self.layout_.astype(float))
-        distances = cdist(layout, centers)
-        own = np.arange(len(resp)), resp[:, present].argmax(1)
-
-        a = distances[own]
-        distances[own] = np.inf
-        b = distances.min(1)
-        larger = np.maximum(np.maximum(a, b), TINY)
-        return float(((b - a) / larger).mean())
+        return measure_silhouette(self.layout_, clusters, layout, resp)
 
     # ---- state
 

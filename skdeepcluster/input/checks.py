@@ -281,31 +281,6 @@ def keep_fit(estimator, attributes):
     return estimator
 
 
-@contextmanager
-def restore_on_failure(estimator):
-    """Restore an estimator's attributes if the block raises.
-
-    Within the block numpy's numbers are Python's, because small integers of numpy overflow.
-    """
-    state = vars(estimator)
-    before = dict(state)
-    numbers = {
-        name: value.item()
-        for name, value in before.items()
-        if isinstance(value, np.generic)
-    }
-    state.update(numbers)
-    try:
-        yield
-    except BaseException:
-        state.clear()
-        state.update(before)
-        raise
-    for name, number in numbers.items():
-        if state.get(name) is number:
-            state[name] = before[name]
-
-
 # ---- random numbers
 
 

@@ -314,7 +314,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     # ---- checks
 
-    def _validate(self, X, reset, **options):
+    def validate(self, X, reset, **options):
         """Return X, validated by scikit-learn, whose messages name the estimator."""
         named = type(self.name, (BaseEstimator,), {})()
         state = vars(self)
@@ -342,7 +342,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         if self.categorical_features is not None:
             remedy = "Name columns of categories by categorical_features"
         with name_column(X, remedy):
-            X = self._validate(
+            X = self.validate(
                 X,
                 reset,
                 dtype=DTYPES,
@@ -361,7 +361,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             raise TypeError("categorical_features needs dense X, got a sparse matrix.")
         if isinstance(X, list | tuple):
             X = np.array(X, dtype=object)
-        self._validate(X, reset, skip_check_array=True)
+        self.validate(X, reset, skip_check_array=True)
         return X
 
     def _encode(self, X, min_samples=1):

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils import assert_all_finite
-from sklearn.utils.validation import _check_n_features
 from torch import Tensor
 
 from ..functional.gaussian import Function
@@ -19,7 +18,7 @@ from .em import Summary, WeightedBatch, WeightedRows
 def check(preparation: Any, X: Any, reset: bool) -> tuple[Any, np.ndarray]:
     """Check a Dask array; return it in blocks with all features, and its largest magnitude."""
     X = check_blocks(X)
-    _check_n_features(preparation, X, reset=reset)
+    preparation.validate(X, reset, skip_check_array=True)
     check_enough(X.shape[0], 1)
 
     largest = np.atleast_1d(np.fmax(abs(X), 0).max().compute())

@@ -150,13 +150,13 @@ def choose_likelihood(likelihood, standardize, X, groups=()):
 
     ``groups`` are the one-hot columns of categories, after the numbers.
     """
-    if isinstance(likelihood, dict):
-        likelihood = ColumnLikelihood(**likelihood)
     if groups and not isinstance(likelihood, str):
         raise ValueError(
             f"likelihood={likelihood!r} gives columns, and so does categorical_features. Set "
             "likelihood to 'auto', 'gaussian' or 'bernoulli', which is that of the numbers."
         )
+    if isinstance(likelihood, dict):
+        likelihood = ColumnLikelihood(**likelihood)
     if isinstance(likelihood, ColumnLikelihood):
         _check_columns(likelihood, X.shape[1])
         likelihood = copy.deepcopy(likelihood).cpu()

@@ -273,7 +273,7 @@ def test_convolutional_networks_have_the_documented_layers(builder):
 
 def test_networks_have_the_widths_of_their_roles():
     dac = DACClustering(3, n_components=5)
-    model = dac._build(4, (8, 7, 6), Gaussian(torch.zeros(4), torch.ones(4)))
+    model = dac._build(4, 3, (8, 7, 6), Gaussian(torch.zeros(4), torch.ones(4)))
     found = []
     for network in (model.encoder.network, model.decoder, model.critic):
         found.append([layer.out_features for layer in network if isinstance(layer, nn.Linear)])

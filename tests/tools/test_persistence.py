@@ -237,13 +237,21 @@ def set_reference(fitted, **fields):
     fitted._reference = fitted._reference | fields
 
 
+def widen_samples(fitted):
+    fitted.preparation_.n_encoded_ = 10**9
+
+
 def drop_a_mean(fitted):
     fitted.mixture_ = fitted.mixture_._replace(means=fitted.mixture_.means[:1])
 
 
 UNSOUND = [
     ("vade", set_fitted(n_clusters=10**9), r"prior.logits has shape \(3,\), .* \(1000000000,\)"),
-    ("vade", lambda fitted: vars(fitted).update(n_features_in_=10**9), "the parameters ask for"),
+    (
+        "vade",
+        lambda fitted: vars(fitted.preparation_).update(n_encoded_=10**9),
+        "the parameters ask for",
+    ),
     ("vade", set_fitted(activation="os.system"), "os.system"),
     ("neighbors", point_outside, "ind"),
     ("neighbors", double_responsibilities, "responsibilities do not sum to one"),

@@ -1,0 +1,305 @@
+"""The fit of a GaussianMixtureEM: rows of EM, initial mixtures, fitted attributes.
+
+N samples, D features, K components.
+"""
+
+import math
+from functools import partial
+
+import numpy as np
+import torch
+from sklearn.mixture._gaussian_mixture import _check_precisions
+
+from ..functional.gaussian import (
+    Mixture,
+    compact_scales,
+    scales_from_precisions,
+)
+from ..functional.statistics import observed_density
+from ..input.checks import (
+    LARGEST,
+    check_answers,
+    check_enough,
+    check_finite,
+    check_magnitude,
+    check_range,
+    check_responsibilities,
+    check_sample_weight,
+    check_shape,
+    is_dask,
+    is_open,
+    refuse_sparse,
+    warn_user,
+)
+from ..input.preparation import Preparation
+from ..mixture import dask_rows, em
+from ..partition import count_clusters
+from ..training.runtime import draw_generator, resolve_device
+
+
+def begin(estimator, X, sample_weight, last, n_least):
+    """Return X and its weights as rows of EM, checked, and what is known before EM.
+
+    The fit continues from the mixture ``last``, unless it is None.
+    """
+    curve = None
+    if last is None:
+        preparation = Preparation(
+            None,
+            accept_sparse=bool(estimator.accept_sparse),
+            name=type(estimator).__name__,
+        )
+        n_clusters, curve = _count_clusters(estimator, X, sample_weight)
+        n_least = max(n_least, n_clusters)
+    else:
+        preparation = estimator.preparation_
+        n_clusters = len(last.means)
+        _check_continuity(estimator)
+        curve = vars(estimator).get("n_clusters_curve_")
+
+    rows = read_rows(
+        estimator, X, sample_weight, preparation, n_clusters, last is None, n_least
+    )
+    attributes = {
+        **preparation.input_attributes(),
+        "batch_size_": rows.batch_size,
+        "device_": str(rows.device),
+        "n_clusters_": n_clusters,
+    }
+    if curve is not None:
+        attributes["n_clusters_curve_"] = curve
+    return rows, attributes
+
+
+def _count_clusters(estimator, X, sample_weight):
+    """Return the number of components, and its curve if it is found."""
+    if not is_open(estimator.n_clusters):
+        return estimator.n_clusters, None
+    if is_dask(X):
+        raise ValueError(
+            f"n_clusters={estimator.n_clusters!r} compares all samples, but X is a Dask array. "
+            "Pass a number, for instance n_clusters_ of a fit to some of the samples."
+        )
+    if not estimator.accept_sparse:
+        refuse_sparse(X, type(estimator).__name__)
+    is_auto = estimator.n_clusters == "auto"
+    curve = count_clusters(
+        X,
+        numbers=None if is_auto else check_range(estimator.n_clusters),
+        sample_weight=sample_weight,
+        max_clusters=estimator.max_clusters,
+        random_state=estimator.random_state,
+    )
+    return curve.pop("best_n_clusters"), curve
+
+
+def list_initial(estimator, rows, n_clusters, last, random_state):
+    """Yield the initial mixtures of EM."""
+    if last is not None:
+        yield last.to(rows.device)
+        return
+
+    fields = _read_initial(estimator, rows, n_clusters)
+    if len(fields) == 3:
+        yield Mixture(**fields)
+        return
+
+    generator = draw_generator(random_state)
+    initializer = em.Initializer(rows, n_clusters, make_m_step(estimator), generator)
+    if isinstance(estimator.init_params, str):
+        for _ in range(estimator.n_init):
+            mixture = initializer.initialize(estimator.init_params, estimator.n_init)
+            yield mixture._replace(**fields)
+        return
+
+    shape = (rows.X.shape[0], n_clusters)
+    resp = check_responsibilities("init_params", estimator.init_params, shape)
+    resp = torch.tensor(resp, device=rows.device)
+    mixture = em.fit_responsibilities(
+        rows,
+        lambda batch: resp[batch.where],
+        initializer.about,
+        make_m_step(estimator),
+    )
+    yield mixture._replace(**fields)
+
+
+def make_m_step(estimator):
+    """Return the options of the M-step."""
+    return em.MStep(estimator.covariance_type, estimator.reg_covar)
+
+
+def report_run(estimator, number, run, change):
+    """Print a line per initialization and interval."""
+    i = len(run.bounds)
+    if estimator.verbose and i == 0:
+        print(f"Initialization {number}")
+    elif estimator.verbose and i % estimator.verbose_interval == 0:
+        detail = f"\t lower bound {run.bound:.6f}\t change {change:.6f}"
+        print(f"  Iteration {i}{detail if estimator.verbose > 1 else ''}")
+
+
+def describe(estimator, run, rows):
+    """Return the fitted attributes of a run of EM, by name."""
+    # Contiguous as in pickled copies, because rounding may depend on the memory layout.
+    fields = (field.contiguous() for field in run.mixture.to("cpu"))
+    mixture = Mixture(*fields)
+    factors = mixture.precision_factors()
+    precisions = factors.square()
+    if factors.ndim == 3:
+        precisions = factors @ factors.mT
+    labels, probabilities = assign(mixture, rows)
+
+    def compact(scales):
+        return compact_scales(scales, estimator.covariance_type).numpy()
+
+    return {
+        "converged_": run.converged,
+        "covariances_": compact(mixture.covariances()),
+        "labels_": labels,
+        "lower_bound_": run.bound,
+        "lower_bounds_": run.bounds,
+        "means_": mixture.means.clone().numpy(),
+        "mixture_": mixture,
+        "n_iter_": len(run.bounds),
+        "precisions_": compact(precisions),
+        "precisions_cholesky_": compact(factors),
+        "probabilities_": probabilities,
+        "weights_": mixture.log_weights.exp().numpy(),
+        "_covariance_type": estimator.covariance_type,
+    }
+
+
+def read_rows(
+    estimator, X, sample_weight, preparation, n_clusters, is_first=False, n_least=None
+):
+    """Return X and its weights, checked, as rows of EM; X is neither copied nor cast.
+
+    EM learns from them if ``n_least`` is the minimum number of samples. The first ones
+    decide the features.
+    """
+    enough = n_least or 1
+    is_lazy = is_dask(X)
+    if is_lazy:
+        X, values = dask_rows.check(preparation, X, is_first)
+    elif is_first:
+        X = values = preparation.fit_read(X, min_samples=min(2, enough))
+    else:
+        X = values = preparation.read(X)
+    check_enough(X.shape[0], enough)
+    if n_least is not None:
+        check_magnitude(values)
+
+    weight = check_sample_weight(sample_weight, X)
+    batch_size = estimator.batch_size
+    if batch_size == "auto":
+        batch_size = em.batch_size_for_cache(
+            n_clusters, X.shape[1], estimator.covariance_type
+        )
+    if is_lazy:
+        return dask_rows.DaskRows(X, weight, int(batch_size))
+    device = resolve_device(estimator.device)
+    return em.WeightedRows(X, weight, int(batch_size), device)
+
+
+def apply_joint(mixture, function, rows):
+    """Apply a function of a mixture's log-joint (N, K) to all samples; check the results."""
+    log_joint = observed_density(mixture.to(rows.device))
+
+    def answer(x):
+        # Squares of clipped values are finite.
+        return function(log_joint(x.clamp(-LARGEST, LARGEST)))
+
+    return check_answers(rows.map(answer), rows.X)
+
+
+def assign(mixture, rows):
+    """Return the most probable component of each sample, and its probability, (N,) each."""
+    pairs = apply_joint(mixture, _assign_surely, rows)
+    return pairs[:, 0].astype(np.int64), pairs[:, 1].copy()
+
+
+def order_components(mixture, rows):
+    """Return the mixture with components that have no samples last."""
+    labels, _ = assign(mixture, rows)
+    empty = np.bincount(labels, rows.weight, len(mixture.means)) == 0
+    if not empty.any():
+        return mixture
+    order = np.argsort(empty, kind="stable")
+    log_weights, means, scales = mixture
+    if len(scales) == len(means):
+        scales = scales[order]
+    return Mixture(log_weights[order], means[order], scales)
+
+
+def _assign_surely(joint):
+    """Return the most probable component of each sample and its probability, (N, 2)."""
+    best, label = joint.max(1)
+    probability = (best - joint.logsumexp(1)).exp()
+    return torch.stack([label.double(), probability], 1)
+
+
+def warn_of_fit(estimator, attributes):
+    """Warn about missing convergence and empty components."""
+    n_clusters = attributes["n_clusters_"]
+    n_found = len(np.unique(attributes["labels_"]))
+    if not attributes["converged_"] and estimator.max_iter > 0:
+        warn_user(
+            f"EM did not converge in {attributes['n_iter_']} iterations. Increase max_iter or tol."
+        )
+    if n_found < n_clusters:
+        warn_user(
+            f"Only {n_found} of n_clusters={n_clusters} components have samples. "
+            "Decrease n_clusters or reg_covar, or scale X."
+        )
+
+
+def _check_continuity(mixture):
+    """Check that parameters agree with the fitted mixture."""
+    known = {
+        "n_clusters": mixture.n_clusters_,
+        "covariance_type": mixture._covariance_type,
+    }
+    for name, value in known.items():
+        now = getattr(mixture, name)
+        if now not in (value, "auto"):
+            raise ValueError(
+                f"The fit continues from a mixture with {name}={value!r}, but now "
+                f"{name}={now!r}. Keep it, or call fit with warm_start=False."
+            )
+
+
+def _read_initial(mixture, rows, n_clusters):
+    """Return the fields of ``Mixture`` given as parameters, checked."""
+    k = n_clusters
+    d = rows.X.shape[1]
+    read = partial(torch.tensor, device=rows.device)
+    given = {}
+    if mixture.weights_init is not None:
+        weights = check_shape("weights_init", mixture.weights_init, (k,))
+        given["log_weights"] = _read_weights(read(weights))
+    if mixture.means_init is not None:
+        means = check_shape("means_init", mixture.means_init, (k, d))
+        given["means"] = read(means)
+    if mixture.precisions_init is not None:
+        kind = mixture.covariance_type
+        precisions = check_finite("precisions_init", mixture.precisions_init)
+        precisions = read(_check_precisions(precisions, kind, k, d))
+        if kind == "tied":
+            precisions = precisions[None]
+        if kind == "spherical":
+            precisions = precisions[:, None]
+        given["scales"] = scales_from_precisions(precisions)
+    return given
+
+
+def _read_weights(weights):
+    """Return the logarithms of ``weights_init``, checked."""
+    least = float(weights.min())
+    total = float(weights.sum())
+    if least < 0 or not math.isclose(total, 1, abs_tol=1e-6):
+        raise ValueError(
+            "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum "
+            f"is {least:.6g} and the sum {total:.6g}."
+        )
+    return weights.log()
