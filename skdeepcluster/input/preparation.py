@@ -5,7 +5,7 @@ or features, E encoded columns.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy import sparse
@@ -122,7 +122,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self.allow_nan = allow_nan
         self.name = name
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None) -> Self:
         """Learn categories, scales and donors of missing values.
 
         Parameters
@@ -142,7 +142,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self.fit_transform(X, sample_weight=sample_weight)
         return self
 
-    def fit_transform(self, X, y=None, sample_weight=None):
+    def fit_transform(self, X, y=None, sample_weight=None) -> Any:
         """Fit to X and return it, prepared.
 
         Parameters
@@ -171,7 +171,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             X = imputer.fill(X)
         return X
 
-    def transform(self, X, donors=None):
+    def transform(self, X, donors=None) -> Any:
         """Prepare new samples.
 
         Parameters
@@ -197,7 +197,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             )
         return fit_imputer(donors, self.n_neighbors).fill(X)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X) -> Any:
         """Return prepared samples in the columns and units of ``fit``.
 
         Parameters
@@ -213,6 +213,26 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         check_is_fitted(self)
         X = np.asarray(X)
         return self.restore(X if self.factors_ is None else X / self.factors_)
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Return the names of the encoded columns: numbers, then "column_category".
+
+        Parameters
+        ----------
+        input_features : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        ndarray of str
+            Names.
+        """
+        check_is_fitted(self)
+        numbered = [f"x{i}" for i in range(self.n_features_in_)]
+        names = vars(self).get("feature_names_in_", numbered)
+        if self.table_ is not None:
+            names = self.table_.list_names(names)
+        return np.array(names, dtype=object)
 
     # ---- steps
 

@@ -64,6 +64,12 @@ class TableEncoder(BaseEstimator):
         self.n_encoded_ = ends[-1]
         return self
 
+    def list_names(self, names):
+        """Return the names of the encoded columns for the ``names`` (D,) of the columns."""
+        categories = [str(names[i]) for i in self.categorical_]
+        numbers = [names[i] for i in self.numeric_]
+        return [*numbers, *self.encoder_.get_feature_names_out(categories)]
+
     def _find_columns(self, X):
         """Return the indices of the categorical columns."""
         given = np.asarray(self.categorical_features).tolist()
