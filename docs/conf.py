@@ -36,10 +36,18 @@ html_theme_options = {
     "secondary_sidebar_items": {"**": ["page-toc"], "gallery/index": []},
     "show_prev_next": False,
 }
+WITHOUT_SIDEBAR = [
+    "start",
+    "how_it_works",
+    "how_a_fit_works",
+    "results",
+    "benchmarks",
+    "glossary",
+    "changes",
+    "contributing",
+]
 html_context = {"default_mode": "auto"}
-html_sidebars = {
-    page: [] for page in ("start", "how_it_works", "results", "benchmarks", "glossary", "changes")
-} | {"contributing": []}
+html_sidebars = {page: [] for page in WITHOUT_SIDEBAR}
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
