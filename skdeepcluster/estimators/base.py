@@ -408,8 +408,8 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         """Warn of clusters that are empty, or that many samples have left."""
         n_clusters = fit.start.n_clusters
         n_found = len(np.unique(labels))
-        is_held = self.get_params(deep=False).get("start_weight", 1) > 0
-        is_held = is_held and has_anchor(self.init, self._has_codes)
+        start_weight = self.get_params(deep=False).get("start_weight")
+        is_held = start_weight != 0 and has_anchor(self.init, self._has_codes)
         if n_found < n_clusters:
             problem = f"Only {n_found} of {n_clusters} clusters have samples"
             if n_found == 1:
@@ -422,10 +422,12 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
                 "a common range, or increase n_init."
             )
         elif is_held and moved > MAX_MOVED:
+            longer = "Train longer (max_epochs)"
+            if start_weight is not None:
+                longer += ", raise start_weight"
             warn_user(
                 f"{moved:.0%} of the samples left their initial clusters, start_labels_, which "
-                "the network does not separate. Train longer (max_epochs), raise start_weight, "
-                "or use start_labels_."
+                f"the network does not separate. {longer}, or use start_labels_."
             )
 
     @maps_blocks

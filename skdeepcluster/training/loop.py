@@ -251,7 +251,8 @@ class AtEpochs(Callback):
         self.function = function
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Call the function."""
+        """Call the function, with the model as for predictions."""
+        net.module_.eval()
         self.function()
 
 
