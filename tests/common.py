@@ -17,7 +17,6 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
-from skdeepcluster.estimators.embedding import CodeEstimator
 from skdeepcluster.modules.augmentation import RandomShift
 
 #: Small networks, for tests that fit many times.

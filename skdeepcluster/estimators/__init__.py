@@ -1,1 +1,1 @@
-"""Estimators."""
+"""What people import: parameters and predictions, and the fit that they share."""

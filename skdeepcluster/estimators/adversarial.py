@@ -142,5 +142,7 @@ def relative_distance(generated, real):
     between = np.median(distances[~np.eye(len(real), dtype=bool)])
     np.fill_diagonal(distances, np.inf)
     nearest = np.median(distances.min(1))
-    found = np.median(pairwise_distances_argmin_min(generated, real)[1])
-    return float((found - nearest) / (between - nearest)) if between > nearest else 0.0
+    distance = np.median(pairwise_distances_argmin_min(generated, real)[1])
+    return (
+        float((distance - nearest) / (between - nearest)) if between > nearest else 0.0
+    )

@@ -183,8 +183,9 @@ class DeepEstimator(BaseEstimator, ABC):
             preparation, X = estimator._read(X)
             known = estimator._read_known(y, X.shape[0])
             random_state = random_stream(self.random_state)
-            given = known.labels, sample_weight
-            checkpoint = open_checkpoint(estimator, X, *given, random_state)
+            checkpoint = open_checkpoint(
+                estimator, X, known.labels, sample_weight, random_state
+            )
             data = choose_samples(preparation, X, known, sample_weight, random_state)
 
             likelihood = scale_samples(estimator, data)
@@ -286,7 +287,7 @@ class DeepEstimator(BaseEstimator, ABC):
     # ---- state
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "model_")
+        return "model_" in vars(self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -523,9 +524,9 @@ def check_shapes(estimator, tensors, likelihood):
     with torch.device("meta"):
         model = estimator._build(*_list_sizes(estimator), likelihood)
     for name, tensor in model.state_dict().items():
-        found = tuple(tensors[name].shape) if name in tensors else None
-        if found != tuple(tensor.shape):
+        shape = tuple(tensors[name].shape) if name in tensors else None
+        if shape != tuple(tensor.shape):
             raise ValueError(
-                f"The model's {name} has shape {found}, but the parameters ask for "
+                f"The model's {name} has shape {shape}, but the parameters ask for "
                 f"{tuple(tensor.shape)}."
             )

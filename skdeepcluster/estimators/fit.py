@@ -326,16 +326,18 @@ def choose_samples(preparation, X, known, sample_weight, random_state):
     Small data are sorted by values and labels (N,), so that results depend neither on the order
     of the samples nor on whether they are repeated or weighted.
     """
-    index = _order_samples(X, known.labels, sample_weight, random_state)
+    weight = sample_weight
+    if weight is not None:
+        weight = check_sample_weight(weight, X)
+    index = _order_samples(X, known.labels, weight, random_state)
     chosen = X if index is None else X[index]
     least = 1 if is_open(known.n_clusters) else known.n_clusters
     check_enough(chosen.shape[0], least, index is not None)
     return Data(preparation, X, chosen, index, known)
 
 
-def _order_samples(X, labels, sample_weight, random_state):
+def _order_samples(X, labels, weight, random_state):
     """Return the indices of the samples to train on, or None for all of X."""
-    weight = None if sample_weight is None else check_sample_weight(sample_weight, X)
     if X.data.nbytes > MAX_ORDERED:
         if weight is None:
             return None

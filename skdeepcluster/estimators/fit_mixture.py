@@ -274,13 +274,13 @@ def _read_initial(mixture, rows, n_clusters):
     k = n_clusters
     d = rows.X.shape[1]
     read = partial(torch.tensor, device=rows.device)
-    given = {}
+    fields = {}
     if mixture.weights_init is not None:
         weights = check_shape("weights_init", mixture.weights_init, (k,))
-        given["log_weights"] = _read_weights(read(weights))
+        fields["log_weights"] = _read_weights(read(weights))
     if mixture.means_init is not None:
         means = check_shape("means_init", mixture.means_init, (k, d))
-        given["means"] = read(means)
+        fields["means"] = read(means)
     if mixture.precisions_init is not None:
         kind = mixture.covariance_type
         precisions = check_finite("precisions_init", mixture.precisions_init)
@@ -289,8 +289,8 @@ def _read_initial(mixture, rows, n_clusters):
             precisions = precisions[None]
         if kind == "spherical":
             precisions = precisions[:, None]
-        given["scales"] = scales_from_precisions(precisions)
-    return given
+        fields["scales"] = scales_from_precisions(precisions)
+    return fields
 
 
 def _read_weights(weights):

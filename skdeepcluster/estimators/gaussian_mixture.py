@@ -474,7 +474,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     # ---- scikit-learn's protocols
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "mixture_")
+        return "mixture_" in vars(self)
 
     def __getstate__(self):
         """Return the state with the mixture's tensors as arrays."""

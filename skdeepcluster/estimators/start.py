@@ -147,7 +147,7 @@ def find_augmentation(estimator, data, random_state):
     """Return the augmentation of a network, found by the expected score if it is "auto"."""
     if estimator.augment != "auto":
         return FoundAugmentation(estimator.augment)
-    found = choose_augment(
+    augmentation = choose_augment(
         impute(data.compared_by(estimator.init)),
         read_numbers(data.known.n_clusters),
         GraphSettings(n_jobs=torch.get_num_threads()),
@@ -155,7 +155,7 @@ def find_augmentation(estimator, data, random_state):
         data.preparation,
         random_state,
     )
-    return FoundAugmentation(*found)
+    return FoundAugmentation(*augmentation)
 
 
 def find_number(points, n_clusters, labels, random_state):
@@ -219,9 +219,9 @@ def _start_by_mixture(points, n_clusters, labels, random_state):
     """Return the :class:`Start` by the posterior of the likeliest of several mixtures."""
     curve = None
     if is_open(n_clusters):
-        found = find_number(points, n_clusters, labels, random_state)
-        n_clusters = found.n_clusters
-        curve = found.curve
+        counted = find_number(points, n_clusters, labels, random_state)
+        n_clusters = counted.n_clusters
+        curve = counted.curve
     points = impute(points)
     mixture = fit_mixture(points, n_clusters, random_state)
     resp = em.posterior(points, mixture)
@@ -238,19 +238,20 @@ def _configure(clusterer, n_clusters, labels, random_state, augment):
 
     Only a NeighborClustering knows "auto"; others then keep their own number.
     """
-    given = {"random_state": random_state}
+    settings = {"random_state": random_state}
     is_ours = isinstance(clusterer, NeighborClustering)
     if is_ours:
         use_labels = labels is not None
-        given |= {"noise": 0.0, "use_labels": use_labels, "standardize": False}
+        settings |= {"noise": 0.0, "use_labels": use_labels, "standardize": False}
         takes_views = clusterer.metric == "euclidean"
         takes_views &= isinstance(clusterer.categorical_features, str | NoneType)
         if clusterer.augment is None and takes_views:
-            given["augment"] = augment
-    own = clusterer.get_params(deep=False)
+            settings["augment"] = augment
+    params = clusterer.get_params(deep=False)
     if is_ours or not is_open(n_clusters):
-        given["n_clusters" if "n_clusters" in own else "n_components"] = n_clusters
-    known = {name: value for name, value in given.items() if name in own}
+        name = "n_clusters" if "n_clusters" in params else "n_components"
+        settings[name] = n_clusters
+    known = {name: value for name, value in settings.items() if name in params}
     return clone(clusterer).set_params(**known)
 
 

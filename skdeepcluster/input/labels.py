@@ -100,7 +100,7 @@ def read_labels(y):
     if isinstance(y, list | tuple):
         y = np.array(y, dtype=object)
     y = column_or_1d(y, warn=True)
-    is_unknown = [is_missing(own) or own in UNKNOWN for own in y.tolist()]
+    is_unknown = [is_missing(label) or label in UNKNOWN for label in y.tolist()]
     return y, ~np.array(is_unknown, dtype=bool)
 
 
@@ -246,12 +246,12 @@ def mean_greatest_jaccard(labels, member_labels, n_clusters):
     The Jaccard index of sets A and B is |A and B| / |A or B|. Each column of ``member_labels`` is
     a partition; -1 is no cluster.
     """
-    own = indicate(labels, n_clusters)
+    indicator = indicate(labels, n_clusters)
     greatest = []
     for other in member_labels.T:
         member = indicate(other, other.max(initial=0) + 1)
-        both = (own.T @ member).toarray()
-        either = own.sum(0)[:, None] + member.sum(0) - both
+        both = (indicator.T @ member).toarray()
+        either = indicator.sum(0)[:, None] + member.sum(0) - both
         jaccard = both / np.maximum(either, 1)
         greatest.append(jaccard.max(1))
     return np.mean(greatest, 0)

@@ -25,7 +25,7 @@ from .checks import (
     refuse_sparse,
 )
 from .imputation import Imputer, fit_imputer
-from .tables import TableEncoder, find_categories
+from .tables import TableEncoder, check_one_hot, find_categories
 
 #: Maximum distance of probabilities from [0, 1], in eps of their type, as after MinMaxScaler.
 RANGE_ERROR = 4
@@ -81,6 +81,8 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         What the encoded columns are multiplied by.
     standardizes_ : bool
         Whether features are divided by their own standard deviations.
+    has_gaps_ : bool
+        Whether X of ``fit`` misses values.
     groups_ : list of list of int
         One-hot columns of each category.
     n_encoded_ : int
@@ -165,7 +167,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             weights = check_sample_weight(weights, X)
         self.fit_scale(X, self.standardize, weights)
         X = self.scale(X)
-        if misses_values(X):
+        if self.has_gaps_:
             imputer = fit_imputer(X, self.n_neighbors, weights)
             self.imputer_ = imputer._asdict()
             X = imputer.fill(X)
@@ -238,8 +240,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     def fit_read(self, X, min_samples=1):
         """Return X of a fit, checked and encoded, (N, E)."""
-        refuse = not self.accept_sparse
-        if refuse:
+        if not self.accept_sparse:
             refuse_sparse(X, self.name)
         columns = self.categorical_features
         if isinstance(columns, str):  # "from_dtype"
@@ -253,7 +254,8 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             self.table_ = TableEncoder(columns).fit(X)
             X = self._encode(X, min_samples)
         self.n_encoded_ = X.shape[1]
-        if misses_values(X):
+        self.has_gaps_ = misses_values(X)
+        if self.has_gaps_:
             self._refuse_empty(np.flatnonzero(np.isnan(X).all(0)).tolist())
         return X
 
@@ -456,17 +458,16 @@ def measure_features(X, groups=(), sample_weight=None):
     for part in gen_batches(X.shape[0], CHUNK):
         rows = X[part]
         part_weight = None if sample_weight is None else sample_weight[part]
-        check_magnitude(rows)
-        with np.errstate(over="ignore", invalid="ignore"):
-            scaler.partial_fit(
-                rows, sample_weight=part_weight
-            )  # tiny values have variance 0
         smallest, largest = _find_range(rows)
+        check_magnitude(np.concatenate([smallest, largest]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            # Tiny values have variance 0.
+            scaler.partial_fit(rows, sample_weight=part_weight)
         low = np.fmin(low, smallest)
         high = np.fmax(high, largest)
         for i, group in enumerate(groups):
             columns = rows[:, group]
-            weights[i] = _check_one_hot(columns, group, part.start, weights[i])
+            weights[i] = check_one_hot(columns, group, part.start, weights[i])
     return Features(scaler.mean_, scaler.scale_, low, high)
 
 
@@ -475,27 +476,6 @@ def _find_range(rows):
     if sparse.issparse(rows):
         return min_max_axis(rows, axis=0)
     return np.fmin.reduce(rows), np.fmax.reduce(rows)
-
-
-def _check_one_hot(columns, group, start, weight):
-    """Return the single nonzero value of one-hot columns, checked; 0 if it is not known yet.
-
-    The samples are numbered from ``start`` and may have zeros alone.
-    """
-    rows = columns.toarray() if sparse.issparse(columns) else columns
-    rows = np.nan_to_num(rows)
-    weight = weight or rows.max()
-    is_other = np.isin(rows, (0, weight), invert=True).any(1)
-    wrong = is_other | (np.count_nonzero(rows, axis=1) > 1)
-    if wrong.any():
-        i = int(wrong.argmax())
-        raise ValueError(
-            f"The categorical columns {group} must have a single 1, or zeros alone, "
-            f"but sample {start + i} has {rows[i].tolist()}. Encode the category by "
-            "OneHotEncoder and do not standardize it, or give these columns as "
-            "'gaussian'."
-        )
-    return weight
 
 
 def are_probabilities(low, high, dtype):
@@ -581,8 +561,8 @@ def weigh_categories(X, features, groups, sample_weight=None):
     # Copies of a sample say nothing new.
     n_samples = len({hash(row.tobytes()) for row in X})
     ranks = np.array([len(group) - 1 for group in groups])
-    others = n_numbers + ranks.sum() - ranks
-    freedom = n_samples - others - 1
+    n_others = n_numbers + ranks.sum() - ranks
+    freedom = n_samples - n_others - 1
     if freedom.min() < 1:
         return full
 

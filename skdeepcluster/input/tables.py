@@ -6,6 +6,7 @@ from numbers import Real
 from types import NoneType
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import _safe_indexing, check_array
@@ -41,7 +42,7 @@ class TableEncoder(BaseEstimator):
         names = [self.names_[i] for i in self.categorical_]
         columns = zip(names, values.T, strict=True)
         levels = [_find_levels(name, column) for name, column in columns]
-        sizes = [len(own) for own in levels]
+        sizes = list(map(len, levels))
         empty = np.equal(sizes, 0).nonzero()[0]
         refuse_empty([self.categorical_[k] for k in empty], self.names_)
         for i, size in zip(self.categorical_, sizes, strict=True):
@@ -72,9 +73,9 @@ class TableEncoder(BaseEstimator):
 
     def _find_columns(self, X):
         """Return the indices of the categorical columns."""
-        given = np.asarray(self.categorical_features).tolist()
+        columns = np.asarray(self.categorical_features).tolist()
         try:
-            return _get_column_indices(X, given)
+            return _get_column_indices(X, columns)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"categorical_features are no columns of X: {error}"
@@ -186,3 +187,24 @@ def _is_category(dtype, X, i):
     except (TypeError, ValueError):
         return True
     return False
+
+
+def check_one_hot(columns, group, start, weight):
+    """Return the single nonzero value of one-hot columns, checked; 0 if it is not known yet.
+
+    The samples are numbered from ``start`` and may have zeros alone.
+    """
+    rows = columns.toarray() if sparse.issparse(columns) else columns
+    rows = np.nan_to_num(rows)
+    weight = weight or rows.max()
+    is_other = np.isin(rows, (0, weight), invert=True).any(1)
+    wrong = is_other | (np.count_nonzero(rows, axis=1) > 1)
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise ValueError(
+            f"The categorical columns {group} must have a single 1, or zeros alone, "
+            f"but sample {start + i} has {rows[i].tolist()}. Encode the category by "
+            "OneHotEncoder and do not standardize it, or give these columns as "
+            "'gaussian'."
+        )
+    return weight
