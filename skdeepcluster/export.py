@@ -16,6 +16,7 @@ import torch
 from scipy import sparse
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -190,9 +191,9 @@ def _describe_inputs(steps):
         named.append((name, part, names[columns].tolist()))
         used.update(columns)
         for step in _list_steps(part):
-            for categories in getattr(step, "categories_", []):
-                if categories.dtype.kind in "OU":
-                    texts.update(columns)
+            is_encoder = isinstance(step, OneHotEncoder | OrdinalEncoder)
+            if is_encoder and step.categories_[0].dtype.kind in "OU":
+                texts.update(columns)
 
     inputs = []
     for i in sorted(used):
@@ -238,13 +239,7 @@ def _build_module(estimator):
 class _Predictions(nn.Module):
     """Labels, probabilities and codes of samples."""
 
-    def __init__(
-        self,
-        log_resp,
-        encode=None,
-        model=None,
-        offset=-math.inf,
-    ):
+    def __init__(self, log_resp, encode=None, model=None, offset=-math.inf):
         super().__init__()
         self.log_resp = log_resp
         self.encode = encode

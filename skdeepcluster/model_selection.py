@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from operator import methodcaller
 
 import numpy as np
 from sklearn.base import clone
@@ -93,9 +94,8 @@ def select_n_clusters(
         fitted = fit(best)
     else:
         fits = [fit(number) for number in numbers]
-        values = np.array(
-            [getattr(mixture, criterion)(X, **weights) for mixture in fits]
-        )
+        measure = methodcaller(criterion, X, **weights)
+        values = np.array(list(map(measure, fits)))
         results = {"n_clusters": np.array(numbers), criterion: values}
         index = values.argmin()
         best = numbers[index]
@@ -137,12 +137,6 @@ def _find_parameter(estimator):
 
 def _check_criterion(criterion, estimator):
     """Check that the criterion is known and can be computed."""
-    if estimator.get_params(deep=False).get("affinity") == "precomputed":
-        raise ValueError(
-            "No criterion is defined for the similarities of "
-            f"{type(estimator).__name__}(affinity='precomputed'). Give "
-            "features, or distances with metric='precomputed'."
-        )
     known = ("expected_score", *CRITERIA)
     if criterion not in known:
         raise ValueError(f"criterion={criterion!r} is unknown. Use one of {known}.")

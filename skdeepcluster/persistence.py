@@ -3,7 +3,7 @@
 import importlib
 import os
 from collections.abc import Sequence
-from inspect import getmembers, isclass, isfunction
+from inspect import getmembers, isfunction
 from zipfile import ZipFile
 
 from sklearn.base import BaseEstimator
@@ -15,10 +15,9 @@ from .modules.augmentation import RandomAffine, RandomFlip, RandomShift
 from .partition.answers import Alternative
 from .training.checkpoint import replace_atomically
 
-PACKAGE = importlib.import_module(__package__)
-EXPORTED = [getattr(PACKAGE, name) for name in PACKAGE.__all__]
+#: Modules of the public names.
+MODULES = importlib.import_module(__package__)._MODULES
 CLASSES = [
-    *filter(isclass, EXPORTED),
     RandomAffine,
     RandomFlip,
     RandomShift,
@@ -29,7 +28,8 @@ CLASSES = [
 ]
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [
-    *(f"{kind.__module__}.{kind.__qualname__}" for kind in CLASSES),
+    *(f"{__package__}.{module}.{name}" for name, module in MODULES.items()),
+    *(f"{kind.__module__}.{kind.__name__}" for kind in CLASSES),
     *(f"{networks.__name__}.{name}" for name, _ in getmembers(networks, isfunction)),
     "functools.partial",
     "numpy.dtype",
