@@ -173,7 +173,7 @@ def draw_legend(ax):
 
 
 def name_features(n_features, names=None, X=None, estimator=None):
-    """Return the names of the features: the given ones, those of X or of a fit, or None."""
+    """Return the given names of the features, else the names in X or in a fit, or None."""
     if names is None:
         fitted = getattr(estimator, "feature_names_in_", None)
         names = getattr(X, "columns", fitted)
