@@ -9,7 +9,6 @@ import math
 import os
 import warnings
 from contextlib import ExitStack
-from importlib.util import find_spec
 from itertools import chain
 
 import torch
@@ -28,9 +27,6 @@ from .estimators.vae import VAEEmbedding
 from .functional.gaussian import joint_density
 from .neighbors.samples import find_limit
 from .training.checkpoint import replace_atomically
-
-#: Packages of the extra; a Pipeline needs the last one.
-PACKAGES = ("onnx", "onnxscript", "skl2onnx")
 
 
 def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
@@ -83,11 +79,6 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     ...     to_onnx(mixture, file.name)
     """
     *before, last = _list_steps(estimator)
-    for name in PACKAGES if before else PACKAGES[:2]:
-        if find_spec(name) is None:
-            raise ImportError(
-                f"to_onnx needs {name}: pip install {' '.join(PACKAGES)}."
-            )
     check_is_fitted(estimator)
 
     import onnx
@@ -191,9 +182,10 @@ def _describe_inputs(steps):
         named.append((name, part, names[columns].tolist()))
         used.update(columns)
         for step in _list_steps(part):
-            is_encoder = isinstance(step, OneHotEncoder | OrdinalEncoder)
-            if is_encoder and step.categories_[0].dtype.kind in "OU":
-                texts.update(columns)
+            if isinstance(step, OneHotEncoder | OrdinalEncoder):
+                kinds = {categories.dtype.kind for categories in step.categories_}
+                if not kinds.isdisjoint("OU"):
+                    texts.update(columns)
 
     inputs = []
     for i in sorted(used):

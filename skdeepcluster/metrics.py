@@ -26,9 +26,9 @@ __all__ = [
     "match_labels",
 ]
 
-#: Number of data sets whose criteria are kept.
+#: Maximum number of data sets whose criteria are kept.
 KEPT = 8
-#: Criteria of data sets and the positions that they score, the latest last.
+#: Criteria of data sets and the positions that they score.
 _criteria: dict[Any, Any] = {}
 #: Maximum error of probabilities: sums of float32 are not exact.
 SHARE_ERROR = 1e-5
@@ -120,11 +120,10 @@ def _find_criterion(X, params, sample_weight, n_jobs):
     values = {name: value for name, value in params.items() if not callable(value)}
     key = hash_of((X, sample_weight, values)), functions
     if key not in _criteria:
+        if len(_criteria) == KEPT:
+            _criteria.clear()
         estimator = NeighborClustering(accept_sparse=True, n_jobs=n_jobs, **params)
         _criteria[key] = look_at(estimator, X, sample_weight)
-    _criteria[key] = _criteria.pop(key)
-    if len(_criteria) > KEPT:
-        del _criteria[next(iter(_criteria))]
     return _criteria[key]
 
 

@@ -82,7 +82,7 @@ def select_n_clusters(
         estimator = GaussianMixtureEM()
     base = clone(estimator).set_params(**params)
     numbers = _check_numbers(n_clusters)
-    name = _find_parameter(base)
+    name = "n_clusters" if "n_clusters" in base.get_params() else "n_components"
     _check_criterion(criterion, base)
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
 
@@ -121,18 +121,6 @@ def _check_numbers(n_clusters):
     if not numbers:
         raise ValueError("n_clusters is empty. Give numbers of clusters to try.")
     return list(dict.fromkeys(numbers))
-
-
-def _find_parameter(estimator):
-    """Return the name of the parameter that is the number of clusters."""
-    params = estimator.get_params()
-    if "n_clusters" in params:
-        return "n_clusters"
-    if "n_components" in params and hasattr(estimator, "bic"):
-        return "n_components"
-    raise TypeError(
-        f"{type(estimator).__name__} has no parameter n_clusters to choose."
-    )
 
 
 def _check_criterion(criterion, estimator):

@@ -84,9 +84,10 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
         raise TypeError(
             f"save() takes an estimator and a path, but the first is a {type(estimator).__name__}."
         )
-    skops = _import_skops()
+    import skops.io
+
     with replace_atomically(path) as file:
-        skops.dump(estimator, file)
+        skops.io.dump(estimator, file)
 
 
 def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstimator:
@@ -116,7 +117,8 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
     --------
     save : Writes the file, with an example.
     """
-    skops = _import_skops()
+    import skops.io
+
     try:
         with ZipFile(path) as file:
             size = sum(part.file_size for part in file.infolist())
@@ -124,10 +126,10 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
             raise ValueError(
                 f"its content would take {size} bytes, far more than the file"
             )
-        estimator = skops.load(path, trusted=[*TRUSTED, *trusted])
+        estimator = skops.io.load(path, trusted=[*TRUSTED, *trusted])
     except OSError:
         raise
-    except skops.exceptions.UntrustedTypesFoundException as error:
+    except skops.io.exceptions.UntrustedTypesFoundException as error:
         raise TypeError(
             f"{path}: {error} If you trust its source, name them in load(path, trusted=[...])."
         ) from error
@@ -140,12 +142,3 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
             f"{path} contains a {type(estimator).__name__}, not an estimator."
         )
     return estimator
-
-
-def _import_skops():
-    try:
-        return importlib.import_module("skops.io")
-    except ImportError as error:
-        raise ImportError(
-            "Files of estimators need skops: pip install skops."
-        ) from error

@@ -313,11 +313,6 @@ class MixtureDisplay(Display):
         points = to_array(self.points)
         means = np.asarray(self.means)
         covariances = self._expand_covariances(*means.shape)
-        if means.shape[1] == 1:
-            raise ValueError(
-                "points has one column, but ellipses need two. Draw a histogram."
-            )
-
         embedding = EmbeddingDisplay(points, self.labels, method="pca", name=self.name)
         embedding.plot(ax, **{"alpha": 0.5, **kwargs})
         self.ax_ = embedding.ax_

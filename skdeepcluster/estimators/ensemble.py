@@ -109,9 +109,9 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     Notes
     -----
     Members vote with their probabilities: their clusters are matched with the clusters of the
-    consensus (Hungarian algorithm) and their memberships are averaged, in turns [1]_. An unmatched cluster
-    of a member joins the cluster of the consensus with which it shares most samples. After
-    Ctrl-C, the completed members give the consensus.
+    consensus (Hungarian algorithm) and their memberships are averaged, in turns [1]_. An
+    unmatched cluster of a member joins the cluster of the consensus with which it shares most
+    samples. After Ctrl-C, the completed members give the consensus.
 
     References
     ----------

@@ -329,12 +329,13 @@ class ClusterReport(Bunch):
             is_left = x > NAME_LEFT
             x += -NAME_GAP if is_left else NAME_GAP
             left = x - width if is_left else x
+            right = left + width
             for other in placed:
-                meets = left < other.left + other.width and other.left < left + width
+                meets = left < other.right and other.left < right
                 if meets and abs(y - other.y) < LINE:
                     y = other.y + LINE
             side = "end" if is_left else "start"
-            placed.append(Bunch(name=name, x=x, y=y, side=side, left=left, width=width))
+            placed.append(Bunch(name=name, x=x, y=y, side=side, left=left, right=right))
         return placed
 
     def _list_examples(self):
