@@ -340,20 +340,13 @@ class ClusterReport(Bunch):
 
     def _list_examples(self):
         """Return values of the medoid and the typical samples, in the units of the table."""
-        # Distances have no features.
-        return [
-            self._write_samples(
-                self._list_central(k),
-                features.names if len(features.names) else self._rank_features(),
-            )
-            for k, features in enumerate(self.features)
-        ]
-
-    def _list_central(self, k):
-        """Return the medoid and the typical samples of a cluster; none of an empty one."""
-        if not self.sizes[k]:
-            return self.typical_rows[k]
-        return np.append(self.medoids[k], self.typical_rows[k])
+        examples = []
+        for k, features in enumerate(self.features):
+            names = features.names if len(features.names) else self._rank_features()
+            # An empty cluster has no samples.
+            rows = np.append(self.medoids[k], self.typical_rows[k])[: self.sizes[k]]
+            examples.append(self._write_samples(rows, names))
+        return examples
 
     def _write_samples(self, rows, names):
         """Return the first columns that features come from, and values of samples as texts."""
