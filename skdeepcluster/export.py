@@ -9,13 +9,13 @@ import math
 import os
 import warnings
 from contextlib import ExitStack
-from importlib.util import find_spec
 from itertools import chain
 
 import torch
 from scipy import sparse
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -27,9 +27,6 @@ from .estimators.vae import VAEEmbedding
 from .functional.gaussian import joint_density
 from .neighbors.samples import find_limit
 from .training.checkpoint import replace_atomically
-
-#: Packages of the extra; a Pipeline needs the last one.
-PACKAGES = ("onnx", "onnxscript", "skl2onnx")
 
 
 def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
@@ -82,11 +79,6 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
     ...     to_onnx(mixture, file.name)
     """
     *before, last = _list_steps(estimator)
-    for name in PACKAGES if before else PACKAGES[:2]:
-        if find_spec(name) is None:
-            raise ImportError(
-                f"to_onnx needs {name}: pip install {' '.join(PACKAGES)}."
-            )
     check_is_fitted(estimator)
 
     import onnx
@@ -190,8 +182,9 @@ def _describe_inputs(steps):
         named.append((name, part, names[columns].tolist()))
         used.update(columns)
         for step in _list_steps(part):
-            for categories in getattr(step, "categories_", []):
-                if categories.dtype.kind in "OU":
+            if isinstance(step, OneHotEncoder | OrdinalEncoder):
+                kinds = {categories.dtype.kind for categories in step.categories_}
+                if not kinds.isdisjoint("OU"):
                     texts.update(columns)
 
     inputs = []
@@ -238,13 +231,7 @@ def _build_module(estimator):
 class _Predictions(nn.Module):
     """Labels, probabilities and codes of samples."""
 
-    def __init__(
-        self,
-        log_resp,
-        encode=None,
-        model=None,
-        offset=-math.inf,
-    ):
+    def __init__(self, log_resp, encode=None, model=None, offset=-math.inf):
         super().__init__()
         self.log_resp = log_resp
         self.encode = encode

@@ -4,7 +4,6 @@ Clusters and classes may be integers, strings or booleans. -1 is a cluster like 
 for :func:`expected_score`.
 """
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,9 @@ from joblib import hash as hash_of
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
-from sklearn.utils import (
-    check_array,
-    check_consistent_length,
-    check_scalar,
-    column_or_1d,
-)
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
+from .input.checks import check_count
 from .neighbors.search import find_nearest
 
 __all__ = [
@@ -31,9 +26,9 @@ __all__ = [
     "match_labels",
 ]
 
-#: Number of data sets whose criteria are kept.
+#: Maximum number of data sets whose criteria are kept.
 KEPT = 8
-#: Criteria of data sets and the positions that they score, the latest last.
+#: Criteria of data sets and the positions that they score.
 _criteria: dict[Any, Any] = {}
 #: Maximum error of probabilities: sums of float32 are not exact.
 SHARE_ERROR = 1e-5
@@ -96,12 +91,10 @@ def expected_score(
     >>> bool(moons > straight)
     True
     """
-    partitions = np.asarray(labels)
-    is_one = partitions.ndim == 1
-    rows = [partitions]
-    if partitions.ndim in (1, 2):
-        rows = partitions.reshape(-1, partitions.shape[-1])
-    rows = [_check_partition(row, X) for row in rows]
+    labels = np.asarray(labels)
+    partitions = [labels] if labels.ndim == 1 else labels
+    partitions = [_check_discrete(partition, "labels") for partition in partitions]
+    check_consistent_length(X, *partitions)
 
     params = {
         "metric": metric,
@@ -111,37 +104,27 @@ def expected_score(
         "random_state": random_state,
     }
     criterion, positions = _find_criterion(X, params, sample_weight, n_jobs)
-    scores = _rate(criterion, [row[positions] for row in rows])
-    return float(scores[0]) if is_one else scores
-
-
-def _check_partition(labels, X):
-    """Return the labels (N,) of a partition, checked."""
-    labels = _check_discrete(labels, "labels")
-    check_consistent_length(X, labels)
-    return labels
+    scores = _rate(criterion, [partition[positions] for partition in partitions])
+    return float(scores[0]) if labels.ndim == 1 else scores
 
 
 def _find_criterion(X, params, sample_weight, n_jobs):
     """Return the criterion of X and the positions that it scores, made once.
 
-    Data are known by their values, and functions by their identity: names do not tell them apart.
+    Data are known by their values, and functions by their identity, not by their names.
     """
     from .estimators.find_clusters import look_at
     from .estimators.neighbor_clustering import NeighborClustering
 
-    functions = [value for value in params.values() if callable(value)]
+    functions = tuple(filter(callable, params.values()))
     values = {name: value for name, value in params.items() if not callable(value)}
-    states = [getattr(function, "__dict__", None) for function in functions]
-    key = hash_of((X, sample_weight, values, states)), *map(id, functions)
+    key = hash_of((X, sample_weight, values)), functions
     if key not in _criteria:
+        if len(_criteria) == KEPT:
+            _criteria.clear()
         estimator = NeighborClustering(accept_sparse=True, n_jobs=n_jobs, **params)
-        # The functions are kept, so that no other gets their identity.
-        _criteria[key] = *look_at(estimator, X, sample_weight), functions
-    _criteria[key] = _criteria.pop(key)
-    while len(_criteria) > KEPT:
-        _criteria.pop(next(iter(_criteria)))
-    return _criteria[key][:2]
+        _criteria[key] = look_at(estimator, X, sample_weight)
+    return _criteria[key]
 
 
 def _rate(criterion, partitions):
@@ -150,7 +133,7 @@ def _rate(criterion, partitions):
     filled = []
     shares = []
     for labels in partitions:
-        is_noise = np.array([label == -1 for label in labels.tolist()])
+        is_noise = labels == -1
         shares.append(1 - is_noise.mean())
         clusters = np.zeros(len(labels), dtype=int)
         if not is_noise.all():
@@ -279,14 +262,13 @@ def match_labels(labels_true, labels_pred) -> np.ndarray:
     rows, columns = linear_sum_assignment(table, maximize=True)
 
     unmatched = np.setdiff1d(np.arange(len(clusters)), columns)
-    if classes.dtype.kind == "i":
-        new = classes[-1] + 1 + np.arange(len(unmatched))
-    else:
-        new = np.array([f"cluster {name}" for name in clusters[unmatched]], dtype=str)
-    names = np.empty(len(clusters), dtype=np.result_type(classes, new))
+    names = np.empty(len(clusters), dtype=object)
     names[columns] = classes[rows]
-    names[unmatched] = new
-    return names[index]
+    if classes.dtype.kind == "i":
+        names[unmatched] = classes[-1] + 1 + np.arange(len(unmatched))
+    else:
+        names[unmatched] = [f"cluster {name}" for name in clusters[unmatched]]
+    return np.array(names.tolist())[index]
 
 
 def expected_calibration_error(y_true, y_prob, *, n_bins: int = 10) -> float:
@@ -333,16 +315,15 @@ def expected_calibration_error(y_true, y_prob, *, n_bins: int = 10) -> float:
     0.25
     """
     right, confidence = _read_confidence(y_true, y_prob)
-    check_scalar(n_bins, "n_bins", Integral, min_val=1)
+    n_bins = check_count("n_bins", n_bins)
     _, index = np.unique(confidence, return_inverse=True)
     shares = np.bincount(index, right) / np.bincount(index)
     shares = shares[index]
 
     order = np.argsort(confidence, kind="stable")
     bins = np.array_split(order, min(n_bins, len(order)))
-    counts = np.array([len(rows) for rows in bins])
-    gaps = np.array([shares[rows].mean() - confidence[rows].mean() for rows in bins])
-    return float(counts @ np.abs(gaps) / counts.sum())
+    gaps = [abs((shares[rows] - confidence[rows]).sum()) for rows in bins]
+    return float(sum(gaps) / len(order))
 
 
 def error_auc(y_true, y_prob) -> float:
@@ -398,28 +379,20 @@ def _read_confidence(y_true, y_prob):
         right = matched == _check_discrete(y_true, "y_true")
         return right.astype(np.float64), y_prob.max(1)
 
-    try:
-        return column_or_1d(_check_shares("y_true", y_true)), y_prob
-    except ValueError as error:
-        raise ValueError(
-            f"{error} With confidences (n_samples,), y_true says whether each sample "
-            "is right. With classes, give the probabilities (n_samples, n_clusters)."
-        ) from error
+    return column_or_1d(_check_shares("y_true", y_true)), y_prob
 
 
 def _check_shares(name, values):
     """Return an array of numbers in [0, 1] as float64."""
-    values = check_array(
-        values,
-        dtype=np.float64,
-        ensure_2d=False,
-        input_name=name,
-    )
-    shares = values.clip(0, 1)
-    outside = values[np.abs(values - shares) > SHARE_ERROR]
-    if outside.size:
-        raise ValueError(f"{name} must hold numbers between 0 and 1, got {outside[0]}.")
-    return shares
+    values = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
+    is_outside = (values < -SHARE_ERROR) | (values > 1 + SHARE_ERROR)
+    if is_outside.any():
+        outside = values[is_outside][0]
+        raise ValueError(
+            f"{name} must hold numbers between 0 and 1, got {outside}. Classes need the "
+            "probabilities of all clusters, (n_samples, n_clusters)."
+        )
+    return values.clip(0, 1)
 
 
 def _read_pair(labels_true, labels_pred):
@@ -432,12 +405,7 @@ def _read_pair(labels_true, labels_pred):
 
 def _check_discrete(labels, name):
     """Return labels (N,) as integers of 64 bits, or as strings."""
-    labels = check_array(
-        labels,
-        dtype=None,
-        ensure_2d=False,
-        input_name=name,
-    )
+    labels = check_array(labels, dtype=None, ensure_2d=False, input_name=name)
     labels = np.array(column_or_1d(labels).tolist())
     kind = labels.dtype.kind
     if kind == "U":

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from operator import methodcaller
 
 import numpy as np
 from sklearn.base import clone
@@ -81,7 +82,7 @@ def select_n_clusters(
         estimator = GaussianMixtureEM()
     base = clone(estimator).set_params(**params)
     numbers = _check_numbers(n_clusters)
-    name = _find_parameter(base)
+    name = "n_clusters" if "n_clusters" in base.get_params() else "n_components"
     _check_criterion(criterion, base)
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
 
@@ -93,9 +94,8 @@ def select_n_clusters(
         fitted = fit(best)
     else:
         fits = [fit(number) for number in numbers]
-        values = np.array(
-            [getattr(mixture, criterion)(X, **weights) for mixture in fits]
-        )
+        measure = methodcaller(criterion, X, **weights)
+        values = np.array(list(map(measure, fits)))
         results = {"n_clusters": np.array(numbers), criterion: values}
         index = values.argmin()
         best = numbers[index]
@@ -123,26 +123,8 @@ def _check_numbers(n_clusters):
     return list(dict.fromkeys(numbers))
 
 
-def _find_parameter(estimator):
-    """Return the name of the parameter that is the number of clusters."""
-    params = estimator.get_params()
-    if "n_clusters" in params:
-        return "n_clusters"
-    if "n_components" in params and hasattr(estimator, "bic"):
-        return "n_components"
-    raise TypeError(
-        f"{type(estimator).__name__} has no parameter n_clusters to choose."
-    )
-
-
 def _check_criterion(criterion, estimator):
     """Check that the criterion is known and can be computed."""
-    if estimator.get_params(deep=False).get("affinity") == "precomputed":
-        raise ValueError(
-            "No criterion is defined for the similarities of "
-            f"{type(estimator).__name__}(affinity='precomputed'). Give "
-            "features, or distances with metric='precomputed'."
-        )
     known = ("expected_score", *CRITERIA)
     if criterion not in known:
         raise ValueError(f"criterion={criterion!r} is unknown. Use one of {known}.")

@@ -3,7 +3,7 @@
 import importlib
 import os
 from collections.abc import Sequence
-from inspect import getmembers, isclass, isfunction
+from inspect import getmembers, isfunction
 from zipfile import ZipFile
 
 from sklearn.base import BaseEstimator
@@ -15,10 +15,9 @@ from .modules.augmentation import RandomAffine, RandomFlip, RandomShift
 from .partition.answers import Alternative
 from .training.checkpoint import replace_atomically
 
-PACKAGE = importlib.import_module(__package__)
-EXPORTED = [getattr(PACKAGE, name) for name in PACKAGE.__all__]
+#: Modules of the public names.
+MODULES = importlib.import_module(__package__)._MODULES
 CLASSES = [
-    *filter(isclass, EXPORTED),
     RandomAffine,
     RandomFlip,
     RandomShift,
@@ -29,7 +28,8 @@ CLASSES = [
 ]
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [
-    *(f"{kind.__module__}.{kind.__qualname__}" for kind in CLASSES),
+    *(f"{__package__}.{module}.{name}" for name, module in MODULES.items()),
+    *(f"{kind.__module__}.{kind.__name__}" for kind in CLASSES),
     *(f"{networks.__name__}.{name}" for name, _ in getmembers(networks, isfunction)),
     "functools.partial",
     "numpy.dtype",
@@ -84,9 +84,10 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
         raise TypeError(
             f"save() takes an estimator and a path, but the first is a {type(estimator).__name__}."
         )
-    skops = _import_skops()
+    import skops.io
+
     with replace_atomically(path) as file:
-        skops.dump(estimator, file)
+        skops.io.dump(estimator, file)
 
 
 def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstimator:
@@ -116,7 +117,8 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
     --------
     save : Writes the file, with an example.
     """
-    skops = _import_skops()
+    import skops.io
+
     try:
         with ZipFile(path) as file:
             size = sum(part.file_size for part in file.infolist())
@@ -124,10 +126,10 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
             raise ValueError(
                 f"its content would take {size} bytes, far more than the file"
             )
-        estimator = skops.load(path, trusted=[*TRUSTED, *trusted])
+        estimator = skops.io.load(path, trusted=[*TRUSTED, *trusted])
     except OSError:
         raise
-    except skops.exceptions.UntrustedTypesFoundException as error:
+    except skops.io.exceptions.UntrustedTypesFoundException as error:
         raise TypeError(
             f"{path}: {error} If you trust its source, name them in load(path, trusted=[...])."
         ) from error
@@ -140,12 +142,3 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
             f"{path} contains a {type(estimator).__name__}, not an estimator."
         )
     return estimator
-
-
-def _import_skops():
-    try:
-        return importlib.import_module("skops.io")
-    except ImportError as error:
-        raise ImportError(
-            "Files of estimators need skops: pip install skops."
-        ) from error

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_scalar
-from sklearn.utils.validation import _num_samples
+from sklearn.utils.validation import _num_samples, check_is_fitted
 from tqdm.auto import tqdm
 
 from .input.checks import check_count, draw_seeds, random_stream
@@ -79,10 +79,8 @@ def cluster_stability(
     is_open = {"min_val": 0, "max_val": 1, "include_boundaries": "neither"}
     check_scalar(share, "share", Real, **is_open)
     if labels is None:
-        if not hasattr(estimator, "labels_"):
-            raise ValueError(
-                "The estimator has no labels_. Pass labels, or a fitted clusterer."
-            )
+        message = "The estimator has no labels_. Pass labels, or a fitted clusterer."
+        check_is_fitted(estimator, "labels_", msg=message)
         labels = estimator.labels_
 
     n_samples = _num_samples(X)
@@ -121,8 +119,8 @@ def _fit_subset(model, X, rows, n_least):
     if not sparse.issparse(distances):
         return model.fit_predict(distances)
 
-    labels = np.full(distances.shape[0], -1)
-    kept = np.arange(len(labels))
+    labels = np.full(len(rows), -1)
+    kept = np.arange(len(rows))
     while len(kept) >= n_least:
         part = distances[kept][:, kept]
         # Stored zeros are distances of equal samples.

@@ -6,7 +6,8 @@ from math import ceil
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_consistent_length
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 # Ten colors that differ by at least 38 in CIELAB, and by 27 for color-blind people (Machado,
 # Oliveira, Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency").
@@ -57,7 +58,9 @@ class Display:
     def _open(self, ax, size):
         """Set and return the axes: the given ones, or new ones of a size in inches."""
         if ax is None:
-            plt = import_pyplot()
+            check_matplotlib_support("A display")
+            import matplotlib.pyplot as plt
+
             _, ax = plt.subplots(figsize=size, layout="constrained")
 
         self.ax_ = ax
@@ -66,7 +69,7 @@ class Display:
         return ax
 
     def _open_panels(self, ax, size, titles, max_columns):
-        """Return panels by their keys in ``titles``, of a size in inches, in place of the axes."""
+        """Return a panel of a size in inches for each title, in place of the axes."""
         n_rows = ceil(len(titles) / max_columns)
         n_columns = ceil(len(titles) / n_rows)
         width, height = size
@@ -75,43 +78,38 @@ class Display:
         ax.set_title("")
 
         # The title has a row of its own, where it does not overlap the titles of the panels.
-        grid = ax.get_subplotspec().subgridspec(
-            n_rows + 1,
-            n_columns,
-            height_ratios=[0.001] + [1] * n_rows,
-        )
+        heights = [0.001] + [1] * n_rows
+        spec = ax.get_subplotspec()
+        grid = spec.subgridspec(n_rows + 1, n_columns, height_ratios=heights)
         top = ax.figure.add_subplot(grid[0, :])
         top.set_axis_off()
         top.set_title(self.name or "")
 
-        panels = {}
-        for k, (key, title) in enumerate(titles.items(), start=n_columns):
-            panels[key] = ax.figure.add_subplot(grid[k])
-            panels[key].set_title(title, fontsize="medium")
+        panels = []
+        for k, title in enumerate(titles, start=n_columns):
+            panel = ax.figure.add_subplot(grid[k])
+            panel.set_title(title, fontsize="medium")
+            panels.append(panel)
         return panels
 
 
 # ---- what displays are given
 
 
-def import_pyplot():
-    """Return matplotlib.pyplot; ImportError says how to install it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "Pictures need matplotlib: pip install matplotlib."
-        ) from error
-    return plt
-
-
 def take_last_step(estimator, name=None):
     """Return the last step of a fitted Pipeline, or the estimator, and ``name`` or its class."""
-    if hasattr(estimator, "fit"):
-        check_is_fitted(estimator)
     while isinstance(estimator, Pipeline):
         estimator = estimator[-1]
     return estimator, type(estimator).__name__ if name is None else name
+
+
+def reach_last_step(estimator, X):
+    """Return the last step of a fitted Pipeline and its input, or the estimator and X."""
+    while isinstance(estimator, Pipeline):
+        if len(estimator) > 1:
+            X = estimator[:-1].transform(X)
+        estimator = estimator[-1]
+    return estimator, X
 
 
 def transform_samples(estimator, X):
@@ -127,19 +125,6 @@ def check_has(estimator, *names, remedy="Pass arrays to the display instead."):
         raise ValueError(f"{type(estimator).__name__} has no {lacks}. {remedy}")
 
 
-def read_array(name, values, *shape):
-    """Return an array of this shape, where a string stands for any size except 0."""
-    array = np.asarray(values)
-    fits = array.ndim == len(shape)
-    for length, size in zip(array.shape, shape, strict=False):
-        fits &= length > 0 if isinstance(size, str) else length == size
-
-    if not fits:
-        expected = str(shape).replace("'", "")
-        raise ValueError(f"{name} must have shape {expected}, got {array.shape}.")
-    return array
-
-
 def to_array(X):
     """Return a sparse matrix as an array, and anything else as it is."""
     return X.toarray() if issparse(X) else X
@@ -148,14 +133,14 @@ def to_array(X):
 # ---- labels and their colors
 
 
-def group_samples(labels, n_samples):
+def group_samples(samples, labels):
     """Return the distinct labels, each sample's index in them (N,), their colors and markers.
 
     Cluster k always has color k, noise is gray, and other labels are colored in their order.
     """
     if labels is None:
-        labels = np.full(n_samples, "")
-    labels = read_array("labels", labels, n_samples)
+        labels = np.full(len(samples), "")
+    check_consistent_length(samples, labels)
     names, index = np.unique(labels, return_inverse=True)
 
     numbers = range(len(names))
@@ -188,14 +173,17 @@ def draw_legend(ax):
 
 
 def name_features(n_features, names=None, X=None, estimator=None):
-    """Return the names of the features: the given ones, those of X or of a fit, or None."""
+    """Return the given names of the features, else the names in X or in a fit, or None."""
     if names is None:
-        names = getattr(X, "columns", None)
-    if names is None:
-        names = getattr(estimator, "feature_names_in_", None)
+        fitted = getattr(estimator, "feature_names_in_", None)
+        names = getattr(X, "columns", fitted)
     if names is None:
         return None
-    return list(map(str, read_array("feature_names", names, n_features)))
+    if len(names) != n_features:
+        raise ValueError(
+            f"feature_names must have {n_features} names, got {len(names)}."
+        )
+    return list(map(str, names))
 
 
 def label_profiles(ax, names):

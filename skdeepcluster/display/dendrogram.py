@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 
 from ..estimators.neighbor_clustering import NeighborClustering
-from .base import COLORS, Display, check_has, draw_legend, read_array, take_last_step
+from .base import COLORS, Display, check_has, draw_legend, take_last_step
 
 #: Color of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"
@@ -118,7 +118,7 @@ class DendrogramDisplay(Display):
         """
         self.linkage_, n_samples = self._build_linkage()
         n_leaves = len(self.linkage_) + 1
-        n_clusters = 1 if self.n_clusters is None else self.n_clusters
+        n_clusters = self.n_clusters or 1
         cut = self._find_cut(n_clusters)
 
         shown = min(n_leaves, max(max_leaves, n_clusters, 2))
@@ -161,18 +161,16 @@ class DendrogramDisplay(Display):
 
     def _build_linkage(self):
         """Return the linkage matrix, and the number of samples in each node."""
-        children = read_array("children", self.children, "n_leaves - 1", 2)
-        n_merges = len(children)
-        n_leaves = n_merges + 1
-        heights = read_array("distances", self.distances, n_merges)
-        linkage = np.column_stack([children, heights, np.ones(n_merges)])
+        n_leaves = len(self.children) + 1
+        ones = np.ones(n_leaves, dtype=int)
+        linkage = np.column_stack([self.children, self.distances, ones[1:]])
         is_valid_linkage(linkage, throw=True, name="children and distances")
 
-        counts = np.ones(n_leaves, dtype=int)
-        linkage[:, 3] = _add_up(children, counts)[n_leaves:]
+        n_samples = _add_up(self.children, ones)
+        linkage[:, 3] = n_samples[n_leaves:]
         if self.counts is not None:
-            counts = read_array("counts", self.counts, n_leaves)
-        return linkage, _add_up(children, counts)
+            n_samples = _add_up(self.children, self.counts)
+        return linkage, n_samples
 
     def _find_cut(self, n_clusters):
         """Return the height halfway between the last merge below the cut and the next one."""

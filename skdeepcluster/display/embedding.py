@@ -6,7 +6,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
 from ..estimators.neighbor_clustering import NeighborClustering
@@ -20,7 +19,7 @@ from .base import (
     draw_legend,
     group_samples,
     name_features,
-    read_array,
+    reach_last_step,
     take_last_step,
     to_array,
     transform_samples,
@@ -108,19 +107,21 @@ class EmbeddingDisplay(Display):
         For a NeighborClustering, a two-dimensional layout of X replaces ``transform(X)``.
         """
         _, name = take_last_step(estimator, name)
+        last, X = reach_last_step(estimator, X)
         if labels is None:
-            labels = predict_samples(estimator, X)
+            labels = predict_samples(last, X)
 
-        codes = transform_samples(estimator, X)
-        display = cls(codes, labels, method=method, name=name)
-        if display._choose_method(len(labels)) == "neighbors":
-            display.embedding, display.metric = find_samples(estimator, X, codes)
+        display = cls(transform_samples(last, X), labels, method=method, name=name)
+        is_layout = display._choose_method(len(labels)) == "neighbors"
+        if is_layout and isinstance(last, NeighborClustering):
+            display.embedding = last.preparation_.transform(X)
+            display.metric = last.metric
         return display.plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.scatter``, which takes ``kwargs``, with at most 50 labels written."""
         points, axes = self._project()
-        names, index, colors, markers = group_samples(self.labels, len(points))
+        names, index, colors, markers = group_samples(points, self.labels)
 
         if points.shape[1] == 1:
             # A jittered strip for each label.
@@ -182,14 +183,11 @@ class EmbeddingDisplay(Display):
             # A layout has no unit.
             axes = EQUAL | {"xticks": [], "yticks": []}
         else:
-            pca = PCA(min(2, n_samples), random_state=self.random_state)
-            # Equal samples have no variance.
-            with np.errstate(divide="ignore", invalid="ignore"):
-                points = pca.fit_transform(embedding)
-            shares = np.nan_to_num(pca.explained_variance_ratio_)
+            pca = PCA(2, random_state=self.random_state)
+            points = pca.fit_transform(embedding)
             names = [
                 f"component {k} ({share:.0%} of the variance)"
-                for k, share in enumerate(shares, start=1)
+                for k, share in enumerate(pca.explained_variance_ratio_, start=1)
             ]
             axes = EQUAL
             self.projection_ = pca
@@ -239,18 +237,6 @@ class EmbeddingDisplay(Display):
                 "alpha": 0.6,
             },
         )
-
-
-def find_samples(estimator, X, codes):
-    """Return what a NeighborClustering or its Pipeline lays out, else codes, and the metric."""
-    while isinstance(estimator, Pipeline):
-        if len(estimator) > 1:
-            X = estimator[:-1].transform(X)
-        estimator = estimator[-1]
-
-    if not isinstance(estimator, NeighborClustering):
-        return codes, "euclidean"
-    return estimator.preparation_.transform(X), estimator.metric
 
 
 @dataclass(eq=False, repr=False)
@@ -325,14 +311,8 @@ class MixtureDisplay(Display):
         :meth:`EmbeddingDisplay.plot` draws the samples with ``kwargs``.
         """
         points = to_array(self.points)
-        n_features = np.shape(points)[1]
-        means = read_array("means", self.means, "n_clusters", n_features)
+        means = np.asarray(self.means)
         covariances = self._expand_covariances(*means.shape)
-        if n_features == 1:
-            raise ValueError(
-                "points has one column, but ellipses need two. Draw a histogram."
-            )
-
         embedding = EmbeddingDisplay(points, self.labels, method="pca", name=self.name)
         embedding.plot(ax, **{"alpha": 0.5, **kwargs})
         self.ax_ = embedding.ax_
@@ -368,7 +348,7 @@ class MixtureDisplay(Display):
         from matplotlib.patches import Ellipse
 
         values, vectors = np.linalg.eigh(covariance)
-        width, height = 2 * n_std * np.sqrt(np.maximum(values, 0))
+        width, height = 2 * n_std * np.sqrt(values)
         ellipse = Ellipse(
             mean,
             width,
@@ -382,17 +362,8 @@ class MixtureDisplay(Display):
 
     def _expand_covariances(self, n_clusters, n_features):
         """Return the covariances as matrices, (n_clusters, n_features, n_features)."""
-        kind = self.covariance_type
-        full = n_clusters, n_features, n_features
-        shapes = {
-            "full": full,
-            "tied": full[1:],
-            "diag": full[:2],
-            "spherical": full[:1],
-        }
-
-        name = f"covariances of type {kind!r}"
-        covariances = read_array(name, self.covariances, *shapes[kind])
-        if kind in ("full", "tied"):
-            return np.broadcast_to(covariances, full)
+        covariances = np.asarray(self.covariances)
+        if self.covariance_type in ("full", "tied"):
+            shape = n_clusters, n_features, n_features
+            return np.broadcast_to(covariances, shape)
         return covariances.reshape(n_clusters, -1, 1) * np.eye(n_features)

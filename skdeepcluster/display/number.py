@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..estimators.neighbor_clustering import NeighborClustering
-from .base import COLORS, Display, check_has, read_array, take_last_step
+from .base import COLORS, Display, check_has, take_last_step
 
 
 @dataclass(eq=False, repr=False)
@@ -26,7 +26,7 @@ class NumberOfClustersDisplay(Display):
         The chosen number.
     criterion_name : str, default="expected score"
         Label of the vertical axis.
-    alternatives : array-like of int, default=None
+    alternatives : array-like of int, default=()
         Other numbers, which get a ring.
     name : str, default=None
 
@@ -60,7 +60,7 @@ class NumberOfClustersDisplay(Display):
     stability: ArrayLike | None = None
     chosen: int | None = None
     criterion_name: str = "expected score"
-    alternatives: ArrayLike | None = None
+    alternatives: ArrayLike = ()
 
     @classmethod
     def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs) -> Self:
@@ -95,27 +95,25 @@ class NumberOfClustersDisplay(Display):
 
     def plot(self, ax=None, **kwargs) -> Self:
         """Draw the criterion by ``Axes.plot``, which takes ``kwargs``, and the rest."""
-        numbers = read_array("n_clusters", self.n_clusters, "n_numbers")
-        criterion = read_array("criterion", self.criterion, len(numbers))
-        order = np.argsort(numbers)
-        x = numbers[order]
+        order = np.argsort(self.n_clusters)
+        x = np.asarray(self.n_clusters)[order]
+        criterion = np.asarray(self.criterion)[order]
 
         ax = self._open(ax, (5.6, 3.6))
         style = {"color": COLORS[0], "marker": "o", "ms": 4, **kwargs}
-        (self.line_,) = ax.plot(x, criterion[order], **style)
-        self._mark_alternatives(ax, x, criterion[order])
+        (self.line_,) = ax.plot(x, criterion, **style)
+        self._mark_alternatives(ax, x, criterion)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="number of clusters", ylabel=self.criterion_name)
 
         self.stability_ax_ = self.stability_line_ = self.chosen_line_ = None
         if self.stability is not None:
-            stability = read_array("stability", self.stability, len(numbers))
             twin = ax.twinx()
             twin.set_ylim(0, 1.02)
             twin.set_ylabel("stability", color=COLORS[1])
             (self.stability_line_,) = twin.plot(
                 x,
-                stability[order],
+                np.asarray(self.stability)[order],
                 color=COLORS[1],
                 marker="s",
                 ms=4,
@@ -137,13 +135,13 @@ class NumberOfClustersDisplay(Display):
 
     def _mark_alternatives(self, ax, x, criterion):
         """Draw rings at the other numbers."""
-        alternatives = [] if self.alternatives is None else self.alternatives
-        is_alternative = np.isin(x, alternatives)
+        is_alternative = np.isin(x, self.alternatives)
         if not is_alternative.any():
             return
-        names = ", ".join(map(str, x[is_alternative]))
+        x = x[is_alternative]
+        names = ", ".join(map(str, x))
         ax.plot(
-            x[is_alternative],
+            x,
             criterion[is_alternative],
             "o",
             color=COLORS[0],

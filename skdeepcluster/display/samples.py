@@ -12,10 +12,8 @@ from .base import (
     Display,
     check_has,
     group_samples,
-    import_pyplot,
     label_profiles,
     name_features,
-    read_array,
     take_last_step,
     to_array,
 )
@@ -107,43 +105,38 @@ class SamplesDisplay(Display):
 
         A row has at most `n_columns` images, and a panel as many profiles.
         """
-        samples = to_array(self.samples)
-        samples = read_array("samples", samples, "n_samples", "n_features")
-
-        draw = self._plot_profiles if self.image_shape is None else self._plot_images
-        draw(ax, samples, n_columns, kwargs)
+        samples = np.asarray(to_array(self.samples))
+        if self.image_shape is None:
+            self._plot_profiles(ax, samples, n_columns, kwargs)
+        else:
+            self._plot_images(ax, samples, n_columns, kwargs)
         return self
 
     def _plot_images(self, ax, samples, n_columns, kwargs):
-        names, index, *_ = group_samples(self.labels, len(samples))
+        names, index, *_ = group_samples(samples, self.labels)
         if self.labels is None:
             names = []
             index = np.arange(len(samples)) // n_columns
 
-        rows = [np.flatnonzero(index == k)[:n_columns] for k in np.unique(index)]
-
+        rows = [samples[index == k][:n_columns] for k in np.unique(index)]
         width = IMAGE_SIZE * max(map(len, rows)) + 0.8
         height = IMAGE_SIZE * len(rows) + 0.5
         ax = self._open(ax, (width, height))
         self.axes_ = [ax]
-        self.image_ = draw_images(ax, samples, self.image_shape, rows, names, kwargs)
+        self.image_ = draw_images(ax, rows, self.image_shape, names, kwargs)
 
     def _plot_profiles(self, ax, samples, n_lines, kwargs):
-        n_samples, n_features = samples.shape
+        n_features = samples.shape[1]
         feature_names = name_features(n_features, self.feature_names, self.samples)
-        names, index, colors, _ = group_samples(self.labels, n_samples)
-        titles = {name: f"cluster {name}" for name in names}
-        if self.labels is None:
-            titles = {"": ""}
+        names, index, colors, _ = group_samples(samples, self.labels)
+        titles = [""] if self.labels is None else [f"cluster {k}" for k in names]
 
         size = 2.6, 2.0 if feature_names is None else 2.4
         marker = "o" if n_features == 1 else ""
         style = {"alpha": 0.5, "lw": 0.8, "marker": marker, **kwargs}
 
         self.image_ = None
-        panels = self._open_panels(ax, size, titles, max_columns=5)
-        self.axes_ = list(panels.values())
-
+        self.axes_ = self._open_panels(ax, size, titles, max_columns=5)
         for k, panel in enumerate(self.axes_):
             members = samples[index == k]
             panel.sharey(self.axes_[0])
@@ -235,12 +228,12 @@ class TraversalDisplay(Display):
         feature_names = name_features(grid.shape[2], feature_names, estimator=estimator)
         clusters = range(grid.shape[1])
         order = "dark to light"
-        titles = {"cluster": f"cluster, {order}"}
+        titles = [f"cluster, {order}"]
         if image_shape is not None:
             # A row for each cluster, a column for each noise vector.
             grid = np.swapaxes(grid, 0, 1)
             order = "left to right"
-            titles = {"cluster": "cluster, one column per noise vector"}
+            titles = ["cluster, one column per noise vector"]
 
         grids = {"cluster": grid}
         for code in codes:
@@ -253,70 +246,64 @@ class TraversalDisplay(Display):
                 ends = f"{values[0]:g} to {values[-1]:g}"
             rows = [estimator.traverse(code, swept, cluster=k)[0] for k in clusters]
             grids[code] = np.stack(rows)
-            titles[code] = f"{code}, {ends}, {order}"
+            titles.append(f"{code}, {ends}, {order}")
 
-        form = {"image_shape": image_shape, "feature_names": feature_names}
-        display = cls(grids, **form, name=name).plot(ax, **kwargs)
-        for code, title in titles.items():
-            display.axes_[code].set_title(title, fontsize="medium")
+        display = cls(
+            grids, image_shape=image_shape, feature_names=feature_names, name=name
+        )
+        display.plot(ax, **kwargs)
+        for panel, title in zip(display.axes_.values(), titles, strict=True):
+            panel.set_title(title, fontsize="medium")
         return display
 
     def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``."""
-        shape = "n_rows", "n_columns", "n_features"
-        grids = {
-            title: read_array(f"grid {title!r}", grid, *shape)
-            for title, grid in self.grids.items()
-        }
-
-        draw = self._plot_profiles
+        grids = list(map(np.asarray, self.grids.values()))
         size = 5.0, 3.6
         if self.image_shape is not None:
-            draw = self._plot_images
-            shapes = [grid.shape for grid in grids.values()]
-            n_rows, n_columns, _ = np.max(shapes, axis=0)
+            n_rows, n_columns, _ = np.max([grid.shape for grid in grids], axis=0)
             width = max(IMAGE_SIZE * n_columns + 0.8, 4.2)
             size = width, IMAGE_SIZE * n_rows + 0.6
 
-        titles = {title: title for title in grids}
-        self.axes_ = self._open_panels(ax, size, titles, max_columns=2)
-        for title, grid in grids.items():
-            draw(self.axes_[title], grid, kwargs)
+        panels = self._open_panels(ax, size, self.grids, max_columns=2)
+        self.axes_ = dict(zip(self.grids, panels, strict=True))
+        for panel, grid in zip(panels, grids, strict=True):
+            if self.image_shape is None:
+                self._plot_profiles(panel, grid, kwargs)
+            else:
+                rows = range(len(grid))
+                draw_images(panel, grid, self.image_shape, rows, kwargs)
         return self
 
-    def _plot_images(self, panel, grid, kwargs):
-        n_rows, n_columns, n_features = grid.shape
-        samples = grid.reshape(-1, n_features)
-        rows = np.arange(len(samples)).reshape(n_rows, n_columns)
-        draw_images(panel, samples, self.image_shape, rows, range(n_rows), kwargs)
-
     def _plot_profiles(self, panel, grid, kwargs):
+        from matplotlib import colormaps
+
         profiles = grid.mean(axis=0)
-        cmap = import_pyplot().get_cmap("viridis")
-        shades = np.linspace(0, 0.9, len(profiles))
-        for k, profile in enumerate(profiles):
-            panel.plot(profile, **{"color": cmap(shades[k]), "lw": 1.0, **kwargs})
+        shades = colormaps["viridis"](np.linspace(0, 0.9, len(profiles)))
+        for profile, shade in zip(profiles, shades, strict=True):
+            panel.plot(profile, **{"color": shade, "lw": 1.0, **kwargs})
         label_profiles(panel, name_features(grid.shape[2], self.feature_names))
 
 
 # ---- images
 
 
-def draw_images(ax, samples, image_shape, rows, names, kwargs):
-    """Draw rows of images, given by their positions in ``samples``, with a name for each row."""
-    picture, height = make_mosaic(samples, image_shape, rows)
+def draw_images(ax, rows, image_shape, names, kwargs):
+    """Draw rows of images, each an array of samples, with their names."""
+    picture = make_mosaic(rows, image_shape)
     image = ax.imshow(picture, **{"cmap": "gray_r", **kwargs})
+    height = (len(picture) + 1) / len(rows)
     ax.set_xticks([])
-    ax.set_yticks(np.arange(len(names)) * height + height / 2 - 1, names)
+    ax.set_yticks((np.arange(len(names)) + 0.5) * height - 1, names)
     ax.set_ylabel("cluster" if len(names) else "")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return image
 
 
-def make_mosaic(samples, image_shape, rows):
-    """Return rows of images as one masked picture, and the height of a row in pixels."""
-    tiles = _to_images(samples, image_shape)
+def make_mosaic(rows, image_shape):
+    """Return rows of images as one picture, masked between them."""
+    tiles = _to_images(np.concatenate(rows), image_shape)
     _, height, width, *channels = tiles.shape
     down = height + 1
     right = width + 1
@@ -324,15 +311,16 @@ def make_mosaic(samples, image_shape, rows):
     n_columns = max(map(len, rows))
     shape = len(rows) * down - 1, n_columns * right - 1, *channels
     grid = np.ma.array(np.zeros(shape), mask=True)
+    following = iter(tiles)
     for i, row in enumerate(rows):
-        for j, tile in enumerate(tiles[row]):
-            grid[i * down :, j * right :][:height, :width] = tile
-    return grid.filled(1.0) if channels else grid, down
+        for j in range(len(row)):
+            grid[i * down :, j * right :][:height, :width] = next(following)
+    return grid.filled(1.0) if channels else grid
 
 
 def _to_images(samples, image_shape):
     """Return samples as images, (height, width) or (height, width, 3) in [0, 1]."""
-    shape = np.atleast_1d(image_shape).tolist()
+    shape = list(image_shape)
     if len(shape) == 2:
         shape = [1, *shape]
 

@@ -39,20 +39,17 @@ from ..input.preparation import Preparation
 from ..input.types import ClusterMixin, Doubles, Labels, available_if, fit_context
 from ..partition.candidates import agglomerate
 
+#: Constraint of members.
+CLUSTERER = HasMethods(["fit_predict"])
 #: Maximum number of iterations of matching members to their consensus.
 MAX_MATCHINGS = 20
 #: Number of decimals of memberships that are compared; the others are rounding errors.
 DECIMALS = 12
 
 
-def _all_have(method, members):
-    """Return whether all members have a method."""
-    return all(hasattr(member, method) for member in members)
-
-
 def _members_predict(ensemble):
     """Return whether all members have ``predict``."""
-    return _all_have("predict", ensemble._list_templates())
+    return all(hasattr(member, "predict") for member in ensemble._list_templates())
 
 
 class ClusterEnsemble(ClusterMixin, BaseEstimator):
@@ -111,10 +108,10 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     Notes
     -----
-    Members vote with their probabilities: their clusters are matched with those of the consensus
-    (Hungarian algorithm) and their memberships are averaged, in turns [1]_. An unmatched cluster
-    of a member joins the cluster of the consensus with which it shares most samples. After
-    Ctrl-C, the completed members give the consensus.
+    Members vote with their probabilities: their clusters are matched with the clusters of the
+    consensus (Hungarian algorithm) and their memberships are averaged, in turns [1]_. An
+    unmatched cluster of a member joins the cluster of the consensus with which it shares most
+    samples. After Ctrl-C, the completed members give the consensus.
 
     References
     ----------
@@ -138,7 +135,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     _is_member = False
 
     _parameter_constraints = {
-        "estimator": [HasMethods(["fit_predict"]), list, None],
+        "estimator": [CLUSTERER, list, None],
         "n_estimators": [COUNT],
         "n_clusters": [COUNT, None],
         "accept_sparse": ["boolean"],
@@ -180,8 +177,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         preparation = Preparation(None, name=type(self).__name__)
         X = ensemble._check_samples(X, preparation, reset=True)
         members = ensemble._fit_members(X)
-        memberships = [_find_memberships(member, X) for member in members]
-        consensus = ensemble._describe_consensus(memberships)
+        consensus = ensemble._describe_consensus(members, X)
         n_used = _count_used(consensus["labels_"])
         n_clusters = consensus["n_clusters_"]
         if n_used < n_clusters:
@@ -211,7 +207,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     def _make_members(self):
         """Return the members, with seeds and checkpoints of their own."""
         templates = self._list_templates()
-        if not templates or not _all_have("fit_predict", templates):
+        if not templates or not all(map(CLUSTERER.is_satisfied_by, templates)):
             raise TypeError(
                 f"estimator must list objects with fit_predict. Got {templates}."
             )
@@ -241,9 +237,10 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             )
         return fitted
 
-    def _describe_consensus(self, memberships):
+    def _describe_consensus(self, members, X):
         """Return the fitted attributes of the consensus of the members, by name."""
-        member_labels = _label_each(memberships)
+        memberships = [_find_memberships(member, X) for member in members]
+        member_labels = np.stack(list(map(_label, memberships)), 1)
         numbers = [_count_used(labels) for labels in member_labels.T]
         usual = int(np.bincount(numbers).argmax())  # the smallest number of a tie
         n_clusters = self.n_clusters or max(1, usual)
@@ -339,9 +336,9 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        first = self._list_templates()[:1]
-        if first and _all_have("fit_predict", first):
-            tags.input_tags = get_tags(first[0]).input_tags
+        first, *_ = self._list_templates() or [None]
+        if CLUSTERER.is_satisfied_by(first):
+            tags.input_tags = get_tags(first).input_tags
         tags.input_tags.sparse = bool(self.accept_sparse)
         return tags
 
@@ -350,16 +347,14 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
 
 def _fit_member(member, X):
-    """Fit a member and return it; it has ``labels_`` or ``predict``."""
+    """Fit a member and return it."""
     parts = [member, *member.get_params().values()]
     trained = [part for part in parts if hasattr(part, "_is_member")]
     for part in trained:
         part._is_member = True
-    labels = member.fit_predict(X)
+    member.fit_predict(X)
     for part in trained:
-        vars(part).pop("_is_member", None)
-    if not hasattr(member, "predict") and not hasattr(member, "labels_"):
-        member.labels_ = labels
+        del part._is_member
     return member
 
 
@@ -384,11 +379,6 @@ def _label(memberships):
     """Return the most probable clusters (..., N), -1 where all memberships are 0."""
     most_probable = memberships.round(DECIMALS).argmax(-1)
     return np.where(memberships.any(-1), most_probable, -1)
-
-
-def _label_each(memberships):
-    """Return the labels by each member, (N, M)."""
-    return np.stack([_label(P) for P in memberships], 1)
 
 
 def _count_used(labels):
@@ -439,8 +429,9 @@ def _choose_first(memberships, n_clusters):
         first = np.stack([first[:, group].sum(1) for group in groups], 1)
 
     order = np.argsort(-first.sum(0), kind="stable")
-    n_empty = n_clusters - len(order)
-    return np.pad(first[:, order], ((0, 0), (0, n_empty)))
+    consensus = np.zeros((len(first), n_clusters))
+    consensus[:, : len(order)] = first[:, order]
+    return consensus
 
 
 def _match(overlap):

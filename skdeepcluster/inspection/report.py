@@ -2,6 +2,7 @@
 
 import os
 from base64 import b64encode
+from copy import copy
 from io import BytesIO
 from numbers import Real
 from pathlib import Path
@@ -10,20 +11,23 @@ from typing import Any, Self
 import numpy as np
 from sklearn.metrics import euclidean_distances
 from sklearn.utils import Bunch, _safe_indexing
+from sklearn.utils._optional_dependencies import (
+    check_matplotlib_support,
+    check_pandas_support,
+)
 
-from ..display.base import COLORS, import_pyplot, take_last_step, to_array
+from ..display.base import COLORS, reach_last_step, to_array
 from ..display.samples import find_white, make_mosaic
+from ..estimators.ensemble import ClusterEnsemble
+from ..estimators.neighbor_clustering import NeighborClustering
 from ..input.labels import check_labels, cluster_means, indicate, is_missing
 from ..neighbors import neighbor_graph, neighbor_layout
-from .features import SHARE
+from .features import SHARE, average_known, list_features
 from .reading import (
     choose_names,
-    describe_features,
-    list_alternatives,
     list_answers,
     predict_clusters,
     prepare_samples,
-    read_stability,
 )
 from .samples import find_medoids, find_typical, rank_samples
 
@@ -163,68 +167,69 @@ class ClusterReport(Bunch):
         random_state : int, RandomState instance or None, default=None
             See `find_medoids`.
         """
+        last, reached = reach_last_step(estimator, X)
+        clusters = predict_clusters(last, reached)
         options = Bunch(
-            feature_names=feature_names,
-            row_names=row_names,
+            samples=prepare_samples(
+                estimator, X, clusters[1], feature_names, row_names
+            ),
             images=images,
             n_rows=n_rows,
             n_features=n_features,
             random_state=random_state,
         )
-        clusters = predict_clusters(estimator, X)
-        samples = prepare_samples(estimator, X, clusters, options)
-        report = cls._describe_partition(
-            estimator, X, clusters, samples, names, options
-        )
+        report = cls._describe_partition(last, clusters, names, options)
 
-        for other in list_alternatives(estimator):
-            clusters = predict_clusters(other, X)
-            report.others.append(
-                cls._describe_partition(other, X, clusters, samples, None, options)
-            )
+        if isinstance(last, NeighborClustering):
+            for answer in last.alternatives_:
+                other = copy(last).use(answer)
+                clusters = predict_clusters(other, reached)
+                other = cls._describe_partition(other, clusters, None, options)
+                report.others.append(other)
         return report
 
     @classmethod
-    def _describe_partition(cls, estimator, X, clusters, samples, names, options):
+    def _describe_partition(cls, estimator, clusters, names, options):
         """Return the report of one partition of the samples."""
         labels, resp, n_clusters = clusters
-        labels = check_labels("labels", labels, samples.table.shape[0])
+        values, codes, attributes = options.samples
+        labels = check_labels("labels", labels, values.shape[0])
         member = indicate(labels, n_clusters).toarray()
-        codes = samples.codes
         distances = euclidean_distances(codes, cluster_means(member, codes))
         distances[:, ~member.any(0)] = np.inf
         medoids = find_medoids(codes, labels, random_state=options.random_state)
         n_empty = n_clusters - len(medoids)
         medoids = np.pad(medoids, (0, n_empty), constant_values=-1)
 
-        last, name = take_last_step(estimator)
-        names = choose_names(estimator, names, n_clusters)
         report = cls(
-            name=name,
-            clusters=names,
-            samples=samples.samples,
-            metric=samples.metric,
+            **attributes,
+            name=type(estimator).__name__,
+            clusters=choose_names(estimator, names, n_clusters),
             labels=labels,
             sizes=member.sum(0).astype(int),
-            probabilities=None
-            if resp is None
-            else cluster_means(member, resp).diagonal(),
-            stability=read_stability(estimator),
+            probabilities=None,
+            stability=None,
             medoids=medoids,
-            missing=samples.missing,
-            table=np.asarray(X) if isinstance(X, list | tuple) else X,
-            feature_names=samples.columns,
-            row_names=samples.row_names,
+            features=[],
+            means=None,
             others=[],
             pictures=[],
-            **list_answers(last, names),
             typical_rows=find_typical(codes, labels, medoids, options.n_rows),
             **rank_samples(labels, resp, distances, options.n_rows),
-            **describe_features(samples, member, options.n_features),
         )
+        report |= list_answers(estimator, report.clusters)
+        if resp is not None:
+            report.probabilities = cluster_means(member, resp).diagonal()
+        if isinstance(estimator, ClusterEnsemble):
+            report.stability = estimator.cluster_stability_
+        # Distances have no features.
+        if report.missing is not None:
+            names = report.feature_names
+            report.features = list_features(values, member, names, options.n_features)
+            report.means = average_known(member, values)
         report.examples = report._list_examples()
         if options.images is not None:
-            report.pictures = report._draw(samples.table, options.images)
+            report.pictures = report._draw(values, options.images)
         return report
 
     def to_frame(self) -> Any:
@@ -233,22 +238,14 @@ class ClusterReport(Bunch):
         Columns are the number of samples, the mean probability, if there is one, and the mean of
         each feature.
         """
-        try:
-            import pandas as pd
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "to_frame makes a DataFrame: pip install pandas."
-            ) from error
-
+        pd = check_pandas_support("to_frame")
         index = pd.Index(self.clusters, name="cluster")
         columns = {"samples": self.sizes}
         if self.probabilities is not None:
             columns["probability"] = self.probabilities
-        frame = pd.DataFrame(columns, index=index)
-        if self.means is None:
-            return frame
-        means = pd.DataFrame(self.means, index=index, columns=self.feature_names)
-        return frame.join(means)
+        if self.means is not None:
+            columns |= dict(zip(self.feature_names, self.means.T, strict=True))
+        return pd.DataFrame(columns, index=index)
 
     def __repr__(self):
         return f"<ClusterReport of {self._title()}>"
@@ -332,30 +329,24 @@ class ClusterReport(Bunch):
             is_left = x > NAME_LEFT
             x += -NAME_GAP if is_left else NAME_GAP
             left = x - width if is_left else x
+            right = left + width
             for other in placed:
-                meets = left < other.left + other.width and other.left < left + width
+                meets = left < other.right and other.left < right
                 if meets and abs(y - other.y) < LINE:
                     y = other.y + LINE
             side = "end" if is_left else "start"
-            placed.append(Bunch(name=name, x=x, y=y, side=side, left=left, width=width))
+            placed.append(Bunch(name=name, x=x, y=y, side=side, left=left, right=right))
         return placed
 
     def _list_examples(self):
         """Return values of the medoid and the typical samples, in the units of the table."""
-        # Distances have no features.
-        return [
-            self._write_samples(
-                self._list_central(k),
-                features.names if len(features.names) else self._rank_features(),
-            )
-            for k, features in enumerate(self.features)
-        ]
-
-    def _list_central(self, k):
-        """Return the medoid and the typical samples of a cluster; none of an empty one."""
-        if not self.sizes[k]:
-            return self.typical_rows[k]
-        return np.append(self.medoids[k], self.typical_rows[k])
+        examples = []
+        for k, features in enumerate(self.features):
+            names = features.names if len(features.names) else self._rank_features()
+            # An empty cluster has no samples.
+            rows = np.append(self.medoids[k], self.typical_rows[k])[: self.sizes[k]]
+            examples.append(self._write_samples(rows, names))
+        return examples
 
     def _write_samples(self, rows, names):
         """Return the first columns that features come from, and values of samples as texts."""
@@ -496,6 +487,9 @@ class ClusterReport(Bunch):
 
     def _draw(self, values, images):
         """Return the pictures of each cluster, none of an empty one."""
+        check_matplotlib_support("images")
+        from matplotlib.image import imsave
+
         if np.size(images) == 3:
             values = values / find_white(values)
         shown = {
@@ -509,9 +503,8 @@ class ClusterReport(Bunch):
         for k in np.flatnonzero(self.sizes):
             for title, rows in shown.items():
                 samples = to_array(values[rows[k]])
-                picture, _ = make_mosaic(samples, images, [range(len(samples))])
                 file = BytesIO()
-                import_pyplot().imsave(file, picture, format="png", **style)
+                imsave(file, make_mosaic([samples], images), format="png", **style)
                 pictures[k][title] = file.getvalue()
         return pictures
 

@@ -88,8 +88,7 @@ def rank_samples(labels, resp, distances, n_rows):
     runner_up[np.isinf(second)] = -1
 
     if resp is None:
-        near = np.minimum(-best, -second)
-        far = np.maximum(-best, -second)
+        near, far = np.sort([-best, -second], axis=0)
         far = np.maximum(far, np.finfo(float).tiny)
         margin = np.sign(best - second) * (1 - near / far)
     else:

@@ -22,7 +22,6 @@ from sklearn.preprocessing import (
     MinMaxScaler,
     OneHotEncoder,
     PowerTransformer,
-    StandardScaler,
 )
 from torch import nn
 
@@ -244,13 +243,6 @@ def test_a_pipeline_that_cannot_be_converted_is_named(monkeypatch, tmp_path):
     with pytest.raises(TypeError, match=r"cannot be exported: .*Export the last step"):
         to_onnx(pipeline, tmp_path / "fit.onnx")
     assert not list(tmp_path.iterdir())
-
-
-def test_what_is_missing_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(export, "find_spec", {"onnx": 1, "onnxscript": 1}.get)
-    pipeline = make_pipeline(StandardScaler(), sk.GaussianMixtureEM(3, random_state=0)).fit(X)
-    with pytest.raises(ImportError, match="skl2onnx: pip install onnx onnxscript skl2onnx"):
-        to_onnx(pipeline, tmp_path / "fit.onnx")
 
 
 def test_what_cannot_be_exported_is_named(tmp_path):

@@ -4,10 +4,8 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.cluster import AgglomerativeClustering, KMeans, SpectralClustering
+from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
-from sklearn.decomposition import PCA
-from sklearn.metrics import pairwise_distances
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster import GaussianMixtureEM, NeighborClustering, select_n_clusters
@@ -111,16 +109,8 @@ def test_weights_are_passed_only_if_given():
             ValueError,
             "'bic' needs a mixture such as GaussianMixtureEM, but got KMeans",
         ),
-        ({"estimator": PCA()}, TypeError, "PCA has no parameter n_clusters"),
     ],
 )
 def test_errors_say_what_to_do(given, error, message):
     with pytest.raises(error, match=message):
         select_n_clusters(X, **given)
-
-
-def test_similarities_are_refused():
-    spectral = SpectralClustering(affinity="precomputed")
-    similarities = np.exp(-pairwise_distances(X))
-    with pytest.raises(ValueError, match="the similarities of SpectralClustering"):
-        select_n_clusters(similarities, [2, 3], estimator=spectral)
