@@ -116,7 +116,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         accept_sparse=False,
         allow_nan=True,
         name="Preparation",
-    ):
+    ) -> None:
         self.categorical_features = categorical_features
         self.standardize = standardize
         self.n_neighbors = n_neighbors
