@@ -193,7 +193,7 @@ def show_answer(attributes, place):
 def measure_silhouette(layout, clusters, new_layout, new_resp):
     """Return the mean simplified silhouette of new samples (n, L) with responsibilities (n, K).
 
-    The centers of the clusters are those of the ``layout`` (N, L) of a fit.
+    The ``layout`` (N, L) of a fit gives the centers of the clusters.
     """
     present, places = np.unique(clusters, return_inverse=True)
     if len(present) < 2:

@@ -273,7 +273,7 @@ def with_plain_numbers(estimator):
 
 
 def keep_fit(estimator, attributes):
-    """Set the attributes of a fit that has succeeded, in place of those of an earlier one."""
+    """Replace the attributes of an earlier fit by the attributes of a successful one."""
     state = vars(estimator)
     for name in [name for name in state if name.endswith("_")]:
         del state[name]

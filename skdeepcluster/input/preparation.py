@@ -378,7 +378,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return X
 
     def _check_table(self, X, reset):
-        """Return a table whose columns are those of the fit."""
+        """Return a table, checked to have the columns of the fit."""
         if sparse.issparse(X):
             raise TypeError("categorical_features needs dense X, got a sparse matrix.")
         if isinstance(X, list | tuple):
