@@ -1,12 +1,11 @@
 """InfoGAN: its game by the paper, and codes that are read back."""
 
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
-from common import check_players
+from common import check_players, seeded
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
@@ -30,13 +29,6 @@ PUBLISHED = {
     "max_epochs": 1,
     "random_state": 0,
 }
-
-
-@contextmanager
-def seeded(seed):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
 
 
 def two_layers(n_in, n_out):

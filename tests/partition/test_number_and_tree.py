@@ -1,5 +1,7 @@
 """The number of clusters, the tree of clusters, noise and outlier scores."""
 
+import pickle
+
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -108,6 +110,23 @@ def test_cuts_of_a_fit(auto):
     with pytest.warns(ConvergenceWarning, match="Only 1 of"):
         equal = NeighborClustering(2, random_state=0).fit(np.ones((9, 2)))
     assert not equal.cut(1).any()
+
+
+def test_the_tree_is_grown_on_demand():
+    rows, _ = make_blobs(240, centers=6, cluster_std=0.5, random_state=2)
+    fit = NeighborClustering("auto", random_state=0).fit(rows)
+    copy = pickle.loads(pickle.dumps(fit))
+    assert "_tree" not in vars(fit)
+    children = fit.children_
+    assert "_tree" in vars(fit)
+    for other in (copy, pickle.loads(pickle.dumps(fit))):
+        np.testing.assert_array_equal(other.children_, children)
+        np.testing.assert_array_equal(other.leaves_, fit.leaves_)
+        np.testing.assert_array_equal(other.cut(2), fit.cut(2))
+    fit.use(fit.alternatives_[0])
+    assert "_tree" not in vars(fit)
+    np.testing.assert_array_equal(fit.cut(fit.n_clusters_), fit.labels_)
+    assert not np.array_equal(fit.children_, children)
 
 
 def test_groups_without_common_neighbors_are_cut_apart():
