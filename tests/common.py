@@ -116,7 +116,8 @@ def constrain(covariances, weights, covariance_type):
 
 def full_covariances(mixture):
     """Return the covariance matrices (K, D, D) of a ``functional.gaussian.Mixture``."""
-    covariances, shape = mixture.covariances(), mixture.means.shape
+    covariances = mixture.covariances()
+    shape = mixture.means.shape
     if covariances.ndim == 2:
         covariances = covariances.expand(shape).diag_embed()
     return covariances.expand(*shape, shape[1]).numpy()

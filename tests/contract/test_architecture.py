@@ -50,7 +50,8 @@ def part_of(path):
 def imports(path):
     """Return the other packages that a file imports, and the parts of this one."""
     place = path.relative_to(PACKAGE).parts
-    others, parts = set(), set()
+    others = set()
+    parts = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             others |= {alias.name.split(".")[0] for alias in node.names}
@@ -78,7 +79,8 @@ def test_imports_point_down_and_make_no_circle():
 
     graph = defaultdict(set)
     for path in FILES:
-        part, (others, parts) = part_of(path), imports(path)
+        part = part_of(path)
+        (others, parts) = imports(path)
         stray = {other for other in parts if not may_import(part, other)}
         stray |= others - OTHERS[part] if part in OTHERS else others & TRAINING_ONLY
         if part != "__init__":

@@ -34,7 +34,8 @@ def vade(**settings):
 def test_text_stays_sparse_to_the_last_step(estimator, monkeypatch):
     words = ["ball goal team", "bank rate loan", "gene cell protein"]
     texts = [" ".join(STREAM.choice(words[k].split(), 6)) for k in np.arange(60) % 3]
-    dense, to_array = [], sparse.csr_array.toarray
+    dense = []
+    to_array = sparse.csr_array.toarray
 
     def note(rows, *arguments, **options):
         dense.append(rows.shape)

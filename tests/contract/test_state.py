@@ -47,7 +47,8 @@ def test_a_fit_that_fails_changes_nothing(rows, estimator, is_fitted):
 
 
 def test_an_interrupted_mixture_keeps_the_last_fit(rows, monkeypatch):
-    mixture, fresh = GaussianMixtureEM(3, random_state=0).fit(rows), GaussianMixtureEM(3)
+    mixture = GaussianMixtureEM(3, random_state=0).fit(rows)
+    fresh = GaussianMixtureEM(3)
 
     def interrupt(*args):
         raise KeyboardInterrupt

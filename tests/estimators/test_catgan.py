@@ -104,7 +104,8 @@ def test_a_class_prior_is_met_exactly_where_its_term_is_least():
 def test_labeled_samples_add_their_cross_entropy(x):
     catgan = model()
     catgan.label_weight = 3.0
-    known, target = torch.rand(2, 6), torch.tensor([0, 2])
+    known = torch.rand(2, 6)
+    target = torch.tensor([0, 2])
     both = torch.softmax(catgan.discriminator(torch.cat([x, known])), 1)
     terms = catgan.discriminator_loss(Batch(x, extra=Batch(known, columns={"target": target})))
     expected = -3 * (both[50, 0].log() + both[51, 2].log()) / 2
@@ -221,7 +222,8 @@ def test_mixed_or_no_labels_are_refused(labels, message):
 @pytest.mark.parametrize("kind", [str, int, object])
 def test_minus_one_and_one_are_two_classes(kind, blobs):
     two = blobs[1] < 2
-    X, y = blobs[0][two], np.where(blobs[1] == 0, -1, 1)[two].astype(kind)
+    X = blobs[0][two]
+    y = np.where(blobs[1] == 0, -1, 1)[two].astype(kind)
     catgan = CatGANClassifier(**CLASSIFIER, max_epochs=20).fit(X, y)
     np.testing.assert_array_equal(catgan.classes_, np.unique(y))
     np.testing.assert_array_equal(catgan.predict(X), y)

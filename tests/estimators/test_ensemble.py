@@ -66,7 +66,8 @@ def test_numbering_does_not_matter(seed):
     partitions = stream.randint(3, size=(4, 8))
     partitions[:, :3] = np.arange(3)
     renumbered = [stream.permutation(3)[labels] for labels in partitions]
-    plain, other = combine(partitions), combine(renumbered)
+    plain = combine(partitions)
+    other = combine(renumbered)
     for name in ("labels_", "agreement_", "row_agreement_", "cluster_stability_"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(other, name))
 
@@ -110,7 +111,8 @@ def test_agreement_and_stability_equal_a_direct_computation():
     _, partitions = noisy_labels(errors=0.3)
     partitions[1][:20] = -1  # no cluster by one member
     ensemble = combine(partitions, n_clusters=4)
-    labels, members = ensemble.labels_, ensemble.member_labels_.T
+    labels = ensemble.labels_
+    members = ensemble.member_labels_.T
     agree = np.array([
         [own >= 0 and table[own].argmax() == label
          for own, label in zip(member, labels, strict=True)]

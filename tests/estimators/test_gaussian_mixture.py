@@ -14,7 +14,8 @@ from sklearn.mixture import GaussianMixture
 from skdeepcluster import GaussianMixtureEM
 from skdeepcluster.metrics import clustering_accuracy
 
-K, D = 3, 4
+K = 3
+D = 4
 TYPES = ["full", "tied", "diag", "spherical"]
 INITS = ["kmeans", "k-means++", "random", "random_from_data"]
 FITTED = ["weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"]
@@ -302,7 +303,8 @@ def test_mistakes_are_explained_and_leave_nothing_behind(X, settings, message):
 
 
 def test_a_sample_far_away_belongs_to_the_widest_component():
-    means, precisions = [[-1.0, 0.0], [1.0, 0.0]], [[1.0, 4.0], [4.0, 1.0]]
+    means = [[-1.0, 0.0], [1.0, 0.0]]
+    precisions = [[1.0, 4.0], [4.0, 1.0]]
     start = {"weights_init": [0.5, 0.5], "means_init": means, "precisions_init": precisions}
     mixture = GaussianMixtureEM(2, covariance_type="diag", max_iter=0, **start)
     mixture.fit([[-1.0, 0.0], [1.0, 0.0]])
@@ -314,10 +316,12 @@ def test_a_sample_far_away_belongs_to_the_widest_component():
 
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_codes_for_missing_values_are_one_cluster(covariance_type):
-    rng, y = np.random.default_rng(0), np.arange(600) % 3
+    rng = np.random.default_rng(0)
+    y = np.arange(600) % 3
     X = rng.normal(size=(600, 4)) + 8 * np.eye(4)[y]
     is_coded = rng.uniform(size=600) < 0.05
-    X[is_coded, 2], y[is_coded] = 999_999_999, 3
+    X[is_coded, 2] = 999_999_999
+    y[is_coded] = 3
     fit = GaussianMixtureEM(4, covariance_type=covariance_type, random_state=0).fit(X)
     assert fit.converged_
     assert clustering_accuracy(y, fit.labels_) > 0.99

@@ -34,8 +34,11 @@ ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.Conv
 def test_a_perceptron_starts_as_a_linear_map(activation, widths):
     with torch.random.fork_rng():
         torch.manual_seed(0)  # units of other weights may be dead
-        network, x = mlp(3, 5, widths, activation), torch.randn(20, 3)
-        reduce, expand, bias = torch.randn(2, 3), torch.randn(5, 2), torch.randn(5)
+        network = mlp(3, 5, widths, activation)
+        x = torch.randn(20, 3)
+        reduce = torch.randn(2, 3)
+        expand = torch.randn(5, 2)
+        bias = torch.randn(5)
     for layer in network[:-1:2]:
         nn.init.ones_(layer.bias)
     set_linear(network, reduce, expand, bias)
@@ -57,7 +60,8 @@ def test_convolution_sees_the_image_not_a_shuffled_row():
 
 
 def test_noise_is_of_training_only():
-    network, x = normalized_mlp(3, 2, (8,), noise=0.5), torch.randn(40, 3)
+    network = normalized_mlp(3, 2, (8,), noise=0.5)
+    x = torch.randn(40, 3)
     assert (network(x) != network(x)).any()
     many = x.repeat(500, 1)
     assert (network[0](many) - many).std().item() == pytest.approx(0.5, abs=0.01)
@@ -71,7 +75,8 @@ def test_noise_is_of_training_only():
 )
 def test_convolutional_pairs_mirror_shapes_and_train(reader, writer, image_shape):
     n = math.prod(image_shape)
-    read, write = reader(n, 6, image_shape), writer(6, n, image_shape)
+    read = reader(n, 6, image_shape)
+    write = writer(6, n, image_shape)
     x = torch.rand(4, n)
     rebuilt = write(read(x))
     assert rebuilt.shape == x.shape
@@ -92,7 +97,8 @@ def test_convolutional_pairs_mirror_shapes_and_train(reader, writer, image_shape
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_perceptrons_train_and_normalized_ones_whiten(activation):
-    plain, network = mlp(3, 2, (8, 8), activation), normalized_mlp(3, 2, (8, 8), activation)
+    plain = mlp(3, 2, (8, 8), activation)
+    network = normalized_mlp(3, 2, (8, 8), activation)
     x = 5 + 7 * torch.randn(200, 3)
     seen = network[:2](x)
     torch.testing.assert_close(seen.mean(0), torch.zeros(8), atol=1e-4, rtol=0)
@@ -110,7 +116,8 @@ def _convolutions(network):
 @ignore_convergence
 @pytest.mark.parametrize("estimator", [*DEEP, *CLASSIFIERS], ids=name)
 def test_an_image_shape_makes_networks_convolutional(estimator, digits):
-    X, y = digits[:60], np.arange(60) % 3
+    X = digits[:60]
+    y = np.arange(60) % 3
     fit = brief(estimator, image_shape=(8, 8), max_epochs=1)
     predicted = fit.fit(X, y).predict(X)
     parts = dict(fit.model_.named_children())
@@ -235,7 +242,8 @@ def test_readings_are_scored_by_densities_in_nats(latent):
     prior = torch.tensor([0.1, 0.2, 0.3, 0.4])
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        codes, readings = latent.draw(50, prior.log()), 2 * torch.randn(50, 10)
+        codes = latent.draw(50, prior.log())
+        readings = 2 * torch.randn(50, 10)
     reading = latent.read(readings)
     first, second, mean, log_std = readings.split([4, 2, 2, 2], 1)
     densities = torch.distributions.Normal(mean, log_std.clamp(-3, 2).exp())

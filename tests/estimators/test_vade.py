@@ -139,7 +139,8 @@ def test_every_parameter_gets_a_gradient():
 
 def test_the_anchor_is_compared_with_the_uncorrupted_assignment():
     vade = build(start_weight=2.0, masking=0.5)
-    x, start = torch.rand(9, 6), torch.eye(3)[torch.arange(9) % 3]
+    x = torch.rand(9, 6)
+    start = torch.eye(3)[torch.arange(9) % 3]
     expected = -2 * (start * vade.log_resp(x)).sum(1).mean()
     torch.testing.assert_close(vade.loss(Batch(x, start))["start"], expected)
 

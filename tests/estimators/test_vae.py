@@ -123,7 +123,8 @@ def test_a_classifier_of_codes_adds_its_cross_entropy():
 )
 def test_labels_are_not_below_the_initial_partition(load, n_rows):
     X, y = (part[:n_rows] for part in load(return_X_y=True))
-    start, few = NeighborClustering(n_neighbors=5), {"hidden_layer_sizes": (64,)}
+    start = NeighborClustering(n_neighbors=5)
+    few = {"hidden_layer_sizes": (64,)}
     vae = VAEEmbedding(len(np.unique(y)), init=start, random_state=0, **few).fit(X)
     accuracy, before = (clustering_accuracy(y, part) for part in (vae.labels_, vae.start_labels_))
     assert accuracy >= before - 0.01

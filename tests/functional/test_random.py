@@ -30,15 +30,6 @@ def test_random_numbers_follow_their_distributions():
     assert coins.dtype == random.randn_like(coins).dtype == torch.float64
 
 
-def test_each_stream_starts_from_its_seed():
-    with random.drawing_from(random.Stream(3)):
-        first = random.randn((4,), CPU)
-        with random.drawing_from(random.Stream(3)):
-            assert torch.equal(random.randn_like(first), first)
-        assert random.current_stream().seed == 3
-    assert random.current_stream() is None
-
-
 @pytest.mark.parametrize("n_dimensions", [1, 5])
 def test_quasi_random_points_have_one_in_each_interval(n_dimensions):
     uniform = points.uniform_points(64, n_dimensions)

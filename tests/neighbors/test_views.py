@@ -173,15 +173,6 @@ def test_units_of_features_do_not_matter(unit):
     np.testing.assert_allclose(graph.data, plain.data, atol=1e-3)
 
 
-@pytest.mark.parametrize("far", [1e3, 1e5])
-def test_distances_within_clusters_far_apart_are_kept(far):
-    points = np.random.default_rng(0).normal(size=(300, 6))
-    points[100:, 0] += far * (1 + np.arange(200) // 100)
-    plain = neighbor_graph(points)
-    graph = neighbor_graph(points, augment=torch.clone, n_views=1)
-    np.testing.assert_array_equal(graph.indices, plain.indices)
-
-
 def test_equal_and_few_values_have_views():
     few = np.random.RandomState(0).randint(0, 3, (10_500, 4)).astype(float)
     graph = neighbor_graph(few, augment=torch.clone, n_views=1)
@@ -261,18 +252,6 @@ def test_shifts_that_do_not_matter_are_found():
     again = NeighborClustering(3, augment=found.augment_, n_views=4, random_state=0).fit(X)
     np.testing.assert_array_equal(again.labels_, found.labels_)
     np.testing.assert_array_equal(found.predict(X), found.labels_)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_networks_find_shifts_too():
-    X, _ = draw_pulses(120, 48)
-    found = CatGANClustering(3, augment="auto", **SMALL).fit(X)
-    assert isinstance(found.augment_, RandomShift)
-    assert set(found.augment_scores_) > {"none"}
-    given = CatGANClustering(3, augment=found.augment_, **SMALL).fit(X)
-    assert given.augment_ is given.augment
-    assert not hasattr(given, "augment_scores_")
-    assert found.predict(X).shape == (120,)
 
 
 def test_no_change_is_taken_where_none_helps():

@@ -13,7 +13,7 @@ from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import neighbor_graph
 from skdeepcluster.partition import count_clusters
 from skdeepcluster.partition.number import Curve, list_maxima
-from skdeepcluster.partition.tree import build_tree, find_leaves, group_leaves
+from skdeepcluster.partition.tree import build_tree, group_leaves
 
 X, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
 
@@ -69,8 +69,10 @@ def test_clusters_of_distances_are_counted():
 
 
 def test_tree_of_parts_is_wards_tree():
-    points, weights = np.random.default_rng(0).normal(size=(30, 3)), np.arange(30) % 3 + 1
-    labels, parts = np.zeros(30, dtype=int), np.arange(30)
+    points = np.random.default_rng(0).normal(size=(30, 3))
+    weights = np.arange(30) % 3 + 1
+    labels = np.zeros(30, dtype=int)
+    parts = np.arange(30)
     tree = build_tree(points, points, labels, np.ones(30), parts)
     expected = linkage(points, "ward")
     np.testing.assert_array_equal(np.sort(tree.children, 1), expected[:, :2])
@@ -164,7 +166,8 @@ def test_numbers_around_the_best_are_tried_afterwards():
 
 
 def test_maxima_are_listed_by_score():
-    numbers, unstable = np.arange(1, 8), np.zeros(7)
+    numbers = np.arange(1, 8)
+    unstable = np.zeros(7)
     curve = Curve(numbers, np.array([0.1, 0.7, 0.6, 0.9, 0.9, 0.3, 0.8]), unstable)
     assert curve.best == 4
     assert list_maxima(curve) == [4, 7, 2, 1]  # the last is no maximum, but far from all
@@ -195,11 +198,3 @@ def test_separate_clusters_of_unequal_spread_are_not_divided(seed):
     found = NeighborClustering("auto", random_state=seed).fit(rows)
     assert found.n_clusters_ == 7
     assert adjusted_rand_score(labels, found.labels_) == 1
-
-
-def test_a_leaf_is_the_nearest_of_its_cluster():
-    layout = np.array([[0.0], [1.0], [5.0], [6.0]])
-    tree = build_tree(layout, layout, np.array([0, 0, 1, 1]), np.ones(4), np.arange(4))
-    points, labels = np.array([[0.4], [0.6], [0.6], [9.0], [5.4]]), np.array([0, 0, 1, 1, 7])
-    centers = tree.centers[find_leaves(*tree[:2], points, labels)][:, 0]
-    np.testing.assert_array_equal(centers, [0, 1, 5, 6, 5])

@@ -268,7 +268,8 @@ UNSOUND = [
 
 @pytest.mark.parametrize(("name", "edit", "reason"), UNSOUND)
 def test_states_that_no_fit_has_are_refused(name, edit, reason, tmp_path):
-    path, broken = tmp_path / "fit.skops", copy.deepcopy(fit(name))
+    path = tmp_path / "fit.skops"
+    broken = copy.deepcopy(fit(name))
     edit(broken)
     save(broken, path)
     tracemalloc.start()
