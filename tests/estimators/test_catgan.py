@@ -236,13 +236,6 @@ def test_one_class_for_all_samples_is_a_warning(rows):
         CatGANClassifier(**CLASSIFIER, max_epochs=2).fit(np.zeros_like(rows), y)
 
 
-def test_labels_without_weight_are_none(blobs):
-    X, y = blobs
-    some = np.where(np.arange(len(X)) % 10 == 0, y, -1)
-    with pytest.raises(ValueError, match="sample_weight selects no labeled sample"):
-        CatGANClassifier(**CLASSIFIER).fit(X, some, sample_weight=some < 0)
-
-
 @pytest.mark.filterwarnings("ignore:.* of the samples left their initial clusters")
 def test_the_class_prior_is_an_attribute(rows):
     for prior, expected in (

@@ -132,18 +132,6 @@ def test_layout_leaves_out_the_constant_vector():
     assert (layout.std(0) > 0.1).all()
 
 
-def test_links_are_drawn_in_proportion_to_their_weights():
-    pieces = sparse.block_diag([neighbor_graph(NORMAL, 5), np.zeros((1, 1))], "csr")
-    drawn = module._draw_links(pieces.astype(np.float32), np.random.default_rng(0))
-    assert drawn.shape == (module.DRAWS, 151)
-    weights = pieces.toarray()
-    weights[150, 150] = 1  # without links, a sample is linked to itself
-    expected = module.DRAWS * weights / weights.sum(1, keepdims=True)
-    counts = np.stack([np.bincount(own, minlength=151) for own in drawn.T])
-    assert abs(counts - expected).max() < 1 + 1e-4
-    assert (np.diff(drawn[:, :150], axis=0) < 0).any(0).all(), "in random order"
-
-
 @pytest.mark.parametrize("n_samples", [50, 700])
 def test_layout_starts_from_eigenvectors_of_the_laplacian(n_samples):
     # By the dense solver, and by the iteration; the modes of a strip are slow.

@@ -84,22 +84,6 @@ def test_linear_accuracy_is_that_without_each_sample():
     assert describe_points(X, NAMES)["linear"] == pytest.approx(right / 120, abs=1e-5)
 
 
-def test_features_of_the_tree_of_a_line():
-    lengths = np.array([1, 2, 1.5, 1.2, 1.1, 1.7, 9, 1.3, 1.9, 2.2, 1.6, 1.4, 2.5])
-    line = np.cumsum(np.r_[0, lengths])[:, None]
-    core = np.sort(cdist(line, line))[:, 5]
-    reach = np.maximum(np.maximum(lengths, core[1:]), core[:-1])
-    density = [np.log(reach[6] / part.max()) for part in (reach[:6], reach[7:])]
-    expected = {
-        "crossings": 0,  # log(1 + 1) for one edge, minus log K
-        "tree gap": np.log(9) - np.log(np.delete(lengths, 6)).mean(),
-        "tree rank": 12 / 13,
-        "density": np.mean(density),
-    }
-    found = describe_points(line, np.repeat([0, 1], 7))
-    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=2e-5)
-
-
 def test_table_has_agreement_and_no_names_of_clusters():
     labels = np.random.default_rng(0).integers(0, 3, (5, 120))
     labels[1, :80], labels[2], labels[3] = labels[0, :80], 2 - labels[0], 0

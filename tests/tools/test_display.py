@@ -13,8 +13,6 @@ from sklearn.datasets import load_digits, make_blobs
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KernelDensity
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils import Bunch
 
 from skdeepcluster import GaussianMixtureEM, NeighborClustering, VAEEmbedding, select_n_clusters
@@ -105,21 +103,6 @@ def test_one_or_two_columns_are_drawn_as_they_are():
     assert strips.ax_.get_xlabel() == "column 0"
 
 
-def test_no_cluster_is_hidden_under_its_label():
-    points, labels = make_blobs([400, 400, 4, 3, 2], cluster_std=[2, 2, 0.1, 0, 0], random_state=4)
-    display = EmbeddingDisplay(points, labels).plot()
-    display.figure_.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in display.ax_.texts]
-    pixels = display.ax_.transData.transform(display.points_)
-    covered = np.any([[box.contains(*place) for place in pixels] for box in boxes], axis=0)
-    assert texts(display.ax_.texts) == list("01234")
-    assert max(covered[labels == k].mean() for k in range(5)) < 0.5
-    assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
-    for k, box in enumerate(boxes):
-        near = np.linalg.norm(pixels[labels == k] - box.get_points().mean(0), axis=1).min()
-        assert near < 60
-
-
 def test_noise_is_named_in_the_legend_only():
     display = EmbeddingDisplay(X[:, :2], np.where(np.arange(120) < 20, -1, Y)).plot()
     assert texts(display.legend_.get_texts())[0] == "noise"
@@ -169,13 +152,6 @@ def test_a_display_draws_into_the_axes_it_is_given():
         assert display.ax_ is ax
         assert display.figure_ is figure
     assert axes[0].get_title() == "mine"
-
-
-def test_the_last_step_of_a_pipeline_is_drawn():
-    Z = X[:, 18:34]
-    steps = make_pipeline(MinMaxScaler(), NeighborClustering("auto", random_state=0)).fit(Z)
-    for display in (DendrogramDisplay, NumberOfClustersDisplay):
-        assert display.from_estimator(steps).ax_.get_title() == "NeighborClustering"
 
 
 CHAIN = [[0, 1], [2, 3]]

@@ -278,16 +278,6 @@ def test_a_dict_names_some_clusters():
         report(names={0: "near", 1: "near"})
 
 
-def test_other_answers_use_the_names_of_clusters():
-    groups, _ = make_blobs(300, centers=[[0, 0], [3, 0], [0, 12], [3, 12]], random_state=0)
-    fit = NeighborClustering("auto", random_state=0).fit(groups)
-    names = [f"group {k}" for k in range(fit.n_clusters_)]
-    numbered = report(fit, groups).alternatives
-    found = report(fit, groups, names=names).alternatives
-    assert any("group 0" in answer for answer in found)
-    assert [answer.replace("group ", "") for answer in found] == numbered
-
-
 def test_each_dot_of_the_map_has_a_row_with_its_values():
     table = pd.DataFrame(X, columns=NAMES).assign(place=np.where(X[:, 0] > 0, "<east>", "west"))
     fit = NeighborClustering(3, random_state=0).fit(table)
