@@ -96,15 +96,6 @@ def test_networks_begin_with_the_partition_of_neighbor_clustering(X, expected):
     np.testing.assert_array_equal(network.start_labels_, found.labels_)
 
 
-def test_another_metric_compares_samples_as_they_are():
-    cosine = NeighborClustering(3, metric="cosine", random_state=0)
-    network = clone(VAE).set_params(n_clusters=3, init=cosine).fit(WINE)
-    assert network.standardize_ is True
-    labels = cosine.fit_predict(WINE)
-    assert cosine.standardize_ is False
-    np.testing.assert_array_equal(network.start_labels_, labels)
-
-
 @pytest.mark.parametrize("missing", [False, True])
 def test_standardized_fits_equal_fits_to_standardized_samples(missing):
     X, new = np.split(np.random.default_rng(0).permutation(WINE), [140])

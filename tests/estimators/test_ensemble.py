@@ -186,17 +186,6 @@ def test_members_without_a_cluster_for_a_sample_abstain():
     np.testing.assert_array_equal(combine(partial).labels_, [0, 0, 0, 1, 1, -1])
 
 
-def test_noise_of_all_members_is_noise():
-    labels = np.repeat([0, 1, -1], [6, 5, 4])
-    ensemble = combine([labels] * 3)
-    np.testing.assert_array_equal(ensemble.labels_, labels)
-    np.testing.assert_array_equal(ensemble.row_agreement_, 1)
-    np.testing.assert_array_equal(ensemble.cluster_stability_, [1, 1])
-    with pytest.warns(ConvergenceWarning, match="Only 0 of n_clusters=1"):
-        ensemble = combine(np.full((2, 5), -1))
-    np.testing.assert_array_equal(ensemble.labels_, -1)
-
-
 def test_noise_of_members_with_probabilities_is_noise():
     X, _ = make_blobs(120, centers=[[0, 0], [9, 0]], random_state=0)
     X[0] = 100.0

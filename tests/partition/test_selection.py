@@ -1,7 +1,5 @@
 """The choice of a partition: features by other means, the criterion, and probabilities."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy import sparse
@@ -160,14 +158,6 @@ def test_clusters_of_any_shape_and_size_are_found(name):
     assert adjusted_rand_score(labels, found.labels_) > 0.95
 
 
-def test_expected_score_is_lower_for_overlapping_clusters():
-    scores = []
-    for spread in (0.5, 4):
-        rows, _ = make_blobs(300, centers=4, cluster_std=spread, random_state=1)
-        scores.append(NeighborClustering(4, random_state=0).fit(rows).expected_score_)
-    assert 1 >= scores[0] > scores[1] + 0.2 > 0.2
-
-
 def test_candidates_vote_by_names_at_the_end_of_a_walk():
     best = np.array([0, 0, 0, 1, 1, 2])
     other = np.array([1, 1, 2, 2, 2, 0])
@@ -267,20 +257,6 @@ def test_features_of_a_spanning_tree_of_many_features():
         ranks = [(values < own).mean() for own in values[crosses]]
         expected[f"{name} rank"] = np.mean(ranks)
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=2e-5)
-
-
-def test_features_of_the_data():
-    data = features.prepare(look(X), 7, 900).data
-    distances = np.sort(cdist(X, X))[:, 1:16]
-    # Levina and Bickel's estimate of the intrinsic dimension.
-    dimension = 1 / np.log(distances[:, -1:] / distances[:, :-1]).mean()
-    logs = {"log n": 120, "log N": 900, "log D": 7}
-    expected = {name: np.log(n) for name, n in logs.items()}
-    expected |= {"dimension": dimension, "narrow share": 1}
-    assert {name: data[name] for name in expected} == pytest.approx(expected, abs=2e-5)
-    coords = replace(look(X), narrow=X[:, :2])
-    share = X[:, :2].var(0).sum() / X.var(0).sum()
-    assert features.prepare(coords, 4, 120).data["narrow share"] == pytest.approx(share)
 
 
 def test_other_clusters_keep_their_votes_below_the_label():
