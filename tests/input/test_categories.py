@@ -233,7 +233,7 @@ def test_categories_weigh_what_other_columns_explain(gap, weighted):
     np.testing.assert_allclose(found.outlier_scores_[:200], equal.outlier_scores_, rtol=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(1))
 def test_categories_at_random_make_no_clusters(seed):
     rng = np.random.default_rng(seed)
     y = rng.integers(3, size=600)
