@@ -1,10 +1,12 @@
 """The estimators that common tests run over: a new method is added to two lists here."""
 
+import warnings
 from contextlib import contextmanager
 
 import joblib
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 
 from skdeepcluster import (
@@ -81,7 +83,7 @@ def brief(estimator, **settings):
     VAEEmbedding(init='mixture', max_epochs=2, n_clusters=3)
     """
     known = estimator.get_params(deep=False)
-    if known.get("init") == "neighbors" and "n_clusters" in known:
+    if str(known.get("init")) == "neighbors" and "n_clusters" in known:
         settings = {"init": "mixture"} | settings
     settings = {key: value for key, value in (BRIEF | settings).items() if key in known}
     return clone(estimator).set_params(**settings)
@@ -114,7 +116,8 @@ def constrain(covariances, weights, covariance_type):
 
 def full_covariances(mixture):
     """Return the covariance matrices (K, D, D) of a ``functional.gaussian.Mixture``."""
-    covariances, shape = mixture.covariances(), mixture.means.shape
+    covariances = mixture.covariances()
+    shape = mixture.means.shape
     if covariances.ndim == 2:
         covariances = covariances.expand(shape).diag_embed()
     return covariances.expand(*shape, shape[1]).numpy()
@@ -150,6 +153,25 @@ def check_players(model, batch):
         own = {id(p) for p in player.parameters()}
         for p in model.parameters():
             assert (p.grad is not None and p.grad.abs().sum() > 0) == (id(p) in own)
+
+
+@contextmanager
+def seeded(seed):
+    """Within the block torch draws from a generator of its own."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def make_model(estimator, X):
+    """Return the model of a brief fit with random parameters, as at the beginning of training."""
+    with warnings.catch_warnings(action="ignore"):
+        model = brief(estimator, max_epochs=1, pretraining_epochs=1).fit(X).model_
+    model.progress.zero_()
+    with seeded(0):
+        for parameter in model.requires_grad_(True).parameters():
+            torch.nn.init.normal_(parameter, std=0.5)
+    return model.train()
 
 
 @contextmanager

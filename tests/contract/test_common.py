@@ -109,7 +109,8 @@ def test_labels_predictions_probabilities_and_scores_agree(estimator, blobs):
 @over_some
 def test_random_state_decides_and_global_streams_stay(estimator, blobs):
     X = blobs[0][::3]
-    np_state, torch_state = joblib.hash(np.random.get_state()), torch.get_rng_state()
+    np_state = joblib.hash(np.random.get_state())
+    torch_state = torch.get_rng_state()
     first, second, other, unseeded = (
         brief(estimator).set_params(random_state=seed).fit(X) for seed in (0, 0, 1, None)
     )
@@ -135,7 +136,8 @@ def test_storage_changes_no_prediction(estimator, form, middle, tmp_path):
         "csr_array": sparse.csr_array,
         "coo_matrix": sparse.coo_matrix,
     }[form](middle)
-    dense, fit = fitted(brief(estimator), middle), brief(estimator)
+    dense = fitted(brief(estimator), middle)
+    fit = brief(estimator)
     tolerance = 0
     if sparse.issparse(X):
         tolerance = 1e-3
@@ -143,7 +145,8 @@ def test_storage_changes_no_prediction(estimator, form, middle, tmp_path):
             fit.set_params(accept_sparse=True)
             with pytest.raises(TypeError, match="accept_sparse=True"):
                 dense.predict(X)
-    found, expected = fit.fit(X).predict_proba(X), dense.predict_proba(middle)
+    found = fit.fit(X).predict_proba(X)
+    expected = dense.predict_proba(middle)
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeepcluster import ClusterEnsemble, VaDEClustering
+from skdeepcluster import VaDEClustering
 from skdeepcluster.metrics import expected_score
 from skdeepcluster.model_selection import NoSplit, label_free_scorer
 
@@ -34,7 +34,8 @@ def vade(**settings):
 def test_text_stays_sparse_to_the_last_step(estimator, monkeypatch):
     words = ["ball goal team", "bank rate loan", "gene cell protein"]
     texts = [" ".join(STREAM.choice(words[k].split(), 6)) for k in np.arange(60) % 3]
-    dense, to_array = [], sparse.csr_array.toarray
+    dense = []
+    to_array = sparse.csr_array.toarray
 
     def note(rows, *arguments, **options):
         dense.append(rows.shape)
@@ -86,13 +87,6 @@ def test_two_jobs_and_two_dask_workers_find_the_same():
         np.testing.assert_array_equal(
             alone.cv_results_["mean_test_score"], other.cv_results_["mean_test_score"]
         )
-
-
-def test_ensembles_in_a_search_keep_their_members_parameters():
-    grid = {"estimator__n_components": [1, 2]}
-    search = GridSearchCV(ClusterEnsemble(vade(), 2), grid, cv=NoSplit()).fit(X)
-    chosen = search.best_params_["estimator__n_components"]
-    assert {m.n_components for m in search.best_estimator_.estimators_} == {chosen}
 
 
 # ---- scores without labels

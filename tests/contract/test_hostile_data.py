@@ -62,7 +62,8 @@ SLOWER = [
 
 def try_fit(estimator, X):
     """Fit X with a few labels; return the warnings and the error, None without one."""
-    n_samples, failure = X.shape[0] if hasattr(X, "shape") else len(X), None
+    n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+    failure = None
     for part in (estimator, getattr(estimator, "estimator", None)):
         if sparse.issparse(X) and hasattr(part, "accept_sparse"):
             part.set_params(accept_sparse=True)
@@ -77,7 +78,8 @@ def try_fit(estimator, X):
 
 
 def check_predictions(estimator, X, warned):
-    resp, labels = estimator.predict_proba(X), estimator.predict(X)
+    resp = estimator.predict_proba(X)
+    labels = estimator.predict(X)
     np.testing.assert_allclose(resp.sum(1), 1, rtol=1e-5)
     if len(np.unique(labels)) == 1 and resp.shape[1] > 1:
         assert ConvergenceWarning in warned

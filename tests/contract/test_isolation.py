@@ -40,8 +40,10 @@ class Shaky(nn.Module):
 
     def __init__(self, n_in, n_out):
         super().__init__()
-        self.first, self.second = nn.Linear(n_in, 6), nn.Linear(6, n_out)
-        self.drop, self.rrelu = nn.Dropout(0.3), nn.RReLU()
+        self.first = nn.Linear(n_in, 6)
+        self.second = nn.Linear(6, n_out)
+        self.drop = nn.Dropout(0.3)
+        self.rrelu = nn.RReLU()
 
     def forward(self, x):
         hidden = self.first(x)

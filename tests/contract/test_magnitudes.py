@@ -22,7 +22,8 @@ over_networks = pytest.mark.parametrize("estimator", NETWORKS, ids=name)
 @pytest.fixture(scope="module")
 def unit():
     """Three groups in [0, 1], and their numbers."""
-    rng, y = np.random.default_rng(0), np.arange(60) % 3
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
     return 0.1 * rng.uniform(size=(60, 4)) + 0.3 * y[:, None], y
 
 
@@ -38,7 +39,8 @@ def test_finite_samples_get_finite_predictions(estimator, likelihood, unit):
     for value in [1e20, -1e39, 1e150, 1e300, -1e300, np.finfo(np.float32).min, 1e-300]:
         far = np.concatenate([unit[0][:4], np.full((1, 4), value)])
         far[range(4), range(4)] = value
-        resp, labels = fit.predict_proba(far), fit.predict(far)
+        resp = fit.predict_proba(far)
+        labels = fit.predict(far)
         np.testing.assert_allclose(resp.sum(1), 1, rtol=1e-5)
         np.testing.assert_array_equal(labels, resp.argmax(1))
         for method in ("score_samples", "transform"):

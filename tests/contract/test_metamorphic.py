@@ -99,9 +99,11 @@ def test_the_order_of_samples_does_not_matter(name):
 
 @over(NETWORKS)
 def test_whole_weights_are_repetitions(name):
-    X, weights = data(), RNG.integers(0, 4, N)
+    X = data()
+    weights = RNG.integers(0, 4, N)
     assert set(weights) == {0, 1, 2, 3}
-    weighted, repeated = fit(name, X, weights), fit(name, X.repeat(weights, axis=0))
+    weighted = fit(name, X, weights)
+    repeated = fit(name, X.repeat(weights, axis=0))
     np.testing.assert_array_equal(weighted.predict_proba(X), repeated.predict_proba(X))
     for attribute in ("labels_", "start_labels_"):
         found = getattr(weighted, attribute).repeat(weights)
@@ -112,7 +114,9 @@ def test_whole_weights_are_repetitions(name):
 @pytest.mark.full
 @over(["vade"])
 def test_fractional_weights_belong_to_samples_and_have_no_unit(name):
-    X, weights, order = data(), RNG.uniform(0.1, 2, N), ORDER
+    X = data()
+    weights = RNG.uniform(0.1, 2, N)
+    order = ORDER
     expected = fit(name, X, weights).predict_proba(X)
     for other in (fit(name, X[order], weights[order]), fit(name, X, weights * 7)):
         np.testing.assert_array_equal(other.predict_proba(X), expected)
@@ -121,7 +125,8 @@ def test_fractional_weights_belong_to_samples_and_have_no_unit(name):
 
 @over(ESTIMATORS, full=["vade", *FULL])
 def test_the_order_of_features_changes_no_partition(name):
-    expected, found = fitted(name), fit(name, data()[:, [2, 5, 0, 3, 1, 4]])
+    expected = fitted(name)
+    found = fit(name, data()[:, [2, 5, 0, 3, 1, 4]])
     if name in NETWORKS:  # the initial partition is the same; training moves a few samples
         assert adjusted_rand_score(expected.start_labels_, found.start_labels_) == 1
         assert adjusted_rand_score(expected.labels_, found.labels_) > 0.9
@@ -132,7 +137,8 @@ def test_the_order_of_features_changes_no_partition(name):
 @over(["neighbors", *NETWORKS])
 def test_a_large_constant_feature_changes_no_partition(name):
     X = np.c_[data(), np.full(N, 3 * 2.0**50)]
-    model, moved = fit(name, X), fit(name, X[ORDER])
+    model = fit(name, X)
+    moved = fit(name, X[ORDER])
     assert_same_partition(name, model.labels_, fitted(name).labels_)
     np.testing.assert_array_equal(moved.predict_proba(X), model.predict_proba(X))
 
@@ -146,8 +152,10 @@ def test_repeated_samples_change_no_partition(name):
 
 @over(NETWORKS)
 def test_powers_of_two_are_exact_with_standardize(name):
-    X, scale = data(), np.exp2([13, -20, 1, 20, -7, 0])
-    model, scaled = fit(name, X, standardize=True), fit(name, X * scale, standardize=True)
+    X = data()
+    scale = np.exp2([13, -20, 1, 20, -7, 0])
+    model = fit(name, X, standardize=True)
+    scaled = fit(name, X * scale, standardize=True)
     np.testing.assert_array_equal(scaled.labels_, model.labels_)
     np.testing.assert_array_equal(scaled.predict_proba(X * scale), model.predict_proba(X))
     if hasattr(model, "score_samples") and not name.endswith("gan"):  # densities have units
@@ -159,23 +167,9 @@ def duplicate_a_feature(X, labels, rng):
     return np.c_[X, X[:, rng.integers(X.shape[1])]], labels
 
 
-def add_an_informative_feature(X, labels, rng):
-    return np.c_[X, rng.normal(size=len(X)) + 8 * labels], labels
-
-
-def add_samples_at_centers(X, labels, rng):
-    centers = [X[labels == k].mean(0) for k in range(3)]
-    return np.r_[X, centers].astype(np.float32), np.r_[labels, 0:3]
-
-
 def remove_a_cluster(X, labels, rng):
     kept = labels != rng.integers(3)
     return X[kept], labels[kept]
-
-
-def shrink_clusters(X, labels, rng):
-    centers = np.stack([X[labels == k].mean(0) for k in range(3)])[labels]
-    return centers + rng.uniform(0.3, 0.9) * (X - centers), labels
 
 
 def shrink_one_cluster(X, labels, rng):
@@ -193,15 +187,6 @@ def rotate(X, labels, rng):
     return X @ np.linalg.qr(rng.normal(size=(6, 6)))[0], labels
 
 
-def mirror_features(X, labels, rng):
-    return X * rng.choice([-1, 1], size=6), labels
-
-
-def remove_samples(X, labels, rng):
-    kept = rng.uniform(size=len(X)) < 0.8
-    return X[kept], labels[kept]
-
-
 def add_samples_within(X, labels, rng):
     one, other = (rng.integers(N // 3, size=30) * 3 + labels[:3].argmax() for _ in "ab")
     between = (X[one] + X[other]) / 2
@@ -211,9 +196,12 @@ def add_samples_within(X, labels, rng):
 #: Changes of separate clusters that change no partition, for example those of METTLE (X. Xie and
 #: others, 2020): (samples, labels, random generator) -> changed samples and expected labels.
 CHANGES = [
-    *(duplicate_a_feature, add_an_informative_feature, mirror_features, rotate),
-    *(add_samples_at_centers, add_samples_within, remove_samples, remove_a_cluster),
-    *(shrink_clusters, shrink_one_cluster, move_clusters_apart),
+    rotate,
+    duplicate_a_feature,
+    add_samples_within,
+    remove_a_cluster,
+    shrink_one_cluster,
+    move_clusters_apart,
 ]
 
 
@@ -222,12 +210,12 @@ CHANGES = [
     [
         *product(["mixture"], CHANGES),
         *product(["neighbors"], CHANGES[::3]),
-        *product(["vade"], CHANGES[7:8]),
+        *product(["vade"], CHANGES[3:4]),
         *(
             pytest.param(*case, marks=pytest.mark.full)
             for case in [
                 *product(["neighbors"], CHANGES[1::3] + CHANGES[2::3]),
-                *product(["vade"], CHANGES[:7] + CHANGES[8:]),
+                *product(["vade"], CHANGES[:3] + CHANGES[4:]),
                 *product(FULL, CHANGES),
             ]
         ),
@@ -235,7 +223,8 @@ CHANGES = [
     ids=lambda case: getattr(case, "__name__", None),
 )
 def test_separate_clusters_stay_as_they_are(name, change):
-    X, labels = data(), np.arange(N) % 3
+    X = data()
+    labels = np.arange(N) % 3
     regular = {"reg_covar": 1e-6} if name == "mixture" else {}
     for seed in range(3 if name == "mixture" else 1):
         changed, expected = change(X, labels, np.random.default_rng(seed))

@@ -73,7 +73,8 @@ def check_parameter(pair, value):
     """Check that a fit works, or that an error names the parameter and changes nothing."""
     estimator = clone(TINY[pair[0]])
     setattr(estimator, pair[1], value)
-    before, failure = dict(vars(estimator)), None
+    before = dict(vars(estimator))
+    failure = None
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()) as out:
             warnings.simplefilter("ignore")

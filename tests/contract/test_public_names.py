@@ -38,7 +38,8 @@ def test_a_page_has_an_example_and_no_dead_links(name):
     section = re.search(r"    See Also\n    -+\n(.*?)\n\s*\n", LISTED[name].__doc__ + "\n\n", re.S)
     links = re.findall(r"^    ([\w.]+) : \w", section[1], re.MULTILINE) if section else []
     for other in links:
-        beside, owner = f"{name.rpartition('.')[0]}.{other}", other.rpartition(".")[0]
+        beside = f"{name.rpartition('.')[0]}.{other}"
+        owner = other.rpartition(".")[0]
         assert {other, beside, owner} & set(LISTED) or other.startswith("sklearn."), other
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from common import DEEP, ONE_OF_EACH, brief, name
+from sklearn.cluster import KMeans
 
-from skdeepcluster import DACClustering, GaussianMixtureEM, VaDEClustering
-from skdeepcluster.mixture import em
+from skdeepcluster import ClusterEnsemble, DACClustering, GaussianMixtureEM, VaDEClustering
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
 
@@ -18,27 +18,42 @@ def rows(blobs):
     return (X - X.min()) / (X.max() - X.min())
 
 
-@pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
-def test_a_fit_that_fails_keeps_the_last_one(rows, estimator):
-    fitted = brief(estimator).fit(rows)
-    before, found = set(vars(fitted)), fitted.predict_proba(rows)
-    bad = (
-        {"likelihood": "bernoulli"} if "likelihood" in fitted.get_params() else {"n_clusters": 99}
-    )
+ENSEMBLE = ClusterEnsemble(KMeans(3, n_init=1), 2, random_state=0)
+FAILING = [*ONE_OF_EACH, ENSEMBLE]
+
+
+@pytest.mark.parametrize("is_fitted", [False, True], ids=["fresh", "fitted"])
+@pytest.mark.parametrize("estimator", FAILING, ids=name)
+def test_a_fit_that_fails_changes_nothing(rows, estimator, is_fitted):
+    tried = brief(estimator)
+    if is_fitted:
+        tried.fit(rows)
+    if "likelihood" in tried.get_params():
+        tried.set_params(likelihood="bernoulli")
+        wrong = 10 * rows[:, :3]
+    elif estimator is ENSEMBLE:
+        tried.set_params(estimator=KMeans(99))
+        wrong = rows[:9, :3]
+    else:
+        tried.set_params(n_clusters=99)
+        wrong = rows[:9, :3]
+    before = dict(vars(tried))
     with pytest.raises(ValueError, match="."):
-        fitted.set_params(**bad).fit(10 * rows[:, :3] if "likelihood" in bad else rows[:9, :3])
-    assert set(vars(fitted)) == before
-    assert fitted.n_features_in_ == 4
-    np.testing.assert_array_equal(fitted.predict_proba(rows), found)
+        tried.fit(wrong)
+    assert vars(tried).keys() == before.keys()
+    assert all(vars(tried)[key] is before[key] for key in before)
+    if is_fitted:
+        assert tried.predict(rows).shape == (len(rows),)
 
 
 def test_an_interrupted_mixture_keeps_the_last_fit(rows, monkeypatch):
-    mixture, fresh = GaussianMixtureEM(3, random_state=0).fit(rows), GaussianMixtureEM(3)
+    mixture = GaussianMixtureEM(3, random_state=0).fit(rows)
+    fresh = GaussianMixtureEM(3)
 
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(em, "step", interrupt)
+    monkeypatch.setattr("skdeepcluster.mixture.em.step", interrupt)
     for method in (mixture.fit, mixture.partial_fit, fresh.fit, fresh.partial_fit):
         before = dict(vars(method.__self__))
         with pytest.raises(KeyboardInterrupt):

@@ -1,12 +1,11 @@
 """InfoGAN: its game by the paper, and codes that are read back."""
 
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
-from common import check_players
+from common import check_players, seeded
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
@@ -30,13 +29,6 @@ PUBLISHED = {
     "max_epochs": 1,
     "random_state": 0,
 }
-
-
-@contextmanager
-def seeded(seed):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
 
 
 def two_layers(n_in, n_out):
@@ -104,14 +96,16 @@ def test_own_terms_vanish_at_weight_zero_and_without_an_anchor(game, x):
     assert added == {"start", "smoothness", "style"}
     assert set(ours.discriminator_loss(Batch(x))) == published
     assert set(game().discriminator_loss(batch)) == published
-    ours, published = game(reconstruction_weight=1.0), {"adversarial", "category", "continuous"}
+    ours = game(reconstruction_weight=1.0)
+    published = {"adversarial", "category", "continuous"}
     assert set(ours.generator_loss(batch)) - published == {"reconstruction"}
     assert set(ours.generator_loss(Batch(x))) == published
     assert set(game().generator_loss(batch)) == published
 
 
 def test_other_versions_of_samples_train_clusters_alone(game, x):
-    anchor, style = torch.full((50, 3), 1 / 3), torch.zeros(50, 2)
+    anchor = torch.full((50, 3), 1 / 3)
+    style = torch.zeros(50, 2)
     batch = Batch(x, anchor, {"style": style})
     model = game(style_weight=1.0, reconstruction_weight=1.0, start_weight=1.0)
 
@@ -121,7 +115,9 @@ def test_other_versions_of_samples_train_clusters_alone(game, x):
             generator = model.generator_loss(seen).items()
             return model.discriminator_loss(seen) | {f"own {k}": v for k, v in generator}
 
-    plain, same, moved = losses(None), losses(x), losses(x.flip(0) ** 2)
+    plain = losses(None)
+    same = losses(x)
+    moved = losses(x.flip(0) ** 2)
     torch.testing.assert_close(plain, same)
     changed = {name for name in plain if not torch.equal(plain[name], moved[name])}
     assert changed == {"start"}
@@ -129,7 +125,8 @@ def test_other_versions_of_samples_train_clusters_alone(game, x):
 
 def test_the_reconstruction_error_of_the_same_codes_fades(game, x):
     model = game(reconstruction_weight=3.0)
-    anchor, style = torch.eye(3)[torch.arange(50) % 3], torch.rand(50, 7) * 2 - 1
+    anchor = torch.eye(3)[torch.arange(50) % 3]
+    style = torch.rand(50, 7) * 2 - 1
     with torch.no_grad():
         model.generator[0].weight[:, 8:12] = 0  # of the other category, which is drawn
     hot = torch.cat([anchor, torch.zeros(50, 4)], 1)
@@ -188,7 +185,8 @@ def test_errors_say_what_to_do(fitted, call, message):
 
 @pytest.mark.full
 def test_a_generator_that_learned_nothing_is_a_warning(digits):
-    X, recipe = digits[:300], {"hidden_layer_sizes": (64, 64), "random_state": 0}
+    X = digits[:300]
+    recipe = {"hidden_layer_sizes": (64, 64), "random_state": 0}
     gan = InfoGANClustering(10, **recipe).fit(X)
     assert gan.generator_distance_ < 0.15
     assert gan.generator_coverage_ == 1

@@ -6,7 +6,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.datasets import load_digits
 
 from skdeepcluster import VaDEClustering
-from skdeepcluster.estimators.start import MAX_TEMPERATURE, find_temperature
+from skdeepcluster.estimators.start import find_temperature
 
 LOGITS = np.random.default_rng(0).normal(scale=4, size=(500, 3))
 
@@ -18,21 +18,11 @@ def test_the_temperature_is_recovered(temperature):
     assert found == pytest.approx(temperature, rel=1e-3)
 
 
-def test_temperatures_are_bounded():
-    log_resp = log_softmax(LOGITS, axis=1)
-    sharp = np.eye(3)[LOGITS.argmax(1)]
-    assert find_temperature(log_resp, sharp) == pytest.approx(1)
-    found = find_temperature(log_resp, np.full((500, 3), 1 / 3))
-    assert found == pytest.approx(MAX_TEMPERATURE, rel=0.01)
-    certain = np.log(np.array([[1.0, 1e-300], [1e-300, 1.0]]))
-    assert np.isfinite(find_temperature(certain, np.array([[0.9, 0.1], [0.1, 0.9]])))
-
-
 def test_a_temperature_keeps_labels():
     X = load_digits().data[:300]
     settings = {"max_epochs": 3, "pretraining_epochs": 3, "hidden_layer_sizes": (64,)}
     vade = VaDEClustering(10, random_state=0, **settings).fit(X)
-    assert 1 < vade.temperature_ < MAX_TEMPERATURE
+    assert 1 < vade.temperature_ < 100
     log_resp = vade._map("log_resp", X)
     np.testing.assert_array_equal(vade.predict(X), log_resp.argmax(1))
     expected = softmax(log_resp / vade.temperature_, axis=1)

@@ -3,47 +3,36 @@
 import numpy as np
 import pytest
 import torch
+from common import make_model, seeded
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
-from skdeepcluster import VaDEClustering
-from skdeepcluster.estimators.vade import VaDE
-from skdeepcluster.estimators.vae import VAE
-from skdeepcluster.functional.gaussian import (
-    Mixture,
-    confident_sample,
-    expected_log_joint,
-    log_joint,
-)
-from skdeepcluster.functional.losses import Regularizer
-from skdeepcluster.functional.points import normal_points
+from skdeepcluster import VaDEClustering, VAEEmbedding
+from skdeepcluster.functional import gaussian
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.modules.codes import GaussianEncoder, MixturePrior
-from skdeepcluster.modules.likelihood import Bernoulli
 from skdeepcluster.modules.model import Batch
-from skdeepcluster.modules.networks import mlp
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 OBJECTIVES = ["optimal", "sampled", "published"]
 
 
+def build(n_clusters=3, method=VaDEClustering, **settings):
+    """Return a model of six features in [0, 1] with random parameters."""
+    X = np.random.default_rng(0).uniform(size=(50, 6))
+    plain = {"start_weight": 0.0, "smoothness_weight": 0.0, "masking": 0.0, "init": "mixture"}
+    plain |= {"hidden_layer_sizes": (8,), "likelihood": "bernoulli", "kl_warm_up": 0.0}
+    known = method(n_clusters).get_params()
+    plain = {key: value for key, value in plain.items() if key in known}
+    return make_model(method(n_clusters, **SMALL | plain | settings), X)
+
+
 @pytest.fixture
 def vade():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = VaDE(GaussianEncoder(mlp(6, 4, (8,))), mlp(2, 6, (8,)), Bernoulli(), prior(3))
-        model.encoder.network[-1].bias.data[2:] += 3  # wide posteriors: the forms differ
-        return model
-
-
-def prior(n_clusters):
-    mixture = MixturePrior(n_clusters, 2)
-    with torch.no_grad():
-        for parameter in mixture.parameters():
-            parameter.normal_()
-    return mixture
+    model = build()
+    model.encoder.network[-1].bias.data[2:] += 3  # wide posteriors: the forms differ
+    return model
 
 
 def written_out(model, mean, std):
@@ -53,9 +42,15 @@ def written_out(model, mean, std):
     return log_weights, kl_divergence(q, Independent(Normal(means, stds), 1))
 
 
+def draw_normal(*shape):
+    """Draw points of two codes."""
+    return torch.randn(*shape, 2, generator=torch.Generator().manual_seed(0))
+
+
 def divergence(model, mean, std, z):
     mixture = model.prior.mixture
-    return model.divergence(mean, std, z, expected_log_joint(mean, std, mixture), mixture)
+    expected = gaussian.expected_log_joint(mean, std, mixture)
+    return model.divergence(mean, std, z, expected, mixture)
 
 
 def test_published_divergence_is_equation_12(vade):
@@ -63,7 +58,7 @@ def test_published_divergence_is_equation_12(vade):
     mean, std = vade.encoder(torch.rand(40, 6))
     z = mean + std * torch.randn(std.shape, generator=torch.Generator().manual_seed(0))
     log_weights, kl = written_out(vade, mean, std)
-    gamma = Categorical(logits=log_joint(z, vade.prior.mixture))
+    gamma = Categorical(logits=gaussian.log_joint(z, vade.prior.mixture))
     cluster = kl_divergence(gamma, Categorical(logits=log_weights.expand(40, 3)))
     found = divergence(vade, mean, std, z)
     torch.testing.assert_close(found, (gamma.probs * kl).sum(-1) + cluster)
@@ -86,7 +81,7 @@ def test_optimal_divergence_is_the_least_over_gamma(vade):
 def test_sampled_divergence_is_below_the_optimal_one_on_average(vade):
     """E log q(z) - log sum_c p(z, c) is the exact divergence from the prior's marginal."""
     mean, std = vade.encoder(torch.rand(40, 6))
-    z = mean + std * normal_points(4096, 2)[:, None].float()
+    z = mean + std * draw_normal(4096, 1)
     vade.objective = "sampled"
     exact = torch.stack([divergence(vade, mean, std, some) for some in z]).mean(0)
     vade.objective = "optimal"
@@ -96,19 +91,24 @@ def test_sampled_divergence_is_below_the_optimal_one_on_average(vade):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_one_cluster_with_a_unit_prior_is_the_vae(objective, vade):
-    networks = vade.encoder, vade.decoder, vade.likelihood
-    one, vae = VaDE(*networks, MixturePrior(1, 2), objective), VAE(*networks)
+    one = build(1, objective=objective)
+    vae = build(1, VAEEmbedding)
+    vae.progress.fill_(1.0)
+    for model in (one, vae):
+        model.encoder = vade.encoder
+        model.decoder = vade.decoder
+    for parameter in one.prior.parameters():
+        torch.nn.init.zeros_(parameter)
     x = torch.rand(400, 6)
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
+    with seeded(1):
         ours = one.loss(Batch(x))
-        torch.manual_seed(1)
+    with seeded(1):
         theirs = vae.loss(Batch(x))
     torch.testing.assert_close(ours["reconstruction"], theirs["reconstruction"])
     # The sampled form only agrees on average.
     tolerance = {"rtol": 0.1, "atol": 0.1} if objective == "sampled" else {}
     torch.testing.assert_close(ours["kl"], theirs["kl"], **tolerance)
-    noise = normal_points(32, 2)
+    noise = draw_normal(32).double()
     torch.testing.assert_close(one.score(x, noise), vae.score(x, noise))
 
 
@@ -124,8 +124,8 @@ def test_far_codes_give_sharp_predictions_and_finite_gradients(objective, vade):
     assert all(torch.isfinite(p.grad).all() for p in vade.parameters())
 
 
-def test_every_parameter_gets_a_gradient(vade):
-    vade.regularizer = Regularizer(1.0, 1.0)
+def test_every_parameter_gets_a_gradient():
+    vade = build(start_weight=1.0, smoothness_weight=1.0)
     start = torch.eye(3)[torch.arange(9) % 3]
     for arguments in ([], [start]):
         vade.zero_grad()
@@ -137,9 +137,10 @@ def test_every_parameter_gets_a_gradient(vade):
         assert all(p.grad.abs().sum() > 0 for p in vade.parameters())
 
 
-def test_the_anchor_is_compared_with_the_uncorrupted_assignment(vade):
-    vade.regularizer, vade.masking = Regularizer(2.0), 0.5
-    x, start = torch.rand(9, 6), torch.eye(3)[torch.arange(9) % 3]
+def test_the_anchor_is_compared_with_the_uncorrupted_assignment():
+    vade = build(start_weight=2.0, masking=0.5)
+    x = torch.rand(9, 6)
+    start = torch.eye(3)[torch.arange(9) % 3]
     expected = -2 * (start * vade.log_resp(x)).sum(1).mean()
     torch.testing.assert_close(vade.loss(Batch(x, start))["start"], expected)
 
@@ -175,20 +176,21 @@ def test_lost_clusters_are_a_warning_with_advice(n_features, advice):
 
 
 def test_confident_samples_of_overlapping_clusters():
-    apart = Mixture(torch.zeros(2).log_softmax(0), torch.tensor([[-1.0], [1.0]]), torch.ones(2, 1))
+    means = torch.tensor([[-1.0], [1.0]])
+    apart = gaussian.Mixture(torch.zeros(2).log_softmax(0), means, torch.ones(2, 1))
     counts = torch.tensor([300, 200])
     stream = torch.Generator().manual_seed(0)
     for confidence in (0.0, 0.6, 0.85):
-        x = confident_sample(apart, counts, confidence, stream)
-        own = log_joint(x, apart).softmax(-1)
+        x = gaussian.confident_sample(apart, counts, confidence, stream)
+        own = gaussian.log_joint(x, apart).softmax(-1)
         assert own[:300, 0].min() >= confidence
         assert own[300:, 1].min() >= confidence
-    usual = confident_sample(apart, counts, None, stream)
-    largest = float(log_joint(apart.means, apart).softmax(-1)[0, 0])
-    assert log_joint(usual, apart).softmax(-1)[:300, 0].min() >= 0.9 * largest
+    usual = gaussian.confident_sample(apart, counts, None, stream)
+    largest = float(gaussian.log_joint(apart.means, apart).softmax(-1)[0, 0])
+    assert gaussian.log_joint(usual, apart).softmax(-1)[:300, 0].min() >= 0.9 * largest
     assert len(usual.unique()) == 500
     with pytest.raises(ValueError, match="not even its mean"):
-        confident_sample(apart, counts, 0.95, stream)
+        gaussian.confident_sample(apart, counts, 0.95, stream)
 
 
 @pytest.mark.filterwarnings("ignore:(Only . of 3|.* left their initial clusters)")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from common import make_model, seeded
 from scipy.integrate import trapezoid
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
@@ -12,16 +13,9 @@ from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 
 from skdeepcluster import NeighborClustering, VAEEmbedding
-from skdeepcluster.estimators.vae import VAE
-from skdeepcluster.functional.gaussian import Mixture, standard_kl
-from skdeepcluster.functional.losses import Regularizer
-from skdeepcluster.functional.points import normal_points, random_shifts
+from skdeepcluster.functional import gaussian, points
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.modules.codes import GaussianEncoder
-from skdeepcluster.modules.likelihood import Bernoulli, Gaussian
 from skdeepcluster.modules.model import Batch
-from skdeepcluster.modules.networks import mlp
-from skdeepcluster.modules.pca import start_as_pca
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 #: For tests in which the initial partition does not matter: EM is faster than a graph.
@@ -32,11 +26,18 @@ untrained = pytest.mark.filterwarnings(
 )
 
 
+def build(**settings):
+    """Return a model of six features in [0, 1] with random parameters."""
+    plain = {"start_weight": 0.0, "likelihood": "bernoulli", "hidden_layer_sizes": (8,)}
+    X = np.random.default_rng(0).uniform(size=(50, 6))
+    model = make_model(VAEEmbedding(3, **QUICK | plain | settings), X)
+    model.progress.fill_(1.0)
+    return model
+
+
 @pytest.fixture
 def vae():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return VAE(GaussianEncoder(mlp(6, 4, (8,))), mlp(2, 6, (8,)), Bernoulli())
+    return build()
 
 
 @pytest.mark.parametrize("n_rows", [500, pytest.param(2000, marks=pytest.mark.full)])
@@ -57,17 +58,16 @@ def test_a_trained_linear_vae_reaches_probabilistic_pca(n_rows):
 def test_perceptrons_start_as_probabilistic_pca():
     """The posterior is exact, so the bound is the likelihood; the third code is its prior."""
     X = load_iris().data
-    pca, x = PCA(2).fit(X), torch.tensor(X).float()
-    networks = GaussianEncoder(mlp(4, 6, (8, 5))), mlp(3, 4, (7,))
-    model = VAE(*networks, Gaussian(torch.zeros(4), torch.ones(4)))
+    x = torch.tensor(X).float()
+    options = {"n_components": 3, "hidden_layer_sizes": (8, 5), "likelihood": "gaussian"}
+    vae = VAEEmbedding(1, **QUICK | options, learning_rate=1e-30, max_epochs=1)
+    model = vae.fit(X).model_
     with torch.no_grad():
-        model.likelihood.noise.fill_(float(np.log(pca.noise_variance_)))
-    found = pca.mean_, pca.components_, pca.explained_variance_
-    mean, axes, variances = (torch.tensor(value).float() for value in found)
-    start_as_pca(model, mean, axes, variances, float(pca.noise_variance_))
-    with torch.no_grad():
+        noise_variance = PCA(2).fit(model.standardize(x)).noise_variance_
+        model.likelihood.noise.fill_(float(np.log(noise_variance)))
         bound = model.importance_bound(x, 256)
         mean, std = model.posterior(x)
+    pca = PCA(2).fit(X)
     torch.testing.assert_close(bound, torch.tensor(pca.score_samples(X)), rtol=0, atol=1e-3)
     assert (mean[:, 2] == 0).all()
     torch.testing.assert_close(std[:, 2], torch.ones(len(x)))
@@ -79,37 +79,37 @@ def test_loss_is_the_negative_elbo_written_out(vae):
     kl = kl_divergence(
         Independent(Normal(mean, std), 1), Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
+    with seeded(3):
         terms = vae.loss(Batch(x))
-        torch.manual_seed(3)
+    with seeded(3):
         z = mean + std * torch.randn(500, 2)
     torch.testing.assert_close(terms["kl"], kl.mean())
-    expected = -Bernoulli().log_prob(x, vae.decoder(z)).mean()
+    expected = -vae.likelihood.log_prob(x, vae.decoder(z)).mean()
     torch.testing.assert_close(terms["reconstruction"], expected)
     # On average over z the loss is the bound that score_samples reports.
     assert sum(terms.values()).item() == pytest.approx(
-        -vae.score(x, normal_points(512, 2)).mean().item(), rel=0.01
+        -vae.score(x, points.normal_points(512, 2)).mean().item(), rel=0.01
     )
 
 
 def test_clusters_are_those_of_the_mixture_of_the_codes(vae):
-    x, stream = torch.rand(50, 6), torch.Generator().manual_seed(0)
-    log_weights, means = torch.tensor([0.2, 0.3, 0.5]).log(), torch.randn(3, 2, generator=stream)
+    x = torch.rand(50, 6)
+    log_weights = torch.tensor([0.2, 0.3, 0.5]).log()
+    means = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
     vae.covariance_type = "diag"
-    vae.set_mixture(Mixture(log_weights, means, means.abs() + 0.1))
+    vae.set_mixture(gaussian.Mixture(log_weights, means, means.abs() + 0.1))
     densities = Independent(Normal(means, means.abs() + 0.1), 1)
     joint = densities.log_prob(vae.posterior(x)[0][:, None]) + log_weights
     torch.testing.assert_close(vae.log_resp(x).exp(), joint.softmax(1))
 
 
-def test_a_classifier_of_codes_adds_its_cross_entropy(vae):
+def test_a_classifier_of_codes_adds_its_cross_entropy():
     batch = Batch(torch.rand(50, 6), torch.eye(3)[torch.arange(50) % 3])
-    vae.regularizer, vae.classifier = Regularizer(2.0), nn.Linear(2, 3)
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
+    vae = build(start_weight=2 / 6**0.5)
+    vae.classifier = nn.Linear(2, 3)
+    with seeded(3):
         start = vae.loss(batch)["start"]
-        torch.manual_seed(3)
+    with seeded(3):
         mean, std = vae.posterior(batch.x)
         logits = vae.classifier(mean + std * torch.randn(50, 2))
     expected = nn.functional.cross_entropy(logits, torch.arange(50) % 3)
@@ -123,7 +123,8 @@ def test_a_classifier_of_codes_adds_its_cross_entropy(vae):
 )
 def test_labels_are_not_below_the_initial_partition(load, n_rows):
     X, y = (part[:n_rows] for part in load(return_X_y=True))
-    start, few = NeighborClustering(n_neighbors=5), {"hidden_layer_sizes": (64,)}
+    start = NeighborClustering(n_neighbors=5)
+    few = {"hidden_layer_sizes": (64,)}
     vae = VAEEmbedding(len(np.unique(y)), init=start, random_state=0, **few).fit(X)
     accuracy, before = (clustering_accuracy(y, part) for part in (vae.labels_, vae.start_labels_))
     assert accuracy >= before - 0.01
@@ -151,7 +152,7 @@ def curved(vae):
         z = torch.cartesian_prod(line, line)
         log_z = Normal(0.0, 1.0).log_prob(z).sum(1) + 2 * (line[1] - line[0]).log()
         decoded = vae.decoder(z)
-        log_x = [Bernoulli().log_prob(row.expand_as(decoded), decoded) for row in x]
+        log_x = [vae.likelihood.log_prob(row.expand_as(decoded), decoded) for row in x]
         return vae, x, (torch.stack(log_x) + log_z).double().logsumexp(1)
 
 
@@ -177,10 +178,10 @@ def test_the_elbo_is_its_expectation(curved):
     mean, std = vae.posterior(x)
     z = mean + std * torch.randn(4000, 40, 2, generator=torch.Generator().manual_seed(0))
     log_x = vae.likelihood.log_prob(x.expand(4000, 40, 6), vae.decoder(z)).double()
-    expected = log_x.mean(0) - standard_kl(mean, std)
+    expected = log_x.mean(0) - gaussian.standard_kl(mean, std)
     torch.testing.assert_close(vae.score(x), expected, rtol=0, atol=0.2)
     torch.testing.assert_close(vae.score(x).mean(), expected.mean(), rtol=0, atol=0.02)
-    few = vae.score(x, normal_points(16, 2))
+    few = vae.score(x, points.normal_points(16, 2))
     assert (few - expected).mean().abs() > 0.1, "16 points shared by the rows do not suffice"
 
 
@@ -189,7 +190,7 @@ def test_an_importance_bound_depends_on_the_sample_alone(curved):
     vae, x, _ = curved
     whole = vae.importance_bound(x, 8)
     torch.testing.assert_close(vae.importance_bound(x[[5, 3]], 8), whole[[5, 3]])
-    n_points = len({float(value) for value in random_shifts(x, 2).flatten()})
+    n_points = len({float(value) for value in points.random_shifts(x, 2).flatten()})
     assert n_points == 2 * len(x.unique(dim=0)), "every row has points of its own"
 
 

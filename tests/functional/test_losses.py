@@ -74,12 +74,6 @@ def test_an_impossible_outcome_has_no_gradient():
     assert sometimes.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("shape", [(3,), (2, 2, 3), ()])
-def test_mutual_information_needs_two_dimensions(shape):
-    with pytest.raises(ValueError, match=r"of shape \(N, K\), but got the shape \("):
-        mutual_information(torch.zeros(shape))
-
-
 def test_adversarial_losses_are_binary_cross_entropies():
     logits = torch.tensor([-2.0, 0.0, 30.0, 1e4])
     real = binary_cross_entropy_with_logits(logits, torch.ones(4))

@@ -47,12 +47,12 @@ def test_only_sums_and_a_few_samples_are_gathered(monkeypatch):
         sizes.append(len(block))
         return block
 
-    blocks = da.from_array(X, chunks=(100, 5)).map_blocks(counted, dtype=float)
+    many = np.tile(X, (30, 1)) + np.arange(27_000)[:, None] / 1e6  # a part is gathered
+    blocks = da.from_array(many, chunks=(3000, 5)).map_blocks(counted, dtype=float)
     monkeypatch.setattr(type(blocks), "__array__", None)  # gathering all samples fails
-    monkeypatch.setattr("skdeepcluster.mixture.em.MAX_DISTINCT_ROWS", 150)
     mixture = GaussianMixtureEM(4, random_state=0).fit(blocks)
-    assert max(sizes) == 100
-    assert mixture.labels_.shape == (900,)
+    assert max(sizes) == 3000
+    assert mixture.labels_.shape == (27_000,)
 
 
 @pytest.mark.full
@@ -104,7 +104,9 @@ def test_unknown_lengths_and_frames():
 class Watched:
     """An array that remembers the slices that are read."""
 
-    shape, dtype, ndim = X.shape, X.dtype, 2
+    shape = X.shape
+    dtype = X.dtype
+    ndim = 2
 
     def __init__(self):
         self.sizes = []

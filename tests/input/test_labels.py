@@ -53,7 +53,8 @@ def test_labels_of_all_samples_are_the_partition(estimator, blobs):
 
 @each
 def test_names_are_clusters_in_alphabetical_order(estimator, blobs):
-    names, known = np.array(["cat", "dog", "owl"]), keep_some(blobs[1], 2)
+    names = np.array(["cat", "dog", "owl"])
+    known = keep_some(blobs[1], 2)
     y = np.where(known < 0, None, names[known])
     fit = brief_from_samples(estimator, use_labels=True).fit(blobs[0], y)
     np.testing.assert_array_equal(names[start_of(fit)], names[blobs[1]])
@@ -80,7 +81,8 @@ def test_permuted_numbers_permute_the_clusters():
 
 
 def test_weights_are_repetitions_and_no_weight_is_no_label():
-    known, weight = keep_some(SIDE, 9), np.random.default_rng(2).integers(1, 4, len(BANDS))
+    known = keep_some(SIDE, 9)
+    weight = np.random.default_rng(2).integers(1, 4, len(BANDS))
     weighted = clone(GRAPH).fit(BANDS, known, sample_weight=weight).responsibilities_
     index = np.repeat(np.arange(len(BANDS)), weight)
     repeated = clone(GRAPH).fit(BANDS[index], known[index])

@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 
 from skdeepcluster import NeighborClustering, VAEEmbedding
-from skdeepcluster.input.imputation import impute
+from skdeepcluster.input import Preparation
 from skdeepcluster.inspection import ClusterReport
 from skdeepcluster.modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 
@@ -106,7 +106,8 @@ def test_weights_are_repetitions_with_missing_values(incomplete):
 def test_missing_values_are_means_over_the_nearest_samples(incomplete):
     X, _ = incomplete
     expected = KNNImputer(n_neighbors=5).fit_transform(X)
-    np.testing.assert_allclose(impute(X, 5), expected, rtol=1e-12)
+    found = Preparation(standardize=False, n_neighbors=5).fit_transform(X)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("estimator", some_of(ESTIMATORS), ids=name)
@@ -141,10 +142,12 @@ def test_pandas_missing_values_are_missing(estimator, incomplete):
 )
 def test_densities_are_those_of_the_observed_features(likelihood):
     draws = torch.Generator().manual_seed(0)
-    x, decoded = torch.rand((8, 5), generator=draws), torch.randn((8, 5), generator=draws)
+    x = torch.rand((8, 5), generator=draws)
+    decoded = torch.randn((8, 5), generator=draws)
     x[:, 3:] = torch.tensor([0.0, 1.0])
     missing = torch.zeros(8, 5, dtype=torch.bool)
-    missing[::2, 1:3], missing[1::2, 0] = True, True
+    missing[::2, 1:3] = True
+    missing[1::2, 0] = True
     found = likelihood.log_prob(x.masked_fill(missing, torch.nan), decoded)
     expected = likelihood.log_probs(x, decoded)[~missing]
     assert found.sum().item() == pytest.approx(expected.sum().item(), rel=1e-5)

@@ -26,7 +26,8 @@ def assert_graph(graph, n_samples):
 @pytest.mark.parametrize("n_features", [1, 6, 40])
 def test_each_sample_is_linked_to_its_nearest(n_features):
     rows = np.random.default_rng(0).normal(size=(80, n_features))
-    graph, distances = neighbor_graph(rows, 5), pairwise_distances(rows)
+    graph = neighbor_graph(rows, 5)
+    distances = pairwise_distances(rows)
     assert_graph(graph, 80)
     rank = distances.argsort(1).argsort(1)
     near = (rank > 0) & (rank <= 5)
@@ -35,7 +36,8 @@ def test_each_sample_is_linked_to_its_nearest(n_features):
 
 
 def test_weights_depend_neither_on_order_nor_on_unit():
-    graph, order = neighbor_graph(NORMAL, 7), np.random.default_rng(1).permutation(150)
+    graph = neighbor_graph(NORMAL, 7)
+    order = np.random.default_rng(1).permutation(150)
     same = neighbor_graph(1000 * NORMAL[order], 7).toarray()
     np.testing.assert_allclose(same, graph[order][:, order].toarray(), atol=1e-5)
 
@@ -62,9 +64,14 @@ def test_whitening_uses_the_scatter_over_pairs_of_two_graphs():
 
 def test_step_follows_the_gradient_of_the_similarities():
     """Log q of linked samples and log(1 - q) of others, with q(d) = 1 / (1 + a d^(2 b))."""
-    a, b, stream = module.CURVE_A, module.CURVE_B, np.random.default_rng(0)
-    y, linked, here = 3 * stream.normal(size=(2, 12)), stream.permutation(12), slice(3, 9)
-    rows, likelihood = torch.tensor(y.T).requires_grad_(), 0
+    a = module.CURVE_A
+    b = module.CURVE_B
+    stream = np.random.default_rng(0)
+    y = 3 * stream.normal(size=(2, 12))
+    linked = stream.permutation(12)
+    here = slice(3, 9)
+    rows = torch.tensor(y.T).requires_grad_()
+    likelihood = 0
     for which, is_linked in ((linked, True), (np.arange(5, 17) % 12, False)):
         gaps = rows - rows.detach()[torch.from_numpy(which)]
         power = a * gaps.square().sum(1).clamp_min(1e-12) ** b
@@ -93,8 +100,10 @@ def test_threads_change_nothing_and_seeds_do():
 
 @pytest.mark.parametrize("n_samples", [3, 40])
 def test_whitening_shrinks_the_scatter_as_published(n_samples):
-    scatter, share = np.cov((NORMAL[:9] * [1, 2, 3, 4, 5, 6]).T), 1 / 6
-    trace, squares = np.trace(scatter), np.trace(scatter @ scatter)
+    scatter = np.cov((NORMAL[:9] * [1, 2, 3, 4, 5, 6]).T)
+    share = 1 / 6
+    trace = np.trace(scatter)
+    squares = np.trace(scatter @ scatter)
     wanted = (1 - 2 * share) * squares + trace**2
     rho = min(wanted / ((n_samples + 1 - 2 * share) * (squares - trace**2 * share)), 1)
     assert (rho == 1) == (n_samples == 3)
@@ -106,7 +115,8 @@ def test_whitening_shrinks_the_scatter_as_published(n_samples):
 
 
 def test_weights_are_those_of_umap():
-    distances, v = pairwise_distances(NORMAL[:40]), np.zeros((40, 40))
+    distances = pairwise_distances(NORMAL[:40])
+    v = np.zeros((40, 40))
     for i, row in enumerate(distances):
         near = row.argsort()[1:7]
         beyond = row[near] - row[near[0]]
@@ -120,18 +130,6 @@ def test_layout_leaves_out_the_constant_vector():
     layout = neighbor_layout(np.ones((20, 20)) - np.eye(20), 2, n_epochs=0, random_state=0)
     assert abs(layout).max() == pytest.approx(10, abs=1e-3)
     assert (layout.std(0) > 0.1).all()
-
-
-def test_links_are_drawn_in_proportion_to_their_weights():
-    pieces = sparse.block_diag([neighbor_graph(NORMAL, 5), np.zeros((1, 1))], "csr")
-    drawn = module._draw_links(pieces.astype(np.float32), np.random.default_rng(0))
-    assert drawn.shape == (module.DRAWS, 151)
-    weights = pieces.toarray()
-    weights[150, 150] = 1  # without links, a sample is linked to itself
-    expected = module.DRAWS * weights / weights.sum(1, keepdims=True)
-    counts = np.stack([np.bincount(own, minlength=151) for own in drawn.T])
-    assert abs(counts - expected).max() < 1 + 1e-4
-    assert (np.diff(drawn[:, :150], axis=0) < 0).any(0).all(), "in random order"
 
 
 @pytest.mark.parametrize("n_samples", [50, 700])

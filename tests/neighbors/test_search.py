@@ -11,7 +11,7 @@ from sklearn.preprocessing import normalize
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import neighbor_graph
-from skdeepcluster.neighbors.search import NeighborIndex, check_distances, nearest_entries
+from skdeepcluster.neighbors.search import NeighborIndex, check_distances
 
 GROUPS = make_blobs(60, random_state=0)[0]
 
@@ -50,7 +50,8 @@ def test_equal_samples_have_distance_zero(n_features):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_matrix_products_far_from_zero_mislead_no_query(dtype):
-    X, far = mixture(300, 40), np.random.default_rng(0).standard_normal(40)
+    X = mixture(300, 40)
+    far = np.random.default_rng(0).standard_normal(40)
     rows = np.r_[X, [np.full(40, 1e5)]] + 1e4 * far
     rows = rows.astype(dtype)
     gaps = cdist(rows, rows)
@@ -150,33 +151,3 @@ def test_many_samples_have_nearly_exact_neighbors():
     shared = [len(set(a) & set(b)) for a, b in zip(found, exact[1], strict=True)]
     assert np.mean(shared) > 4.9
     np.testing.assert_allclose(distances[:, 0], exact[0][:, 0], rtol=1e-6)
-
-
-@pytest.mark.parametrize("own", [True, False])
-def test_nearest_entries_are_those_of_sorted_rows(own):
-    distances = np.random.default_rng(0).integers(0, 9, (12, 12)) / 4.0
-    found, columns = nearest_entries(distances, 5, is_square=own)
-    allowed = np.where(own & np.eye(12, dtype=bool), np.inf, distances)
-    expected = np.argsort(allowed, axis=1, kind="stable")[:, :5]
-    np.testing.assert_array_equal(found, np.take_along_axis(allowed, expected, 1))
-    np.testing.assert_array_equal(np.take_along_axis(allowed, columns, 1), found)
-    assert all(len(set(row)) == 5 for row in columns)
-    assert nearest_entries(distances, 20, is_square=own)[1].shape == (12, 12 - own)
-    alone = nearest_entries(np.zeros((1, 1)), 5, is_square=True)
-    assert alone[0].shape == alone[1].shape == (1, 0)
-    # Stored entries only; missing ones are infinitely far.
-    distances[0] = 0
-    distances[0, [0, 3]] = 0.5, 2.0
-    found, columns = nearest_entries(sparse.csr_array(distances), 5, is_square=own)
-    assert found[0].tolist() == [2.0, *[np.inf] * 4] if own else [0.5, 2.0, *[np.inf] * 3]
-    assert columns[0].tolist() == [3, 0, 0, 0, 0] if own else [0, 3, 0, 0, 0]
-    for row in range(1, 12):
-        others = np.flatnonzero((distances[row] > 0) & ~(own & (np.arange(12) == row)))
-        nearest = np.sort(distances[row, others])[:5]
-        np.testing.assert_array_equal(found[row, : len(nearest)], nearest)
-        np.testing.assert_array_equal(distances[row, columns[row, : len(nearest)]], nearest)
-
-
-def test_wide_samples_are_searched_in_blocks():
-    X = np.random.default_rng(0).normal(size=(12, 10_000))
-    np.testing.assert_allclose(NeighborIndex(X).query_self(1)[0][:, 0], np.sort(cdist(X, X))[:, 1])

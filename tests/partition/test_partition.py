@@ -16,7 +16,9 @@ X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
 RANDOM = np.random.default_rng(0)
 NORMAL = RANDOM.normal(size=(120, 12)) + 2 * np.eye(12)[RANDOM.integers(0, 4, 120)]
 WIDE = RANDOM.normal(size=(120, 60)) + 2 * np.eye(60)[RANDOM.integers(0, 4, 120)]
-ROWS, ORDER, WEIGHTS = np.arange(120), RANDOM.permutation(120), RANDOM.integers(1, 4, 120)
+ROWS = np.arange(120)
+ORDER = RANDOM.permutation(120)
+WEIGHTS = RANDOM.integers(1, 4, 120)
 
 
 def find(rows, n_clusters=4, sample_weight=None, **settings):
@@ -31,14 +33,16 @@ def find(rows, n_clusters=4, sample_weight=None, **settings):
 
 def locate(rows, n_clusters, **settings):
     """Return the distinct samples and their coordinates."""
-    settings, random = GraphSettings(**settings), np.random.RandomState(0)
+    settings = GraphSettings(**settings)
+    random = np.random.RandomState(0)
     samples = connect(rows, n_clusters, settings, random)
     return samples, make_coordinates(samples, settings, random)
 
 
 @pytest.mark.parametrize(("rows", "metric"), [(NORMAL, "cosine"), (WIDE, "euclidean")])
 def test_no_digit_depends_on_columns_order_and_copies(rows, metric):
-    model, copies = NeighborClustering(4, metric=metric, random_state=0), np.repeat(ROWS, WEIGHTS)
+    model = NeighborClustering(4, metric=metric, random_state=0)
+    copies = np.repeat(ROWS, WEIGHTS)
     model.set_params(accept_sparse=True)
     constant = np.c_[np.full(120, 7.0 if metric == "euclidean" else 0.0), rows]
     one = model.fit(rows).responsibilities_
@@ -88,7 +92,8 @@ def test_errors_say_what_was_found(call, message):
 
 def test_coordinates_are_scaled_and_whitened_along_clusters():
     # Long clusters beside each other.
-    stream, labels = np.random.default_rng(0), np.arange(300) % 3
+    stream = np.random.default_rng(0)
+    labels = np.arange(300) % 3
     rows = stream.normal(size=(300, 2)) * [1, 6] + 14.0 * labels[:, None] * [1, 0]
     samples, coords = locate(rows, 3)
     for points in (coords.wide, coords.narrow, *coords.layouts):
@@ -120,12 +125,15 @@ def test_samples_of_equal_length_have_unit_coordinates():
 
 
 def test_drawn_samples_have_unbiased_weights():
-    weights, totals, settings = WEIGHTS / WEIGHTS.max(), [], GraphSettings(max_samples=30)
+    weights = WEIGHTS / WEIGHTS.max()
+    totals = []
+    settings = GraphSettings(max_samples=30)
     for seed in range(60):
         random = np.random.RandomState(seed)
         needed = [*range(5), 7, 110] if seed % 2 else [0, 1, 2, 3, 4, 4]
         samples = connect(NORMAL, 3, settings, random, WEIGHTS, needed)
-        kept, inverse = samples.reference.kept, samples.inverse
+        kept = samples.reference.kept
+        inverse = samples.inverse
         assert len(set(kept)) == len(kept) == 30
         expected = set(needed)
         assert expected <= set(kept)
@@ -156,7 +164,8 @@ def test_distinct_samples_of_positive_weight_are_linked():
     np.testing.assert_array_equal(fit.graph_indices_, np.arange(50))
     np.testing.assert_array_equal(fit.responsibilities_[:20], fit.responsibilities_[50:70])
     stored = neighbor_graph(NORMAL, 8)
-    stored.data, weight = 1 / stored.data, np.where(ROWS % 5 == 0, 0, 2.0)
+    stored.data = 1 / stored.data
+    weight = np.where(ROWS % 5 == 0, 0, 2.0)
     fit = NeighborClustering(3, metric="precomputed", random_state=0)
     fit.fit(stored, sample_weight=weight)
     np.testing.assert_array_equal(fit.graph_indices_, np.flatnonzero(weight))

@@ -1,7 +1,5 @@
 """The choice of a partition: features by other means, the criterion, and probabilities."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy import sparse
@@ -33,7 +31,8 @@ def describe_points(points, labels, layout=None):
     """Return the features of one partition by name."""
     measured = features.prepare(look(points, layout), points.shape[1], len(points))
     ensemble = features.Ensemble(measured, [("kmeans", labels)], labels.max() + 1)
-    values, names = ensemble.compare(labels[None]), ensemble.names
+    values = ensemble.compare(labels[None])
+    names = ensemble.names
     return dict(zip(names, values[0].tolist(), strict=True))
 
 
@@ -43,7 +42,8 @@ def test_features_of_centers(space):
     found = describe_points(X, NAMES, X[:, :2] ** 2)
     centers = np.stack([points[MEMBER[:, k] > 0].mean(0) for k in range(3)])
     distances = cdist(points, centers)
-    own, other = distances[MEMBER > 0], np.where(MEMBER > 0, np.inf, distances).min(1)
+    own = distances[MEMBER > 0]
+    other = np.where(MEMBER > 0, np.inf, distances).min(1)
     silhouettes = (other - own) / np.maximum(own, other)
     spread = np.sqrt(MEMBER.T @ own**2 / MEMBER.sum(0))
     ratios = (spread[:, None] + spread) / (cdist(centers, centers) + np.diag([np.inf] * 3))
@@ -58,7 +58,8 @@ def test_features_of_centers(space):
 
 
 def test_information_is_that_of_powers_of_the_walk():
-    found, member = describe_points(X[:50], NAMES[:50]), MEMBER[:50]
+    found = describe_points(X[:50], NAMES[:50])
+    member = MEMBER[:50]
     graph = neighbor_graph(X[:50]).toarray().astype(float)
     degree = graph.sum(1)
     # Negative eigenvalues, which are small, are left out.
@@ -71,29 +72,14 @@ def test_information_is_that_of_powers_of_the_walk():
 
 
 def test_linear_accuracy_is_that_without_each_sample():
-    points, right = np.c_[X / np.sqrt(X.var(0).sum()), np.ones(120)], 0
+    points = np.c_[X / np.sqrt(X.var(0).sum()), np.ones(120)]
+    right = 0
     ridge = Ridge(alpha=features.PENALTY * 120 / 100 / 4, fit_intercept=False)
     for i, kept in enumerate(~np.eye(120, dtype=bool)):
         fitted = ridge.fit(points[kept], MEMBER[kept])
         right += fitted.predict(points[[i]]).argmax() == NAMES[i]
     assert 60 < right < 115
     assert describe_points(X, NAMES)["linear"] == pytest.approx(right / 120, abs=1e-5)
-
-
-def test_features_of_the_tree_of_a_line():
-    lengths = np.array([1, 2, 1.5, 1.2, 1.1, 1.7, 9, 1.3, 1.9, 2.2, 1.6, 1.4, 2.5])
-    line = np.cumsum(np.r_[0, lengths])[:, None]
-    core = np.sort(cdist(line, line))[:, 5]
-    reach = np.maximum(np.maximum(lengths, core[1:]), core[:-1])
-    density = [np.log(reach[6] / part.max()) for part in (reach[:6], reach[7:])]
-    expected = {
-        "crossings": 0,  # log(1 + 1) for one edge, minus log K
-        "tree gap": np.log(9) - np.log(np.delete(lengths, 6)).mean(),
-        "tree rank": 12 / 13,
-        "density": np.mean(density),
-    }
-    found = describe_points(line, np.repeat([0, 1], 7))
-    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=2e-5)
 
 
 def test_table_has_agreement_and_no_names_of_clusters():
@@ -106,7 +92,8 @@ def test_table_has_agreement_and_no_names_of_clusters():
     measured = features.prepare(look(X), 4, 120)
     methods = "kmeans", "genie", "ward", "genie", "head"
     ensemble = features.Ensemble(measured, zip(methods, labels, strict=True), 3)
-    table, names = ensemble.compare(labels), ensemble.names
+    table = ensemble.compare(labels)
+    names = ensemble.names
     assert table.shape == (5, len(set(names)))
     agreements = table[:, [names.index("agreement"), names.index("with genie")]]
     expected = np.c_[agreement.mean(1), agreement[:, [1, 3]].mean(1)]
@@ -114,7 +101,9 @@ def test_table_has_agreement_and_no_names_of_clusters():
     np.testing.assert_allclose(table[0], table[2], atol=1e-4)  # names of clusters mean nothing
 
     # Values are compared with the ensemble's, and do not depend on what else is compared.
-    cut, mean, spread = table[:, names.index("cut")], ensemble.values[:, names.index("cut")], 0.01
+    cut = table[:, names.index("cut")]
+    mean = ensemble.values[:, names.index("cut")]
+    spread = 0.01
     standard = (cut - mean.mean()) / (mean.std() + spread)
     np.testing.assert_allclose(table[:, names.index("cut, standardized")], standard, atol=1e-3)
     ranks = [(np.mean(mean < own) + np.mean(mean <= own)) / 2 for own in mean]
@@ -152,7 +141,8 @@ def test_a_partition_has_one_score_wherever_it_comes_from():
     assert own.rate([np.arange(120)]) == 0
 
 
-RANDOM, HALVES = np.random.default_rng(0), np.arange(400) % 2
+RANDOM = np.random.default_rng(0)
+HALVES = np.arange(400) % 2
 SHAPES = {
     "moons": make_moons(400, noise=0.05, random_state=0),
     "rings": make_circles(400, noise=0.03, factor=0.3, random_state=0),
@@ -168,18 +158,12 @@ def test_clusters_of_any_shape_and_size_are_found(name):
     assert adjusted_rand_score(labels, found.labels_) > 0.95
 
 
-def test_expected_score_is_lower_for_overlapping_clusters():
-    scores = []
-    for spread in (0.5, 4):
-        rows, _ = make_blobs(300, centers=4, cluster_std=spread, random_state=1)
-        scores.append(NeighborClustering(4, random_state=0).fit(rows).expected_score_)
-    assert 1 >= scores[0] > scores[1] + 0.2 > 0.2
-
-
 def test_candidates_vote_by_names_at_the_end_of_a_walk():
-    best, other = np.array([0, 0, 0, 1, 1, 2]), np.array([1, 1, 2, 2, 2, 0])
+    best = np.array([0, 0, 0, 1, 1, 2])
+    other = np.array([1, 1, 2, 2, 2, 0])
     matched = np.array([2, 0, 1])[other]
-    labels, ballots = np.stack([best, np.array([2, 0, 1])[best], other]), np.array([1, 1, 2.0])
+    labels = np.stack([best, np.array([2, 0, 1])[best], other])
+    ballots = np.array([1, 1, 2.0])
     votes, stability = selection.count_votes(labels, ballots, 0, np.ones(6), 3)
     np.testing.assert_allclose(votes, (np.eye(3)[best] + np.eye(3)[matched]) / 2)
     # Besides the best, a candidate with 1 / 3 of the votes agrees and one with 2 / 3 does not.
@@ -198,7 +182,8 @@ def make_sure(*given):
 @pytest.mark.parametrize("n_clusters", [2, 3, 4])
 def test_probabilities_rise_with_votes_and_stability(n_clusters):
     votes = np.random.default_rng(0).dirichlet(np.ones(n_clusters), 60)
-    labels, sure = np.arange(60) % n_clusters, np.full(n_clusters, 0.9)
+    labels = np.arange(60) % n_clusters
+    sure = np.full(n_clusters, 0.9)
     own = np.eye(n_clusters)[labels] > 0
     resp = make_sure(labels, votes, np.linspace(0.2, 0.9, n_clusters), 0.7)
     np.testing.assert_array_equal(resp.argmax(1), labels)
@@ -210,15 +195,18 @@ def test_probabilities_rise_with_votes_and_stability(n_clusters):
 
 
 def test_features_of_sizes_borders_and_the_graph():
-    found, graph = describe_points(X, NAMES), neighbor_graph(X).toarray().astype(float)
+    found = describe_points(X, NAMES)
+    graph = neighbor_graph(X).toarray().astype(float)
     centers = np.stack([X[k == NAMES].mean(0) for k in range(3)])
     distances = cdist(X, centers)
     other = np.where(MEMBER > 0, np.inf, distances).argmin(1)
     step = centers[other] - centers[NAMES]
     # Position along the line from the own center (0) to the nearest other one (1).
     place = ((X - centers[NAMES]) * step).sum(1) / np.square(step).sum(1)
-    border, core = (place > 0.4).mean(), (np.abs(place) < 0.1).mean()
-    shares, volumes = MEMBER.mean(0), MEMBER.T @ graph.sum(1)
+    border = (place > 0.4).mean()
+    core = (np.abs(place) < 0.1).mean()
+    shares = MEMBER.mean(0)
+    volumes = MEMBER.T @ graph.sum(1)
     inside = np.array([graph[np.ix_(k == NAMES, k == NAMES)].sum() for k in range(3)])
     same = NAMES[cdist(X, X).argsort(1)[:, 1:16]] == NAMES[:, None]
     squares = np.square(distances[MEMBER > 0]).mean() / X.var(0).sum()
@@ -242,12 +230,14 @@ def test_features_of_sizes_borders_and_the_graph():
 
 
 def test_features_of_a_spanning_tree_of_many_features():
-    found, distances = describe_points(X, NAMES), cdist(X, X)
+    found = describe_points(X, NAMES)
+    distances = cdist(X, X)
     edges = minimum_spanning_tree(distances).tocoo()
     core = np.sort(distances)[:, 5]
     reach = np.maximum(edges.data, np.maximum(core[edges.row], core[edges.col]))
     crosses = NAMES[edges.row] != NAMES[edges.col]
-    inner, outer = np.zeros(120), np.full(120, np.inf)
+    inner = np.zeros(120)
+    outer = np.full(120, np.inf)
     for a, b, length, is_out in zip(edges.row, edges.col, reach, crosses, strict=True):
         for end in (a, b):
             if is_out:
@@ -269,33 +259,14 @@ def test_features_of_a_spanning_tree_of_many_features():
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=2e-5)
 
 
-def test_features_of_the_data():
-    data = features.prepare(look(X), 7, 900).data
-    distances = np.sort(cdist(X, X))[:, 1:16]
-    # Levina and Bickel's estimate of the intrinsic dimension.
-    dimension = 1 / np.log(distances[:, -1:] / distances[:, :-1]).mean()
-    logs = {"log n": 120, "log N": 900, "log D": 7}
-    expected = {name: np.log(n) for name, n in logs.items()}
-    expected |= {"dimension": dimension, "narrow share": 1}
-    assert {name: data[name] for name in expected} == pytest.approx(expected, abs=2e-5)
-    coords = replace(look(X), narrow=X[:, :2])
-    share = X[:, :2].var(0).sum() / X.var(0).sum()
-    assert features.prepare(coords, 4, 120).data["narrow share"] == pytest.approx(share)
-
-
-def test_eigenvalues_are_those_of_the_walk_except_negative_ones():
-    graph = neighbor_graph(X[:40]).toarray().astype(float)
-    values = features.prepare(look(X[:40]), 4, 40).spectrum.values
-    expected = np.linalg.eigvals(graph / graph.sum(1, keepdims=True)).real
-    assert expected.min() < -0.1
-    np.testing.assert_allclose(np.sort(values), np.sort(expected.clip(0)), atol=1e-6)
-
-
 def test_other_clusters_keep_their_votes_below_the_label():
-    votes, labels = np.random.default_rng(0).dirichlet(np.ones(4), 200), np.arange(200) % 4
-    resp, is_own = make_sure(labels, votes, np.full(4, 0.3), 0.4), np.eye(4) > 0
+    votes = np.random.default_rng(0).dirichlet(np.ones(4), 200)
+    labels = np.arange(200) % 4
+    resp = make_sure(labels, votes, np.full(4, 0.3), 0.4)
+    is_own = np.eye(4) > 0
     is_own = is_own[labels]
-    top, others = resp[is_own], resp[~is_own].reshape(200, 3)
+    top = resp[is_own]
+    others = resp[~is_own].reshape(200, 3)
     rest = votes[~is_own].reshape(200, 3) + 1e-3
     rest *= (1 - top[:, None]) / rest.sum(1, keepdims=True)
     kept = rest.max(1) * (1 + selection.LEAD) <= top
@@ -309,9 +280,11 @@ def test_other_clusters_keep_their_votes_below_the_label():
 
 
 def test_gains_of_few_samples_shrink_covariances():
-    found, sizes = describe_points(X, NAMES), np.bincount(NAMES)
+    found = describe_points(X, NAMES)
+    sizes = np.bincount(NAMES)
     own = np.stack([np.cov(X[k == NAMES].T, bias=True) for k in range(3)])
-    whole, shares = np.cov(X.T, bias=True), sizes / 120
+    whole = np.cov(X.T, bias=True)
+    shares = sizes / 120
     noise = 1e-3 * np.trace(whole) / 4 * (1 + 4e-6) * np.eye(4)
     pooled = np.average(own, axis=0, weights=sizes) + noise
     shrunk = (sizes[:, None, None] * own + 5 * pooled) / (sizes + 5)[:, None, None]

@@ -134,7 +134,8 @@ def test_calibrated_confidences_have_no_error():
 def test_calibration_error_is_that_of_bins_of_equal_count():
     right, confidence = confident_samples(1000)
     confidence = confidence**2
-    order, expected = np.argsort(confidence), 0
+    order = np.argsort(confidence)
+    expected = 0
     for rows in order.reshape(8, 125):
         expected += abs(right[rows].mean() - confidence[rows].mean()) / 8
     assert expected_calibration_error(right, confidence, n_bins=8) == pytest.approx(expected)

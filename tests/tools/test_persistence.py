@@ -233,14 +233,6 @@ def double_responsibilities(fitted):
     fitted.responsibilities_ *= 2
 
 
-def set_reference(fitted, **fields):
-    fitted._reference = fitted._reference | fields
-
-
-def widen_samples(fitted):
-    fitted.preparation_.n_encoded_ = 10**9
-
-
 def drop_a_mean(fitted):
     fitted.mixture_ = fitted.mixture_._replace(means=fitted.mixture_.means[:1])
 
@@ -255,20 +247,16 @@ UNSOUND = [
     ("vade", set_fitted(activation="os.system"), "os.system"),
     ("neighbors", point_outside, "ind"),
     ("neighbors", double_responsibilities, "responsibilities do not sum to one"),
-    ("neighbors", lambda fitted: set_reference(fitted, kept=np.array([10**6])), "samples or"),
-    ("neighbors", lambda fitted: set_reference(fitted, n_neighbors=0), "or neighbors that"),
     ("mixture", lambda fitted: fitted.mixture_.means.fill_(np.nan), "wrong weights, means"),
-    ("mixture", lambda fitted: fitted.mixture_.log_weights.add_(1), "wrong weights, means"),
     ("ensemble", lambda fitted: fitted.tables_[1].fill(np.nan), "tables_ contains NaN"),
-    ("ensemble", lambda fitted: np.negative(*2 * [fitted.tables_[0]]), "Negative values in data"),
-    ("tied", lambda fitted: fitted.mixture_.scales.neg_(), "wrong weights, means"),
     ("mixture", drop_a_mean, "wrong weights, means"),
 ]
 
 
 @pytest.mark.parametrize(("name", "edit", "reason"), UNSOUND)
 def test_states_that_no_fit_has_are_refused(name, edit, reason, tmp_path):
-    path, broken = tmp_path / "fit.skops", copy.deepcopy(fit(name))
+    path = tmp_path / "fit.skops"
+    broken = copy.deepcopy(fit(name))
     edit(broken)
     save(broken, path)
     tracemalloc.start()

@@ -43,26 +43,6 @@ def test_a_result_is_the_same_beside_any_samples(n_rows):
     np.testing.assert_array_equal(some, runtime.map_rows(network, X)[order])
 
 
-@pytest.mark.parametrize("stored", STORAGE)
-def test_every_batch_has_labeled_samples_in_turn(stored):
-    X = np.arange(40.0)[:, None]
-    targets = np.full(40, -1)
-    targets[[3, 8, 21]] = [2, 0, 1]
-    generator = runtime.generator(0)
-    rows = runtime.LabeledRows(stored(X), targets, generator, anchor=X[:, 0])
-    known = set()
-    for index in torch.arange(40).split(2):
-        batch = rows.take(index)
-        np.testing.assert_array_equal(batch.x[:, 0], index)
-        np.testing.assert_array_equal(batch.anchor, index)
-        labeled = batch.extra.x[:, 0]
-        assert len(labeled) == 2
-        np.testing.assert_array_equal(targets[labeled.int()], batch.extra.columns["target"])
-        known |= set(labeled.tolist())
-    assert known == {3, 8, 21}
-    assert len(rows.take(torch.arange(10)).extra.x) == 3
-
-
 @pytest.mark.parametrize("has_tiles", [False, True])
 def test_auto_is_bfloat16_on_a_cpu_with_tiles(monkeypatch, has_tiles):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_tiles)

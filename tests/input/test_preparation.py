@@ -1,0 +1,99 @@
+"""The preparation of X: scales in any order of columns, categories, gaps, weights."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import config_context
+from sklearn.datasets import make_blobs
+from sklearn.decomposition import PCA
+from sklearn.metrics import adjusted_rand_score
+
+from skdeepcluster import NeighborClustering
+from skdeepcluster.input import Preparation
+
+#: Deviations of features, in falling order as those of principal components.
+DEVIATIONS = np.array([100, 50, 20, 5, 1, 0.1])
+ORDERS = {"falling": [0, 1, 2, 3, 4, 5], "rising": [5, 4, 3, 2, 1, 0], "mixed": [3, 0, 5, 1, 4, 2]}
+
+
+def draw_scales():
+    """Draw a table of independent features that are not centered."""
+    X = np.random.default_rng(0).normal(size=(200, 6))
+    X[:, 4] += 6 * (np.arange(200) % 2)
+    return 7 + DEVIATIONS * X
+
+
+def draw_mixed():
+    """Draw a number with gaps, a category with gaps, and a number."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"age": rng.normal(40, 10, 60), "site": list("abc") * 20})
+    table["income"] = rng.normal(5e4, 1e4, 60)
+    table.loc[::7, "age"] = np.nan
+    table.loc[::11, "site"] = None
+    return table
+
+
+def fit(X, n_clusters=2, **options):
+    return NeighborClustering(n_clusters, random_state=0, **options).fit(X)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_order_of_features_decides_nothing(order):
+    X = draw_scales()
+    expected = fit(X)
+    found = fit(X[:, ORDERS[order]])
+    assert found.standardize_ is expected.standardize_ is True
+    assert adjusted_rand_score(found.labels_, expected.labels_) == 1
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_principal_components_are_recognized_in_any_order(order):
+    components = PCA(random_state=0).fit_transform(draw_scales())
+    expected = fit(components)
+    found = fit(components[:, ORDERS[order]])
+    assert found.standardize_ is expected.standardize_ is False
+    assert adjusted_rand_score(found.labels_, expected.labels_) == 1
+
+
+def test_samples_of_the_fit_are_prepared_alike_and_come_back():
+    table = draw_mixed()
+    preparation = Preparation()
+    prepared = preparation.fit_transform(table)
+    np.testing.assert_array_equal(preparation.transform(table), prepared)
+    assert np.isfinite(prepared).all()
+    names = ["age", "income", "site_a", "site_b", "site_c"]
+    assert preparation.get_feature_names_out().tolist() == names
+
+    back = preparation.inverse_transform(prepared)
+    assert list(back) == list(table)
+    known = table.notna()
+    np.testing.assert_allclose(back["age"][known["age"]], table["age"][known["age"]])
+    assert (back["site"] == table["site"])[known["site"]].all()
+
+
+def test_weights_are_copies():
+    table = draw_mixed()
+    weighted = Preparation().fit(table, sample_weight=np.full(60, 2.0))
+    copied = Preparation().fit(pd.concat([table, table]))
+    np.testing.assert_allclose(weighted.transform(table), copied.transform(table), rtol=1e-9)
+
+
+def test_gaps_of_new_samples_need_donors():
+    X = draw_scales()
+    preparation = Preparation()
+    prepared = preparation.fit_transform(X)
+    gaps = X[:5].copy()
+    gaps[:, 2] = np.nan
+    with pytest.raises(ValueError, match="X of fit had none. Give donors"):
+        preparation.transform(gaps)
+    filled = preparation.transform(gaps, donors=prepared)
+    np.testing.assert_array_equal(filled[:, [0, 1]], prepared[:5, [0, 1]])
+    assert np.isfinite(filled).all()
+
+
+def test_frames_as_output_change_no_fit():
+    X, _ = make_blobs(90, centers=3, random_state=0)
+    expected = fit(X, 3)
+    with config_context(transform_output="pandas"):
+        found = fit(X, 3)
+    np.testing.assert_array_equal(found.responsibilities_, expected.responsibilities_)
