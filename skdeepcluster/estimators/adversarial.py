@@ -13,7 +13,7 @@ from ..functional.losses import marginal, mutual_information
 from ..input.checks import AUTO, is_open
 from ..modules.codes import PointEncoder
 from ..modules.networks import mlp
-from ..training.runtime import building
+from ..modules.runtime import building
 from .base import DeepEstimator
 from .fit import apply, assign
 from .start import CONSTRAINTS, Start, is_given

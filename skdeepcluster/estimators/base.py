@@ -38,9 +38,9 @@ from ..input.preparation import Preparation
 from ..input.types import Doubles, Floats, Labels, fit_context
 from ..modules.likelihood import ColumnLikelihood, restore_likelihood
 from ..modules.networks import ACTIVATIONS
-from ..training.checkpoint import open_checkpoint
+from ..modules.runtime import BLOCK, batches, forked, isolated
+from ..training.checkpoint import Checkpoint
 from ..training.loop import Progress, check_callbacks
-from ..training.runtime import BLOCK, batches, forked, isolated
 from ..training.settings import Recipe
 from .fit import (
     BUILDERS,
@@ -183,9 +183,10 @@ class DeepEstimator(BaseEstimator, ABC):
             preparation, X = estimator._read(X)
             known = estimator._read_known(y, X.shape[0])
             random_state = random_stream(self.random_state)
-            checkpoint = open_checkpoint(
-                estimator, X, known.labels, sample_weight, random_state
-            )
+            checkpoint = None
+            if self.checkpoint is not None:
+                data_of_fit = X, known.labels, sample_weight
+                checkpoint = Checkpoint(estimator, data_of_fit, random_state)
             data = choose_samples(preparation, X, known, sample_weight, random_state)
 
             likelihood = scale_samples(estimator, data)

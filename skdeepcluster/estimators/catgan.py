@@ -13,10 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import nll_loss
 
-from ..functional import random
 from ..functional.losses import (
-    NO_REGULARIZER,
-    Regularizer,
     cross_entropy,
     entropy,
     marginal,
@@ -30,8 +27,15 @@ from ..input.checks import (
     store_parameters,
 )
 from ..input.types import Auto, Reals, Widths
-from ..modules.model import AdversarialModel, Player, observed
+from ..modules.model import (
+    NO_REGULARIZER,
+    AdversarialModel,
+    Player,
+    Regularizer,
+    observed,
+)
 from ..modules.networks import keep_running_statistics, make_network, normalized_mlp
+from ..modules.runtime import randn
 from ..training.settings import Recipe
 from .adversarial import AdversarialEstimator
 from .base import DeepClusterer, apply
@@ -96,7 +100,7 @@ class CatGAN(AdversarialModel):
 
     def generate(self, n_samples):
         """Generate standardized samples, (N, D)."""
-        z = random.randn((n_samples, self.n_noise), self.log_marginal.device)
+        z = randn((n_samples, self.n_noise), self.log_marginal.device)
         return self.likelihood.standardized_mean(self.generator(z))
 
     def imbalance(self, log_p):

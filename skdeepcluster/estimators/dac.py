@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from ..functional.gaussian import log_joint
-from ..functional.losses import Regularizer, called_fake, called_real
+from ..functional.losses import called_fake, called_real
 from ..input.checks import WEIGHT, store_parameters, warn_user
 from ..input.types import Auto, Widths
 from ..modules.codes import MixturePrior, PointEncoder, PriorModel
-from ..modules.model import Player
+from ..modules.model import Player, Regularizer
 from ..training.settings import Recipe
 from .embedding import PriorEstimator
 

@@ -9,7 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ..functional.gaussian import confident_sample
+from ..functional.points import confident_sample
 from ..input.checks import (
     AUTO,
     COUNT,
@@ -22,7 +22,7 @@ from ..input.tables import CATEGORICAL
 from ..input.types import Auto, Floats, Reals, TransformerMixin
 from ..mixture import em
 from ..modules.networks import make_network, mlp
-from ..training.runtime import draw_generator, isolated
+from ..modules.runtime import draw_generator, isolated
 from .base import DeepClusterer, DeepEstimator
 from .fit import apply
 from .start import CONSTRAINTS, fit_mixture, mixture_of_partition

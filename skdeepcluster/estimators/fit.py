@@ -28,14 +28,9 @@ from ..input.labels import Known
 from ..input.preparation import Preparation
 from ..modules.codes import Autoencoder
 from ..modules.likelihood import Likelihood
-from ..training.checkpoint import Checkpoint
-from ..training.loop import AtEpochs, Progress, epoch_table, train
-from ..training.runtime import (
+from ..modules.runtime import (
     BLOCK,
-    LabeledRows,
-    Rows,
     building,
-    count_batches,
     draw_generator,
     forked,
     isolated,
@@ -43,6 +38,16 @@ from ..training.runtime import (
     resolve_device,
     seeded,
     threads_by_size,
+)
+from ..training.checkpoint import Checkpoint
+from ..training.loop import (
+    AtEpochs,
+    LabeledRows,
+    Progress,
+    Rows,
+    count_batches,
+    epoch_table,
+    train,
 )
 from ..training.settings import (
     Settings,

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from sklearn.mixture._gaussian_mixture import _check_precisions
 
+from ..functional.gaps import observed_density
 from ..functional.gaussian import (
     Mixture,
     compact_scales,
     scales_from_precisions,
 )
-from ..functional.statistics import observed_density
 from ..input.checks import (
     LARGEST,
     check_answers,
@@ -33,8 +33,8 @@ from ..input.checks import (
 )
 from ..input.preparation import Preparation
 from ..mixture import dask_rows, em
+from ..modules.runtime import draw_generator, resolve_device
 from ..partition import count_clusters
-from ..training.runtime import draw_generator, resolve_device
 
 
 def begin(estimator, X, sample_weight, last, n_least):

@@ -12,12 +12,12 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from ..functional.gaps import conditional_means
 from ..functional.gaussian import (
     Mixture,
-    sample,
 )
 from ..functional.losses import entropy
-from ..functional.statistics import conditional_means
+from ..functional.points import sample
 from ..input.checks import (
     AUTO,
     COUNT,
@@ -31,7 +31,7 @@ from ..input.checks import (
 )
 from ..input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
 from ..mixture import em
-from ..training.runtime import draw_generator
+from ..modules.runtime import draw_generator
 from .fit_mixture import (
     apply_joint,
     assign,

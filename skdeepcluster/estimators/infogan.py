@@ -14,7 +14,6 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from ..functional.losses import Regularizer
 from ..input.checks import (
     WEIGHT,
     check_count,
@@ -25,6 +24,7 @@ from ..input.checks import (
 )
 from ..input.types import Auto, Reals, Widths
 from ..modules.latent import LatentSpace
+from ..modules.model import Regularizer
 from ..modules.networks import (
     ACTIVATIONS,
     check_widths,
@@ -32,7 +32,7 @@ from ..modules.networks import (
     mlp,
     normalized_mlp,
 )
-from ..training.runtime import batches, seeded
+from ..modules.runtime import batches, seeded
 from ..training.settings import Recipe
 from .adversarial import FAR_FROM_DATA, FEW, AdversarialEstimator
 from .base import DeepClusterer, apply

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch.nn.functional import mse_loss
 
-from ..functional import random
-from ..functional.losses import NO_REGULARIZER, called_fake, called_real
+from ..functional.losses import called_fake, called_real
 from ..input.checks import check_finite
-from ..modules.model import AdversarialModel, Player, observed
+from ..modules.model import NO_REGULARIZER, AdversarialModel, Player, observed
+from ..modules.runtime import randn_like
 
 #: Parameters of :class:`InfoGAN` that weight its losses and noise, at least 0.
 WEIGHTS = (
@@ -177,7 +177,7 @@ class InfoGAN(AdversarialModel):
     def add_noise(self, x_std):
         """Add instance noise to standardized samples."""
         std = self.instance_noise
-        return x_std + std * random.randn_like(x_std) if std else x_std
+        return x_std + std * randn_like(x_std) if std else x_std
 
     def information_loss(self, hidden, codes, weight):
         """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""

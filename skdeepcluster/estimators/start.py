@@ -28,11 +28,11 @@ from ..input.checks import (
 from ..input.imputation import impute
 from ..input.labels import check_labels, cluster_means
 from ..mixture import em
+from ..modules.runtime import draw_generator
 from ..neighbors.samples import GraphSettings
 from ..partition import count_clusters
 from ..partition.invariance import choose_augment
 from ..partition.known import hold_labels, name_clusters
-from ..training.runtime import draw_generator
 from .find_clusters import find_clusters, prepare
 from .neighbor_clustering import NeighborClustering
 

@@ -6,7 +6,7 @@ from scipy.stats import rankdata
 from sklearn.utils.extmath import randomized_svd, svd_flip
 
 from ..input.labels import cluster_means
-from ..training.runtime import map_rows
+from ..modules.runtime import map_rows
 
 #: Maximum number of matrix elements (samples times features) of the subsample whose principal
 #: directions are found.

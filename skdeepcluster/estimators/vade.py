@@ -8,9 +8,7 @@ from typing import Any
 
 from sklearn.utils._param_validation import StrOptions
 
-from ..functional import random
 from ..functional.gaussian import expected_log_joint, log_joint, log_prob_diag
-from ..functional.losses import Regularizer
 from ..input.checks import store_parameters
 from ..input.types import Auto, Widths
 from ..modules.codes import (
@@ -20,6 +18,8 @@ from ..modules.codes import (
     PriorModel,
     evidence_bound,
 )
+from ..modules.model import Regularizer
+from ..modules.runtime import randn_like
 from ..training.settings import Recipe
 from .embedding import PriorEstimator
 
@@ -77,7 +77,7 @@ class VaDE(PriorModel):
         expected = self.log_joint(posterior, mixture)
         mean, std, gaps = (values[: len(x_std)] for values in (*posterior, expected))
 
-        z = mean + std * random.randn_like(std)
+        z = mean + std * randn_like(std)
         terms = {
             "reconstruction": -self.log_prob(batch.x, z).mean(),
             "kl": self.divergence(mean, std, z, gaps, mixture).mean(),

@@ -16,9 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn.utils import skip_init
 
-from ..functional import random
 from ..functional.gaussian import Mixture, standard_kl
-from ..functional.losses import NO_REGULARIZER, Regularizer
 from ..functional.points import normal_quantiles, random_shifts, uniform_points
 from ..input.checks import (
     WEIGHT,
@@ -38,7 +36,9 @@ from ..modules.codes import (
     evidence_bound,
 )
 from ..modules.likelihood import Bernoulli
+from ..modules.model import NO_REGULARIZER, Regularizer
 from ..modules.pca import start_as_pca
+from ..modules.runtime import bernoulli, randn_like
 from ..training.settings import Recipe
 from .base import DeepClusterer, DeepEstimator, apply
 from .embedding import EmbeddingMixin
@@ -96,9 +96,9 @@ class VAE(CodeModel):
         """Negative ELBO, eq. 10 with one sample of z, and the term of the regularizer."""
         x = batch.x
         if self.binarize:
-            x = torch.where(x.isnan(), x, random.bernoulli(x.float()))
+            x = torch.where(x.isnan(), x, bernoulli(x.float()))
         mean, std = self.posterior(x)
-        z = mean + std * random.randn_like(std)
+        z = mean + std * randn_like(std)
         weight = (self.progress / max(self.kl_warm_up, 1e-6)).clamp(max=1.0)
         kl = weight * standard_kl(mean, std).mean()
         terms = {"reconstruction": -self.log_prob(x, z).mean(), "kl": kl}

@@ -1,7 +1,14 @@
-"""Fixed quasi-random points for integration, and shifts of them for each sample."""
+"""Points of normal distributions: samples of mixtures, and quasi-random points for integration."""
 
 import torch
 from torch import Tensor
+
+from .gaussian import Mixture, log_joint
+
+#: Rounds of rejection sampling in :func:`confident_sample`, and of halving afterwards.
+REDRAWS = 20
+#: Confidence of samples, as a share of the confidence of their component's mean.
+CONFIDENCE = 0.9
 
 
 def uniform_points(
@@ -66,3 +73,70 @@ def random_shifts(x: Tensor, n_dimensions: int) -> Tensor:
 
     projections = x.double() @ directions.to(x.device)
     return (1e4 * projections).remainder(1.0)
+
+
+# ---- samples of mixtures
+
+
+def sample(
+    mixture: Mixture,
+    counts: Tensor,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Generate ``counts[k]`` samples of each component in turn, (counts.sum(), D)."""
+    _, means, scales = mixture
+    sizes = counts.tolist()
+    shape = sum(sizes), means.shape[1]
+    normal = torch.randn(shape, generator=generator, dtype=means.dtype, device="cpu")
+    parts = normal.to(means.device).split(sizes)
+
+    scales = scales.expand(len(means), *scales.shape[1:])
+    samples = []
+    for mean, scale, z in zip(means, scales, parts, strict=True):
+        apart = z @ scale.T if scale.ndim == 2 else z * scale
+        samples.append(mean + apart)
+    return torch.cat(samples)
+
+
+def confident_sample(
+    mixture: Mixture,
+    counts: Tensor,
+    confidence: float | None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Generate samples as :func:`sample` does, under the condition p(k | x) >= confidence.
+
+    None is ``CONFIDENCE`` times p(k | mean of k). Rejected samples are generated again
+    ``REDRAWS`` times, then moved halfway to the mean of their component until they are accepted.
+    """
+    largest = log_joint(mixture.means, mixture).softmax(-1).diagonal()
+    least = largest * CONFIDENCE
+    if confidence is not None:
+        least = torch.full_like(largest, confidence)
+
+    hidden = torch.nonzero((largest < least) & (counts > 0))[:, 0]
+    if len(hidden):
+        raise ValueError(
+            f"Cluster {int(hidden[0])} overlaps others so much that not even its mean reaches a "
+            f"confidence of {confidence}. Pass a lower confidence."
+        )
+
+    components = torch.arange(len(counts), device="cpu").repeat_interleave(counts)
+    centers = mixture.means[components]
+
+    def reject(x: Tensor) -> Tensor:
+        log_resp = log_joint(x, mixture).log_softmax(-1)
+        log_p = log_resp.gather(1, components[:, None])[:, 0]
+        return log_p.exp() < least[components]
+
+    x = sample(mixture, counts, generator)
+    for i in range(2 * REDRAWS):
+        rejected = reject(x)
+        if not rejected.any():
+            break
+        if i < REDRAWS:
+            again = components[rejected].bincount(minlength=len(counts))
+            x[rejected] = sample(mixture, again, generator)
+        else:
+            x[rejected] = (x[rejected] + centers[rejected]) / 2
+    return torch.where(reject(x)[:, None], centers, x)

@@ -7,11 +7,10 @@ import torch
 from sklearn.utils import assert_all_finite
 from torch import Tensor
 
-from ..functional.gaussian import Function
-from ..functional.statistics import Sums, add
+from ..functional.gaussian import Function, Sums, add
 from ..input.checks import check_enough
 from ..input.dask import check_blocks
-from ..training.runtime import limited_threads
+from ..modules.runtime import limited_threads
 from .em import Summary, WeightedBatch, WeightedRows
 
 

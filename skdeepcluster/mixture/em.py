@@ -18,16 +18,17 @@ from sklearn.metrics import euclidean_distances
 from sklearn.utils.extmath import row_norms
 from torch import Tensor
 
-from ..functional import gaussian, statistics
-from ..functional.gaussian import Function, Mixture
-from ..functional.statistics import (
+from ..functional import gaps, gaussian, points
+from ..functional.gaussian import (
+    Function,
+    Mixture,
     SufficientStatistics,
     Sums,
     add,
     sufficient_statistics,
 )
 from ..input.checks import sample_systematically
-from ..training.runtime import share_out, to_tensor
+from ..modules.runtime import share_out, to_tensor
 
 #: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19
@@ -164,14 +165,14 @@ def step(
 
     def sums(about: Tensor) -> SufficientStatistics:
         nonlocal bound
-        expect = statistics.e_step(mixture, about, m_step.covariance_type)
+        expect = gaps.e_step(mixture, about, m_step.covariance_type)
         *terms, bound = rows.sums(lambda batch: expect(batch.x, batch.weight))
         stats = SufficientStatistics(*terms)
         if learning_rate == 1:
             return stats
 
         share = learning_rate / rows.total
-        past = statistics.implied_statistics(mixture, about, *m_step)
+        past = gaussian.implied_statistics(mixture, about, *m_step)
         pairs = zip(stats, past, strict=True)
         blend = (share * now + (1 - learning_rate) * then for now, then in pairs)
         return SufficientStatistics(*blend)
@@ -208,12 +209,12 @@ def _sum_and_maximize(
     """Return the M-step. Where squares about the shift cancel, sum about each mean instead."""
     stats = sums(about)
     for _ in range(3):
-        shift = statistics.find_shifts(stats, about, *m_step)
+        shift = gaussian.find_shifts(stats, about, *m_step)
         if shift is None:
             break
         about = shift
         stats = sums(about)
-    return statistics.maximize(stats, about, *m_step)
+    return gaussian.maximize(stats, about, *m_step)
 
 
 def m_step(
@@ -255,7 +256,7 @@ def reseed_starved(
         counts = torch.zeros(len(weights), dtype=torch.long, device="cpu")
         counts[heavy] = 1
         now = Mixture(weights, means, scales)
-        means[k] = gaussian.sample(now, counts, generator)[0]
+        means[k] = points.sample(now, counts, generator)[0]
 
         weights[[k, heavy]] = weights[heavy] / 2
         if len(scales) == len(weights):
@@ -369,7 +370,7 @@ class Initializer:
         resp = torch.eye(self.n_clusters, dtype=seeds.dtype, device=seeds.device)
         kind = self.m_step.covariance_type
         stats = sufficient_statistics(seeds, resp, seeds, kind)
-        return statistics.maximize(stats, seeds, *self.m_step)
+        return gaussian.maximize(stats, seeds, *self.m_step)
 
     def _find_seeds(self, method: str, n_init: int) -> Tensor:
         """Return the initial means (K, D) of a method."""

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from ..functional import random
 from ..functional.points import uniform_points
+from .runtime import rand
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class RandomAffine:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return a random version of each image, (N, D)."""
-        uniform = random.rand((len(x), 4), x.device, x.dtype)
+        uniform = rand((len(x), 4), x.device, x.dtype)
         return self._move(x, uniform)
 
     def list_transforms(
@@ -139,7 +139,7 @@ class RandomFlip:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return each image as it is or mirrored, (N, D)."""
-        is_flipped = random.rand((len(x), 1), x.device, x.dtype) < 0.5
+        is_flipped = rand((len(x), 1), x.device, x.dtype) < 0.5
         return torch.where(is_flipped, self._flip(x), x)
 
     def list_transforms(
@@ -208,7 +208,7 @@ class RandomShift:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return a random version of each series, (N, D)."""
-        return self._move(x, random.rand((len(x), 1), x.device, x.dtype))
+        return self._move(x, rand((len(x), 1), x.device, x.dtype))
 
     def list_transforms(
         self, n_transforms: int, seed: int

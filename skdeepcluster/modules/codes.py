@@ -12,12 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..functional import random
 from ..functional.gaussian import Mixture, compact_scales, log_joint
-from ..functional.losses import NO_REGULARIZER, Regularizer
 from ..functional.points import balanced_points
 from .likelihood import Likelihood
-from .model import Batch, ClusterModel, TrainableModel
+from .model import (
+    NO_REGULARIZER,
+    Batch,
+    ClusterModel,
+    Regularizer,
+    TrainableModel,
+)
+from .runtime import multinomial, rand_like, randn_like
 
 #: Number of samples of z in one call of the decoder.
 SAMPLES_AT_ONCE = 16
@@ -111,7 +116,7 @@ def mask(x_std: Tensor, masking: float) -> Tensor:
     """Set each feature of each sample to zero with probability ``masking``, (N, D)."""
     if not masking:
         return x_std
-    return x_std * (random.rand_like(x_std) >= masking)
+    return x_std * (rand_like(x_std) >= masking)
 
 
 class CodeModel(ClusterModel):
@@ -283,9 +288,9 @@ class MixturePrior(nn.Module):
     def draw(mixture: Mixture, n_samples: int) -> Tensor:
         """Sample codes from a mixture, (n_samples, L)."""
         log_weights, means, stds = mixture
-        cluster = random.multinomial(log_weights.exp(), n_samples)
+        cluster = multinomial(log_weights.exp(), n_samples)
         center = means[cluster]
-        return center + stds[cluster] * random.randn_like(center)
+        return center + stds[cluster] * randn_like(center)
 
     @staticmethod
     def whiten(mixture: Mixture, z: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss, one_hot
 
-from ..functional import random
 from ..functional.gaussian import log_prob_diag
+from .runtime import multinomial, rand, randint
 
 #: Bounds of the log-standard-deviations of continuous codes by Q. The loss grows with the square
 #: of an error in standard deviations, so smaller ones would let it explode.
@@ -74,14 +74,14 @@ class LatentSpace:
     def draw(self, n_samples: int, log_prior: Tensor) -> Codes:
         """Sample codes: the cluster from its prior (K,), all others uniformly."""
         device = log_prior.device
-        cluster = random.multinomial(log_prior.exp(), n_samples)
+        cluster = multinomial(log_prior.exp(), n_samples)
         categories = [cluster]
         for size in self.sizes[1:]:
-            category = random.randint(size, (n_samples,), device)
+            category = randint(size, (n_samples,), device)
             categories.append(category)
 
         def uniform(n_codes: int) -> Tensor:
-            return random.rand((n_samples, n_codes), device) * 2 - 1
+            return rand((n_samples, n_codes), device) * 2 - 1
 
         return Codes(
             uniform(self.n_noise),

@@ -7,14 +7,17 @@ standardized by the likelihood for the networks.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize, one_hot
 
 from ..functional.gaussian import Mixture
 from ..functional.losses import kl_divergence
 from .likelihood import Likelihood
+from .runtime import randn_like
 
 #: Maximum number of features for a full covariance in outlier scores; variances above.
 MAX_FULL = 1000
@@ -24,6 +27,15 @@ RIDGE = 1e-3
 #: Added to the variances within clusters, so that equal samples have a finite distance.
 TINY_VARIANCE = 1e-280
 
+#: Length of the adversarial step, relative to the distance to the nearest other sample.
+RADIUS = 0.25
+#: Batch size that RADIUS refers to.
+REFERENCE_SIZE = 256
+#: Length of the random step where the divergence's gradient is taken, as a share of the radius.
+PROBE = 0.1
+
+#: From standardized samples (N, D) to log p(k | x), (N, K).
+Assignment = Callable[[Tensor], Tensor]
 #: From samples (N, D) in the units of the data to other versions of them.
 Augmentation = Callable[[Tensor], Tensor]
 #: Returns the blocks of some samples (n, D), with their one-hot clusters (n, K).
@@ -113,6 +125,100 @@ class TrainableModel(nn.Module):
 def _one() -> Tensor:
     """Return the number 1 in float32 on the CPU, independently of torch's defaults."""
     return torch.ones((), dtype=torch.float32, device="cpu")
+
+
+# ---- smoothness, and an initial partition (T. Miyato, S. Maeda, M. Koyama, S. Ishii, "Virtual
+# Adversarial Training", IEEE TPAMI 2018)
+
+
+@dataclass(frozen=True)
+class Regularizer:
+    """Loss terms "start" and "smoothness"; a weight of 0 leaves out a term and its cost."""
+
+    #: Weight of the cross-entropy to the anchor.
+    start_weight: float = 0.0
+    #: Weight of the divergence from p(k|x) to p(k|x + step), see :func:`adversarial_step`.
+    smoothness_weight: float = 0.0
+    #: Share of the most probable clusters in the anchor at the end of training; it grows linearly
+    #: from 0 (hard bootstrapping: S. Reed et al., ICLR 2015 workshop).
+    own_share: float = 0.0
+
+    def terms(
+        self,
+        log_resp: Assignment,
+        x_std: Tensor,
+        anchor: Tensor | None,
+        log_p: Tensor | None = None,
+        progress: Tensor | float = 1.0,
+    ) -> dict[str, Tensor]:
+        """Return the weighted terms, scalars; none without an anchor of responsibilities (N, K).
+
+        ``log_resp`` maps standardized samples ``x_std`` (N, D) to log p(k|x), (N, K); ``log_p`` is
+        ``log_resp(x_std)`` if it is known; ``progress`` is the elapsed share of training.
+        """
+        terms: dict[str, Tensor] = {}
+        weights = (self.start_weight, self.smoothness_weight)
+        if anchor is None or not any(weights):
+            return terms
+        if log_p is None:
+            log_p = log_resp(x_std)
+
+        if self.start_weight:
+            if self.own_share:
+                clusters = one_hot(log_p.argmax(1), log_p.shape[1]).to(anchor)
+                anchor = torch.lerp(anchor, clusters, self.own_share * progress)
+            agreement = (anchor * log_p).sum(-1).mean()
+            terms["start"] = -self.start_weight * agreement
+        if self.smoothness_weight:
+            # On a two-dimensional manifold, neighbors are sqrt(256 / n) times as far apart.
+            density = min(1.0, math.sqrt(len(x_std) / REFERENCE_SIZE))
+            radius = RADIUS * density * nearest_distance(x_std)
+            log_p = log_p.detach()
+            step = adversarial_step(log_resp, x_std, log_p, radius)
+            change = kl_divergence(log_p, log_resp(x_std + step)).mean()
+            terms["smoothness"] = self.smoothness_weight * change
+        return terms
+
+
+#: The published objectives add nothing.
+NO_REGULARIZER = Regularizer()
+
+
+def nearest_distance(x: Tensor) -> Tensor:
+    """Distance of each sample (N, D) to the nearest other one, (N, 1); 0 for a single sample.
+
+    Examples
+    --------
+    >>> import torch
+    >>> nearest_distance(torch.tensor([[0.0], [1.0], [5.0]])).squeeze()
+    tensor([1., 1., 4.])
+    """
+    if len(x) == 1:
+        return torch.zeros_like(x[:, :1])
+    itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
+    distances = torch.cdist(x, x).masked_fill(itself, torch.inf)
+    return distances.amin(1, keepdim=True)
+
+
+def adversarial_step(
+    log_resp: Assignment,
+    x: Tensor,
+    log_p: Tensor,
+    radius: Tensor,
+) -> Tensor:
+    """Return the step (N, D) of length ``radius`` (N, 1) that changes an assignment most.
+
+    The step is radius * g / |g|, without gradient, with g the gradient of KL(p || p(x + d)) at a
+    small random d: one power iteration (eq. 10 and 11). ``log_p`` (N, K) is ``log_resp(x)``.
+    """
+    probe = normalize(randn_like(x))
+    probe = (PROBE * radius * probe).requires_grad_()
+    divergence = kl_divergence(log_p, log_resp(x + probe)).sum()
+    (gradient,) = torch.autograd.grad(divergence, probe)
+    # Without this scaling, squares of tiny gradients would underflow.
+    largest = gradient.abs().amax(1, keepdim=True)
+    gradient = gradient / torch.where(largest > 0, largest, 1)
+    return radius * normalize(gradient)
 
 
 # ---- assignment to clusters

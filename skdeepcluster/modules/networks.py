@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..functional import random
+from .runtime import randn_like
 
 #: Activations by their scikit-learn names.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -129,7 +129,7 @@ class GaussianNoise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the noise."""
-        return x + self.std * random.randn_like(x) if self.training else x
+        return x + self.std * randn_like(x) if self.training else x
 
 
 # ---- convolutional networks

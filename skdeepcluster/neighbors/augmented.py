@@ -174,7 +174,7 @@ def call(augment, X, seed):
     """Return other versions of samples X (n, D), drawn from torch's generators alone."""
     import torch
 
-    from ..training.runtime import forked, isolated, to_tensor
+    from ..modules.runtime import forked, isolated, to_tensor
 
     name = getattr(augment, "augment", augment)
     x = to_tensor(X)

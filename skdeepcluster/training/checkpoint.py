@@ -43,17 +43,20 @@ class Checkpoint(Callback):
     """
 
     def __init__(
-        self, path: Any, identity: str, random_state: np.random.RandomState
+        self,
+        estimator: Any,
+        data: tuple[Any, ...],
+        random_state: np.random.RandomState,
     ) -> None:
         # Where a link leads, the file is written and removed.
-        self.path = path = os.path.realpath(path)
-        self.identity = identity
+        self.path = path = os.path.realpath(estimator.checkpoint)
+        self.identity = identify(estimator, *data)
         self._trainings: list[dict[str, Any]] = []
         self._n_begun = 0
         self._written = time.monotonic()
         if os.path.exists(path):
             _check_regular(path)
-            stored = _read(path, identity)
+            stored = _read(path, self.identity)
             self._trainings = stored["trainings"]
             random_state.set_state(stored["random_state"])
         self._random_state = random_state.get_state()
@@ -96,20 +99,6 @@ class Checkpoint(Callback):
         with replace_atomically(self.path) as file:
             torch.save(content, file)
         self._written = time.monotonic()
-
-
-def open_checkpoint(
-    estimator: Any,
-    X: Any,
-    labels: Any,
-    sample_weight: Any,
-    random_state: np.random.RandomState,
-) -> Checkpoint | None:
-    """Return the checkpoint of a fit, which sets the random state, or None without a file."""
-    if estimator.checkpoint is None:
-        return None
-    identity = identify(estimator, X, labels, sample_weight)
-    return Checkpoint(estimator.checkpoint, identity, random_state)
 
 
 def _read(path: Any, identity: str) -> dict[str, Any]:

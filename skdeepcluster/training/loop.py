@@ -4,7 +4,7 @@ Its progress is a bar over the steps of all phases of a fit, or a table of epoch
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from inspect import unwrap
 from typing import Any
@@ -16,16 +16,115 @@ from skorch.callbacks import Callback, LRScheduler, PrintLog
 from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from ..functional.random import current_stream
 from ..modules.model import Augmentation, Batch, Player, TrainableModel
-from .runtime import Rows, ShuffledBatches, count_batches, threads_by_size
+from ..modules.runtime import current_stream, threads_by_size, to_tensor
 
-#: Share of the steps during which the learning rate grows to its peak.
-WARM_UP = 0.1
 #: Minimum number of seconds between two lines if there is no terminal.
 SECONDS_BETWEEN_LINES = 5.0
+#: Share of the steps during which the learning rate grows to its peak.
+WARM_UP = 0.1
+
+
+# ---- the batches of an epoch
+
+
+class Rows(Dataset[Any]):
+    """X (N, D) as a torch data set that returns whole batches.
+
+    ``columns`` are arrays of length N, or None: the "anchor" of a
+    :class:`~skdeepcluster.modules.model.Batch`, and its other columns.
+    """
+
+    #: The generators that ``take`` draws from.
+    generators: Sequence[torch.Generator] = ()
+
+    def __init__(self, X: Any, **columns: np.ndarray | None) -> None:
+        self.X = X
+        self.columns = {
+            name: column for name, column in columns.items() if column is not None
+        }
+
+    def __len__(self) -> int:
+        return self.X.shape[0]
+
+    def take(self, index: Tensor) -> Batch:
+        """Return the batch of the samples with these indices."""
+        chosen = index.numpy()
+        columns = {
+            name: torch.from_numpy(column[chosen])
+            for name, column in self.columns.items()
+        }
+        anchor = columns.pop("anchor", None)
+        return Batch(to_tensor(self.X[chosen]), anchor, columns)
+
+
+class LabeledRows(Rows):
+    """Samples with classes ``targets`` (N,), -1 where unknown.
+
+    Every batch also has labeled samples that ``generator`` draws, at most the batch's size.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        targets: np.ndarray,
+        generator: torch.Generator,
+        **columns: np.ndarray | None,
+    ) -> None:
+        super().__init__(X, **columns)
+        self.targets = targets
+        self.known = np.flatnonzero(targets >= 0)
+        self.generator = generator
+        self.generators = [generator]
+
+    def take(self, index: Tensor) -> Batch:
+        """Return the batch with these indices, with labeled samples and their classes."""
+        batch = super().take(index)
+        n_known = len(self.known)
+        order = torch.randperm(n_known, generator=self.generator, device="cpu").numpy()
+        chosen = np.sort(self.known[order[: len(batch.x)]])
+        target = torch.from_numpy(self.targets[chosen])
+        extra = Batch(to_tensor(self.X[chosen]), columns={"target": target})
+        return batch._replace(extra=extra)
+
+
+def count_batches(n_rows: int, batch_size: int) -> int:
+    """Return the number of :class:`ShuffledBatches` of an epoch."""
+    n_batches = -(-n_rows // batch_size)
+    is_single = n_rows % batch_size == 1 and n_rows > 1
+    return max(1, n_batches - is_single)
+
+
+class ShuffledBatches:
+    """Batches of :class:`Rows` in a new random order every epoch.
+
+    A single last sample joins the batch before it, because batch normalization needs two.
+    """
+
+    def __init__(
+        self, dataset: Rows, batch_size: int, generator: torch.Generator
+    ) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return count_batches(len(self.dataset), self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        n_rows = len(self.dataset)
+        order = torch.randperm(n_rows, generator=self.generator, device="cpu")
+        n_batches = len(self)
+        for i in range(n_batches):
+            is_last = i + 1 == n_batches
+            stop = n_rows if is_last else (i + 1) * self.batch_size
+            yield self.dataset.take(order[i * self.batch_size : stop])
+
+
+# ---- the loop
 
 
 class AdamW(torch.optim.AdamW):
@@ -139,10 +238,6 @@ class Net(NeuralNet):
             if learned:
                 names, values = self._update(player, learned, batch)
                 losses[names] = values.float()
-        if not losses:
-            raise ValueError(
-                "All parameters are frozen (requires_grad=False). Have callbacks freeze fewer."
-            )
 
         self._n_rows += len(batch.x)
         for names, values in losses.items():

@@ -18,7 +18,8 @@ from ..input.preparation import (
 )
 from ..modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 from ..modules.networks import check_widths
-from .runtime import count_batches, resolve_precision, to_tensor
+from ..modules.runtime import resolve_precision, to_tensor
+from .loop import count_batches
 
 #: Minimum of the largest magnitude: squares of smaller values lose digits in double precision.
 SMALLEST = 1e-150

@@ -31,8 +31,8 @@ SHARED_TOOLS = {("inspection", "display"), ("model_selection", "metrics")}
 OTHERS = {
     "input": {"numpy", "scipy", "sklearn", "threadpoolctl", "dask"},
     "functional": {"torch"},
-    "modules": {"torch", "numpy"},
-    "training": {"torch", "numpy", "scipy", "joblib", "skorch", "tqdm", "dask"},
+    "modules": {"torch", "numpy", "scipy", "joblib"},
+    "training": {"torch", "numpy", "joblib", "skorch", "tqdm", "dask"},
     "neighbors": {"numpy", "scipy", "sklearn", "joblib", "torch"},
     "partition": {"numpy", "scipy", "sklearn", "joblib"},
     "metrics": {"numpy", "scipy", "sklearn", "joblib"},

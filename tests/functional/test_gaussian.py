@@ -7,7 +7,7 @@ from common import constrain, full_covariances
 from scipy.stats import multivariate_normal
 from torch.distributions import Independent, Normal, kl_divergence
 
-from skdeepcluster.functional import gaussian, statistics
+from skdeepcluster.functional import gaussian, points
 
 K = 3
 D = 4
@@ -154,7 +154,7 @@ def test_samples_have_the_moments_of_components(kind):
     n = 100_000
     mixture = make_mixture(kind)
     counts = torch.tensor([0, n, 10])
-    x = gaussian.sample(mixture, counts, torch.Generator().manual_seed(0))
+    x = points.sample(mixture, counts, torch.Generator().manual_seed(0))
     assert x.shape == (n + 10, D)
 
     covariance = full_covariances(mixture)[1]
@@ -172,7 +172,7 @@ def test_rejected_samples_move_toward_their_mean_until_accepted():
 
     counts = torch.tensor([0, 300, 0])
     generator = torch.Generator().manual_seed(0)
-    x = gaussian.confident_sample(mixture, counts, confidence, generator)
+    x = points.confident_sample(mixture, counts, confidence, generator)
     assert len(x.unique()) == 300
     assert 0 < x.abs().min() < x.abs().max() < 0.2
 
@@ -187,7 +187,7 @@ def test_sums_of_squares_skip_no_positive_weight(n_features, share):
     resp = uniform(60, K, seed=1)
     resp[uniform(60, K, seed=2) >= share] = 0
     resp[:, 1] = 0
-    stats = statistics.sufficient_statistics(x, resp, x[0], "full")
+    stats = gaussian.sufficient_statistics(x, resp, x[0], "full")
     apart = x - x[0]
     close(stats.s2, torch.einsum("nk,ni,nj->kij", resp, apart, apart))
 
@@ -202,9 +202,9 @@ def test_m_step_is_weighted_mean_and_covariance(kind, offset, has_one_shift):
     if not has_one_shift:
         about = about + torch.arange(K)[:, None]
     batches = zip((x + offset).split(7), resp.split(7), strict=True)
-    parts = [statistics.sufficient_statistics(*batch, about, kind) for batch in batches]
-    stats = statistics.SufficientStatistics(*statistics.add(*parts))
-    mixture = statistics.maximize(stats, about, kind)
+    parts = [gaussian.sufficient_statistics(*batch, about, kind) for batch in batches]
+    stats = gaussian.SufficientStatistics(*gaussian.add(*parts))
+    mixture = gaussian.maximize(stats, about, kind)
 
     weights = (resp.sum(0) / resp.sum()).numpy()
     means = [np.average(x, axis=0, weights=column) for column in resp.T]
@@ -219,9 +219,9 @@ def test_m_step_is_weighted_mean_and_covariance(kind, offset, has_one_shift):
 def test_implied_statistics_give_the_mixture_back(kind):
     mixture = make_mixture(kind)
     about = torch.ones(D).double()
-    stats = statistics.implied_statistics(mixture, about, kind, 0.01)
+    stats = gaussian.implied_statistics(mixture, about, kind, 0.01)
     assert stats.s0.sum().item() == pytest.approx(1)
-    again = statistics.maximize(stats, about, kind, 0.01)
+    again = gaussian.maximize(stats, about, kind, 0.01)
     for field, expected in zip(again, mixture, strict=True):
         close(field, expected)
 
@@ -231,12 +231,12 @@ def test_implied_statistics_give_the_mixture_back(kind):
 def test_a_singular_component_is_named(kind, value):
     x = torch.full((5, D), value).double()
     resp = torch.eye(K).double()[[0, 0, 0, 1, 1]]
-    stats = statistics.sufficient_statistics(x, resp, x[0], kind)
+    stats = gaussian.sufficient_statistics(x, resp, x[0], kind)
     covered = "Component 0 covers samples of weight 3"
     if kind == "tied":
         covered = "components together cover samples of weight 5"
     with pytest.raises(ValueError, match=f"{covered}.*increase reg_covar.*number of clusters"):
-        statistics.maximize(stats, x[0], kind)
+        gaussian.maximize(stats, x[0], kind)
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -248,11 +248,11 @@ def test_e_step_is_posterior_moments_and_evidence(kind, apart, is_separate):
     x = torch.cat([samples_of(mixture), far])
     weight = uniform(len(x))
     about = mixture.means if is_separate else far.mean(0)
-    *stats, evidence = statistics.expected_statistics(mixture, about, kind)(x, weight)
+    *stats, evidence = gaussian.expected_statistics(mixture, about, kind)(x, weight)
 
     joint = gaussian.log_joint(x, mixture)
     resp = joint.softmax(1) * weight[:, None]
-    expected = statistics.sufficient_statistics(x, resp, about, kind)
+    expected = gaussian.sufficient_statistics(x, resp, about, kind)
     close(evidence, weight @ joint.logsumexp(1))
     for field, value in zip(stats, expected, strict=True):
         close(field, value)

@@ -10,6 +10,7 @@ from scipy.stats import entropy as scipy_entropy
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
 from skdeepcluster.functional import entropy, kl_divergence, losses, mutual_information
+from skdeepcluster.modules import model
 
 close = torch.testing.assert_close
 HALVES = torch.tensor([0.5, 0.5]).log()
@@ -89,7 +90,7 @@ def test_an_anchor_yields_to_probable_clusters():
     anchor = torch.tensor([[1.0, 0.0], [0.2, 0.8]])
     log_p = torch.tensor([[0.4, 0.6], [0.9, 0.1]]).log()
     clusters = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-    regularizer = losses.Regularizer(start_weight=2.0, own_share=0.5)
+    regularizer = model.Regularizer(start_weight=2.0, own_share=0.5)
     for progress in (0.0, 0.5, 1.0):
         share = progress / 2
         target = (1 - share) * anchor + share * clusters
@@ -104,9 +105,9 @@ def test_terms_of_weight_zero_are_left_out():
     def log_resp(rows):
         return torch.tensor([[0.4, 0.6]]).log()
 
-    start = losses.Regularizer(start_weight=1.0)
+    start = model.Regularizer(start_weight=1.0)
     assert start.terms(log_resp, x, None) == {}
-    assert losses.Regularizer().terms(log_resp, x, anchor) == {}
+    assert model.Regularizer().terms(log_resp, x, anchor) == {}
     terms = start.terms(log_resp, x, anchor)
     assert set(terms) == {"start"}
     close(terms["start"], -(anchor * log_resp(x)).sum())
@@ -138,7 +139,7 @@ def test_the_worst_direction_of_a_linear_model(gap, dtype):
     def log_resp(rows):
         return (rows @ weight + bias).log_softmax(-1)
 
-    step = losses.adversarial_step(log_resp, x, log_resp(x), radius)
+    step = model.adversarial_step(log_resp, x, log_resp(x), radius)
     close(step.norm(dim=1), radius.squeeze(1))
     if gap == 0 and dtype == torch.float64:
         direction = normalize(weight[:, 0] - weight[:, 1], dim=0)
@@ -151,10 +152,10 @@ def test_gradients_do_not_pass_through_the_step():
     x = torch.randn(6, 3)
     radius = torch.ones(6, 1)
     log_p = network(x).detach()
-    step = losses.adversarial_step(network, x, log_p, radius)
+    step = model.adversarial_step(network, x, log_p, radius)
     assert not step.requires_grad
     assert all(p.grad is None for p in network.parameters())
-    regularizer = losses.Regularizer(smoothness_weight=1.0)
+    regularizer = model.Regularizer(smoothness_weight=1.0)
     regularizer.terms(network, x, log_p.exp())["smoothness"].backward()
     assert all(p.grad.abs().sum() > 0 for p in network.parameters())
 
@@ -173,8 +174,8 @@ def test_steps_scale_with_nearest_distances(n_rows):
     radius = 0.25 * min(1, n_rows / 256) ** 0.5 * nearest
 
     torch.manual_seed(1)
-    terms = losses.Regularizer(smoothness_weight=2.0).terms(network, x, anchor)
+    terms = model.Regularizer(smoothness_weight=2.0).terms(network, x, anchor)
     torch.manual_seed(1)
-    step = losses.adversarial_step(network, x, network(x).detach(), radius)
+    step = model.adversarial_step(network, x, network(x).detach(), radius)
     expected = 2 * kl_divergence(network(x), network(x + step)).mean()
     close(terms["smoothness"], expected, rtol=1e-3, atol=1e-8)

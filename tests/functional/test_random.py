@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.stats import kstest, norm
 
-from skdeepcluster.functional import points, random
+from skdeepcluster.functional import points
+from skdeepcluster.modules import runtime
 
 CPU = torch.device("cpu")
 close = torch.testing.assert_close
@@ -13,12 +14,12 @@ close = torch.testing.assert_close
 
 def test_random_numbers_follow_their_distributions():
     n = 20_000
-    with random.drawing_from(random.Stream(3)):
-        normal = random.randn((n,), CPU)
-        uniform = random.rand((n,), CPU)
-        coins = random.bernoulli(torch.full((n,), 0.3).double())
-        classes = random.multinomial(torch.tensor([0.2, 0.0, 0.8]), n)
-        whole = random.randint(5, (n,), CPU)
+    with runtime.drawing_from(runtime.Stream(3)):
+        normal = runtime.randn((n,), CPU)
+        uniform = runtime.rand((n,), CPU)
+        coins = runtime.bernoulli(torch.full((n,), 0.3).double())
+        classes = runtime.multinomial(torch.tensor([0.2, 0.0, 0.8]), n)
+        whole = runtime.randint(5, (n,), CPU)
 
     assert kstest(normal.numpy(), norm.cdf).statistic < 0.02
     assert kstest(uniform.numpy(), "uniform").statistic < 0.02
@@ -27,7 +28,7 @@ def test_random_numbers_follow_their_distributions():
     np.testing.assert_allclose(np.bincount(whole) / n, [0.2] * 5, atol=0.02)
 
     assert normal.dtype == uniform.dtype == torch.float32
-    assert coins.dtype == random.randn_like(coins).dtype == torch.float64
+    assert coins.dtype == runtime.randn_like(coins).dtype == torch.float64
 
 
 @pytest.mark.parametrize("n_dimensions", [1, 5])

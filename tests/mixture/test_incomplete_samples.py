@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 from sklearn.datasets import load_iris
 
 from skdeepcluster import GaussianMixtureEM
-from skdeepcluster.functional import gaussian, statistics
+from skdeepcluster.functional import gaps, gaussian
 
 TYPES = ["full", "tied", "diag", "spherical"]
 K = 3
@@ -192,4 +192,4 @@ def test_equal_features_have_no_conditional_covariance():
     mixture = gaussian.Mixture(torch.zeros(1).double(), torch.zeros(1, 3).double(), scales)
     gap = torch.tensor([[torch.nan, torch.nan, 0.0]]).double()
     with pytest.raises(ValueError, match="no conditional covariance.*Increase reg_covar"):
-        statistics.observed_density(mixture)(gap)
+        gaps.observed_density(mixture)(gap)

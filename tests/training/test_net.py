@@ -14,8 +14,8 @@ from skorch.callbacks import (
 from torch import nn
 
 from skdeepcluster.modules.model import Batch, Player, TrainableModel
-from skdeepcluster.training.loop import train
-from skdeepcluster.training.runtime import Rows, ShuffledBatches, generator
+from skdeepcluster.modules.runtime import generator
+from skdeepcluster.training.loop import Rows, ShuffledBatches, train
 
 
 class Duel(TrainableModel):
@@ -151,8 +151,6 @@ def test_frozen_parameters_stay_and_others_learn(rows):
     fit(duel, rows, callbacks=[Freezer(["left.weight", "right.*"])])
     after = dict(duel.named_parameters())
     assert [name for name in after if not torch.equal(after[name], before[name])] == ["left.bias"]
-    with pytest.raises(ValueError, match="All parameters are frozen"):
-        fit(duel, rows, callbacks=[Freezer("*")])
 
 
 def test_divergence_names_term_epoch_and_remedies(rows):

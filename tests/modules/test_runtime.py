@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy import sparse
 
-from skdeepcluster.training import runtime
+from skdeepcluster.modules import runtime
+from skdeepcluster.training import loop
 
 STORAGE = [np.asarray, sparse.csr_array]
 
@@ -14,7 +15,7 @@ STORAGE = [np.asarray, sparse.csr_array]
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
 def test_all_storage_gives_the_same_tensors(stored, dtype):
     X = (np.random.default_rng(0).random((20, 5)) * 9).astype(dtype)
-    rows = runtime.Rows(stored(X))
+    rows = loop.Rows(stored(X))
     index = torch.tensor([3, 0, 19])
     x = rows.take(index).x
     np.testing.assert_array_equal(x, X[index])
@@ -25,7 +26,7 @@ def test_all_storage_gives_the_same_tensors(stored, dtype):
 @pytest.mark.parametrize("n_rows", [1, 2, 16, 17, 31, 33])
 def test_an_epoch_has_every_sample_once_and_no_batch_of_one(n_rows):
     X = np.arange(n_rows, dtype=np.float32)[:, None]
-    loader = runtime.ShuffledBatches(runtime.Rows(X), 16, runtime.generator(0))
+    loader = loop.ShuffledBatches(loop.Rows(X), 16, runtime.generator(0))
     batches = [batch.x[:, 0] for batch in loader]
     assert len(batches) == len(loader)
     assert sorted(torch.cat(batches).tolist()) == X[:, 0].tolist()

@@ -1,9 +1,14 @@
-"""What a fit runs in: device, precision, random generators, threads, and samples as tensors."""
+"""What a fit runs in: device, precision, random numbers, threads, and samples as tensors.
+
+Random numbers come from generators of the current fit, so that fits in several threads do not
+disturb each other; outside of fits, from torch's own.
+"""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import joblib
@@ -11,11 +16,8 @@ import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from ..functional.random import Stream, drawing_from, randint
 from ..input.checks import draw_seed
-from ..modules.model import Batch
 
 # ---- device and precision
 
@@ -45,7 +47,95 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return "bfloat16" if fast else "float32"
 
 
-# ---- random generators
+# ---- random numbers
+
+
+class Stream:
+    """Generators with the same seed, one per device."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.generators: dict[torch.device, torch.Generator] = {}
+
+    def on(self, device: torch.device | str) -> torch.Generator:
+        """Return the generator of a device."""
+        device = torch.device(device)
+        if str(device) == "cuda":  # tensors carry the index of the GPU
+            device = torch.device("cuda", torch.cuda.current_device())
+
+        if device not in self.generators:
+            generator = torch.Generator(device)
+            self.generators[device] = generator.manual_seed(self.seed)
+        return self.generators[device]
+
+
+_stream: ContextVar[Stream | None] = ContextVar("stream", default=None)
+
+
+@contextmanager
+def drawing_from(stream: Stream | None) -> Iterator[None]:
+    """Within the block, in this thread, random numbers come from the stream; None: torch's own."""
+    token = _stream.set(stream)
+    try:
+        yield
+    finally:
+        _stream.reset(token)
+
+
+def current_stream() -> Stream | None:
+    """Return the stream of the innermost block; None outside."""
+    return _stream.get()
+
+
+def _options(device: torch.device) -> dict[str, Any]:
+    """Return the device and its generator as options of torch's functions."""
+    stream = current_stream()
+    generator = None if stream is None else stream.on(device)
+    return {"generator": generator, "device": device}
+
+
+def randn(
+    shape: Sequence[int],
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Draw from N(0, 1)."""
+    return torch.randn(shape, **_options(device), dtype=dtype)
+
+
+def rand(
+    shape: Sequence[int],
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Draw uniformly from [0, 1)."""
+    return torch.rand(shape, **_options(device), dtype=dtype)
+
+
+def randn_like(x: Tensor) -> Tensor:
+    """Draw from N(0, 1), of the shape, dtype and device of ``x``."""
+    return randn(x.shape, x.device, x.dtype)
+
+
+def rand_like(x: Tensor) -> Tensor:
+    """Draw uniformly from [0, 1), of the shape, dtype and device of ``x``."""
+    return rand(x.shape, x.device, x.dtype)
+
+
+def randint(high: int, shape: Sequence[int], device: torch.device) -> Tensor:
+    """Draw integers below ``high`` uniformly."""
+    return torch.randint(high, shape, **_options(device))
+
+
+def multinomial(p: Tensor, n_samples: int) -> Tensor:
+    """Draw categories with probabilities ``p``, independently."""
+    generator = _options(p.device)["generator"]
+    return torch.multinomial(p, n_samples, True, generator=generator)
+
+
+def bernoulli(p: Tensor) -> Tensor:
+    """Draw zeros and ones with probabilities ``p``."""
+    return (rand_like(p) < p).to(p.dtype)
 
 
 def generator(seed: int) -> torch.Generator:
@@ -157,99 +247,6 @@ def to_tensor(rows: Any, double: bool = False) -> Tensor:
     )
     # torch cannot wrap read-only memory or some dtypes; the cast makes the one copy needed.
     return torch.from_numpy(np.array(dense, dtype=kind, order="C"))
-
-
-class Rows(Dataset[Any]):
-    """X (N, D) as a torch data set that returns whole batches.
-
-    ``columns`` are arrays of length N, or None: the "anchor" of a
-    :class:`~skdeepcluster.modules.model.Batch`, and its other columns.
-    """
-
-    #: The generators that ``take`` draws from.
-    generators: Sequence[torch.Generator] = ()
-
-    def __init__(self, X: Any, **columns: np.ndarray | None) -> None:
-        self.X = X
-        self.columns = {
-            name: column for name, column in columns.items() if column is not None
-        }
-
-    def __len__(self) -> int:
-        return self.X.shape[0]
-
-    def take(self, index: Tensor) -> Batch:
-        """Return the batch of the samples with these indices."""
-        chosen = index.numpy()
-        columns = {
-            name: torch.from_numpy(column[chosen])
-            for name, column in self.columns.items()
-        }
-        anchor = columns.pop("anchor", None)
-        return Batch(to_tensor(self.X[chosen]), anchor, columns)
-
-
-class LabeledRows(Rows):
-    """Samples with classes ``targets`` (N,), -1 where unknown.
-
-    Every batch also has labeled samples that ``generator`` draws, at most the batch's size.
-    """
-
-    def __init__(
-        self,
-        X: Any,
-        targets: np.ndarray,
-        generator: torch.Generator,
-        **columns: np.ndarray | None,
-    ) -> None:
-        super().__init__(X, **columns)
-        self.targets = targets
-        self.known = np.flatnonzero(targets >= 0)
-        self.generator = generator
-        self.generators = [generator]
-
-    def take(self, index: Tensor) -> Batch:
-        """Return the batch with these indices, with labeled samples and their classes."""
-        batch = super().take(index)
-        n_known = len(self.known)
-        order = torch.randperm(n_known, generator=self.generator, device="cpu").numpy()
-        chosen = np.sort(self.known[order[: len(batch.x)]])
-        target = torch.from_numpy(self.targets[chosen])
-        extra = Batch(to_tensor(self.X[chosen]), columns={"target": target})
-        return batch._replace(extra=extra)
-
-
-def count_batches(n_rows: int, batch_size: int) -> int:
-    """Return the number of :class:`ShuffledBatches` of an epoch."""
-    n_batches = -(-n_rows // batch_size)
-    is_single = n_rows % batch_size == 1 and n_rows > 1
-    return max(1, n_batches - is_single)
-
-
-class ShuffledBatches:
-    """Batches of :class:`Rows` in a new random order every epoch.
-
-    A single last sample joins the batch before it, because batch normalization needs two.
-    """
-
-    def __init__(
-        self, dataset: Rows, batch_size: int, generator: torch.Generator
-    ) -> None:
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.generator = generator
-
-    def __len__(self) -> int:
-        return count_batches(len(self.dataset), self.batch_size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        n_rows = len(self.dataset)
-        order = torch.randperm(n_rows, generator=self.generator, device="cpu")
-        n_batches = len(self)
-        for i in range(n_batches):
-            is_last = i + 1 == n_batches
-            stop = n_rows if is_last else (i + 1) * self.batch_size
-            yield self.dataset.take(order[i * self.batch_size : stop])
 
 
 def batches(X: Any, batch_size: int) -> Iterator[Tensor]:
