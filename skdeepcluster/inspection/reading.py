@@ -17,7 +17,7 @@ from ..estimators.ensemble import ClusterEnsemble
 from ..estimators.neighbor_clustering import NeighborClustering
 from ..input.labels import predict_samples
 from ..neighbors.search import has_distances
-from ..partition.answers import describe_changes
+from ..partition.selection import describe_changes
 from .features import (
     average_known,
     count_categories,

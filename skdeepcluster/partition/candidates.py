@@ -62,16 +62,6 @@ class Search:
     #: Labels (M,) of the candidates so far, by the names of their methods.
     labels: dict = field(default_factory=dict)
 
-    def find(self, methods):
-        """Yield the candidates of a table of methods."""
-        for name, method, *options in methods:
-            if self.brief and name in SELDOM:
-                continue
-            labels = method(self, *options)
-            if labels is not None:
-                self.labels[name] = labels
-                yield Candidate(name, labels)
-
     def run_kmeans(self, whitened=False):
         """Run k-means on the points of the trees, or on whitened samples if there are any."""
         points = self.coords.white if whitened else self.trees.points
@@ -162,11 +152,18 @@ SELDOM = {
 
 def find_candidates(coords, n_clusters, stream, brief=False):
     """Yield candidates; ``brief`` leaves out those that seldom help to find ``n_clusters``."""
-    options = n_clusters, stream, brief
+    places = [(trees, IN_LAYOUT) for trees in coords.layout_trees]
     if coords.has_features:
-        yield from Search(coords, coords.sample_trees, *options).find(IN_SAMPLES)
-    for trees in coords.layout_trees:
-        yield from Search(coords, trees, *options).find(IN_LAYOUT)
+        places.insert(0, (coords.sample_trees, IN_SAMPLES))
+    for trees, methods in places:
+        search = Search(coords, trees, n_clusters, stream, brief)
+        for name, method, *options in methods:
+            if brief and name in SELDOM:
+                continue
+            labels = method(search, *options)
+            if labels is not None:
+                search.labels[name] = labels
+                yield Candidate(name, labels)
 
 
 # ---- k-means and mixtures
@@ -324,7 +321,7 @@ def regroup(edges, sizes, groups):
     while True:
         score = best
         for divided in _divide_each(edges, sizes, groups):
-            joined_score, joined = _join(edges, divided)
+            joined_score, joined = _join_best(edges, divided)
             if joined_score > score + 1e-9:
                 score = joined_score
                 improved = joined
@@ -343,7 +340,7 @@ def _divide_each(edges, sizes, groups):
             yield [*groups[:k], *groups[k + 1 :], *halves]
 
 
-def _join(edges, groups):
+def _join_best(edges, groups):
     """Return the highest I^2 / H after joining two groups, and the groups."""
     member = np.eye(len(groups))[label_points(groups)]
     joint = member.T @ edges @ member

@@ -42,13 +42,8 @@ class Constraints(NamedTuple):
     split: np.ndarray
     #: Samples of X that must be in different clusters.
     exclusive: list
-    #: Whether the user gave any constraint.
-    are_given: bool = True
 
-    def count_needed(self, labels):
-        """Return the minimum number of clusters that pairs and known ``labels`` (N,) need."""
-        n_known = 1 if labels is None else labels.max() + 1
-        return max(n_known, len(self.exclusive))
+    are_given = True
 
     def refuse(self, n_clusters):
         """Return why this number of clusters is excluded at once, or None."""
@@ -101,8 +96,6 @@ class Constraints(NamedTuple):
 
     def lower(self, scores, labels, weights, n_clusters):
         """Return the scores (C,) of candidates (C, M), lowest outside of the sizes."""
-        if not self.are_given:
-            return scores
         if not self.allows(n_clusters):
             return 0 * scores
         missed = np.array([self.miss(row, weights, n_clusters) for row in labels])
@@ -152,49 +145,17 @@ def _agree(labels, pairs):
 # ---- what the user asks for
 
 
-def read_pairs(name, pairs, n_samples):
-    """Return pairs (P, 2) of positions of samples, checked; None means no pairs."""
-    if pairs is None or not len(pairs):
-        return np.empty((0, 2), dtype=np.int64)
-    pairs = np.asarray(pairs)
-
-    if pairs.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
-        raise ValueError(
-            f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects integers of "
-            "shape (n_pairs, 2). Give the positions in X of two samples per pair."
-        )
-    for sample in pairs[(pairs < 0) | (pairs >= n_samples)]:
-        raise ValueError(
-            f"{name} names sample {sample}, but X has the samples 0 to {n_samples - 1}. Give "
-            "positions in X, not names of an index."
-        )
-    return pairs.astype(np.int64)
-
-
-def free(weights):
-    """Return no :class:`Constraints` on samples with ``weights`` (M,)."""
-    none = np.empty((0, 2), dtype=int)
-    groups = np.arange(len(weights))
-    shares = weights / weights.sum()
-    return Constraints(groups, shares, 0.0, 1.0, none, none, [], are_given=False)
-
-
 def constrain(samples, problem):
     """Return the :class:`Constraints` of a problem on the distinct ``samples``, checked."""
     weights = problem.sample_weight
     must_link = problem.must_link
     cannot_link = problem.cannot_link
-    has_sizes = problem.sizes != (None, None)
-    has_pairs = len(must_link) + len(cannot_link) > 0
-    if not has_sizes and not has_pairs:
-        return free(samples.weights)
-
     inverse = samples.inverse
     needed = np.append(must_link, cannot_link)
-    if has_sizes:
+    if problem.has_sizes:
         needed = np.append(needed, np.flatnonzero(weights))
     _check_in_graph(inverse, needed)
-    if problem.labels is not None and has_pairs:
+    if problem.labels is not None and problem.has_pairs:
         pairs = must_link, cannot_link
         must_link, cannot_link = _add_labels(problem.labels, inverse, *pairs)
 

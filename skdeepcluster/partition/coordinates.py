@@ -35,7 +35,7 @@ GINI = 0.3
 FAIR_SIZE = 0.25
 
 
-class Sizes(NamedTuple):
+class StepSizes(NamedTuple):
     """Maximum numbers of samples in the slower steps; the others get the nearest labels."""
 
     #: Samples that k-means and mixtures are fitted to.
@@ -47,7 +47,7 @@ class Sizes(NamedTuple):
 
 
 #: Numbers of samples of every fit.
-SIZES = Sizes()
+STEP_SIZES = StepSizes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class Coordinates:
     unit: np.ndarray | None = None
     #: Samples (M, D) whitened by the scatter within clusters, or None.
     white: np.ndarray | None = None
-    sizes: Sizes = SIZES
+    sizes: StepSizes = STEP_SIZES
 
     def draw(self, n_samples):
         """Return the positions of at most this many samples, ascending."""
@@ -103,7 +103,7 @@ class Coordinates:
         return [MergeTrees(layout, self) for layout in self.layouts]
 
 
-def make_coordinates(samples, settings, stream, sizes=SIZES) -> Coordinates:
+def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates:
     """Return the :class:`Coordinates` of the samples of a graph.
 
     The second layout places whitened samples, or the same graph if there are too many features.
@@ -150,7 +150,7 @@ def make_coordinates(samples, settings, stream, sizes=SIZES) -> Coordinates:
     return replace(coords, layouts=[first, place(graph)])
 
 
-def use_layout(layout, samples, stream, sizes=SIZES):
+def use_layout(layout, samples, stream, sizes=STEP_SIZES):
     """Return the :class:`Coordinates` of a layout, with an order drawn by the weights."""
     weights = samples.weights
     size = min(sizes.fitted, len(weights))

@@ -3,8 +3,7 @@
 :func:`prepare` measures a data set, and an :class:`Ensemble` compares partitions of it with
 candidates that have as many clusters.
 
-M scored samples (at most ``Sizes.merged``), D features, C partitions, R members of an ensemble,
-K clusters.
+M scored samples, D features, C partitions, R members of an ensemble, K clusters.
 """
 
 from typing import NamedTuple
@@ -202,7 +201,9 @@ def _solve_ridge(wide):
 def _describe(measured, labels, n_clusters):
     """Return the features of a partition (M,) by name."""
     member = np.eye(n_clusters)[labels]
-    spaces = [_describe_space(space, labels, member) for space in measured.spaces]
+    spaces = []
+    for space in measured.spaces:
+        spaces.append(_describe_space(space, labels, member))
 
     features = _describe_sizes(member)
     for name in spaces[0]:
@@ -506,7 +507,9 @@ class Ensemble:
         # Several methods often find the same partition.
         renamed = np.array([_name_by_first(row) for row in labels])
         distinct, places = np.unique(renamed, axis=0, return_inverse=True)
-        rows = [_describe(self.measured, row, self.n_clusters) for row in distinct]
+        rows = []
+        for row in distinct:
+            rows.append(_describe(self.measured, row, self.n_clusters))
         values = np.array([list(row.values()) for row in rows])[places.ravel()]
 
         features = {

@@ -10,7 +10,7 @@ import numpy as np
 from .search import Problem, find_partition
 
 #: Maximum number of samples on which the kinds of changes are compared.
-COMPARED = 4_000
+TRIED_SAMPLES = 4_000
 #: Number of fits for each kind.
 N_FITS = 2
 #: Minimum gain in expected score for changes that are taken not to matter.
@@ -25,7 +25,7 @@ def choose_augment(X, n_clusters, settings, image_shape, preparation, random_sta
     X (N, D) are images, or series if ``image_shape`` is None, scaled by a
     ``preparation``. The scores are the mean expected scores of fits with each kind, by name.
     """
-    order = np.random.RandomState(0).permutation(len(X))[:COMPARED]
+    order = np.random.RandomState(0).permutation(len(X))[:TRIED_SAMPLES]
     some = X[np.sort(order)]
     problem = Problem(n_clusters)
     kinds = {"none": None} | list_kinds(X.shape[1], image_shape)
