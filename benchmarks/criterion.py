@@ -37,7 +37,8 @@ from lib.options import parse_seeds
 from skdeepcluster.input.checks import list_numbers
 from skdeepcluster.metrics import match_labels
 from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
-from skdeepcluster.neighbors.samples import GraphSettings, connect
+from skdeepcluster.neighbors.graph import GraphSettings
+from skdeepcluster.neighbors.samples import connect
 from skdeepcluster.partition import selection
 from skdeepcluster.partition.candidates import find_candidates
 from skdeepcluster.partition.coordinates import StepSizes, make_coordinates

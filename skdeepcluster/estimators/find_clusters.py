@@ -25,7 +25,8 @@ from ..input.labels import (
 )
 from ..input.preparation import Preparation
 from ..neighbors.augmented import check_augment
-from ..neighbors.samples import GraphSettings, Lookup, interpolate
+from ..neighbors.graph import GraphSettings
+from ..neighbors.samples import Lookup, interpolate
 from ..partition.invariance import choose_augment
 from ..partition.search import find_partition, make_criterion, warn_of_edge
 from ..partition.selection import Alternative, describe_changes

@@ -68,21 +68,18 @@ class AugmentedViews(NamedTuple):
         parts = [self._center(X[block]) @ self.axes for block in blocks]
         return np.concatenate(parts)
 
-    def iterate(self, X, chosen=None):
+    def iterate(self, X, chosen=slice(None)):
         """Yield the components (n, P) of the samples as they are, then of each view.
 
         X (M, D) are the samples of the fit; ``chosen`` are the places of some of them.
         """
-        rows = X if chosen is None else X[chosen]
+        rows = X[chosen]
         yield self.project(rows)
         if self.maps is not None:
             yield from self._map(rows)
             return
         for number in range(self.n_views):
-            if chosen is None:
-                yield self._augment(X, number)
-            else:
-                yield self._augment(X, number)[chosen]
+            yield self._augment(X, number)[chosen]
 
     def _center(self, X):
         return (X - self.center) * self.unit
@@ -154,12 +151,10 @@ def _compose(views):
     axes = views.axes
     transforms = views.augment.list_transforms(views.n_views, views.seed)
     maps = np.empty((len(transforms), *axes.shape), dtype=np.float32)
+    identity = torch.eye(len(axes), dtype=torch.float32, device="cpu")
     for block in gen_batches(len(axes), CALL_SIZE):
-        n_rows = block.stop - block.start
-        rows = torch.zeros(n_rows, len(axes), dtype=torch.float32, device="cpu")
-        rows[:, block] = torch.eye(n_rows, dtype=torch.float32, device="cpu")
         for view, transform in zip(maps, transforms, strict=True):
-            view[block] = transform(rows).numpy() @ axes
+            view[block] = transform(identity[block]).numpy() @ axes
     return maps
 
 
@@ -208,16 +203,18 @@ def search_views(views, X, k, n_jobs=None):
     k = min(k, len(X) - 1)
     nearest = _Nearest(points, k)
     if k == 0:
-        return nearest.finish(views.unit)
+        return nearest.squares, nearest.neighbors
     cells = Cells(points, k)
     # Several OpenMP threads would round differently.
     with single_threaded_blas(), ThreadPoolExecutor(effective_n_jobs(n_jobs)) as pool:
         for view in views.iterate(X):
-            factors = _make_factors(view).astype(nearest.dtype)
+            # Products with (x, 1) are |x - v|^2 - |x|^2.
+            factors = np.column_stack([-2 * view, np.square(view).sum(1)])
+            factors = factors.astype(nearest.dtype)
             compare = partial(nearest.compare, factors, view)
             queries, candidates = zip(*cells.pair(view), strict=True)
             list(pool.map(compare, queries, candidates))
-    return nearest.finish(views.unit)
+    return np.sqrt(nearest.squares) / views.unit, nearest.neighbors
 
 
 class _Nearest:
@@ -238,12 +235,6 @@ class _Nearest:
         self.extended = np.hstack([points, ones]).astype(self.dtype)
         self.squares = np.full((len(points), k), np.inf)
         self.neighbors = np.full((len(points), k), -1)
-
-    def finish(self, unit):
-        """Return distances, infinite where there is no neighbor, and places, (M, k)."""
-        places = np.arange(len(self.points))[:, None]
-        neighbors = np.where(np.isinf(self.squares), places, self.neighbors)
-        return np.sqrt(self.squares) / unit, neighbors
 
     def compare(self, factors, view, queries, candidates):
         """Compare the points at ``queries`` with a view (M, P) of ``candidates``."""
@@ -284,11 +275,6 @@ def _square_distances(neighbors, points):
     return np.einsum("nmp,nmp->nm", gaps, gaps)
 
 
-def _make_factors(points):
-    """Return (-2 v, |v|^2) of points v (M, P): products with (x, 1) are |x - v|^2 - |x|^2."""
-    return np.column_stack([-2 * points, np.square(points).sum(1)])
-
-
 def _take_below(squares, bound):
     """Return the columns of values below the bound (n,) of each row, and which are such."""
     below = np.flatnonzero(squares < bound[:, None])
@@ -309,18 +295,16 @@ class Cells:
 
     def __init__(self, points, k):
         self.least = k + 1
-        self.centers = points[:1]
-        if len(points) > ALL_PAIRS:
-            self.centers = self._find_centers(points)
-        members = self._divide(points)
-        self.centers = self.centers[[len(cell) > 0 for cell in members]]
-        self.queries = [cell for cell in members if len(cell)]
+        self.centers = self._find_centers(points)
+        self.queries = self._divide(points)
         gaps = cdist(self.centers, self.centers)
         self.orders = gaps.argsort(1, kind="stable")
 
     @staticmethod
     def _find_centers(points):
         """Return the centers of k-means on some of the points."""
+        if len(points) <= ALL_PAIRS:
+            return points[:1]
         n_cells = int(2 * np.sqrt(len(points)))
         order = np.random.RandomState(0).permutation(len(points))
         some = points[order[: SAMPLES_IN_CELL * n_cells]]
@@ -340,16 +324,14 @@ class Cells:
 
         There are more than k samples for each point.
         """
-        members = self.queries
-        if len(self.centers) > 1:
-            members = self._divide(view)
+        members = self._divide(view)
         sizes = np.array([len(cell) for cell in members])
         for queries, order in zip(self.queries, self.orders, strict=True):
             n_least = np.searchsorted(sizes[order].cumsum(), self.least) + 1
             near = order[: max(NEAR_CELLS, n_least)]
             candidates = np.concatenate([members[cell] for cell in near])
-            for block in gen_batches(len(queries), 128):
-                yield queries[block], candidates
+            for start in range(0, len(queries), 128):
+                yield queries[start : start + 128], candidates
 
 
 # ---- new samples

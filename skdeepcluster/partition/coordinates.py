@@ -277,15 +277,11 @@ class MergeTrees:
 def cut_tree(tree, n_clusters):
     """Return the labels (F,) of a cut of a tree of scipy's ``linkage`` into ``n_clusters``."""
     n_samples = len(tree) + 1
-    n_merges = n_samples - n_clusters
-    parents = np.arange(2 * n_samples - 1)
-    merged = tree[:n_merges, :2].astype(int)
-    parents[merged] = n_samples + np.arange(n_merges)[:, None]
-    above = parents[parents]
-    while (above != parents).any():
-        parents = above
-        above = parents[parents]
-    return np.unique(parents[:n_samples], return_inverse=True)[1]
+    roots = np.arange(2 * n_samples - 1)
+    merged = tree[: n_samples - n_clusters, :2].astype(int)
+    for i in reversed(range(len(merged))):
+        roots[merged[i]] = roots[n_samples + i]
+    return np.unique(roots[:n_samples], return_inverse=True)[1]
 
 
 def spanning_tree(points, nearest=None):

@@ -148,7 +148,7 @@ def _make_space(points):
     covariance = np.cov(points.T, bias=True).reshape(n_features, -1)
     covariance = covariance + 1e-6 * np.eye(n_features) * np.trace(covariance)
 
-    monomials = make_monomials(points, "full")
+    monomials = make_monomials(points)
     return Space(points - points.mean(0), monomials, covariance)
 
 
@@ -295,11 +295,7 @@ def _describe_gaussians(space, member):
     """Return gains in mean log-likelihood of a Gaussian per cluster over a single one."""
     n_samples, n_clusters = member.shape
     n_features = len(space.covariance)
-    with single_threaded_blas():
-        sizes, _, inner = estimate_gaussians(
-            member, space.monomials, n_features, "full"
-        )
-
+    sizes, _, inner = estimate_gaussians(member, space.monomials, n_features, "full")
     shares = sizes / sizes.sum()
     pooled = np.einsum("k,kij->ij", shares, inner)
     noise = np.trace(space.covariance) / n_features * 1e-3
@@ -508,8 +504,9 @@ class Ensemble:
         renamed = np.array([_name_by_first(row) for row in labels])
         distinct, places = np.unique(renamed, axis=0, return_inverse=True)
         rows = []
-        for row in distinct:
-            rows.append(_describe(self.measured, row, self.n_clusters))
+        with single_threaded_blas():
+            for row in distinct:
+                rows.append(_describe(self.measured, row, self.n_clusters))
         values = np.array([list(row.values()) for row in rows])[places.ravel()]
 
         features = {

@@ -20,7 +20,8 @@ from ..input.checks import (
     random_stream,
     warn_user,
 )
-from ..neighbors.samples import GraphSettings, Samples, connect, read_samples
+from ..neighbors.graph import GraphSettings
+from ..neighbors.samples import Samples, connect, read_samples
 from .constraints import constrain
 from .coordinates import make_coordinates
 from .known import count_labels, follow_labels
@@ -156,7 +157,7 @@ def find_partition(
 ) -> Partition:
     """Return the :class:`Partition` of X (N, D), see :class:`~skdeepcluster.NeighborClustering`.
 
-    ``settings`` are :class:`~skdeepcluster.neighbors.samples.GraphSettings`. Each stage runs in
+    ``settings`` are :class:`~skdeepcluster.neighbors.graph.GraphSettings`. Each stage runs in
     the context ``report(stage)``.
     """
     stream = random_stream(random_state)
@@ -190,24 +191,22 @@ def find_partition(
             answers = find_answers(coords, criterion, n_clusters, seed, constraints)
 
     layout = coords.layouts[0]
-    answers = [
-        answer._replace(
-            resp=_follow_user(answer.resp, problem, samples, layout, constraints)
-        )
-        for answer in answers
-    ]
+    for place, answer in enumerate(answers):
+        resp, known = _follow_labels(answer.resp, problem, samples, layout)
+        resp = constraints.impose(resp, layout, known)
+        answers[place] = answer._replace(resp=resp)
     return Partition(samples, answers, layout.astype(np.float32), curve)
 
 
-def _follow_user(resp, problem, samples, layout, constraints):
-    """Return responsibilities (M, K), changed where labels and constraints need it."""
-    if problem.labels is None:
-        return constraints.impose(resp, layout)
-    known = count_labels(
-        problem.labels, resp.shape[1], samples.inverse, problem.sample_weight
-    )
+def _follow_labels(resp, problem, samples, layout):
+    """Return responsibilities (M, K) that follow known labels, and counts of these, or None."""
+    labels = problem.labels
+    if labels is None:
+        return resp, None
+    weights = problem.sample_weight
+    known = count_labels(labels, resp.shape[1], samples.inverse, weights)
     resp = follow_labels(resp, known, samples.graph, samples.weights, layout)
-    return constraints.impose(resp, layout, known)
+    return resp, known
 
 
 def make_criterion(X, settings, sample_weight=None, random_state=None):

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from scipy.special import expit, logit
 from sklearn.metrics.cluster import contingency_matrix
 
 from ..input.labels import normalize_rows
-from ..neighbors.graph import make_walk
+from ..neighbors.graph import sum_links
 from .candidates import find_candidates
 from .features import Ensemble, measure_agreement, prepare
 
@@ -318,12 +319,12 @@ def count_votes(labels, shares, best, weights, n_clusters):
 
 def spread_votes(votes, graph):
     """Return the mean votes (M, K) at the end of a walk of VOTE_STEPS steps from each sample."""
-    steps, degree = make_walk(graph)
+    degree = sum_links(graph).astype(np.float32)
+    scale = 1 / np.maximum(degree, np.finfo(np.float32).tiny)
+    steps = (sparse.diags(scale) @ graph).tocsr()
     spread = votes
-
     for _ in range(VOTE_STEPS):
         spread = steps @ spread
-
     return np.where(degree[:, None] > 0, spread, votes)
 
 
