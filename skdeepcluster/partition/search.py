@@ -192,13 +192,13 @@ def find_partition(
 
     layout = coords.layouts[0]
     for place, answer in enumerate(answers):
-        resp, known = _follow_labels(answer.resp, problem, samples, layout)
+        resp, known = _use_labels(answer.resp, problem, samples, layout)
         resp = constraints.impose(resp, layout, known)
         answers[place] = answer._replace(resp=resp)
     return Partition(samples, answers, layout.astype(np.float32), curve)
 
 
-def _follow_labels(resp, problem, samples, layout):
+def _use_labels(resp, problem, samples, layout):
     """Return responsibilities (M, K) that follow known labels, and counts of these, or None."""
     labels = problem.labels
     if labels is None:
