@@ -37,11 +37,12 @@ from lib.options import parse_seeds
 from skdeepcluster.input.checks import list_numbers
 from skdeepcluster.metrics import match_labels
 from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
-from skdeepcluster.neighbors.samples import GraphSettings, connect
+from skdeepcluster.neighbors.graph import GraphSettings
+from skdeepcluster.neighbors.samples import connect
 from skdeepcluster.partition import selection
 from skdeepcluster.partition.candidates import find_candidates
-from skdeepcluster.partition.constraints import free
-from skdeepcluster.partition.coordinates import Sizes, make_coordinates
+from skdeepcluster.partition.coordinates import StepSizes, make_coordinates
+from skdeepcluster.partition.search import Unconstrained
 from skdeepcluster.partition.selection import Criterion, describe_one
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,8 +56,8 @@ ONE_WEIGHTS = {"one_table": 6, "one_body": 3, "one_skewed": 6}
 #: Changes that do not matter in the graphs of draws without features, by kind; none for others.
 CHANGES = {"digits": RandomAffine((1, 8, 8)), "shifted": RandomShift(0.2)}
 #: Numbers of samples in the slower steps of every second draw, scored as large data sets are.
-FEW = Sizes(fitted=1500, linked=1000, merged=500)
-ALL = Sizes()
+FEW = StepSizes(fitted=1500, linked=1000, merged=500)
+ALL = StepSizes()
 #: Maximum number of clusters that is tried, and the share of the numbers that are.
 MAX_CLUSTERS, TRIED = 60, 0.6
 #: Number of partitions of each kind that are no candidates: cuts of other trees, and candidates
@@ -303,8 +304,7 @@ def describe_predictions(kind, seed):
     """Return the inputs of the calibration for the samples of a drawn set, and which are right."""
     data, stream = draw(kind, seed), np.random.RandomState(seed)
     coords, own, y = look(data, data.n_clusters, True, stream)
-    unbound = free(coords.weights)
-    vote, *_ = selection.vote(coords, own, data.n_clusters, stream, unbound)
+    vote, *_ = selection.vote(coords, own, data.n_clusters, stream, Unconstrained())
     is_right = match_labels(y, vote.labels) == y
     return selection.describe_labels(vote), is_right
 

@@ -12,7 +12,7 @@ from .input.preparation import Preparation, Scaled
 from .input.tables import TableEncoder
 from .modules import networks
 from .modules.augmentation import RandomAffine, RandomFlip, RandomShift
-from .partition.answers import Alternative
+from .partition.selection import Alternative
 from .training.checkpoint import replace_atomically
 
 #: Modules of the public names.

@@ -29,7 +29,7 @@ from ..input.imputation import impute
 from ..input.labels import check_labels, cluster_means
 from ..mixture import em
 from ..modules.runtime import draw_generator
-from ..neighbors.samples import GraphSettings
+from ..neighbors.graph import GraphSettings
 from ..partition import count_clusters
 from ..partition.invariance import choose_augment
 from ..partition.known import hold_labels, name_clusters

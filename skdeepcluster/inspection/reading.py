@@ -12,7 +12,7 @@ from ..display.base import reach_last_step, transform_samples
 from ..estimators.neighbor_clustering import NeighborClustering
 from ..input.labels import predict_samples
 from ..neighbors.search import has_distances
-from ..partition.answers import describe_changes
+from ..partition.selection import describe_changes
 from .features import count_categories, name_columns, read_values
 
 

@@ -4,6 +4,7 @@ The distance of samples i and j is the least distance of sample i to a view of s
 principal components. M samples, N queries, D features, V views, P components, k neighbors.
 """
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,12 +13,12 @@ import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.spatial.distance import cdist
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
-from ..input.distinct import single_threaded_blas, sort_nearest
-from ..input.preparation import Scaled
-from .search import Cells, make_factors, stack_parts, take_below
+from ..input.distinct import single_threaded, single_threaded_blas, sort_nearest
+from .search import find_nearest, stack_parts
 
 #: Number of principal components used to compare views.
 VIEW_COMPONENTS = 50
@@ -29,6 +30,12 @@ CALL_SIZE = 1024
 NEAREST = 300
 #: Number of new samples that are compared at once.
 MAX_QUERIES = 4096
+#: Number of points up to which all are compared.
+ALL_PAIRS = 10_000
+#: Number of points per cell that determine its center.
+SAMPLES_IN_CELL = 40
+#: Number of cells whose points are compared with the points of a cell.
+NEAR_CELLS = 64
 #: Relative error allowed when a squared distance is computed from products.
 MARGIN = 1e-3
 #: Rounding error of a product in single precision, relative to the squared length.
@@ -61,21 +68,18 @@ class AugmentedViews(NamedTuple):
         parts = [self._center(X[block]) @ self.axes for block in blocks]
         return np.concatenate(parts)
 
-    def iterate(self, X, chosen=None):
+    def iterate(self, X, chosen=slice(None)):
         """Yield the components (n, P) of the samples as they are, then of each view.
 
         X (M, D) are the samples of the fit; ``chosen`` are the places of some of them.
         """
-        rows = X if chosen is None else X[chosen]
+        rows = X[chosen]
         yield self.project(rows)
         if self.maps is not None:
             yield from self._map(rows)
             return
         for number in range(self.n_views):
-            if chosen is None:
-                yield self._augment(X, number)
-            else:
-                yield self._augment(X, number)[chosen]
+            yield self._augment(X, number)[chosen]
 
     def _center(self, X):
         return (X - self.center) * self.unit
@@ -124,15 +128,8 @@ def prepare_views(augment, n_views, seed, X):
 
 
 def _is_linear(augment):
-    """Return whether an augmentation lists transforms that its class calls, too."""
-    if isinstance(augment, Scaled):
-        augment = augment.augment
-    for kind in type(augment).__mro__:
-        if "list_transforms" in vars(kind):
-            return True
-        if "__call__" in vars(kind):
-            return False
-    return False
+    """Return whether an augmentation, scaled or not, lists linear transforms."""
+    return hasattr(getattr(augment, "augment", augment), "list_transforms")
 
 
 def _find_axes(X):
@@ -154,16 +151,10 @@ def _compose(views):
     axes = views.axes
     transforms = views.augment.list_transforms(views.n_views, views.seed)
     maps = np.empty((len(transforms), *axes.shape), dtype=np.float32)
+    identity = torch.eye(len(axes), dtype=torch.float32, device="cpu")
     for block in gen_batches(len(axes), CALL_SIZE):
-        n_rows = block.stop - block.start
-        rows = torch.zeros(n_rows, len(axes), dtype=torch.float32, device="cpu")
-        rows[:, block] = torch.eye(n_rows, dtype=torch.float32, device="cpu")
         for view, transform in zip(maps, transforms, strict=True):
-            view[block] = transform(rows).numpy() @ axes
-    if not np.isfinite(maps).all():
-        raise ValueError(
-            f"augment={views.augment!r} must return finite numbers for finite samples."
-        )
+            view[block] = transform(identity[block]).numpy() @ axes
     return maps
 
 
@@ -179,13 +170,7 @@ def call(augment, X, seed):
     name = getattr(augment, "augment", augment)
     x = to_tensor(X)
     with isolated(), torch.no_grad(), forked(seed):
-        try:
-            changed = np.asarray(augment(x))
-        except Exception as error:
-            raise ValueError(
-                f"augment={name!r} fails for a tensor of {len(x)} samples with {x.shape[1]} "
-                f"features. It must return other versions of them. {error!r}"
-            ) from error
+        changed = np.asarray(augment(x))
     if changed.shape != x.shape:
         raise ValueError(
             f"augment={name!r} must return a tensor of the shape {tuple(x.shape)} of its "
@@ -218,16 +203,18 @@ def search_views(views, X, k, n_jobs=None):
     k = min(k, len(X) - 1)
     nearest = _Nearest(points, k)
     if k == 0:
-        return nearest.finish(views.unit)
+        return nearest.squares, nearest.neighbors
     cells = Cells(points, k)
     # Several OpenMP threads would round differently.
     with single_threaded_blas(), ThreadPoolExecutor(effective_n_jobs(n_jobs)) as pool:
         for view in views.iterate(X):
-            factors = make_factors(view).astype(nearest.dtype)
+            # Products with (x, 1) are |x - v|^2 - |x|^2.
+            factors = np.column_stack([-2 * view, np.square(view).sum(1)])
+            factors = factors.astype(nearest.dtype)
             compare = partial(nearest.compare, factors, view)
             queries, candidates = zip(*cells.pair(view), strict=True)
             list(pool.map(compare, queries, candidates))
-    return nearest.finish(views.unit)
+    return np.sqrt(nearest.squares) / views.unit, nearest.neighbors
 
 
 class _Nearest:
@@ -249,12 +236,6 @@ class _Nearest:
         self.squares = np.full((len(points), k), np.inf)
         self.neighbors = np.full((len(points), k), -1)
 
-    def finish(self, unit):
-        """Return distances, infinite where there is no neighbor, and places, (M, k)."""
-        places = np.arange(len(self.points))[:, None]
-        neighbors = np.where(np.isinf(self.squares), places, self.neighbors)
-        return np.sqrt(self.squares) / unit, neighbors
-
     def compare(self, factors, view, queries, candidates):
         """Compare the points at ``queries`` with a view (M, P) of ``candidates``."""
         squares = self.extended[queries] @ factors[candidates].T
@@ -265,11 +246,11 @@ class _Nearest:
             is_near = True
         else:
             bound = (1 + MARGIN) * bound - self.lengths[queries]
-            columns, is_near = take_below(squares, bound.astype(self.dtype))
+            columns, is_near = _take_below(squares, bound.astype(self.dtype))
 
         # Differences round less than products.
         neighbors = candidates[columns]
-        squares = _square_gaps(view[neighbors], self.points[queries])
+        squares = _square_distances(view[neighbors], self.points[queries])
         is_other = neighbors != queries[:, None]
         squares[~(is_near & is_other)] = np.inf
         squares = np.hstack([self.squares[queries], squares])
@@ -288,10 +269,72 @@ def keep_nearest(distances, neighbors, k):
     return sort_nearest(distances, neighbors, k)
 
 
-def _square_gaps(neighbors, points):
+def _square_distances(neighbors, points):
     """Return the squared distances (n, m) of points (n, P) to their neighbors (n, m, P)."""
     gaps = neighbors - points[:, None]
     return np.einsum("nmp,nmp->nm", gaps, gaps)
+
+
+def _take_below(squares, bound):
+    """Return the columns of values below the bound (n,) of each row, and which are such."""
+    below = np.flatnonzero(squares < bound[:, None])
+    rows, columns = np.divmod(below, squares.shape[1])
+    counts = np.bincount(rows, minlength=len(squares))
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    taken = np.zeros((len(squares), counts.max(initial=0)), dtype=int)
+    taken[rows, places] = columns
+    return taken, np.arange(taken.shape[1]) < counts[:, None]
+
+
+class Cells:
+    """Points (M, P) divided by k-means into cells; points of near cells are compared.
+
+    Few points are one cell: all are compared (J. Sivic, A. Zisserman, "Video Google: a text
+    retrieval approach to object matching in videos", ICCV 2003).
+    """
+
+    def __init__(self, points, k):
+        self.least = k + 1
+        self.centers = self._find_centers(points)
+        self.queries = self._divide(points)
+        gaps = cdist(self.centers, self.centers)
+        self.orders = gaps.argsort(1, kind="stable")
+
+    @staticmethod
+    def _find_centers(points):
+        """Return the centers of k-means on some of the points."""
+        if len(points) <= ALL_PAIRS:
+            return points[:1]
+        n_cells = int(2 * np.sqrt(len(points)))
+        order = np.random.RandomState(0).permutation(len(points))
+        some = points[order[: SAMPLES_IN_CELL * n_cells]]
+        kmeans = KMeans(n_cells, init="random", n_init=1, max_iter=8, random_state=0)
+        with single_threaded(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # points may be equal
+            return kmeans.fit(some).cluster_centers_
+
+    def _divide(self, points):
+        """Return the places of the points in each cell."""
+        cells = find_nearest(points, self.centers)
+        ends = np.bincount(cells, minlength=len(self.centers)).cumsum()
+        return np.split(np.argsort(cells, kind="stable"), ends[:-1])
+
+    def pair(self, view):
+        """Yield places (n,) of points, and (m,) of the samples of a view (M, P) near to them.
+
+        There are more than k samples for each point.
+        """
+        members = self._divide(view)
+        sizes = np.array([len(cell) for cell in members])
+        for queries, order in zip(self.queries, self.orders, strict=True):
+            n_least = np.searchsorted(sizes[order].cumsum(), self.least) + 1
+            near = order[: max(NEAR_CELLS, n_least)]
+            candidates = np.concatenate([members[cell] for cell in near])
+            for start in range(0, len(queries), 128):
+                yield queries[start : start + 128], candidates
+
+
+# ---- new samples
 
 
 def search_new(views, rows, index, X, k):
@@ -325,6 +368,6 @@ def _compare_new(views, rows, points, places):
     blocks = list(gen_batches(len(points), 64))
     for view in views.iterate(rows, chosen):
         for block in blocks:
-            new = _square_gaps(view[index[block]], points[block])
+            new = _square_distances(view[index[block]], points[block])
             np.minimum(squares[block], new, out=squares[block])
     return squares

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,18 @@ ATTRACTIONS = 2
 REPULSIONS = 5
 #: Number of links sampled at once for each sample.
 DRAWS = 64
+
+
+class GraphSettings(NamedTuple):
+    """Parameters of the graph and the layout, as in ``NeighborClustering``."""
+
+    n_neighbors: int = 15
+    metric: Any = "euclidean"
+    n_components: int = 5
+    max_samples: int = 70_000
+    n_jobs: int | None = None
+    augment: Any = None
+    n_views: int = 16
 
 
 def neighbor_graph(
@@ -96,15 +108,24 @@ def neighbor_graph(
         check_scalar(n_views, "n_views", Integral, min_val=1)
     if metric == "precomputed":
         check_distances(X)
-        nearest = nearest_entries(X, n_neighbors, is_square=True)
-    elif augment is not None:
-        seed = draw_seed(random_stream(random_state))
-        views = prepare_views(augment, n_views, seed, X)
-        nearest = search_views(views, X, n_neighbors, n_jobs)
-    else:
-        index = NeighborIndex(X, metric, n_jobs)
-        nearest = index.query_self(n_neighbors)
+        return link_neighbors(*nearest_entries(X, n_neighbors, is_square=True))
+    settings = GraphSettings(
+        n_neighbors, metric, n_jobs=n_jobs, augment=augment, n_views=n_views
+    )
+    stream = random_stream(random_state)
+    nearest, _ = search_neighbors(X, n_neighbors, settings, stream)
     return link_neighbors(*nearest)
+
+
+def search_neighbors(X, k, settings, stream):
+    """Return distances and places of the k nearest others of each sample, and views or None."""
+    if settings.augment is None:
+        index = NeighborIndex(X, settings.metric, settings.n_jobs)
+        return index.query_self(k), None
+    seed = draw_seed(stream)
+    views = prepare_views(settings.augment, settings.n_views, seed, X)
+    nearest = search_views(views, X, k, settings.n_jobs)
+    return nearest, views._replace(neighbors=nearest[1])
 
 
 def link_neighbors(distances, neighbors):
@@ -164,13 +185,6 @@ def scale_links(graph, factors):
     """Return the graph with each link times the ``factors`` (N,) of both ends."""
     scale = sparse.diags(factors)
     return (scale @ graph @ scale).tocsr()
-
-
-def make_walk(graph):
-    """Return the transition matrix P = D^{-1} G (M, M) of a graph, and the degrees D (M,)."""
-    degree = sum_links(graph).astype(np.float32)
-    scale = 1 / np.maximum(degree, np.finfo(np.float32).tiny)
-    return (sparse.diags(scale) @ graph).tocsr(), degree
 
 
 # ---- whitening

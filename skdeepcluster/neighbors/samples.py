@@ -15,9 +15,7 @@ from sklearn.utils import check_array, check_scalar
 from ..input.checks import (
     LARGEST,
     check_answers,
-    check_enough,
     check_sample_weight,
-    draw_seed,
     name_column,
 )
 from ..input.distinct import (
@@ -29,25 +27,13 @@ from ..input.distinct import (
 )
 from ..input.imputation import impute
 from ..input.labels import average_finite
-from .augmented import AugmentedViews, prepare_views, search_new, search_views
-from .graph import link_neighbors
+from .augmented import AugmentedViews, search_new
+from .graph import link_neighbors, search_neighbors
 from .search import NeighborIndex, check_distances, nearest_entries
 
 #: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
 #: distances equal.
 CLIP_FACTOR = 1e6
-
-
-class GraphSettings(NamedTuple):
-    """Parameters of the graph and the layout, as in ``NeighborClustering``."""
-
-    n_neighbors: int = 15
-    metric: Any = "euclidean"
-    n_components: int = 5
-    max_samples: int = 70_000
-    n_jobs: int | None = None
-    augment: Any = None
-    n_views: int = 16
 
 
 class Reference(NamedTuple):
@@ -120,7 +106,6 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
     metric = settings.metric
     precomputed = metric == "precomputed"
     least = 1 if n_clusters == "auto" else n_clusters
-    check_enough(X.shape[0], least)
     check_scalar(settings.max_samples, "max_samples", Integral, min_val=least)
     if precomputed:
         check_distances(X)
@@ -134,8 +119,7 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
     else:
         distinct = merge_equal(keys, weights)
         distinct, columns = _sort_distinct(X, distinct, metric)
-        if len(distinct.kept) > settings.max_samples:
-            distinct = _draw_samples(distinct, settings.max_samples, stream, needed)
+        distinct = _draw_samples(distinct, settings.max_samples, stream, needed)
     n_features = X.shape[1] if columns is None else len(columns)
     if settings.augment is not None:
         columns = None  # partitions of the samples as they are do not know the views
@@ -144,13 +128,13 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
     if n_clusters != "auto":
         k = min(k, max(1, len(distinct.kept) // n_clusters - 1))
 
-    rows = None
-    views = None
+    rows = views = None
     if precomputed:
-        distinct, *nearest = _search_distances(X, distinct, k)
+        distinct, nearest = _search_distances(X, distinct, k)
     else:
         rows = _take_rows(X, distinct.kept)
-        views, nearest = _search_samples(rows, columns, k, settings, stream)
+        compared = rows if columns is None else take_columns(rows, columns)
+        nearest, views = search_neighbors(compared, k, settings, stream)
 
     kept, inverse, weights = distinct
     spacing = average_finite(nearest[0])
@@ -159,39 +143,25 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
     return Samples(reference, columns, n_features, graph, weights, inverse)
 
 
-def _search_samples(rows, columns, k, settings, stream):
-    """Return the views of samples, or None, and the distances and places of neighbors."""
-    if settings.augment is None:
-        compared = rows if columns is None else take_columns(rows, columns)
-        index = NeighborIndex(compared, settings.metric, settings.n_jobs)
-        return None, index.query_self(k)
-    seed = draw_seed(stream)
-    views = prepare_views(settings.augment, settings.n_views, seed, rows)
-    distances, neighbors = search_views(views, rows, k, settings.n_jobs)
-    views = views._replace(neighbors=neighbors)
-    return views, (distances, neighbors)
-
-
 def _sort_distinct(X, distinct, metric):
     """Return the samples in an order that depends on values only, and the features that vary."""
-    kept = distinct.kept
-    rows = X if len(kept) == X.shape[0] else X[kept]
+    rows = _take_rows(X, distinct.kept)
     if metric in ("euclidean", "cosine"):
         varying = columns = order_columns(rows)
     else:
         columns = None
         varying = np.flatnonzero(np.subtract(*find_ranges(rows)))
 
-    direction = np.zeros(X.shape[1])
-    direction[varying] = _draw_direction(len(varying))
-    order = np.argsort(project_rows(X, direction)[kept], kind="stable")
     weights = distinct.weights / distinct.weights.max()
     distinct = distinct._replace(weights=weights)
+    order = _order_by_values(take_columns(rows, varying))
     return distinct.take(order), columns
 
 
-def _draw_direction(n_features):
-    return np.random.default_rng(0).standard_normal(n_features)
+def _order_by_values(rows):
+    """Return the order (M,) of samples by their projections on a direction."""
+    direction = np.random.default_rng(0).standard_normal(rows.shape[1])
+    return np.argsort(project_rows(rows, direction), kind="stable")
 
 
 def take_columns(X, columns):
@@ -209,12 +179,14 @@ def _take_rows(X, kept):
 
 
 def _draw_samples(distinct, n_drawn, stream, needed):
-    """Return a random subset of the :class:`Distinct` samples.
+    """Return at most this many of the :class:`Distinct` samples, drawn at random.
 
     Priority sampling (N. Duffield, C. Lund, M. Thorup, Journal of the ACM 54, 2007) keeps the
     largest w / u, u uniform, and samples that are ``needed``, unless they are more than half.
     """
     weights = distinct.weights
+    if len(weights) <= n_drawn:
+        return distinct
     priority = weights / (1 - stream.uniform(size=len(weights)))
 
     needed = np.array(needed, dtype=int)
@@ -232,15 +204,12 @@ def _draw_samples(distinct, n_drawn, stream, needed):
 
 def _search_distances(X, distinct, k):
     """Return the samples in another order, and the distances and places of their neighbors."""
-    X = X[distinct.kept][:, distinct.kept]
-    distances, neighbors = nearest_entries(X, k, is_square=True)
-
+    kept = distinct.kept
+    distances, neighbors = nearest_entries(X[kept][:, kept], k, is_square=True)
     # Only sorted distances do not depend on the order of the columns.
-    known = np.where(np.isfinite(distances), distances, 0)
-    direction = _draw_direction(known.shape[1])
-    order = np.argsort(project_rows(known, direction), kind="stable")
+    order = _order_by_values(np.where(np.isfinite(distances), distances, 0))
     places = np.argsort(order)[neighbors[order]]
-    return distinct.take(order), distances[order], places
+    return distinct.take(order), (distances[order], places)
 
 
 # ---- new samples
@@ -266,10 +235,11 @@ class Lookup:
     @cached_property
     def index(self):
         """The samples as they are compared."""
-        rows, views = self.reference.rows, self.reference.views
-        if views is not None:
-            return NeighborIndex(views.project(rows))
-        return NeighborIndex(rows, self.reference.metric)
+        reference = self.reference
+        rows = reference.rows
+        if reference.views is not None:
+            return NeighborIndex(reference.views.project(rows))
+        return NeighborIndex(rows, reference.metric)
 
     def match_form(self, X):
         """Return X, dense or sparse as the samples, without values that are too large."""

@@ -62,16 +62,6 @@ class Search:
     #: Labels (M,) of the candidates so far, by the names of their methods.
     labels: dict = field(default_factory=dict)
 
-    def find(self, methods):
-        """Yield the candidates of a table of methods."""
-        for name, method, *options in methods:
-            if self.brief and name in SELDOM:
-                continue
-            labels = method(self, *options)
-            if labels is not None:
-                self.labels[name] = labels
-                yield Candidate(name, labels)
-
     def run_kmeans(self, whitened=False):
         """Run k-means on the points of the trees, or on whitened samples if there are any."""
         points = self.coords.white if whitened else self.trees.points
@@ -85,10 +75,8 @@ class Search:
         if not self.coords.has_features:
             return None
         points = self.coords.narrow
-        labels = self.labels[start]
-        return fit_gaussians(points, self.coords, labels, self.n_clusters, kind).argmax(
-            1
-        )
+        task = self.labels[start], self.n_clusters, kind
+        return fit_gaussians(points, self.coords, *task).argmax(1)
 
     def learn_head(self):
         """Learn a linear head if all samples have the same length."""
@@ -108,9 +96,8 @@ class Search:
     def merge_mixture(self, regroups=False):
         """Merge the components of a mixture, more than clusters, by the edges between them."""
         coords = self.coords
-        n_components = min(
-            COMPONENTS * self.n_clusters, len(coords.draw(coords.sizes.fitted))
-        )
+        n_fitted = len(coords.draw(coords.sizes.fitted))
+        n_components = min(COMPONENTS * self.n_clusters, n_fitted)
         densities = fit_layout(self.trees.points, coords, n_components, self.stream)
         used, component = np.unique(densities.argmax(1), return_inverse=True)
         if len(used) <= self.n_clusters:
@@ -162,17 +149,24 @@ SELDOM = {
 
 def find_candidates(coords, n_clusters, stream, brief=False):
     """Yield candidates; ``brief`` leaves out those that seldom help to find ``n_clusters``."""
-    options = n_clusters, stream, brief
+    places = [(trees, IN_LAYOUT) for trees in coords.layout_trees]
     if coords.has_features:
-        yield from Search(coords, coords.sample_trees, *options).find(IN_SAMPLES)
-    for trees in coords.layout_trees:
-        yield from Search(coords, trees, *options).find(IN_LAYOUT)
+        places.insert(0, (coords.sample_trees, IN_SAMPLES))
+    for trees, methods in places:
+        search = Search(coords, trees, n_clusters, stream, brief)
+        for name, method, *options in methods:
+            if brief and name in SELDOM:
+                continue
+            labels = method(search, *options)
+            if labels is not None:
+                search.labels[name] = labels
+                yield Candidate(name, labels)
 
 
 # ---- k-means and mixtures
 
 
-def run_kmeans(points, coords, n_clusters, stream, n_init=KMEANS_RUNS):
+def run_kmeans(points, coords, n_clusters, stream, n_init):
     """Return the labels (M,) of k-means fitted to points (M, D)."""
     seed = draw_seed(stream)
     kmeans = KMeans(n_clusters, n_init=n_init, max_iter=50, random_state=seed)
@@ -181,19 +175,15 @@ def run_kmeans(points, coords, n_clusters, stream, n_init=KMEANS_RUNS):
     quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
     with quiet, single_threaded():
         kmeans.fit(points[fitted], sample_weight=coords.weights[fitted])
-        if len(fitted) == len(points):
-            return kmeans.labels_
         return kmeans.predict(points)
 
 
-def make_monomials(points, kind):
-    """Return the products (squares if ``kind`` is "diag") of points (M, D), points, and ones.
+def make_monomials(points):
+    """Return the products of the coordinates of points (M, D), the points, and ones.
 
     Their weighted sums are the sufficient statistics of a Gaussian.
     """
     ones = np.ones((len(points), 1))
-    if kind == "diag":
-        return np.hstack([points**2, points, ones])
     i, j = np.triu_indices(points.shape[1])
     return np.hstack([points[:, i] * points[:, j], points, ones])
 
@@ -204,33 +194,28 @@ def estimate_gaussians(resp, monomials, n_features, kind):
     sizes = sums[:, -1].clip(1e-10)
     means = sums[:, -1 - n_features : -1] / sizes[:, None]
     seconds = sums[:, : -1 - n_features] / sizes[:, None]
-    if kind == "diag":
-        variances = (seconds - means**2).clip(0)
-        return sizes, means, variances[:, :, None] * np.eye(n_features)
-
     i, j = np.triu_indices(n_features)
     covariances = np.empty((len(sizes), n_features, n_features))
     covariances[:, i, j] = seconds
     covariances[:, j, i] = seconds
     covariances -= means[:, :, None] * means[:, None]
+    if kind == "diag":
+        covariances *= np.eye(n_features)
     if kind == "tied":
         pooled = np.average(covariances, axis=0, weights=sizes)
         covariances = np.broadcast_to(pooled, covariances.shape)
     return sizes, means, covariances
 
 
-def measure_log_densities(monomials, sizes, means, covariances, kind):
+def measure_log_densities(monomials, sizes, means, covariances):
     """Return log(weight_k N(x; mean_k, covariance_k)) up to one constant, (M, K)."""
     precisions = np.linalg.inv(covariances)
     linear = np.einsum("kij,kj->ki", precisions, means)
     constant = np.einsum("ki,ki->k", linear, means)
     constant += np.linalg.slogdet(covariances)[1]
     constant = np.log(sizes / sizes.sum()) - constant / 2
-    if kind == "diag":
-        quadratic = -np.einsum("kii->ki", precisions) / 2
-    else:
-        i, j = np.triu_indices(means.shape[1])
-        quadratic = -np.where(i == j, 0.5, 1) * precisions[:, i, j]
+    i, j = np.triu_indices(means.shape[1])
+    quadratic = -np.where(i == j, 0.5, 1) * precisions[:, i, j]
     return monomials @ np.hstack([quadratic, linear, constant[:, None]]).T
 
 
@@ -251,7 +236,7 @@ def fit_gaussians(
     """
     n_features = points.shape[1]
     fitted = coords.draw(coords.sizes.fitted)
-    all_monomials = make_monomials(points, kind)
+    all_monomials = make_monomials(points)
     monomials = all_monomials[fitted]
     weights = coords.weights[fitted, None]
     variance = max(reg * points.var(0).mean(), 1e-12) * np.eye(n_features)
@@ -263,7 +248,7 @@ def fit_gaussians(
             sizes, means, covariances = estimate_gaussians(
                 resp * weights, monomials, n_features, kind
             )
-            mixture = sizes, means, covariances + variance, kind
+            mixture = sizes, means, covariances + variance
             densities = measure_log_densities(monomials, *mixture)
             highest = densities.max(1, keepdims=True)
             resp = np.exp(densities - highest)
@@ -324,7 +309,7 @@ def regroup(edges, sizes, groups):
     while True:
         score = best
         for divided in _divide_each(edges, sizes, groups):
-            joined_score, joined = _join(edges, divided)
+            joined_score, joined = _join_best(edges, divided)
             if joined_score > score + 1e-9:
                 score = joined_score
                 improved = joined
@@ -343,7 +328,7 @@ def _divide_each(edges, sizes, groups):
             yield [*groups[:k], *groups[k + 1 :], *halves]
 
 
-def _join(edges, groups):
+def _join_best(edges, groups):
     """Return the highest I^2 / H after joining two groups, and the groups."""
     member = np.eye(len(groups))[label_points(groups)]
     joint = member.T @ edges @ member

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse.csgraph import breadth_first_order, connected_components
+from scipy.sparse.csgraph import connected_components
 
 from ..input.labels import cluster_means, indicate, normalize_rows
 from .selection import LEAD
@@ -42,13 +42,8 @@ class Constraints(NamedTuple):
     split: np.ndarray
     #: Samples of X that must be in different clusters.
     exclusive: list
-    #: Whether the user gave any constraint.
-    are_given: bool = True
 
-    def count_needed(self, labels):
-        """Return the minimum number of clusters that pairs and known ``labels`` (N,) need."""
-        n_known = 1 if labels is None else labels.max() + 1
-        return max(n_known, len(self.exclusive))
+    are_given = True
 
     def refuse(self, n_clusters):
         """Return why this number of clusters is excluded at once, or None."""
@@ -101,8 +96,6 @@ class Constraints(NamedTuple):
 
     def lower(self, scores, labels, weights, n_clusters):
         """Return the scores (C,) of candidates (C, M), lowest outside of the sizes."""
-        if not self.are_given:
-            return scores
         if not self.allows(n_clusters):
             return 0 * scores
         missed = np.array([self.miss(row, weights, n_clusters) for row in labels])
@@ -152,56 +145,23 @@ def _agree(labels, pairs):
 # ---- what the user asks for
 
 
-def read_pairs(name, pairs, n_samples):
-    """Return pairs (P, 2) of positions of samples, checked; None means no pairs."""
-    if pairs is None or not len(pairs):
-        return np.empty((0, 2), dtype=np.int64)
-    pairs = np.asarray(pairs)
-
-    if pairs.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
-        raise ValueError(
-            f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects integers of "
-            "shape (n_pairs, 2). Give the positions in X of two samples per pair."
-        )
-    for sample in pairs[(pairs < 0) | (pairs >= n_samples)]:
-        raise ValueError(
-            f"{name} names sample {sample}, but X has the samples 0 to {n_samples - 1}. Give "
-            "positions in X, not names of an index."
-        )
-    return pairs.astype(np.int64)
-
-
-def free(weights):
-    """Return no :class:`Constraints` on samples with ``weights`` (M,)."""
-    none = np.empty((0, 2), dtype=int)
-    groups = np.arange(len(weights))
-    shares = weights / weights.sum()
-    return Constraints(groups, shares, 0.0, 1.0, none, none, [], are_given=False)
-
-
 def constrain(samples, problem):
     """Return the :class:`Constraints` of a problem on the distinct ``samples``, checked."""
     weights = problem.sample_weight
     must_link = problem.must_link
     cannot_link = problem.cannot_link
-    has_sizes = problem.sizes != (None, None)
-    has_pairs = len(must_link) + len(cannot_link) > 0
-    if not has_sizes and not has_pairs:
-        return free(samples.weights)
-
     inverse = samples.inverse
     needed = np.append(must_link, cannot_link)
-    if has_sizes:
+    if problem.has_sizes:
         needed = np.append(needed, np.flatnonzero(weights))
     _check_in_graph(inverse, needed)
-    if problem.labels is not None and has_pairs:
+    if problem.labels is not None and problem.has_pairs:
         pairs = must_link, cannot_link
         must_link, cannot_link = _add_labels(problem.labels, inverse, *pairs)
 
     links = np.vstack([must_link, _link_equal(samples)])
-    graph = _link_nodes(links, len(inverse))
-    group = connected_components(graph, directed=False)[1]
-    _check_apart(cannot_link, group, graph)
+    group = _find_pieces(links, len(inverse))
+    _check_apart(cannot_link, group)
 
     kept = samples.reference.kept
     total = weights.sum()
@@ -254,27 +214,19 @@ def _link_equal(samples):
     return np.column_stack([rows, firsts[samples.inverse[rows]]])
 
 
-def _link_nodes(pairs, n_nodes):
-    """Return the graph with edges ``pairs`` (P, 2)."""
-    return sparse.csr_array((np.ones(len(pairs)), pairs.T), (n_nodes, n_nodes))
+def _find_pieces(pairs, n_nodes):
+    """Return the connected component (n,) of each node of the graph with edges (P, 2)."""
+    graph = sparse.csr_array((np.ones(len(pairs)), pairs.T), (n_nodes, n_nodes))
+    return connected_components(graph, directed=False)[1]
 
 
-def _check_apart(cannot_link, group, graph):
-    """Raise an error that names the chain of links between two samples that are apart."""
-    joined = cannot_link[_agree(group, cannot_link)]
-    if not len(joined):
-        return
-
-    first, last = joined[0].tolist()
-    before = breadth_first_order(graph, last, directed=False)[1]
-    chain = [first]
-    while chain[-1] != last:
-        chain.append(int(before[chain[-1]]))
-
-    raise ValueError(
-        f"cannot_link or y separates the samples {first} and {last}, but must_link, y or equal "
-        f"values join {' - '.join(map(str, chain))}. Remove one of these pairs."
-    )
+def _check_apart(cannot_link, group):
+    """Raise an error that names two samples in one group that are apart."""
+    for first, last in cannot_link[_agree(group, cannot_link)]:
+        raise ValueError(
+            f"cannot_link or y separates the samples {first} and {last}, but must_link, y or "
+            "equal values join them. Remove one of these pairs."
+        )
 
 
 def _find_exclusive(cannot_link, group):
@@ -372,8 +324,7 @@ class Relabeling:
         doubt = second - first
         doubt[self.apart] = np.inf
 
-        graph = _link_nodes(self.apart, len(doubt))
-        piece = connected_components(graph, directed=False)[1]
+        piece = _find_pieces(self.apart, len(doubt))
         broken = self.apart[_agree(self.clusters, self.apart)]
         is_broken = np.isin(piece, piece[broken])
         doubt[is_broken] = -1

@@ -35,7 +35,7 @@ GINI = 0.3
 FAIR_SIZE = 0.25
 
 
-class Sizes(NamedTuple):
+class StepSizes(NamedTuple):
     """Maximum numbers of samples in the slower steps; the others get the nearest labels."""
 
     #: Samples that k-means and mixtures are fitted to.
@@ -47,7 +47,7 @@ class Sizes(NamedTuple):
 
 
 #: Numbers of samples of every fit.
-SIZES = Sizes()
+STEP_SIZES = StepSizes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ class Coordinates:
     unit: np.ndarray | None = None
     #: Samples (M, D) whitened by the scatter within clusters, or None.
     white: np.ndarray | None = None
-    sizes: Sizes = SIZES
+    sizes: StepSizes = STEP_SIZES
 
     def draw(self, n_samples):
         """Return the positions of at most this many samples, ascending."""
@@ -103,7 +103,7 @@ class Coordinates:
         return [MergeTrees(layout, self) for layout in self.layouts]
 
 
-def make_coordinates(samples, settings, stream, sizes=SIZES) -> Coordinates:
+def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates:
     """Return the :class:`Coordinates` of the samples of a graph.
 
     The second layout places whitened samples, or the same graph if there are too many features.
@@ -150,7 +150,7 @@ def make_coordinates(samples, settings, stream, sizes=SIZES) -> Coordinates:
     return replace(coords, layouts=[first, place(graph)])
 
 
-def use_layout(layout, samples, stream, sizes=SIZES):
+def use_layout(layout, samples, stream, sizes=STEP_SIZES):
     """Return the :class:`Coordinates` of a layout, with an order drawn by the weights."""
     weights = samples.weights
     size = min(sizes.fitted, len(weights))
@@ -277,15 +277,11 @@ class MergeTrees:
 def cut_tree(tree, n_clusters):
     """Return the labels (F,) of a cut of a tree of scipy's ``linkage`` into ``n_clusters``."""
     n_samples = len(tree) + 1
-    n_merges = n_samples - n_clusters
-    parents = np.arange(2 * n_samples - 1)
-    merged = tree[:n_merges, :2].astype(int)
-    parents[merged] = n_samples + np.arange(n_merges)[:, None]
-    above = parents[parents]
-    while (above != parents).any():
-        parents = above
-        above = parents[parents]
-    return np.unique(parents[:n_samples], return_inverse=True)[1]
+    roots = np.arange(2 * n_samples - 1)
+    merged = tree[: n_samples - n_clusters, :2].astype(int)
+    for i in reversed(range(len(merged))):
+        roots[merged[i]] = roots[n_samples + i]
+    return np.unique(roots[:n_samples], return_inverse=True)[1]
 
 
 def spanning_tree(points, nearest=None):

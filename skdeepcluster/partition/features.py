@@ -3,8 +3,7 @@
 :func:`prepare` measures a data set, and an :class:`Ensemble` compares partitions of it with
 candidates that have as many clusters.
 
-M scored samples (at most ``Sizes.merged``), D features, C partitions, R members of an ensemble,
-K clusters.
+M scored samples, D features, C partitions, R members of an ensemble, K clusters.
 """
 
 from typing import NamedTuple
@@ -149,7 +148,7 @@ def _make_space(points):
     covariance = np.cov(points.T, bias=True).reshape(n_features, -1)
     covariance = covariance + 1e-6 * np.eye(n_features) * np.trace(covariance)
 
-    monomials = make_monomials(points, "full")
+    monomials = make_monomials(points)
     return Space(points - points.mean(0), monomials, covariance)
 
 
@@ -202,7 +201,9 @@ def _solve_ridge(wide):
 def _describe(measured, labels, n_clusters):
     """Return the features of a partition (M,) by name."""
     member = np.eye(n_clusters)[labels]
-    spaces = [_describe_space(space, labels, member) for space in measured.spaces]
+    spaces = []
+    for space in measured.spaces:
+        spaces.append(_describe_space(space, labels, member))
 
     features = _describe_sizes(member)
     for name in spaces[0]:
@@ -294,11 +295,7 @@ def _describe_gaussians(space, member):
     """Return gains in mean log-likelihood of a Gaussian per cluster over a single one."""
     n_samples, n_clusters = member.shape
     n_features = len(space.covariance)
-    with single_threaded_blas():
-        sizes, _, inner = estimate_gaussians(
-            member, space.monomials, n_features, "full"
-        )
-
+    sizes, _, inner = estimate_gaussians(member, space.monomials, n_features, "full")
     shares = sizes / sizes.sum()
     pooled = np.einsum("k,kij->ij", shares, inner)
     noise = np.trace(space.covariance) / n_features * 1e-3
@@ -506,7 +503,10 @@ class Ensemble:
         # Several methods often find the same partition.
         renamed = np.array([_name_by_first(row) for row in labels])
         distinct, places = np.unique(renamed, axis=0, return_inverse=True)
-        rows = [_describe(self.measured, row, self.n_clusters) for row in distinct]
+        rows = []
+        with single_threaded_blas():
+            for row in distinct:
+                rows.append(_describe(self.measured, row, self.n_clusters))
         values = np.array([list(row.values()) for row in rows])[places.ravel()]
 
         features = {

@@ -4,13 +4,14 @@ N samples, D features.
 """
 
 import math
+from functools import partial
 
 import numpy as np
 
 from .search import Problem, find_partition
 
 #: Maximum number of samples on which the kinds of changes are compared.
-COMPARED = 4_000
+TRIED_SAMPLES = 4_000
 #: Number of fits for each kind.
 N_FITS = 2
 #: Minimum gain in expected score for changes that are taken not to matter.
@@ -25,16 +26,20 @@ def choose_augment(X, n_clusters, settings, image_shape, preparation, random_sta
     X (N, D) are images, or series if ``image_shape`` is None, scaled by a
     ``preparation``. The scores are the mean expected scores of fits with each kind, by name.
     """
-    order = np.random.RandomState(0).permutation(len(X))[:COMPARED]
-    some = X[np.sort(order)]
+    order = np.random.RandomState(0).permutation(len(X))
+    some = X[np.sort(order[:TRIED_SAMPLES])]
     problem = Problem(n_clusters)
     kinds = {"none": None} | list_kinds(X.shape[1], image_shape)
     seeds = random_state.randint(2**31, size=N_FITS)
     scores = {}
     for name, augment in kinds.items():
-        changed = settings._replace(augment=preparation.scale_augment(augment))
-        fits = [find_partition(some, problem, changed, seed) for seed in seeds]
-        scores[name] = float(np.mean([fit.answers[0].expected_score for fit in fits]))
+        augment = preparation.scale_augment(augment)
+        changed = settings._replace(augment=augment)
+        expected = []
+        for seed in seeds:
+            partition = find_partition(some, problem, changed, seed)
+            expected.append(partition.answers[0].expected_score)
+        scores[name] = float(np.mean(expected))
     best = max(scores, key=scores.get)
     if scores[best] < scores["none"] + CLEAR:
         best = "none"
@@ -48,16 +53,18 @@ def list_kinds(n_features, image_shape):
     if image_shape is None:
         return {f"shift by {share:.0%}": RandomShift(share) for share in SHIFTS}
     shape = tuple(image_shape)
-    shape = (1, *shape) if len(shape) == 2 else shape
+    if len(shape) == 2:
+        shape = (1, *shape)
     if len(shape) != 3 or math.prod(shape) != n_features:
         raise ValueError(
             f"X has {n_features} features, but image_shape={tuple(image_shape)} has "
             f"{math.prod(shape)}. Give (height, width) or (channels, height, width)."
         )
+    turn = partial(RandomAffine, shape, scale=0, translate=0)
     return {
         "shift": RandomAffine(shape, degrees=0, scale=0, translate=0.1),
-        "rotation": RandomAffine(shape, degrees=20, scale=0, translate=0),
-        "any rotation": RandomAffine(shape, degrees=180, scale=0, translate=0),
+        "rotation": turn(degrees=20),
+        "any rotation": turn(degrees=180),
         "affine": RandomAffine(shape),
         "mirror": RandomFlip(shape),
     }

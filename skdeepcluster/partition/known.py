@@ -11,8 +11,8 @@ from scipy.special import softmax
 from ..input.checks import random_stream
 from ..input.distinct import TINY
 from ..input.labels import cluster_means, normalize_rows
-from ..neighbors.graph import neighbor_layout, scale_links, sum_links
-from ..neighbors.samples import GraphSettings, connect, read_samples
+from ..neighbors.graph import GraphSettings, neighbor_layout, scale_links, sum_links
+from ..neighbors.samples import connect, read_samples
 from ..neighbors.search import NeighborIndex
 from .candidates import COMPONENTS, fit_layout
 from .coordinates import scale_points, use_layout
@@ -205,7 +205,6 @@ def spread_along(graph, labels):
     """
     degree = sum_links(graph)
     factors = 1 / np.sqrt(np.maximum(degree, 1e-12))
-    factors[degree == 0] = 0
     links = SPREAD_ALONG * scale_links(graph, factors)
     labels = labels / np.maximum(labels.sum(0), 1)
     spread = _solve_spread(links, labels)

@@ -118,7 +118,9 @@ def trace_curve(problem, criterion, constraints):
     Clusters have LEAST_SIZE samples or more on average. If the problem has bounds, the numbers
     around the best one are tried afterwards.
     """
-    needed = constraints.count_needed(problem.labels)
+    known = problem.labels
+    n_known = 1 if known is None else known.max() + 1
+    needed = max(n_known, len(constraints.exclusive))
     numbers = [k for k in problem.numbers if k >= needed] or [needed]
     tried = [
         k

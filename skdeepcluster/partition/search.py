@@ -20,12 +20,32 @@ from ..input.checks import (
     random_stream,
     warn_user,
 )
-from ..neighbors.samples import GraphSettings, Samples, connect, read_samples
-from .constraints import constrain, read_pairs
+from ..neighbors.graph import GraphSettings
+from ..neighbors.samples import Samples, connect, read_samples
+from .constraints import constrain
 from .coordinates import make_coordinates
 from .known import count_labels, follow_labels
 from .number import Curve, choose_number
 from .selection import LEAST_SIZE, Criterion, find_answers
+
+
+def read_pairs(name, pairs, n_samples):
+    """Return pairs (P, 2) of positions of samples, checked; None means no pairs."""
+    if pairs is None or not len(pairs):
+        return np.empty((0, 2), dtype=np.int64)
+    pairs = np.asarray(pairs)
+
+    if pairs.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
+        raise ValueError(
+            f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects integers of "
+            "shape (n_pairs, 2). Give the positions in X of two samples per pair."
+        )
+    for sample in pairs[(pairs < 0) | (pairs >= n_samples)]:
+        raise ValueError(
+            f"{name} names sample {sample}, but X has the samples 0 to {n_samples - 1}. Give "
+            "positions in X, not names of an index."
+        )
+    return pairs.astype(np.int64)
 
 
 class Problem(NamedTuple):
@@ -60,6 +80,16 @@ class Problem(NamedTuple):
             return list_numbers(self.n_clusters[-1], self.n_clusters[0])
         return list(self.n_clusters)
 
+    @property
+    def has_sizes(self):
+        """Whether the sizes of clusters are bounded."""
+        return self.sizes != (None, None)
+
+    @property
+    def has_pairs(self):
+        """Whether any pairs are given."""
+        return len(self.must_link) + len(self.cannot_link) > 0
+
     def check(self, X):
         """Return the problem with weights and pairs of the samples X as arrays, checked."""
         n_samples = X.shape[0]
@@ -77,6 +107,32 @@ class Problem(NamedTuple):
         labels = [] if self.labels is None else np.flatnonzero(self.labels >= 0)
         pairs = np.ravel(self.must_link), np.ravel(self.cannot_link)
         return np.concatenate([labels, *pairs])
+
+
+class Unconstrained:
+    """No constraints: the answers of :class:`~.constraints.Constraints` where there are none."""
+
+    are_given = False
+    exclusive = ()
+
+    def allows(self, n_clusters):
+        """Allow every number of clusters."""
+        return True
+
+    def check(self, n_clusters):
+        """Raise no error."""
+
+    def rate(self, labels, n_clusters):
+        """Add nothing to the scores of candidates."""
+        return 0.0
+
+    def lower(self, scores, labels, weights, n_clusters):
+        """Return the scores (C,) of candidates."""
+        return scores
+
+    def impose(self, resp, layout, known=None):
+        """Return the responsibilities (M, K)."""
+        return resp
 
 
 class Partition(NamedTuple):
@@ -101,7 +157,7 @@ def find_partition(
 ) -> Partition:
     """Return the :class:`Partition` of X (N, D), see :class:`~skdeepcluster.NeighborClustering`.
 
-    ``settings`` are :class:`~skdeepcluster.neighbors.samples.GraphSettings`. Each stage runs in
+    ``settings`` are :class:`~skdeepcluster.neighbors.graph.GraphSettings`. Each stage runs in
     the context ``report(stage)``.
     """
     stream = random_stream(random_state)
@@ -116,7 +172,9 @@ def find_partition(
             problem.sample_weight,
             problem.named_samples,
         )
-    constraints = constrain(samples, problem)
+    constraints = Unconstrained()
+    if problem.has_sizes or problem.has_pairs:
+        constraints = constrain(samples, problem)
     if not problem.is_open:
         constraints.check(n_clusters)
     with report("layout"):
@@ -133,24 +191,22 @@ def find_partition(
             answers = find_answers(coords, criterion, n_clusters, seed, constraints)
 
     layout = coords.layouts[0]
-    answers = [
-        answer._replace(
-            resp=_follow_user(answer.resp, problem, samples, layout, constraints)
-        )
-        for answer in answers
-    ]
+    for place, answer in enumerate(answers):
+        resp, known = _use_labels(answer.resp, problem, samples, layout)
+        resp = constraints.impose(resp, layout, known)
+        answers[place] = answer._replace(resp=resp)
     return Partition(samples, answers, layout.astype(np.float32), curve)
 
 
-def _follow_user(resp, problem, samples, layout, constraints):
-    """Return responsibilities (M, K), changed where labels and constraints need it."""
-    if problem.labels is None:
-        return constraints.impose(resp, layout)
-    known = count_labels(
-        problem.labels, resp.shape[1], samples.inverse, problem.sample_weight
-    )
+def _use_labels(resp, problem, samples, layout):
+    """Return responsibilities (M, K) that follow known labels, and counts of these, or None."""
+    labels = problem.labels
+    if labels is None:
+        return resp, None
+    weights = problem.sample_weight
+    known = count_labels(labels, resp.shape[1], samples.inverse, weights)
     resp = follow_labels(resp, known, samples.graph, samples.weights, layout)
-    return constraints.impose(resp, layout, known)
+    return resp, known
 
 
 def make_criterion(X, settings, sample_weight=None, random_state=None):

@@ -7,16 +7,19 @@ made the data, which may be one. Trees predict it from :mod:`.features` of a par
 N samples, M distinct ones in the graph; D features, C candidates or partitions, K clusters.
 """
 
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from scipy.special import expit, logit
+from sklearn.metrics.cluster import contingency_matrix
 
 from ..input.labels import normalize_rows
-from ..neighbors.graph import make_walk
+from ..neighbors.graph import sum_links
 from .candidates import find_candidates
 from .features import Ensemble, measure_agreement, prepare
 
@@ -84,7 +87,7 @@ def add_trees(features, purpose):
 
 
 class Criterion:
-    """Expected scores of partitions of one data set, on at most ``Sizes.merged`` of its samples.
+    """Expected scores of partitions of one data set, on at most ``sizes.merged`` of its samples.
 
     A partition is compared with an ensemble of candidates with as many clusters, which the layout
     alone determines: its score does not depend on where it comes from.
@@ -316,12 +319,12 @@ def count_votes(labels, shares, best, weights, n_clusters):
 
 def spread_votes(votes, graph):
     """Return the mean votes (M, K) at the end of a walk of VOTE_STEPS steps from each sample."""
-    steps, degree = make_walk(graph)
+    degree = sum_links(graph).astype(np.float32)
+    scale = 1 / np.maximum(degree, np.finfo(np.float32).tiny)
+    steps = (sparse.diags(scale) @ graph).tocsr()
     spread = votes
-
     for _ in range(VOTE_STEPS):
         spread = steps @ spread
-
     return np.where(degree[:, None] > 0, spread, votes)
 
 
@@ -359,3 +362,55 @@ def describe_labels(vote):
     inputs[:, 2] = vote.expected_score
     inputs[:, :3] = logit(inputs[:, :3].clip(0.01, 0.99))
     return inputs
+
+
+# ---- alternatives
+
+
+@dataclass(eq=False)
+class Alternative:
+    """Another partition of the samples of a fit."""
+
+    n_clusters: int
+    expected_score: float
+    changes: str
+    labels: np.ndarray = field(repr=False)
+    probabilities: np.ndarray = field(repr=False)
+    #: Position among the answers of the fit.
+    place: int = field(repr=False)
+
+
+def describe_changes(labels, other_labels, clusters=None):
+    """Return which clusters of ``labels`` (N,) another partition joins and divides.
+
+    It joins clusters if more than half of each are in one cluster of its own, and divides one that
+    has more than half of several of its clusters. Its other clusters are made of parts of several.
+    Noise is left out. ``clusters`` (K,) are the names of the clusters of ``labels``.
+    """
+    known = (labels >= 0) & (other_labels >= 0)
+    table = contingency_matrix(labels[known], other_labels[known])
+    names = np.unique(labels[known])
+    if clusters is not None:
+        names = clusters[names]
+    mostly = table > table.sum(1, keepdims=True) / 2
+    mostly_other = table > table.sum(0) / 2
+
+    changes = [
+        "joins " + _list_names(names[column]) for column in mostly.T if column.sum() > 1
+    ]
+    for name, row in zip(names, mostly_other, strict=True):
+        if row.sum() > 1:
+            changes.append(f"divides {name} into {row.sum()}")
+    n_mixed = (~mostly_other.any(0) & (mostly.sum(0) < 2)).sum()
+    if changes and n_mixed:
+        changes.append(f"makes {n_mixed} of parts of others")
+    if not changes:
+        kept = table[linear_sum_assignment(table, maximize=True)].sum()
+        share = 1 - kept / max(table.sum(), 1)
+        changes.append(f"moves {share:.0%} of the samples")
+    return "; ".join(changes)
+
+
+def _list_names(names):
+    *first, last = map(str, names)
+    return f"{', '.join(first)} and {last}"

@@ -39,11 +39,13 @@ def find_leaves(centers, clusters, layout, labels):
     leaves = np.empty(len(labels), dtype=int)
     for cluster in np.unique(labels):
         rows = labels == cluster
-        is_own = clusters == cluster
-        own = np.flatnonzero(is_own if is_own.any() else ~is_own)
-        points = layout[rows].astype(float)
-        nearest = pairwise_distances_argmin(points, centers[own])
-        leaves[rows] = own[nearest]
+        inside = clusters == cluster
+        candidates = np.flatnonzero(inside if inside.any() else ~inside)
+        nearest = pairwise_distances_argmin(
+            layout[rows].astype(float),
+            centers[candidates],
+        )
+        leaves[rows] = candidates[nearest]
     return leaves
 
 
@@ -55,11 +57,13 @@ def grow_tree(reference, columns, graph, weights, layout, labels, most):
     """
     layout = layout.astype(float)
     stream = np.random.RandomState(0)
-    samples = Samples(reference, columns, 0, graph, weights, np.arange(len(weights)))
+    inverse = np.arange(len(weights))
+    samples = Samples(reference, columns, 0, graph, weights, inverse)
     coords = use_layout(layout, samples, stream)
 
     # K-means clusters have three samples or more on average.
-    n_parts = min(max(200, 2 * most), max(len(layout) // 3, 1))
+    n_parts = max(len(layout) // 3, 1)
+    n_parts = min(n_parts, max(200, 2 * most))
     parts = run_kmeans(layout, coords, n_parts, stream, n_init=1)
     places = _place_components(layout, samples, coords.order)
     return build_tree(layout, places, labels, weights, parts)
@@ -73,14 +77,13 @@ def build_tree(layout, places, labels, weights, parts):
     """
     pairs = np.column_stack([labels, parts])
     pairs, leaves = np.unique(pairs, axis=0, return_inverse=True)
-    clusters = pairs[:, 0]
-
     member = indicate(leaves.ravel(), len(pairs))
     member.data[:] = weights
 
-    centers = cluster_means(member, layout)
+    clusters = pairs[:, 0]
     means = cluster_means(member, places)
     merges = _merge(means, member.sum(0), clusters)
+    centers = cluster_means(member, layout)
     return ClusterTree(centers, clusters, *merges)
 
 
@@ -116,9 +119,11 @@ def _merge(means, sizes, clusters):
         share = sizes[j] / max(sizes[i], TINY)
         means[i] += share * (means[j] - means[i])
 
-        growth[j] = growth[:, j] = np.inf
-        changed = np.where(np.isinf(growth[i]), np.inf, measure(i))
-        growth[i] = growth[:, i] = changed
+        growth[j] = np.inf
+        growth[:, j] = np.inf
+        row = np.where(np.isinf(growth[i]), np.inf, measure(i))
+        growth[i] = row
+        growth[:, i] = row
     return children, np.maximum.accumulate(distances)
 
 
@@ -133,12 +138,16 @@ def _place_components(layout, samples, drawn):
         return layout
 
     member = indicate(piece, n_pieces)
-    within = layout - cluster_means(member, layout)[piece]
-    points = project_points(take_points(samples), drawn, WIDE)
+    centers = cluster_means(member, layout)
+    within = layout - centers[piece]
+
+    points = take_points(samples)
+    points = project_points(points, drawn, WIDE)
     means = cluster_means(member, points)
-    index = NearestNeighbors(n_neighbors=1).fit(means)
-    gaps, _ = index.kneighbors()
-    means *= 4 * np.abs(within).max() / max(np.median(gaps), 1e-9)
+    index = NearestNeighbors(n_neighbors=1)
+    gaps, _ = index.fit(means).kneighbors()
+    wide = 4 * np.abs(within).max()
+    means *= wide / max(np.median(gaps), 1e-9)
     return np.column_stack([within, means[piece]])
 
 

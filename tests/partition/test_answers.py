@@ -16,7 +16,7 @@ from skdeepcluster import CatGANClustering, GaussianMixtureEM, NeighborClusterin
 from skdeepcluster.metrics import expected_score
 from skdeepcluster.model_selection import NoSplit, label_free_scorer
 from skdeepcluster.partition import count_clusters
-from skdeepcluster.partition.answers import describe_changes
+from skdeepcluster.partition.selection import describe_changes
 
 #: Five groups, two pairs of which overlap.
 CENTERS = [[0, 0], [3.2, 0], [0, 12], [3.2, 12], [12, 6]]

@@ -159,7 +159,7 @@ def test_each_method_finds_the_given_number(n_clusters):
 
 @pytest.mark.parametrize("rows", [X, np.c_[X, np.zeros((240, 20))]], ids=["tree", "brute"])
 def test_labels_are_extended_to_all_samples(rows):
-    coords = look(rows, white=X, sizes=coordinates.Sizes(fitted=100, linked=80, merged=60))
+    coords = look(rows, white=X, sizes=coordinates.StepSizes(fitted=100, linked=80, merged=60))
     for candidate in list_candidates(coords, 4):
         assert adjusted_rand_score(Y, candidate.labels) > 0.9, candidate.method
     for method, n_known in (("ward", 60), ("genie", 80)):

@@ -8,7 +8,8 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
-from skdeepcluster.neighbors.samples import GraphSettings, connect
+from skdeepcluster.neighbors.graph import GraphSettings
+from skdeepcluster.neighbors.samples import connect
 from skdeepcluster.partition import count_clusters
 from skdeepcluster.partition.coordinates import make_coordinates
 
