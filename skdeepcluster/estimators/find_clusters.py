@@ -27,6 +27,7 @@ from ..input.preparation import Preparation
 from ..neighbors.augmented import check_augment
 from ..neighbors.graph import GraphSettings
 from ..neighbors.samples import Lookup, interpolate
+from ..partition.deciding import FEW_VALUES, find_deciding
 from ..partition.invariance import choose_augment
 from ..partition.search import find_partition, make_criterion, warn_of_edge
 from ..partition.selection import Alternative, describe_changes
@@ -234,3 +235,22 @@ def warn_of_number(clusterer, partition):
         )
     if clusterer.n_clusters == "auto":
         warn_of_edge(partition, clusterer.max_clusters)
+
+
+def warn_of_few_values(clusterer, preparation, X, attributes):
+    """Warn of features whose few values alone decide the clusters."""
+    if clusterer.metric != "euclidean" or attributes["augment_"] is not None:
+        return
+    numbers = preparation.number_columns
+    clusters = attributes["responsibilities_"].argmax(1)
+    deciding = find_deciding(X, clusters, len(numbers))
+    if not deciding:
+        return
+    numbered = [f"x{i}" for i in range(preparation.n_features_in_)]
+    names = attributes.get("feature_names_in_", numbered)
+    names = " and ".join(repr(str(names[numbers[i]])) for i in deciding)
+    warn_user(
+        f"{FEW_VALUES} {names}: no other feature differs much between them. If these values "
+        "are categories, name the features in categorical_features; or leave them out.",
+        UserWarning,
+    )

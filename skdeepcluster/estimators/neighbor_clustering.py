@@ -42,6 +42,7 @@ from .find_clusters import (
     measure_silhouette,
     prepare,
     show_answer,
+    warn_of_few_values,
 )
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
@@ -316,6 +317,7 @@ class NeighborClustering(
             pairs = must_link, cannot_link
             problem = clusterer._pose_problem(known.labels, sample_weight, *pairs)
             attributes = find_clusters(clusterer, preparation, X, problem)
+        warn_of_few_values(clusterer, preparation, X, attributes)
         return keep_fit(self, attributes | known.attributes())
 
     def _pose_problem(

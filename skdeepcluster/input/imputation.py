@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from .checks import check_sample_weight, misses_values
+from .checks import check_sample_weight, misses_values, warn_user
 from .distinct import (
     hash_samples,
     merge_equal,
@@ -49,6 +49,13 @@ class Imputer(NamedTuple):
         """Return a copy of X (N, D) without missing values."""
         X = X.copy()
         is_missing = np.isnan(X)
+        n_empty = is_missing.all(1).sum()
+        if n_empty:
+            warn_user(
+                f"Samples without any value: {n_empty}. They are taken as the mean sample: leave "
+                "them out.",
+                UserWarning,
+            )
         incomplete = np.flatnonzero(is_missing.any(1))
         donors = self._scale(self.donors)
         has_value = (~np.isnan(donors)).T.astype(float)

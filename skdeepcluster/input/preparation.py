@@ -320,6 +320,13 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         """One-hot columns of each category."""
         return [] if self.table_ is None else self.table_.groups_
 
+    @property
+    def number_columns(self):
+        """Columns of X that are numbers, the first encoded ones."""
+        if self.table_ is None:
+            return list(range(self.n_features_in_))
+        return self.table_.numeric_
+
     def input_attributes(self):
         """Return what a fitted estimator says of its input, by name."""
         state = vars(self)

@@ -18,7 +18,8 @@ from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
 from ..input.distinct import single_threaded, single_threaded_blas, sort_nearest
-from .search import find_nearest, stack_parts
+from ..input.preparation import Scaled
+from .search import find_nearest, make_factors, stack_parts, take_below
 
 #: Number of principal components used to compare views.
 VIEW_COMPONENTS = 50
@@ -128,8 +129,15 @@ def prepare_views(augment, n_views, seed, X):
 
 
 def _is_linear(augment):
-    """Return whether an augmentation, scaled or not, lists linear transforms."""
-    return hasattr(getattr(augment, "augment", augment), "list_transforms")
+    """Return whether an augmentation lists transforms that its class calls, too."""
+    if isinstance(augment, Scaled):
+        augment = augment.augment
+    for kind in type(augment).__mro__:
+        if "list_transforms" in vars(kind):
+            return True
+        if "__call__" in vars(kind):
+            return False
+    return False
 
 
 def _find_axes(X):
@@ -170,7 +178,13 @@ def call(augment, X, seed):
     name = getattr(augment, "augment", augment)
     x = to_tensor(X)
     with isolated(), torch.no_grad(), forked(seed):
-        changed = np.asarray(augment(x))
+        try:
+            changed = np.asarray(augment(x))
+        except Exception as error:
+            raise ValueError(
+                f"augment={name!r} fails for a tensor of {len(x)} samples with {x.shape[1]} "
+                f"features. It must return other versions of them. {error!r}"
+            ) from error
     if changed.shape != x.shape:
         raise ValueError(
             f"augment={name!r} must return a tensor of the shape {tuple(x.shape)} of its "
@@ -208,9 +222,7 @@ def search_views(views, X, k, n_jobs=None):
     # Several OpenMP threads would round differently.
     with single_threaded_blas(), ThreadPoolExecutor(effective_n_jobs(n_jobs)) as pool:
         for view in views.iterate(X):
-            # Products with (x, 1) are |x - v|^2 - |x|^2.
-            factors = np.column_stack([-2 * view, np.square(view).sum(1)])
-            factors = factors.astype(nearest.dtype)
+            factors = make_factors(view).astype(nearest.dtype)
             compare = partial(nearest.compare, factors, view)
             queries, candidates = zip(*cells.pair(view), strict=True)
             list(pool.map(compare, queries, candidates))
@@ -246,7 +258,7 @@ class _Nearest:
             is_near = True
         else:
             bound = (1 + MARGIN) * bound - self.lengths[queries]
-            columns, is_near = _take_below(squares, bound.astype(self.dtype))
+            columns, is_near = take_below(squares, bound.astype(self.dtype))
 
         # Differences round less than products.
         neighbors = candidates[columns]
@@ -273,17 +285,6 @@ def _square_distances(neighbors, points):
     """Return the squared distances (n, m) of points (n, P) to their neighbors (n, m, P)."""
     gaps = neighbors - points[:, None]
     return np.einsum("nmp,nmp->nm", gaps, gaps)
-
-
-def _take_below(squares, bound):
-    """Return the columns of values below the bound (n,) of each row, and which are such."""
-    below = np.flatnonzero(squares < bound[:, None])
-    rows, columns = np.divmod(below, squares.shape[1])
-    counts = np.bincount(rows, minlength=len(squares))
-    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    taken = np.zeros((len(squares), counts.max(initial=0)), dtype=int)
-    taken[rows, places] = columns
-    return taken, np.arange(taken.shape[1]) < counts[:, None]
 
 
 class Cells:

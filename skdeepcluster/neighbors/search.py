@@ -17,6 +17,7 @@ from sklearn.utils import gen_batches, get_tags
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_non_negative
 
+from ..input.checks import warn_user
 from ..input.distinct import (
     single_threaded,
     single_threaded_blas,
@@ -26,17 +27,23 @@ from ..input.distinct import (
 
 #: Maximum number of features for which a k-d tree is faster than matrix products.
 TREE_FEATURES = 10
-#: Number of samples above which those of many features are searched in principal components.
+#: Number of samples above which neighbors are searched among principal components first.
 MANY = 5_000
 #: Number of principal components that the search compares.
 SEARCH_COMPONENTS = 50
+#: Number of points up to which all are compared.
+ALL_PAIRS = 10_000
+#: Number of points per cell that determine its center.
+SAMPLES_IN_CELL = 40
+#: Number of cells whose points are compared with the points of a cell.
+NEAR_CELLS = 64
 
 
 class NeighborIndex:
     """Samples X, an ndarray or CSR matrix (N, D), prepared for the search of nearest neighbors.
 
-    :class:`sklearn.neighbors.NearestNeighbors` finds a few more than k neighbors, in principal
-    components if samples and features are many. For "euclidean" and
+    :class:`sklearn.neighbors.NearestNeighbors` or :class:`Products` find a few more than k
+    neighbors, in principal components if samples and features are many. For "euclidean" and
     "cosine", distances are then computed from differences, so equal samples have distance 0. Ties
     go to the lower index.
     """
@@ -53,26 +60,31 @@ class NeighborIndex:
         if self.is_measured and not sparse.issparse(X):
             is_narrow = n_features <= TREE_FEATURES
             algorithm = "kd_tree" if is_narrow else "brute"
+        is_large = algorithm == "brute" and n_rows > MANY
 
         self.X = X = _unit_rows(X) if self.is_cosine else X
         if algorithm == "brute":
             # Matrix products round less around the center.
             self.center = np.median(X[:: 1 + n_rows // 1000], axis=0)
-            if n_rows > MANY and n_features > 2 * SEARCH_COMPONENTS:
-                some = X[:: 1 + n_rows // MANY] - self.center
-                pca = PCA(SEARCH_COMPONENTS, random_state=0)
-                self.axes = pca.fit(some).components_.T
+        if is_large and n_features > 2 * SEARCH_COMPONENTS:
+            some = X[:: 1 + n_rows // MANY] - self.center
+            pca = PCA(SEARCH_COMPONENTS, random_state=0)
+            self.axes = pca.fit(some).components_.T
 
+        points = self._project(X)
+        if is_large:
+            self.library = Products(points)
+            return
         metric = "euclidean" if self.is_cosine else metric
         library = NearestNeighbors(algorithm=algorithm, metric=metric)
-        self.library = library.fit(self._project(X))
+        self.library = library.fit(points)
 
     def _project(self, X):
-        """Return centered samples, or their principal components."""
+        """Return centered samples, or their principal components in float32."""
         if self.axes is None:
             return X - self.center
         parts = [(X[part] - self.center) @ self.axes for part in split_rows(X)]
-        return np.concatenate(parts)
+        return np.concatenate(parts).astype(np.float32)
 
     def query(self, X, k):
         """Return distances (float64) and indices of the k samples nearest to each of X, (M, k)."""
@@ -125,11 +137,18 @@ def stack_parts(parts):
 
 def _unit_rows(X):
     """Return samples of unit length, with a last feature that is 1 for samples of zeros."""
-    is_zero = (row_norms(X) == 0)[:, None]
+    lengths = row_norms(X)
     if sparse.issparse(X):
-        parts = normalize(X), sparse.csr_array(is_zero)
-        return sparse.hstack(parts, format="csr")
-    return np.hstack([normalize(X), is_zero])
+        is_zero = sparse.csr_array((lengths == 0)[:, None])
+        return sparse.hstack([normalize(X), is_zero], format="csr")
+
+    largest = np.abs(X).max(axis=1, initial=0)
+    is_zero = largest == 0
+    # Squares of large values overflow, and ``normalize`` leaves short samples as they are.
+    is_short = lengths < 10 * np.finfo(X.dtype).eps
+    is_lost = np.isinf(lengths) | is_short & ~is_zero
+    X = X / np.where(is_lost, largest, 1)[:, None]
+    return np.column_stack([normalize(X), is_zero])
 
 
 def _square_gaps(rows, X, places):
@@ -158,6 +177,53 @@ def find_nearest(points, known):
         return cKDTree(known).query(points)[1]
     with single_threaded():
         return pairwise_distances_argmin(points, known)
+
+
+class Products:
+    """The search of the nearest of many points (M, P) by matrix products.
+
+    Once a tile of points has been compared, most others are farther than the nearest so far, and
+    need not be sorted.
+    """
+
+    def __init__(self, points):
+        self.factors = make_factors(points).T.copy()
+
+    def kneighbors(self, X, k):
+        """Return |x - v|^2 - |x|^2 and places of the k points nearest to each of X, unsorted."""
+        X = np.column_stack([X, np.ones(len(X), X.dtype)])
+        tiles = gen_batches(self.factors.shape[1], 4096, min_batch_size=k)
+        squares = X @ self.factors[:, next(tiles)]
+        places = np.argpartition(squares, k - 1, axis=1)[:, :k]
+        squares = np.take_along_axis(squares, places, 1)
+
+        for tile in tiles:
+            products = X @ self.factors[:, tile]
+            columns, is_below = take_below(products, squares.max(1))
+            products = np.take_along_axis(products, columns, 1)
+            products[~is_below] = np.inf
+            squares = np.hstack([squares, products])
+            places = np.hstack([places, columns + tile.start])
+            nearest = np.argpartition(squares, k - 1, axis=1)[:, :k]
+            squares = np.take_along_axis(squares, nearest, 1)
+            places = np.take_along_axis(places, nearest, 1)
+        return squares, places
+
+
+def make_factors(points):
+    """Return (-2 v, |v|^2) of points v (M, P): products with (x, 1) are |x - v|^2 - |x|^2."""
+    return np.column_stack([-2 * points, np.square(points).sum(1)])
+
+
+def take_below(squares, bound):
+    """Return the columns of values below the bound (n,) of each row, and which are such."""
+    below = np.flatnonzero(squares < bound[:, None])
+    rows, columns = np.divmod(below, squares.shape[1])
+    counts = np.bincount(rows, minlength=len(squares))
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    taken = np.zeros((len(squares), counts.max(initial=0)), dtype=int)
+    taken[rows, places] = columns
+    return taken, np.arange(taken.shape[1]) < counts[:, None]
 
 
 # ---- precomputed distances
@@ -192,6 +258,21 @@ def check_distances(X, square=True):
             f"X has the mean {mean:.3g}, but {diagonal:.3g} on the diagonal, as similarities "
             "have. metric='precomputed' takes distances: of similarities s in [0, 1] pass 1 - s."
         )
+    if sparse.issparse(X) and values.min() < 1 and _is_linked_by_one(X):
+        warn_user(
+            "X is symmetric and the maximum of each row is 1, as in graphs of similarities "
+            "(scanpy's 'connectivities'). metric='precomputed' takes distances: pass a graph of "
+            "distances (scanpy's 'distances').",
+            UserWarning,
+        )
+
+
+def _is_linked_by_one(graph):
+    """Return whether a sparse graph is symmetric with maxima 1 in all rows, as UMAP's links."""
+    largest = graph.max(axis=1).toarray()
+    if not np.allclose(largest, 1, rtol=0, atol=1e-6):
+        return False
+    return (graph != graph.T).nnz == 0
 
 
 def nearest_entries(X, k, *, is_square):

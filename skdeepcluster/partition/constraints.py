@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from ..input.labels import cluster_means, indicate, normalize_rows
 from .selection import LEAD
@@ -160,8 +160,9 @@ def constrain(samples, problem):
         must_link, cannot_link = _add_labels(problem.labels, inverse, *pairs)
 
     links = np.vstack([must_link, _link_equal(samples)])
-    group = _find_pieces(links, len(inverse))
-    _check_apart(cannot_link, group)
+    graph = _link_nodes(links, len(inverse))
+    group = connected_components(graph, directed=False)[1]
+    _check_apart(cannot_link, group, graph)
 
     kept = samples.reference.kept
     total = weights.sum()
@@ -214,19 +215,27 @@ def _link_equal(samples):
     return np.column_stack([rows, firsts[samples.inverse[rows]]])
 
 
-def _find_pieces(pairs, n_nodes):
-    """Return the connected component (n,) of each node of the graph with edges (P, 2)."""
-    graph = sparse.csr_array((np.ones(len(pairs)), pairs.T), (n_nodes, n_nodes))
-    return connected_components(graph, directed=False)[1]
+def _link_nodes(pairs, n_nodes):
+    """Return the graph with edges ``pairs`` (P, 2)."""
+    return sparse.csr_array((np.ones(len(pairs)), pairs.T), (n_nodes, n_nodes))
 
 
-def _check_apart(cannot_link, group):
-    """Raise an error that names two samples in one group that are apart."""
-    for first, last in cannot_link[_agree(group, cannot_link)]:
-        raise ValueError(
-            f"cannot_link or y separates the samples {first} and {last}, but must_link, y or "
-            "equal values join them. Remove one of these pairs."
-        )
+def _check_apart(cannot_link, group, graph):
+    """Raise an error that names the chain of links between two samples that are apart."""
+    joined = cannot_link[_agree(group, cannot_link)]
+    if not len(joined):
+        return
+
+    first, last = joined[0].tolist()
+    before = breadth_first_order(graph, last, directed=False)[1]
+    chain = [first]
+    while chain[-1] != last:
+        chain.append(int(before[chain[-1]]))
+
+    raise ValueError(
+        f"cannot_link or y separates the samples {first} and {last}, but must_link, y or equal "
+        f"values join {' - '.join(map(str, chain))}. Remove one of these pairs."
+    )
 
 
 def _find_exclusive(cannot_link, group):
@@ -324,7 +333,8 @@ class Relabeling:
         doubt = second - first
         doubt[self.apart] = np.inf
 
-        piece = _find_pieces(self.apart, len(doubt))
+        graph = _link_nodes(self.apart, len(doubt))
+        piece = connected_components(graph, directed=False)[1]
         broken = self.apart[_agree(self.clusters, self.apart)]
         is_broken = np.isin(piece, piece[broken])
         doubt[is_broken] = -1

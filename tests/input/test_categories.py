@@ -156,6 +156,24 @@ def test_numbers_as_texts_are_reported():
         clone(NEIGHBORS).fit(TABLE.assign(site=ages))
 
 
+FLAGS = np.random.default_rng(0).integers(2, size=(400, 2))
+
+
+@pytest.mark.parametrize("n_flags", [1, 2])
+def test_flags_that_alone_make_the_clusters_are_named(n_flags):
+    numbers = np.random.default_rng(1).normal(size=(400, 3))
+    table = pd.DataFrame(numbers, columns=list("abc"))
+    flags = ["newsletter", "member"][:n_flags]
+    table[flags] = FLAGS[:, :n_flags]
+    named = " and ".join(map(repr, flags))
+    with pytest.warns(UserWarning, match=f"little more than the values of {named}: no other"):
+        NeighborClustering("auto", random_state=0).fit(table)
+
+    table["a"] += 6 * FLAGS @ [1, 2]  # now another feature differs, too
+    found = NeighborClustering("auto", random_state=0).fit(table)
+    assert found.n_clusters_ > 1
+
+
 # ---- missing and unseen categories
 
 

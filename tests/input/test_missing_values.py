@@ -175,3 +175,12 @@ def test_imputed_values_are_conditional_means():
     np.testing.assert_array_equal(filled[~np.isnan(X)], X[~np.isnan(X)])
     error = np.sqrt(np.mean((filled - both)[::2, 1] ** 2))
     assert error < 0.4  # the mean has an error of 1, the best prediction .14
+
+
+def test_samples_without_any_value_are_reported(incomplete):
+    X = incomplete[0].copy()
+    X[[3, 8]] = np.nan
+    with pytest.warns(UserWarning, match="without any value: 2"):
+        fit = NeighborClustering(3, random_state=0).fit(X)
+    with pytest.warns(UserWarning, match="without any value: 1"):
+        fit.predict(X[2:5])
