@@ -238,7 +238,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     # ---- steps
 
-    def fit_read(self, X, min_samples=1):
+    def fit_read(self, X, min_samples=1) -> Any:
         """Return X of a fit, checked and encoded, (N, E)."""
         if not self.accept_sparse:
             refuse_sparse(X, self.name)
@@ -259,7 +259,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             self._refuse_empty(np.flatnonzero(np.isnan(X).all(0)).tolist())
         return X
 
-    def read(self, X):
+    def read(self, X) -> Any:
         """Return new samples, checked and encoded, (N, E)."""
         check_is_fitted(self)
         if not self.accept_sparse:
@@ -270,7 +270,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     def fit_scale(
         self, X, standardize, sample_weight=None, columns=None, features=None
-    ):
+    ) -> None:
         """Find the factors of encoded samples X (N, E).
 
         ``columns`` are those that are standardized; None: all. ``features`` are the
@@ -296,7 +296,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             self.factors_ = np.where(kept, self.factors_, 1.0)
         self.standardizes_ = self.factors_ is not None and bool(standardize)
 
-    def scale(self, X):
+    def scale(self, X) -> Any:
         """Return encoded samples (N, E) times the factors, in double precision."""
         if self.factors_ is None:
             return X
@@ -305,29 +305,29 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
                 return X.multiply(self.factors_).tocsr()
             return X * self.factors_
 
-    def scale_augment(self, augment):
+    def scale_augment(self, augment) -> Any:
         """Return the augmentation, or None, of scaled samples."""
         if augment is None or self.factors_ is None:
             return augment
         return Scaled(augment, self.factors_)
 
-    def restore(self, X):
+    def restore(self, X) -> Any:
         """Return encoded samples (N, E) in the columns of the table of the fit."""
         return X if self.table_ is None else self.table_.inverse_transform(X)
 
     @property
-    def groups_(self):
+    def groups_(self) -> list[list[int]]:
         """One-hot columns of each category."""
         return [] if self.table_ is None else self.table_.groups_
 
     @property
-    def number_columns(self):
+    def number_columns(self) -> list[int]:
         """Columns of X that are numbers, the first encoded ones."""
         if self.table_ is None:
             return list(range(self.n_features_in_))
         return self.table_.numeric_
 
-    def input_attributes(self):
+    def input_attributes(self) -> dict[str, Any]:
         """Return what a fitted estimator says of its input, by name."""
         state = vars(self)
         names = "n_features_in_", "feature_names_in_"
@@ -336,7 +336,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     # ---- checks
 
-    def validate(self, X, reset, **options):
+    def validate(self, X, reset, **options) -> Any:
         """Return X, validated by scikit-learn, whose messages name the estimator."""
         named = type(self.name, (BaseEstimator,), {})()
         state = vars(self)

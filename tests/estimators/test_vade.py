@@ -10,7 +10,7 @@ from skorch.callbacks import Callback
 from torch.distributions import Categorical, Independent, Normal, kl_divergence
 
 from skdeepcluster import VaDEClustering, VAEEmbedding
-from skdeepcluster.functional import gaussian
+from skdeepcluster.functional import gaussian, points
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.modules.model import Batch
 
@@ -181,16 +181,16 @@ def test_confident_samples_of_overlapping_clusters():
     counts = torch.tensor([300, 200])
     stream = torch.Generator().manual_seed(0)
     for confidence in (0.0, 0.6, 0.85):
-        x = gaussian.confident_sample(apart, counts, confidence, stream)
+        x = points.confident_sample(apart, counts, confidence, stream)
         own = gaussian.log_joint(x, apart).softmax(-1)
         assert own[:300, 0].min() >= confidence
         assert own[300:, 1].min() >= confidence
-    usual = gaussian.confident_sample(apart, counts, None, stream)
+    usual = points.confident_sample(apart, counts, None, stream)
     largest = float(gaussian.log_joint(apart.means, apart).softmax(-1)[0, 0])
     assert gaussian.log_joint(usual, apart).softmax(-1)[:300, 0].min() >= 0.9 * largest
     assert len(usual.unique()) == 500
     with pytest.raises(ValueError, match="not even its mean"):
-        gaussian.confident_sample(apart, counts, 0.95, stream)
+        points.confident_sample(apart, counts, 0.95, stream)
 
 
 @pytest.mark.filterwarnings("ignore:(Only . of 3|.* left their initial clusters)")
