@@ -31,12 +31,6 @@ TREE_FEATURES = 10
 MANY = 5_000
 #: Number of principal components that the search compares.
 SEARCH_COMPONENTS = 50
-#: Number of points up to which all are compared.
-ALL_PAIRS = 10_000
-#: Number of points per cell that determine its center.
-SAMPLES_IN_CELL = 40
-#: Number of cells whose points are compared with the points of a cell.
-NEAR_CELLS = 64
 
 
 class NeighborIndex:
