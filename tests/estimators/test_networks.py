@@ -235,3 +235,12 @@ def test_readings_are_scored_by_densities_in_nats(latent):
     torch.testing.assert_close(losses["continuous"], -log_q[2] - log_q[3])
     one = latent.continuous_loss(reading, codes.continuous[:, :1])
     torch.testing.assert_close(one, -log_q[2])
+
+
+@ignore_convergence
+@pytest.mark.parametrize("estimator", DEEP, ids=name)
+def test_responsibilities_of_the_objective_sum_to_one(estimator, blobs):
+    model = brief(estimator).fit(blobs[0]).model_
+    with torch.no_grad():
+        log_resp = model.log_resp(torch.tensor(blobs[0]))
+    torch.testing.assert_close(log_resp.logsumexp(1), torch.zeros_like(log_resp[:, 0]))
