@@ -33,7 +33,7 @@ from ..partition.search import find_partition, make_criterion, warn_of_edge
 from ..partition.selection import Alternative, describe_changes
 
 
-def prepare(clusterer, X, sample_weight=None):
+def prepare_samples(clusterer, X, sample_weight=None):
     """Return the fitted :class:`~skdeepcluster.input.Preparation` of X, and X, prepared."""
     metric = clusterer.metric
     standardize = clusterer.standardize
@@ -144,7 +144,7 @@ def _describe_graph(samples):
 
 def look_at(clusterer, X, sample_weight=None):
     """Return the criterion of X (N, D), and the positions in X of what it scores."""
-    preparation, X = prepare(clusterer, X, sample_weight)
+    preparation, X = prepare_samples(clusterer, X, sample_weight)
     augment = preparation.scale_augment(clusterer.augment)
     settings = make_graph_settings(clusterer, augment)
     return make_criterion(X, settings, sample_weight, clusterer.random_state)

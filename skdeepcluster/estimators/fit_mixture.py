@@ -49,7 +49,7 @@ def begin(estimator, X, sample_weight, last, n_least):
             accept_sparse=bool(estimator.accept_sparse),
             name=type(estimator).__name__,
         )
-        n_clusters, curve = _count_clusters(estimator, X, sample_weight)
+        n_clusters, curve = _find_number(estimator, X, sample_weight)
         n_least = max(n_least, n_clusters)
     else:
         preparation = estimator.preparation_
@@ -71,7 +71,7 @@ def begin(estimator, X, sample_weight, last, n_least):
     return rows, attributes
 
 
-def _count_clusters(estimator, X, sample_weight):
+def _find_number(estimator, X, sample_weight):
     """Return the number of components, and its curve if it is found."""
     if not is_open(estimator.n_clusters):
         return estimator.n_clusters, None
@@ -139,7 +139,7 @@ def report_run(estimator, number, run, change):
         print(f"  Iteration {i}{detail if estimator.verbose > 1 else ''}")
 
 
-def describe(estimator, run, rows):
+def describe_mixture(estimator, run, rows):
     """Return the fitted attributes of a run of EM, by name."""
     # Contiguous as in pickled copies, because rounding may depend on the memory layout.
     fields = (field.contiguous() for field in run.mixture.to("cpu"))
@@ -148,7 +148,7 @@ def describe(estimator, run, rows):
     precisions = factors.square()
     if factors.ndim == 3:
         precisions = factors @ factors.mT
-    labels, probabilities = assign(mixture, rows)
+    labels, probabilities = assign_components(mixture, rows)
 
     def compact(scales):
         return compact_scales(scales, estimator.covariance_type).numpy()
@@ -213,7 +213,7 @@ def apply_joint(mixture, function, rows):
     return check_answers(rows.map(answer), rows.X)
 
 
-def assign(mixture, rows):
+def assign_components(mixture, rows):
     """Return the most probable component of each sample, and its probability, (N,) each."""
     pairs = apply_joint(mixture, _assign_surely, rows)
     return pairs[:, 0].astype(np.int64), pairs[:, 1].copy()
@@ -221,7 +221,7 @@ def assign(mixture, rows):
 
 def order_components(mixture, rows):
     """Return the mixture with components that have no samples last."""
-    labels, _ = assign(mixture, rows)
+    labels, _ = assign_components(mixture, rows)
     empty = np.bincount(labels, rows.weight, len(mixture.means)) == 0
     if not empty.any():
         return mixture

@@ -34,9 +34,9 @@ from ..mixture import em
 from ..modules.runtime import draw_generator
 from .fit_mixture import (
     apply_joint,
-    assign,
+    assign_components,
     begin,
-    describe,
+    describe_mixture,
     list_initial,
     make_m_step,
     order_components,
@@ -248,7 +248,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             report=partial(report_run, estimator),
         )
         run.mixture = order_components(run.mixture, rows)
-        attributes |= describe(estimator, run, rows) | {"n_batch_iter_": 0}
+        attributes |= describe_mixture(estimator, run, rows) | {"n_batch_iter_": 0}
         warn_of_fit(estimator, attributes)
         return keep_fit(self, attributes)
 
@@ -283,7 +283,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         least = min(rate / rows.X.shape[0], 0.01 / n_clusters)
         mixture = em.reseed_starved(mixture, least, draw_generator(stream))
 
-        attributes |= describe(estimator, em.EMRun(mixture, bound, [bound]), rows)
+        attributes |= describe_mixture(
+            estimator, em.EMRun(mixture, bound, [bound]), rows
+        )
         return keep_fit(self, attributes | {"n_batch_iter_": step, "n_iter_": step})
 
     def _find_last(self):
@@ -306,7 +308,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             Component labels.
         """
         rows = self._check_fitted(X)
-        return assign(self.mixture_, rows)[0]
+        return assign_components(self.mixture_, rows)[0]
 
     def predict_proba(self, X) -> Doubles:
         """Return the responsibilities, p(component | sample).

@@ -40,7 +40,7 @@ from ..partition.tree import find_leaves, group_leaves, grow_tree
 from .find_clusters import (
     find_clusters,
     measure_silhouette,
-    prepare,
+    prepare_samples,
     show_answer,
     warn_of_few_values,
 )
@@ -312,7 +312,7 @@ class NeighborClustering(
             about_samples = y, sample_weight, must_link, cannot_link
             X = clusterer._draw_samples(X, about_samples)
         with np.errstate(under="ignore"):
-            preparation, X = prepare(clusterer, X, sample_weight)
+            preparation, X = prepare_samples(clusterer, X, sample_weight)
             known = clusterer._read_known(y, X.shape[0])
             pairs = must_link, cannot_link
             problem = clusterer._pose_problem(known.labels, sample_weight, *pairs)

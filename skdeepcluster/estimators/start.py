@@ -33,7 +33,7 @@ from ..neighbors.graph import GraphSettings
 from ..partition import count_clusters
 from ..partition.invariance import choose_augment
 from ..partition.known import hold_labels, name_clusters
-from .find_clusters import find_clusters, prepare
+from .find_clusters import find_clusters, prepare_samples
 from .neighbor_clustering import NeighborClustering
 
 CLUSTERER = HasMethods(["fit", "get_params", "set_params"])
@@ -187,7 +187,7 @@ def search_start(init, points, n_clusters, labels, random_state, augment=None):
     if isinstance(init, NeighborClustering):
         clusterer._validate_params()
         clusterer = with_plain_numbers(clusterer)
-        preparation, points = prepare(clusterer, points)
+        preparation, points = prepare_samples(clusterer, points)
         known = clusterer._read_known(labels, len(points))
         problem = clusterer._pose_problem(known.labels)
         fitted = find_clusters(clusterer, preparation, points, problem)

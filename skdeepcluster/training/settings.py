@@ -159,7 +159,7 @@ def choose_likelihood(likelihood, standardize, X, groups=()):
     if isinstance(likelihood, dict):
         likelihood = ColumnLikelihood(**likelihood)
     if isinstance(likelihood, ColumnLikelihood):
-        _check_columns(likelihood, X.shape[1])
+        _check_layout(likelihood, X.shape[1])
         likelihood = copy.deepcopy(likelihood).cpu()
         features = _measure(X, likelihood.layout["categorical"])
     else:
@@ -236,7 +236,7 @@ def _choose_scaling(X, features, standardize):
     return torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype)
 
 
-def _check_columns(likelihood, n_features):
+def _check_layout(likelihood, n_features):
     """Check that a likelihood gives each column once."""
     wrong = set(likelihood.columns.tolist()) ^ set(range(n_features))
     if wrong:
