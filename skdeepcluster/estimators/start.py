@@ -32,7 +32,7 @@ from ..modules.runtime import draw_generator
 from ..neighbors.graph import GraphSettings
 from ..partition import count_clusters
 from ..partition.invariance import choose_augment
-from ..partition.known import hold_labels, name_clusters
+from ..partition.known import name_clusters
 from .find_clusters import find_clusters, prepare_samples
 from .neighbor_clustering import NeighborClustering
 
@@ -271,6 +271,14 @@ def _assign_all(clusterer, points):
         means = cluster_means(resp, points[~is_noise])
         labels[is_noise] = pairwise_distances_argmin(points[is_noise], means)
     return labels
+
+
+def hold_labels(resp, labels):
+    """Return responsibilities (N, K), which are zero or one where ``labels`` (N,) are not -1."""
+    if labels is None:
+        return resp
+    one_hot = np.eye(resp.shape[1])[labels]
+    return np.where((labels >= 0)[:, None], one_hot, resp)
 
 
 def _match_labels(resp, labels, points):

@@ -244,7 +244,8 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             refuse_sparse(X, self.name)
         columns = self.categorical_features
         if isinstance(columns, str):  # "from_dtype"
-            columns = find_categories(X) or None
+            columns = find_categories(X) if hasattr(X, "dtypes") else []
+            columns = columns or None
         self.table_ = None
         self.imputer_ = None
         if columns is None:

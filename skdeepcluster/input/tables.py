@@ -173,7 +173,7 @@ def _is_number(text):
 
 def find_categories(X):
     """Return the indices of the columns of a DataFrame with categories, strings or booleans."""
-    dtypes = enumerate(getattr(X, "dtypes", ()))
+    dtypes = enumerate(X.dtypes)
     return [i for i, dtype in dtypes if _is_category(dtype, X, i)]
 
 

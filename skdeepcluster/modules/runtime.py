@@ -114,12 +114,12 @@ def rand(
 
 def randn_like(x: Tensor) -> Tensor:
     """Draw from N(0, 1), of the shape, dtype and device of ``x``."""
-    return randn(x.shape, x.device, x.dtype)
+    return torch.randn(x.shape, **_options(x.device), dtype=x.dtype)
 
 
 def rand_like(x: Tensor) -> Tensor:
     """Draw uniformly from [0, 1), of the shape, dtype and device of ``x``."""
-    return rand(x.shape, x.device, x.dtype)
+    return torch.rand(x.shape, **_options(x.device), dtype=x.dtype)
 
 
 def randint(high: int, shape: Sequence[int], device: torch.device) -> Tensor:

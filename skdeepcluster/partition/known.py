@@ -33,14 +33,6 @@ MIXTURES = 5
 LABEL_SHARE = 0.5
 
 
-def hold_labels(resp, labels):
-    """Return responsibilities (N, K), which are zero or one where ``labels`` (N,) are not -1."""
-    if labels is None:
-        return resp
-    one_hot = np.eye(resp.shape[1])[labels]
-    return np.where((labels >= 0)[:, None], one_hot, resp)
-
-
 def count_labels(targets, n_classes, inverse, weights):
     """Return the weight of the samples of each class that equal each distinct sample, (M, K).
 
