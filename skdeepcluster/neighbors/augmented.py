@@ -159,10 +159,16 @@ def _compose(views):
     axes = views.axes
     transforms = views.augment.list_transforms(views.n_views, views.seed)
     maps = np.empty((len(transforms), *axes.shape), dtype=np.float32)
-    identity = torch.eye(len(axes), dtype=torch.float32, device="cpu")
     for block in gen_batches(len(axes), CALL_SIZE):
+        n_rows = block.stop - block.start
+        rows = torch.zeros(n_rows, len(axes), dtype=torch.float32, device="cpu")
+        rows[:, block] = torch.eye(n_rows, dtype=torch.float32, device="cpu")
         for view, transform in zip(maps, transforms, strict=True):
-            view[block] = transform(identity[block]).numpy() @ axes
+            view[block] = transform(rows).numpy() @ axes
+    if not np.isfinite(maps).all():
+        raise ValueError(
+            f"augment={views.augment!r} must return finite numbers for finite samples."
+        )
     return maps
 
 
