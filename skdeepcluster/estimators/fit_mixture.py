@@ -284,7 +284,10 @@ def _read_initial(mixture, rows, n_clusters):
     if mixture.precisions_init is not None:
         kind = mixture.covariance_type
         precisions = check_finite("precisions_init", mixture.precisions_init)
-        precisions = read(_check_precisions(precisions, kind, k, d))
+        try:
+            precisions = read(_check_precisions(precisions, kind, k, d))
+        except ValueError as error:
+            raise ValueError(f"precisions_init: {error}") from error
         if kind == "tied":
             precisions = precisions[None]
         if kind == "spherical":

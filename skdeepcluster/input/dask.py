@@ -3,13 +3,17 @@
 N samples, D features.
 """
 
+from collections.abc import Callable
 from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted
 
 from .checks import is_dask, random_stream
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def check_blocks(X):
@@ -36,7 +40,7 @@ def draw_rows(X, n_drawn, random_state):
     return X.compute()
 
 
-def maps_blocks(method):
+def maps_blocks(method: Method) -> Method:
     """Let a method with the argument X return a lazy Dask array if X is one."""
 
     @wraps(method)
@@ -60,7 +64,7 @@ def maps_blocks(method):
             _answer_block, model=model, method=method.__name__, **options
         )
 
-    return answer
+    return cast(Method, answer)
 
 
 def _answer_block(block, model, method):
