@@ -67,7 +67,7 @@ def test_error(model, data):
 
 def test_bound(model, data):
     """Return the mean lower bound on log p(x) of the test images, in nats."""
-    return {"bound": float(evaluated(model, model.criterion, data.X[N_TRAIN:]).mean())}
+    return {"bound": float(evaluated(model, model.score, data.X[N_TRAIN:]).mean())}
 
 
 #: What a judge's main entry of a record is called.
