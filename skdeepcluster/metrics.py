@@ -94,7 +94,8 @@ def expected_score(
     labels = np.asarray(labels)
     partitions = [labels] if labels.ndim == 1 else labels
     partitions = [_check_discrete(partition, "labels") for partition in partitions]
-    check_consistent_length(X, *partitions)
+    for partition in partitions:
+        check_consistent_length(X, partition)
 
     params = {
         "metric": metric,

@@ -216,9 +216,10 @@ class DeepEstimator(BaseEstimator, ABC):
         """Return the preparation of X, and X, checked and encoded, (N, E)."""
         check_callbacks(self.callbacks)
         check_init(self.init)
-        params = self.get_params(deep=False)
+        params = vars(self)
         preparation = Preparation(
             params.get("categorical_features"),
+            takes_categories="categorical_features" in params,
             accept_sparse=bool(self.accept_sparse),
             name=type(self).__name__,
         )
@@ -410,7 +411,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         """Warn of clusters that are empty, or that many samples have left."""
         n_clusters = fit.start.n_clusters
         n_found = len(np.unique(labels))
-        start_weight = self.get_params(deep=False).get("start_weight")
+        start_weight = vars(self).get("start_weight")
         is_held = start_weight != 0 and has_anchor(self.init, self._has_codes)
         if n_found < n_clusters:
             problem = f"Only {n_found} of {n_clusters} clusters have samples"
@@ -503,7 +504,7 @@ def resolve_params(estimator, fit):
 
 def _list_sizes(estimator):
     """Return the numbers of features and clusters, and the widths, of a fitted estimator."""
-    params = estimator.get_params(deep=False)
+    params = vars(estimator)
     n_clusters = params.get("n_clusters") or len(estimator.classes_)
     n_features = estimator.preparation_.n_encoded_
     return n_features, n_clusters, estimator.hidden_layer_sizes_
@@ -519,7 +520,7 @@ def build_from(estimator, tensors, likelihood):
 
 def check_shapes(estimator, tensors, likelihood):
     """Check that weights have the shapes of the networks, before these take memory."""
-    params = estimator.get_params(deep=False)
+    params = vars(estimator)
     if any(params.get(name) is not None for name in BUILDERS):
         return
     with torch.device("meta"):

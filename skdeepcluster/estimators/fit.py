@@ -206,7 +206,7 @@ def settle(estimator, shape, start):
     """Return the :class:`Settings` of the trainings on (N, E) samples."""
     recipe = estimator._recipe
     return choose_settings(
-        estimator.get_params(deep=False),
+        vars(estimator),
         recipe,
         shape,
         start.n_clusters,
@@ -299,7 +299,7 @@ def _make_rows(fit, start, draws_labeled):
 
 def brings_modules(estimator):
     """Return whether networks or the augmentation are the user's, which draw by themselves."""
-    params = estimator.get_params(deep=False)
+    params = vars(estimator)
     return any(params.get(name) is not None for name in (*BUILDERS, "augment"))
 
 

@@ -47,6 +47,7 @@ def begin(estimator, X, sample_weight, last, n_least):
         preparation = Preparation(
             None,
             accept_sparse=bool(estimator.accept_sparse),
+            takes_categories=False,
             name=type(estimator).__name__,
         )
         n_clusters, curve = _find_number(estimator, X, sample_weight)

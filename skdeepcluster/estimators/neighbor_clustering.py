@@ -318,6 +318,7 @@ class NeighborClustering(
             problem = clusterer._pose_problem(known.labels, sample_weight, *pairs)
             attributes = find_clusters(clusterer, preparation, X, problem)
         warn_of_few_values(clusterer, preparation, X, attributes)
+        vars(self).pop("_tree", None)
         return keep_fit(self, attributes | known.attributes())
 
     def _pose_problem(

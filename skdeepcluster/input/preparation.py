@@ -72,6 +72,8 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         Whether X may be a sparse matrix.
     allow_nan : bool, default=True
         Whether dense X may have gaps.
+    takes_categories : bool, default=True
+        Whether error messages name ``categorical_features``.
     name : str, default="Preparation"
         Class that error messages name.
 
@@ -115,6 +117,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         n_neighbors=15,
         accept_sparse=False,
         allow_nan=True,
+        takes_categories=True,
         name="Preparation",
     ) -> None:
         self.categorical_features = categorical_features
@@ -122,6 +125,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self.n_neighbors = n_neighbors
         self.accept_sparse = accept_sparse
         self.allow_nan = allow_nan
+        self.takes_categories = takes_categories
         self.name = name
 
     def fit(self, X, y=None, sample_weight=None) -> Self:
@@ -274,8 +278,8 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     ) -> None:
         """Find the factors of encoded samples X (N, E).
 
-        ``columns`` are those that are standardized; None: all. ``features`` are the
-        :class:`Features` of X if they are known.
+        ``columns`` are those that are standardized; None: all. ``features`` are the measures of
+        X if they are known.
         """
         groups = self.groups_
         self.factors_ = None
@@ -362,7 +366,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             X = X.astype(float).filled(np.nan)
         allows_nan = self.allow_nan and not sparse.issparse(X)
         remedy = "Encode categories by OneHotEncoder"
-        if self.categorical_features is not None:
+        if self.takes_categories:
             remedy = "Name columns of categories by categorical_features"
         with name_column(X, remedy):
             X = self.validate(

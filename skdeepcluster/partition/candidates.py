@@ -175,6 +175,8 @@ def run_kmeans(points, coords, n_clusters, stream, n_init):
     quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
     with quiet, single_threaded():
         kmeans.fit(points[fitted], sample_weight=coords.weights[fitted])
+        if len(fitted) == len(points):
+            return kmeans.labels_
         return kmeans.predict(points)
 
 

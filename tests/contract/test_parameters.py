@@ -136,6 +136,14 @@ def test_a_subclass_may_have_parameters_without_constraints():
     assert Named(2, title="pairs").fit([[0.0], [1.0], [9.0], [10.0]]).title == "pairs"
 
 
+def test_a_subclass_may_hide_parameters():
+    class Brief(VAEEmbedding):
+        def __init__(self, n_clusters=2):
+            super().__init__(n_clusters, init="mixture", max_epochs=1)
+
+    assert Brief().fit(np.arange(20.0).reshape(10, 2)).n_iter_ == 1
+
+
 @pytest.mark.parametrize("n_draws", [40, *in_full(500)])
 def test_any_value_works_or_is_refused_by_name(n_draws):
     @settings(max_examples=n_draws, **SLOW)

@@ -198,3 +198,10 @@ def test_separate_clusters_of_unequal_spread_are_not_divided(seed):
     found = NeighborClustering("auto", random_state=seed).fit(rows)
     assert found.n_clusters_ == 7
     assert adjusted_rand_score(labels, found.labels_) == 1
+
+
+def test_a_second_fit_has_a_tree_of_its_own(blobs):
+    fit = NeighborClustering(3, random_state=0).fit(blobs[0])
+    fit.cut(2)
+    other = NeighborClustering(3, random_state=0).fit(blobs[0][:90])
+    np.testing.assert_array_equal(fit.fit(blobs[0][:90]).children_, other.children_)
