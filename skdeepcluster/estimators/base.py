@@ -411,7 +411,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         """Warn of clusters that are empty, or that many samples have left."""
         n_clusters = fit.start.n_clusters
         n_found = len(np.unique(labels))
-        start_weight = vars(self).get("start_weight")
+        start_weight = self.get_params(deep=False).get("start_weight")
         is_held = start_weight != 0 and has_anchor(self.init, self._has_codes)
         if n_found < n_clusters:
             problem = f"Only {n_found} of {n_clusters} clusters have samples"

@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans
 from torch import nn
 
-from skdeepcluster import ClusterEnsemble, NeighborClustering
+from skdeepcluster import ClusterEnsemble, NeighborClustering, VAEEmbedding
 
 STREAM = np.random.RandomState(0)
 X = STREAM.normal(size=(30, 3)) + 5 * np.eye(3)[np.arange(30) % 3]
