@@ -81,7 +81,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _make_network(self, role, n_in, n_out, widths, image_shape=None):
         """Return the encoder, decoder or discriminator, by default a perceptron."""
         default = partial(mlp, hidden_layer_sizes=widths, activation=self.activation)
-        builder = getattr(self, role)
+        builder = vars(self)[role]
         return make_network(role, builder, n_in, n_out, default, image_shape)
 
     def _make_coders(self, n_features, n_outputs, widths):

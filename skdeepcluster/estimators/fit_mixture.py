@@ -262,7 +262,7 @@ def _check_continuity(mixture):
         "covariance_type": mixture._covariance_type,
     }
     for name, value in known.items():
-        now = getattr(mixture, name)
+        now = vars(mixture)[name]
         if now not in (value, "auto"):
             raise ValueError(
                 f"The fit continues from a mixture with {name}={value!r}, but now "

@@ -327,7 +327,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
             mlp(n_hidden, latent.n_readings, (READER_WIDTH,), activation),
             latent,
             likelihood,
-            **{name: getattr(self, name) for name in WEIGHTS},
+            **{name: vars(self)[name] for name in WEIGHTS},
             regularizer=Regularizer(
                 self.start_weight, self.smoothness_weight, OWN_SHARE
             ),
