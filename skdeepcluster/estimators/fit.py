@@ -19,7 +19,6 @@ from ..input.checks import (
     check_sample_weight,
     draw_seed,
     is_open,
-    misses_values,
     sample_systematically,
     warn_user,
 )
@@ -334,14 +333,15 @@ def choose_samples(preparation, X, known, sample_weight, random_state):
     weight = sample_weight
     if weight is not None:
         weight = check_sample_weight(weight, X)
-    index = _order_samples(X, known.labels, weight, random_state)
+    has_gaps = preparation.has_gaps_
+    index = _order_samples(X, has_gaps, known.labels, weight, random_state)
     chosen = X if index is None else X[index]
     least = 1 if is_open(known.n_clusters) else known.n_clusters
     check_enough(chosen.shape[0], least, index is not None)
     return Data(preparation, X, chosen, index, known)
 
 
-def _order_samples(X, labels, weight, random_state):
+def _order_samples(X, has_gaps, labels, weight, random_state):
     """Return the indices of the samples to train on, or None for all of X."""
     if X.data.nbytes > MAX_ORDERED:
         if weight is None:
@@ -351,7 +351,7 @@ def _order_samples(X, labels, weight, random_state):
     chosen = np.arange(X.shape[0]) if weight is None else np.flatnonzero(weight)
     if labels is not None:
         chosen = chosen[np.argsort(labels[chosen], kind="stable")]
-    rows = np.nan_to_num(X[chosen]) if misses_values(X) else X[chosen]
+    rows = np.nan_to_num(X[chosen]) if has_gaps else X[chosen]
     chosen = chosen[order_rows(rows)]
     if weight is None:
         return chosen

@@ -140,6 +140,20 @@ def report_run(estimator, number, run, change):
         print(f"  Iteration {i}{detail if estimator.verbose > 1 else ''}")
 
 
+def describe_ordered(estimator, run, rows):
+    """Return :func:`describe_mixture` with components that have no samples last."""
+    attributes = describe_mixture(estimator, run, rows)
+    log_weights, means, scales = attributes["mixture_"]
+    empty = np.bincount(attributes["labels_"], rows.weight, len(means)) == 0
+    if not empty.any():
+        return attributes
+    order = np.argsort(empty, kind="stable")
+    if len(scales) == len(means):
+        scales = scales[order]
+    run.mixture = Mixture(log_weights[order], means[order], scales)
+    return describe_mixture(estimator, run, rows)
+
+
 def describe_mixture(estimator, run, rows):
     """Return the fitted attributes of a run of EM, by name."""
     # Contiguous as in pickled copies, because rounding may depend on the memory layout.
@@ -218,19 +232,6 @@ def assign_components(mixture, rows):
     """Return the most probable component of each sample, and its probability, (N,) each."""
     pairs = apply_joint(mixture, _assign_surely, rows)
     return pairs[:, 0].astype(np.int64), pairs[:, 1].copy()
-
-
-def order_components(mixture, rows):
-    """Return the mixture with components that have no samples last."""
-    labels, _ = assign_components(mixture, rows)
-    empty = np.bincount(labels, rows.weight, len(mixture.means)) == 0
-    if not empty.any():
-        return mixture
-    order = np.argsort(empty, kind="stable")
-    log_weights, means, scales = mixture
-    if len(scales) == len(means):
-        scales = scales[order]
-    return Mixture(log_weights[order], means[order], scales)
 
 
 def _assign_surely(joint):

@@ -37,9 +37,9 @@ from .fit_mixture import (
     assign_components,
     begin,
     describe_mixture,
+    describe_ordered,
     list_initial,
     make_m_step,
-    order_components,
     read_rows,
     report_run,
     warn_of_fit,
@@ -247,8 +247,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             bound=-np.inf if last is None else self.lower_bound_,
             report=partial(report_run, estimator),
         )
-        run.mixture = order_components(run.mixture, rows)
-        attributes |= describe_mixture(estimator, run, rows) | {"n_batch_iter_": 0}
+        attributes |= describe_ordered(estimator, run, rows) | {"n_batch_iter_": 0}
         warn_of_fit(estimator, attributes)
         return keep_fit(self, attributes)
 
