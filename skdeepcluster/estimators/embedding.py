@@ -18,7 +18,7 @@ from ..input.checks import (
     check_finite,
     random_stream,
 )
-from ..input.tables import CATEGORICAL
+from ..input.tables import CATEGORICAL, KINDS
 from ..input.types import Auto, Floats, Reals, TransformerMixin
 from ..mixture import em
 from ..modules.networks import make_network, mlp
@@ -114,6 +114,7 @@ class CodeEstimator(EmbeddingMixin, DeepClusterer):
         "init": CONSTRAINTS["init"],
         "pretraining_epochs": [COUNT, AUTO],
         "categorical_features": CATEGORICAL,
+        "kinds": KINDS,
         "encoder": [callable, None],
         "decoder": [callable, None],
     }

@@ -25,7 +25,7 @@ from ..input.checks import (
     store_parameters,
     warn_user,
 )
-from ..input.tables import CATEGORICAL
+from ..input.tables import CATEGORICAL, KINDS
 from ..input.types import Auto, Doubles, Reals, Widths
 from ..modules.codes import (
     SAMPLES_AT_ONCE,
@@ -213,6 +213,8 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
     categorical_features : array-like, "from_dtype" or None, default="from_dtype"
         Columns of categories, as in :class:`NeighborClustering`. They get the categorical
         likelihood, and decoded samples are tables like X, with the most probable categories.
+    kinds : dict, default=None
+        Kinds of columns by name, as in :class:`NeighborClustering`.
     init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
         Initial partition. An M-step from it on the codes gives the mixture. "neighbors":
         :class:`NeighborClustering`. A scikit-learn clusterer: a clone of it with this
@@ -374,6 +376,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         "decoder": [callable, None],
         "init": CONSTRAINTS["init"],
         "categorical_features": CATEGORICAL,
+        "kinds": KINDS,
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
         "start_weight": [WEIGHT],
         "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
@@ -392,6 +395,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
         categorical_features: Any = "from_dtype",
+        kinds=None,
         init: Any = "neighbors",
         noise=0.0,
         use_labels=False,
