@@ -20,6 +20,7 @@ from ..input.distinct import TINY
 from ..neighbors.graph import neighbor_graph, neighbor_layout, whiten_by_graph
 from ..neighbors.samples import take_columns
 from ..neighbors.search import NeighborIndex, find_nearest
+from .table import Table, read_table
 
 #: Maximum number of principal components of the samples that candidates are found in.
 WIDE = 50
@@ -70,8 +71,11 @@ class Coordinates:
     has_features: bool
     #: Samples (M, D) scaled to a mean square of one; None unless all have the same length.
     unit: np.ndarray | None = None
-    #: Samples (M, D) whitened by the scatter within clusters, or None.
+    #: Samples (M, D) whitened by the scatter within clusters, or factors of a table with
+    #: categories, or None.
     white: np.ndarray | None = None
+    #: Numbers and categories of the samples of a table, or None.
+    table: Table | None = None
     sizes: StepSizes = STEP_SIZES
 
     def draw(self, n_samples):
@@ -89,6 +93,7 @@ class Coordinates:
             layouts=[layout[chosen] for layout in self.layouts],
             graph=self.graph[chosen][:, chosen],
             order=np.arange(len(chosen)),
+            table=self.table and self.table.take(chosen),
             **{name: x if x is None else x[chosen] for name, x in known.items()},
         )
 
@@ -106,7 +111,8 @@ class Coordinates:
 def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates:
     """Return the :class:`Coordinates` of the samples of a graph.
 
-    The second layout places whitened samples, or the same graph if there are too many features.
+    The second layout places whitened samples, or factors of a table with categories, or the same
+    graph if there are too many features.
     """
 
     def place(graph):
@@ -139,11 +145,19 @@ def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates
         unit=_scale_to_unit(points),
         has_features=True,
     )
+    if settings.groups is not None:
+        rows = samples.reference.rows
+        table = read_table(rows, samples.columns, settings.groups, samples.weights)
+        coords = replace(coords, table=table)
     if n_samples > MAX_SECOND:
         return coords
 
-    if 1 < n_features <= MAX_WHITENED and not sparse.issparse(points):
-        k = samples.reference.n_neighbors
+    k = samples.reference.n_neighbors
+    if settings.groups:
+        white = project_points(table.points, coords.order, NARROW)
+        coords = replace(coords, white=white)
+        graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
+    elif 1 < n_features <= MAX_WHITENED and not sparse.issparse(points):
         white = whiten_by_graph(points, graph, k, settings.n_jobs)
         coords = replace(coords, white=white)
         graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
