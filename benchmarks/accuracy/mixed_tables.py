@@ -356,7 +356,7 @@ def main(arguments=None):
     readers = {"tables": parse_tables, "rows": lambda asked: chosen(asked, rows, "--rows")}
     options = parse(made, arguments, **readers)
     found = complete(options.out, ("data", "row", "way", "seed"), tasks(options))
-    print(overview(as_frame(found)))
+    print(overview(as_frame(found)) if found else "No fits.")
 
 
 if __name__ == "__main__":

@@ -351,10 +351,12 @@ small, 1, ?, there
 """
 
 
-def test_tables_of_repositories_are_read_from_a_folder(tmp_path, monkeypatch):
+def test_tables_of_repositories_are_read_from_a_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(mixed.UCI, "tea", ["origin"])
     monkeypatch.setitem(mixed.TABLES, "uci/tea", lambda: mixed.load_uci("tea"))
     monkeypatch.delenv("SKDEEPCLUSTER_TABLES", raising=False)
+    assert not run(mixed_tables, tmp_path, "--tables", "uci/tea")
+    assert capsys.readouterr().out.endswith("No fits.\n")
     with pytest.raises(FileNotFoundError, match=r"SKDEEPCLUSTER_TABLES.*arff-datasets"):
         mixed.load_table("uci/tea")
     monkeypatch.setenv("SKDEEPCLUSTER_TABLES", str(tmp_path))
