@@ -208,7 +208,7 @@ def _build_module(estimator):
             "Export the members of an ensemble one by one (estimators_)."
         )
     preparation = estimator.preparation_
-    if preparation.table_ is not None or preparation.is_table:
+    if preparation.is_table:
         raise TypeError(
             "A fit to a table with categories, codes or amounts cannot be exported. Encode the "
             "categories in a Pipeline (ColumnTransformer, OneHotEncoder), set "

@@ -28,6 +28,8 @@ POLE = 0.1
 MAX_COLUMNS = 200
 #: Tolerance of the deviations 1 and means 0 of standardized features.
 STANDARD = 1e-2
+#: Numbers of decimals to which decoded numbers are rounded.
+DECIMALS = range(7)
 #: Steps per standard deviation in which numbers are hashed.
 HASH_STEPS = 1024
 #: Constants of the generator splitmix64 (G. Steele, D. Lea, C. Flood, "Fast splittable
@@ -74,14 +76,14 @@ class NumberColumns(BaseEstimator):
         self.kinds_ = []
         self.levels_ = {}
         self.logarithms_ = {}
-        self.is_whole_ = np.zeros(X.shape[1], dtype=bool)
+        self.decimals_ = []
         self.features_ = features._asdict()
         for j, kind in enumerate(self.kinds):
             values = X[:, j].astype(float)
             weights = np.ones(len(X)) if sample_weight is None else sample_weight
             is_known = ~np.isnan(values) & (weights > 0)
             values, weights = values[is_known], weights[is_known]
-            self.is_whole_[j] = (values == np.round(values)).all()
+            self.decimals_.append(_count_decimals(values))
             self.kinds_.append(self._fit_column(j, kind, values, weights))
         return self
 
@@ -120,13 +122,15 @@ class NumberColumns(BaseEstimator):
         return X
 
     def inverse_transform(self, X):
-        """Return numbers (N, C) in the units, the range and the steps of ``fit``."""
+        """Return numbers (N, C) in the units, range and decimals of ``fit``."""
         X = np.array(X, dtype=float)
         for j, (sign, shift, _, center, scale) in self.logarithms_.items():
             with np.errstate(over="ignore"):
                 exponential = np.exp(sign * X[:, j] / scale + center)
                 X[:, j] = sign * (exponential - shift)
-        X[:, self.is_whole_] = np.round(X[:, self.is_whole_])
+        for j, decimals in enumerate(self.decimals_):
+            if decimals is not None:
+                X[:, j] = X[:, j].round(decimals)
         for j, code in self.levels_.items():
             levels = code["levels"]
             middles = (levels[1:] + levels[:-1]) / 2
@@ -150,6 +154,12 @@ def _mix(codes):
     for shift, multiplier in MULTIPLIERS:
         codes = (codes ^ (codes >> np.uint64(shift))) * np.uint64(multiplier)
     return codes ^ (codes >> np.uint64(31))
+
+
+def _count_decimals(values):
+    """Return the number of decimals of values (N,), or None if there are too many."""
+    with np.errstate(over="ignore"):
+        return next((n for n in DECIMALS if (values == values.round(n)).all()), None)
 
 
 def _describe_levels(levels, shares):

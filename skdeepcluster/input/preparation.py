@@ -250,7 +250,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         else:
             table = X
             X = self._check_numbers(X, reset=True, min_samples=min_samples)
-            if not hasattr(table, "dtypes"):
+            if not hasattr(table, "dtypes") or hasattr(table, "dask"):
                 table = X
         if self.learns_kinds and not sparse.issparse(X):
             self._fit_kinds(table, X, known, sample_weight)
@@ -293,6 +293,8 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             columns.fit(numbers[:, kept], features.take(kept), weights)
         if known or set(columns.kinds_) - {"number", "constant"}:
             self.numbers_ = columns
+            if self.table_ is None and hasattr(table, "dtypes"):
+                self.table_ = TableEncoder({}).fit(table)
 
     def read(self, X) -> Any:
         """Return new samples, checked and encoded, (N, E)."""
@@ -352,23 +354,28 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             return augment
         return Scaled(augment, self.factors_)
 
-    def restore(self, X) -> Any:
-        """Return encoded samples (N, E) in the columns of the table of the fit."""
+    def restore(self, X, random_state=None) -> Any:
+        """Return encoded samples (N, E) in the columns of the table of the fit.
+
+        A RandomState draws categories; None gives the most probable ones.
+        """
         if self.numbers_ is not None:
             n_numbers = len(self.number_columns)
             X = np.array(X, dtype=float)
             X[:, :n_numbers] = self.numbers_.inverse_transform(X[:, :n_numbers])
-        return X if self.table_ is None else self.table_.inverse_transform(X)
+        if self.table_ is None:
+            return X
+        return self.table_.inverse_transform(X, random_state)
 
     @property
     def is_table(self) -> bool:
-        """Whether columns have kinds, so that numbers are standardized."""
-        return self.numbers_ is not None
+        """Whether columns have kinds."""
+        return self.numbers_ is not None or self.table_ is not None
 
     @property
     def table_groups(self) -> list[list[int]] | None:
         """One-hot columns of each category of a table, or None."""
-        return self.groups_ if self.is_table or self.groups_ else None
+        return self.groups_ if self.is_table else None
 
     @property
     def kinds_(self) -> dict[Any, str]:

@@ -47,6 +47,7 @@ class TableEncoder(BaseEstimator):
         n_columns = X.shape[1]
         self.names_ = list(getattr(X, "columns", range(n_columns)))
         self.is_frame_ = hasattr(X, "dtypes")
+        self.is_polars_ = type(X).__module__.startswith("polars")
         self.kinds_ = dict(self.kinds)
         self.orders_ = {}
         for i, kind in self.kinds.items():
@@ -66,6 +67,15 @@ class TableEncoder(BaseEstimator):
                 f"kinds={{{self.names_[0]!r}: 'category'}}."
             )
         self._fit_categories(X)
+        self.types_ = {}
+        for i, dtype in enumerate(X.dtypes if self.is_frame_ else ()):
+            name = str(dtype).partition("(")[0]
+            is_text = name.lower().startswith(TEXTS)
+            if name in ("category", "Enum"):
+                ordered = () if self.is_polars_ else (bool(dtype.ordered),)
+                self.types_[i] = list(dtype.categories), *ordered
+            elif i in self.categorical_ or i in self.numeric_ and not is_text:
+                self.types_[i] = name
         return self
 
     def _fit_categories(self, X):
@@ -98,8 +108,10 @@ class TableEncoder(BaseEstimator):
 
     def list_names(self, names):
         """Return the names of the encoded columns for the ``names`` (D,) of the columns."""
-        categories = [str(names[i]) for i in self.categorical_]
         numbers = [names[i] for i in self.numeric_]
+        if not self.categorical_:
+            return numbers
+        categories = [str(names[i]) for i in self.categorical_]
         return [*numbers, *self.encoder_.get_feature_names_out(categories)]
 
     def _is_identifier(self, X, i):
@@ -156,28 +168,54 @@ class TableEncoder(BaseEstimator):
             encoded[np.ix_(is_unknown, group)] = np.nan
         return encoded
 
-    def inverse_transform(self, X):
-        """Return encoded samples (N, E) as a table with the most probable categories.
+    def inverse_transform(self, X, random_state=None):
+        """Return encoded samples (N, E) as a table, see :meth:`Preparation.restore`.
 
-        It has the columns of ``fit`` that are not left out.
+        Columns that are left out miss all values.
         """
         n_numbers = len(self.numeric_)
-        columns = dict(zip(self.numeric_, X[:, :n_numbers].T, strict=True))
+        missing = np.full(len(X), None if self.is_frame_ else np.nan)
+        columns = dict.fromkeys(range(len(self.names_)), missing)
+        columns |= zip(self.numeric_, X[:, :n_numbers].T, strict=True)
         for i, levels in self.orders_.items():
             place = np.round(columns[i]).astype(int).clip(0, len(levels) - 1)
             columns[i] = np.array(levels, dtype=object)[place]
         if self.categorical_:
-            decoded = self.encoder_.inverse_transform(X[:, n_numbers:])
-            columns |= zip(self.categorical_, decoded.T, strict=True)
+            shares = X[:, n_numbers:]
+            stream = random_state or np.random.RandomState(0)
+            if random_state is not None:  # p / e is largest with probability p
+                shares = shares / stream.standard_exponential(shares.shape)
+            decoded = self.encoder_.inverse_transform(shares).T
+            infrequent = self.encoder_.infrequent_categories_
+            for values, rare in zip(decoded, infrequent, strict=True):
+                if rare is not None:
+                    is_rare = values == "infrequent_sklearn"
+                    values[is_rare] = stream.choice(rare, is_rare.sum())
+            columns |= zip(self.categorical_, decoded, strict=True)
 
-        columns = {i: np.array(columns[i].tolist()) for i in sorted(columns)}
+        columns = {i: np.array(values.tolist()) for i, values in columns.items()}
         if self.is_frame_:
-            pandas = import_module("pandas")
-            return pandas.DataFrame({self.names_[i]: columns[i] for i in columns})
+            return self._make_frame(columns)
         table = list(columns.values())
         if all(column.dtype.kind in "iuf" for column in table):
             return np.column_stack(table).astype(np.float64)
         return np.array([column.tolist() for column in table], dtype=object).T
+
+    def _make_frame(self, columns):
+        """Return columns as a frame with the types of ``fit``."""
+        library = import_module("polars" if self.is_polars_ else "pandas")
+        make = library.Enum if self.is_polars_ else library.CategoricalDtype
+        types = {}
+        for i, kind in self.types_.items():
+            if isinstance(kind, tuple):
+                kind = make(*kind)
+            else:
+                if "int" in kind.lower():
+                    columns[i] = columns[i].round()
+                kind = getattr(library, kind) if self.is_polars_ else kind
+            types[self.names_[i]] = kind
+        frame = library.DataFrame(dict(zip(self.names_, columns.values(), strict=True)))
+        return frame.cast(types) if self.is_polars_ else frame.astype(types)
 
 
 def _read_objects(X, i):
