@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import zlib
+from functools import partial
 
 import compare
 import numpy as np
@@ -14,6 +15,7 @@ from accuracy import (
     clusterers,
     ensembles,
     few_labels,
+    generated_tables,
     how_sure,
     missing_values,
     mixed_tables,
@@ -29,6 +31,8 @@ from scipy.sparse import csr_array
 from sklearn.utils import Bunch
 from speed import bare_loop, default_fits, em_against_sklearn, growth, prediction
 from trust import laws, separations
+
+from skdeepcluster import VaDEClustering
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -218,6 +222,21 @@ def test_generated_images_are_judged(tmp_path):
     assert picture.stat().st_size > 5000
     assert 0.9 < found[0]["own"] <= 1
     assert found[0]["distance"] > 2 * found[0]["real"]
+
+
+def test_generated_tables_are_judged(tmp_path, monkeypatch):
+    monkeypatch.setattr(generated_tables, "N_CUSTOMERS", 400)
+    table = generated_tables.draw_customers(0)
+    assert 0.02 < (table["city"] == "E").mean() < 0.1
+    quick = partial(VaDEClustering, init="mixture", hidden_layer_sizes=(16,))
+    monkeypatch.setitem(generated_tables.METHODS, "VaDE", quick)
+    arguments = "--tables", "customers", "wine", "--methods", "VaDE", "halves", "--seeds", "0-0"
+    found = run(generated_tables, tmp_path, *arguments)
+    assert [record["row"] for record in found] == ["VaDE", "halves"] * 2
+    for record in found:
+        assert record["shares"] < 0.2
+        assert 0.6 < record["deviations"] < 1.6
+        assert 0.3 < record["auc"] < (0.7 if record["row"] == "halves" else 1)
 
 
 def test_growth_is_measured_in_a_process_of_its_own(tmp_path):
