@@ -15,12 +15,18 @@ MAX_LEVELS = 12
 FIRST = 1000
 #: Maximum share of the most frequent level of a code.
 MAX_SHARE = 0.5
+#: Maximum share of a flag, and minimum number of values of finer numbers, that show that
+#: columns differ in kind.
+MAX_FLAG_SHARE = 0.9
+FINE = 2 * MAX_LEVELS
 #: Probabilities of the quantiles that tell whether a number is skewed.
 QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
 #: Minimum skewness of the tails and of the inner half of an amount: (a + b - 2 m) / (b - a) for
 #: quantiles a and b and the median m.
 TAIL_SKEW = 0.3
 BODY_SKEW = 0.1
+#: Minimum skewness of an amount by moments: two clusters far apart have less.
+SKEWNESS = 1.5
 #: Minimum distance of an amount from the pole of its logarithm, relative to the distance of the
 #: median from the minimum.
 POLE = 0.1
@@ -41,7 +47,8 @@ MULTIPLIERS = (30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)
 def is_table(X, features, standardize, sample_weight=None):
     """Return whether the columns of numbers X (N, D) have units of their own.
 
-    They are standardized, or were before, and are no principal components or probabilities.
+    They are standardized, or were before, or some are codes and flags beside finer numbers; and
+    they are no principal components or probabilities.
     """
     if len(features.deviations) == 0:
         return False
@@ -52,9 +59,27 @@ def is_table(X, features, standardize, sample_weight=None):
         np.abs(features.deviations - 1).max() < STANDARD
         and np.abs(features.mean[varies]).max() < STANDARD
     )
-    if standardize is True or was_standardized:
+    if standardize is True or was_standardized or _mixes_kinds(X, sample_weight):
         return True
     return not are_comparable(X, features, sample_weight)
+
+
+def _mixes_kinds(X, sample_weight):
+    """Return whether some columns of X (N, D) have few values, and others many."""
+    kinds = set()
+    for column in X.T:
+        known = ~np.isnan(column)
+        if len(np.unique(column[known][:FIRST])) > FINE:
+            kinds.add("fine")
+            continue
+        weights = None if sample_weight is None else sample_weight[known]
+        _, places = np.unique(column[known], return_inverse=True)
+        shares = np.bincount(places, weights)
+        shares = np.sort(shares / max(shares.sum(), 1e-300))
+        most = MAX_SHARE if len(shares) > 2 else MAX_FLAG_SHARE
+        if 1 < len(shares) <= MAX_LEVELS and shares[-1] <= most:
+            kinds.add("few")
+    return len(kinds) == 2
 
 
 class NumberColumns(BaseEstimator):
@@ -197,6 +222,7 @@ def _find_logarithm(values, weights, is_amount):
     skews = [_skew(outer, middle, upper[1]), _skew(inner, middle, upper[0])]
     sign = -1.0 if skews[0] < 0 else 1.0
     is_skewed = sign * skews[0] >= TAIL_SKEW and sign * skews[1] >= BODY_SKEW
+    is_skewed &= sign * _find_moment(values, weights) >= SKEWNESS
     if not is_amount and not is_skewed:
         return None
 
@@ -214,6 +240,14 @@ def _find_logarithm(values, weights, is_amount):
     logs = np.log(np.array([low, middle, high]) + shift)
     scale = (high - low) / (logs[2] - logs[0])
     return sign, shift, margin / 2, logs[1], scale
+
+
+def _find_moment(values, weights):
+    """Return the skewness of values (N,) by their third moment."""
+    centered = values - np.average(values, weights=weights)
+    variance = np.average(np.square(centered), weights=weights)
+    third = np.average(centered**3, weights=weights)
+    return third / max(variance, 1e-300) ** 1.5
 
 
 def _skew(low, middle, high):

@@ -293,3 +293,44 @@ def test_new_levels_are_missing_and_new_codes_stay_between():
     assert set(expected) <= {2, 3}
     fit = NeighborClustering(2, random_state=0).fit(table)
     np.testing.assert_allclose(fit.predict_proba(new).sum(1), 1)
+
+
+# ---- clusters of tables
+
+
+def draw_customers(seed, n=600):
+    """Draw customers of three segments, with two columns of zeros and ones."""
+    rng = np.random.default_rng(seed)
+    y = rng.choice(3, n, p=[0.5, 0.3, 0.2])
+    plan = np.where(rng.uniform(size=n) < 0.8, y, rng.integers(0, 3, n))
+    table = {
+        "age": rng.normal(np.array([30, 45, 60])[y], 6).round(),
+        "spend": rng.lognormal(np.array([5, 3, 4])[y], 0.6).round(2),
+        "orders": rng.poisson(np.array([12, 3, 6])[y]),
+        "plan": np.array(["basic", "plus", "pro"])[plan],
+        "city": rng.choice([*"ABCDEFGH"], n),
+        "newsletter": (rng.uniform(size=n) < np.array([0.8, 0.3, 0.5])[y]).astype(int),
+        "mail": rng.integers(0, 2, n),
+    }
+    return pd.DataFrame(table).mask(rng.uniform(size=(n, 7)) < 0.05), y
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_customers_are_found_as_they_come(seed):
+    table, y = draw_customers(seed)
+    fit = NeighborClustering("auto", random_state=0).fit(table)
+    assert fit.n_clusters_ == 3
+    assert adjusted_rand_score(y, fit.labels_) > 0.75
+    vae = VAEEmbedding(3, max_epochs=1, random_state=0).fit(table)
+    given = NeighborClustering(3, random_state=0).fit(table)
+    assert adjusted_rand_score(y, given.labels_) > 0.75
+    np.testing.assert_array_equal(vae.start_labels_, given.labels_)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_codes_and_flags_without_structure_are_one_cluster(seed):
+    rng = np.random.default_rng(seed)
+    codes = [rng.integers(0, n, 400) for n in (2, 2, 3, 5, 8)]
+    X = np.column_stack([*codes, 100 * rng.normal(size=400), rng.lognormal(size=400)])
+    assert NeighborClustering("auto", random_state=0).fit(X).n_clusters_ == 1
+    assert NeighborClustering(3, random_state=0).fit(X).expected_score_ < 0.4
