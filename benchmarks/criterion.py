@@ -333,7 +333,7 @@ def calibrate(seeds):
 def parsed(arguments=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", default="0-11", help="as 0-11 or 3 (%(default)s)")
+    parser.add_argument("--seeds", default="0-10", help="as 0-10 or 3 (%(default)s)")
     parser.add_argument("--one-seeds", default="0-7", help="of one or several clusters")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--calibration-seeds", default="0-4", help="(%(default)s)")
