@@ -59,18 +59,24 @@ def is_table(X, features, standardize, sample_weight=None):
         np.abs(features.deviations - 1).max() < STANDARD
         and np.abs(features.mean[varies]).max() < STANDARD
     )
-    if standardize is True or was_standardized or _mixes_kinds(X, sample_weight):
+    if standardize is True or was_standardized:
+        return True
+    if _mixes_kinds(X, features, sample_weight):
         return True
     return not are_comparable(X, features, sample_weight)
 
 
-def _mixes_kinds(X, sample_weight):
-    """Return whether some columns of X (N, D) have few values, and others many."""
-    kinds = set()
-    for column in X.T:
+def _mixes_kinds(X, features, sample_weight):
+    """Return whether some columns of X (N, D) have few values, and others many.
+
+    If the latter are centered, the user has scaled X.
+    """
+    has_few = False
+    fine = []
+    for j, column in enumerate(X.T):
         known = ~np.isnan(column)
         if len(np.unique(column[known][:FIRST])) > FINE:
-            kinds.add("fine")
+            fine.append(j)
             continue
         weights = None if sample_weight is None else sample_weight[known]
         _, places = np.unique(column[known], return_inverse=True)
@@ -78,8 +84,9 @@ def _mixes_kinds(X, sample_weight):
         shares = np.sort(shares / max(shares.sum(), 1e-300))
         most = MAX_SHARE if len(shares) > 2 else MAX_FLAG_SHARE
         if 1 < len(shares) <= MAX_LEVELS and shares[-1] <= most:
-            kinds.add("few")
-    return len(kinds) == 2
+            has_few = True
+    means = np.abs(features.mean / features.scale)[fine]
+    return has_few and means.max(initial=0) > STANDARD
 
 
 class NumberColumns(BaseEstimator):

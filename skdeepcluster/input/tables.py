@@ -281,8 +281,8 @@ def read_kinds(X, categorical_features, kinds=None):
         known |= dict.fromkeys(_find_columns(X, [name], "kinds"), kind)
     for i in [i for i, kind in known.items() if kind == "date"]:
         raise ValueError(
-            f"Column {list(X.columns)[i]!r} has dates or times. Convert it to a number, such as "
-            "days since a date, or leave it out."
+            f"Column {list(X.columns)[i]!r} of X is not numeric: it has dates or times. Convert "
+            "dates to numbers, such as days since a date, or leave them out."
         )
     return known
 

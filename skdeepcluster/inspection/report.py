@@ -211,7 +211,6 @@ class ClusterReport(Bunch):
             sizes=member.sum(0).astype(int),
             probabilities=None,
             stability=None,
-            kinds="",
             medoids=medoids,
             features=[],
             means=None,
@@ -225,9 +224,6 @@ class ClusterReport(Bunch):
             report.probabilities = cluster_means(member, resp).diagonal()
         if isinstance(estimator, ClusterEnsemble):
             report.stability = estimator.cluster_stability_
-        preparation = vars(estimator).get("preparation_")
-        if preparation is not None and preparation.is_table:
-            report.kinds = preparation.describe()
         # Distances have no features.
         if report.missing is not None:
             names = report.feature_names

@@ -135,7 +135,6 @@ def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates
         return coords
 
     points = take_points(samples)
-    n_samples, n_features = points.shape
     wide = project_points(points, coords.order, WIDE)
     narrow = project_points(wide, coords.order, NARROW)
     coords = replace(
@@ -149,19 +148,25 @@ def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates
         rows = samples.reference.rows
         table = read_table(rows, samples.columns, settings.groups, samples.weights)
         coords = replace(coords, table=table)
-    if n_samples > MAX_SECOND:
+    if points.shape[0] > MAX_SECOND:
         return coords
 
-    k = samples.reference.n_neighbors
-    if settings.groups:
-        white = project_points(table.points, coords.order, NARROW)
+    white = _whiten(points, coords, samples, settings)
+    if white is not None:
         coords = replace(coords, white=white)
-        graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
-    elif 1 < n_features <= MAX_WHITENED and not sparse.issparse(points):
-        white = whiten_by_graph(points, graph, k, settings.n_jobs)
-        coords = replace(coords, white=white)
+        k = samples.reference.n_neighbors
         graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
     return replace(coords, layouts=[first, place(graph)])
+
+
+def _whiten(points, coords, samples, settings):
+    """Return whitened points, factors of a table with categories, or None."""
+    if settings.groups:
+        return project_points(coords.table.points, coords.order, NARROW)
+    if 1 < points.shape[1] <= MAX_WHITENED and not sparse.issparse(points):
+        k = samples.reference.n_neighbors
+        return whiten_by_graph(points, samples.graph, k, settings.n_jobs)
+    return None
 
 
 def use_layout(layout, samples, stream, sizes=STEP_SIZES):

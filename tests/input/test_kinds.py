@@ -154,7 +154,9 @@ def test_identifiers_are_left_out_and_dates_are_refused():
     equal = NeighborClustering(2, random_state=0).fit(table)
     np.testing.assert_array_equal(fit.labels_, equal.labels_)
     days = pd.date_range("2020-01-01", periods=N)
-    with pytest.raises(ValueError, match="'day' has dates or times.*days since"):
+    with pytest.raises(
+        ValueError, match="'day' of X is not numeric: it has dates or times.*days since"
+    ):
         NeighborClustering(2).fit(table.assign(day=days))
 
 
