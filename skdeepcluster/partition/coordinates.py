@@ -111,8 +111,7 @@ class Coordinates:
 def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates:
     """Return the :class:`Coordinates` of the samples of a graph.
 
-    The second layout places whitened samples, or factors of a table with categories, or the same
-    graph if there are too many features.
+    The second layout places what :func:`_whiten` returns, or the same graph.
     """
 
     def place(graph):
@@ -125,13 +124,12 @@ def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates
         )
         return scale_points(layout)
 
-    graph = samples.graph
-    first = place(graph)
+    first = place(samples.graph)
     coords = use_layout(first, samples, stream, sizes)
     if samples.columns is None:
         is_augmented = samples.reference.views is not None
         if is_augmented and len(first) <= MAX_SECOND:
-            return replace(coords, layouts=[first, place(graph)])
+            return replace(coords, layouts=[first, place(samples.graph)])
         return coords
 
     points = take_points(samples)
@@ -145,18 +143,16 @@ def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates
         has_features=True,
     )
     if settings.groups is not None:
-        rows = samples.reference.rows
-        table = read_table(rows, samples.columns, settings.groups, samples.weights)
-        coords = replace(coords, table=table)
+        coords = replace(coords, table=read_table(samples, settings.groups))
     if points.shape[0] > MAX_SECOND:
         return coords
 
     white = _whiten(points, coords, samples, settings)
-    if white is not None:
-        coords = replace(coords, white=white)
-        k = samples.reference.n_neighbors
-        graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
-    return replace(coords, layouts=[first, place(graph)])
+    if white is None:
+        return replace(coords, layouts=[first, place(samples.graph)])
+    k = samples.reference.n_neighbors
+    graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
+    return replace(coords, white=white, layouts=[first, place(graph)])
 
 
 def _whiten(points, coords, samples, settings):

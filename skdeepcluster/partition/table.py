@@ -178,18 +178,20 @@ class Table:
         return inner.mean() - whole.mean(), price, confidence
 
 
-def read_table(rows, order, groups, weights):
-    """Return the :class:`Table` of prepared samples (M, E), numbers first, with some columns.
+def read_table(samples, groups):
+    """Return the :class:`Table` of the samples of a graph.
 
-    ``order`` has the columns that vary, and ``groups`` the one-hot columns of the categories.
+    ``groups`` are the one-hot columns of the categories.
     """
+    order = samples.columns
+    weights = samples.weights
     place = {column: k for k, column in enumerate(order.tolist())}
     known = [sorted(place[i] for i in group if i in place) for group in groups]
     known = sorted(filter(None, known))
     one_hot = {column for group in known for column in group}
     numbers = [k for k in range(len(order)) if k not in one_hot]
 
-    columns = rows[:, order].astype(float)
+    columns = samples.reference.rows[:, order].astype(float)
     mean = np.average(columns[:, numbers], axis=0, weights=weights)
     centered = columns[:, numbers] - mean
     spread = np.sqrt(np.average(np.square(centered), axis=0, weights=weights))
