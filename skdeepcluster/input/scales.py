@@ -36,6 +36,8 @@ SAME_FACT = 0.8
 #: Weights are positive multiples of this, so that their squares are exact in any order of the
 #: columns.
 WEIGHT_STEP = 1 / 64
+#: Weight of a category that another one tells, too small to matter.
+NO_WEIGHT = 2.0**-20
 #: Added to the variances of standardized columns, so that one-hot columns have an inverse.
 VARIANCE_RIDGE = 1e-6
 #: Minimum number of features that are taken for principal components.
@@ -162,10 +164,11 @@ def find_factors(X, features, standardize="auto", sample_weight=None, groups=())
 def weigh_categories(X, features, groups, sample_weight=None):
     """Return the weights of categories next to standardized numbers.
 
-    Categories of which one tells the other, as a city and its code, are one fact and share
-    their weight. It grows with the share of the category's variance that a linear regression on
-    all columns but those of the same fact explains, adjusted for their number. A category that
-    is independent of all other columns has nearly no weight, because it makes no clusters.
+    The weight grows with the share of a category's variance that a linear regression on the
+    other columns explains, adjusted for their number. A category that is independent of them has
+    nearly no weight, because it makes no clusters. Categories of which one tells the other, as a
+    city and its code, are one fact: they do not explain each other, and only the best explained
+    one counts.
     """
     # Copies of a sample say nothing new.
     n_samples = len({hash(row.tobytes()) for row in X})
@@ -185,8 +188,11 @@ def weigh_categories(X, features, groups, sample_weight=None):
                 shares[i] = 1 - left * (n_samples - 1) / freedom
 
     weights = CATEGORY_WEIGHT * np.clip(shares / EXPLAINED, 0, 1)
-    weights /= np.sqrt(np.bincount(facts)[facts])
-    return np.maximum(np.round(weights / WEIGHT_STEP), 1) * WEIGHT_STEP
+    weights = np.maximum(np.round(weights / WEIGHT_STEP), 1) * WEIGHT_STEP
+    for fact in np.unique(facts):
+        same = np.flatnonzero(facts == fact)
+        weights[np.delete(same, shares[same].argmax())] = NO_WEIGHT
+    return weights
 
 
 def _leave_unexplained(covariance, group, left_out):

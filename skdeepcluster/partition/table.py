@@ -11,6 +11,7 @@ from scipy.special import logsumexp
 
 from ..input.distinct import single_threaded_blas
 from ..input.labels import cluster_means, indicate
+from ..input.scales import NO_WEIGHT
 
 #: Number of samples of a category's usual shares that are added to each class.
 PRIOR = 1.0
@@ -187,11 +188,12 @@ def read_table(samples, groups):
     weights = samples.weights
     place = {column: k for k, column in enumerate(order.tolist())}
     known = [sorted(place[i] for i in group if i in place) for group in groups]
-    known = sorted(filter(None, known))
     one_hot = {column for group in known for column in group}
     numbers = [k for k in range(len(order)) if k not in one_hot]
 
     columns = samples.reference.rows[:, order].astype(float)
+    known = [group for group in known if columns[:, group].max(initial=0) > NO_WEIGHT]
+    known = sorted(known)
     mean = np.average(columns[:, numbers], axis=0, weights=weights)
     centered = columns[:, numbers] - mean
     spread = np.sqrt(np.average(np.square(centered), axis=0, weights=weights))
