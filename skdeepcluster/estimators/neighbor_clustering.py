@@ -205,8 +205,8 @@ class NeighborClustering(
     Gaussian densities in the layout.
 
     With standardized numbers, the one-hot columns of a category have the weight
-    5/8 min(1, 10 R^2), at least 1/64, with the adjusted R^2 of a linear regression on all other
-    columns. Categories of which one tells the other share a weight and do not explain each other.
+    5/8 min(1, 10 R^2), at least 1/64, with the adjusted R^2 of a linear regression on the other
+    columns. Of categories of which one tells the other, only the best explained one counts.
 
     New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.
 
