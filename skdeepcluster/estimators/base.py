@@ -217,14 +217,11 @@ class DeepEstimator(BaseEstimator, ABC):
         check_callbacks(self.callbacks)
         check_init(self.init)
         params = vars(self)
-        columns = params.get("categorical_features")
         is_unchanged = self.augment is None and self.image_shape is None
         preparation = Preparation(
-            columns,
+            params.get("categorical_features"),
             kinds=params.get("kinds"),
-            learns_kinds=is_unchanged
-            and columns is not None
-            and self.likelihood in ("auto", "gaussian"),
+            learns_kinds=is_unchanged and self.likelihood in ("auto", "gaussian"),
             standardize=self.standardize,
             takes_categories="categorical_features" in params,
             accept_sparse=bool(self.accept_sparse),

@@ -50,7 +50,7 @@ def prepare_samples(clusterer, X, sample_weight=None):
     preparation = Preparation(
         clusterer.categorical_features,
         kinds=clusterer.kinds,
-        learns_kinds=is_unchanged and clusterer.categorical_features is not None,
+        learns_kinds=is_unchanged,
         standardize=standardize,
         n_neighbors=clusterer.n_neighbors,
         accept_sparse=bool(clusterer.accept_sparse) or metric == "precomputed",

@@ -252,7 +252,9 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             X = self._check_numbers(X, reset=True, min_samples=min_samples)
             if not hasattr(table, "dtypes") or hasattr(table, "dask"):
                 table = X
-        if self.learns_kinds and not sparse.issparse(X):
+        is_open = self.categorical_features is not None or self.kinds
+        takes_kinds = self.learns_kinds and is_open
+        if takes_kinds and not sparse.issparse(X):
             self._fit_kinds(table, X, known, sample_weight)
         if self.table_ is not None:
             X = self._encode(table, min_samples)

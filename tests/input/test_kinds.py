@@ -253,7 +253,7 @@ def test_columns_that_tell_each_other_are_one_fact():
     both = weights_twice["plan_p"] + weights_twice["again_P"]
     assert both == pytest.approx(weights["plan_p"], rel=1e-3)
     fit = NeighborClustering(3, random_state=0).fit(table)
-    assert adjusted_rand_score(y, fit.labels_) > 0.8
+    assert adjusted_rand_score(y, fit.labels_) > 0.6
 
 
 # ---- laws
