@@ -525,7 +525,11 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         X_imputed : ndarray of shape (n_samples, n_features)
             E[x | observed features] by the model, in the units of X; observed values unchanged.
         """
-        return self.preparation_.restore(self._map("impute", X))
+        table = self.preparation_.restore(self._map("impute", X))
+        left_out = self.preparation_.left_out
+        if left_out and hasattr(X, "iloc"):
+            table[left_out] = X[left_out].to_numpy()
+        return table
 
     def sample(self, n_samples: int = 1, cluster: int | None = None) -> Reals:
         """Draw codes from N(0, I) or the mixture, and decode them.

@@ -392,6 +392,11 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             kinds |= {i: self.table_.kinds_[i] for i in others}
         return {name: kinds[i] for i, name in enumerate(names)}
 
+    @property
+    def left_out(self) -> list[Any]:
+        """Names of the columns that are left out."""
+        return [name for name, kind in self.kinds_.items() if kind == "left out"]
+
     def describe(self) -> str:
         """Return a line about the kinds of columns."""
         columns = {}

@@ -153,6 +153,9 @@ def test_identifiers_are_left_out_and_dates_are_refused():
     assert fit.preparation_.kinds_["name"] == "left out"
     equal = NeighborClustering(2, random_state=0).fit(table)
     np.testing.assert_array_equal(fit.labels_, equal.labels_)
+    named = table.assign(name=names)
+    filled = VAEEmbedding(2, init="mixture", max_epochs=1).fit(named).impute(named)
+    assert filled["name"].tolist() == names
     days = pd.date_range("2020-01-01", periods=N)
     with pytest.raises(
         ValueError, match="'day' of X is not numeric: it has dates or times.*days since"
