@@ -55,7 +55,7 @@ WEIGHTS |= {"one_body": 3, "one_skewed": 2, "shifted": 2}
 WEIGHTS |= {"mixed": 8, "coded": 6, "one_mixed": 3, "one_coded": 3}
 #: How often where only one cluster is told from several.
 ONE_WEIGHTS = {"one_table": 6, "one_body": 3, "one_skewed": 6, "mixed": 4, "coded": 3}
-ONE_WEIGHTS |= {"one_mixed": 6, "one_coded": 6}
+ONE_WEIGHTS |= {"one_mixed": 3, "one_coded": 3}
 #: Changes that do not matter in the graphs of draws without features, by kind; none for others.
 CHANGES = {"digits": RandomAffine((1, 8, 8)), "shifted": RandomShift(0.2)}
 #: Numbers of samples in the slower steps of every second draw, scored as large data sets are.
@@ -334,7 +334,7 @@ def parsed(arguments=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", default="0-10", help="as 0-10 or 3 (%(default)s)")
-    parser.add_argument("--one-seeds", default="0-7", help="of one or several clusters")
+    parser.add_argument("--one-seeds", default="0-15", help="of one or several clusters")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--calibration-seeds", default="0-4", help="(%(default)s)")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "criterion")
