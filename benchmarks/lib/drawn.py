@@ -12,6 +12,8 @@ from scipy.spatial.distance import cdist
 from sklearn.preprocessing import normalize, scale
 from sklearn.utils import Bunch
 
+from . import drawn_tables
+
 
 def log_uniform(rng, low, high, size=None):
     """Draw numbers whose logarithms are uniform."""
@@ -258,6 +260,16 @@ def tables(rng, k=(2, 10, 15)):
     return X[:, X.std(0) > 0].astype(float), y
 
 
+def mixed(rng, k=(2, 6, 9)):
+    """Draw a table of numbers, amounts, codes, flags and categories, at times with gaps."""
+    return drawn_tables.mixed(rng, classes(rng, *k))
+
+
+def coded(rng, kinds):
+    """Draw a set of another kind, and measure some of its columns as codes, flags or amounts."""
+    return drawn_tables.coded(rng, *KINDS[rng.choice(kinds)](rng))
+
+
 def embeddings(rng, k=(4, 15, 30)):
     """Draw unit vectors of topics, at times in groups or parts, that spread along a few axes."""
     y, d, q = classes(rng, *k), rng.integers(20, 101), rng.integers(2, 8)
@@ -329,6 +341,9 @@ def one_body(rng):
 
 FORMS = ("round", "full", "shared", "diagonal")
 WARPS = [np.exp, np.tanh, lambda x: x * abs(x), lambda x: x**3, lambda x: np.logaddexp(0, 4 * x)]
+#: Kinds of which some columns are measured as codes, flags or amounts.
+CODED = ["blobs", "gaussians", "rare", "nested", "heavy_tails", "hierarchy", "bananas"]
+CODED += ["noise_features", "factors", "skewed", "stretched", "tables"]
 KINDS = {
     "blobs": clouds,
     "grids": partial(clouds, k=(8, 25, 30), dims=(2, 3), contrast=(0, 0.2)),
@@ -369,6 +384,10 @@ KINDS = {
     "stretched": partial(warped, warps=WARPS, dims=(2, 20), forms=FORMS),
     "answers": answers,
     "tables": tables,
+    "mixed": mixed,
+    "one_mixed": partial(mixed, k=(1, 1, 1)),
+    "coded": partial(coded, kinds=CODED),
+    "one_coded": partial(coded, kinds=["one_table", "one_skewed"]),
     "rounded": partial(spoiled, grid=True),
     "images": partial(manifolds, pixels=True),
     "series": partial(manifolds, pixels=False),
@@ -382,12 +401,18 @@ SHAPES += ("one_curve", "one_ring", "one_region", "one_band")
 #: Kinds whose columns have a meaning: the sets are not rotated.
 COLUMNS = {"skewed", "one_skewed", "stretched", "answers", "tables", "rounded"}
 COLUMNS |= {"images", "series", "shifted", "digits"}
+#: Kinds of tables, in units of their own or standardized.
+TABLES = {"mixed", "one_mixed", "coded", "one_coded"}
 
 
 def draw(kind, seed):
     """Draw a data set, shuffled, at times turned, in comparable units or standardized."""
     rng = np.random.default_rng([zlib.crc32(kind.encode()), seed])
     X, y = KINDS[kind](rng)
+    if kind in TABLES:
+        order = rng.permutation(len(y))
+        X = X.iloc[order].reset_index(drop=True) if hasattr(X, "iloc") else X[order]
+        return Bunch(X=X, y=y[order], n_clusters=int(y.max()) + 1, kind=kind)
     n, turned = len(y), kind not in COLUMNS and rng.random() < 0.4
     if kind in SHAPES and rng.random() < 0.2:
         X, turned = np.hstack([X, rng.normal(0, 0.03 * X.std(), (n, rng.integers(1, 8)))]), True

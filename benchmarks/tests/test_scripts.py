@@ -3,6 +3,8 @@
 import json
 import re
 import sys
+import zlib
+from functools import partial
 
 import compare
 import numpy as np
@@ -13,6 +15,7 @@ from accuracy import (
     clusterers,
     ensembles,
     few_labels,
+    generated_tables,
     how_sure,
     missing_values,
     mixed_tables,
@@ -21,13 +24,15 @@ from accuracy import (
     searches,
 )
 from lib import clusterers as called
-from lib import methods, sets
+from lib import methods, mixed, sets
 from lib.datasets import load
 from lib.records import read
 from scipy.sparse import csr_array
 from sklearn.utils import Bunch
 from speed import bare_loop, default_fits, em_against_sklearn, growth, prediction
 from trust import laws, separations
+
+from skdeepcluster import VaDEClustering
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -219,6 +224,21 @@ def test_generated_images_are_judged(tmp_path):
     assert found[0]["distance"] > 2 * found[0]["real"]
 
 
+def test_generated_tables_are_judged(tmp_path, monkeypatch):
+    monkeypatch.setattr(generated_tables, "N_CUSTOMERS", 400)
+    table = generated_tables.draw_customers(0)
+    assert 0.02 < (table["city"] == "E").mean() < 0.1
+    quick = partial(VaDEClustering, init="mixture", hidden_layer_sizes=(16,))
+    monkeypatch.setitem(generated_tables.METHODS, "VaDE", quick)
+    arguments = "--tables", "customers", "wine", "--methods", "VaDE", "halves", "--seeds", "0-0"
+    found = run(generated_tables, tmp_path, *arguments)
+    assert [record["row"] for record in found] == ["VaDE", "halves"] * 2
+    for record in found:
+        assert record["shares"] < 0.2
+        assert 0.6 < record["deviations"] < 1.6
+        assert 0.3 < record["auc"] < (0.7 if record["row"] == "halves" else 1)
+
+
 def test_growth_is_measured_in_a_process_of_its_own(tmp_path):
     picture = tmp_path / "growth.png"
     arguments = "--samples", "300", "--methods", "GaussianMixtureEM"
@@ -276,21 +296,108 @@ def test_mixed_tables_are_clustered(tmp_path, monkeypatch, capsys):
         data = Bunch(X=X, y=y, n_clusters=2, name="crabs")
         patch.setattr(mixed_tables, "load_table", lambda name: data)
         patch.setattr(mixed_tables, "OURS", ["NeighborClustering"])
-        patch.setattr(mixed_tables, "OTHERS", {"Gower": mixed_tables.gower})
+        others = {"Gower": mixed_tables.gower, "KMeans": mixed_tables.balanced_kmeans}
+        patch.setattr(mixed_tables, "OTHERS", others)
         found = run(mixed_tables, tmp_path, "--tables", "crabs", "--seeds", "1")
-    assert len(found) == 6
+    assert len(found) == 9
     assert min(record["acc"] for record in found) > 0.9
-    monkeypatch.setattr(mixed_tables, "N_DRAWN", 1)
+    assert sum("expected_score" in record for record in found) == 7
     monkeypatch.setattr(mixed_tables, "OTHERS", {"KMeans": mixed_tables.kmeans})
-    few, many = mixed_tables.DRAWN
-    drawn = run(mixed_tables, tmp_path, "--tables", few)[6:]
+    few, many, *_ = mixed_tables.DRAWN
+    drawn = run(mixed_tables, tmp_path, "--tables", few, "--draws", "1")[9:]
     assert len(drawn) == 5
     table = mixed_tables.draw_table(few, 0)
     assert {record["n_clusters"] for record in drawn} == {len(set(table.y))}
     assert table.X.shape[1] < mixed_tables.draw_table(many, 0).X.shape[1]
     monkeypatch.setitem(sys.modules, "palmerpenguins", None)
-    assert not list(mixed_tables.tasks(Bunch(tables=["penguins"], seeds=[0])))
+    options = Bunch(tables=["penguins"], seeds=[0], draws=None, rows=[])
+    assert not list(mixed_tables.tasks(options))
     assert "pip install palmerpenguins" in capsys.readouterr().out
+
+
+def test_fits_to_codes_without_structure_have_three_clusters(tmp_path):
+    found = run(mixed_tables, tmp_path, "--tables", "codes without structure", "--draws", "1")
+    assert [record["n_clusters"] for record in found] == [1] * 4
+    given = [record for record in found if "K open" not in record["row"]]
+    assert [(record["n_found"], record["ari"]) for record in given] == [(3, 0)] * 2
+    assert all(0 <= record["expected_score"] <= 1 for record in found)
+
+
+def test_customers_have_whole_numbers_categories_and_gaps():
+    data = mixed_tables.draw_table("customers", 0)
+    numbers, categories = mixed_tables.split(data.X)
+    assert len(numbers) == 5
+    assert len(categories) == 3
+    whole = data.X[["age", "orders", "newsletter", "returned"]]
+    assert (whole.isna() | (whole == whole.round())).all(axis=None)
+    assert data.X.isna().mean(axis=None) == pytest.approx(0.05, abs=0.01)
+    assert set(data.y) == set(range(data.n_clusters))
+
+
+def test_a_method_that_fails_is_said_and_counted(tmp_path, monkeypatch, capsys):
+    def broken(X, n_clusters, seed):
+        raise RuntimeError("out of rows")
+
+    monkeypatch.setattr(mixed_tables, "OTHERS", {"Broken": broken})
+    found = run(mixed_tables, tmp_path, "--tables", "customers", "--draws", "1")
+    assert found[-1]["error"] == "failed: RuntimeError: out of rows"
+    assert "| customers | Broken | its own | 1 | 1 | 0.000 |" in capsys.readouterr().out
+
+
+def test_latent_classes_find_clusters_of_numbers_and_of_categories():
+    y = np.arange(90) % 3
+    rng = np.random.RandomState(0)
+    numbers = rng.normal(size=90) + 9 * (y == 0)
+    letters = np.array(["a", "a", "b"], dtype=object)[y]
+    X = pd.DataFrame({"number": numbers, "letter": letters, "same": letters, "constant": 1})
+    X.loc[::9, "letter"], X.loc[::8, "number"] = None, np.nan
+    labels = mixed_tables.latent_classes(X, 3, 0)
+    assert mixed_tables.judged(y, labels)["acc"] > 0.95
+
+
+ARFF = """% a comment
+@RELATION tea
+
+@ATTRIBUTE 'leaf size' {small,'very large'}
+@attribute price NUMERIC
+@attribute Class {black, green}
+@attribute origin {here,there}
+@DATA
+small, 3.5, black, here
+'very large', ?, green, there
+?, 4, black, here
+small, 1, ?, there
+"""
+
+
+def test_tables_of_repositories_are_read_from_a_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(mixed.UCI, "tea", ["origin"])
+    monkeypatch.setitem(mixed.TABLES, "uci/tea", lambda: mixed.load_uci("tea"))
+    monkeypatch.delenv("SKDEEPCLUSTER_TABLES", raising=False)
+    assert not run(mixed_tables, tmp_path, "--tables", "uci/tea")
+    assert capsys.readouterr().out.endswith("No fits.\n")
+    with pytest.raises(FileNotFoundError, match=r"SKDEEPCLUSTER_TABLES.*arff-datasets"):
+        mixed.load_table("uci/tea")
+    monkeypatch.setenv("SKDEEPCLUSTER_TABLES", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"tea\.arff: copy it from .*arff-datasets"):
+        mixed.load_table("uci/tea")
+    (tmp_path / "uci").mkdir()
+    (tmp_path / "uci" / "tea.arff").write_text(ARFF)
+    data = mixed.load_table("uci/tea")
+    assert list(data.X) == ["leaf size", "price"]
+    assert data.X["leaf size"].tolist()[:2] == ["small", "very large"]
+    assert data.X.isna().sum().tolist() == [1, 1]
+    assert data.y.tolist() == [0, 1, 0]
+
+
+def test_tables_of_clubench_are_numbers(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKDEEPCLUSTER_TABLES", str(tmp_path))
+    folder = tmp_path / "clubench" / "ecoli"
+    folder.mkdir(parents=True)
+    for name, content in {"data": [[0, 1.5], [1, 2.5]], "label": [4, 7]}.items():
+        (folder / f"{name}.bin").write_bytes(zlib.compress(json.dumps(content).encode()))
+    data = mixed.load_table("clubench/ecoli")
+    assert (data.X.shape, data.y.tolist(), data.n_clusters) == ((2, 2), [0, 1], 2)
 
 
 def test_laws_hold_for_separate_clusters(tmp_path):

@@ -180,7 +180,7 @@ class DeepEstimator(BaseEstimator, ABC):
         """
         estimator = with_plain_numbers(self)
         with isolated(), Progress(type(self).__name__, self.verbose == 1) as progress:
-            preparation, X = estimator._read(X)
+            preparation, X = estimator._read(X, sample_weight)
             known = estimator._read_known(y, X.shape[0])
             random_state = random_stream(self.random_state)
             checkpoint = None
@@ -212,18 +212,25 @@ class DeepEstimator(BaseEstimator, ABC):
             checkpoint.remove()
         return keep_fit(self, attributes)
 
-    def _read(self, X):
+    def _read(self, X, sample_weight):
         """Return the preparation of X, and X, checked and encoded, (N, E)."""
         check_callbacks(self.callbacks)
         check_init(self.init)
         params = vars(self)
+        is_unchanged = self.augment is None and self.image_shape is None
         preparation = Preparation(
             params.get("categorical_features"),
+            kinds=params.get("kinds"),
+            learns_kinds=is_unchanged and self.likelihood in ("auto", "gaussian"),
+            standardize=self.standardize,
             takes_categories="categorical_features" in params,
             accept_sparse=bool(self.accept_sparse),
             name=type(self).__name__,
         )
-        return preparation, preparation.fit_read(X, min_samples=2)
+        X = preparation.fit_read(X, min_samples=2, sample_weight=sample_weight)
+        if self.verbose and preparation.is_table:
+            print(preparation.describe())
+        return preparation, X
 
     # ---- predictions
 
@@ -364,7 +371,15 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         if has_anchor(init, self._has_codes):
             augment = data.preparation.scale_augment(augment)
             points = data.compared_by(init)
-            return search_start(init, points, n_clusters, labels, random_state, augment)
+            return search_start(
+                init,
+                points,
+                n_clusters,
+                labels,
+                random_state,
+                augment,
+                data.preparation.table_groups,
+            )
         if is_open(n_clusters):
             points = data.compared_by(init)
             return find_number(points, n_clusters, labels, random_state)

@@ -136,7 +136,9 @@ class DACClustering(PriorEstimator):
         number (False). "auto": False for features of comparable scales or principal components.
     categorical_features : array-like, "from_dtype" or None, default="from_dtype"
         Columns of categories, as in :class:`NeighborClustering`. They get the categorical
-        likelihood, and decoded samples are tables like X, with the most probable categories.
+        likelihood, and decoded and generated samples are tables like X.
+    kinds : dict, default=None
+        Kinds of columns by name, as in :class:`NeighborClustering`.
     reconstruction_weight : float, default=1.0
         Weight of the reconstruction.
     mixture_weight : float, default=1.0
@@ -325,6 +327,7 @@ class DACClustering(PriorEstimator):
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
         categorical_features: Any = "from_dtype",
+        kinds=None,
         reconstruction_weight=1.0,
         mixture_weight=1.0,
         adversarial_weight=1.0,

@@ -18,7 +18,7 @@ from ..input.checks import (
     check_finite,
     random_stream,
 )
-from ..input.tables import CATEGORICAL
+from ..input.tables import CATEGORICAL, KINDS
 from ..input.types import Auto, Floats, Reals, TransformerMixin
 from ..mixture import em
 from ..modules.networks import make_network, mlp
@@ -57,8 +57,9 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features)
-            For InfoGANClustering with all noise variables at zero.
+        X_original : ndarray or DataFrame of shape (n_samples, n_features)
+            With the most probable categories. For InfoGANClustering with all noise variables at
+            zero.
         """
         check_is_fitted(self)
         with np.errstate(over="ignore"):
@@ -74,9 +75,13 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             )
         return self._decode(Z)
 
-    def _decode(self, Z):
-        """Return decoded codes (N, L), float32, as samples in the form of X."""
-        return self.preparation_.restore(apply(self.model_, self.model_.decode, Z))
+    def _decode(self, Z, random_state=None):
+        """Return E[x | z] of codes (N, L), float32, or draws of tables by a RandomState."""
+        X = apply(self.model_, self.model_.decode, Z)
+        if random_state is not None and self.preparation_.is_table:
+            std = apply(self.model_, self.model_.likelihood.deviation, X)
+            X = X + std * random_state.standard_normal(X.shape)
+        return self.preparation_.restore(X, random_state)
 
     def _make_network(self, role, n_in, n_out, widths, image_shape=None):
         """Return the encoder, decoder or discriminator, by default a perceptron."""
@@ -114,6 +119,7 @@ class CodeEstimator(EmbeddingMixin, DeepClusterer):
         "init": CONSTRAINTS["init"],
         "pretraining_epochs": [COUNT, AUTO],
         "categorical_features": CATEGORICAL,
+        "kinds": KINDS,
         "encoder": [callable, None],
         "decoder": [callable, None],
     }
@@ -169,9 +175,11 @@ class PriorEstimator(CodeEstimator):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            E[x|z] of the codes, in the units of the training data. An int ``random_state`` gives
-            the same samples on every call.
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            E[x|z] of the codes, in the units of X. Tables with amounts, codes, flags or categories
+            are draws from p(x|z): categories by their probabilities, numbers with the learned
+            noise, in the range and with the decimals of X. An int ``random_state`` gives the same
+            samples on every call.
 
         Raises
         ------
@@ -180,24 +188,27 @@ class PriorEstimator(CodeEstimator):
         """
         check_is_fitted(self)
         n_samples = check_count("n_samples", n_samples)
-        confidence = None
+        least = None
         if min_confidence != "auto":
-            check_scalar(min_confidence, "min_confidence", Real, min_val=0, max_val=1)
-            confidence = min_confidence
-        random_state = random_stream(self.random_state)
+            bounds = {"min_val": 0, "max_val": 1}
+            least = check_scalar(min_confidence, "min_confidence", Real, **bounds)
+        stream = random_stream(self.random_state)
+        Z = draw_codes(self.model_.prior, n_samples, cluster, least, stream)
+        return self._decode(Z, stream)
+
+
+def draw_codes(prior, n_samples, cluster, confidence, random_state):
+    """Return codes (N, L), float32, of a cluster of a mixture, or of all (None)."""
+    with isolated(), torch.no_grad():
+        mixture = prior.mixture.to("cpu")
+        weights = mixture.log_weights.exp().double().numpy()
         if cluster is None:
-            weights = self.weights_.astype(np.float64)
             counts = random_state.multinomial(n_samples, weights / weights.sum())
         else:
-            n_clusters = len(self.weights_)
-            check_scalar(
-                cluster, "cluster", Integral, min_val=0, max_val=n_clusters - 1
-            )
-            counts = n_samples * np.eye(n_clusters, dtype=int)[cluster]
-        with isolated(), torch.no_grad():
-            mixture = self.model_.prior.mixture.to("cpu")
-            counts = torch.as_tensor(counts, device="cpu")
-            draws = draw_generator(random_state)
-            Z = confident_sample(mixture, counts, confidence, draws)
-        Z = Z.float().numpy()[random_state.permutation(n_samples)]
-        return self._decode(Z)
+            last = len(weights) - 1
+            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=last)
+            counts = n_samples * np.eye(last + 1, dtype=int)[cluster]
+        counts = torch.as_tensor(counts, device="cpu")
+        generator = draw_generator(random_state)
+        Z = confident_sample(mixture, counts, confidence, generator)
+    return Z.float().numpy()[random_state.permutation(n_samples)]

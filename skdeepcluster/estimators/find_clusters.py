@@ -27,7 +27,6 @@ from ..input.preparation import Preparation
 from ..neighbors.augmented import check_augment
 from ..neighbors.graph import GraphSettings
 from ..neighbors.samples import Lookup, interpolate
-from ..partition.deciding import FEW_VALUES, find_deciding
 from ..partition.invariance import choose_augment
 from ..partition.search import find_partition, make_criterion, warn_of_edge
 from ..partition.selection import Alternative, describe_changes
@@ -47,8 +46,11 @@ def prepare_samples(clusterer, X, sample_weight=None):
             "standardize='auto', or name a metric of features."
         )
 
+    is_unchanged = clusterer.augment is None and clusterer.image_shape is None
     preparation = Preparation(
         clusterer.categorical_features,
+        kinds=clusterer.kinds,
+        learns_kinds=is_unchanged,
         standardize=standardize,
         n_neighbors=clusterer.n_neighbors,
         accept_sparse=bool(clusterer.accept_sparse) or metric == "precomputed",
@@ -58,6 +60,8 @@ def prepare_samples(clusterer, X, sample_weight=None):
     X = preparation.fit_transform(X, sample_weight=sample_weight)
     if preparation.groups_:
         check_categories(metric, clusterer.augment)
+    if clusterer.verbose and preparation.is_table:
+        print(preparation.describe())
     return preparation, X
 
 
@@ -75,10 +79,11 @@ def check_categories(metric, augment):
         )
 
 
-def find_clusters(clusterer, preparation, X, problem):
+def find_clusters(clusterer, preparation, X, problem, groups=None):
     """Return the fitted attributes of a NeighborClustering of prepared X (N, E), by name.
 
-    ``problem`` is the :class:`~skdeepcluster.partition.search.Problem` to solve.
+    ``problem`` is the :class:`~skdeepcluster.partition.search.Problem` to solve, and ``groups``
+    are those of a table that the preparation does not know.
     """
     report = partial(report_seconds, clusterer.verbose)
     augmentation = {"augment_": clusterer.augment}
@@ -87,7 +92,9 @@ def find_clusters(clusterer, preparation, X, problem):
             augmentation = _seek_augmentation(clusterer, preparation, X, problem)
     augment = preparation.scale_augment(augmentation["augment_"])
 
-    settings = make_graph_settings(clusterer, augment)
+    if groups is None:
+        groups = preparation.table_groups
+    settings = make_graph_settings(clusterer, augment, groups)
     partition = find_partition(X, problem, settings, clusterer.random_state, report)
     warn_of_number(clusterer, partition)
     lookup = Lookup(partition.samples.reference)
@@ -146,11 +153,11 @@ def look_at(clusterer, X, sample_weight=None):
     """Return the criterion of X (N, D), and the positions in X of what it scores."""
     preparation, X = prepare_samples(clusterer, X, sample_weight)
     augment = preparation.scale_augment(clusterer.augment)
-    settings = make_graph_settings(clusterer, augment)
+    settings = make_graph_settings(clusterer, augment, preparation.table_groups)
     return make_criterion(X, settings, sample_weight, clusterer.random_state)
 
 
-def make_graph_settings(clusterer, augment=None):
+def make_graph_settings(clusterer, augment=None, groups=None):
     """Return the :class:`GraphSettings` of a NeighborClustering."""
     return GraphSettings(
         n_neighbors=clusterer.n_neighbors,
@@ -160,6 +167,7 @@ def make_graph_settings(clusterer, augment=None):
         n_jobs=clusterer.n_jobs,
         augment=augment,
         n_views=clusterer.n_views,
+        groups=groups,
     )
 
 
@@ -235,22 +243,3 @@ def warn_of_number(clusterer, partition):
         )
     if clusterer.n_clusters == "auto":
         warn_of_edge(partition, clusterer.max_clusters)
-
-
-def warn_of_few_values(clusterer, preparation, X, attributes):
-    """Warn of features whose few values alone decide the clusters."""
-    if clusterer.metric != "euclidean" or attributes["augment_"] is not None:
-        return
-    numbers = preparation.number_columns
-    clusters = attributes["responsibilities_"].argmax(1)
-    deciding = find_deciding(X, clusters, len(numbers))
-    if not deciding:
-        return
-    numbered = [f"x{i}" for i in range(preparation.n_features_in_)]
-    names = attributes.get("feature_names_in_", numbered)
-    names = " and ".join(repr(str(names[numbers[i]])) for i in deciding)
-    warn_user(
-        f"{FEW_VALUES} {names}: no other feature differs much between them. If these values "
-        "are categories, name the features in categorical_features; or leave them out.",
-        UserWarning,
-    )

@@ -362,11 +362,15 @@ def scale_samples(estimator, data):
     """Return the likelihood of the samples, and scale the preparation likewise."""
     preparation = data.preparation
     groups = preparation.groups_
+    standardize = estimator.standardize
+    if preparation.is_table:
+        standardize = bool(standardize)
     with torch.device("cpu"):
         likelihood, features = choose_likelihood(
-            estimator.likelihood, estimator.standardize, data.X, groups
+            estimator.likelihood, standardize, data.X, groups
         )
-    standardize = estimator.standardize if groups else likelihood.standardizes
+    if not groups:
+        standardize = likelihood.standardizes
     columns = None if groups else list_standardized(likelihood)
     preparation.fit_scale(data.X, standardize, None, columns, features)
     return likelihood

@@ -31,7 +31,7 @@ from ..input.labels import (
     mark_noise,
     read_known,
 )
-from ..input.tables import CATEGORICAL
+from ..input.tables import CATEGORICAL, KINDS
 from ..input.types import Auto, Labels, TransformerMixin, fit_context
 from ..neighbors.samples import Lookup, Reference, interpolate
 from ..neighbors.search import check_distances
@@ -42,7 +42,6 @@ from .find_clusters import (
     measure_silhouette,
     prepare_samples,
     show_answer,
-    warn_of_few_values,
 )
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
@@ -78,10 +77,15 @@ class NeighborClustering(
     standardize : "auto" or bool, default="auto"
         Whether features are divided by their own standard deviations. "auto": False for metrics
         except "euclidean", comparable scales, probabilities, and principal components; True for
-        the numbers of a table with categories. Networks have the same rule.
+        tables. Networks have the same rule.
     categorical_features : array-like, "from_dtype" or None, default="from_dtype"
         Columns of categories: indices, names or a mask. "from_dtype": the columns of a DataFrame
-        that are categories, strings or booleans. Categories that ``fit`` did not see are missing.
+        that are categories, texts or booleans, and all of two values where features have units of
+        their own. None: all columns are numbers as they are.
+    kinds : dict, default=None
+        Kinds of columns by name or position, if they are not what they look like: "number";
+        "amount", skewed, which becomes its logarithm; "code", few values with an order, spread
+        over the gaps between them; "flag" or "category"; "left out".
     augment : callable or "auto", default=None
         ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
         clusters, as in the networks. The distance between two samples is then the smallest from
@@ -105,8 +109,7 @@ class NeighborClustering(
     min_cluster_size, max_cluster_size : int or float, default=None
         Bounds on the size of every cluster: a number, or a share in (0, 1), of the samples. With
         ``sample_weight``, sizes are sums of weights. Samples change their cluster until all sizes
-        are within the bounds, the cheapest changes first (see Notes). ``noise`` is marked after
-        that. "auto" prefers numbers of clusters with a candidate partition within the bounds.
+        are within the bounds (see Notes). "auto" prefers numbers with a candidate within them.
     accept_sparse : bool, default=False
         Whether X may be a sparse matrix of features. Sparse distances are always accepted.
     noise : float or "auto", default=0.0
@@ -119,7 +122,7 @@ class NeighborClustering(
     n_jobs : int, default=None
         Number of threads, as in scikit-learn; no result depends on it.
     verbose : int, default=0
-        1 prints the seconds of each stage.
+        1 prints the kinds of columns and the seconds of each stage.
     random_state : int, RandomState instance or None, default=None
         Determines all random choices. An int gives the same result on every call.
 
@@ -202,9 +205,8 @@ class NeighborClustering(
     Gaussian densities in the layout.
 
     With standardized numbers, the one-hot columns of a category have the weight
-    3/8 min(1, 10 R^2), with the adjusted R^2 of a linear regression on all other columns: 0 if the
-    category is independent of them. With greater weights, the nearest samples would agree in all
-    categories, and the graph would fall apart into their combinations.
+    5/8 min(1, 10 R^2), at least 1/64, with the adjusted R^2 of a linear regression on the other
+    columns. Of categories of which one tells the other, only the best explained one counts.
 
     New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.
 
@@ -243,6 +245,7 @@ class NeighborClustering(
         "metric": [StrOptions(set().union(*VALID_METRICS.values())), callable],
         "standardize": [StrOptions({"auto"}), "boolean"],
         "categorical_features": CATEGORICAL,
+        "kinds": KINDS,
         "augment": [callable, StrOptions({"auto"}), None],
         "n_views": [POSITIVE],
         "image_shape": [tuple, list, None],
@@ -267,6 +270,7 @@ class NeighborClustering(
         metric: str | Callable[..., float] = "euclidean",
         standardize: bool | Auto = "auto",
         categorical_features: Any = "from_dtype",
+        kinds=None,
         augment: Callable[..., Any] | Auto | None = None,
         n_views=16,
         image_shape=None,
@@ -317,7 +321,6 @@ class NeighborClustering(
             pairs = must_link, cannot_link
             problem = clusterer._pose_problem(known.labels, sample_weight, *pairs)
             attributes = find_clusters(clusterer, preparation, X, problem)
-        warn_of_few_values(clusterer, preparation, X, attributes)
         vars(self).pop("_tree", None)
         return keep_fit(self, attributes | known.attributes())
 
@@ -345,10 +348,8 @@ class NeighborClustering(
 
     def _read_known(self, y, n_samples):
         """Return the :class:`Known` clusters of the samples."""
-        most = self.n_clusters
-        if most == "auto":
-            most = n_samples
-        return read_known(y if self.use_labels else None, n_samples, np.max(most))
+        most = n_samples if self.n_clusters == "auto" else np.max(self.n_clusters)
+        return read_known(y if self.use_labels else None, n_samples, most)
 
     def use(self, alternative) -> Self:
         """Take one of the ``alternatives_`` as the partition; nothing is fitted again.

@@ -167,12 +167,14 @@ def find_number(points, n_clusters, labels, random_state):
     return Start(n_clusters, curve=curve)
 
 
-def search_start(init, points, n_clusters, labels, random_state, augment=None):
+def search_start(
+    init, points, n_clusters, labels, random_state, augment=None, groups=None
+):
     """Return the :class:`Start` that ``init``, no array, finds in ``points`` (N, D).
 
     The points are samples or codes. ``labels`` (N,) are known clusters, -1 where unknown, or
     None. ``n_clusters`` may be "auto" or bounds. A NeighborClustering without ``augment`` takes
-    the given.
+    the given. ``groups`` are the one-hot columns of a table.
     """
     if isinstance(init, str) and init == "mixture":
         return _start_by_mixture(points, n_clusters, labels, random_state)
@@ -190,7 +192,7 @@ def search_start(init, points, n_clusters, labels, random_state, augment=None):
         preparation, points = prepare_samples(clusterer, points)
         known = clusterer._read_known(labels, len(points))
         problem = clusterer._pose_problem(known.labels)
-        fitted = find_clusters(clusterer, preparation, points, problem)
+        fitted = find_clusters(clusterer, preparation, points, problem, groups)
         clusters = fitted["labels_"]
         calibrated = fitted["responsibilities_"]
         curve = fitted.get("n_clusters_curve_")

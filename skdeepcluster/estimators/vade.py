@@ -119,7 +119,9 @@ class VaDEClustering(PriorEstimator):
         number (False). "auto": False for features of comparable scales or principal components.
     categorical_features : array-like, "from_dtype" or None, default="from_dtype"
         Columns of categories, as in :class:`NeighborClustering`. They get the categorical
-        likelihood, and decoded samples are tables like X, with the most probable categories.
+        likelihood, and decoded and generated samples are tables like X.
+    kinds : dict, default=None
+        Kinds of columns by name, as in :class:`NeighborClustering`.
     objective : {"optimal", "sampled", "published"}, default="optimal"
         Form of q(c|x) in the bound. "optimal": its maximizer, in closed form. "sampled": p(c|z)
         under the expectation over z. "published": p(c|z) of one sample z, with one learning rate
@@ -296,6 +298,7 @@ class VaDEClustering(PriorEstimator):
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
         categorical_features: Any = "from_dtype",
+        kinds=None,
         objective="optimal",
         init: Any = "neighbors",
         noise=0.0,

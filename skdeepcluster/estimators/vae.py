@@ -25,7 +25,7 @@ from ..input.checks import (
     store_parameters,
     warn_user,
 )
-from ..input.tables import CATEGORICAL
+from ..input.tables import CATEGORICAL, KINDS
 from ..input.types import Auto, Doubles, Reals, Widths
 from ..modules.codes import (
     SAMPLES_AT_ONCE,
@@ -41,7 +41,7 @@ from ..modules.pca import start_as_pca
 from ..modules.runtime import bernoulli, randn_like
 from ..training.settings import Recipe
 from .base import DeepClusterer, DeepEstimator, apply
-from .embedding import EmbeddingMixin
+from .embedding import EmbeddingMixin, draw_codes
 from .start import CONSTRAINTS, fit_mixture, mixture_of_partition
 
 #: Minimum number of samples of z that an importance-weighted bound averages over.
@@ -212,7 +212,9 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         number (False). "auto": False for features of comparable scales or principal components.
     categorical_features : array-like, "from_dtype" or None, default="from_dtype"
         Columns of categories, as in :class:`NeighborClustering`. They get the categorical
-        likelihood, and decoded samples are tables like X, with the most probable categories.
+        likelihood, and decoded and generated samples are tables like X.
+    kinds : dict, default=None
+        Kinds of columns by name, as in :class:`NeighborClustering`.
     init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
         Initial partition. An M-step from it on the codes gives the mixture. "neighbors":
         :class:`NeighborClustering`. A scikit-learn clusterer: a clone of it with this
@@ -374,6 +376,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         "decoder": [callable, None],
         "init": CONSTRAINTS["init"],
         "categorical_features": CATEGORICAL,
+        "kinds": KINDS,
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
         "start_weight": [WEIGHT],
         "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
@@ -392,6 +395,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
         categorical_features: Any = "from_dtype",
+        kinds=None,
         init: Any = "neighbors",
         noise=0.0,
         use_labels=False,
@@ -521,24 +525,36 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         X_imputed : ndarray of shape (n_samples, n_features)
             E[x | observed features] by the model, in the units of X; observed values unchanged.
         """
-        return self.preparation_.restore(self._map("impute", X))
+        table = self.preparation_.restore(self._map("impute", X))
+        left_out = self.preparation_.left_out
+        if left_out and hasattr(X, "iloc"):
+            table[left_out] = X[left_out].to_numpy()
+        return table
 
-    def sample(self, n_samples: int = 1) -> Reals:
-        """Sample codes from N(0, I) and decode them.
+    def sample(self, n_samples: int = 1, cluster: int | None = None) -> Reals:
+        """Draw codes from N(0, I) or the mixture, and decode them.
 
         Parameters
         ----------
         n_samples : int, default=1
             Number of samples.
+        cluster : int, default=None
+            Cluster to draw from. None: N(0, I); for tables, all clusters.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            E[x|z] of the codes, in the units of X. An int ``random_state`` gives the same samples
-            on every call.
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            E[x|z] of the codes, in the units of X; tables as by :meth:`VaDEClustering.sample`. An
+            int ``random_state`` gives the same samples on every call.
         """
         check_is_fitted(self)
         n_samples = check_count("n_samples", n_samples)
         stream = random_stream(self.random_state)
         Z = stream.standard_normal((n_samples, self._n_features_out))
-        return self._decode(Z.astype(np.float32))
+        if cluster is not None or self.preparation_.is_table:
+            # The mixture is that of the means of q(z | x).
+            model = self.model_
+            means = draw_codes(model.mixture, n_samples, cluster, 0.0, stream)
+            std = apply(model, lambda z: model.posterior(model.decode(z))[1], means)
+            Z = means + std * Z
+        return self._decode(Z.astype(np.float32), stream)

@@ -5,14 +5,12 @@ or features, E encoded columns.
 """
 
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_array, gen_batches
-from sklearn.utils.sparsefuncs import min_max_axis
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .checks import (
@@ -25,47 +23,33 @@ from .checks import (
     refuse_sparse,
 )
 from .imputation import Imputer, fit_imputer
-from .tables import TableEncoder, check_one_hot, find_categories
+from .numbers import MAX_COLUMNS, NumberColumns, is_table
+from .scales import find_factors, measure_features
+from .tables import ONE_HOT, TableEncoder, read_kinds
 
-#: Maximum distance of probabilities from [0, 1], in eps of their type, as after MinMaxScaler.
-RANGE_ERROR = 4
-#: Minimum variance of values that "auto" takes for probabilities, relative to zeros and ones of
-#: the same means.
-MIN_VARIATION = 0.01
-#: Number of samples in a block when X is measured.
-CHUNK = 4096
-#: Scales are comparable if the largest standard deviation is at most this many times the median.
-MAX_SPREAD = 10.0
-#: Weight of one-hot columns next to standardized numbers, if the other columns explain at least
-#: the share ``EXPLAINED`` of them. Nearest samples agree in heavier categories, and the graph
-#: would fall apart into their combinations.
-CATEGORY_WEIGHT = 0.375
-EXPLAINED = 0.1
-#: Weights are multiples of this, so that their squares are exact in any order of the columns.
-WEIGHT_STEP = 1 / 64
-#: Added to the variances of standardized columns, so that one-hot columns have an inverse.
-VARIANCE_RIDGE = 1e-6
-#: Minimum number of features that are taken for principal components.
-MIN_COMPONENTS = 5
-#: Maximum correlation of principal components, and maximum of their means in standard deviations.
-MAX_CORRELATION = 1e-3
+#: Maximum number of columns of a kind that are named in a line.
+MAX_LISTED = 5
 
 
 class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Turn samples into numbers that can be compared, as clusterers of this package do.
 
-    Categories become one-hot columns, features of incomparable scales are standardized, and gaps
-    are filled by means over the nearest samples.
+    Categories become one-hot columns, amounts logarithms, and the values of codes are spread over
+    the gaps between them. Features of incomparable scales are standardized, and gaps are filled
+    by means over the nearest samples.
 
     Parameters
     ----------
     categorical_features : array-like, "from_dtype" or None, default="from_dtype"
         Columns of categories: indices, names or a mask. "from_dtype": the columns of a DataFrame
-        that are categories, strings or booleans. Categories that ``fit`` did not see are missing.
+        that are categories, texts or booleans. Categories that ``fit`` did not see are missing.
+    kinds : dict, default=None
+        Kinds of columns by name or position, where they are not what they look like: "number",
+        "amount", "code", "flag", "category" or "left out".
     standardize : "auto" or bool, default="auto"
         Whether features are divided by their own standard deviations. "auto": False for
         comparable scales, probabilities and principal components; True for the numbers of a table
-        with categories.
+        with kinds of columns.
     n_neighbors : int, default=15
         Number of neighbors whose mean fills a gap.
     accept_sparse : bool, default=False
@@ -74,11 +58,15 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         Whether dense X may have gaps.
     takes_categories : bool, default=True
         Whether error messages name ``categorical_features``.
+    learns_kinds : bool, default=True
+        Whether numbers may be amounts, codes and flags, if features have units of their own.
     name : str, default="Preparation"
         Class that error messages name.
 
     Attributes
     ----------
+    kinds_ : dict of str
+        Kind of each column: what ``kinds`` may say, or "constant".
     factors_ : ndarray of shape (n_encoded,) or None
         What the encoded columns are multiplied by.
     standardizes_ : bool
@@ -105,6 +93,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     # Until a fit finds others.
     table_ = None
+    numbers_ = None
     imputer_ = None
     factors_ = None
     standardizes_ = False
@@ -113,19 +102,23 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self,
         categorical_features="from_dtype",
         *,
+        kinds=None,
         standardize="auto",
         n_neighbors=15,
         accept_sparse=False,
         allow_nan=True,
         takes_categories=True,
+        learns_kinds=True,
         name="Preparation",
     ) -> None:
         self.categorical_features = categorical_features
+        self.kinds = kinds
         self.standardize = standardize
         self.n_neighbors = n_neighbors
         self.accept_sparse = accept_sparse
         self.allow_nan = allow_nan
         self.takes_categories = takes_categories
+        self.learns_kinds = learns_kinds
         self.name = name
 
     def fit(self, X, y=None, sample_weight=None) -> Self:
@@ -165,7 +158,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         ndarray or CSR matrix of shape (n_samples, n_encoded)
             Prepared samples.
         """
-        X = _to_floats(self.fit_read(X))
+        X = _to_floats(self.fit_read(X, sample_weight=sample_weight))
         weights = sample_weight
         if weights is not None:
             weights = check_sample_weight(weights, X)
@@ -242,27 +235,68 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     # ---- steps
 
-    def fit_read(self, X, min_samples=1) -> Any:
+    def fit_read(self, X, min_samples=1, sample_weight=None) -> Any:
         """Return X of a fit, checked and encoded, (N, E)."""
         if not self.accept_sparse:
             refuse_sparse(X, self.name)
-        columns = self.categorical_features
-        if isinstance(columns, str):  # "from_dtype"
-            columns = find_categories(X) if hasattr(X, "dtypes") else []
-            columns = columns or None
+        known = read_kinds(X, self.categorical_features, self.kinds)
         self.table_ = None
         self.imputer_ = None
-        if columns is None:
-            X = self._check_numbers(X, reset=True, min_samples=min_samples)
+        self.numbers_ = None
+        if known:
+            table = self._check_table(X, reset=True)
+            self.table_ = TableEncoder(known).fit(table)
+            X = self.table_.read_numbers(table)
         else:
-            X = self._check_table(X, reset=True)
-            self.table_ = TableEncoder(columns).fit(X)
-            X = self._encode(X, min_samples)
+            table = X
+            X = self._check_numbers(X, reset=True, min_samples=min_samples)
+            if not hasattr(table, "dtypes") or hasattr(table, "dask"):
+                table = X
+        is_open = self.categorical_features is not None or self.kinds
+        takes_kinds = self.learns_kinds and is_open
+        if takes_kinds and not sparse.issparse(X):
+            self._fit_kinds(table, X, known, sample_weight)
+        if self.table_ is not None:
+            X = self._encode(table, min_samples)
+        if self.numbers_ is not None:
+            X = self.numbers_.transform(X)
+
         self.n_encoded_ = X.shape[1]
         self.has_gaps_ = misses_values(X)
         if self.has_gaps_:
             self._refuse_empty(np.flatnonzero(np.isnan(X).all(0)).tolist())
         return X
+
+    def _fit_kinds(self, table, numbers, known, sample_weight):
+        """Learn the kinds of the ``numbers`` (N, C) of X, if they are columns of a table."""
+        weights = None
+        if sample_weight is not None:
+            weights = check_sample_weight(sample_weight, numbers)
+            numbers = numbers[weights > 0]
+            weights = weights[weights > 0] / weights.max()
+        is_wide = numbers.shape[1] > MAX_COLUMNS and not known
+        if is_wide or not numbers.size or self.standardize is False:
+            return
+        features = measure_features(numbers, sample_weight=weights)
+        if not known and not is_table(numbers, features, self.standardize, weights):
+            return
+
+        places = self.number_columns
+        columns = NumberColumns([known.get(i) for i in places])
+        columns.fit(numbers, features, weights)
+        flags = [
+            i for i, kind in zip(places, columns.kinds_, strict=True) if kind in ONE_HOT
+        ]
+        if flags:
+            known = known | dict.fromkeys(flags, "flag")
+            self.table_ = TableEncoder(known).fit(table)
+            kept = np.isin(places, flags, invert=True)
+            columns = NumberColumns([known.get(i) for i in self.number_columns])
+            columns.fit(numbers[:, kept], features.take(kept), weights)
+        if known or set(columns.kinds_) - {"number", "constant"}:
+            self.numbers_ = columns
+            if self.table_ is None and hasattr(table, "dtypes"):
+                self.table_ = TableEncoder({}).fit(table)
 
     def read(self, X) -> Any:
         """Return new samples, checked and encoded, (N, E)."""
@@ -270,8 +304,12 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         if not self.accept_sparse:
             refuse_sparse(X, self.name)
         if self.table_ is None:
-            return self._check_numbers(X, reset=False)
-        return self._encode(self._check_table(X, reset=False))
+            X = self._check_numbers(X, reset=False)
+        else:
+            X = self._encode(self._check_table(X, reset=False))
+        if self.numbers_ is None:
+            return X
+        return self.numbers_.transform(X)
 
     def fit_scale(
         self, X, standardize, sample_weight=None, columns=None, features=None
@@ -284,6 +322,8 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         groups = self.groups_
         self.factors_ = None
         self.standardizes_ = False
+        if standardize == "auto" and self.is_table:
+            standardize = True
         if not standardize and not groups:
             if features is None:
                 check_magnitude(X)
@@ -316,9 +356,58 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             return augment
         return Scaled(augment, self.factors_)
 
-    def restore(self, X) -> Any:
-        """Return encoded samples (N, E) in the columns of the table of the fit."""
-        return X if self.table_ is None else self.table_.inverse_transform(X)
+    def restore(self, X, random_state=None) -> Any:
+        """Return encoded samples (N, E) in the columns of the table of the fit.
+
+        A RandomState draws categories; None gives the most probable ones.
+        """
+        if self.numbers_ is not None:
+            n_numbers = len(self.number_columns)
+            X = np.array(X, dtype=float)
+            X[:, :n_numbers] = self.numbers_.inverse_transform(X[:, :n_numbers])
+        if self.table_ is None:
+            return X
+        return self.table_.inverse_transform(X, random_state)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether columns have kinds."""
+        return self.numbers_ is not None or self.table_ is not None
+
+    @property
+    def table_groups(self) -> list[list[int]] | None:
+        """One-hot columns of each category of a table, or None."""
+        return self.groups_ if self.is_table else None
+
+    @property
+    def kinds_(self) -> dict[Any, str]:
+        """Kind of each column, by its name or position."""
+        check_is_fitted(self)
+        names = vars(self).get("feature_names_in_", range(self.n_features_in_))
+        kinds = dict.fromkeys(range(self.n_features_in_), "number")
+        if self.numbers_ is not None:
+            kinds |= zip(self.number_columns, self.numbers_.kinds_, strict=True)
+        if self.table_ is not None:
+            others = set(kinds) - set(self.number_columns)
+            kinds |= {i: self.table_.kinds_[i] for i in others}
+        return {name: kinds[i] for i, name in enumerate(names)}
+
+    @property
+    def left_out(self) -> list[Any]:
+        """Names of the columns that are left out."""
+        return [name for name, kind in self.kinds_.items() if kind == "left out"]
+
+    def describe(self) -> str:
+        """Return a line about the kinds of columns."""
+        columns = {}
+        for name, kind in self.kinds_.items():
+            columns.setdefault(kind, []).append(str(name))
+        parts = []
+        for kind, names in columns.items():
+            listed = ", ".join(names[:MAX_LISTED])
+            more = ", ..." if len(names) > MAX_LISTED else ""
+            parts.append(f"{len(names)} {kind} ({listed}{more})")
+        return f"Columns: {'; '.join(parts)}"
 
     @property
     def groups_(self) -> list[list[int]]:
@@ -431,165 +520,3 @@ class Scaled:
     def _rescale(self, function, x):
         factors = x.new_tensor(self.factors)
         return function(x / factors) * factors
-
-
-# ---- scales
-
-
-class Features(NamedTuple):
-    """Mean, standard deviation (1 for a constant), minimum and maximum of each feature, (D,)."""
-
-    mean: np.ndarray
-    scale: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-    def take(self, columns):
-        """Return the measures of some features."""
-        return Features(*(values[columns] for values in self))
-
-    @property
-    def deviations(self):
-        """Standard deviations of the features that vary."""
-        return self.scale[self.high > self.low]
-
-
-def measure_features(X, groups=(), sample_weight=None):
-    """Measure the features of X in one pass with float64 sums; check groups of one-hot columns."""
-    scaler = StandardScaler(with_mean=not sparse.issparse(X))
-    low = np.inf
-    high = -np.inf
-    weights = [0.0] * len(groups)
-    for part in gen_batches(X.shape[0], CHUNK):
-        rows = X[part]
-        part_weight = None if sample_weight is None else sample_weight[part]
-        smallest, largest = _find_range(rows)
-        check_magnitude(np.concatenate([smallest, largest]))
-        with np.errstate(over="ignore", invalid="ignore"):
-            # Tiny values have variance 0.
-            scaler.partial_fit(rows, sample_weight=part_weight)
-        low = np.fmin(low, smallest)
-        high = np.fmax(high, largest)
-        for i, group in enumerate(groups):
-            columns = rows[:, group]
-            weights[i] = check_one_hot(columns, group, part.start, weights[i])
-    return Features(scaler.mean_, scaler.scale_, low, high)
-
-
-def _find_range(rows):
-    """Return the minimum and maximum of each feature, (D,), among values other than nan."""
-    if sparse.issparse(rows):
-        return min_max_axis(rows, axis=0)
-    return np.fmin.reduce(rows), np.fmax.reduce(rows)
-
-
-def are_probabilities(low, high, dtype):
-    """Return whether values from ``low`` to ``high`` are within [0, 1] up to rounding."""
-    margin = 0.0
-    if np.issubdtype(dtype, np.floating):
-        margin = RANGE_ERROR * np.finfo(dtype).eps
-    return low >= -margin and high <= 1 + margin
-
-
-def look_like_probabilities(features, dtype):
-    """Return whether features in [0, 1] vary enough for probabilities, or are all constant."""
-    if not are_probabilities(features.low.min(), features.high.max(), dtype):
-        return False
-    mean = features.mean[features.high > features.low]
-    least = MIN_VARIATION * (mean * (1 - mean)).sum()
-    return np.square(features.deviations).sum() >= least
-
-
-def are_comparable(X, features, sample_weight=None):
-    """Return whether the features of X (N, D) can keep their scales.
-
-    They cannot if a few features dominate, unless they are principal components.
-    """
-    deviations = features.deviations
-    if deviations.size < 2:
-        return True
-    median = np.quantile(deviations, 0.5, method="lower")
-    if deviations.max() <= MAX_SPREAD * median:
-        return True
-    return _are_components(X, features, sample_weight)
-
-
-def _are_components(X, features, sample_weight):
-    """Return whether the features that vary are centered and uncorrelated."""
-    varies = features.high > features.low
-    is_centered = np.abs(features.mean) <= MAX_CORRELATION * features.scale
-    if varies.sum() < MIN_COMPONENTS or not is_centered[varies].all():
-        return False
-    correlation = _correlate(X, features, sample_weight)
-    np.fill_diagonal(correlation, 0)
-    return bool(np.abs(correlation).max() <= MAX_CORRELATION)
-
-
-def find_factors(X, features, standardize="auto", sample_weight=None, groups=()):
-    """Return the factors (D,) that standardize X, or None if features keep their scales.
-
-    "auto" is the rule of networks whose likelihood is "auto". With categories, it standardizes the
-    numbers. ``groups`` of one-hot columns have the weights of :func:`weigh_categories`, or 1 if
-    numbers keep their scales.
-    """
-    if not standardize and not groups:
-        return None
-    if standardize == "auto" and not groups:
-        is_uniform = are_comparable(X, features, sample_weight)
-        if is_uniform or look_like_probabilities(features, X.dtype):
-            return None
-    scale = features.scale if standardize else np.ones(X.shape[1])
-
-    # Single precision hides how sums are rounded in another order of the samples.
-    mantissa, exponent = np.frexp(scale)
-    rounded = mantissa.astype(np.float32).astype(np.float64)
-    factors = 1 / np.ldexp(rounded, exponent)
-    if groups and standardize:
-        weights = weigh_categories(X, features, groups, sample_weight)
-        for group, weight in zip(groups, weights, strict=True):
-            factors[group] = weight
-    return factors
-
-
-def weigh_categories(X, features, groups, sample_weight=None):
-    """Return the weights of categories next to standardized numbers.
-
-    The weight of a category grows with the share of its variance that a linear regression on all
-    other columns explains, adjusted for their number. A category that is independent of all other
-    columns has the weight 0, because it makes no clusters.
-    """
-    n_numbers = groups[0][0]
-    full = np.full(len(groups), CATEGORY_WEIGHT)
-    if not (features.high > features.low)[:n_numbers].any():
-        return full
-
-    # Copies of a sample say nothing new.
-    n_samples = len({hash(row.tobytes()) for row in X})
-    ranks = np.array([len(group) - 1 for group in groups])
-    n_others = n_numbers + ranks.sum() - ranks
-    freedom = n_samples - n_others - 1
-    if freedom.min() < 1:
-        return full
-
-    covariance = _correlate(X, features, sample_weight)
-    np.fill_diagonal(covariance, covariance.diagonal() + VARIANCE_RIDGE)
-    precision = np.linalg.inv(covariance)
-    shares = np.zeros(len(groups))
-    for i, group in enumerate(groups):
-        block = np.ix_(group, group)
-        residual = np.trace(np.linalg.inv(precision[block]))
-        total = np.trace(covariance[block])
-        shares[i] = 1 - residual / total * (n_samples - 1) / freedom[i]
-
-    weights = CATEGORY_WEIGHT * np.clip(shares / EXPLAINED, 0, 1)
-    return np.round(weights / WEIGHT_STEP) * WEIGHT_STEP
-
-
-def _correlate(X, features, sample_weight):
-    """Return the covariances (E, E) of standardized columns, with means for missing values."""
-    total = np.zeros((X.shape[1], X.shape[1]))
-    for part in gen_batches(X.shape[0], CHUNK):
-        rows = np.nan_to_num((X[part] - features.mean) / features.scale)
-        weighted = rows if sample_weight is None else rows * sample_weight[part, None]
-        total += weighted.T @ rows
-    return total / (X.shape[0] if sample_weight is None else sample_weight.sum())

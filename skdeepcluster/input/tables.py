@@ -13,88 +13,132 @@ from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import StrOptions
 
-from .checks import refuse_empty, warn_user
+from .checks import refuse_empty
 from .labels import is_missing
 
-#: Constraint on the parameter ``categorical_features``.
+#: Constraints on the parameters ``categorical_features`` and ``kinds``.
 CATEGORICAL = ["array-like", StrOptions({"from_dtype"}), None]
-#: Maximum number of categories in a column, as in HistGradientBoostingClassifier.
+KINDS = [dict, None]
+#: Kinds of columns, and those of them that become one-hot columns.
+NAMES = ("number", "amount", "code", "flag", "category", "left out")
+ONE_HOT = ("flag", "category")
+#: How the names of types of dates and texts begin, in lower case.
+DATES = ("date", "time", "period", "duration", "interval")
+TEXTS = ("str", "object", "utf8", "large_str")
+#: Maximum number of one-hot columns of a category; the rarest levels share the last.
 MAX_CATEGORIES = 255
-#: Number of different numbers as texts above which they look like quantities.
-MANY_NUMBERS = 12
+#: Number of different texts above which they may be identifiers.
+MANY_VALUES = 12
+#: Mean number of samples with the same text below which a column is an identifier.
+MIN_REPEATS = 2
 
 
 class TableEncoder(BaseEstimator):
-    """Numbers as they are, then one-hot columns, nan for missing and unseen categories."""
+    """Numbers, then one-hot columns of categories, nan for missing and unseen categories.
 
-    def __init__(self, categorical_features):
-        self.categorical_features = categorical_features
+    ``kinds`` are the known kinds of columns by position; the others are numbers.
+    """
+
+    def __init__(self, kinds):
+        self.kinds = kinds
 
     def fit(self, X):
-        """Find the categories of a table X (N, D)."""
+        """Find the levels of a table X (N, D)."""
         n_columns = X.shape[1]
         self.names_ = list(getattr(X, "columns", range(n_columns)))
         self.is_frame_ = hasattr(X, "dtypes")
-        self.categorical_ = sorted(set(self._find_columns(X)))
-        self.numeric_ = [i for i in range(n_columns) if i not in self.categorical_]
+        self.is_polars_ = type(X).__module__.startswith("polars")
+        self.kinds_ = dict(self.kinds)
+        self.orders_ = {}
+        for i, kind in self.kinds.items():
+            levels = _list_order(X, i) if self.is_frame_ and kind == "code" else None
+            if levels is not None:
+                self.orders_[i] = levels
+            elif kind == "category" and self._is_identifier(X, i):
+                self.kinds_[i] = "left out"
 
+        kind_of = self.kinds_.get
+        self.categorical_ = [i for i in range(n_columns) if kind_of(i) in ONE_HOT]
+        dropped = {i for i in range(n_columns) if kind_of(i) == "left out"}
+        self.numeric_ = sorted({*range(n_columns)} - {*self.categorical_} - dropped)
+        if len(dropped) == n_columns:
+            raise ValueError(
+                f"All columns of X are left out: {self.names_}. Name their kinds, for instance "
+                f"kinds={{{self.names_[0]!r}: 'category'}}."
+            )
+        self._fit_categories(X)
+        self.types_ = {}
+        for i, dtype in enumerate(X.dtypes if self.is_frame_ else ()):
+            name = str(dtype).partition("(")[0]
+            is_text = name.lower().startswith(TEXTS)
+            if name in ("category", "Enum"):
+                ordered = () if self.is_polars_ else (bool(dtype.ordered),)
+                self.types_[i] = list(dtype.categories), *ordered
+            elif i in self.categorical_ or i in self.numeric_ and not is_text:
+                self.types_[i] = name
+        return self
+
+    def _fit_categories(self, X):
+        """Find the levels and one-hot columns of the categories."""
         values = self._read_categories(X)
         names = [self.names_[i] for i in self.categorical_]
         columns = zip(names, values.T, strict=True)
         levels = [_find_levels(name, column) for name, column in columns]
-        sizes = list(map(len, levels))
-        empty = np.equal(sizes, 0).nonzero()[0]
-        refuse_empty([self.categorical_[k] for k in empty], self.names_)
-        for i, size in zip(self.categorical_, sizes, strict=True):
-            if size > MAX_CATEGORIES:
-                raise ValueError(
-                    f"Column {self.names_[i]} has {size} categories, but at most "
-                    f"{MAX_CATEGORIES} are allowed. Leave it out, or join categories."
-                )
+        empty = [
+            i for i, own in zip(self.categorical_, levels, strict=True) if not len(own)
+        ]
+        refuse_empty(empty, self.names_)
 
         self.encoder_ = OneHotEncoder(
             categories=levels,
             handle_unknown="ignore",
+            max_categories=MAX_CATEGORIES,
             sparse_output=False,
         )
+        sizes = []
         if levels:
             self.encoder_.fit(values)
-
+            for known, rare in zip(
+                levels, self.encoder_.infrequent_categories_, strict=True
+            ):
+                sizes.append(len(known) if rare is None else len(known) - len(rare) + 1)
         ends = np.cumsum([len(self.numeric_), *sizes]).tolist()
         self.groups_ = [list(range(*pair)) for pair in pairwise(ends)]
         self.n_encoded_ = ends[-1]
-        return self
 
     def list_names(self, names):
         """Return the names of the encoded columns for the ``names`` (D,) of the columns."""
-        categories = [str(names[i]) for i in self.categorical_]
         numbers = [names[i] for i in self.numeric_]
+        if not self.categorical_:
+            return numbers
+        categories = [str(names[i]) for i in self.categorical_]
         return [*numbers, *self.encoder_.get_feature_names_out(categories)]
 
-    def _find_columns(self, X):
-        """Return the indices of the categorical columns."""
-        columns = np.asarray(self.categorical_features).tolist()
-        try:
-            return _get_column_indices(X, columns)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"categorical_features are no columns of X: {error}"
-            ) from error
+    def _is_identifier(self, X, i):
+        """Return whether a column of texts has another one for most samples."""
+        values = _read_objects(X, i)
+        levels = {value for value in values if isinstance(value, str)}
+        n_texts = sum(isinstance(value, str) for value in values)
+        return len(levels) > MANY_VALUES and n_texts < MIN_REPEATS * len(levels)
 
     def _read_categories(self, X):
         """Return the values of the categorical columns, None where they are missing."""
         values = np.empty((X.shape[0], len(self.categorical_)), dtype=object)
         for place, i in enumerate(self.categorical_):
-            column = np.array(_safe_indexing(X, i, axis=1), dtype=object)
-            column[[is_missing(value) for value in column.tolist()]] = None
-            values[:, place] = column
+            values[:, place] = _read_objects(X, i)
         return values
 
-    def _read_numbers(self, X):
-        """Return the values of the numeric columns, nan where they are missing."""
+    def read_numbers(self, X):
+        """Return the values of the other columns, nan where they are missing."""
+        if not self.numeric_:
+            return np.empty((X.shape[0], 0))
+        numbers = _safe_indexing(X, self.numeric_, axis=1)
+        if self.orders_:
+            columns = [self._read_number(X, i) for i in self.numeric_]
+            numbers = np.array(columns, dtype=object).T
         try:
             return check_array(
-                _safe_indexing(X, self.numeric_, axis=1),
+                numbers,
                 dtype=np.float64,
                 ensure_all_finite="allow-nan",
                 input_name="X",
@@ -104,11 +148,17 @@ class TableEncoder(BaseEstimator):
                 f"Columns that categorical_features leaves out must be numbers: {error}"
             ) from error
 
+    def _read_number(self, X, i):
+        """Return the values of a column, of ordered categories the place in their order."""
+        values = _read_objects(X, i)
+        if i not in self.orders_:
+            return values
+        places = {level: place for place, level in enumerate(self.orders_[i])}
+        return np.array([places.get(value) for value in values.tolist()], dtype=object)
+
     def transform(self, X):
         """Return X (N, D) as numbers and one-hot columns (N, E)."""
-        parts = []
-        if self.numeric_:
-            parts.append(self._read_numbers(X))
+        parts = [self.read_numbers(X)]
         if self.categorical_:
             parts.append(self.encoder_.transform(self._read_categories(X)))
 
@@ -118,22 +168,68 @@ class TableEncoder(BaseEstimator):
             encoded[np.ix_(is_unknown, group)] = np.nan
         return encoded
 
-    def inverse_transform(self, X):
-        """Return encoded samples (N, E) as a table (N, D) with the most probable categories."""
-        n_numbers = len(self.numeric_)
-        table = np.empty((len(X), len(self.names_)), dtype=object)
-        table[:, self.numeric_] = X[:, :n_numbers]
-        if self.categorical_:
-            decoded = self.encoder_.inverse_transform(X[:, n_numbers:])
-            table[:, self.categorical_] = decoded
+    def inverse_transform(self, X, random_state=None):
+        """Return encoded samples (N, E) as a table, see :meth:`Preparation.restore`.
 
-        columns = [np.array(column.tolist()) for column in table.T]
+        Columns that are left out miss all values.
+        """
+        n_numbers = len(self.numeric_)
+        missing = np.full(len(X), None if self.is_frame_ else np.nan)
+        columns = dict.fromkeys(range(len(self.names_)), missing)
+        columns |= zip(self.numeric_, X[:, :n_numbers].T, strict=True)
+        for i, levels in self.orders_.items():
+            place = np.round(columns[i]).astype(int).clip(0, len(levels) - 1)
+            columns[i] = np.array(levels, dtype=object)[place]
+        if self.categorical_:
+            shares = X[:, n_numbers:]
+            stream = random_state or np.random.RandomState(0)
+            if random_state is not None:  # p / e is largest with probability p
+                shares = shares / stream.standard_exponential(shares.shape)
+            decoded = self.encoder_.inverse_transform(shares).T
+            infrequent = self.encoder_.infrequent_categories_
+            for values, rare in zip(decoded, infrequent, strict=True):
+                if rare is not None:
+                    is_rare = values == "infrequent_sklearn"
+                    values[is_rare] = stream.choice(rare, is_rare.sum())
+            columns |= zip(self.categorical_, decoded, strict=True)
+
+        columns = {i: np.array(values.tolist()) for i, values in columns.items()}
         if self.is_frame_:
-            pandas = import_module("pandas")
-            return pandas.DataFrame(dict(zip(self.names_, columns, strict=True)))
-        if all(column.dtype.kind in "iuf" for column in columns):
-            return table.astype(np.float64)
-        return table
+            return self._make_frame(columns)
+        table = list(columns.values())
+        if all(column.dtype.kind in "iuf" for column in table):
+            return np.column_stack(table).astype(np.float64)
+        return np.array([column.tolist() for column in table], dtype=object).T
+
+    def _make_frame(self, columns):
+        """Return columns as a frame with the types of ``fit``."""
+        library = import_module("polars" if self.is_polars_ else "pandas")
+        make = library.Enum if self.is_polars_ else library.CategoricalDtype
+        types = {}
+        for i, kind in self.types_.items():
+            if isinstance(kind, tuple):
+                kind = make(*kind)
+            else:
+                if "int" in kind.lower():
+                    columns[i] = columns[i].round()
+                kind = getattr(library, kind) if self.is_polars_ else kind
+            types[self.names_[i]] = kind
+        frame = library.DataFrame(dict(zip(self.names_, columns.values(), strict=True)))
+        return frame.cast(types) if self.is_polars_ else frame.astype(types)
+
+
+def _read_objects(X, i):
+    """Return the values (N,) of a column as objects, None where they are missing."""
+    values = np.asarray(_safe_indexing(X, i, axis=1))
+    if values.dtype.kind in "iub":
+        return values.astype(object)
+    if values.dtype.kind == "f":
+        is_gap = np.isnan(values)
+    else:
+        is_gap = [is_missing(value) for value in values.tolist()]
+    values = values.astype(object)
+    values[is_gap] = None
+    return values
 
 
 def _find_levels(name, values):
@@ -152,14 +248,6 @@ def _find_levels(name, values):
             f"Column {name!r} has numbers and texts, such as {text!r}. Convert it to numbers by "
             "pandas.to_numeric(column, errors='coerce'), or to categories by .astype(str)."
         )
-    n_numbers = sum(map(_is_number, texts))
-    if n_numbers > MANY_NUMBERS and n_numbers > len(texts) / 2:
-        warn_user(
-            f"Column {name!r} has {n_numbers} different numbers as texts, which are taken as "
-            "categories. If they are quantities, convert them by pandas.to_numeric(column, "
-            "errors='coerce').",
-            UserWarning,
-        )
     return np.array(sorted(known), dtype=object)
 
 
@@ -171,22 +259,83 @@ def _is_number(text):
     return True
 
 
-def find_categories(X):
-    """Return the indices of the columns of a DataFrame with categories, strings or booleans."""
-    dtypes = enumerate(X.dtypes)
-    return [i for i, dtype in dtypes if _is_category(dtype, X, i)]
+# ---- what is known of columns before their values are read
 
 
-def _is_category(dtype, X, i):
-    kind = getattr(dtype, "kind", None)
-    if kind != "O" or not isinstance(dtype, np.dtype):
-        return kind in ("O", "U", "b")
-    # Python objects may all be numbers.
+def read_kinds(X, categorical_features, kinds=None):
+    """Return the kinds of columns that the user or their types say, by position."""
+    known = {}
+    if isinstance(categorical_features, str):  # "from_dtype"
+        known = read_types(X) if hasattr(X, "dtypes") else {}
+    elif categorical_features is not None:
+        columns = np.asarray(categorical_features).tolist()
+        known = dict.fromkeys(
+            _find_columns(X, columns, "categorical_features"), "category"
+        )
+    for name, kind in (kinds or {}).items():
+        if kind not in NAMES:
+            raise ValueError(
+                f"kinds has {kind!r} for column {name!r}, but a kind is one of "
+                f"{', '.join(NAMES)}."
+            )
+        known |= dict.fromkeys(_find_columns(X, [name], "kinds"), kind)
+    for i in [i for i, kind in known.items() if kind == "date"]:
+        raise ValueError(
+            f"Column {list(X.columns)[i]!r} of X is not numeric: it has dates or times. Convert "
+            "dates to numbers, such as days since a date, or leave them out."
+        )
+    return known
+
+
+def _find_columns(X, names, parameter):
+    """Return the positions of columns."""
+    if isinstance(X, list | tuple):
+        X = np.array(X, dtype=object)
     try:
-        _safe_indexing(X, i, axis=1).astype(float)
+        return _get_column_indices(X, names)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{parameter} are no columns of X: {error}") from error
+
+
+def read_types(X):
+    """Return the kinds of the columns of a DataFrame whose types tell, by position."""
+    kinds = {}
+    for i, dtype in enumerate(X.dtypes):
+        # pandas and polars write their types alike, up to case.
+        text = str(dtype).lower()
+        if text.startswith(DATES):
+            kinds[i] = "date"
+        elif text.startswith("bool"):
+            kinds[i] = "flag"
+        elif text.startswith(("categor", "enum")):
+            is_ordered = text.startswith("enum") or getattr(dtype, "ordered", False)
+            kinds[i] = "code" if is_ordered else "category"
+        elif text.startswith(TEXTS) and not _has_numbers(_read_objects(X, i)):
+            kinds[i] = "category"
+    return kinds
+
+
+def _has_numbers(values):
+    """Return whether objects or texts (N,) are all numbers or missing."""
+    try:
+        np.array([np.nan if value is None else value for value in values], dtype=float)
     except (TypeError, ValueError):
-        return True
-    return False
+        return False
+    return not any(isinstance(value, bool) for value in values)
+
+
+def _list_order(X, i):
+    """Return the categories of a column in their order, or None if it has numbers."""
+    dtype = list(X.dtypes)[i]
+    levels = getattr(dtype, "categories", None)
+    if levels is not None:
+        return list(levels)
+    if not _has_numbers(_read_objects(X, i)):
+        raise ValueError(
+            f"Column {list(X.columns)[i]!r} is a code, but its texts have no order. Give it the "
+            "type of ordered categories: pandas.Categorical(column, levels, ordered=True)."
+        )
+    return None
 
 
 def check_one_hot(columns, group, start, weight):

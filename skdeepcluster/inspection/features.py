@@ -7,6 +7,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from ..display.base import name_features
 from ..input.labels import check_labels, cluster_means, indicate
+from ..input.tables import read_types
 
 #: Maximum standard deviation of a constant feature, from rounding, as a share of its mean.
 DEVIATION_ROUNDING = 1e-14
@@ -125,14 +126,20 @@ def read_values(X):
 
 
 def count_categories(X):
-    """Return a pandas DataFrame with zeros and ones for each category; others as they are."""
-    if not hasattr(X, "iloc") or all(dtype.kind in "iuf" for dtype in X.dtypes):
+    """Return a pandas DataFrame with zeros and ones for each category, without dates.
+
+    Texts that are all numbers are numbers. Others than DataFrames stay as they are.
+    """
+    types = read_types(X) if hasattr(X, "iloc") else {}
+    if not types:
         return X
 
     columns = {}
-    for name, column in X.items():
-        if column.dtype.kind in "iuf":
-            columns[name] = column
+    for i, (name, column) in enumerate(X.items()):
+        kind = types.get(i, "number")
+        if kind == "number":
+            columns[name] = column.astype(float)
+        if kind in ("number", "date"):
             continue
 
         known = column.notna()

@@ -64,7 +64,10 @@ def prepare_samples(estimator, X, resp, feature_names, row_names):
                 codes = np.nan_to_num(StandardScaler().fit_transform(values))
         codes = check_array(codes, accept_sparse="csr", dtype=np.float64)
 
+    preparation = vars(last).get("preparation_")
+    has_kinds = preparation is not None and preparation.is_table
     attributes = {
+        "kinds": preparation.describe() if has_kinds else "",
         "feature_names": name_columns(table, feature_names, estimator),
         "metric": metric,
         "missing": missing,

@@ -104,6 +104,8 @@ class ClusterReport(Bunch):
     alternatives : list of str
         Other partitions of the same fit, in words: see ``alternatives_`` of
         :class:`~skdeepcluster.NeighborClustering`.
+    kinds : str
+        Kinds of the columns of a table, in a line; empty without.
     others : list of ClusterReport
         Reports of these partitions.
     pictures : list of dict
@@ -252,7 +254,8 @@ class ClusterReport(Bunch):
 
     def to_text(self) -> str:
         """Return the summary as a text, with a paragraph for each cluster."""
-        text = f"{self._title()}\n{self._write_score()}".rstrip()
+        lines = self._title(), self._write_score(), self.kinds
+        text = "\n".join(filter(None, lines))
         for k in range(len(self.clusters)):
             text += f"\n\n{self._name_cluster(k)}"
             for title, items in self._describe(k).items():

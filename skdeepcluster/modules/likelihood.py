@@ -55,6 +55,10 @@ class Likelihood(nn.Module, ABC):
     def mean(self, decoded: Tensor) -> Tensor:
         """E[x | decoded] in the units of the data, (N, D)."""
 
+    def deviation(self, x: Tensor) -> Tensor:
+        """Return standard deviations of noise in the units of the data, shaped as x (N, D)."""
+        return torch.zeros_like(x)
+
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return ``standardize(mean(decoded))``, (N, D)."""
         return self.standardize(self.mean(decoded))
@@ -145,6 +149,11 @@ class Gaussian(Likelihood):
     def mean(self, decoded: Tensor) -> Tensor:
         """Return decoded * scale + shift."""
         return decoded * self.scale + self.shift
+
+    def deviation(self, x: Tensor) -> Tensor:
+        """Return the learned standard deviations."""
+        std = (0.5 * self.noise.clamp(*self.LOG_VAR)).exp()
+        return (std * self.scale).expand_as(x)
 
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return ``decoded`` within ``LIMIT``."""
@@ -291,6 +300,10 @@ class ColumnLikelihood(Likelihood):
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the means of the parts, (N, D)."""
         return self._map("mean", decoded)
+
+    def deviation(self, x: Tensor) -> Tensor:
+        """Return the deviations of the parts, (N, D)."""
+        return self._map("deviation", x)
 
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return the standardized means of the parts, (N, D)."""

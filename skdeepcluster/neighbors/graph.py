@@ -44,6 +44,8 @@ class GraphSettings(NamedTuple):
     n_jobs: int | None = None
     augment: Any = None
     n_views: int = 16
+    #: One-hot columns of each category of a table, after the numbers; None without a table.
+    groups: Any = None
 
 
 def neighbor_graph(

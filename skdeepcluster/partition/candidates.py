@@ -27,6 +27,8 @@ EM_TOLERANCE = 1e-3
 LAYOUT_REGULARIZATION = 1e-4
 #: Weight of the entropy of the head's mean probabilities in its loss.
 BALANCE = 10.0
+#: Number of random starts of latent classes.
+N_RANDOM = 4
 #: Number of components of a merged mixture, per cluster.
 COMPONENTS = 2
 
@@ -78,6 +80,27 @@ class Search:
         task = self.labels[start], self.n_clusters, kind
         return fit_gaussians(points, self.coords, *task).argmax(1)
 
+    def run_on_columns(self):
+        """Run k-means on numbers and categories of equal variance if there are categories."""
+        table = self.coords.table
+        if table is None or not table.groups:
+            return None
+        n_init = 1 if self.brief else KMEANS_RUNS
+        return run_kmeans(
+            table.points, self.coords, self.n_clusters, self.stream, n_init
+        )
+
+    def find_classes(self, *starts):
+        """Find latent classes from labels of other methods and from random ones."""
+        table = self.coords.table
+        if table is None:
+            return None
+        fitted = self.coords.draw(self.coords.sizes.fitted)
+        size = N_RANDOM, len(fitted)
+        starts = [self.labels[name][fitted] for name in starts if name in self.labels]
+        starts += list(self.stream.randint(self.n_clusters, size=size))
+        return table.fit_classes(fitted, self.coords.weights, starts, self.n_clusters)
+
     def learn_head(self):
         """Learn a linear head if all samples have the same length."""
         if self.coords.unit is None:
@@ -119,6 +142,8 @@ IN_SAMPLES = (
     ("tied", Search.fit_mixture, "tied", "kmeans"),
     ("diag", Search.fit_mixture, "diag", "kmeans"),
     ("white kmeans", Search.run_kmeans, True),
+    ("columns kmeans", Search.run_on_columns),
+    ("classes", Search.find_classes, "kmeans", "white kmeans", "columns kmeans"),
     ("head", Search.learn_head),
     ("genie", Search.cut, "genie"),
     ("ward", Search.cut, "ward"),

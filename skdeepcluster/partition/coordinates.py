@@ -20,6 +20,7 @@ from ..input.distinct import TINY
 from ..neighbors.graph import neighbor_graph, neighbor_layout, whiten_by_graph
 from ..neighbors.samples import take_columns
 from ..neighbors.search import NeighborIndex, find_nearest
+from .table import Table, read_table
 
 #: Maximum number of principal components of the samples that candidates are found in.
 WIDE = 50
@@ -70,8 +71,11 @@ class Coordinates:
     has_features: bool
     #: Samples (M, D) scaled to a mean square of one; None unless all have the same length.
     unit: np.ndarray | None = None
-    #: Samples (M, D) whitened by the scatter within clusters, or None.
+    #: Samples (M, D) whitened by the scatter within clusters, or factors of a table with
+    #: categories, or None.
     white: np.ndarray | None = None
+    #: Numbers and categories of the samples of a table, or None.
+    table: Table | None = None
     sizes: StepSizes = STEP_SIZES
 
     def draw(self, n_samples):
@@ -89,6 +93,7 @@ class Coordinates:
             layouts=[layout[chosen] for layout in self.layouts],
             graph=self.graph[chosen][:, chosen],
             order=np.arange(len(chosen)),
+            table=self.table and self.table.take(chosen),
             **{name: x if x is None else x[chosen] for name, x in known.items()},
         )
 
@@ -106,7 +111,7 @@ class Coordinates:
 def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates:
     """Return the :class:`Coordinates` of the samples of a graph.
 
-    The second layout places whitened samples, or the same graph if there are too many features.
+    The second layout places what :func:`_whiten` returns, or the same graph.
     """
 
     def place(graph):
@@ -119,17 +124,15 @@ def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates
         )
         return scale_points(layout)
 
-    graph = samples.graph
-    first = place(graph)
+    first = place(samples.graph)
     coords = use_layout(first, samples, stream, sizes)
     if samples.columns is None:
         is_augmented = samples.reference.views is not None
         if is_augmented and len(first) <= MAX_SECOND:
-            return replace(coords, layouts=[first, place(graph)])
+            return replace(coords, layouts=[first, place(samples.graph)])
         return coords
 
     points = take_points(samples)
-    n_samples, n_features = points.shape
     wide = project_points(points, coords.order, WIDE)
     narrow = project_points(wide, coords.order, NARROW)
     coords = replace(
@@ -139,15 +142,27 @@ def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates
         unit=_scale_to_unit(points),
         has_features=True,
     )
-    if n_samples > MAX_SECOND:
+    if settings.groups is not None:
+        coords = replace(coords, table=read_table(samples, settings.groups))
+    if points.shape[0] > MAX_SECOND:
         return coords
 
-    if 1 < n_features <= MAX_WHITENED and not sparse.issparse(points):
+    white = _whiten(points, coords, samples, settings)
+    if white is None:
+        return replace(coords, layouts=[first, place(samples.graph)])
+    k = samples.reference.n_neighbors
+    graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
+    return replace(coords, white=white, layouts=[first, place(graph)])
+
+
+def _whiten(points, coords, samples, settings):
+    """Return whitened points, factors of a table with categories, or None."""
+    if settings.groups:
+        return project_points(coords.table.points, coords.order, NARROW)
+    if 1 < points.shape[1] <= MAX_WHITENED and not sparse.issparse(points):
         k = samples.reference.n_neighbors
-        white = whiten_by_graph(points, graph, k, settings.n_jobs)
-        coords = replace(coords, white=white)
-        graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
-    return replace(coords, layouts=[first, place(graph)])
+        return whiten_by_graph(points, samples.graph, k, settings.n_jobs)
+    return None
 
 
 def use_layout(layout, samples, stream, sizes=STEP_SIZES):

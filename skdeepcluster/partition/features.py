@@ -19,12 +19,14 @@ from ..neighbors.graph import link_neighbors
 from ..neighbors.search import NeighborIndex
 from .candidates import estimate_gaussians, make_monomials
 from .coordinates import spanning_tree
+from .table import EXPLAINED, Table
 
 #: Methods whose agreement with a candidate is a feature.
 COMPARED = (
     "kmeans",
     "white kmeans",
     "full",
+    "classes",
     "genie",
     "layout ward",
     "layout merged",
@@ -96,6 +98,8 @@ class Measured(NamedTuple):
     neighbors: np.ndarray
     edges: Edges
     ridge: Ridge
+    #: Numbers and categories of a table, or None.
+    table: Table | None
     #: Features of the data set, by name.
     data: dict
 
@@ -118,6 +122,9 @@ def prepare(coords, n_features, n_samples):
         "dimension": _estimate_dimension(distances),
         "narrow share": coords.narrow.var(0).sum() / variance,
         "has features": float(coords.has_features),
+        "categories": -1.0
+        if coords.table is None
+        else coords.table.share_of_categories,
     }
     return Measured(
         [_make_space(points) for points in (coords.narrow, *coords.layouts)],
@@ -126,6 +133,7 @@ def prepare(coords, n_features, n_samples):
         neighbors,
         _find_edges(wide, distances, neighbors),
         _solve_ridge(wide),
+        coords.table,
         data,
     )
 
@@ -214,7 +222,10 @@ def _describe(measured, labels, n_clusters):
     features |= _describe_walk(measured, member)
     features |= _describe_neighbors(measured, labels, member)
     features |= _describe_edges(measured.edges, labels, member)
-    return features
+    explained = dict.fromkeys(EXPLAINED, 0.0)
+    if measured.table is not None:
+        explained = measured.table.describe(member)
+    return features | explained
 
 
 def _describe_sizes(member):

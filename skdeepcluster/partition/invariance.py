@@ -15,7 +15,7 @@ TRIED_SAMPLES = 4_000
 #: Number of fits for each kind.
 N_FITS = 2
 #: Minimum gain in expected score for changes that are taken not to matter.
-CLEAR = 0.02
+CLEAR = 0.05
 #: Largest shifts of series that are tried, as shares of the length.
 SHIFTS = 0.05, 0.15, 0.3, 1.0
 

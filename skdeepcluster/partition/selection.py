@@ -37,6 +37,9 @@ ONE_FEATURES = (
     "remembered 64",
     "agreement",
     "mean agreement",
+    "second explained",
+    "classes bic",
+    "confidence",
 )
 #: Minimum number of samples in a cluster where numbers of clusters are compared.
 LEAST_SIZE = 5

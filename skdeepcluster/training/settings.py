@@ -10,7 +10,7 @@ from math import ceil, sqrt
 import numpy as np
 import torch
 
-from ..input.preparation import (
+from ..input.scales import (
     are_comparable,
     are_probabilities,
     look_like_probabilities,

@@ -131,7 +131,6 @@ def test_extreme_units_change_no_digit(metric, exponent):
     assert np.isfinite(scaled.predict_proba(np.ldexp(NEW, exponent))).all()
 
 
-@pytest.mark.filterwarnings("ignore:The clusters are little more")
 def test_predictions_do_not_depend_on_other_samples():
     one = fitted(THREE, X)
     np.testing.assert_array_equal(one.transform(NEW[3:7]), one.transform(NEW)[3:7])

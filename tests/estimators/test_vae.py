@@ -203,6 +203,14 @@ def test_density_integrates_to_one():
     assert trapezoid(density, grid[:, 0]) == pytest.approx(1, abs=0.05)
 
 
+def test_samples_of_a_cluster_belong_to_it():
+    y = np.arange(300) % 3
+    X = np.random.default_rng(0).normal(size=(300, 3)) + 8 * np.eye(3)[y]
+    fitted = VAEEmbedding(3, **SMALL | {"init": y}).fit(X)
+    for k in range(3):
+        assert (fitted.predict(fitted.sample(100, cluster=k)) == k).mean() > 0.95
+
+
 @untrained
 def test_codes_of_the_wrong_kind_are_explained(digits):
     fitted = VAEEmbedding(3, **QUICK, max_epochs=1).fit(digits)
@@ -210,6 +218,8 @@ def test_codes_of_the_wrong_kind_are_explained(digits):
         fitted.inverse_transform(np.zeros((5, 3)))
     with pytest.raises(ValueError, match="n_samples == 0"):
         fitted.sample(0)
+    with pytest.raises(ValueError, match="cluster == 3"):
+        fitted.sample(cluster=3)
     with pytest.raises(ValueError, match="n_importance_samples"):
         fitted.score_samples(digits, n_importance_samples=0)
 

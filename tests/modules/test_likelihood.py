@@ -107,6 +107,14 @@ def test_gradients_are_those_of_exponential_family():
     close(decoded.grad, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_deviations_are_those_of_the_gaussian_columns():
+    mixed, x, _ = make_mixed()
+    found = mixed.deviation(x)
+    expected = np.zeros(8)
+    expected[COLUMNS["gaussian"]] = np.exp([-0.5, 0.25]) * [2, 5]
+    np.testing.assert_allclose(found.detach(), np.tile(expected, (6, 1)), rtol=1e-6)
+
+
 # ---- limits
 
 

@@ -238,7 +238,7 @@ def test_shifts_that_do_not_matter_are_found():
     found = NeighborClustering(3, augment="auto", n_views=4, random_state=0).fit(X)
     assert isinstance(found.augment_, RandomShift)
     scores = found.augment_scores_
-    assert scores[max(scores, key=scores.get)] > scores["none"] + 0.02
+    assert scores[max(scores, key=scores.get)] > scores["none"] + 0.05
     plain = NeighborClustering(3, random_state=0).fit(X)
     assert plain.augment_ is None
     assert adjusted_rand_score(kinds, found.labels_) > adjusted_rand_score(kinds, plain.labels_)

@@ -14,9 +14,11 @@ from scipy.special import entr
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
+from sklearn.utils import Bunch
 
 from skdeepcluster.neighbors import neighbor_graph
 from skdeepcluster.partition import candidates, coordinates
+from skdeepcluster.partition.table import read_table
 
 X, Y = make_blobs(240, n_features=3, centers=4, cluster_std=1.5, random_state=1)
 NORMAL = np.random.default_rng(0).normal(size=(90, 3))
@@ -151,7 +153,12 @@ def list_candidates(*given):
 
 @pytest.mark.parametrize("n_clusters", [2, 5])
 def test_each_method_finds_the_given_number(n_clusters):
-    found = list_candidates(look(X, unit=X.astype(np.float32), white=X), n_clusters)
+    one_hot = np.eye(3)[np.arange(len(X)) % 3]
+    rows = np.hstack([X, one_hot])
+    reference = Bunch(rows=rows)
+    samples = Bunch(reference=reference, columns=np.arange(6), weights=np.ones(len(X)))
+    views = {"unit": X.astype(np.float32), "white": X, "table": read_table(samples, [[3, 4, 5]])}
+    found = list_candidates(look(X, **views), n_clusters)
     expected = {name for name, *_ in (*candidates.IN_SAMPLES, *candidates.IN_LAYOUT)}
     assert {candidate.method for candidate in found} == expected
     assert all(set(candidate.labels) == set(range(n_clusters)) for candidate in found)

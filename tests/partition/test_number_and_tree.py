@@ -41,12 +41,13 @@ def test_one_normal_or_uniform_cluster_is_one(draw, shape):
     assert count_clusters(rows, max_clusters=20, random_state=0).best_n_clusters == 1
 
 
-def test_curve_has_its_peak_at_the_number_taken(auto):
+def test_the_number_taken_is_near_the_peak_of_the_curve(auto):
     curve = auto.n_clusters_curve_
     tried = [*range(1, 13), 15, 18, 22, 27, 33, 40, 48, 58, 60]
     assert curve.n_clusters.tolist() == tried
     assert 0 <= curve.criterion[0] < 0.1, "the probability of a single cluster"
-    assert curve.n_clusters[curve.criterion.argmax()] == auto.n_clusters_
+    assert curve.criterion[3] > curve.criterion.max() - 0.05
+    assert auto.n_clusters_ == 4
     assert curve.stability[3] > 0.9 > curve.stability[-1]
 
 

@@ -202,7 +202,8 @@ UNNAMED = ColumnTransformer([("a", MinMaxScaler(), [0, 2])], remainder="passthro
 def test_pipelines_predict_the_same(steps, tmp_path):
     pytest.importorskip("skl2onnx")
     rows = NAMED if steps == [COLUMNS] else X
-    pipeline = make_pipeline(*steps, sk.VAEEmbedding(3, **FROM_EM)).fit(rows)
+    vae = sk.VAEEmbedding(3, categorical_features=None, **FROM_EM)
+    pipeline = make_pipeline(*steps, vae).fit(rows)
     to_onnx(pipeline, tmp_path / "fit.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "fit.onnx")
     fed = {"X": rows}

@@ -1,0 +1,232 @@
+"""Scales of features: how X is measured, and the factors that make features comparable.
+
+N samples, D features, E encoded columns.
+"""
+
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+from scipy.special import entr
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
+from sklearn.utils.sparsefuncs import min_max_axis
+
+from .checks import check_magnitude
+from .tables import check_one_hot
+
+#: Maximum distance of probabilities from [0, 1], in eps of their type, as after MinMaxScaler.
+RANGE_ERROR = 4
+#: Minimum variance of values that "auto" takes for probabilities, relative to zeros and ones of
+#: the same means.
+MIN_VARIATION = 0.01
+#: Number of samples in a block when X is measured.
+CHUNK = 4096
+#: Scales are comparable if the largest standard deviation is at most this many times the median.
+MAX_SPREAD = 10.0
+#: Weight of one-hot columns next to standardized numbers, if the other columns explain at least
+#: the share ``EXPLAINED`` of them. Nearest samples agree in heavier categories, and the graph
+#: would fall apart into their combinations.
+CATEGORY_WEIGHT = 0.625
+EXPLAINED = 0.1
+#: Minimum share of the information of a category in another one that makes both the same fact.
+SAME_FACT = 0.8
+#: Weights are positive multiples of this, so that their squares are exact in any order of the
+#: columns.
+WEIGHT_STEP = 1 / 64
+#: Weight of a category that another one tells, too small to matter.
+NO_WEIGHT = 2.0**-20
+#: Added to the variances of standardized columns, so that one-hot columns have an inverse.
+VARIANCE_RIDGE = 1e-6
+#: Minimum number of features that are taken for principal components.
+MIN_COMPONENTS = 5
+#: Maximum correlation of principal components, and maximum of their means in standard deviations.
+MAX_CORRELATION = 1e-3
+
+
+class Features(NamedTuple):
+    """Mean, standard deviation (1 for a constant), minimum and maximum of each feature, (D,)."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def take(self, columns):
+        """Return the measures of some features."""
+        return Features(*(values[columns] for values in self))
+
+    @property
+    def deviations(self):
+        """Standard deviations of the features that vary."""
+        return self.scale[self.high > self.low]
+
+
+def measure_features(X, groups=(), sample_weight=None):
+    """Measure the features of X in one pass with float64 sums; check groups of one-hot columns."""
+    scaler = StandardScaler(with_mean=not sparse.issparse(X))
+    low = np.inf
+    high = -np.inf
+    weights = [0.0] * len(groups)
+    for part in gen_batches(X.shape[0], CHUNK):
+        rows = X[part]
+        part_weight = None if sample_weight is None else sample_weight[part]
+        smallest, largest = _find_range(rows)
+        check_magnitude(np.concatenate([smallest, largest]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            # Tiny values have variance 0.
+            scaler.partial_fit(rows, sample_weight=part_weight)
+        low = np.fmin(low, smallest)
+        high = np.fmax(high, largest)
+        for i, group in enumerate(groups):
+            columns = rows[:, group]
+            weights[i] = check_one_hot(columns, group, part.start, weights[i])
+    return Features(scaler.mean_, scaler.scale_, low, high)
+
+
+def _find_range(rows):
+    """Return the minimum and maximum of each feature, (D,), among values other than nan."""
+    if sparse.issparse(rows):
+        return min_max_axis(rows, axis=0)
+    return np.fmin.reduce(rows), np.fmax.reduce(rows)
+
+
+def are_probabilities(low, high, dtype):
+    """Return whether values from ``low`` to ``high`` are within [0, 1] up to rounding."""
+    margin = 0.0
+    if np.issubdtype(dtype, np.floating):
+        margin = RANGE_ERROR * np.finfo(dtype).eps
+    return low >= -margin and high <= 1 + margin
+
+
+def look_like_probabilities(features, dtype):
+    """Return whether features in [0, 1] vary enough for probabilities, or are all constant."""
+    if not are_probabilities(features.low.min(), features.high.max(), dtype):
+        return False
+    mean = features.mean[features.high > features.low]
+    least = MIN_VARIATION * (mean * (1 - mean)).sum()
+    return np.square(features.deviations).sum() >= least
+
+
+def are_comparable(X, features, sample_weight=None):
+    """Return whether the features of X (N, D) can keep their scales.
+
+    They cannot if a few features dominate, unless they are principal components.
+    """
+    deviations = features.deviations
+    if deviations.size < 2:
+        return True
+    median = np.quantile(deviations, 0.5, method="lower")
+    if deviations.max() <= MAX_SPREAD * median:
+        return True
+    return _are_components(X, features, sample_weight)
+
+
+def _are_components(X, features, sample_weight):
+    """Return whether the features that vary are centered and uncorrelated."""
+    varies = features.high > features.low
+    is_centered = np.abs(features.mean) <= MAX_CORRELATION * features.scale
+    if varies.sum() < MIN_COMPONENTS or not is_centered[varies].all():
+        return False
+    correlation = _correlate(X, features, sample_weight)
+    np.fill_diagonal(correlation, 0)
+    return bool(np.abs(correlation).max() <= MAX_CORRELATION)
+
+
+def find_factors(X, features, standardize="auto", sample_weight=None, groups=()):
+    """Return the factors (D,) that standardize X, or None if features keep their scales.
+
+    "auto" is the rule of networks whose likelihood is "auto". With categories, it standardizes the
+    numbers. ``groups`` of one-hot columns have the weights of :func:`weigh_categories`, or 1 if
+    numbers keep their scales.
+    """
+    if not standardize and not groups:
+        return None
+    if standardize == "auto" and not groups:
+        is_uniform = are_comparable(X, features, sample_weight)
+        if is_uniform or look_like_probabilities(features, X.dtype):
+            return None
+    scale = features.scale if standardize else np.ones(X.shape[1])
+
+    # Single precision hides how sums are rounded in another order of the samples.
+    mantissa, exponent = np.frexp(scale)
+    rounded = mantissa.astype(np.float32).astype(np.float64)
+    factors = 1 / np.ldexp(rounded, exponent)
+    if groups and standardize:
+        weights = weigh_categories(X, features, groups, sample_weight)
+        for group, weight in zip(groups, weights, strict=True):
+            factors[group] = weight
+    return factors
+
+
+def weigh_categories(X, features, groups, sample_weight=None):
+    """Return the weights of categories next to standardized numbers.
+
+    The weight grows with the share of a category's variance that a linear regression on the
+    other columns explains, adjusted for their number. A category that is independent of them has
+    nearly no weight, because it makes no clusters. Categories of which one tells the other, as a
+    city and its code, are one fact: they do not explain each other, and only the best explained
+    one counts.
+    """
+    # Copies of a sample say nothing new.
+    n_samples = len({hash(row.tobytes()) for row in X})
+    facts = _find_facts(X, groups, sample_weight, n_samples)
+    shares = np.full(len(groups), EXPLAINED)
+    n_numbers = groups[0][0]
+    if (features.high > features.low)[:n_numbers].any():
+        covariance = _correlate(X, features, sample_weight)
+        np.fill_diagonal(covariance, covariance.diagonal() + VARIANCE_RIDGE)
+        ranks = np.array([len(group) - 1 for group in groups])
+        for i, group in enumerate(groups):
+            is_other = facts != facts[i]
+            freedom = n_samples - n_numbers - ranks[is_other].sum() - 1
+            if freedom > 0:
+                same = [groups[j] for j in np.flatnonzero(~is_other) if j != i]
+                left = _leave_unexplained(covariance, group, sum(same, []))
+                shares[i] = 1 - left * (n_samples - 1) / freedom
+
+    weights = CATEGORY_WEIGHT * np.clip(shares / EXPLAINED, 0, 1)
+    weights = np.maximum(np.round(weights / WEIGHT_STEP), 1) * WEIGHT_STEP
+    for fact in np.unique(facts):
+        same = np.flatnonzero(facts == fact)
+        weights[np.delete(same, shares[same].argmax())] = NO_WEIGHT
+    return weights
+
+
+def _leave_unexplained(covariance, group, left_out):
+    """Return the share of the variance of one-hot columns that others do not explain."""
+    kept = np.delete(np.arange(len(covariance)), left_out)
+    place = np.searchsorted(kept, group)
+    precision = np.linalg.inv(covariance[np.ix_(kept, kept)])
+    residual = np.linalg.inv(precision[np.ix_(place, place)])
+    return np.trace(residual) / np.trace(covariance[np.ix_(group, group)])
+
+
+def _find_facts(X, groups, sample_weight, n_samples):
+    """Return the fact (G,) of each category: those of which one nearly tells the other are one.
+
+    That is the mutual information relative to the smaller entropy, less what chance explains.
+    """
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    members = [np.nan_to_num(X[:, group]) for group in groups]
+    is_same = np.eye(len(groups), dtype=bool)
+    for i, j in combinations(range(len(groups)), 2):
+        joint = members[i].T @ (members[j] * weights[:, None])
+        joint = joint / max(joint.sum(), 1e-300)
+        entropies = entr(joint.sum(1)).sum(), entr(joint.sum(0)).sum()
+        chance = (len(groups[i]) - 1) * (len(groups[j]) - 1) / (2 * n_samples)
+        information = sum(entropies) - entr(joint).sum() - chance
+        is_same[i, j] = information > SAME_FACT * max(min(entropies), 1e-12)
+    return connected_components(is_same, directed=False)[1]
+
+
+def _correlate(X, features, sample_weight):
+    """Return the covariances (E, E) of standardized columns, with means for missing values."""
+    total = np.zeros((X.shape[1], X.shape[1]))
+    for part in gen_batches(X.shape[0], CHUNK):
+        rows = np.nan_to_num((X[part] - features.mean) / features.scale)
+        weighted = rows if sample_weight is None else rows * sample_weight[part, None]
+        total += weighted.T @ rows
+    return total / (X.shape[0] if sample_weight is None else sample_weight.sum())

@@ -1,0 +1,211 @@
+"""Numbers and categories side by side: their factors, latent classes, and shares explained.
+
+M samples, E columns, of which the last ones are one-hot; G numbers and categories, K clusters.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.special import logsumexp
+
+from ..input.distinct import single_threaded_blas
+from ..input.labels import cluster_means, indicate
+from ..input.scales import NO_WEIGHT
+
+#: Number of samples of a category's usual shares that are added to each class.
+PRIOR = 1.0
+#: Added to the variances of a class, as a share of their variance in all samples.
+REGULARIZATION = 1e-2
+#: EM ends after this many iterations, or when the mean log-likelihood rises by less, in nats.
+ITERATIONS = 60
+TOLERANCE = 1e-3
+#: Features of a partition of a table.
+EXPLAINED = (
+    "numbers explained",
+    "categories explained",
+    "most explained",
+    "second explained",
+    "classes",
+    "classes bic",
+    "confidence",
+    "least confidence",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of a table, in an order that depends on their values alone."""
+
+    #: Centered numbers of variance one, then one-hot columns, (M, E).
+    columns: np.ndarray
+    #: Number of columns of numbers.
+    n_numbers: int
+    #: Positions of the one-hot columns of each category.
+    groups: list
+    #: Number or category (E,) of each column.
+    owners: np.ndarray
+
+    def take(self, chosen):
+        """Return the table of some samples."""
+        return replace(self, columns=self.columns[chosen])
+
+    @property
+    def share_of_categories(self):
+        """Share of categories among numbers and categories."""
+        return len(self.groups) / (self.n_numbers + len(self.groups))
+
+    @cached_property
+    def points(self):
+        """Columns (M, E) in which each number and each category has a total variance of one."""
+        centered = self.columns - self.columns.mean(0)
+        totals = np.bincount(self.owners, centered.var(0))
+        return centered / np.sqrt(totals.clip(1e-12))[self.owners]
+
+    # ---- latent classes
+
+    def fit_classes(self, fitted, weights, starts, n_clusters):
+        """Return the labels (M,) of the likeliest latent classes, by EM from several starts.
+
+        Numbers are normal and categories multinomial, independent given the class
+        (L. Hunt, M. Jorgensen, "Mixture model clustering for mixed data with missing
+        information", Computational Statistics & Data Analysis 41, 2003). EM learns from the F
+        samples at ``fitted``, whose labels (F,) are the ``starts``.
+        """
+        statistics = self.statistics
+        best = -np.inf
+        with single_threaded_blas():
+            for labels in starts:
+                resp = indicate(labels, n_clusters).toarray()
+                coefficients, likelihood = self._run_em(
+                    statistics[fitted], resp, weights[fitted, None]
+                )
+                if likelihood > best:
+                    best = likelihood
+                    chosen = (statistics @ coefficients).argmax(1)
+        return chosen
+
+    @cached_property
+    def statistics(self):
+        """Squares of the numbers, the columns and ones: sufficient statistics (M, S)."""
+        numbers = self.columns[:, : self.n_numbers]
+        ones = np.ones((len(numbers), 1))
+        return np.hstack([np.square(numbers), self.columns, ones])
+
+    def _run_em(self, statistics, resp, weights):
+        """Return the coefficients (S, K) of the log densities, and the mean log-likelihood."""
+        usual = statistics.T @ weights / weights.sum()
+        last = -np.inf
+        for _ in range(ITERATIONS):
+            coefficients = self._estimate(statistics.T @ (resp * weights), usual)
+            densities = statistics @ coefficients
+            highest = densities.max(1, keepdims=True)
+            resp = np.exp(densities - highest)
+            totals = resp.sum(1, keepdims=True)
+            resp /= totals
+            likelihood = (weights * (highest + np.log(totals))).sum() / weights.sum()
+            if likelihood - last < TOLERANCE:
+                break
+            last = likelihood
+        return coefficients, likelihood
+
+    def _estimate(self, sums, usual):
+        """Return the coefficients (S, K) of the log densities by sums (S, K) of statistics."""
+        n = self.n_numbers
+        sizes = sums[-1].clip(1e-10)
+        means = sums[n : 2 * n] / sizes
+        variances = sums[:n] / sizes - np.square(means)
+        variances = variances.clip(0) + REGULARIZATION
+
+        coefficients = np.empty_like(sums)
+        coefficients[:n] = -0.5 / variances
+        coefficients[n : 2 * n] = means / variances
+        constant = np.log(sizes / sizes.sum())
+        constant -= 0.5 * (np.log(variances) + np.square(means) / variances).sum(0)
+        coefficients[-1] = constant
+        for group in self.groups:
+            rows = n + np.array(group)
+            counts = sums[rows] + PRIOR * usual[rows]
+            shares = counts / counts.sum(0).clip(1e-300)
+            coefficients[rows] = np.log(shares.clip(1e-12))
+        return coefficients
+
+    # ---- partitions
+
+    def describe(self, member):
+        """Return features of a partition, one-hot (M, K): what it explains of the columns."""
+        columns = self.columns
+        means = cluster_means(member, columns)
+        between = member.sum(0) @ np.square(means - columns.mean(0)) / len(columns)
+        totals = np.bincount(self.owners, columns.var(0)).clip(1e-12)
+        shares = np.bincount(self.owners, between) / totals
+
+        n = self.n_numbers
+        numbers = shares[:n]
+        categories = shares[n:]
+        first, second = np.sort(np.append(shares, 0.0))[:-3:-1]
+        gain, price, confidence = self._measure_classes(member)
+        by_cluster = member.T @ confidence / member.sum(0).clip(1)
+        values = (
+            numbers.mean() if n else 0.0,
+            categories.mean() if len(categories) else 0.0,
+            first,
+            second,
+            gain,
+            gain - price,
+            confidence.mean(),
+            by_cluster[member.any(0)].min(),
+        )
+        return dict(zip(EXPLAINED, values, strict=True))
+
+    def _measure_classes(self, member):
+        """Return what latent classes say of a partition.
+
+        These are the gain in mean log-likelihood over a single class, its price by BIC, and the
+        probability (M,) of the own class of each sample.
+        """
+        n_samples, n_clusters = member.shape
+        statistics = self.statistics
+        usual = statistics.mean(0)[:, None]
+        densities = statistics @ self._estimate(statistics.T @ member, usual)
+        whole = statistics @ self._estimate(
+            statistics.T @ np.ones((n_samples, 1)), usual
+        )
+        inner = (densities * member).sum(1)
+
+        n_free = 2 * self.n_numbers + sum(len(group) - 1 for group in self.groups) + 1
+        price = np.log(n_samples) / (2 * n_samples) * (n_clusters - 1) * n_free
+        confidence = np.exp(inner - logsumexp(densities, axis=1))
+        return inner.mean() - whole.mean(), price, confidence
+
+
+def read_table(samples, groups):
+    """Return the :class:`Table` of the samples of a graph.
+
+    ``groups`` are the one-hot columns of the categories.
+    """
+    order = samples.columns
+    weights = samples.weights
+    place = {column: k for k, column in enumerate(order.tolist())}
+    known = [sorted(place[i] for i in group if i in place) for group in groups]
+    one_hot = {column for group in known for column in group}
+    numbers = [k for k in range(len(order)) if k not in one_hot]
+
+    columns = samples.reference.rows[:, order].astype(float)
+    known = [group for group in known if columns[:, group].max(initial=0) > NO_WEIGHT]
+    known = sorted(known)
+    mean = np.average(columns[:, numbers], axis=0, weights=weights)
+    centered = columns[:, numbers] - mean
+    spread = np.sqrt(np.average(np.square(centered), axis=0, weights=weights))
+    parts = [centered / spread.clip(1e-300)]
+    parts += [columns[:, group] / columns[:, group].max() for group in known]
+
+    sizes = list(map(len, known))
+    ends = np.cumsum([len(numbers), *sizes])
+    owners = np.arange(len(numbers) + len(known))
+    return Table(
+        columns=np.hstack(parts),
+        n_numbers=len(numbers),
+        groups=[list(range(*pair)) for pair in zip(ends[:-1], ends[1:], strict=True)],
+        owners=np.repeat(owners, [1] * len(numbers) + sizes),
+    )
