@@ -42,11 +42,13 @@ class Curve(NamedTuple):
     def best(self):
         """The chosen number.
 
-        It has the highest score. Where candidates agree on numbers that score about as high, the
-        stability counts, too: a score estimates an adjusted Rand index, which hardly changes if
-        one of several clusters is divided.
+        It has the highest score, or is that of several clusters that score about as high as a
+        single one. Where candidates agree on numbers that score about as high, the stability
+        counts, too: a score estimates an adjusted Rand index, which hardly changes if one of
+        several clusters is divided.
         """
-        highest = self.criterion.argmax()
+        is_single = self.n_clusters == 1
+        highest = (self.criterion * (1 - CLOSE * is_single)).argmax()
         agreed = (self.n_clusters > 1) & (self.stability >= STABLE)
         agreed &= self.criterion >= self.criterion[highest] - CLOSE
         if self.n_clusters[highest] > 1 and agreed.any():
