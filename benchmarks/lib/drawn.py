@@ -341,7 +341,7 @@ def one_body(rng):
 
 FORMS = ("round", "full", "shared", "diagonal")
 WARPS = [np.exp, np.tanh, lambda x: x * abs(x), lambda x: x**3, lambda x: np.logaddexp(0, 4 * x)]
-#: Kinds of which some columns are measured as codes, flags or amounts.
+#: Kinds whose columns are partly measured as codes, flags or amounts.
 CODED = ["blobs", "gaussians", "rare", "nested", "heavy_tails", "hierarchy", "bananas"]
 CODED += ["noise_features", "factors", "skewed", "stretched", "tables"]
 KINDS = {

@@ -206,7 +206,7 @@ class NeighborClustering(
 
     With standardized numbers, the one-hot columns of a category have the weight
     5/8 min(1, 10 R^2), at least 1/64, with the adjusted R^2 of a linear regression on the other
-    columns. Of categories of which one tells the other, only the best explained one counts.
+    columns. If one category tells another, only the better explained one counts.
 
     New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.
 

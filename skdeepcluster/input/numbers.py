@@ -90,7 +90,7 @@ def _mixes_kinds(X, features, sample_weight):
 
 
 class NumberColumns(BaseEstimator):
-    """Numbers of a table, of which codes are spread and amounts are logarithms.
+    """Numbers of a table: codes are spread, and amounts are logarithms.
 
     A code's values are spread over the gaps to their neighbors by a hash of the sample:
     the lattice of few values would make clusters of its own. ``kinds`` has what is known of each
@@ -208,7 +208,7 @@ def _describe_levels(levels, shares):
 
 
 def _spread(values, keys, levels, reach, salt):
-    """Return values (N,) with those of ``levels`` moved by at most their ``reach``."""
+    """Return values (N,) with the values of ``levels`` moved by at most their ``reach``."""
     place = np.searchsorted(levels, values).clip(max=len(levels) - 1)
     draws = _mix(keys + salt + _mix(place.astype(np.uint64)))
     uniform = (draws >> np.uint64(11)) / 2.0**53
@@ -243,7 +243,7 @@ def _find_logarithm(values, weights, is_amount):
     margin = POLE * (middle - first)
     shift = max(shift, margin - first)
 
-    # As wide as before at the quantiles, so that the scales of features stay alike.
+    # As wide as before at the quantiles, so that the scales of features stay comparable.
     logs = np.log(np.array([low, middle, high]) + shift)
     scale = (high - low) / (logs[2] - logs[0])
     return sign, shift, margin / 2, logs[1], scale

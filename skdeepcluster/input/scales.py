@@ -166,7 +166,7 @@ def weigh_categories(X, features, groups, sample_weight=None):
 
     The weight grows with the share of a category's variance that a linear regression on the
     other columns explains, adjusted for their number. A category that is independent of them has
-    nearly no weight, because it makes no clusters. Categories of which one tells the other, as a
+    nearly no weight, because it makes no clusters. Categories that tell each other, as a
     city and its code, are one fact: they do not explain each other, and only the best explained
     one counts.
     """
@@ -205,7 +205,7 @@ def _leave_unexplained(covariance, group, left_out):
 
 
 def _find_facts(X, groups, sample_weight, n_samples):
-    """Return the fact (G,) of each category: those of which one nearly tells the other are one.
+    """Return the fact (G,) of each category: categories that nearly tell each other are one.
 
     That is the mutual information relative to the smaller entropy, less what chance explains.
     """

@@ -19,7 +19,7 @@ from .labels import is_missing
 #: Constraints on the parameters ``categorical_features`` and ``kinds``.
 CATEGORICAL = ["array-like", StrOptions({"from_dtype"}), None]
 KINDS = [dict, None]
-#: Kinds of columns, and those of them that become one-hot columns.
+#: Kinds of columns, and the kinds that become one-hot columns.
 NAMES = ("number", "amount", "code", "flag", "category", "left out")
 ONE_HOT = ("flag", "category")
 #: How the names of types of dates and texts begin, in lower case.
@@ -301,7 +301,7 @@ def read_types(X):
     """Return the kinds of the columns of a DataFrame whose types tell, by position."""
     kinds = {}
     for i, dtype in enumerate(X.dtypes):
-        # pandas and polars write their types alike, up to case.
+        # pandas and polars give their types the same names, up to case.
         text = str(dtype).lower()
         if text.startswith(DATES):
             kinds[i] = "date"

@@ -42,7 +42,7 @@ class Curve(NamedTuple):
     def best(self):
         """The chosen number.
 
-        It has the highest score, or is that of several clusters that score about as high as a
+        It has the highest score; several clusters are preferred if they score about as high as a
         single one. Where candidates agree on numbers that score about as high, the stability
         counts, too: a score estimates an adjusted Rand index, which hardly changes if one of
         several clusters is divided.

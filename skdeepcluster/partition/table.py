@@ -1,6 +1,6 @@
 """Numbers and categories side by side: their factors, latent classes, and shares explained.
 
-M samples, E columns, of which the last ones are one-hot; G numbers and categories, K clusters.
+M samples, E columns, the last ones one-hot; G numbers and categories, K clusters.
 """
 
 from dataclasses import dataclass, replace

@@ -59,7 +59,7 @@ def test_kinds_are_read_and_told(capsys):
 
 
 @pytest.mark.parametrize("dtype", [object, "str", "string", "category"])
-def test_texts_are_read_alike_in_every_type(dtype):
+def test_texts_are_the_same_in_every_type(dtype):
     table = draw_columns()
     kinds = Preparation().fit(table.astype({"city": dtype})).kinds_
     assert kinds == KINDS
