@@ -114,7 +114,8 @@ class NumberColumns(BaseEstimator):
             values = X[:, j].astype(float)
             weights = np.ones(len(X)) if sample_weight is None else sample_weight
             is_known = ~np.isnan(values) & (weights > 0)
-            values, weights = values[is_known], weights[is_known]
+            values = values[is_known]
+            weights = weights[is_known]
             self.decimals_.append(_count_decimals(values))
             self.kinds_.append(self._fit_column(j, kind, values, weights))
         return self
