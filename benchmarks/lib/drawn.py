@@ -13,11 +13,7 @@ from sklearn.preprocessing import normalize, scale
 from sklearn.utils import Bunch
 
 from . import drawn_tables
-
-
-def log_uniform(rng, low, high, size=None):
-    """Draw numbers whose logarithms are uniform."""
-    return np.exp(rng.uniform(np.log(low), np.log(high), size))
+from .drawn_tables import log_uniform
 
 
 def classes(rng, low, high, top, form=None):

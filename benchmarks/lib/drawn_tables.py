@@ -12,9 +12,9 @@ LEVELS = np.array([*"abcdefghijklmnopqrstuvwxyz"], dtype=object)
 FEWEST = 60
 
 
-def log_uniform(rng, low, high):
-    """Draw a number whose logarithm is uniform."""
-    return np.exp(rng.uniform(np.log(low), np.log(high)))
+def log_uniform(rng, low, high, size=None):
+    """Draw numbers whose logarithms are uniform."""
+    return np.exp(rng.uniform(np.log(low), np.log(high), size))
 
 
 def cut_at_random(rng, x, n_levels):

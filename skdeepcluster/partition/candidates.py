@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ..input.checks import draw_seed
 from ..input.distinct import single_threaded, single_threaded_blas
-from ..input.labels import cluster_means, indicate
+from ..input.labels import cluster_means, indicate, share_out
 from .coordinates import Coordinates, MergeTrees
 
 #: Number of runs of k-means.
@@ -67,10 +67,7 @@ class Search:
     def run_kmeans(self, whitened=False):
         """Run k-means on the points of the trees, or on whitened samples if there are any."""
         points = self.coords.white if whitened else self.trees.points
-        if points is None:
-            return None
-        n_init = 1 if self.brief else KMEANS_RUNS
-        return run_kmeans(points, self.coords, self.n_clusters, self.stream, n_init)
+        return self._run_kmeans_on(points)
 
     def fit_mixture(self, kind, start):
         """Fit a mixture to the narrow coordinates, from the labels of another method."""
@@ -83,12 +80,15 @@ class Search:
     def run_on_columns(self):
         """Run k-means on numbers and categories of equal variance if there are categories."""
         table = self.coords.table
-        if table is None or not table.groups:
+        has_categories = table is not None and table.groups
+        return self._run_kmeans_on(table.points if has_categories else None)
+
+    def _run_kmeans_on(self, points):
+        """Run k-means on points (M, D), unless they are None."""
+        if points is None:
             return None
         n_init = 1 if self.brief else KMEANS_RUNS
-        return run_kmeans(
-            table.points, self.coords, self.n_clusters, self.stream, n_init
-        )
+        return run_kmeans(points, self.coords, self.n_clusters, self.stream, n_init)
 
     def find_classes(self, *starts):
         """Find latent classes from labels of other methods and from random ones."""
@@ -277,11 +277,7 @@ def fit_gaussians(
             )
             mixture = sizes, means, covariances + variance
             densities = measure_log_densities(monomials, *mixture)
-            highest = densities.max(1, keepdims=True)
-            resp = np.exp(densities - highest)
-            total = resp.sum(1, keepdims=True)
-            resp /= total
-            likelihood = (weights * (highest + np.log(total))).sum() / weights.sum()
+            resp, likelihood = share_out(densities, weights)
             if likelihood - last < tolerance:
                 break
             last = likelihood

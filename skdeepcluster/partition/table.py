@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from ..input.distinct import single_threaded_blas
-from ..input.labels import cluster_means, indicate
+from ..input.labels import cluster_means, indicate, share_out
 from ..input.scales import NO_WEIGHT
 
 #: Number of samples of a category's usual shares that are added to each class.
@@ -92,6 +92,14 @@ class Table:
         ones = np.ones((len(numbers), 1))
         return np.hstack([np.square(numbers), self.columns, ones])
 
+    @cached_property
+    def single_class(self):
+        """Mean log-likelihood of a single class."""
+        statistics = self.statistics
+        sums = statistics.T @ np.ones((len(statistics), 1))
+        usual = statistics.mean(0)[:, None]
+        return (statistics @ self._estimate(sums, usual)).mean()
+
     def _run_em(self, statistics, resp, weights):
         """Return the coefficients (S, K) of the log densities, and the mean log-likelihood."""
         usual = statistics.T @ weights / weights.sum()
@@ -99,11 +107,7 @@ class Table:
         for _ in range(ITERATIONS):
             coefficients = self._estimate(statistics.T @ (resp * weights), usual)
             densities = statistics @ coefficients
-            highest = densities.max(1, keepdims=True)
-            resp = np.exp(densities - highest)
-            totals = resp.sum(1, keepdims=True)
-            resp /= totals
-            likelihood = (weights * (highest + np.log(totals))).sum() / weights.sum()
+            resp, likelihood = share_out(densities, weights)
             if likelihood - last < TOLERANCE:
                 break
             last = likelihood
@@ -168,15 +172,12 @@ class Table:
         statistics = self.statistics
         usual = statistics.mean(0)[:, None]
         densities = statistics @ self._estimate(statistics.T @ member, usual)
-        whole = statistics @ self._estimate(
-            statistics.T @ np.ones((n_samples, 1)), usual
-        )
         inner = (densities * member).sum(1)
 
         n_free = 2 * self.n_numbers + sum(len(group) - 1 for group in self.groups) + 1
         price = np.log(n_samples) / (2 * n_samples) * (n_clusters - 1) * n_free
         confidence = np.exp(inner - logsumexp(densities, axis=1))
-        return inner.mean() - whole.mean(), price, confidence
+        return inner.mean() - self.single_class, price, confidence
 
 
 def read_table(samples, groups):
