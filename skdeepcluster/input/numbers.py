@@ -71,6 +71,7 @@ def _mixes_kinds(X, features, sample_weight):
 
     If the latter are centered, the user has scaled X.
     """
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight
     has_few = False
     fine = []
     for j, column in enumerate(X.T):
@@ -78,15 +79,18 @@ def _mixes_kinds(X, features, sample_weight):
         if len(np.unique(column[known][:FIRST])) > FINE:
             fine.append(j)
             continue
-        weights = None if sample_weight is None else sample_weight[known]
-        _, places = np.unique(column[known], return_inverse=True)
-        shares = np.bincount(places, weights)
-        shares = np.sort(shares / max(shares.sum(), 1e-300))
-        most = MAX_SHARE if len(shares) > 2 else MAX_FLAG_SHARE
-        if 1 < len(shares) <= MAX_LEVELS and shares[-1] <= most:
+        levels, shares = _share_levels(column[known], weights[known])
+        most = MAX_SHARE if len(levels) > 2 else MAX_FLAG_SHARE
+        if 1 < len(levels) <= MAX_LEVELS and shares.max() <= most:
             has_few = True
     means = np.abs(features.mean / features.scale)[fine]
     return has_few and means.max(initial=0) > STANDARD
+
+
+def _share_levels(values, weights):
+    """Return the distinct values (L,) and their shares of the weights."""
+    levels, places = np.unique(values, return_inverse=True)
+    return levels, np.bincount(places, weights) / max(weights.sum(), 1e-300)
 
 
 class NumberColumns(BaseEstimator):
@@ -124,8 +128,7 @@ class NumberColumns(BaseEstimator):
         """Return the kind of a column, and remember its levels or logarithm."""
         has_few = kind == "code" or len(np.unique(values[:FIRST])) <= MAX_LEVELS
         if has_few and kind in (None, "code"):
-            levels, places = np.unique(values, return_inverse=True)
-            shares = np.bincount(places, weights) / max(weights.sum(), 1e-300)
+            levels, shares = _share_levels(values, weights)
             if kind is None and len(levels) < 3:
                 return "flag" if len(levels) == 2 else "constant"
             if kind is None and len(levels) <= MAX_LEVELS:
