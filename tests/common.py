@@ -46,12 +46,14 @@ WAYS = [
     GaussianMixtureEM(3, covariance_type="diag"),
     NeighborClustering(3, metric="cosine"),
     NeighborClustering(3, augment=RandomShift(0.2), n_views=3),
-    VAEEmbedding(3, init="mixture", likelihood="gaussian", **SMALL),
+    VAEEmbedding(3, init="own", likelihood="gaussian", **SMALL),
     VaDEClustering(3, objective="published", likelihood="gaussian", **SMALL),
-    DACClustering(3, init="mixture", likelihood="gaussian", **SMALL),
-    InfoGANClustering(3, init=None, n_continuous=0, n_noise=2, hidden_layer_sizes=(32, 32)),
-    CatGANClustering(3, init=None, likelihood="gaussian", **SMALL),
-    CatGANClassifier(init=None, likelihood="gaussian", hidden_layer_sizes=(64,)),
+    DACClustering(3, init="own", likelihood="gaussian", **SMALL),
+    InfoGANClustering(
+        3, init="own", pretraining_epochs=0, n_continuous=0, n_noise=2, hidden_layer_sizes=(32, 32)
+    ),
+    CatGANClustering(3, init="own", pretraining_epochs=0, likelihood="gaussian", **SMALL),
+    CatGANClassifier(init="own", likelihood="gaussian", hidden_layer_sizes=(64,)),
 ]
 #: Classes that stand for the others in the quick tier; .ci/full tries all.
 SOME = {"GaussianMixtureEM", "NeighborClustering", "VaDEClustering", "CatGANClustering"}
@@ -80,11 +82,11 @@ def brief(estimator, **settings):
     """Return an unfitted copy with the shortest training and the fastest initial partition.
 
     >>> brief(VAEEmbedding(3))
-    VAEEmbedding(init='mixture', max_epochs=2, n_clusters=3)
+    VAEEmbedding(init='own', max_epochs=2, n_clusters=3)
     """
     known = estimator.get_params(deep=False)
     if str(known.get("init")) == "neighbors" and "n_clusters" in known:
-        settings = {"init": "mixture"} | settings
+        settings = {"init": "own"} | settings
     settings = {key: value for key, value in (BRIEF | settings).items() if key in known}
     return clone(estimator).set_params(**settings)
 
@@ -99,7 +101,9 @@ def brief_from_samples(estimator, **settings):
 def short(estimator, **settings):
     """Return an unfitted copy that trains long enough to find separate groups."""
     fast = {"learning_rate": 1e-2, "batch_size": 64, "init": getattr(estimator, "init", None)}
-    pretrains = "masking" in estimator.get_params()
+    pretrains = (
+        "decoder" in estimator.get_params() and "pretraining_epochs" in estimator.get_params()
+    )
     fast |= {"max_epochs": 20, "pretraining_epochs": 10 if pretrains else "auto"}
     return brief(estimator, **fast | settings)
 

@@ -22,7 +22,7 @@ NETWORK = {
     "activation": "tanh",
     "likelihood": "bernoulli",
     "binarize": True,
-    "init": "mixture",
+    "init": "own",
     "batch_size": 256,
     "learning_rate": 2e-3,
     "random_state": 0,

@@ -21,7 +21,7 @@ PAPERS: dict[str, dict[str, Any]] = {
         "activation": "tanh",
         "n_components": 20,
         "kl_warm_up": 0.0,
-        "init": "mixture",
+        "init": "own",
         "batch_size": 100,
     },
     # Z. Jiang et al., "Variational Deep Embedding", IJCAI 2017, section 4.
@@ -29,7 +29,7 @@ PAPERS: dict[str, dict[str, Any]] = {
         "hidden_layer_sizes": (500, 500, 2000),
         "n_components": 10,
         "objective": "published",
-        "init": "mixture",
+        "init": "own",
         "learning_rate": 2e-3,
         "batch_size": 100,
         "max_epochs": 300,
@@ -38,7 +38,7 @@ PAPERS: dict[str, dict[str, Any]] = {
     "DACClustering": {
         "hidden_layer_sizes": (500, 500, 2000),
         "n_components": 10,
-        "init": "mixture",
+        "init": "own",
     },
     # X. Chen et al., "InfoGAN", NeurIPS 2016, appendix C.1: 5,000 steps.
     "InfoGANClustering": {
@@ -49,7 +49,8 @@ PAPERS: dict[str, dict[str, Any]] = {
         "n_continuous": 2,
         "continuous_weight": 0.1,
         "instance_noise": 0.0,
-        "init": None,
+        "init": "own",
+        "pretraining_epochs": 0,
         "learning_rate": 2e-4,
         "generator_learning_rate": 1e-3,
         "batch_size": 128,
@@ -63,7 +64,9 @@ PAPERS: dict[str, dict[str, Any]] = {
         ),
         "n_noise": 128,
         "fake_weight": 1.0,
-        "init": None,
+        "smoothness_weight": 0.0,
+        "init": "own",
+        "pretraining_epochs": 0,
         "learning_rate": 2e-4,
         "batch_size": 100,
     },

@@ -228,7 +228,7 @@ def test_generated_tables_are_judged(tmp_path, monkeypatch):
     monkeypatch.setattr(generated_tables, "N_CUSTOMERS", 400)
     table = generated_tables.draw_customers(0)
     assert 0.02 < (table["city"] == "E").mean() < 0.1
-    quick = partial(VaDEClustering, init="mixture", hidden_layer_sizes=(16,))
+    quick = partial(VaDEClustering, init="own", hidden_layer_sizes=(16,))
     monkeypatch.setitem(generated_tables.METHODS, "VaDE", quick)
     arguments = "--tables", "customers", "wine", "--methods", "VaDE", "halves", "--seeds", "0-0"
     found = run(generated_tables, tmp_path, *arguments)

@@ -11,12 +11,12 @@ from sklearn.utils._param_validation import Interval
 
 from ..functional.losses import marginal, mutual_information
 from ..input.checks import AUTO, is_open
-from ..modules.codes import PointEncoder
+from ..modules.codes import GaussianEncoder
 from ..modules.networks import mlp
 from ..modules.runtime import building
 from .base import DeepEstimator
 from .fit import apply, assign
-from .start import CONSTRAINTS, Start, is_given
+from .start import CONSTRAINTS, Start, is_given, is_own
 
 #: Minimum number of samples, generated and of X, that a generator is judged by.
 MIN_JUDGED = 100
@@ -42,7 +42,6 @@ class AdversarialEstimator(DeepEstimator):
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
         **CONSTRAINTS,
-        "init": [*CONSTRAINTS["init"], None],
         "generator": [callable, None],
         "discriminator": [callable, None],
         "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), AUTO],
@@ -50,33 +49,32 @@ class AdversarialEstimator(DeepEstimator):
         "batch_size": [Interval(Integral, 2, None, closed="left"), AUTO],
     }
 
-    _has_codes = False
-
     def _find_start(self, data, augment, random_state):
-        in_codes = self._asks_for_codes()
-        if in_codes and not is_open(data.known.n_clusters):
-            return Start(data.known.n_clusters, in_codes=True)
+        pretrains = self._pretrains()
+        if pretrains and not is_open(data.known.n_clusters):
+            return Start(data.known.n_clusters, pretrains=True)
         start = super()._find_start(data, augment, random_state)
-        return start._replace(in_codes=in_codes)
+        return start._replace(pretrains=pretrains)
 
-    def _asks_for_codes(self):
-        """Return whether the initial partition is sought in codes."""
-        is_searched = self.init is not None and not is_given(self.init)
-        return is_searched and self.pretraining_epochs not in ("auto", 0)
+    def _pretrains(self):
+        """Return whether the initial partition is sought in the codes of an autoencoder."""
+        if self.pretraining_epochs == "auto":
+            return is_own(self.init)
+        return self.pretraining_epochs > 0 and not is_given(self.init)
 
     def _before(self, model, fit):
-        if not fit.start.in_codes:
+        if not fit.start.pretrains:
             return fit.start
         codes = self._encode(fit)
         fit.progress.begin("initial partition")
         return self._search(codes, fit)
 
     def _encode(self, fit):
-        """Return the codes (N, L) of a denoising autoencoder, which is then discarded."""
+        """Return the codes (N, L) of a variational autoencoder, which is then discarded."""
         widths = fit.settings.hidden_layer_sizes
         n_features = fit.X.shape[1]
         with building():
-            encoder = PointEncoder(mlp(n_features, self.n_components, widths))
+            encoder = GaussianEncoder(mlp(n_features, 2 * self.n_components, widths))
             decoder = mlp(self.n_components, n_features, widths[::-1])
         likelihood = copy.deepcopy(fit.likelihood)
         autoencoder = fit.pretrain(encoder, decoder, likelihood)

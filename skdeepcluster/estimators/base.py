@@ -57,10 +57,12 @@ from .start import (
     check_init,
     find_augmentation,
     find_number,
-    has_anchor,
     is_given,
+    is_own,
+    partition_codes,
     read_start,
     search_start,
+    start_from,
 )
 
 #: Maximum share of the samples that leave their initial clusters without a warning.
@@ -347,18 +349,16 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         "noise": [FRACTION, AUTO],
         "use_labels": ["boolean"],
     }
-    #: Whether the model encodes samples, so that a mixture is fitted to its codes.
-    _has_codes = True
 
     def _read_known(self, y, n_samples):
         """Return the :class:`Known` clusters of the samples."""
         n_clusters = self.n_clusters
         most = n_samples if is_open(n_clusters) else n_clusters
         known = read_known(y if self.use_labels else None, n_samples, most)
-        if known.labels is not None and not has_anchor(self.init, self._has_codes):
+        if known.labels is not None and is_own(self.init):
             raise ValueError(
                 "use_labels=True needs an initial partition that labels are part of, but "
-                f"init={self.init!r} has none. Use init='neighbors' or use_labels=False."
+                "init='own' has none. Use init='neighbors' or use_labels=False."
             )
         return known._replace(n_clusters=n_clusters)
 
@@ -368,28 +368,24 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         labels = data.labels
         if is_given(init):
             return read_start(init, data)
-        if has_anchor(init, self._has_codes):
-            augment = data.preparation.scale_augment(augment)
-            points = data.compared_by(init)
-            return search_start(
-                init,
-                points,
-                n_clusters,
-                labels,
-                random_state,
-                augment,
-                data.preparation.table_groups,
-            )
-        if is_open(n_clusters):
-            points = data.compared_by(init)
+        if is_own(init) and not is_open(n_clusters):
+            return Start(n_clusters)
+        points = data.compared_by(init)
+        if is_own(init):
             return find_number(points, n_clusters, labels, random_state)
-        return Start(n_clusters)
+        augment = data.preparation.scale_augment(augment)
+        groups = data.preparation.table_groups
+        return search_start(
+            init, points, n_clusters, labels, random_state, augment, groups
+        )
 
-    def _search(self, points, fit):
+    def _search(self, codes, fit):
         """Return the :class:`Start` found in codes (N, L)."""
         n_clusters = fit.start.n_clusters
+        if is_own(self.init):
+            return start_from(partition_codes(codes, n_clusters, fit.random_state))
         labels = fit.data.labels
-        return search_start(self.init, points, n_clusters, labels, fit.random_state)
+        return search_start(self.init, codes, n_clusters, labels, fit.random_state)
 
     def _describe(self, run, fit, labels, probabilities):
         attributes = super()._describe(run, fit, labels, probabilities)
@@ -427,7 +423,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         n_clusters = fit.start.n_clusters
         n_found = len(np.unique(labels))
         start_weight = self.get_params(deep=False).get("start_weight")
-        is_held = start_weight != 0 and has_anchor(self.init, self._has_codes)
+        is_held = start_weight != 0 and not is_own(self.init)
         if n_found < n_clusters:
             problem = f"Only {n_found} of {n_clusters} clusters have samples"
             if n_found == 1:

@@ -238,7 +238,8 @@ class CatGANEstimator(AdversarialEstimator):
             return np.maximum(share, 0.5 / len(start.anchor))
         if prior == "estimated":
             raise ValueError(
-                "class_prior='estimated' needs an initial partition, but init=None has none. "
+                "class_prior='estimated' needs an initial partition, but there is none with "
+                "init='own' and pretraining_epochs=0. "
                 "Give the prior as an array, or choose another init."
             )
         return None
@@ -313,13 +314,13 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         Weight of the entropy of predictions for generated samples, in D's loss; 1 in the paper.
     class_prior : {"auto", "estimated"}, array-like of shape (n_clusters,) or None, default="auto"
         Shares that the clusters should have. "estimated": the shares in the initial partition.
-        None: equal shares, as published. "auto": "estimated" unless init=None.
-    init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
-        Initial partition. "neighbors": :class:`NeighborClustering`. "mixture": a Gaussian mixture.
-        A scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. All
-        three cluster X, standardized if ``standardize_``, or its codes if there is pretraining. An
-        array: clusters (n_samples,) or responsibilities (n_samples, n_clusters). None: no initial
-        partition, as published.
+        None: equal shares, as published. "auto": "estimated" if there is an initial partition.
+    init : {"neighbors", "own"}, clusterer or array-like, default="neighbors"
+        Initial partition. "neighbors": :class:`NeighborClustering`. A scikit-learn clusterer: a
+        clone of it with this ``n_clusters`` and ``random_state``. Both cluster X, standardized if
+        ``standardize_``, or its codes if there is pretraining. "own": a Gaussian mixture of the
+        codes of a pretrained autoencoder; with ``pretraining_epochs=0`` no initial partition, as
+        published. An array: clusters (n_samples,) or responsibilities (n_samples, n_clusters).
     noise : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1. "auto": those with scores more than three
@@ -333,7 +334,8 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         Weight of the divergence between predictions for a sample and for the nearby point where
         they change most (virtual adversarial training [2]_).
     pretraining_epochs : int or "auto", default="auto"
-        Epochs of a denoising autoencoder whose codes are clustered instead of X. "auto", 0: none.
+        Epochs of a variational autoencoder whose codes are clustered instead of X. "auto":
+        ``6 * sqrt(n_samples)`` steps for a clusterer with ``init="own"``, else none.
     max_epochs : int or "auto", default="auto"
         Epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)`` steps.
     learning_rate : float or "auto", default="auto"
@@ -385,7 +387,7 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,) or None
-        Initial partition, numbered like ``labels_``. None with init=None.
+        Initial partition, numbered like ``labels_``, or None without any.
     moved_ : float or None
         Share of the samples whose cluster differs from ``start_labels_``.
     generator_distance_ : float
@@ -445,7 +447,9 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     Many balanced partitions satisfy this, by style as well as by class. Two additions of this
     package, the initial partition and the smoothness [2]_, decide among them. The cross-entropy
     between the initial cluster sizes and E_x p(y | x) replaces -H[E_x p(y | x)].
-    ``init=None, fake_weight=1, smoothness_weight=0`` is the published objective.
+    ``init="own", pretraining_epochs=0, fake_weight=1, smoothness_weight=0`` is the published
+    objective. Without an initial partition, the smoothness makes it that of IMSAT [4]_, with a
+    generator.
 
     ``score`` is the mutual information between samples and clusters, at most log K.
 
@@ -456,6 +460,8 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
     .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
        and Adversarial Attacks", NeurIPS 2018.
+    .. [4] W. Hu, T. Miyato, S. Tokui, E. Matsumoto, M. Sugiyama, "Learning Discrete
+       Representations via Information Maximizing Self-Augmented Training", ICML 2017.
 
     Examples
     --------

@@ -21,7 +21,7 @@ from ..input.types import Auto, Widths, fit_context
 from ..partition.known import partition_by_labels
 from .base import assign
 from .catgan import CatGANEstimator
-from .start import Start, start_from
+from .start import Start, is_own, start_from
 
 
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
@@ -58,17 +58,18 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Weight of the entropy of predictions for generated samples, in D's loss; 1 in the paper.
     class_prior : None, "estimated" or array-like of shape (n_classes,), default=None
         Shares that the classes should have. None: equal. "estimated": by the initial classes.
-    init : {"neighbors"} or None, default="neighbors"
+    init : {"neighbors", "own"}, default="neighbors"
         Initial classes. "neighbors": the most probable class of each sample when the labels spread
         along a neighbor graph of X, standardized if ``standardize_``, or of its codes if there is
-        pretraining. None: no initial classes, as published.
+        pretraining. "own": no initial classes, as published.
     start_weight : float, default=1.0
         Weight of the cross-entropy between initial classes and predictions; fades linearly to 0.
     smoothness_weight : float, default=4.0
         Weight of the divergence between predictions for a sample and for the nearby point where
         they change most (virtual adversarial training [2]_). 1 suits data that are all labeled.
     pretraining_epochs : int or "auto", default="auto"
-        Epochs of a denoising autoencoder whose codes are clustered instead of X. "auto", 0: none.
+        Epochs of a variational autoencoder whose codes are clustered instead of X. "auto":
+        ``6 * sqrt(n_samples)`` steps for a clusterer with ``init="own"``, else none.
     max_epochs : int or "auto", default="auto"
         Epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)`` steps.
     learning_rate : float or "auto", default="auto"
@@ -179,7 +180,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     _parameter_constraints = {
         **CatGANEstimator._parameter_constraints,
-        "init": [StrOptions({"neighbors"}), None],
+        "init": [StrOptions({"neighbors", "own"})],
         "label_weight": [WEIGHT],
     }
 
@@ -267,12 +268,12 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
                 "sample_weight selects no labeled sample. Give labeled samples larger weights, or "
                 "use a clusterer."
             )
-        if self.init is None:
+        if is_own(self.init):
             return Start(n_classes)
         if (labels >= 0).all():
             return start_from(np.eye(n_classes)[labels])
-        if self._asks_for_codes():
-            return Start(n_classes, in_codes=True)
+        if self._pretrains():
+            return Start(n_classes, pretrains=True)
         augment = data.preparation.scale_augment(augment)
         points = data.compared_by(self.init)
         return _spread_labels(points, labels, n_classes, random_state, augment)

@@ -34,7 +34,7 @@ class DAC(PriorModel):
         Takes codes that are standardized by the mixture.
     weights : (float, float, float), default=(1.0, 1.0, 1.0)
         Weights of reconstruction, mixture and adversarial loss, in the autoencoder's loss.
-    decoder, likelihood, prior, regularizer, masking
+    decoder, likelihood, prior, regularizer
         As in :class:`~skdeepcluster.modules.codes.PriorModel`.
     """
 
@@ -83,13 +83,11 @@ class DAC(PriorModel):
 
     def loss(self, batch):
         """Three weighted losses, and the terms of the regularizer."""
-        x_std, corrupted = self.observe(batch)
+        x_std = self.standardize(batch.x)
         mixture = self.prior.mixture
-        codes = self.encoder(corrupted)
-        joint = self.log_joint(codes, mixture)
-        n_rows = len(x_std)
-        code = codes[:n_rows]
-        log_code = joint[:n_rows].logsumexp(-1)
+        code = self.encoder(x_std)
+        joint = self.log_joint(code, mixture)
+        log_code = joint.logsumexp(-1)
 
         reconstruction, density, adversarial = self.weights
         terms = {
@@ -112,7 +110,7 @@ class DAC(PriorModel):
 class DACClustering(PriorEstimator):
     r"""Deep adversarial Gaussian mixture autoencoder.
 
-    The initial partition is found without labels, and the networks are pretrained as a denoising
+    The initial partition is found without labels, and the networks are pretrained as an
     autoencoder. Networks and mixture are then trained together, with an adversary that tells codes
     from samples of the mixture.
 
@@ -145,11 +143,11 @@ class DACClustering(PriorEstimator):
         Weight of the codes' negative log-likelihood by the mixture, in the encoder's loss.
     adversarial_weight : float, default=1.0
         Weight of the encoder's loss against the critic.
-    init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
+    init : {"neighbors", "own"}, clusterer or array-like, default="neighbors"
         Initial partition, which training stays near. "neighbors": :class:`NeighborClustering`. A
         scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. Both
         cluster X as it is, or standardized if ``standardize_``. An array: clusters (n_samples,) or
-        responsibilities (n_samples, n_clusters). "mixture": a Gaussian mixture of the pretrained
+        responsibilities (n_samples, n_clusters). "own": a Gaussian mixture of the pretrained
         codes, as published, without ``start_weight`` and ``smoothness_weight``.
     noise : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
@@ -163,10 +161,9 @@ class DACClustering(PriorEstimator):
     smoothness_weight : float, default=10.0
         Weight of the divergence between predictions for a sample and for the nearby point where
         they change most (virtual adversarial training [2]_).
-    masking : float, default=0.25
-        Share of the features set to zero in the reconstruction terms, unless init="mixture".
     pretraining_epochs : int or "auto", default="auto"
-        Number of epochs of the denoising autoencoder. "auto": ``6 * sqrt(n_samples)`` steps.
+        Number of epochs of the autoencoder; 0 for networks that are pretrained. "auto":
+        ``6 * sqrt(n_samples)`` steps.
     max_epochs : int or "auto", default="auto"
         Number of epochs after pretraining. "auto": ``6 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
@@ -315,7 +312,7 @@ class DACClustering(PriorEstimator):
         "discriminator": [callable, None],
     }
 
-    _recipe = Recipe(rate=5e-4, steps=6, pretraining_steps=6)
+    _recipe = Recipe(rate=5e-4, steps=6, pretrains=True)
 
     def __init__(
         self,
@@ -336,7 +333,6 @@ class DACClustering(PriorEstimator):
         use_labels=False,
         start_weight=50.0,
         smoothness_weight=10.0,
-        masking=0.25,
         pretraining_epochs: int | Auto = "auto",
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
@@ -369,7 +365,6 @@ class DACClustering(PriorEstimator):
             MixturePrior(n_clusters, n_codes, FLOOR),
             (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),
             regularizer=Regularizer(self.start_weight, self.smoothness_weight),
-            masking=self.masking,
         )
 
     def _describe(self, run, fit, labels, probabilities):

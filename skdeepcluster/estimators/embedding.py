@@ -7,25 +7,24 @@ import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_scalar
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ..functional.points import confident_sample
 from ..input.checks import (
     AUTO,
-    COUNT,
-    FRACTION,
     check_count,
     check_finite,
     random_stream,
 )
 from ..input.tables import CATEGORICAL, KINDS
 from ..input.types import Auto, Floats, Reals, TransformerMixin
-from ..mixture import em
+from ..modules.codes import CodeModel
 from ..modules.networks import make_network, mlp
 from ..modules.runtime import draw_generator, isolated
 from .base import DeepClusterer, DeepEstimator
 from .fit import apply
-from .start import CONSTRAINTS, fit_mixture, mixture_of_partition
+from .start import CONSTRAINTS, mixture_of_partition, partition_codes
 
 
 class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -89,6 +88,10 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         builder = vars(self)[role]
         return make_network(role, builder, n_in, n_out, default, image_shape)
 
+    def _has_perceptrons(self):
+        """Return whether encoder and decoder are the default perceptrons."""
+        return self.encoder is self.decoder is self.image_shape is None
+
     def _make_coders(self, n_features, n_outputs, widths):
         """Return encoder (N, D) -> (N, n_outputs) and decoder (N, L) -> (N, D)."""
         image = self.image_shape
@@ -117,7 +120,7 @@ class CodeEstimator(EmbeddingMixin, DeepClusterer):
         **DeepEstimator._parameter_constraints,
         **DeepClusterer._parameter_constraints,
         "init": CONSTRAINTS["init"],
-        "pretraining_epochs": [COUNT, AUTO],
+        "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), AUTO],
         "categorical_features": CATEGORICAL,
         "kinds": KINDS,
         "encoder": [callable, None],
@@ -127,19 +130,21 @@ class CodeEstimator(EmbeddingMixin, DeepClusterer):
     def _before(self, model, fit):
         """Pretrain the networks of a new model, and set its mixture.
 
-        It is the M-step on the pretrained codes. With ``init="mixture"`` it is fitted to the
-        codes, and training is not regularized toward its clusters.
+        It is the M-step on the pretrained codes. With ``init="own"`` they are clustered first, and
+        training is not regularized toward these clusters.
         """
-        fit.pretrain(model.encoder, model.decoder, model.likelihood)
-        codes = apply(model, model.encode, fit.X)
+        networks = model.encoder, model.decoder
+        fit.pretrain(*networks, model.likelihood, self._has_perceptrons())
+        codes, variances = np.split(apply(model, model.moments, fit.X), 2, axis=1)
         fit.progress.begin("mixture")
         start = fit.start
-        if start.anchor is None:
-            mixture = fit_mixture(codes, start.n_clusters, fit.random_state)
-            start = start._replace(labels=em.posterior(codes, mixture).argmax(1))
-        else:
-            mixture = mixture_of_partition(codes, start.anchor)
-        model.set_mixture(mixture)
+        resp = start.anchor
+        if resp is None:
+            # Clusters that no anchor keeps are lost at the prior's own, larger rate.
+            model.rates = CodeModel.rates
+            resp = partition_codes(codes, start.n_clusters, fit.random_state)
+            start = start._replace(labels=resp.argmax(1))
+        model.set_mixture(mixture_of_partition(codes, resp, variances=variances))
         return start
 
 
@@ -149,7 +154,6 @@ class PriorEstimator(CodeEstimator):
     _parameter_constraints = {
         **CodeEstimator._parameter_constraints,
         **CONSTRAINTS,
-        "masking": [FRACTION],
     }
 
     def sample(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
+from sklearn.decomposition import PCA
 
 from ..input.checks import (
     check_answers,
@@ -27,6 +28,7 @@ from ..input.labels import Known
 from ..input.preparation import Preparation
 from ..modules.codes import Autoencoder
 from ..modules.likelihood import Likelihood
+from ..modules.pca import start_as_pca
 from ..modules.runtime import (
     BLOCK,
     building,
@@ -63,6 +65,10 @@ BUILDERS = ("encoder", "decoder", "generator", "discriminator")
 MAX_ORDERED = 2**26
 #: Maximum number of samples after repetition, as a multiple of the number of samples.
 MOST_REPEATED = 10
+#: Maximum number of samples whose principal components initialize networks.
+PCA_SAMPLES = 4096
+#: Minimum noise variance of probabilistic PCA, relative to the mean variance of the features.
+MIN_NOISE = 0.01
 #: Peak learning rate of the autoencoder that pretrains networks.
 PRETRAINING_RATE = 2e-3
 
@@ -171,10 +177,34 @@ class Fit:
             )
         return history, interrupted
 
-    def pretrain(self, encoder, decoder, likelihood):
-        """Train networks as a denoising autoencoder, which is returned."""
+    def start_as_pca(self, model):
+        """Initialize encoder and decoder, perceptrons, to probabilistic PCA of the samples."""
+        every = -(-self.X.shape[0] // PCA_SAMPLES)
+        x_std = apply(model, model.likelihood.standardize, self.X[::every])
+        n_codes = model.decoder[0].in_features
+        widths = self.settings.hidden_layer_sizes
+        widest = min((width // 2 for width in widths), default=n_codes)
+        q = min(n_codes, widest, x_std.shape[1], len(x_std) - 1)
+        spread = float(x_std.var(0).mean())
+        if q < 1 or not spread:
+            return
+
+        pca = PCA(q, random_state=0).fit(x_std)
+        noise_variance = max(float(pca.noise_variance_), MIN_NOISE * spread)
+        arrays = (pca.mean_, pca.components_, pca.explained_variance_)
+        options = {"dtype": torch.float32, "device": "cpu"}
+        tensors = (torch.as_tensor(array, **options) for array in arrays)
+        start_as_pca(model.cpu(), *tensors, noise_variance)
+        model.to(self.device)
+
+    def pretrain(self, encoder, decoder, likelihood, are_perceptrons=True):
+        """Train networks as an autoencoder, which is returned. Perceptrons begin as PCA."""
         autoencoder = Autoencoder(encoder, decoder, likelihood).to(self.device)
+        if are_perceptrons:
+            self.start_as_pca(autoencoder)
         n_epochs = self.settings.pretraining_epochs
+        if not n_epochs:
+            return autoencoder
         rows = Rows(self.X)
         _, interrupted = self.train(
             "pretraining", autoencoder, rows, n_epochs, PRETRAINING_RATE
@@ -210,7 +240,7 @@ def settle(estimator, shape, start):
         shape,
         start.n_clusters,
         resolve_device(estimator.device),
-        start.in_codes or recipe.pretraining_steps > 0,
+        start.pretrains or recipe.pretrains,
     )
 
 

@@ -88,12 +88,12 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         Weight of the continuous codes in the information term.
     instance_noise : float, default=0.1
         Standard deviation of noise added to the inputs of the discriminator; 0 as published.
-    init : {"neighbors", "mixture"}, clusterer, array-like or None, default="neighbors"
-        Initial partition. "neighbors": :class:`NeighborClustering`. "mixture": a Gaussian mixture.
-        A scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. All
-        three cluster X, standardized if ``standardize_``, or its codes if there is pretraining. An
-        array: clusters (n_samples,) or responsibilities (n_samples, n_clusters). None: no initial
-        partition, as published.
+    init : {"neighbors", "own"}, clusterer or array-like, default="neighbors"
+        Initial partition. "neighbors": :class:`NeighborClustering`. A scikit-learn clusterer: a
+        clone of it with this ``n_clusters`` and ``random_state``. Both cluster X, standardized if
+        ``standardize_``, or its codes if there is pretraining. "own": a Gaussian mixture of the
+        codes of a pretrained autoencoder; with ``pretraining_epochs=0`` no initial partition, as
+        published. An array: clusters (n_samples,) or responsibilities (n_samples, n_clusters).
     noise : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1. "auto": those with scores more than three
@@ -114,7 +114,8 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         Weight of the squared error between samples of X and those that the generator makes from
         their clusters and ranks; fades linearly to 0.
     pretraining_epochs : int or "auto", default="auto"
-        Epochs of a denoising autoencoder whose codes are clustered instead of X. "auto", 0: none.
+        Epochs of a variational autoencoder whose codes are clustered instead of X. "auto":
+        ``6 * sqrt(n_samples)`` steps for a clusterer with ``init="own"``, else none.
     max_epochs : int or "auto", default="auto"
         Epochs after pretraining. "auto": ``10 * max(sqrt(n_samples), n_clusters)`` steps.
     learning_rate : float or "auto", default="auto"
@@ -167,7 +168,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
     start_labels_ : ndarray of shape (n_samples,) or None
-        Initial partition, numbered like ``labels_``. None with init=None.
+        Initial partition, numbered like ``labels_``, or None without any.
     moved_ : float or None
         Share of the samples whose cluster differs from ``start_labels_``.
     code_names_ : list of str
@@ -231,8 +232,8 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
     shares the discriminator's body. Four additions of this package use samples of X: "start",
     "smoothness" and "style" train Q, "reconstruction" trains the generator.
 
-    As published: ``init=None, instance_noise=0, continuous_weight=0.1, learning_rate=2e-4,
-    generator_learning_rate=1e-3`` with the convolutional pair.
+    As published: ``init="own", pretraining_epochs=0, instance_noise=0, continuous_weight=0.1,
+    learning_rate=2e-4, generator_learning_rate=1e-3`` with the convolutional pair.
     Training changes few labels of the default initial partition: the model adds continuous codes
     for what else varies, and samples by code.
 

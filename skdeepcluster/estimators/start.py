@@ -16,6 +16,7 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
+from ..functional.gaussian import log_joint
 from ..input.checks import (
     WEIGHT,
     check_finite,
@@ -39,7 +40,7 @@ from .neighbor_clustering import NeighborClustering
 CLUSTERER = HasMethods(["fit", "get_params", "set_params"])
 #: Constraints on the parameters of all networks with an initial partition.
 CONSTRAINTS = {
-    "init": [StrOptions({"neighbors", "mixture"}), CLUSTERER, "array-like"],
+    "init": [StrOptions({"neighbors", "own"}), CLUSTERER, "array-like"],
     "start_weight": [WEIGHT],
     "smoothness_weight": [WEIGHT],
 }
@@ -69,7 +70,7 @@ class Start(NamedTuple):
     #: Scores of numbers of clusters, by name, if the number was sought; or None.
     curve: dict | None = None
     #: Whether the clusters are sought in the codes of an autoencoder.
-    in_codes: bool = False
+    pretrains: bool = False
     #: Other values of the samples, (N, ...), that the model's losses need, by name.
     columns: Mapping = {}
 
@@ -103,14 +104,9 @@ def is_given(init):
     return not isinstance(init, BaseEstimator) and not hasattr(init, "fit")
 
 
-def has_anchor(init, has_codes):
-    """Return whether training is regularized toward the clusters of ``init``.
-
-    A mixture of codes is found after pretraining, and the codes then follow it.
-    """
-    if isinstance(init, str):
-        return init == "neighbors" or not has_codes
-    return init is not None
+def is_own(init):
+    """Return whether the clusters are those of the network's own training."""
+    return isinstance(init, str) and init == "own"
 
 
 # ---- how it is found
@@ -176,8 +172,6 @@ def search_start(
     None. ``n_clusters`` may be "auto" or bounds. A NeighborClustering without ``augment`` takes
     the given. ``groups`` are the one-hot columns of a table.
     """
-    if isinstance(init, str) and init == "mixture":
-        return _start_by_mixture(points, n_clusters, labels, random_state)
     if isinstance(init, str):
         init = NeighborClustering(n_jobs=torch.get_num_threads())
     if not get_tags(init).input_tags.allow_nan:
@@ -215,19 +209,6 @@ def search_start(
         return start_from(_match_labels(anchor, labels, points))
     anchor = hold_labels(anchor, labels)
     return start_from(anchor, calibrated=calibrated, curve=curve)
-
-
-def _start_by_mixture(points, n_clusters, labels, random_state):
-    """Return the :class:`Start` by the posterior of the likeliest of several mixtures."""
-    curve = None
-    if is_open(n_clusters):
-        counted = find_number(points, n_clusters, labels, random_state)
-        n_clusters = counted.n_clusters
-        curve = counted.curve
-    points = impute(points)
-    mixture = fit_mixture(points, n_clusters, random_state)
-    resp = em.posterior(points, mixture)
-    return start_from(_match_labels(resp, labels, points), curve=curve)
 
 
 def _at_least(n_clusters, labels):
@@ -306,9 +287,38 @@ def fit_mixture(codes, n_clusters, random_state, covariance_type="diag"):
     return em.run_em(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
 
 
-def mixture_of_partition(codes, resp, covariance_type="diag"):
-    """Return the mixture of codes (N, L) by the M-step from responsibilities (N, K), float64."""
-    return em.m_step(codes, resp, covariance_type, compute_reg_covar(codes))
+def partition_codes(codes, n_clusters, random_state):
+    """Return the clusters of codes (N, L), one-hot, (N, K).
+
+    They are those of a mixture with one or with several full covariances: the ones under whose
+    diagonal mixture, which models learn, the codes are likelier.
+    """
+    best = -np.inf
+    for kind in ("tied", "full"):
+        mixture = fit_mixture(codes, n_clusters, random_state, kind)
+        found = np.eye(n_clusters)[em.posterior(codes, mixture).argmax(1)]
+        diagonal = mixture_of_partition(codes, found)
+        score = float(
+            log_joint(torch.from_numpy(codes).double(), diagonal).logsumexp(1).mean()
+        )
+        if score > best:
+            best = score
+            resp = found
+    return resp
+
+
+def mixture_of_partition(codes, resp, covariance_type="diag", variances=0.0):
+    """Return the mixture of codes (N, L) by the M-step from responsibilities (N, K), float64.
+
+    ``variances`` (N, L) of random codes are added to diagonal covariances, as in the M-step that
+    maximizes the bound of VaDE.
+    """
+    mixture = em.m_step(codes, resp, covariance_type, compute_reg_covar(codes))
+    if covariance_type != "diag":
+        return mixture
+    shares = resp / np.maximum(resp.sum(0), np.finfo(float).tiny)
+    within = torch.from_numpy(shares.T @ np.broadcast_to(variances, codes.shape))
+    return mixture._replace(scales=(mixture.scales.square() + within).sqrt())
 
 
 def compute_reg_covar(codes):

@@ -12,7 +12,6 @@ from ..functional.gaussian import expected_log_joint, log_joint, log_prob_diag
 from ..input.checks import store_parameters
 from ..input.types import Auto, Widths
 from ..modules.codes import (
-    CodeModel,
     GaussianEncoder,
     MixturePrior,
     PriorModel,
@@ -32,7 +31,7 @@ class VaDE(PriorModel):
     encoder : GaussianEncoder, (N, D) -> (N, L), (N, L)
     objective : {"optimal", "sampled", "published"}, default="optimal"
         Form of the divergence, see :meth:`divergence`.
-    decoder, likelihood, prior, regularizer, masking
+    decoder, likelihood, prior, regularizer
         As in :class:`~skdeepcluster.modules.codes.PriorModel`.
     """
 
@@ -47,8 +46,6 @@ class VaDE(PriorModel):
     ):
         super().__init__(encoder, decoder, likelihood, prior, **options)
         self.objective = objective
-        if objective == "published":  # with one learning rate for networks and prior
-            self.rates = CodeModel.rates
 
     def log_joint(self, posterior, mixture):
         """Log pi_c - KL_c, whose softmax is the gamma that maximizes eq. 12, (N, K)."""
@@ -71,16 +68,15 @@ class VaDE(PriorModel):
 
     def loss(self, batch):
         """Negative bound, eq. 12 with one sample of z, and the terms of the regularizer."""
-        x_std, corrupted = self.observe(batch)
+        x_std = self.standardize(batch.x)
         mixture = self.prior.mixture
-        posterior = self.encoder(corrupted)
-        expected = self.log_joint(posterior, mixture)
-        mean, std, gaps = (values[: len(x_std)] for values in (*posterior, expected))
+        mean, std = self.encoder(x_std)
+        expected = self.log_joint((mean, std), mixture)
 
         z = mean + std * randn_like(std)
         terms = {
             "reconstruction": -self.log_prob(batch.x, z).mean(),
-            "kl": self.divergence(mean, std, z, gaps, mixture).mean(),
+            "kl": self.divergence(mean, std, z, expected, mixture).mean(),
         }
         return terms | self.regularize(x_std, batch.anchor, expected, mixture)
 
@@ -96,8 +92,8 @@ class VaDE(PriorModel):
 class VaDEClustering(PriorEstimator):
     r"""Variational deep embedding: a variational autoencoder with a Gaussian mixture as prior.
 
-    The initial partition is found without labels, the networks are pretrained as a denoising
-    autoencoder, and networks and mixture are then trained together.
+    The initial partition is found without labels, the networks are pretrained as a
+    variational autoencoder, and networks and mixture are then trained together.
 
     Parameters
     ----------
@@ -126,11 +122,11 @@ class VaDEClustering(PriorEstimator):
         Form of q(c|x) in the bound. "optimal": its maximizer, in closed form. "sampled": p(c|z)
         under the expectation over z. "published": p(c|z) of one sample z, with one learning rate
         for networks and prior.
-    init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
+    init : {"neighbors", "own"}, clusterer or array-like, default="neighbors"
         Initial partition, which training stays near. "neighbors": :class:`NeighborClustering`. A
         scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. Both
         cluster X as it is, or standardized if ``standardize_``. An array: clusters (n_samples,) or
-        responsibilities (n_samples, n_clusters). "mixture": a Gaussian mixture of the pretrained
+        responsibilities (n_samples, n_clusters). "own": a Gaussian mixture of the pretrained
         codes, as published, without ``start_weight`` and ``smoothness_weight``.
     noise : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
@@ -144,10 +140,9 @@ class VaDEClustering(PriorEstimator):
     smoothness_weight : float, default=50.0
         Weight of the divergence between predictions for a sample and for the nearby point where
         they change most (virtual adversarial training [2]_).
-    masking : float, default=0.25
-        Share of the features set to zero in the reconstruction terms, unless init="mixture".
     pretraining_epochs : int or "auto", default="auto"
-        Number of epochs of the denoising autoencoder. "auto": ``6 * sqrt(n_samples)`` steps.
+        Number of epochs of the autoencoder; 0 for networks that are pretrained. "auto":
+        ``6 * sqrt(n_samples)`` steps.
     max_epochs : int or "auto", default="auto"
         Number of epochs after pretraining. "auto": ``6 * sqrt(n_samples)`` steps.
     learning_rate : float or "auto", default="auto"
@@ -286,7 +281,7 @@ class VaDEClustering(PriorEstimator):
         "objective": [StrOptions({"optimal", "sampled", "published"})],
     }
 
-    _recipe = Recipe(rate=1e-3, steps=6, pretraining_steps=6)
+    _recipe = Recipe(rate=1e-3, steps=6, pretrains=True)
 
     def __init__(
         self,
@@ -305,7 +300,6 @@ class VaDEClustering(PriorEstimator):
         use_labels=False,
         start_weight=50.0,
         smoothness_weight=50.0,
-        masking=0.25,
         pretraining_epochs: int | Auto = "auto",
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
@@ -335,5 +329,4 @@ class VaDEClustering(PriorEstimator):
             MixturePrior(n_clusters, n_codes),
             self.objective,
             regularizer=Regularizer(self.start_weight, self.smoothness_weight),
-            masking=self.masking,
         )

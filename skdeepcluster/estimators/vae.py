@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -37,7 +36,6 @@ from ..modules.codes import (
 )
 from ..modules.likelihood import Bernoulli
 from ..modules.model import NO_REGULARIZER, Regularizer
-from ..modules.pca import start_as_pca
 from ..modules.runtime import bernoulli, randn_like
 from ..training.settings import Recipe
 from .base import DeepClusterer, DeepEstimator, apply
@@ -46,10 +44,6 @@ from .start import CONSTRAINTS, fit_mixture, mixture_of_partition
 
 #: Minimum number of samples of z that an importance-weighted bound averages over.
 MIN_POINTS = 256
-#: Maximum number of samples whose principal components initialize the networks.
-PCA_SAMPLES = 4096
-#: Minimum noise variance of probabilistic PCA, relative to the mean variance of the features.
-MIN_NOISE = 0.01
 #: Variance of the mean E[z_d | x] above which a dimension is active (Burda et al., section 5.1).
 ACTIVE = 0.01
 
@@ -215,12 +209,12 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         likelihood, and decoded and generated samples are tables like X.
     kinds : dict, default=None
         Kinds of columns by name, as in :class:`NeighborClustering`.
-    init : {"neighbors", "mixture"}, clusterer or array-like, default="neighbors"
+    init : {"neighbors", "own"}, clusterer or array-like, default="neighbors"
         Initial partition. An M-step from it on the codes gives the mixture. "neighbors":
         :class:`NeighborClustering`. A scikit-learn clusterer: a clone of it with this
         ``n_clusters`` and ``random_state``. Both cluster X as it is, or standardized if
         ``standardize_``. An array: clusters (n_samples,) or responsibilities (n_samples,
-        n_clusters). "mixture": no initial partition; EM fits the mixture.
+        n_clusters). "own": no initial partition, as published; EM fits the mixture.
     noise : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1. "auto": those with scores more than three
@@ -440,31 +434,12 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         )
 
     def _before(self, model, fit):
-        if self.encoder is self.decoder is self.image_shape is None:
-            self._start_networks(model, fit)
+        if self._has_perceptrons():
+            fit.start_as_pca(model)
         start = fit.start
         if start.anchor is not None and self.start_weight:
             model.set_classifier(self.n_components, start.n_clusters, fit.device)
         return start
-
-    def _start_networks(self, model, fit):
-        """Initialize the networks to probabilistic PCA of the standardized samples."""
-        every = -(-fit.X.shape[0] // PCA_SAMPLES)
-        x_std = apply(model, model.standardize, fit.X[::every])
-        widths = fit.settings.hidden_layer_sizes
-        widest = min((width // 2 for width in widths), default=self.n_components)
-        q = min(self.n_components, widest, x_std.shape[1], len(x_std) - 1)
-        spread = float(x_std.var(0).mean())
-        if q < 1 or not spread:
-            return
-
-        pca = PCA(q, random_state=0).fit(x_std)
-        noise_variance = max(float(pca.noise_variance_), MIN_NOISE * spread)
-        arrays = (pca.mean_, pca.components_, pca.explained_variance_)
-        options = {"dtype": torch.float32, "device": "cpu"}
-        tensors = (torch.as_tensor(array, **options) for array in arrays)
-        start_as_pca(model.cpu(), *tensors, noise_variance)
-        model.to(fit.device)
 
     def _after(self, model, fit, start):
         model.classifier = None

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..functional.gaussian import Mixture, compact_scales, log_joint
+from ..functional.gaussian import Mixture, compact_scales, log_joint, standard_kl
 from ..functional.points import balanced_points
 from .likelihood import Likelihood
 from .model import (
@@ -22,7 +22,7 @@ from .model import (
     Regularizer,
     TrainableModel,
 )
-from .runtime import multinomial, rand_like, randn_like
+from .runtime import multinomial, randn_like
 
 #: Number of samples of z in one call of the decoder.
 SAMPLES_AT_ONCE = 16
@@ -42,9 +42,13 @@ class Encoder(nn.Module):
         super().__init__()
         self.network = network
 
+    @abstractmethod
+    def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the code, (N, L) each."""
+
     def mean(self, x_std: Tensor) -> Tensor:
         """Code of each sample, or the mean of its posterior, (N, L)."""
-        return self(x_std)
+        return self.moments(x_std)[0]
 
 
 class PointEncoder(Encoder):
@@ -53,6 +57,11 @@ class PointEncoder(Encoder):
     def forward(self, x_std: Tensor) -> Tensor:
         """Code, (N, L)."""
         return self.network(x_std).float()
+
+    def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
+        """Code and zeros, (N, L) each."""
+        code = self(x_std)
+        return code, torch.zeros_like(code)
 
 
 class GaussianEncoder(Encoder):
@@ -69,22 +78,21 @@ class GaussianEncoder(Encoder):
         log_var = (log_var + self.LOG_VAR).clamp(-16.0, 16.0)
         return mean, (0.5 * log_var).exp()
 
-    def mean(self, x_std: Tensor) -> Tensor:
-        """Mean of the code, (N, L)."""
-        return self(x_std)[0]
+    def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the code, (N, L) each."""
+        return self(x_std)
 
 
 # ---- autoencoders
 
 
 class Autoencoder(TrainableModel):
-    """Denoising autoencoder (Vincent et al., ICML 2008), by the means of an encoder.
+    """Autoencoder that pretrains networks; variational if the encoder is Gaussian.
 
-    Minimizes -E log p(x | decoder(encoder(mask * x_std))), mask ~ Bernoulli(1 - MASKING).
+    Minimizes -E log p(x | decoder(z)), and the divergence of q(z | x) from N(0, I), whose weight
+    rises to 1 in the first half of training.
     """
 
-    #: Share of the features that are set to zero.
-    MASKING = 0.25
     rates = {"likelihood.*": 10.0}
     weight_decay = 1e-4
 
@@ -105,18 +113,14 @@ class Autoencoder(TrainableModel):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Mean negative log-likelihood of the reconstructed samples."""
-        x_std = self.likelihood.standardize(batch.x)
-        code = self.encoder.mean(mask(x_std, self.MASKING))
-        decoded = self.decoder(code)
-        log_x = self.likelihood.log_prob(batch.x, decoded)
-        return {"reconstruction": -log_x.mean()}
-
-
-def mask(x_std: Tensor, masking: float) -> Tensor:
-    """Set each feature of each sample to zero with probability ``masking``, (N, D)."""
-    if not masking:
-        return x_std
-    return x_std * (rand_like(x_std) >= masking)
+        code, std = self.encoder.moments(self.likelihood.standardize(batch.x))
+        terms = {}
+        if isinstance(self.encoder, GaussianEncoder):
+            weight = (2 * self.progress).clamp(max=1.0)
+            terms["kl"] = weight * standard_kl(code, std).mean()
+            code = code + std * randn_like(std)
+        log_x = self.likelihood.log_prob(batch.x, self.decoder(code))
+        return {"reconstruction": -log_x.mean()} | terms
 
 
 class CodeModel(ClusterModel):
@@ -137,6 +141,11 @@ class CodeModel(ClusterModel):
     def encode(self, x: Tensor) -> Tensor:
         """Code of each sample, or the mean of its posterior, (N, L)."""
         return self.encoder.mean(self.standardize(x))
+
+    def moments(self, x: Tensor) -> Tensor:
+        """Mean of the code of each sample, then its variance, (N, 2 L)."""
+        mean, std = self.encoder.moments(self.standardize(x))
+        return torch.cat([mean, std.square()], 1)
 
     def decode(self, z: Tensor) -> Tensor:
         """E[x | z] in the units of the data, (N, D)."""
@@ -329,9 +338,6 @@ class PriorModel(CodeModel):
     prior : MixturePrior
     regularizer : Regularizer, default=NO_REGULARIZER
         Terms that keep the assignment near an anchor.
-    masking : float, default=0.0
-        Share of the features set to zero where samples are reconstructed, if there is an anchor.
-        The regularizer uses all features, because a few of them may separate clusters.
     """
 
     rates = CodeModel.rates | {"prior.*": 10.0}
@@ -343,12 +349,10 @@ class PriorModel(CodeModel):
         likelihood: Likelihood,
         prior: MixturePrior,
         regularizer: Regularizer = NO_REGULARIZER,
-        masking: float = 0.0,
     ) -> None:
         super().__init__(encoder, decoder, likelihood)
         self.prior = prior
         self.regularizer = regularizer
-        self.masking = masking
 
     def set_mixture(self, mixture: Mixture) -> None:
         """Set the prior to a mixture of codes."""
@@ -366,17 +370,6 @@ class PriorModel(CodeModel):
             mixture = self.prior.mixture
         return self.log_joint(self.encoder(x_std), mixture).log_softmax(-1)
 
-    def observe(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return standardized samples (N, D), and the encoder's input for a single pass.
-
-        With an anchor, the input is the corrupted samples followed by the samples, (2 N, D).
-        """
-        x_std = self.standardize(batch.x)
-        if batch.anchor is None or not self.masking:
-            return x_std, x_std
-        corrupted = mask(x_std, self.masking)
-        return x_std, torch.cat([corrupted, x_std])
-
     def regularize(
         self,
         x_std: Tensor,
@@ -384,9 +377,11 @@ class PriorModel(CodeModel):
         log_joint: Tensor,
         mixture: Mixture,
     ) -> dict[str, Tensor]:
-        """Terms of the regularizer; ``log_joint`` ends with the samples ``x_std``."""
+        """Terms of the regularizer, none without an anchor; ``log_joint`` is that of ``x_std``."""
+        if anchor is None:
+            return {}
         log_resp = partial(self.log_resp_standardized, mixture=mixture)
-        log_p = log_joint[-len(x_std) :].log_softmax(-1)
+        log_p = log_joint.log_softmax(-1)
         return self.regularizer.terms(log_resp, x_std, anchor, log_p)
 
     def fitted_attributes(self) -> dict[str, Tensor]:

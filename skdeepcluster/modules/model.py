@@ -151,24 +151,24 @@ class Regularizer:
         log_p: Tensor | None = None,
         progress: Tensor | float = 1.0,
     ) -> dict[str, Tensor]:
-        """Return the weighted terms, scalars; none without an anchor of responsibilities (N, K).
+        """Return the weighted terms, scalars; "start" needs an anchor of responsibilities (N, K).
 
         ``log_resp`` maps standardized samples ``x_std`` (N, D) to log p(k|x), (N, K); ``log_p`` is
         ``log_resp(x_std)`` if it is known; ``progress`` is the elapsed share of training.
         """
         terms: dict[str, Tensor] = {}
-        weights = (self.start_weight, self.smoothness_weight)
-        if anchor is None or not any(weights):
+        start_weight = 0.0 if anchor is None else self.start_weight
+        if not (start_weight or self.smoothness_weight):
             return terms
         if log_p is None:
             log_p = log_resp(x_std)
 
-        if self.start_weight:
+        if anchor is not None and start_weight:
             if self.own_share:
                 clusters = one_hot(log_p.argmax(1), log_p.shape[1]).to(anchor)
                 anchor = torch.lerp(anchor, clusters, self.own_share * progress)
             agreement = (anchor * log_p).sum(-1).mean()
-            terms["start"] = -self.start_weight * agreement
+            terms["start"] = -start_weight * agreement
         if self.smoothness_weight:
             # On a two-dimensional manifold, neighbors are sqrt(256 / n) times as far apart.
             density = min(1.0, math.sqrt(len(x_std) / REFERENCE_SIZE))

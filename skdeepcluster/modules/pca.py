@@ -55,7 +55,7 @@ def start_as_pca(
     """
     encoder = model.encoder.network
     n_outputs = encoder[-1].out_features
-    n_codes = n_outputs // 2
+    n_codes = model.decoder[0].in_features
     q = len(axes)
     stretch = (variances - noise_variance).clamp_min(0).sqrt()
     variances = stretch.square() + noise_variance
@@ -64,8 +64,9 @@ def start_as_pca(
     reduce = (stretch / variances)[:, None] * axes
     bias = mean.new_zeros(n_outputs)
     bias[:q] = -reduce @ mean
-    bias[n_codes : n_codes + q] = (noise_variance / variances).log()
-    bias[n_codes:] -= GaussianEncoder.LOG_VAR
+    if isinstance(model.encoder, GaussianEncoder):
+        bias[n_codes : n_codes + q] = (noise_variance / variances).log()
+        bias[n_codes:] -= GaussianEncoder.LOG_VAR
     set_linear(encoder, reduce, eye, bias)
 
     output, slope = model.likelihood.link(mean)

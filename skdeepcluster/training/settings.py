@@ -33,6 +33,8 @@ MNIST_WIDTH = 500
 THIRD = 4
 #: Minimum width of a hidden layer.
 MIN_WIDTH = 128
+#: Pretraining steps, in units of sqrt(N).
+PRETRAINING_STEPS = 6.0
 #: Minimum batch size.
 MIN_BATCH = 32
 #: Maximum batch size.
@@ -47,8 +49,8 @@ class Recipe:
     rate: float
     #: Training steps, in units of sqrt(N).
     steps: float
-    #: Pretraining steps, in units of sqrt(N); 0 without pretraining by default.
-    pretraining_steps: float = 0.0
+    #: Whether the networks of the model are pretrained.
+    pretrains: bool = False
     #: Whether the unit of the training steps is K if this is larger than sqrt(N): networks
     #: without a mixture of codes learn each cluster from nothing.
     counts_clusters: bool = False
@@ -85,7 +87,7 @@ def choose_settings(params, recipe, shape, n_clusters, device, pretrains):
     max_epochs = choose_epochs(params["max_epochs"], recipe.steps * unit, n_batches)
     pretraining_epochs = params.get("pretraining_epochs")
     if pretrains:
-        n_steps = recipe.pretraining_steps * root
+        n_steps = PRETRAINING_STEPS * root
         pretraining_epochs = choose_epochs(pretraining_epochs, n_steps, n_batches)
     elif pretraining_epochs is not None:
         pretraining_epochs = 0

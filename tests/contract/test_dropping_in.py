@@ -26,7 +26,7 @@ X = STREAM.normal(size=(90, 4)) + 7.0 * np.eye(4)[Y]
 
 
 def vade(**settings):
-    quick = BRIEF | {"init": "mixture", "hidden_layer_sizes": (16,), "random_state": 0}
+    quick = BRIEF | {"init": "own", "hidden_layer_sizes": (16,), "random_state": 0}
     return VaDEClustering(3, **quick | settings)
 
 
@@ -43,7 +43,7 @@ def test_text_stays_sparse_to_the_last_step(estimator, monkeypatch):
 
     for kind in (sparse.csr_array, sparse.csr_matrix):
         monkeypatch.setattr(kind, "toarray", note)
-    settings = {"accept_sparse": True, "batch_size": 16, "init": "mixture"}
+    settings = {"accept_sparse": True, "batch_size": 16, "init": "own"}
     model = make_pipeline(TfidfVectorizer(), brief(estimator, **settings))
     labels = model.fit_predict(texts)
     np.testing.assert_array_equal(labels, model.predict(texts))

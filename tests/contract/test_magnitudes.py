@@ -12,10 +12,7 @@ from skorch.callbacks import Callback
 from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VAEEmbedding
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-NETWORKS = [
-    brief(e, init="mixture" if "n_clusters" in e.get_params() else None)
-    for e in [*DEEP, *CLASSIFIERS]
-]
+NETWORKS = [brief(e, init="own") for e in [*DEEP, *CLASSIFIERS]]
 over_networks = pytest.mark.parametrize("estimator", NETWORKS, ids=name)
 
 
@@ -82,7 +79,7 @@ def test_a_sample_without_a_finite_prediction_is_named(form, unit):
         def forward(self, x):
             return super().forward(x) / (x[:, :1] < 1)
 
-    vae = VAEEmbedding(2, n_components=1, max_epochs=1, init="mixture", accept_sparse=True)
+    vae = VAEEmbedding(2, n_components=1, max_epochs=1, init="own", accept_sparse=True)
     vae.set_params(encoder=Fragile, random_state=0).fit(form(unit[0]))
     far = unit[0][:9].copy()
     far[7, 0] = 3

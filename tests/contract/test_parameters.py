@@ -139,7 +139,7 @@ def test_a_subclass_may_have_parameters_without_constraints():
 def test_a_subclass_may_hide_parameters():
     class Brief(VAEEmbedding):
         def __init__(self, n_clusters=2):
-            super().__init__(n_clusters, init="mixture", max_epochs=1)
+            super().__init__(n_clusters, init="own", max_epochs=1)
 
     assert Brief().fit(np.arange(20.0).reshape(10, 2)).n_iter_ == 1
 

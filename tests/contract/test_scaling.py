@@ -14,8 +14,8 @@ from skdeepcluster.modules.likelihood import ColumnLikelihood
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
 KINDS = {"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6, 7]]}
-VAE = VAEEmbedding(2, init="mixture", accept_sparse=True, batch_size=200, **TINY)
-VADE = VaDEClustering(3, init="mixture", pretraining_epochs=1, **TINY)
+VAE = VAEEmbedding(2, init="own", accept_sparse=True, batch_size=200, **TINY)
+VADE = VaDEClustering(3, init="own", pretraining_epochs=1, **TINY)
 IRIS = load_iris().data
 WINE = load_wine().data
 CANCER = load_breast_cancer().data
@@ -128,8 +128,7 @@ def test_weights_and_sparse_samples_scale_alike():
 @over_networks
 def test_a_mixed_table_is_fitted_and_sampled(estimator):
     X, y = draw_table(weight=0.5)
-    init = "mixture" if "n_clusters" in estimator.get_params() else None
-    fitted = brief(estimator, likelihood=KINDS, init=init).fit(X, y)
+    fitted = brief(estimator, likelihood=KINDS, init="own").fit(X, y)
     assert (fitted.likelihood_, fitted.standardize_) == ("columns", False)
     if not hasattr(fitted, "sample"):
         return

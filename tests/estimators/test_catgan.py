@@ -26,7 +26,13 @@ with seeded(1):
 
 
 def model(**settings):
-    plain = {"start_weight": 0.0, "smoothness_weight": 0.0, "init": None, "n_noise": 4}
+    plain = {
+        "start_weight": 0.0,
+        "smoothness_weight": 0.0,
+        "init": "own",
+        "pretraining_epochs": 0,
+        "n_noise": 4,
+    }
     small = {"hidden_layer_sizes": (8,), "likelihood": "bernoulli", "class_prior": None}
     plain["fake_weight"] = 1.0
     return make_model(CatGANClustering(3, **plain | small | settings), SHARES.numpy())
@@ -159,7 +165,10 @@ def test_networks_of_the_users(rows):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"class_prior": "estimated", "init": None}, "init=None has none"),
+        (
+            {"class_prior": "estimated", "init": "own", "pretraining_epochs": 0},
+            "pretraining_epochs=0",
+        ),
         ({"class_prior": [0.5, 0.5]}, "class_prior must be 3 positive numbers"),
         ({"class_prior": [1.0, 0.0, 1.0]}, "class_prior must be 3 positive numbers"),
     ],
@@ -189,7 +198,7 @@ NAMES = np.array(["fox", "hen", "owl"])
 def test_markers_of_missing_labels_and_names_change_nothing(names, blobs):
     some = keep_some(blobs[1], 1)
     quick = {"hidden_layer_sizes": (4,), "random_state": 0, "max_epochs": 1}
-    quick |= {"init": None, "pretraining_epochs": 0}
+    quick |= {"init": "own", "pretraining_epochs": 0}
     expected = CatGANClassifier(**quick).fit(blobs[0], some).predict_proba(blobs[0])
     for marker in [*MISSING, *(["-1"] if names is NAMES else [])]:
         y = names.astype(object)[some]

@@ -190,7 +190,11 @@ def test_networks_have_the_widths_of_their_roles(blobs):
 def latent(middle):
     """The codes of an InfoGAN: three of noise, categories of 4 and 2, two numbers."""
     codes = {"n_noise": 3, "other_categories": (2,), "n_continuous": 2}
-    return brief(InfoGANClustering(4, **codes), max_epochs=1, init=None).fit(middle).model_.latent
+    return (
+        brief(InfoGANClustering(4, **codes), max_epochs=1, init="own", pretraining_epochs=0)
+        .fit(middle)
+        .model_.latent
+    )
 
 
 @ignore_convergence

@@ -56,7 +56,7 @@ def test_the_score_is_the_least_mahalanobis_distance(n_features):
 @pytest.mark.parametrize("scale", [2.0**-66, 2.0**66])
 def test_scores_have_no_unit_and_no_order(scale):
     X = np.c_[PLANTED, np.zeros(180)]  # one feature is constant
-    settings = {"standardize": True, "likelihood": "gaussian", "init": "mixture"}
+    settings = {"standardize": True, "likelihood": "gaussian", "init": "own"}
     expected = noisy_vade(**settings).fit(X).outlier_scores_
     order = RNG.permutation(180)
     found = noisy_vade(**settings).fit(scale * X[order]).outlier_scores_
@@ -105,7 +105,7 @@ def test_the_offset_leaves_the_share_asked_for(noise, n_marked):
 @pytest.mark.parametrize("estimator", some_of(DEEP), ids=name)
 def test_planted_outliers_are_noise_and_nothing_else_changes(estimator):
     settings = {"likelihood": "gaussian", "max_epochs": 10, "learning_rate": 0.01}
-    settings["init"] = "mixture" if isinstance(estimator, VAEEmbedding) else TRUE
+    settings["init"] = "own" if isinstance(estimator, VAEEmbedding) else TRUE
     noisy = brief(estimator, noise=0.05, **settings).fit(PLANTED)
     plain = clone(noisy).set_params(noise=0.0).fit(PLANTED)
     assert roc_auc_score(np.arange(180) >= 171, noisy.outlier_scores_) > 0.9

@@ -28,5 +28,5 @@ def test_a_temperature_keeps_labels():
     expected = softmax(log_resp / vade.temperature_, axis=1)
     np.testing.assert_allclose(vade.predict_proba(X), expected, atol=1e-5)
     np.testing.assert_allclose(vade.probabilities_, expected.max(1), atol=1e-5)
-    free = VaDEClustering(10, init="mixture", random_state=0, **settings).fit(X)
+    free = VaDEClustering(10, init="own", random_state=0, **settings).fit(X)
     assert free.temperature_ == 1

@@ -19,7 +19,7 @@ from skdeepcluster.modules.model import Batch
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 #: For tests in which the initial partition does not matter: EM is faster than a graph.
-QUICK = SMALL | {"init": "mixture"}
+QUICK = SMALL | {"init": "own"}
 #: Networks of a few epochs, whose codes do not tell all clusters apart.
 untrained = pytest.mark.filterwarnings(
     "ignore:(Only 2 of 3 clusters|.* of the samples left their initial clusters)"
@@ -48,7 +48,7 @@ def test_a_trained_linear_vae_reaches_probabilistic_pca(n_rows):
     X = (X - X.mean(0)) / X.std(0)
     linear = VAEEmbedding(
         1, n_components=2, hidden_layer_sizes=(), likelihood="gaussian", max_epochs=75,
-        learning_rate=40 / n_rows, random_state=0, init="mixture", kl_warm_up=0.0,
+        learning_rate=40 / n_rows, random_state=0, init="own", kl_warm_up=0.0,
     ).fit(X)  # fmt: skip
     # PCA has one noise variance, the VAE one per feature: it may do a little better.
     pca = PCA(2).fit(X).score(X)

@@ -154,7 +154,7 @@ def test_identifiers_are_left_out_and_dates_are_refused():
     equal = NeighborClustering(2, random_state=0).fit(table)
     np.testing.assert_array_equal(fit.labels_, equal.labels_)
     named = table.assign(name=names)
-    filled = VAEEmbedding(2, init="mixture", max_epochs=1).fit(named).impute(named)
+    filled = VAEEmbedding(2, init="own", max_epochs=1).fit(named).impute(named)
     assert filled["name"].tolist() == names
     days = pd.date_range("2020-01-01", periods=N)
     with pytest.raises(

@@ -168,7 +168,7 @@ def test_imputed_values_are_conditional_means():
     # Two features that are nearly equal: one is known by the other.
     random_state = np.random.RandomState(0)
     both = random_state.standard_normal((400, 1)) + 0.1 * random_state.standard_normal((400, 2))
-    vae = VAEEmbedding(1, n_components=1, init="mixture", max_epochs=40, random_state=0).fit(both)
+    vae = VAEEmbedding(1, n_components=1, init="own", max_epochs=40, random_state=0).fit(both)
     X = both.copy()
     X[::2, 1] = np.nan
     filled = vae.impute(X)

@@ -91,7 +91,7 @@ def test_training_of_gans_gets_other_versions_and_nothing_else_does(estimator, b
         return -rows
 
     # The initial partition is fixed, because searches use other versions, too.
-    init = y if "n_clusters" in estimator.get_params() else None
+    init = y if "n_clusters" in estimator.get_params() else "own"
     plain = brief(estimator, init=init).fit(X, y)
     augmented = brief(estimator, init=init, augment=negate).fit(X, y)
     np.testing.assert_array_equal(augmented.start_labels_, plain.start_labels_)

@@ -39,7 +39,7 @@ X = np.concatenate([RANDOM.normal(size=(40, 3)) + place for place in (100.0, 106
 X = X.astype(np.float32)
 Y = np.where(np.arange(120) % 10 == 0, np.repeat([0, 1, 2], 40), -1)
 SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 5, "random_state": 0}
-FROM_EM = SMALL | {"init": "mixture"}
+FROM_EM = SMALL | {"init": "own"}
 
 
 def linear(n_in, n_out):
@@ -108,7 +108,7 @@ def draw_unusual_samples():
     return np.concatenate([rows, between]).astype(np.float32), far.astype(np.float32)
 
 
-ALL = SMALL | {"init": "mixture", "noise": 0.05}
+ALL = SMALL | {"init": "own", "noise": 0.05}
 
 
 @pytest.mark.parametrize(

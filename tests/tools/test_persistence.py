@@ -42,12 +42,12 @@ X = (X - X.min()) / np.ptp(X)
 Y = np.where(np.arange(120) % 10 == 0, np.repeat([0, 1, 2], 40), -1)
 SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 2, "random_state": 0}
 COLUMNS = {"gaussian": [0, 1], "bernoulli": [2]}
-FROM_EM = SMALL | {"init": "mixture", "pretraining_epochs": 2}
+FROM_EM = SMALL | {"init": "own", "pretraining_epochs": 2}
 ESTIMATORS = {
     "mixture": sk.GaussianMixtureEM(3, random_state=0),
     "tied": sk.GaussianMixtureEM(2, covariance_type="tied", random_state=np.random.RandomState(3)),
     "neighbors": sk.NeighborClustering(3, metric="cosine", random_state=0),
-    "vae": sk.VAEEmbedding(3, init="mixture", **SMALL),
+    "vae": sk.VAEEmbedding(3, init="own", **SMALL),
     "vade": sk.VaDEClustering(3, noise=0.1, likelihood=COLUMNS, **FROM_EM),
     "dac": sk.DACClustering("auto", **SMALL),
     "infogan": sk.InfoGANClustering(3, other_categories=(2,), **FROM_EM),
@@ -152,7 +152,7 @@ PREPARE = make_column_transformer(
 )
 STEPS = make_pipeline(StandardScaler(), sk.GaussianMixtureEM(3))
 PIPELINES = {
-    "table": (make_pipeline(PREPARE, sk.VAEEmbedding(3, init="mixture", **SMALL)), TABLE),
+    "table": (make_pipeline(PREPARE, sk.VAEEmbedding(3, init="own", **SMALL)), TABLE),
     "members": (sk.ClusterEnsemble([KMeans(3), STEPS], 2), X),
 }
 
@@ -187,7 +187,9 @@ def test_networks_of_the_package_are_trusted(tmp_path):
         "generator": partial(conv_generator, image_shape=(1, 8, 8)),
         "discriminator": partial(conv_classifier, image_shape=(1, 8, 8)),
     }
-    one = sk.CatGANClustering(3, init=None, max_epochs=1, random_state=0, **networks).fit(images)
+    one = sk.CatGANClustering(
+        3, init="own", pretraining_epochs=0, max_epochs=1, random_state=0, **networks
+    ).fit(images)
     assert_same(one, through_file(one, tmp_path), images)
 
 

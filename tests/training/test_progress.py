@@ -14,7 +14,7 @@ Y = np.repeat([0, 1, 2], 40)
 X = STREAM.normal(size=(120, 3)) + 6.0 * Y[:, None]
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 2, "batch_size": 40, "random_state": 0}
-VADE = VaDEClustering(3, init="mixture", pretraining_epochs=2, **SMALL)
+VADE = VaDEClustering(3, init="own", pretraining_epochs=2, **SMALL)
 FEW = np.where(np.arange(120) % 5 == 0, Y, -1)
 
 

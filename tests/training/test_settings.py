@@ -100,8 +100,7 @@ SET = {"likelihood": "gaussian", "batch_size": 7, "device": "cpu", "max_epochs":
 
 @pytest.mark.parametrize("estimator", [*DEEP, *CLASSIFIERS], ids=name)
 def test_what_was_chosen_or_set_is_shown(estimator):
-    init = "mixture" if "n_clusters" in estimator.get_params() else None
-    fit = brief(estimator, init=init, device="cpu").fit(X, Y)
+    fit = brief(estimator, init="own", device="cpu").fit(X, Y)
     for key, expected in CHOSEN.items():
         value = getattr(fit, key)
         assert value == expected
@@ -113,7 +112,7 @@ def test_what_was_chosen_or_set_is_shown(estimator):
 def test_pretraining_epochs_are_those_of_this_fit():
     few = {**TINY, "pretraining_epochs": 3}
     for method in (InfoGANClustering, CatGANClustering):
-        for init, expected in (("mixture", 3), (Y, 0), (None, 0)):
+        for init, expected in (("own", 3), (Y, 0)):
             assert method(3, **few, init=init).fit(X).pretraining_epochs_ == expected
     classifier = CatGANClassifier(**few)
     assert classifier.fit(X, Y).pretraining_epochs_ == 0
