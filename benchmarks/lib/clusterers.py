@@ -172,6 +172,7 @@ METHODS = {
     "GaussianMixture by BIC": DENSE(mixture_by_bic),
 }
 METHODS |= {name: DENSE(partial(network, name)) for name in NETWORKS}
+METHODS |= {f"{name}, own": DENSE(partial(network, name, init="own")) for name in NETWORKS}
 
 
 def installed(methods):
@@ -245,8 +246,10 @@ def measured(method, data, seed, done):
 
 def judge_parts(network, X, y, seed):
     """Judge the initial partition of a network, a control trained on it, and probabilities."""
-    judgments = {"start": judged(y, network.start_labels_)}
-    if len(X) <= MAX_CONTROLLED:
+    judgments = {}
+    if network.start_labels_ is not None:
+        judgments["start"] = judged(y, network.start_labels_)
+    if judgments and network.init != "own" and len(X) <= MAX_CONTROLLED:
         judgments["control"] = judged(y, control(network, X, seed))
     right = match_labels(y, network.labels_) == y
     return {

@@ -26,9 +26,9 @@ def mixture(kind, data, n_clusters, seed):
     return kind(n_clusters, covariance_type=name, reg_covar=reg_covar, random_state=seed)
 
 
-def ours(name, data, n_clusters, seed):
+def ours(name, data, n_clusters, seed, **settings):
     """Make an estimator of this package."""
-    made = getattr(skdeepcluster, name)(n_clusters, random_state=seed)
+    made = getattr(skdeepcluster, name)(n_clusters, random_state=seed, **settings)
     if issparse(data.X) and "accept_sparse" in made.get_params():
         made.set_params(accept_sparse=True)
     return made
@@ -54,6 +54,7 @@ METHODS = {
     "GaussianMixture": partial(mixture, GaussianMixture),
     "GaussianMixtureEM": partial(mixture, skdeepcluster.GaussianMixtureEM),
     **{name: partial(ours, name) for name in ("NeighborClustering", *NETWORKS)},
+    **{f"{name}, own": partial(ours, name, init="own") for name in NETWORKS},
 }
 #: Methods for images.
 IMAGE_METHODS = {"NeighborClustering views": with_views}
@@ -61,4 +62,4 @@ IMAGE_METHODS = {"NeighborClustering views": with_views}
 
 def precision(method, data):
     """Return the precision of fits: float32 for networks, else the dtype of the samples."""
-    return "float32" if method.split()[0] in NETWORKS else str(data.X.dtype)
+    return "float32" if method.partition(",")[0] in NETWORKS else str(data.X.dtype)
