@@ -190,6 +190,13 @@ def pretrain(X, n_epochs, seed, precision):
     return encoder, decoder
 
 
+def accuracy_of_codes(encoder, data, seed):
+    """Return the accuracy of k-means on the codes of an encoder."""
+    codes = evaluated(encoder, encoder, data.X)
+    labels = KMeans(data.n_clusters, n_init=10, random_state=seed).fit_predict(codes)
+    return clustering_accuracy(data.y, labels)
+
+
 def widened(encoder, n_in, n_out):
     """Return the encoder with further outputs, for the log-variances, that begin at zero."""
     network = mlp(n_in, n_out)
@@ -224,17 +231,14 @@ def run(name, seed, options, data):
         found = {"row": row, "data": data.name, "seed": seed}
         found |= {"n_samples": len(known), "epoch": epoch, "epochs": n_epochs}
         found |= dict(zip(("published", "chosen"), TEXTS[name], strict=True))
-        found |= paper.judge(model, data)
+        found |= before | paper.judge(model, data)
         found["seconds"] = round(time.perf_counter() - began, 1)
         keep(found, options.precision, options.out)
 
+    before = {}
     if paper.autoencoder:
         encoder, decoder = pretrain(known, paper.autoencoder, seed, options.precision)
-        codes = evaluated(encoder, encoder, known)
-        labels = KMeans(10, n_init=10, random_state=seed).fit_predict(codes)
-        found = {"row": f"{name}, codes by k-means", "data": data.name, "seed": seed}
-        found |= {"acc": clustering_accuracy(data.y, labels)}
-        keep(found, options.precision, options.out)
+        before["kmeans"] = accuracy_of_codes(encoder, data, seed)
         estimator.set_params(
             encoder=partial(widened, encoder),
             decoder=lambda n_in, n_out: copy.deepcopy(decoder),
