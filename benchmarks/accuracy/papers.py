@@ -114,6 +114,22 @@ PAPERS = {
     "CatGAN, smooth": Paper(
         "CatGANClustering", 20, majority_error, 0.097, None, {"n_clusters": 20} | SMOOTH
     ),
+    "CatGAN, smooth, no generator": Paper(
+        "CatGANClustering",
+        20,
+        majority_error,
+        0.097,
+        None,
+        {"n_clusters": 20} | SMOOTH | {"fake_weight": 0.0},
+    ),
+    "CatGAN, smooth, published networks": Paper(
+        "CatGANClustering",
+        20,
+        majority_error,
+        0.097,
+        CONSTANT,
+        {"n_clusters": 20, "smoothness_weight": 10.0},
+    ),
     "CatGAN, 100 labels": Paper("CatGANClassifier", 100, test_error, 0.0191, CONSTANT),
     "CatGAN, 100 labels, smooth": Paper("CatGANClassifier", 20, test_error, 0.0191, None, SMOOTH),
     # Kingma and Welling 2014, section 5, 500 hidden units and 20 codes
@@ -139,6 +155,14 @@ TEXTS = {
     "CatGAN, smooth": (
         "majority error .0970 with 20 clusters",
         "The virtual adversarial term of IMSAT added, weight 10, and the default networks.",
+    ),
+    "CatGAN, smooth, no generator": (
+        "majority error .0970 with 20 clusters",
+        "As CatGAN, smooth, without the term of generated samples: the objective of IMSAT.",
+    ),
+    "CatGAN, smooth, published networks": (
+        "majority error .0970 with 20 clusters",
+        "As CatGAN, and the virtual adversarial term with weight 10.",
     ),
     "CatGAN, 100 labels, smooth": (
         "test error .0191, mean of ten draws",
