@@ -55,6 +55,7 @@ run accuracy/views.py --sets fashion_mnist --rows views --seeds 0-0 --out $out/v
 run accuracy/views.py --sets $some --rows found --seeds 0-1 --out $out/views.jsonl
 run accuracy/views.py --sets mnist_unbalanced mnist fashion_mnist --rows found --seeds 0-0 --out $out/views.jsonl
 run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods $networks --out $out/clusterers.jsonl
+run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods "VAEEmbedding, own" "VaDEClustering, own" "DACClustering, own" "InfoGANClustering, own" "CatGANClustering, own" --out $out/own.jsonl
 run accuracy/rivals.py --battery $battery --out $out/rivals.jsonl
 run accuracy/views.py --sets $some --rows "views, auto" --out $out/views.jsonl
 run accuracy/views.py --sets mnist_10k --rows CatGAN InfoGAN VaDE --seeds 0-0 --out $out/views.jsonl
