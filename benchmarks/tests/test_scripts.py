@@ -199,7 +199,7 @@ def test_a_shortened_paper_says_so_and_draws_its_curve(name, few, monkeypatch, t
     paper, picture = papers.PAPERS[name], tmp_path / "papers.png"
     share = str(2 / paper.epochs)
     found = run(papers, tmp_path, name, "--share", share, "--picture", str(picture))
-    assert [record["epoch"] for record in found] == [1, 2, 2]
+    assert [record["epoch"] for record in found] == [0, 1, 2, 2]
     assert all("shortened" in record["row"] for record in found)
     entry = papers.ENTRIES[paper.judge]
     assert found[-1][entry] == pytest.approx(found[-2][entry], abs=1e-6)

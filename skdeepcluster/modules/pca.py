@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .codes import CodeModel, GaussianEncoder
+from .codes import Autoencoder, CodeModel, GaussianEncoder
 
 
 @torch.no_grad()
@@ -37,7 +37,7 @@ def set_linear(
 
 @torch.no_grad()
 def start_as_pca(
-    model: CodeModel,
+    model: Autoencoder | CodeModel,
     mean: Tensor,
     axes: Tensor,
     variances: Tensor,
@@ -50,12 +50,13 @@ def start_as_pca(
     axes. Hidden layers must be at least 2 q wide.
 
     With W = axes^T (variances - s)^(1/2), s the noise variance, the decoder gives W z + mean. The
-    encoder gives the exact posterior N(W^T (x_std - mean) / variances, s / variances). The
-    remaining codes begin as their prior (M. Tipping, C. Bishop, JRSS B 1999).
+    encoder gives the exact posterior N(W^T (x_std - mean) / variances, s / variances), or its mean if
+    it is a PointEncoder. The remaining codes begin as their prior (M. Tipping, C. Bishop, JRSS B 1999).
     """
     encoder = model.encoder.network
+    decoder: Any = model.decoder
     n_outputs = encoder[-1].out_features
-    n_codes = model.decoder[0].in_features
+    n_codes = decoder[0].in_features
     q = len(axes)
     stretch = (variances - noise_variance).clamp_min(0).sqrt()
     variances = stretch.square() + noise_variance
@@ -72,4 +73,4 @@ def start_as_pca(
     output, slope = model.likelihood.link(mean)
     expand = slope.float()[:, None] * axes.T * stretch
     reduce = eye[:n_codes].T
-    set_linear(model.decoder, reduce, expand, output.float())
+    set_linear(decoder, reduce, expand, output.float())
