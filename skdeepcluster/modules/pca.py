@@ -50,8 +50,9 @@ def start_as_pca(
     axes. Hidden layers must be at least 2 q wide.
 
     With W = axes^T (variances - s)^(1/2), s the noise variance, the decoder gives W z + mean. The
-    encoder gives the exact posterior N(W^T (x_std - mean) / variances, s / variances), or its mean if
-    it is a PointEncoder. The remaining codes begin as their prior (M. Tipping, C. Bishop, JRSS B 1999).
+    encoder gives the exact posterior N(W^T (x_std - mean) / variances, s / variances), or its mean
+    if it is a PointEncoder. The remaining codes begin as their prior (M. Tipping, C. Bishop,
+    JRSS B 1999).
     """
     encoder = model.encoder.network
     decoder: Any = model.decoder
