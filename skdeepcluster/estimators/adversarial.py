@@ -44,7 +44,6 @@ class AdversarialEstimator(DeepEstimator):
         **CONSTRAINTS,
         "generator": [callable, None],
         "discriminator": [callable, None],
-        "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), AUTO],
         # Batch normalization needs two samples.
         "batch_size": [Interval(Integral, 2, None, closed="left"), AUTO],
     }

@@ -7,12 +7,10 @@ import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from ..functional.points import confident_sample
 from ..input.checks import (
-    AUTO,
     check_count,
     check_finite,
     random_stream,
@@ -109,18 +107,16 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return tags
 
 
-class CodeEstimator(EmbeddingMixin, DeepClusterer):
-    """An estimator that pretrains an autoencoder, and begins with a mixture of its codes.
+class PriorEstimator(EmbeddingMixin, DeepClusterer):
+    """An estimator that trains a :class:`~skdeepcluster.modules.codes.PriorModel`.
 
-    Its model is a :class:`~skdeepcluster.modules.codes.CodeModel` with a method
-    ``set_mixture``, which takes the mixture, or only its means, as its initial clusters.
+    Its networks are pretrained as an autoencoder, and training begins with a mixture of the codes.
     """
 
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
         **DeepClusterer._parameter_constraints,
-        "init": CONSTRAINTS["init"],
-        "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), AUTO],
+        **CONSTRAINTS,
         "categorical_features": CATEGORICAL,
         "kinds": KINDS,
         "encoder": [callable, None],
@@ -146,15 +142,6 @@ class CodeEstimator(EmbeddingMixin, DeepClusterer):
             start = start._replace(labels=resp.argmax(1))
         model.set_mixture(mixture_of_partition(codes, resp, variances=variances))
         return start
-
-
-class PriorEstimator(CodeEstimator):
-    """An estimator that trains a :class:`~skdeepcluster.modules.codes.PriorModel`."""
-
-    _parameter_constraints = {
-        **CodeEstimator._parameter_constraints,
-        **CONSTRAINTS,
-    }
 
     def sample(
         self,

@@ -4,6 +4,7 @@ N samples, D features, L code length, K clusters.
 """
 
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from types import NoneType
 from typing import NamedTuple
 
@@ -14,10 +15,11 @@ from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ..functional.gaussian import log_joint
 from ..input.checks import (
+    AUTO,
     WEIGHT,
     check_finite,
     check_range,
@@ -41,6 +43,7 @@ CLUSTERER = HasMethods(["fit", "get_params", "set_params"])
 #: Constraints on the parameters of all networks with an initial partition.
 CONSTRAINTS = {
     "init": [StrOptions({"neighbors", "own"}), CLUSTERER, "array-like"],
+    "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), AUTO],
     "start_weight": [WEIGHT],
     "smoothness_weight": [WEIGHT],
 }
@@ -293,18 +296,16 @@ def partition_codes(codes, n_clusters, random_state):
     They are those of a mixture with one or with several full covariances: the ones under whose
     diagonal mixture, which models learn, the codes are likelier.
     """
-    best = -np.inf
+    points = torch.from_numpy(codes).double()
+    candidates = []
+    scores = []
     for kind in ("tied", "full"):
         mixture = fit_mixture(codes, n_clusters, random_state, kind)
-        found = np.eye(n_clusters)[em.posterior(codes, mixture).argmax(1)]
-        diagonal = mixture_of_partition(codes, found)
-        score = float(
-            log_joint(torch.from_numpy(codes).double(), diagonal).logsumexp(1).mean()
-        )
-        if score > best:
-            best = score
-            resp = found
-    return resp
+        resp = np.eye(n_clusters)[em.posterior(codes, mixture).argmax(1)]
+        diagonal = mixture_of_partition(codes, resp)
+        candidates.append(resp)
+        scores.append(float(log_joint(points, diagonal).logsumexp(1).mean()))
+    return candidates[int(np.argmax(scores))]
 
 
 def mixture_of_partition(codes, resp, covariance_type="diag", variances=0.0):
