@@ -292,22 +292,26 @@ def run(name, seed, options, data):
 
 
 def draw(records):
-    """Draw the curves of all experiments that have records, with what was published."""
-    rows = as_frame(records).groupby("row", sort=False)
-    shape = -(-len(rows) // 4), min(len(rows), 4)
-    size = 3.2 * shape[1], 2.8 * shape[0]
+    """Draw the curves of all experiments that have records, a panel for each estimator."""
+    frame = as_frame(records)
+    frame["name"] = frame.row.str.partition(", shortened")[0]
+    frame["estimator"] = [PAPERS[name].estimator for name in frame.name]
+    panels = frame.groupby("estimator", sort=False)
+    shape = -(-len(panels) // 3), min(len(panels), 3)
+    size = 4.2 * shape[1], 3.4 * shape[0]
     figure, axes = plt.subplots(*shape, figsize=size, squeeze=False, layout="constrained")
-    for ax in axes.flat[len(rows) :]:
+    for ax in axes.flat[len(panels) :]:
         ax.remove()
-    for ax, (row, curves) in zip(axes.flat, rows, strict=False):
-        paper = PAPERS[row.partition(", shortened")[0]]
+
+    for ax, (estimator, rows) in zip(axes.flat, panels, strict=False):
+        paper = PAPERS[rows.name.iloc[0]]
         entry = ENTRIES[paper.judge]
-        for seed, curve in curves.groupby("seed"):
-            ax.plot(curve.epoch, curve[entry], label=f"seed {seed}")
-        if np.isfinite(paper.published):
-            ax.axhline(paper.published, color="0.4", ls="--", label="published")
-        ax.set_title(row, fontsize="small")
-        ax.set(xlabel="epoch", ylabel=LABELS[entry])
+        for number, (row, curves) in enumerate(rows.groupby("row", sort=False)):
+            for _, curve in curves.groupby("seed"):
+                ax.plot(curve.epoch, curve[entry], color=f"C{number}", label=row)
+                row = None  # a line of the legend for all seeds
+        ax.axhline(paper.published, color="0.4", ls="--", label="published")
+        ax.set(title=estimator, xlabel="epoch", ylabel=LABELS[entry])
         ax.legend(fontsize="x-small")
     return figure
 
