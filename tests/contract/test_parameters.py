@@ -37,7 +37,7 @@ WHOLE = st.one_of(st.integers(-(2**70), 4), st.sampled_from([40, 2**16, 2**31]))
 TYPES = st.sampled_from([*"bhilqBHILQ", "float16", "float32"])
 NUMPY = st.builds(lambda kind, value: np.dtype(kind).type(value), TYPES, st.integers(0, 4))
 REAL = st.one_of(st.floats(), st.sampled_from([0.5, 1e-300, 1e300]))
-WORDS = st.one_of(st.text(max_size=4), st.sampled_from(["auto", "neighbors", "mixture", "meta"]))
+WORDS = st.one_of(st.text(max_size=4), st.sampled_from(["auto", "neighbors", "own", "meta"]))
 OBJECTS = st.sampled_from(
     [None, ..., object(), print, int, KMeans(2), nn.Linear(2, 2), nn.Linear, b"auto", {3}, {}]
     + [1j, pd.NA, datetime.date(2020, 1, 1), {"gaussian": [0, 1, 2]}]

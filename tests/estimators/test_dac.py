@@ -56,7 +56,7 @@ def test_codes_without_separate_clusters_are_told(are_clusters, blobs, recwarn):
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    ("init", "max_epochs"), [("neighbors", 60), ("neighbors", 300), ("mixture", 60)]
+    ("init", "max_epochs"), [("neighbors", 60), ("neighbors", 300), ("own", 60)]
 )
 def test_long_training_neither_shrinks_nor_inflates_the_codes(init, max_epochs, rows):
     short = DACClustering(3, **SMALL, init=init, max_epochs=1).fit(rows)
