@@ -131,7 +131,9 @@ class PriorEstimator(EmbeddingMixin, DeepClusterer):
         """
         networks = model.encoder, model.decoder
         fit.pretrain(*networks, model.likelihood, self._has_perceptrons())
-        codes, variances = np.split(apply(model, model.moments, fit.X), 2, axis=1)
+        codes, variances = np.split(
+            apply(model, model.mean_and_variance, fit.X), 2, axis=1
+        )
         fit.progress.begin("mixture")
         start = fit.start
         resp = start.anchor

@@ -142,7 +142,7 @@ class CodeModel(ClusterModel):
         """Code of each sample, or the mean of its posterior, (N, L)."""
         return self.encoder.mean(self.standardize(x))
 
-    def moments(self, x: Tensor) -> Tensor:
+    def mean_and_variance(self, x: Tensor) -> Tensor:
         """Mean of the code of each sample, then its variance, (N, 2 L)."""
         mean, std = self.encoder.moments(self.standardize(x))
         return torch.cat([mean, std.square()], 1)
