@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from joblib import hash as hash_of
 from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import adjusted_rand_score, roc_auc_score
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from .input.checks import check_count
+from .input.labels import indicate
 from .neighbors.search import find_nearest
 
 __all__ = [
@@ -28,7 +29,7 @@ __all__ = [
 
 #: Maximum number of data sets whose criteria are kept.
 KEPT = 8
-#: Criteria of data sets and the positions that they score.
+#: Criteria of data sets and their distinct samples.
 _criteria: dict[Any, Any] = {}
 #: Maximum error of probabilities: sums of float32 are not exact.
 SHARE_ERROR = 1e-5
@@ -64,7 +65,9 @@ def expected_score(
         are cached: further calls for the same X and parameters take milliseconds.
     labels : array-like of shape (n_samples,) or (n_partitions, n_samples)
         Clusters under any names, -1 for noise. Noise is judged in the nearest clusters, and the
-        score is multiplied by the share of samples that are not noise.
+        score is multiplied by the share of samples that are not noise. Equal samples are judged in
+        the cluster of most of them, and the score is multiplied by the adjusted Rand index of
+        these clusters with the given ones.
     metric, standardize, categorical_features, kinds, augment, sample_weight, random_state, n_jobs
         As in :class:`~skdeepcluster.NeighborClustering` and its ``fit``.
 
@@ -72,6 +75,8 @@ def expected_score(
     -------
     score : float or ndarray of shape (n_partitions,)
         In [0, 1]. A single cluster scores the probability that there is one; noise alone scores 0.
+        nan if there is no evidence: as many clusters as distinct samples, or one cluster of fewer
+        than ten.
 
     See Also
     --------
@@ -106,13 +111,13 @@ def expected_score(
         "augment": augment,
         "random_state": random_state,
     }
-    criterion, positions = _find_criterion(X, params, sample_weight, n_jobs)
-    scores = _rate(criterion, [partition[positions] for partition in partitions])
+    criterion, samples = _find_criterion(X, params, sample_weight, n_jobs)
+    scores = np.array([_rate(criterion, samples, each) for each in partitions])
     return float(scores[0]) if labels.ndim == 1 else scores
 
 
 def _find_criterion(X, params, sample_weight, n_jobs):
-    """Return the criterion of X and the positions that it scores, made once.
+    """Return the criterion of X and its distinct samples, made once.
 
     Data are known by their values, and functions by their identity, not by their names.
     """
@@ -131,22 +136,24 @@ def _find_criterion(X, params, sample_weight, n_jobs):
     return _criteria[key][:2]
 
 
-def _rate(criterion, partitions):
-    """Return the expected scores of partitions of the scored samples, labels (M,) each."""
+def _rate(criterion, samples, partition):
+    """Return the expected score of the labels (N,) of a partition."""
+    in_graph = samples.inverse >= 0
+    names, labels = np.unique(partition[in_graph], return_inverse=True)
+    inverse = samples.inverse[in_graph]
+    counts = indicate(labels, len(names)).T @ indicate(inverse, len(samples.weights))
+    usual = np.ravel(counts.argmax(0))
+    agreement = adjusted_rand_score(labels, usual[inverse])
+
+    clusters = usual[criterion.positions]
+    is_cluster = (names != -1)[clusters]
+    if not is_cluster.any():
+        return 0.0
+
     points = criterion.coords.layouts[0]
-    filled = []
-    shares = []
-    for labels in partitions:
-        is_noise = labels == -1
-        shares.append(1 - is_noise.mean())
-        clusters = np.zeros(len(labels), dtype=int)
-        if not is_noise.all():
-            kept = ~is_noise
-            clusters[kept] = np.unique(labels[kept], return_inverse=True)[1]
-            nearest = find_nearest(points[is_noise], points[kept])
-            clusters[is_noise] = clusters[kept][nearest]
-        filled.append(clusters)
-    return criterion.rate(filled) * shares
+    nearest = find_nearest(points[~is_cluster], points[is_cluster])
+    clusters[~is_cluster] = clusters[is_cluster][nearest]
+    return criterion.rate(clusters[None])[0] * agreement * (partition != -1).mean()
 
 
 # ---- with classes

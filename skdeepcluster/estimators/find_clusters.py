@@ -15,6 +15,7 @@ from ..input.checks import (
     check_sample_weight,
     draw_seed,
     random_stream,
+    read_numbers,
     warn_user,
 )
 from ..input.distinct import TINY
@@ -28,7 +29,7 @@ from ..neighbors.augmented import check_augment
 from ..neighbors.graph import GraphSettings
 from ..neighbors.samples import Lookup, interpolate
 from ..partition.invariance import choose_augment
-from ..partition.search import find_partition, make_criterion, warn_of_edge
+from ..partition.search import Problem, find_partition, make_criterion, warn_of_edge
 from ..partition.selection import Alternative, describe_changes
 
 
@@ -105,7 +106,7 @@ def find_clusters(clusterer, preparation, X, problem, groups=None):
         )
 
     weights = check_sample_weight(problem.sample_weight, X)
-    scores = [answer.expected_score for answer in partition.answers]
+    merits = [answer[1:] for answer in partition.answers]
     attributes = {
         **preparation.input_attributes(),
         **augmentation,
@@ -114,7 +115,7 @@ def find_clusters(clusterer, preparation, X, problem, groups=None):
         "layout_": layout,
         "outlier_scores_": outlier_scores,
         "offset_": find_offset(outlier_scores, clusterer.noise, weights),
-        "_answers": list(zip(resps, scores, strict=True)),
+        "_answers": [*zip(resps, merits, strict=True)],
         "_lookup": lookup,
     }
     if partition.curve is not None:
@@ -150,9 +151,15 @@ def _describe_graph(samples):
 
 
 def look_at(clusterer, X, sample_weight=None):
-    """Return the criterion of X (N, D), and the positions in X of what it scores."""
+    """Return the criterion of X (N, D), and the distinct samples of its graph."""
     preparation, X = prepare_samples(clusterer, X, sample_weight)
-    augment = preparation.scale_augment(clusterer.augment)
+    augment = clusterer.augment
+    if augment == "auto":
+        numbers = read_numbers("auto", clusterer.max_clusters)
+        problem = Problem(numbers, sample_weight)
+        found = _seek_augmentation(clusterer, preparation, X, problem)
+        augment = found["augment_"]
+    augment = preparation.scale_augment(augment)
     settings = make_graph_settings(clusterer, augment, preparation.table_groups)
     return make_criterion(X, settings, sample_weight, clusterer.random_state)
 
@@ -177,27 +184,41 @@ def show_answer(attributes, place):
     offset = attributes["offset_"]
     answers = attributes["_answers"]
     labels = [mark_noise(resp.argmax(1), outlier_scores, offset) for resp, _ in answers]
-    resp, expected_score = answers[place]
-    alternatives = [
-        Alternative(
+    resp, merits = answers[place]
+    alternatives = []
+    for i, (other, other_merits) in enumerate(answers):
+        if i == place:
+            continue
+        alternative = Alternative(
             n_clusters=other.shape[1],
-            expected_score=other_score,
+            expected_score=other_merits[0],
             changes=describe_changes(labels[place], labels[i]),
+            evidence=_describe_evidence(answers[i], answers[place]),
             labels=labels[i],
             probabilities=other.max(1),
             place=i,
         )
-        for i, (other, other_score) in enumerate(answers)
-        if i != place
-    ]
+        if any(alternative.changes == before.changes for before in alternatives):
+            alternative.changes += ", not the same as before"
+        alternatives.append(alternative)
     return {
         "responsibilities_": resp,
         "probabilities_": resp.max(1),
         "labels_": labels[place],
         "n_clusters_": resp.shape[1],
-        "expected_score_": expected_score,
+        "expected_score_": merits[0],
         "alternatives_": alternatives,
     }
+
+
+def _describe_evidence(answer, chosen):
+    """Return what speaks for an answer, beside the same numbers of the chosen one."""
+    names = "expected score", "agreement of candidates", "mean probability"
+    numbers = [[*merits, resp.max(1).mean()] for resp, merits in (answer, chosen)]
+    return ", ".join(
+        f"{name} {value:.2f} ({other:.2f})"
+        for name, value, other in zip(names, *numbers, strict=True)
+    )
 
 
 def measure_silhouette(layout, clusters, new_layout, new_resp):

@@ -135,10 +135,11 @@ class NeighborClustering(
         criterion learned on simulated data sets predicts it from how well these clusters are
         separated and found again; your own classes may differ.
     alternatives_ : list of Alternative
-        At most three other partitions, the best first, that differ from ``labels_`` and each other
-        (adjusted Rand index below 0.8). If ``n_clusters`` is an int, they have as many clusters,
-        else other numbers. Each has ``n_clusters``, ``labels``, ``probabilities``,
-        ``expected_score`` and, in words, ``changes``. See :meth:`use`.
+        At most four other partitions. The first is the rival: the next best number of clusters or,
+        if ``n_clusters`` is an int, the next best partition. The others differ from all before
+        them (adjusted Rand index below 0.8). Each has ``n_clusters``, ``labels``,
+        ``probabilities``, ``expected_score`` and, in words, ``changes``, the samples that it
+        moves, and ``evidence``, its merits beside those of the chosen one. See :meth:`use`.
     probabilities_ : ndarray of shape (n_samples,)
         Maximum of the ``responsibilities_`` of each sample.
     responsibilities_ : ndarray of shape (n_samples, n_clusters)
@@ -359,7 +360,7 @@ class NeighborClustering(
         Parameters
         ----------
         alternative : Alternative
-            One of ``alternatives_``.
+            One of ``alternatives_`` of this fit, from before or after another one was used.
 
         Returns
         -------
@@ -367,13 +368,16 @@ class NeighborClustering(
             The estimator.
         """
         check_is_fitted(self)
-        if not any(known is alternative for known in self.alternatives_):
+        answers = range(len(self._answers))
+        place = getattr(alternative, "place", None)
+        shown = show_answer(vars(self), place) if place in answers else None
+        if shown is None or not np.array_equal(shown["labels_"], alternative.labels):
             raise ValueError(
                 f"alternative must be one of the {len(self.alternatives_)} alternatives_ of this "
                 f"fit, such as use(fit.alternatives_[0]), got {type(alternative).__name__}."
             )
         vars(self).pop("_tree", None)
-        vars(self).update(show_answer(vars(self), alternative.place))
+        vars(self).update(shown)
         return self
 
     # ---- the tree of clusters, grown when it is asked for

@@ -405,6 +405,8 @@ class ClusterReport(Bunch):
         """Return what the expected score says, in a sentence."""
         if self.expected_score is None:
             return ""
+        if np.isnan(self.expected_score):
+            return "Too few samples differ for an expected score."
         score = f"{self.expected_score:.2f}"
         if len(self.clusters) == 1:
             return f"Probability that all samples are one cluster: {score}."

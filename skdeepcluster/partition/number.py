@@ -6,21 +6,20 @@ M samples, K clusters.
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.metrics import adjusted_rand_score
 
 from ..input.checks import draw_seed
 from ..input.labels import normalize_rows
 from .selection import (
+    DISTINCT,
     LEAST_SIZE,
     MAX_ALTERNATIVES,
+    N_RIVALS,
     Answer,
     find_answers,
     keep_distinct,
 )
 
-#: Minimum score of an alternative with another number of clusters, relative to the best.
-WORTH = 0.5
-#: Ratio of numbers of clusters that are far from each other.
-APART = 1.5
 #: Minimum stability that counts where scores are about equal.
 STABLE = 0.8
 #: Maximum difference of scores that are about equal.
@@ -79,7 +78,7 @@ def choose_number(problem, coords, criterion, constraints, stream, report):
     """
     with report("number"):
         curve = trace_curve(problem, criterion, constraints)
-    numbers = list_worthwhile(curve)
+    numbers = list_worthwhile(curve, criterion)
     constraints.check(numbers[0])
     numbers = [k for k in numbers if constraints.allows(k)]
 
@@ -172,34 +171,22 @@ def _make_curve(points):
 # ---- the numbers that are searched again
 
 
-def list_worthwhile(curve):
-    """Return the numbers of clusters worth a full search.
+def list_worthwhile(curve, criterion):
+    """Return the numbers of clusters worth a full search: the best one, then by their scores.
 
-    They are the best number of the curve, and maxima with at least half of its score. One cluster
-    comes with the best division.
+    After the next best numbers, these are numbers whose best candidate differs from all before.
     """
-    numbers = list_maxima(curve)[: 1 + MAX_ALTERNATIVES]
-    scores = dict(zip(curve.n_clusters.tolist(), curve.criterion, strict=True))
-    worth = WORTH * scores[numbers[0]]
-    n_kept = 2 if numbers[0] == 1 else 1
-    return numbers[:n_kept] + [k for k in numbers[n_kept:] if scores[k] >= worth]
-
-
-def list_maxima(curve):
-    """Return the best number, and those that score higher than the numbers next to them, by score.
-
-    Others follow that are far from all of these: where a curve is flat, it has one maximum.
-    """
-    padded = np.pad(curve.criterion, 1, constant_values=-1)
-    is_highest = (padded[1:-1] > padded[:-2]) & (padded[1:-1] >= padded[2:])
-    order = np.argsort(-curve.criterion, kind="stable")
-    highest = curve.n_clusters[order[is_highest[order]]].tolist()
-    maxima = list(dict.fromkeys([curve.best, *highest]))
-
-    for k in curve.n_clusters[order].tolist():
-        if all(max(k, other) >= APART * min(k, other) for other in maxima):
-            maxima.append(k)
-    return maxima
+    order = curve.n_clusters[np.argsort(-curve.criterion, kind="stable")].tolist()
+    order.remove(curve.best)
+    kept = [curve.best]
+    labels = [criterion.find_best(curve.best)]
+    for k in order:
+        candidate = criterion.find_best(k)
+        agreement = [adjusted_rand_score(candidate, other) for other in labels]
+        if len(kept) <= N_RIVALS or max(agreement) < DISTINCT:
+            kept.append(k)
+            labels.append(candidate)
+    return kept[: 1 + MAX_ALTERNATIVES]
 
 
 def drop_small(answer, criterion, weights, least, lowest):

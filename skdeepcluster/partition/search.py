@@ -210,12 +210,11 @@ def _use_labels(resp, problem, samples, layout):
 
 
 def make_criterion(X, settings, sample_weight=None, random_state=None):
-    """Return the :class:`~.selection.Criterion` of X, and the positions in X that it scores."""
+    """Return the :class:`~.selection.Criterion` of X, and its distinct :class:`Samples`."""
     stream = random_stream(random_state)
     samples = connect(X, "auto", settings, stream, sample_weight)
     coords = make_coordinates(samples, settings, stream)
-    criterion = Criterion(coords, samples.n_features)
-    return criterion, samples.reference.kept[criterion.positions]
+    return Criterion(coords, samples.n_features), samples
 
 
 def count_clusters(

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from scipy.special import expit, logit
+from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
 from ..input.labels import normalize_rows
@@ -48,9 +49,14 @@ TOLERANCE = 0.05
 #: Power of the agreement of two candidates that is their share in the same vote.
 SHARING = 5
 #: Maximum number of alternatives to the best partition.
-MAX_ALTERNATIVES = 3
-#: Adjusted Rand index with all others below which a partition is an alternative.
+MAX_ALTERNATIVES = 4
+#: The next best alternatives may be close to others, up to this adjusted Rand index.
+N_RIVALS = 2
+EQUAL = 0.98
+#: Adjusted Rand index with all others below which a partition is another alternative.
 DISTINCT = 0.8
+#: Maximum number of changes that are told one by one.
+MAX_CHANGES = 3
 #: Number of steps of the walk that averages votes.
 VOTE_STEPS = 2
 #: Minimum lead of the largest responsibility over the others, as a share of them.
@@ -133,11 +139,35 @@ class Criterion:
         """Return the expected scores (R,) of the members of an ensemble."""
         return self.rate_features(self.find_ensemble(n_clusters).features)
 
+    def find_best(self, n_clusters):
+        """Return the labels (M,) of the member of an ensemble with the highest score."""
+        if n_clusters == 1:
+            return np.zeros(len(self.positions), dtype=int)
+        best = self.rate_ensemble(n_clusters).argmax()
+        return self.find_ensemble(n_clusters).labels[best]
+
     def rate(self, labels):
-        """Return the expected scores (C,) of partitions (C, M)."""
+        """Return the expected scores (C,) of partitions (C, M), nan without evidence.
+
+        A few wrong labels change features much. So a partition scores at least as high as the one
+        that most neighbors of each sample are in, multiplied by the agreement of the two.
+        """
         labels = [np.unique(row, return_inverse=True)[1] for row in labels]
+        smooth = [self._smooth(row) for row in labels]
+        agreement = list(map(adjusted_rand_score, labels, smooth))
+        near = np.nan_to_num(self._rate_as_they_are(smooth)) * agreement
+        return np.maximum(self._rate_as_they_are(labels), near)
+
+    def _smooth(self, labels):
+        """Return the labels (M,) that most neighbors have, numbered from 0 on."""
+        votes = np.eye(labels.max() + 1)[labels]
+        smooth = spread_votes(votes, self.coords.graph).argmax(1)
+        return np.unique(smooth, return_inverse=True)[1]
+
+    def _rate_as_they_are(self, labels):
+        """Return the expected scores (C,) of partitions (C, M) with clusters from 0 on."""
         counts = np.array([row.max() + 1 for row in labels])
-        scores = np.zeros(len(labels))
+        scores = np.full(len(labels), np.nan)
         for k in np.unique(counts):
             has_k = counts == k
             if k == 1:
@@ -148,10 +178,13 @@ class Criterion:
         return scores
 
     def rate_one(self):
-        """Return the expected score of a single cluster: the probability that it is true."""
+        """Return the expected score of a single cluster: the probability that it is true.
+
+        It is nan if there are too few samples for two clusters.
+        """
         ensembles = self.list_one_ensembles()
         if not ensembles:
-            return 1.0
+            return np.nan
         features = describe_one(self.measured.data, ensembles, self.rate_features)
         return float(expit(add_trees(features[None], "one"))[0])
 
@@ -191,6 +224,8 @@ class Answer(NamedTuple):
     resp: np.ndarray
     #: Expected adjusted Rand index with the true clusters.
     expected_score: float
+    #: Mean adjusted Rand index of the other candidates with it.
+    stability: float = 1.0
 
     @property
     def labels(self):
@@ -214,6 +249,8 @@ class Vote(NamedTuple):
     stability: np.ndarray
     #: Expected adjusted Rand index.
     expected_score: float
+    #: Mean adjusted Rand index of the other candidates with it.
+    agreement: float
 
 
 def find_answers(coords, criterion, n_clusters, seed, constraints):
@@ -223,12 +260,13 @@ def find_answers(coords, criterion, n_clusters, seed, constraints):
         return [Answer(np.ones((n_samples, 1)), criterion.rate_one())]
     if n_samples <= n_clusters:
         labels = np.arange(n_samples) % n_clusters
-        return [Answer(np.eye(n_clusters)[labels], 1.0)]
+        return [Answer(np.eye(n_clusters)[labels], np.nan)]
     stream = np.random.RandomState(seed)
     votes = vote(coords, criterion, n_clusters, stream, constraints)
     coefficients = load_parameters()["calibration"]
     return [
-        Answer(calibrate(each, coefficients), each.expected_score) for each in votes
+        Answer(calibrate(each, coefficients), each.expected_score, each.agreement)
+        for each in votes
     ]
 
 
@@ -242,7 +280,7 @@ def vote(coords, criterion, n_clusters, stream, constraints):
     labels = np.stack([each.labels for each in candidates if each.n_clusters == most])
     scored = labels[:, criterion.positions]
 
-    scores = criterion.rate(scored)
+    scores = np.nan_to_num(criterion.rate(scored))
     rated = scores + constraints.rate(labels, n_clusters)
     agreement = measure_agreement(scored, scored, n_clusters)
     weights = weight_candidates(rated, agreement)
@@ -250,7 +288,9 @@ def vote(coords, criterion, n_clusters, stream, constraints):
     def count(i):
         votes, stability = count_votes(labels, weights, i, coords.weights, n_clusters)
         shares = spread_votes(votes, coords.graph)
-        return Vote(labels[i], shares, stability, float(scores[i]))
+        others = np.delete(agreement[i], i)
+        mean = float(others.mean()) if len(others) else 1.0
+        return Vote(labels[i], shares, stability, float(scores[i]), mean)
 
     winner = count((agreement @ weights).argmax())
     chosen = winner.shares.argmax(1)
@@ -270,20 +310,20 @@ def vote(coords, criterion, n_clusters, stream, constraints):
 
 
 def is_distinct(labels, before, n_clusters):
-    """Return whether labels (M,) differ from the ``labels`` of all partitions before them."""
+    """Return whether labels (M,) differ enough from the ``labels`` of partitions before them."""
     known = np.array([partition.labels for partition in before])
     agreement = measure_agreement(labels[None], known, n_clusters)
-    return (agreement < DISTINCT).all()
+    return (agreement < (EQUAL if len(before) <= N_RIVALS else DISTINCT)).all()
 
 
 def keep_distinct(answers):
-    """Return the answers that differ from all before them."""
+    """Return the first answer and its alternatives."""
     most = max(answer.n_clusters for answer in answers)
     kept = answers[:1]
     for answer in answers[1:]:
         if is_distinct(answer.labels, kept, most):
             kept.append(answer)
-    return kept
+    return kept[: 1 + MAX_ALTERNATIVES]
 
 
 def weight_candidates(scores, agreement):
@@ -376,7 +416,10 @@ class Alternative:
 
     n_clusters: int
     expected_score: float
+    #: What it moves, in words.
     changes: str
+    #: Its expected score, agreement of candidates and mean probability, beside the chosen ones.
+    evidence: str
     labels: np.ndarray = field(repr=False)
     probabilities: np.ndarray = field(repr=False)
     #: Position among the answers of the fit.
@@ -384,36 +427,37 @@ class Alternative:
 
 
 def describe_changes(labels, other_labels, clusters=None):
-    """Return which clusters of ``labels`` (N,) another partition joins and divides.
+    """Return which samples another partition moves, the largest changes first.
 
-    It joins clusters if more than half of each are in one cluster of its own, and divides one that
-    has more than half of several of its clusters. Its other clusters are made of parts of several.
-    Noise is left out. ``clusters`` (K,) are the names of the clusters of ``labels``.
+    Its clusters are matched with those of ``labels`` (N,) by their common samples; clusters
+    without a match are new. Noise is left out. ``clusters`` (K,) are the names of the clusters of
+    ``labels``.
     """
     known = (labels >= 0) & (other_labels >= 0)
-    table = contingency_matrix(labels[known], other_labels[known])
-    names = np.unique(labels[known])
+    names, places = np.unique(labels[known], return_inverse=True)
     if clusters is not None:
         names = clusters[names]
-    mostly = table > table.sum(1, keepdims=True) / 2
-    mostly_other = table > table.sum(0) / 2
+    moves = contingency_matrix(places, other_labels[known])
+    sizes = moves.sum(1)
+    rows, columns = linear_sum_assignment(moves, maximize=True)
+    targets = ["a new cluster"] * moves.shape[1]
+    for row, column in zip(rows, columns, strict=True):
+        targets[column] = f"cluster {names[row]}"
+    if len(targets) == 1 < len(names):
+        return f"joins all {len(names)} clusters"
 
-    changes = [
-        "joins " + _list_names(names[column]) for column in mostly.T if column.sum() > 1
-    ]
-    for name, row in zip(names, mostly_other, strict=True):
-        if row.sum() > 1:
-            changes.append(f"divides {name} into {row.sum()}")
-    n_mixed = (~mostly_other.any(0) & (mostly.sum(0) < 2)).sum()
-    if changes and n_mixed:
-        changes.append(f"makes {n_mixed} of parts of others")
-    if not changes:
-        kept = table[linear_sum_assignment(table, maximize=True)].sum()
-        share = 1 - kept / max(table.sum(), 1)
-        changes.append(f"moves {share:.0%} of the samples")
-    return "; ".join(changes)
+    moves[rows, columns] = 0
+    n_moved = moves.sum()
+
+    changes = []
+    for place in np.argsort(-moves, axis=None, kind="stable")[:MAX_CHANGES]:
+        i, j = np.unravel_index(place, moves.shape)
+        if moves[i, j]:
+            count = f"{moves[i, j]:,} of {sizes[i]:,}"
+            changes.append(f"cluster {names[i]} gives {count} to {targets[j]}")
+            n_moved -= moves[i, j]
+    if n_moved:
+        changes.append(f"{n_moved:,} more move")
+    return "; ".join(changes) or "moves no sample"
 
 
-def _list_names(names):
-    *first, last = map(str, names)
-    return f"{', '.join(first)} and {last}"

@@ -1,10 +1,13 @@
 """Several answers of one fit, and the expected score of any partition."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import load_iris, make_blobs, make_moons
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.mixture import GaussianMixture
@@ -31,25 +34,37 @@ def fit():
 # ---- alternatives
 
 
-def test_alternatives_are_other_levels_of_the_data(fit):
-    assert 1 <= len(fit.alternatives_) <= 3
+def test_the_rival_comes_first_then_other_levels(fit):
+    rival, second, *others = fit.alternatives_
+    curve = fit.n_clusters_curve_
+    order = curve.n_clusters[np.argsort(-curve.criterion)]
+    assert rival.n_clusters == order[order != fit.n_clusters_][0]
+    assert 1 <= len(others) <= 2
     scores = [other.expected_score for other in fit.alternatives_]
     assert scores == sorted(scores, reverse=True)
     for other in fit.alternatives_:
         assert other.labels.shape == other.probabilities.shape == (600,)
-        assert adjusted_rand_score(fit.labels_, other.labels) < 0.8
-        assert len(repr(other)) < 200
+        assert f"expected score {other.expected_score:.2f} ({fit.expected_score_:.2f})" in (
+            other.evidence
+        )
+    for other in others:
+        for before in (fit, rival, second):
+            labels = before.labels_ if before is fit else before.labels
+            assert adjusted_rand_score(labels, other.labels) < 0.8
 
 
 @pytest.mark.parametrize("k", [2, 5])
 def test_alternatives_of_a_given_number_are_distinct(k):
     rows = np.random.default_rng(0).normal(size=(300, 3))
     found = NeighborClustering(k, random_state=0).fit(rows)
-    assert 1 <= len(found.alternatives_) <= 3
+    assert 2 <= len(found.alternatives_) <= 4
     labels = [found.labels_, *(other.labels for other in found.alternatives_)]
     for i, one in enumerate(labels):
         assert len(set(one)) == k
-        assert all(adjusted_rand_score(one, other) < 0.8 for other in labels[:i])
+        bound = 0.8 if i > 2 else 0.99
+        assert all(adjusted_rand_score(one, other) < bound for other in labels[:i])
+    texts = [other.changes for other in found.alternatives_]
+    assert len(set(texts)) == len(texts)
 
 
 def test_another_answer_is_used_by_all_predictions(fit, tmp_path):
@@ -64,8 +79,19 @@ def test_another_answer_is_used_by_all_predictions(fit, tmp_path):
     np.testing.assert_allclose(own.predict_proba(GROUPS).max(1), other.probabilities)
     assert (own.n_clusters_, own.expected_score_) == (other.n_clusters, other.expected_score)
     assert any(np.array_equal(past.labels, before) for past in own.alternatives_)
-    with pytest.raises(ValueError, match=r"one of the \d alternatives_"):
-        own.use(other)
+
+
+def test_alternatives_are_used_one_after_the_other(fit):
+    own = pickle.loads(pickle.dumps(fit))
+    before = own.labels_
+    for other in fit.alternatives_:
+        np.testing.assert_array_equal(own.use(other).labels_, other.labels)
+    back = next(a for a in own.alternatives_ if np.array_equal(a.labels, before))
+    assert own.use(back).expected_score_ == fit.expected_score_
+    foreign = NeighborClustering(2, random_state=0).fit(GROUPS[:100]).alternatives_[0]
+    for wrong in (foreign, 0, fit.labels_):
+        with pytest.raises(ValueError, match=r"one of the \d alternatives_"):
+            own.use(wrong)
 
 
 def test_one_cluster_comes_with_a_division():
@@ -74,7 +100,7 @@ def test_one_cluster_comes_with_a_division():
     assert found.n_clusters_ == 1
     assert found.expected_score_ > found.alternatives_[0].expected_score
     assert found.use(found.alternatives_[0]).n_clusters_ > 1
-    assert found.alternatives_[0].changes.startswith("joins 0")
+    assert found.alternatives_[0].changes.startswith("joins all")
 
 
 def test_a_few_samples_far_away_are_no_cluster():
@@ -93,13 +119,20 @@ def test_a_few_samples_far_away_are_no_cluster():
 
 def test_changes_are_told_in_words():
     labels = np.repeat([0, 1, 2, -1], 10)
-    assert describe_changes(labels, np.repeat([0, 0, 1, 1], 10)) == "joins 0 and 1"
-    finer = np.r_[np.repeat([0, 1], 5), np.repeat([2, 3], 10), np.zeros(10, int)]
-    assert describe_changes(labels, finer) == "divides 0 into 2"
-    assert describe_changes(labels, np.roll(labels, 3)) == "moves 22% of the samples"
-    mixed = np.r_[np.zeros(26, int), np.ones(4, int), np.zeros(10, int)]
-    mixed[[0, 1, 10, 11]] = 2
-    assert describe_changes(labels, mixed) == "joins 0, 1 and 2; makes 1 of parts of others"
+    assert describe_changes(labels, labels[::-1] + 5) == "moves no sample"
+    joined = np.repeat([0, 0, 1, 1], 10)
+    assert describe_changes(labels, joined) == "cluster 1 gives 10 of 10 to cluster 0"
+    finer = np.r_[np.repeat([0, 1], [6, 4]), np.repeat([2, 3], 10), np.zeros(10, int)]
+    names = np.array(["a", "b", "c"])
+    assert describe_changes(labels, finer) == "cluster 0 gives 4 of 10 to a new cluster"
+    assert describe_changes(labels, finer, names).startswith("cluster a gives 4 of 10")
+    mixed = np.repeat([0, 1, 2, 3], 10)
+    mixed[[0, 1, 10, 11, 12, 20]] = [2, 2, 0, 0, 0, 1]
+    mixed[3] = 1
+    assert describe_changes(labels, mixed) == (
+        "cluster 1 gives 3 of 10 to cluster 0; cluster 0 gives 2 of 10 to cluster 2; "
+        "cluster 0 gives 1 of 10 to cluster 1; 1 more move"
+    )
 
 
 @pytest.mark.parametrize("bounds", [(2, 4), (4, 30), (7, 7)])
@@ -169,16 +202,75 @@ def test_names_of_labels_and_missing_values():
 def test_noise_and_extreme_partitions():
     X, y = make_blobs(300, centers=4, random_state=1)
     noisy = np.where(np.arange(300) % 10 == 0, -1, y)
-    full, partial, nothing, one, all_apart = expected_score(
-        X, [y, noisy, np.full(300, -1), np.zeros(300, int), np.arange(300)]
+    full, partial, nothing, one = expected_score(
+        X, [y, noisy, np.full(300, -1), np.zeros(300, int)]
     )
     assert partial == pytest.approx(0.9 * full, rel=0.05)
-    assert nothing == all_apart == 0
+    assert nothing == 0
     assert one < 0.5
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         expected_score(X, y[:9])
     with pytest.raises(ValueError, match="NaN"):
         expected_score(X, np.where(y, y, np.nan))
+
+
+def test_a_few_wrong_labels_cost_what_they_are_worth():
+    X, y = make_moons(300, noise=0.05, random_state=0)
+    right = expected_score(X, y)
+    for n_wrong in (1, 2, 5, 20):
+        labels = y.copy()
+        labels[np.random.RandomState(0).permutation(300)[:n_wrong]] ^= 1
+        ari = adjusted_rand_score(y, labels)
+        assert expected_score(X, labels) == pytest.approx(right * ari, abs=0.05)
+
+
+def test_equal_samples_are_all_read():
+    X, y = make_moons(200, noise=0.05, random_state=0)
+    copies = np.repeat(X, 2, axis=0)
+    random = np.random.RandomState(0)
+    labels = random.randint(0, 2, 400)
+    order = random.permutation(400)
+    assert expected_score(copies, labels) < 0.05
+    assert expected_score(copies[order], labels[order]) == expected_score(copies, labels)
+    assert expected_score(copies, np.repeat(y, 2)) == expected_score(X, y)
+    halved = np.repeat(y, 2)
+    halved[::20] ^= 1
+    agreement = adjusted_rand_score(np.repeat(y, 2), halved)
+    assert expected_score(copies, halved) <= agreement * expected_score(X, y) + 0.01
+
+
+def test_no_evidence_is_said():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    assert np.isnan(expected_score(X, np.arange(60)))
+    assert np.isnan(NeighborClustering(60, random_state=0).fit(X).expected_score_)
+    assert np.isnan(expected_score(X[:9], np.zeros(9)))
+    with pytest.warns(ConvergenceWarning, match="only 9 distinct samples"):
+        few = NeighborClustering("auto", random_state=0).fit(X[:9])
+    assert np.isnan(few.expected_score_)
+    assert few.n_clusters_ == 1
+
+
+def test_scores_know_functions_by_what_they_are():
+    X, y = make_moons(100, noise=0.05, random_state=0)
+
+    def near(a, b):
+        return np.abs(a - b).sum()
+
+    first = expected_score(X, y, metric=near)
+
+    def near(a, b):
+        return abs(np.hypot(*a) - np.hypot(*b))
+
+    assert expected_score(X, y, metric=near) != first
+    assert expected_score(X, y, metric=lambda a, b: np.abs(a - b).sum()) == first
+
+
+def test_scores_seek_an_augmentation():
+    wave = np.sin(np.linspace(0, 6, 24))
+    random = np.random.default_rng(0)
+    rows = np.repeat([wave, -wave], 40, axis=0) + 0.1 * random.normal(size=(80, 24))
+    y = np.repeat([0, 1], 40)
+    assert 0 < expected_score(rows, y, augment="auto") <= 1
 
 
 def test_search_compares_methods_and_settings():

@@ -12,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import neighbor_graph
 from skdeepcluster.partition import count_clusters
-from skdeepcluster.partition.number import Curve, list_maxima
+from skdeepcluster.partition.number import Curve
 from skdeepcluster.partition.tree import build_tree, group_leaves
 
 X, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
@@ -166,14 +166,12 @@ def test_numbers_around_the_best_are_tried_afterwards():
     assert count_clusters(np.ones((9, 2))).best_n_clusters == 1
 
 
-def test_maxima_are_listed_by_score():
+def test_the_best_number_of_a_curve():
     numbers = np.arange(1, 8)
     unstable = np.zeros(7)
     curve = Curve(numbers, np.array([0.1, 0.7, 0.6, 0.9, 0.9, 0.3, 0.8]), unstable)
     assert curve.best == 4
-    assert list_maxima(curve) == [4, 7, 2, 1]  # the last is no maximum, but far from all
     flat = Curve(numbers, np.array([0, 0.5, 0.9, 0.8, 0.7, 0.6, 0.5]), unstable)
-    assert list_maxima(flat) == [3, 5, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +183,6 @@ def test_agreement_decides_between_scores_about_equal(score, stability, best):
         np.arange(1, 5), np.array([0.9, 0.5, score, 1.0]), np.array([1, 0.5, stability, 0.8])
     )
     assert curve.best == best
-    assert list_maxima(curve)[0] == best
 
 
 def test_agreement_does_not_decide_against_a_single_cluster():
