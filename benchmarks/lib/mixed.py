@@ -70,6 +70,24 @@ CLUBENCH = (
     "yeast",
     "ecoli",
 )
+#: Other tables of CLUBench with odd numbers, of at most 2,500 samples.
+CLUBENCH_NUMBERS = (
+    "glass_identification",
+    "planning_relax",
+    "pima_indians_diabetes_database",
+    "breast_tissue",
+    "wireless_indoor_localization",
+    "ionosphere",
+    "ph_recognition",
+    "wine_customer",
+    "birds_bones_and_living_habits",
+    "image_segmentation",
+    "breast_cancer_coimbra",
+    "human_stress_detection",
+    "pistachio",
+    "parkinsons",
+    "blood_transfusion_service_center",
+)
 SOURCES = {
     "uci": "github.com/renatopp/arff-datasets (folder classification)",
     "clubench": "github.com/hj-n/labeled-datasets (folder compressed)",
@@ -266,7 +284,7 @@ def load_clubench(name):
 TABLES = {
     **{name: partial(load_bundled, name) for name in BUNDLED},
     **{f"uci/{name}": partial(load_uci, name) for name in UCI},
-    **{f"clubench/{name}": partial(load_clubench, name) for name in CLUBENCH},
+    **{f"clubench/{name}": partial(load_clubench, name) for name in CLUBENCH + CLUBENCH_NUMBERS},
 }
 
 

@@ -71,8 +71,13 @@ class NumberOfClustersDisplay(Display):
         alternatives = ()
         if isinstance(estimator, NeighborClustering):
             alternatives = estimator.alternatives_
+        curve = estimator.n_clusters_curve_
+        is_table = np.any(curve.penalty)
         display = cls(
-            **estimator.n_clusters_curve_,
+            curve.n_clusters,
+            curve.criterion - curve.penalty,
+            stability=curve.stability,
+            criterion_name="expected score" + ", less penalty" * is_table,
             chosen=estimator.n_clusters_,
             alternatives=[answer.n_clusters for answer in alternatives],
             name=name,

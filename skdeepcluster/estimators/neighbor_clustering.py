@@ -162,7 +162,9 @@ class NeighborClustering(
         If the number is chosen, arrays over the ``n_clusters`` that were tried. ``criterion`` is
         the expected score of the best of eight or more candidates. For one cluster, it is the
         probability that there is one; if sizes break their bounds, at most 0.01. ``stability`` is
-        the mean adjusted Rand index between candidates. The chosen number is among the best four,
+        the mean adjusted Rand index between candidates. In tables with categories, ``penalty`` is
+        taken off the criterion: 0.3 times the square root of how far the BIC of latent classes is
+        below its best, in nats per sample; otherwise 0. The chosen number is among the best five,
         which are searched again with all candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance, standardized if ``standardize_``, from each sample to its nearest others.

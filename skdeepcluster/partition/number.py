@@ -26,6 +26,8 @@ STABLE = 0.8
 CLOSE = 0.05
 #: Weight of the stability where scores are about equal.
 STABILITY_WEIGHT = 0.7
+#: Weight of the BIC of latent classes in tables with categories.
+BIC_WEIGHT = 0.3
 
 
 class Curve(NamedTuple):
@@ -36,22 +38,31 @@ class Curve(NamedTuple):
     criterion: np.ndarray
     #: Mean adjusted Rand index of the candidates with each other.
     stability: np.ndarray
+    #: Taken off the criterion, in tables with categories: a multiple of the square root of how far
+    #: the best BIC of latent classes is below the highest, in nats per sample.
+    penalty: np.ndarray
+
+    @property
+    def evidence(self):
+        """What speaks for each number."""
+        return self.criterion - self.penalty
 
     @property
     def best(self):
         """The chosen number.
 
-        It has the highest score; several clusters are preferred if they score about as high as a
+        It has the most evidence; several clusters are preferred if they have about as much as a
         single one. Where candidates agree on numbers that score about as high, the stability
         counts, too: a score estimates an adjusted Rand index, which hardly changes if one of
         several clusters is divided.
         """
         is_single = self.n_clusters == 1
-        highest = (self.criterion * (1 - CLOSE * is_single)).argmax()
+        evidence = self.evidence
+        highest = (evidence * (1 - CLOSE * is_single)).argmax()
         agreed = (self.n_clusters > 1) & (self.stability >= STABLE)
-        agreed &= self.criterion >= self.criterion[highest] - CLOSE
+        agreed &= evidence >= evidence[highest] - CLOSE
         if self.n_clusters[highest] > 1 and agreed.any():
-            evidence = self.criterion + STABILITY_WEIGHT * self.stability
+            evidence = evidence + STABILITY_WEIGHT * self.stability
             highest = np.where(agreed, evidence, -np.inf).argmax()
         return int(self.n_clusters[highest])
 
@@ -138,8 +149,9 @@ def trace_curve(problem, criterion, constraints):
 
 
 def _try_number(criterion, n_clusters, constraints):
-    """Return the highest expected score, lower if it breaks constraints, and the stability."""
+    """Return the highest expected score, lower if it breaks constraints, stability and BIC."""
     stability = 1.0
+    bic = 0.0
     if n_clusters == 1:
         labels = np.zeros((1, len(criterion.positions)), dtype=int)
         scores = np.array([criterion.rate_one()])
@@ -149,8 +161,10 @@ def _try_number(criterion, n_clusters, constraints):
         scores = criterion.rate_ensemble(n_clusters)
         agreement = ensemble.agreement.sum(1) - 1
         stability = agreement.mean() / max(len(labels) - 1, 1)
+        if criterion.coords.table is not None:
+            bic = ensemble.values[:, ensemble.value_names.index("classes bic")].max()
     scores = constraints.lower(scores, labels, criterion.coords.weights, n_clusters)
-    return float(scores.max()), float(stability)
+    return float(scores.max()), float(stability), float(bic)
 
 
 def _list_between(curve):
@@ -162,10 +176,12 @@ def _list_between(curve):
 
 
 def _make_curve(points):
-    """Return the :class:`Curve` of scores and stabilities by number of clusters."""
-    numbers = sorted(points)
-    scores, stability = zip(*[points[k] for k in numbers], strict=True)
-    return Curve(np.array(numbers), np.array(scores), np.array(stability))
+    """Return the :class:`Curve` of scores, stabilities and BIC by number of clusters."""
+    numbers = np.array(sorted(points))
+    scores, stability, bic = np.transpose([points[k] for k in numbers])
+    highest = bic[numbers > 1].max(initial=-np.inf)
+    penalty = BIC_WEIGHT * np.sqrt(np.maximum(highest - bic, 0))
+    return Curve(numbers, scores, stability, np.where(numbers > 1, penalty, 0))
 
 
 # ---- the numbers that are searched again
@@ -176,7 +192,7 @@ def list_worthwhile(curve, criterion):
 
     After the next best numbers, these are numbers whose best candidate differs from all before.
     """
-    order = curve.n_clusters[np.argsort(-curve.criterion, kind="stable")].tolist()
+    order = curve.n_clusters[np.argsort(-curve.evidence, kind="stable")].tolist()
     order.remove(curve.best)
     kept = [curve.best]
     labels = [criterion.find_best(curve.best)]
