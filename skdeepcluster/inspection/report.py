@@ -31,8 +31,6 @@ from .samples import find_medoids, find_typical, rank_samples
 
 #: Minimum margin of samples that are not listed as near a border.
 SURE = 0.995
-#: Maximum length of a line of text.
-MAX_LINE = 80
 #: Names in the map, as shares of its width: line, mean letter, and distance from the medoid.
 LINE = 0.045
 LETTER = 0.02
@@ -247,23 +245,7 @@ class ClusterReport(Bunch):
 
     def to_text(self) -> str:
         """Return the summary as a text, with a paragraph for each cluster."""
-        lines = self._title(), self._write_score(), self.kinds
-        text = "\n".join(filter(None, lines))
-        for k in range(len(self.clusters)):
-            text += f"\n\n{self._name_cluster(k)}"
-            for title, items in self._describe(k).items():
-                if not items:
-                    continue
-                text += f"\n  {title}:"
-                if sum(map(len, items)) <= MAX_LINE:
-                    text += " " + "; ".join(items)
-                else:
-                    text += "".join(f"\n    {item}" for item in items)
-        if self.alternatives:
-            text += "\n\nOther answers" + "".join(
-                f"\n  {answer}" for answer in self.alternatives
-            )
-        return text
+        return write_page("report.txt", report=self)
 
     __str__ = to_text
 
@@ -370,32 +352,6 @@ class ClusterReport(Bunch):
         title += "s" * (n_clusters > 1)
         n_noise = (self.labels < 0).sum()
         return f"{title}, {n_noise:,} of them noise" if n_noise else title
-
-    def _write_score(self):
-        """Return what the expected score says, in a sentence."""
-        if self.expected_score is None:
-            return ""
-        score = f"{self.expected_score:.2f}"
-        if len(self.clusters) == 1:
-            return f"Probability that all samples are one cluster: {score}."
-        return (
-            f"Expected score {score}, between 0 and 1: how well these clusters are separated and "
-            "found again."
-        )
-
-    def _name_cluster(self, k):
-        name = f"cluster {self.clusters[k]}"
-        traits = self._list_traits(k)
-        if traits:
-            name += f" ({', '.join(traits)})"
-
-        size = self.sizes[k]
-        name += f": {size:,} samples ({size / len(self.labels):.1%})"
-        if size and self.stability is not None:
-            name += f", stability {self.stability[k]:.2f}"
-        if size and self.probabilities is not None:
-            name += f", mean probability {self.probabilities[k]:.2f}"
-        return name
 
     def _list_traits(self, k):
         """Return the features that set a cluster apart most, in words that name it.
