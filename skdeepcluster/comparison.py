@@ -1,6 +1,7 @@
 """compare: several clusterers on the same samples, as a table and as a page of HTML."""
 
 import os
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -87,11 +88,27 @@ def compare(X, clusterers, y=None, *, verbose: int = 0, **options) -> "Compariso
     expected_score(X, np.zeros(_num_samples(X)), **options)
     samples, prepared = _prepare(X, clusterers, options)
     inputs = {name: samples if name in prepared else X for name in clusterers}
-    fits, errors = _fit_all(clusterers, inputs, verbose)
+    labels, seconds, errors = _fit_all(clusterers, inputs, verbose)
 
+    scores = expected_score(X, list(labels.values()), **options)
+    order = np.argsort(-scores, kind="stable")  # nan comes last
+    names = [list(labels)[i] for i in order]
+    labels = {name: labels[name] for name in names}
+    agreement = pairwise_distances(list(labels.values()), metric=adjusted_rand_score)
+    results = {
+        "expected_score": scores[order],
+        "agreement": agreement[0],
+        **_measure(labels, y),
+        "seconds": np.array([seconds[name] for name in names]),
+    }
     metric = options.get("metric", "euclidean")
     return Comparison(
-        **_rank(fits, X, y, options),
+        names=names,
+        best=names[0],
+        labels=labels,
+        estimators={name: clusterers[name] for name in names},
+        results=results,
+        agreement=agreement,
         errors=errors,
         prepared=prepared,
         table=X,
@@ -106,15 +123,13 @@ def _name_clusterers(clusterers):
     if isinstance(clusterers, list | tuple):
         kinds = [type(clusterer).__name__ for clusterer in clusterers]
         counts = [kinds[:i].count(kind) + 1 for i, kind in enumerate(kinds)]
-        names = [
-            f"{kind} {count}" if count > 1 else kind
-            for kind, count in zip(kinds, counts, strict=True)
-        ]
+        names = map("{} {}".format, kinds, counts)
+        names = [name.removesuffix(" 1") for name in names]
         clusterers = dict(zip(names, clusterers, strict=True))
     if not isinstance(clusterers, dict) or not clusterers:
         raise ValueError(
-            "clusterers must be a list of clusterers, or a dict of clusterers by name, with at "
-            f"least one, got {clusterers!r}."
+            "clusterers must be a list of at least one clusterer, or a dict of clusterers by "
+            f"name, got {clusterers!r}."
         )
     return {str(name): clone(clusterer) for name, clusterer in clusterers.items()}
 
@@ -150,39 +165,38 @@ def _reads_tables(clusterer, has_categories):
 
 
 def _fit_all(clusterers, inputs, verbose):
-    """Return the fits and the errors of clusterers, by name."""
-    fits = {}
+    """Fit clusterers, and return their labels, seconds and errors by name."""
+    labels = {}
+    seconds = {}
     errors = {}
     n_all = len(clusterers)
-    start = perf_counter()
     for n_done, (name, clusterer) in enumerate(clusterers.items(), start=1):
+        start = perf_counter()
         try:
-            fits[name] = _fit(clusterer, inputs[name])
-            _, labels, seconds = fits[name]
-            line = f"{name}: {_count(labels)} clusters, {seconds:.1f} s"
+            labels[name] = _fit(clusterer, inputs[name])
+            line = f"{name}: {_count(labels[name])} clusters"
         except Exception as error:
             errors[name] = f"{type(error).__name__}: {error}"
             line = f"{name} failed: {errors[name]}"
             warn_user(line, FitFailedWarning)
+        seconds[name] = perf_counter() - start
         if verbose:
-            left = (perf_counter() - start) * (n_all / n_done - 1)
-            print(f"{line} ({n_done} of {n_all}, about {left:.0f} s left)", flush=True)
-    if not fits:
+            left = sum(seconds.values()) * (n_all / n_done - 1)
+            place = f"{n_done} of {n_all}, about {left:.0f} s left"
+            print(f"{line} ({seconds[name]:.1f} s; {place})", flush=True)
+    if not labels:
         raise ValueError(f"No clusterer could be fitted: {errors}")
-    return fits, errors
+    return labels, seconds, errors
 
 
 def _fit(clusterer, X):
-    """Return a fitted clusterer, its labels and its seconds."""
-    start = perf_counter()
+    """Fit a clusterer and return its labels, -1 for noise."""
     if hasattr(clusterer, "fit_predict"):
         labels = clusterer.fit_predict(X)
     else:
         labels = predict_samples(clusterer.fit(X), X)
-    seconds = perf_counter() - start
     # Labels below -1 are noise of HDBSCAN.
-    labels = check_labels("labels", np.maximum(labels, -1), _num_samples(X))
-    return clusterer, labels, seconds
+    return check_labels("labels", np.maximum(labels, -1), _num_samples(X))
 
 
 # ---- what is compared
@@ -193,32 +207,15 @@ def _count(labels):
     return len(np.unique(labels[labels >= 0]))
 
 
-def _rank(fits, X, y, options):
-    """Return the names, labels, estimators and results of fits, best first."""
-    scores = expected_score(X, [labels for _, labels, _ in fits.values()], **options)
-    order = np.argsort(-scores, kind="stable")  # nan comes last
-    names = [list(fits)[i] for i in order]
-    fits = [fits[name] for name in names]
-    estimators, labels, seconds = map(list, zip(*fits, strict=True))
-
-    agreement = pairwise_distances(labels, metric=adjusted_rand_score)
-    results = {
-        "expected_score": scores[order],
-        "agreement": agreement[0],
-        "clusters": np.array(list(map(_count, labels))),
-        "noise": np.mean(np.array(labels) < 0, axis=1),
-        "seconds": np.array(seconds),
-    }
+def _measure(labels, y):
+    """Return measures of labels, and with classes y their agreement."""
+    measures = {"clusters": _count, "noise": lambda own: np.mean(own < 0)}
     if y is not None:
-        results["ACC"] = np.array([clustering_accuracy(y, own) for own in labels])
-        results["ARI"] = np.array([adjusted_rand_score(y, own) for own in labels])
+        measures["ACC"] = partial(clustering_accuracy, y)
+        measures["ARI"] = partial(adjusted_rand_score, y)
     return {
-        "names": names,
-        "best": names[0],
-        "labels": dict(zip(names, labels, strict=True)),
-        "estimators": dict(zip(names, estimators, strict=True)),
-        "results": results,
-        "agreement": agreement,
+        title: np.array([measure(own) for own in labels.values()])
+        for title, measure in measures.items()
     }
 
 
@@ -254,7 +251,7 @@ class Comparison(Bunch):
         The fitted clones by name.
     results : dict of ndarray of shape (n_names,)
         "expected_score" (nan if unknown), "agreement" with the best (adjusted Rand index),
-        number of "clusters", share of "noise" and "seconds" of the fit. With ``y`` also "ACC",
+        number of "clusters", share of "noise", and "seconds" of the fit. With ``y`` also "ACC",
         see :func:`~skdeepcluster.metrics.clustering_accuracy`, and "ARI", the adjusted Rand index.
     agreement : ndarray of shape (n_names, n_names)
         Adjusted Rand indices of the labels with each other.
@@ -286,13 +283,7 @@ class Comparison(Bunch):
 
     def to_text(self) -> str:
         """Return the results as a table, and which clusterer to take."""
-        rows = self._write_rows()
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = []
-        for name, *cells in rows:
-            cells = map(str.rjust, cells, widths[1:])
-            lines.append("  ".join([name.ljust(widths[0]), *cells]))
-        return write_page("comparison.txt", found=self, lines=lines)
+        return write_page("comparison.txt", found=self, columns=self._write_columns())
 
     __str__ = __repr__ = to_text
 
@@ -314,13 +305,13 @@ class Comparison(Bunch):
             mean_greatest_jaccard(best, own[:, None], best.max() + 1) for own in matched
         ]
         if self.y is not None:
-            maps["y"] = _match(best, np.unique(self.y, return_inverse=True)[1])
+            maps["classes y"] = _match(best, np.unique(self.y, return_inverse=True)[1])
         return write_page(
             "comparison.html",
             path,
             found=self,
             title=title,
-            rows=self._write_rows(),
+            columns=self._write_columns(),
             maps=maps,
             spots=find_spots(self.samples, self.metric),
             clusters=zip(clusters, sizes, strict=True),
@@ -330,15 +321,14 @@ class Comparison(Bunch):
 
     _repr_html_ = to_html
 
-    def _write_rows(self):
-        """Return the results as texts, with a header."""
-        has_noise = self.results["noise"].any()
-        columns = [["clusterer", *self.names]]
+    def _write_columns(self):
+        """Return the columns of the table as texts, by title."""
+        columns = {}
         for title, values in self.results.items():
-            if title != "noise" or has_noise:
+            if title != "noise" or values.any():
                 form = "d" if title == "clusters" else ".2f"
-                cells = [
-                    format(value, form).replace("nan", "-") for value in values.tolist()
+                cells = [format(value, form) for value in values.tolist()]
+                columns[title.replace("_", " ")] = [
+                    "-" if cell == "nan" else cell for cell in cells
                 ]
-                columns.append([title.replace("_", " "), *cells])
-        return list(zip(*columns, strict=True))
+        return columns

@@ -241,7 +241,7 @@ class ClusterReport(Bunch):
         return pd.DataFrame(columns, index=index)
 
     def __repr__(self):
-        return f"<ClusterReport of {self._title()}>"
+        return f"<ClusterReport of {self.to_text().splitlines()[0]}>"
 
     def to_text(self) -> str:
         """Return the summary as a text, with a paragraph for each cluster."""
@@ -345,13 +345,6 @@ class ClusterReport(Bunch):
                 [f"{name}{note}", *(_write_mean(name, mean) for mean in means)]
             )
         return lines
-
-    def _title(self):
-        n_clusters = len(self.clusters)
-        title = f"{self.name}: {len(self.labels):,} samples in {n_clusters} cluster"
-        title += "s" * (n_clusters > 1)
-        n_noise = (self.labels < 0).sum()
-        return f"{title}, {n_noise:,} of them noise" if n_noise else title
 
     def _list_traits(self, k):
         """Return the features that set a cluster apart most, in words that name it.
