@@ -235,7 +235,7 @@ def _match(best, labels):
 
 
 class Comparison(Bunch):
-    """Fits of several clusterers to the same samples, best first, made by :func:`compare`.
+    """Fits of several clusterers, best first, made by :func:`~skdeepcluster.compare`.
 
     ``print(found)`` writes a table, and notebooks show a page of HTML.
 
