@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .comparison import compare
     from .estimators.catgan import CatGANClustering
     from .estimators.catgan_classifier import CatGANClassifier
     from .estimators.dac import DACClustering
@@ -32,6 +33,7 @@ __all__ = [
     "NeighborClustering",
     "VAEEmbedding",
     "VaDEClustering",
+    "compare",
     "select_n_clusters",
 ]
 
@@ -46,6 +48,7 @@ _MODULES = {
     "NeighborClustering": "estimators.neighbor_clustering",
     "VAEEmbedding": "estimators.vae",
     "VaDEClustering": "estimators.vade",
+    "compare": "comparison",
     "select_n_clusters": "model_selection",
 }
 

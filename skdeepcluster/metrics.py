@@ -99,7 +99,7 @@ def expected_score(
     """
     labels = np.asarray(labels)
     partitions = [labels] if labels.ndim == 1 else labels
-    partitions = [_check_discrete(partition, "labels") for partition in partitions]
+    partitions = [check_discrete(partition, "labels") for partition in partitions]
     for partition in partitions:
         check_consistent_length(X, partition)
 
@@ -387,7 +387,7 @@ def _read_confidence(y_true, y_prob):
                 "(n_samples,)."
             )
         matched = match_labels(y_true, y_prob.argmax(1))
-        right = matched == _check_discrete(y_true, "y_true")
+        right = matched == check_discrete(y_true, "y_true")
         return right.astype(np.float64), y_prob.max(1)
 
     return column_or_1d(_check_shares("y_true", y_true)), y_prob
@@ -408,13 +408,13 @@ def _check_shares(name, values):
 
 def _read_pair(labels_true, labels_pred):
     """Return classes and clusters, (N,), checked."""
-    true = _check_discrete(labels_true, "labels_true")
-    pred = _check_discrete(labels_pred, "labels_pred")
+    true = check_discrete(labels_true, "labels_true")
+    pred = check_discrete(labels_pred, "labels_pred")
     check_consistent_length(true, pred)
     return true, pred
 
 
-def _check_discrete(labels, name):
+def check_discrete(labels, name):
     """Return labels (N,) as integers of 64 bits, or as strings."""
     labels = check_array(labels, dtype=None, ensure_2d=False, input_name=name)
     labels = np.array(column_or_1d(labels).tolist())

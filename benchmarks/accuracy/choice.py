@@ -125,15 +125,21 @@ def one(distribution, n_features, seed):
     return fit(getattr(random, distribution)(size=(300, n_features)), "auto", 0)[1]
 
 
-def blobs(draw):
-    """Return the record of the number of clusters found in blobs of unequal size and spread."""
+def draw_blobs(draw):
+    """Return blobs of unequal size and spread."""
     random = np.random.RandomState(draw)
     n_features, n_blobs = random.choice([2, 4, 8, 16, 30]), random.randint(2, 13)
     sizes = random.randint(40, 250, n_blobs)
     spreads = random.uniform(0.3, 2, n_blobs) * (0.4 if n_features == 2 else 1)
     X, y = make_blobs(sizes, n_features, cluster_std=spreads, random_state=random)
-    made, record = fit(X, "auto", 0)
-    return record | {"classes": int(n_blobs)} | judged(y, made.labels_)
+    return Bunch(X=X, y=y, n_clusters=int(n_blobs))
+
+
+def blobs(draw):
+    """Return the record of the number of clusters found in drawn blobs."""
+    data = draw_blobs(draw)
+    made, record = fit(data.X, "auto", 0)
+    return record | {"classes": data.n_clusters} | judged(data.y, made.labels_)
 
 
 def overlap(draw, seeds):

@@ -157,14 +157,15 @@ def tasks(options):
         if not 2 <= len(set(np.asarray(y).tolist()) - {-1}) <= MAX_CLASSES:
             continue
         for method in options.methods:
-            yield (method, group, name), partial(measure, method, load)
+            head = {"row": method, "group": group, "data": name}
+            yield head, partial(measure, method, load), "float64"
 
 
 def main(arguments=None):
     """Measure the sets that the file lacks."""
     made = parser(__doc__)
     made.add_argument("--battery", type=Path, help="folder of the battery")
-    made.add_argument("--methods", nargs="+", default=list(METHODS), help=f"of {list(METHODS)}")
+    made.add_argument("--methods", nargs="+", help=f"of {', '.join(METHODS)} (all)")
     options = parse(made, arguments, methods=partial(chosen, known=METHODS))
     complete(options.out, ("row", "group", "data"), tasks(options))
 

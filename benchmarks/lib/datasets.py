@@ -12,7 +12,7 @@ from pandas.api.types import is_numeric_dtype
 from scipy.sparse import csr_array
 from sklearn.datasets import fetch_openml, load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, _safe_indexing
 
 BUNDLED = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer}
 TABLES = ("statlog", "yeast", "d31")
@@ -33,7 +33,8 @@ def load(name, n_samples=None, download=False):
     Images of uint8 become float32 in [0, 1]; other numbers float32 (float64 stays). Arrays with
     more than two axes are flattened and keep their shape as ``image_shape``. In a CSV file the
     labels are the column called label, labels, y, target or class, else the last column if it
-    holds text. `download` fetches mnist or fashion_mnist from openml.org if the file is missing.
+    holds text; a table with other text or gaps stays a DataFrame. `download` fetches mnist or
+    fashion_mnist from openml.org if the file is missing.
     """
     name, path = str(name), Path(name)
     if name == "digits":
@@ -78,7 +79,8 @@ def draw_labels(y, per_class, seed):
 
 
 def _take(data, rows):
-    return Bunch(**data | {"X": data.X[rows], "y": None if data.y is None else data.y[rows]})
+    y = None if data.y is None else data.y[rows]
+    return Bunch(**data | {"X": _safe_indexing(data.X, rows), "y": y})
 
 
 def _read_named(name, download):
@@ -127,14 +129,10 @@ def _read_csv(path):
     if not named and not is_numeric_dtype(table.iloc[:, -1]):
         named = [table.columns[-1]]
     y = table.pop(named[0]).to_numpy() if named else None
-    for column in table:
-        if not is_numeric_dtype(table[column]) or table[column].isna().any():
-            raise ValueError(
-                f"Column {column!r} of {path} holds text or missing values; features are "
-                f"numbers. A column of labels is called one of {', '.join(LABEL_COLUMNS)}."
-            )
     names = None if table.columns.dtype.kind == "i" else table.columns.tolist()
-    return _bunch(table.to_numpy(dtype=np.float64), y, feature_names=names)
+    is_plain = all(map(is_numeric_dtype, table.dtypes)) and not table.isna().any(axis=None)
+    X = table.to_numpy(dtype=np.float64) if is_plain else table
+    return _bunch(X, y, feature_names=names)
 
 
 def _bunch(X, y, image_shape=None, target_names=None, feature_names=None):

@@ -1,14 +1,18 @@
 """The methods of the comparison, by name: ``METHODS[name](data, n_clusters, seed)``.
 
 Both Gaussian mixtures have full covariances up to 100 features, else diagonal ones, and a
-``reg_covar`` of .01 times the mean variance of the features. All else is the default.
+``reg_covar`` of .01 times the mean variance of the features, or the default for tables with text
+or gaps. All else is the default.
 """
 
 from functools import partial
+from operator import methodcaller
 
 from scipy.sparse import issparse
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 import skdeepcluster
@@ -20,10 +24,17 @@ MAX_FEATURES_FULL = 100
 def mixture(kind, data, n_clusters, seed):
     """Make a Gaussian mixture."""
     X = data.X
-    variances = mean_variance_axis(X, axis=0)[1] if issparse(X) else X.var(axis=0)
     name = "full" if X.shape[1] <= MAX_FEATURES_FULL else "diag"
-    reg_covar = 0.01 * float(variances.mean()) or 1e-6
-    return kind(n_clusters, covariance_type=name, reg_covar=reg_covar, random_state=seed)
+    made = kind(n_clusters, covariance_type=name, random_state=seed)
+    if hasattr(X, "dtypes"):
+        return made
+    variances = mean_variance_axis(X, axis=0)[1] if issparse(X) else X.var(axis=0)
+    made.set_params(reg_covar=0.01 * float(variances.mean()) or 1e-6)
+    if not issparse(X):
+        return made
+    if kind is GaussianMixture:  # it takes no sparse samples
+        return make_pipeline(FunctionTransformer(methodcaller("toarray")), made)
+    return made.set_params(accept_sparse=True)
 
 
 def ours(name, data, n_clusters, seed, **settings):
@@ -61,5 +72,7 @@ IMAGE_METHODS = {"NeighborClustering views": with_views}
 
 
 def precision(method, data):
-    """Return the precision of fits: float32 for networks, else the dtype of the samples."""
-    return "float32" if method.partition(",")[0] in NETWORKS else str(data.X.dtype)
+    """Return the precision of fits: float32 for networks, else that of the samples."""
+    if method.partition(",")[0] in NETWORKS:
+        return "float32"
+    return str(getattr(data.X, "dtype", "float64"))

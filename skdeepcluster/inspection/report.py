@@ -1,11 +1,9 @@
 """ClusterReport: the clusters of a fit, as a text and as a page of HTML."""
 
 import os
-from base64 import b64encode
 from copy import copy
 from io import BytesIO
 from numbers import Real
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -16,13 +14,13 @@ from sklearn.utils._optional_dependencies import (
     check_pandas_support,
 )
 
-from ..display.base import COLORS, reach_last_step, to_array
+from ..display.base import reach_last_step, to_array
 from ..display.samples import find_white, make_mosaic
 from ..estimators.ensemble import ClusterEnsemble
 from ..estimators.neighbor_clustering import NeighborClustering
 from ..input.labels import check_labels, cluster_means, indicate, is_missing
-from ..neighbors import neighbor_graph, neighbor_layout
 from .features import SHARE, average_known, list_features
+from .page import find_spots, write_page
 from .reading import (
     choose_names,
     list_answers,
@@ -33,13 +31,6 @@ from .samples import find_medoids, find_typical, rank_samples
 
 #: Minimum margin of samples that are not listed as near a border.
 SURE = 0.995
-#: Maximum length of a line of text.
-MAX_LINE = 80
-#: Maximum number of samples in the map of a page.
-MAX_MAP = 1000
-#: Limits of the map: quantiles of the places, and air around them.
-EDGE = 0.03
-AIR = 0.2
 #: Names in the map, as shares of its width: line, mean letter, and distance from the medoid.
 LINE = 0.045
 LETTER = 0.02
@@ -250,51 +241,30 @@ class ClusterReport(Bunch):
         return pd.DataFrame(columns, index=index)
 
     def __repr__(self):
-        return f"<ClusterReport of {self._title()}>"
+        return f"<ClusterReport of {self.to_text().splitlines()[0]}>"
 
     def to_text(self) -> str:
         """Return the summary as a text, with a paragraph for each cluster."""
-        lines = self._title(), self._write_score(), self.kinds
-        text = "\n".join(filter(None, lines))
-        for k in range(len(self.clusters)):
-            text += f"\n\n{self._name_cluster(k)}"
-            for title, items in self._describe(k).items():
-                if not items:
-                    continue
-                text += f"\n  {title}:"
-                if sum(map(len, items)) <= MAX_LINE:
-                    text += " " + "; ".join(items)
-                else:
-                    text += "".join(f"\n    {item}" for item in items)
-        if self.alternatives:
-            text += "\n\nOther answers" + "".join(
-                f"\n  {answer}" for answer in self.alternatives
-            )
-        return text
+        return write_page("report.txt", report=self)
 
     __str__ = to_text
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the summary as a page of HTML with its pictures, and write it to a path."""
-        from jinja2 import Environment, PackageLoader
-
-        loader = PackageLoader("skdeepcluster")
-        pages = Environment(loader=loader, autoescape=True, trim_blocks=True)
-        pages.filters["base64"] = lambda png: b64encode(png).decode()
-
-        spots = self._find_spots()
+        medoids = [
+            report.medoids[report.medoids >= 0] for report in (self, *self.others)
+        ]
+        spots = find_spots(self.samples, self.metric, np.concatenate(medoids))
         rows = [row for row, _ in spots]
         # Distances have no features.
         features = [] if self.means is None else self.feature_names
-        page = pages.get_template("report.html").render(
+        return write_page(
+            "report.html",
+            path,
             report=self,
-            colors=COLORS,
             spots=spots,
             table=self._write_samples(rows, [*self._rank_features(), *features]),
         )
-        if path is not None:
-            Path(path).write_text(page, encoding="utf-8")
-        return page
 
     _repr_html_ = to_html
 
@@ -303,24 +273,6 @@ class ClusterReport(Bunch):
         return max(
             (np.abs(row.differences).max(initial=0) for row in self.features), default=0
         )
-
-    def _find_spots(self):
-        """Return position and place in a map of at most `MAX_MAP` samples and all medoids."""
-        medoids = [
-            report.medoids[report.medoids >= 0] for report in (self, *self.others)
-        ]
-        rows = np.linspace(0, len(self.labels) - 1, MAX_MAP).astype(int)
-        rows = np.unique(np.concatenate([rows, *medoids]))
-
-        graph = neighbor_graph(self.samples[rows], metric=self.metric)
-        places = neighbor_layout(graph, 2, random_state=0)
-        # A few samples far away would leave no room for the others: they are drawn at the edge.
-        low, high = np.quantile(places, (EDGE, 1 - EDGE), axis=0)
-        air = AIR * (high - low)
-        places = places.clip(low - air, high + air)
-        places -= places.min(0)
-        places /= np.ptp(places, axis=0).max() or 1.0
-        return list(zip(rows.tolist(), places.round(3), strict=True))
 
     def _place_names(self, spots):
         """Return the names of the clusters in a map, each below those that it would cover."""
@@ -393,41 +345,6 @@ class ClusterReport(Bunch):
                 [f"{name}{note}", *(_write_mean(name, mean) for mean in means)]
             )
         return lines
-
-    def _title(self):
-        n_clusters = len(self.clusters)
-        title = f"{self.name}: {len(self.labels):,} samples in {n_clusters} cluster"
-        title += "s" * (n_clusters > 1)
-        n_noise = (self.labels < 0).sum()
-        return f"{title}, {n_noise:,} of them noise" if n_noise else title
-
-    def _write_score(self):
-        """Return what the expected score says, in a sentence."""
-        if self.expected_score is None:
-            return ""
-        if np.isnan(self.expected_score):
-            return "Too few samples differ for an expected score."
-        score = f"{self.expected_score:.2f}"
-        if len(self.clusters) == 1:
-            return f"Probability that all samples are one cluster: {score}."
-        return (
-            f"Expected score {score}, between 0 and 1: how well these clusters are separated and "
-            "found again."
-        )
-
-    def _name_cluster(self, k):
-        name = f"cluster {self.clusters[k]}"
-        traits = self._list_traits(k)
-        if traits:
-            name += f" ({', '.join(traits)})"
-
-        size = self.sizes[k]
-        name += f": {size:,} samples ({size / len(self.labels):.1%})"
-        if size and self.stability is not None:
-            name += f", stability {self.stability[k]:.2f}"
-        if size and self.probabilities is not None:
-            name += f", mean probability {self.probabilities[k]:.2f}"
-        return name
 
     def _list_traits(self, k):
         """Return the features that set a cluster apart most, in words that name it.

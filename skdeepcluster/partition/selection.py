@@ -459,5 +459,3 @@ def describe_changes(labels, other_labels, clusters=None):
     if n_moved:
         changes.append(f"{n_moved:,} more move")
     return "; ".join(changes) or "moves no sample"
-
-

@@ -26,7 +26,12 @@ LEVELS = [
     {"estimators"},
 ]
 #: Tools that others use.
-SHARED_TOOLS = {("inspection", "display"), ("model_selection", "metrics")}
+SHARED_TOOLS = {
+    ("inspection", "display"),
+    ("model_selection", "metrics"),
+    ("comparison", "metrics"),
+    ("comparison", "inspection"),
+}
 #: All other packages that some parts may import.
 OTHERS = {
     "input": {"numpy", "scipy", "sklearn", "threadpoolctl", "dask"},

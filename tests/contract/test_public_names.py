@@ -101,13 +101,14 @@ def test_mypy_accepts_a_users_code(tmp_path, monkeypatch):
 WITHOUT_TORCH = """
 import sys
 from sklearn.cluster import KMeans
-from skdeepcluster import ClusterEnsemble, NeighborClustering, metrics, select_n_clusters
+from skdeepcluster import ClusterEnsemble, NeighborClustering, compare, metrics, select_n_clusters
 import skdeepcluster.display
 X = [[0.0], [0.1], [0.2], [0.3], [5.0], [5.1], [5.2], [5.3]]
 labels = NeighborClustering(2, random_state=0).fit_predict(X)
 assert metrics.clustering_accuracy([0, 0, 0, 0, 1, 1, 1, 1], labels) == 1
 ClusterEnsemble(KMeans(2, n_init=1), 2).fit(X)
 select_n_clusters(X, [2, 3, 4], estimator=KMeans(n_init=1))
+compare(X, [KMeans(2, n_init=1)]).to_html()
 assert not {"torch", "skorch", "matplotlib"} & set(sys.modules)
 """
 

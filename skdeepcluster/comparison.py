@@ -1,0 +1,334 @@
+"""compare: several clusterers on the same samples, as a table and as a page of HTML."""
+
+import os
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics import adjusted_rand_score, pairwise_distances
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch, check_consistent_length, get_tags
+from sklearn.utils._optional_dependencies import check_pandas_support
+from sklearn.utils.validation import _num_samples
+
+from .estimators.find_clusters import prepare_samples
+from .estimators.neighbor_clustering import NeighborClustering
+from .input.checks import warn_user
+from .input.labels import check_labels, mean_greatest_jaccard, predict_samples
+from .input.tables import read_kinds
+from .inspection.page import find_spots, write_page
+from .metrics import (
+    check_discrete,
+    clustering_accuracy,
+    expected_score,
+    match_labels,
+)
+from .neighbors.search import has_distances
+
+
+def compare(X, clusterers, y=None, *, verbose: int = 0, **options) -> "Comparison":
+    """Fit several clusterers to the same samples and rank them by their expected scores.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        Samples. Pipelines, and clusterers of this package that read categories and missing
+        values, get X as it is. If X has such columns or gaps, all others get the numbers that
+        :class:`~skdeepcluster.input.Preparation` makes of X.
+    clusterers : list of clusterers or dict of clusterers
+        Clusterers of scikit-learn, of this package or others, by name; names in a list are those
+        of the classes. Their clones are fitted.
+    y : array-like of shape (n_samples,), default=None
+        Known classes. Labels are compared with them; no clusterer gets them.
+    verbose : int, default=0
+        1 prints a line for each clusterer that is done, with the estimated time left.
+    **options
+        Parameters of :func:`~skdeepcluster.metrics.expected_score`, for instance
+        ``metric="cosine"`` or ``categorical_features=["city"]``.
+
+    Returns
+    -------
+    Comparison
+        The fits, best first. ``print`` writes a table, and ``to_html`` a page with maps.
+
+    Warns
+    -----
+    FitFailedWarning
+        If a clusterer raises an error; the others are still compared.
+
+    See Also
+    --------
+    skdeepcluster.metrics.expected_score : The measure by itself.
+    skdeepcluster.model_selection.label_free_scorer : Search over settings of one clusterer.
+    skdeepcluster.ClusterEnsemble : One partition from several clusterers.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import DBSCAN, KMeans
+    >>> from sklearn.datasets import make_moons
+    >>> from skdeepcluster import NeighborClustering, compare
+    >>> X, y = make_moons(300, noise=0.05, random_state=0)
+    >>> ours = NeighborClustering(2, random_state=0)
+    >>> found = compare(X, [KMeans(2, random_state=0), DBSCAN(eps=0.1), ours], y)
+    >>> found.names[-1]
+    'KMeans'
+    >>> round(float(found.results["ARI"].max()), 1)
+    1.0
+    """
+    clusterers = _name_clusterers(clusterers)
+    if any(map(has_distances, clusterers.values())):
+        options = {"metric": "precomputed"} | options
+    if y is not None:
+        y = check_discrete(y, "y")
+        check_consistent_length(X, y)
+    # Errors in X and in options come before the fits. The measurements are cached.
+    expected_score(X, np.zeros(_num_samples(X)), **options)
+    samples, prepared = _prepare(X, clusterers, options)
+    inputs = {name: samples if name in prepared else X for name in clusterers}
+    labels, seconds, errors = _fit_all(clusterers, inputs, verbose)
+
+    scores = expected_score(X, list(labels.values()), **options)
+    order = np.argsort(-scores, kind="stable")  # nan comes last
+    names = [list(labels)[i] for i in order]
+    labels = {name: labels[name] for name in names}
+    agreement = pairwise_distances(list(labels.values()), metric=adjusted_rand_score)
+    results = {
+        "expected_score": scores[order],
+        "agreement": agreement[0],
+        **_measure(labels, y),
+        "seconds": np.array([seconds[name] for name in names]),
+    }
+    metric = options.get("metric", "euclidean")
+    return Comparison(
+        names=names,
+        best=names[0],
+        labels=labels,
+        estimators={name: clusterers[name] for name in names},
+        results=results,
+        agreement=agreement,
+        errors=errors,
+        prepared=prepared,
+        table=X,
+        samples=samples,
+        metric="euclidean" if metric == "precomputed" else metric,
+        y=y,
+    )
+
+
+def _name_clusterers(clusterers):
+    """Return clones of the clusterers by name, those of a list by their classes."""
+    if isinstance(clusterers, list | tuple):
+        kinds = [type(clusterer).__name__ for clusterer in clusterers]
+        counts = [kinds[:i].count(kind) + 1 for i, kind in enumerate(kinds)]
+        names = map("{} {}".format, kinds, counts)
+        names = [name.removesuffix(" 1") for name in names]
+        clusterers = dict(zip(names, clusterers, strict=True))
+    if not isinstance(clusterers, dict) or not clusterers:
+        raise ValueError(
+            "clusterers must be a list of at least one clusterer, or a dict of clusterers by "
+            f"name, got {clusterers!r}."
+        )
+    return {str(name): clone(clusterer) for name, clusterer in clusterers.items()}
+
+
+# ---- fits
+
+
+def _prepare(X, clusterers, options):
+    """Return X as the expected score sees it, and the names of the clusterers that need this."""
+    settings = dict(options)
+    weight = settings.pop("sample_weight", None)
+    judge = NeighborClustering(accept_sparse=True, **settings)
+    preparation, samples = prepare_samples(judge, X, weight)
+
+    has_categories = bool(read_kinds(X, judge.categorical_features))
+    if not has_categories and not preparation.has_gaps_:
+        return samples, []
+    prepared = [
+        name
+        for name, clusterer in clusterers.items()
+        if not _reads_tables(clusterer, has_categories)
+    ]
+    return samples, prepared
+
+
+def _reads_tables(clusterer, has_categories):
+    """Return whether a clusterer takes X with gaps, and with categories if it has some."""
+    params = clusterer.get_params(deep=False)
+    if isinstance(clusterer, Pipeline) or "categorical_features" in params:
+        return True
+    is_ours = type(clusterer).__module__.startswith(__package__)
+    return is_ours and not has_categories and get_tags(clusterer).input_tags.allow_nan
+
+
+def _fit_all(clusterers, inputs, verbose):
+    """Fit clusterers, and return their labels, seconds and errors by name."""
+    labels = {}
+    seconds = {}
+    errors = {}
+    n_all = len(clusterers)
+    for n_done, (name, clusterer) in enumerate(clusterers.items(), start=1):
+        start = perf_counter()
+        try:
+            labels[name] = _fit(clusterer, inputs[name])
+            line = f"{name}: {_count(labels[name])} clusters"
+        except Exception as error:
+            errors[name] = f"{type(error).__name__}: {error}"
+            line = f"{name} failed: {errors[name]}"
+            warn_user(line, FitFailedWarning)
+        seconds[name] = perf_counter() - start
+        if verbose:
+            left = sum(seconds.values()) * (n_all / n_done - 1)
+            place = f"{n_done} of {n_all}, about {left:.0f} s left"
+            print(f"{line} ({seconds[name]:.1f} s; {place})", flush=True)
+    if not labels:
+        raise ValueError(f"No clusterer could be fitted: {errors}")
+    return labels, seconds, errors
+
+
+def _fit(clusterer, X):
+    """Fit a clusterer and return its labels, -1 for noise."""
+    if hasattr(clusterer, "fit_predict"):
+        labels = clusterer.fit_predict(X)
+    else:
+        labels = predict_samples(clusterer.fit(X), X)
+    # Labels below -1 are noise of HDBSCAN.
+    return check_labels("labels", np.maximum(labels, -1), _num_samples(X))
+
+
+# ---- what is compared
+
+
+def _count(labels):
+    """Return the number of clusters, without noise."""
+    return len(np.unique(labels[labels >= 0]))
+
+
+def _measure(labels, y):
+    """Return measures of labels, and with classes y their agreement."""
+    measures = {"clusters": _count, "noise": lambda own: np.mean(own < 0)}
+    if y is not None:
+        measures["ACC"] = partial(clustering_accuracy, y)
+        measures["ARI"] = partial(adjusted_rand_score, y)
+    return {
+        title: np.array([measure(own) for own in labels.values()])
+        for title, measure in measures.items()
+    }
+
+
+def _match(best, labels):
+    """Return labels (N,) under the numbers of the best clusters that they match.
+
+    Those that match none, or share no sample with it, get numbers above.
+    """
+    above = best.max() + 1
+    kept = labels >= 0
+    matched = np.full(len(labels), -1)
+    if kept.any():
+        known = np.where(best < 0, above, best)[kept]
+        matched[kept] = match_labels(known, labels[kept])
+    is_shared = np.isin(matched, matched[matched == best])
+    return np.where(kept & ~is_shared, matched + above + 1, matched)
+
+
+class Comparison(Bunch):
+    """Fits of several clusterers, best first, made by :func:`~skdeepcluster.compare`.
+
+    ``print(found)`` writes a table, and notebooks show a page of HTML.
+
+    Attributes
+    ----------
+    names : list of str
+        Clusterers whose fit succeeded, the highest expected score first.
+    best : str
+        The first name.
+    labels : dict of ndarray of shape (n_samples,)
+        Cluster labels by name, -1 for noise.
+    estimators : dict of estimators
+        The fitted clones by name.
+    results : dict of ndarray of shape (n_names,)
+        "expected_score" (nan if unknown), "agreement" with the best (adjusted Rand index),
+        number of "clusters", share of "noise", and "seconds" of the fit. With ``y`` also "ACC",
+        see :func:`~skdeepcluster.metrics.clustering_accuracy`, and "ARI", the adjusted Rand index.
+    agreement : ndarray of shape (n_names, n_names)
+        Adjusted Rand indices of the labels with each other.
+    errors : dict of str
+        Errors of the clusterers that failed, by name.
+    prepared : list of str
+        Clusterers that got prepared numbers in place of X.
+    table, y : {ndarray, sparse matrix, DataFrame} and ndarray or None
+        The samples and classes that were given.
+    samples, metric : {ndarray, sparse matrix} and str or callable
+        Prepared numbers, and the metric of the map.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import compare
+    >>> from skdeepcluster.comparison import Comparison
+    >>> found = compare(load_iris().data, {"two": KMeans(2), "nine": KMeans(9)})
+    >>> isinstance(found, Comparison), found.best
+    (True, 'two')
+    >>> page = found.to_html()
+    """
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame of the results, with a row for each clusterer."""
+        pd = check_pandas_support("to_frame")
+        return pd.DataFrame(self.results, index=pd.Index(self.names, name="clusterer"))
+
+    def to_text(self) -> str:
+        """Return the results as a table, and which clusterer to take."""
+        return write_page("comparison.txt", found=self, columns=self._write_columns())
+
+    __str__ = __repr__ = to_text
+
+    def to_html(
+        self, path: str | os.PathLike[str] | None = None, title: str | None = None
+    ) -> str:
+        """Return a page of HTML with the results and maps of the samples, and write it to a path.
+
+        Clusters that match those of the best clusterer have the same colors.
+        """
+        clusters, index, sizes = np.unique(
+            self.labels[self.best], return_inverse=True, return_counts=True
+        )
+        best = index - (clusters[0] < 0)
+        maps = {name: _match(best, own) for name, own in self.labels.items()}
+        matched = np.array(list(maps.values()))
+        is_same = (matched == best).all(0) & (best >= 0)
+        jaccard = [
+            mean_greatest_jaccard(best, own[:, None], best.max() + 1) for own in matched
+        ]
+        if self.y is not None:
+            maps["classes y"] = _match(best, np.unique(self.y, return_inverse=True)[1])
+        return write_page(
+            "comparison.html",
+            path,
+            found=self,
+            title=title,
+            columns=self._write_columns(),
+            maps=maps,
+            spots=find_spots(self.samples, self.metric),
+            clusters=zip(clusters, sizes, strict=True),
+            jaccard=jaccard,
+            same=is_same.mean(),
+        )
+
+    _repr_html_ = to_html
+
+    def _write_columns(self):
+        """Return the columns of the table as texts, by title."""
+        columns = {}
+        for title, values in self.results.items():
+            if title != "noise" or values.any():
+                form = "d" if title == "clusters" else ".2f"
+                cells = [format(value, form) for value in values.tolist()]
+                columns[title.replace("_", " ")] = [
+                    "-" if cell == "nan" else cell for cell in cells
+                ]
+        return columns

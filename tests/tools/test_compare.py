@@ -1,0 +1,240 @@
+"""compare: fits as by hand, ranked by the expected score, as a text, a table and a page."""
+
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.cluster import DBSCAN, HDBSCAN, AgglomerativeClustering, KMeans
+from sklearn.datasets import make_moons
+from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics import adjusted_rand_score, pairwise_distances
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+import skdeepcluster.comparison
+from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, NeighborClustering, compare
+from skdeepcluster.input import Preparation
+from skdeepcluster.metrics import clustering_accuracy, expected_score
+from skdeepcluster.model_selection import NoSplit, label_free_scorer
+
+X, Y = make_moons(150, noise=0.05, random_state=0)
+MOONS = NeighborClustering(2, random_state=0)
+HALVES = KMeans(2, n_init=1, random_state=0)
+NOISY = DBSCAN(eps=0.12)
+
+
+class Broken(KMeans):
+    """A clusterer whose fit fails."""
+
+    def fit_predict(self, X, y=None):
+        raise RuntimeError("out of <luck>")
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Halves, noisy clusters and moons, compared."""
+    return compare(X, [HALVES, NOISY, MOONS], Y)
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Two groups with a category and a gap."""
+    rng = np.random.default_rng(0)
+    group = np.arange(80) % 2
+    columns = {
+        "age": rng.normal(size=80) + 9 * group,
+        "spend": rng.normal(size=80) * 4 + 90 * group,
+        "place": np.where(group, "x", "y"),
+    }
+    frame = pd.DataFrame(columns, index=[f"<r{i}>" for i in range(80)])
+    frame.iloc[3, 0] = np.nan
+    return frame
+
+
+def test_labels_and_scores_are_those_by_hand_best_first(found):
+    hand = {"KMeans": HALVES, "DBSCAN": NOISY, "NeighborClustering": MOONS}
+    assert sorted(found.names) == sorted(hand)
+    for name, clusterer in hand.items():
+        np.testing.assert_array_equal(found.labels[name], clusterer.fit_predict(X))
+        np.testing.assert_array_equal(found.estimators[name].labels_, found.labels[name])
+        assert found.estimators[name] is not clusterer
+    results = found.results
+    scores = expected_score(X, [found.labels[name] for name in found.names])
+    np.testing.assert_array_equal(results["expected_score"], scores)
+    assert (np.diff(scores) <= 0).all()
+    assert found.best == found.names[0] == "NeighborClustering"
+    for i, name in enumerate(found.names):
+        own = found.labels[name]
+        assert results["ACC"][i] == clustering_accuracy(Y, own)
+        assert results["ARI"][i] == adjusted_rand_score(Y, own)
+        assert results["clusters"][i] == own.max() + 1
+        assert results["noise"][i] == np.mean(own == -1)
+        pairs = [adjusted_rand_score(own, found.labels[other]) for other in found.names]
+        np.testing.assert_allclose(found.agreement[i], pairs)
+    np.testing.assert_array_equal(results["agreement"], found.agreement[0])
+    assert (results["seconds"] > 0).all()
+
+
+def test_the_text_has_a_table_and_says_which_to_take(found):
+    text = str(found)
+    lines = text.splitlines()
+    assert lines[0].split()[:3] == ["clusterer", "expected", "score"]
+    assert [line.split()[0] for line in lines[1:4]] == found.names
+    assert len(set(map(len, lines[:4]))) == 1
+    assert "Take NeighborClustering: it has the highest expected score" in text
+    close = compare(X, {"a": HALVES, "b": HALVES})
+    assert "a and b have about the highest expected score" in str(close)
+    assert "Their clusters are the same." in str(close)
+    assert "noise" not in str(close)
+    assert not {"ACC", "ARI"} & set(close.results)
+    frame = found.to_frame()
+    assert frame.index.tolist() == found.names
+    assert frame.loc["KMeans", "clusters"] == 2
+
+
+def test_unknown_scores_come_last(monkeypatch):
+    scores = np.array([np.nan, 0.2, 0.9])
+    given = SimpleNamespace(score=lambda X, labels, **options: scores[: len(labels)])
+    monkeypatch.setattr(skdeepcluster.comparison, "expected_score", given.score)
+    found = compare(X, [NOISY, HALVES, MOONS])
+    assert found.names == ["NeighborClustering", "KMeans", "DBSCAN"]
+    assert re.search(r"DBSCAN +- ", str(found))
+    scores[:] = np.nan
+    assert "No expected score is known" in str(compare(X, [HALVES]))
+
+
+def test_any_clusterer_is_named_and_compared():
+    grid = {"n_clusters": [2, 3]}
+    search = GridSearchCV(HALVES, grid, scoring=label_free_scorer(), cv=NoSplit())
+    pipeline = make_pipeline(StandardScaler(), HALVES)
+    tried = [HALVES, KMeans(3), GaussianMixture(2), search, pipeline]
+    found = compare(X.tolist(), tried)
+    names = {"KMeans", "KMeans 2", "GaussianMixture", "GridSearchCV", "Pipeline"}
+    assert set(found.labels) == names
+    named = compare(sparse.csr_matrix(X), {"two": HALVES}, metric="cosine")
+    assert named.names == ["two"]
+    assert named.to_html().count("<circle") == len(X)
+
+
+def test_distances_are_compared_as_distances():
+    options = {"metric": "precomputed"}
+    distances = pairwise_distances(X)
+    tried = [AgglomerativeClustering(2, linkage="single", **options), DBSCAN(eps=0.2, **options)]
+    found = compare(distances, tried)
+    scores = expected_score(distances, list(found.labels.values()), **options)
+    np.testing.assert_array_equal(found.results["expected_score"], scores)
+    assert found.to_html().count("<circle") == 2 * len(X)
+
+
+def test_a_table_goes_unchanged_to_those_that_read_it(table):
+    encoder = make_pipeline(OneHotEncoder(), HALVES)
+    ours = NeighborClustering(2, random_state=0)
+    tried = [HALVES, HDBSCAN(copy=True), ours, GaussianMixtureEM(2), encoder]
+    found = compare(table, tried)
+    assert found.prepared == ["KMeans", "HDBSCAN", "GaussianMixtureEM"]
+    assert "KMeans, HDBSCAN, GaussianMixtureEM got the prepared numbers" in str(found)
+    prepared = Preparation().fit_transform(table)
+    np.testing.assert_array_equal(found.labels["KMeans"], HALVES.fit_predict(prepared))
+    np.testing.assert_array_equal(found.labels["NeighborClustering"], MOONS.fit_predict(table))
+    assert "&lt;r3&gt;: " in found.to_html()
+    # Gaps alone are read by more clusterers, but not by all ensembles.
+    gaps = table[["age", "spend"]]
+    tried = [GaussianMixtureEM(2), ClusterEnsemble(HALVES, 2)]
+    assert compare(gaps, tried).prepared == ["ClusterEnsemble"]
+    assert compare(gaps.fillna(0), tried).prepared == []
+
+
+def test_a_failing_clusterer_does_not_stop_the_others():
+    with pytest.warns(FitFailedWarning, match="Broken failed: RuntimeError: out of <luck>"):
+        found = compare(X, [Broken(), HALVES])
+    assert found.names == ["KMeans"]
+    assert found.errors == {"Broken": "RuntimeError: out of <luck>"}
+    assert "Broken failed: RuntimeError" in str(found)
+    assert "out of &lt;luck&gt;" in found.to_html()
+    with (
+        pytest.warns(FitFailedWarning),
+        pytest.raises(ValueError, match="No clusterer could be fitted.*luck"),
+    ):
+        compare(X, [Broken()])
+
+
+def test_progress_is_printed(capsys):
+    compare(X, [HALVES, MOONS], verbose=1)
+    first, second = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"KMeans: 2 clusters \(\d+\.\d s; 1 of 2, about \d+ s left\)", first)
+    assert second.startswith("NeighborClustering: 2 clusters")
+
+
+class _Page(HTMLParser):
+    """The tags and texts of a page; its elements must be nested."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], ""
+        self.feed(page)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_page_is_whole_and_has_a_map_of_each(tmp_path):
+    names = ["<b>ours", "halves & x", "noisy"]
+    tried = dict(zip(names, [MOONS, HALVES, NOISY], strict=True))
+    found = compare(X, tried, np.where(Y, "up", "down"))
+    text = found.to_html(tmp_path / "page.html", title="Two <i>moons")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == text
+    assert "150 samples" in found._repr_html_()
+    page = _Page(text)
+    assert all(name in page.text for name in [*names, "Two <i>moons", "Take <b>ours"])
+    assert page.tags.count("svg") == 4
+    assert page.tags.count("circle") == 4 * len(X)
+    assert not re.search(r"https?://|<b>|<script|src=", text)
+    # Noise is gray, and matched clusters have one color.
+    colors = np.array(re.findall(r'<circle [^>]*fill="([^"]*)"', text)).reshape(4, -1)
+    noise = found.labels["noisy"] < 0
+    place = found.names.index("noisy")
+    np.testing.assert_array_equal(colors[place] == "#999", noise)
+    np.testing.assert_array_equal(colors[0] == colors[3], found.labels["<b>ours"] == Y)
+    same = (colors[:3] == colors[0]).all(0)
+    assert f"All 3 put {same.mean():.0%} of the samples into the same groups" in page.text
+
+
+def test_noise_alone_is_compared():
+    found = compare(X, [DBSCAN(eps=1e-9), HALVES])
+    assert found.results["clusters"].tolist() == [2, 0]
+    assert found.results["noise"].tolist() == [0, 1]
+    assert "put 0% of the samples" in found.to_html()
+    assert compare(X, [DBSCAN(eps=1e-9)]).to_html().count("<circle") == len(X)
+
+
+@pytest.mark.parametrize(
+    ("clusterers", "options", "message"),
+    [
+        ([], {}, "clusterers must be a list of at least one .* got {}"),
+        (HALVES, {}, "clusterers must be a list"),
+        ([KMeans], {}, "provide an instance"),
+        (["KMeans"], {}, "does not seem to be a scikit-learn estimator"),
+        ([HALVES], {"y": [0, 1]}, "inconsistent numbers of samples"),
+        ([HALVES], {"y": X[:, 0]}, "y must hold integers or strings"),
+        ([HALVES], {"metrics": "cosine"}, "unexpected keyword argument 'metrics'"),
+        ([HALVES], {"metric": "cosin"}, "cosin"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_the_fits(clusterers, options, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        compare(X, clusterers, **options)
