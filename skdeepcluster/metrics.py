@@ -153,7 +153,7 @@ def _rate(criterion, samples, partition):
     points = criterion.coords.layouts[0]
     nearest = find_nearest(points[~is_cluster], points[is_cluster])
     clusters[~is_cluster] = clusters[is_cluster][nearest]
-    return criterion.rate(clusters[None])[0] * agreement * (partition != -1).mean()
+    return criterion.judge(clusters[None])[0] * agreement * (partition != -1).mean()
 
 
 # ---- with classes

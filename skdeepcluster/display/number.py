@@ -72,12 +72,12 @@ class NumberOfClustersDisplay(Display):
         if isinstance(estimator, NeighborClustering):
             alternatives = estimator.alternatives_
         curve = estimator.n_clusters_curve_
-        is_table = np.any(curve.penalty)
+        is_plain = not np.any(curve.penalty)
         display = cls(
             curve.n_clusters,
             curve.criterion - curve.penalty,
             stability=curve.stability,
-            criterion_name="expected score" + ", less penalty" * is_table,
+            criterion_name="expected score" if is_plain else "score less penalty",
             chosen=estimator.n_clusters_,
             alternatives=[answer.n_clusters for answer in alternatives],
             name=name,

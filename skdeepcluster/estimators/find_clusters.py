@@ -189,17 +189,18 @@ def show_answer(attributes, place):
     for i, (other, other_merits) in enumerate(answers):
         if i == place:
             continue
+        changes = describe_changes(labels[place], labels[i])
+        while any(changes == before.changes for before in alternatives):
+            changes += ", but others"
         alternative = Alternative(
             n_clusters=other.shape[1],
             expected_score=other_merits[0],
-            changes=describe_changes(labels[place], labels[i]),
+            changes=changes,
             evidence=_describe_evidence(answers[i], answers[place]),
             labels=labels[i],
             probabilities=other.max(1),
             place=i,
         )
-        if any(alternative.changes == before.changes for before in alternatives):
-            alternative.changes += ", not the same as before"
         alternatives.append(alternative)
     return {
         "responsibilities_": resp,
@@ -209,6 +210,20 @@ def show_answer(attributes, place):
         "expected_score_": merits[0],
         "alternatives_": alternatives,
     }
+
+
+def find_answer(attributes, alternative):
+    """Return the attributes of the answer that an alternative of the fit is."""
+    known = range(len(attributes["_answers"]))
+    place = getattr(alternative, "place", None)
+    shown = show_answer(attributes, place) if place in known else None
+    if shown is None or not np.array_equal(shown["labels_"], alternative.labels):
+        n_others = len(attributes["alternatives_"])
+        raise ValueError(
+            f"alternative must be one of the {n_others} alternatives_ of this fit, such as "
+            f"use(fit.alternatives_[0]), got {type(alternative).__name__}."
+        )
+    return shown
 
 
 def _describe_evidence(answer, chosen):

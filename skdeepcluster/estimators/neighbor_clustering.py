@@ -38,10 +38,10 @@ from ..neighbors.search import check_distances
 from ..partition.search import Problem
 from ..partition.tree import find_leaves, group_leaves, grow_tree
 from .find_clusters import (
+    find_answer,
     find_clusters,
     measure_silhouette,
     prepare_samples,
-    show_answer,
 )
 
 POSITIVE = Interval(Integral, 1, None, closed="left")
@@ -135,11 +135,11 @@ class NeighborClustering(
         criterion learned on simulated data sets predicts it from how well these clusters are
         separated and found again; your own classes may differ.
     alternatives_ : list of Alternative
-        At most four other partitions. The first is the rival: the next best number of clusters or,
-        if ``n_clusters`` is an int, the next best partition. The others differ from all before
-        them (adjusted Rand index below 0.8). Each has ``n_clusters``, ``labels``,
-        ``probabilities``, ``expected_score`` and, in words, ``changes``, the samples that it
-        moves, and ``evidence``, its merits beside those of the chosen one. See :meth:`use`.
+        At most four other partitions: the two next best numbers of clusters or, if ``n_clusters``
+        is an int, the two next best partitions; then those that differ from all before (adjusted
+        Rand index below 0.8). Each has ``n_clusters``, ``labels``, ``probabilities``,
+        ``expected_score``, and in words ``changes``, the samples that it moves, and ``evidence``,
+        its merits and, in parentheses, those of the chosen one. See :meth:`use`.
     probabilities_ : ndarray of shape (n_samples,)
         Maximum of the ``responsibilities_`` of each sample.
     responsibilities_ : ndarray of shape (n_samples, n_clusters)
@@ -162,10 +162,9 @@ class NeighborClustering(
         If the number is chosen, arrays over the ``n_clusters`` that were tried. ``criterion`` is
         the expected score of the best of eight or more candidates. For one cluster, it is the
         probability that there is one; if sizes break their bounds, at most 0.01. ``stability`` is
-        the mean adjusted Rand index between candidates. In tables with categories, ``penalty`` is
-        taken off the criterion: 0.3 times the square root of how far the BIC of latent classes is
-        below its best, in nats per sample; otherwise 0. The chosen number is among the best five,
-        which are searched again with all candidates.
+        the mean adjusted Rand index between candidates. In tables with categories, the ``penalty``
+        of a low BIC is taken off the criterion (see Notes). The chosen number is among the best
+        five, which are searched again with all candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance, standardized if ``standardize_``, from each sample to its nearest others.
     offset_ : float
@@ -209,7 +208,9 @@ class NeighborClustering(
 
     With standardized numbers, the one-hot columns of a category have the weight
     5/8 min(1, 10 R^2), at least 1/64, with the adjusted R^2 of a linear regression on the other
-    columns. If one category tells another, only the better explained one counts.
+    columns. If one category tells another, only the better explained one counts. The penalty of a
+    number of clusters is 0.3 times the square root of how far the BIC of latent classes is below
+    its highest, in nats per sample.
 
     New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.
 
@@ -370,16 +371,9 @@ class NeighborClustering(
             The estimator.
         """
         check_is_fitted(self)
-        answers = range(len(self._answers))
-        place = getattr(alternative, "place", None)
-        shown = show_answer(vars(self), place) if place in answers else None
-        if shown is None or not np.array_equal(shown["labels_"], alternative.labels):
-            raise ValueError(
-                f"alternative must be one of the {len(self.alternatives_)} alternatives_ of this "
-                f"fit, such as use(fit.alternatives_[0]), got {type(alternative).__name__}."
-            )
+        attributes = find_answer(vars(self), alternative)
         vars(self).pop("_tree", None)
-        vars(self).update(shown)
+        vars(self).update(attributes)
         return self
 
     # ---- the tree of clusters, grown when it is asked for

@@ -15,7 +15,6 @@ from .selection import (
     LEAST_SIZE,
     MAX_ALTERNATIVES,
     N_RIVALS,
-    Answer,
     find_answers,
     keep_distinct,
 )
@@ -217,4 +216,4 @@ def drop_small(answer, criterion, weights, least, lowest):
         return answer
     resp = normalize_rows(answer.resp[:, is_large])
     labels = resp.argmax(1)[None, criterion.positions]
-    return Answer(resp, float(criterion.rate(labels)[0]))
+    return answer._replace(resp=resp, expected_score=float(criterion.judge(labels)[0]))

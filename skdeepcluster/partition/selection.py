@@ -146,26 +146,26 @@ class Criterion:
         best = self.rate_ensemble(n_clusters).argmax()
         return self.find_ensemble(n_clusters).labels[best]
 
-    def rate(self, labels):
+    def judge(self, labels):
         """Return the expected scores (C,) of partitions (C, M), nan without evidence.
 
         A few wrong labels change features much. So a partition scores at least as high as the one
         that most neighbors of each sample are in, multiplied by the agreement of the two.
         """
-        labels = [np.unique(row, return_inverse=True)[1] for row in labels]
-        smooth = [self._smooth(row) for row in labels]
+        smooth = np.array([self._smooth(row) for row in labels])
         agreement = list(map(adjusted_rand_score, labels, smooth))
-        near = np.nan_to_num(self._rate_as_they_are(smooth)) * agreement
-        return np.maximum(self._rate_as_they_are(labels), near)
+        near = np.nan_to_num(self.rate(smooth)) * agreement
+        return np.maximum(self.rate(labels), near)
 
     def _smooth(self, labels):
-        """Return the labels (M,) that most neighbors have, numbered from 0 on."""
-        votes = np.eye(labels.max() + 1)[labels]
-        smooth = spread_votes(votes, self.coords.graph).argmax(1)
-        return np.unique(smooth, return_inverse=True)[1]
+        """Return the labels (M,) that most neighbors have."""
+        clusters, places = np.unique(labels, return_inverse=True)
+        votes = np.eye(len(clusters))[places]
+        return clusters[spread_votes(votes, self.coords.graph).argmax(1)]
 
-    def _rate_as_they_are(self, labels):
-        """Return the expected scores (C,) of partitions (C, M) with clusters from 0 on."""
+    def rate(self, labels):
+        """Return the expected scores (C,) of partitions (C, M) as they are."""
+        labels = [np.unique(row, return_inverse=True)[1] for row in labels]
         counts = np.array([row.max() + 1 for row in labels])
         scores = np.full(len(labels), np.nan)
         for k in np.unique(counts):
@@ -288,15 +288,16 @@ def vote(coords, criterion, n_clusters, stream, constraints):
     def count(i):
         votes, stability = count_votes(labels, weights, i, coords.weights, n_clusters)
         shares = spread_votes(votes, coords.graph)
+        score = float(criterion.judge(scored[i : i + 1])[0])
         others = np.delete(agreement[i], i)
         mean = float(others.mean()) if len(others) else 1.0
-        return Vote(labels[i], shares, stability, float(scores[i]), mean)
+        return Vote(labels[i], shares, stability, score, mean)
 
     winner = count((agreement @ weights).argmax())
     chosen = winner.shares.argmax(1)
     # Small clusters may lose every vote, and walks may cross thin gaps.
     if len(np.unique(chosen)) == most:
-        expected = float(criterion.rate(chosen[None, criterion.positions])[0])
+        expected = float(criterion.judge(chosen[None, criterion.positions])[0])
         if expected >= winner.expected_score:
             winner = winner._replace(labels=chosen, expected_score=expected)
 

@@ -18,7 +18,7 @@ def test_number_of_clusters_is_found_and_kept(estimator):
     assert fit.n_clusters_ == 3
     assert fit.predict_proba(X).shape == (200, 3)
     curve = fit.n_clusters_curve_
-    assert set(curve) == {"n_clusters", "criterion", "stability"}
+    assert set(curve) == {"n_clusters", "criterion", "stability", "penalty"}
     assert curve.n_clusters[0] == 1
     assert 30 < curve.n_clusters[-1] <= 40
     assert len({len(values) for values in curve.values()}) == 1

@@ -169,9 +169,8 @@ def test_numbers_around_the_best_are_tried_afterwards():
 def test_the_best_number_of_a_curve():
     numbers = np.arange(1, 8)
     unstable = np.zeros(7)
-    curve = Curve(numbers, np.array([0.1, 0.7, 0.6, 0.9, 0.9, 0.3, 0.8]), unstable)
+    curve = Curve(numbers, np.array([0.1, 0.7, 0.6, 0.9, 0.9, 0.3, 0.8]), unstable, unstable)
     assert curve.best == 4
-    flat = Curve(numbers, np.array([0, 0.5, 0.9, 0.8, 0.7, 0.6, 0.5]), unstable)
 
 
 @pytest.mark.parametrize(
@@ -180,13 +179,16 @@ def test_the_best_number_of_a_curve():
 )
 def test_agreement_decides_between_scores_about_equal(score, stability, best):
     curve = Curve(
-        np.arange(1, 5), np.array([0.9, 0.5, score, 1.0]), np.array([1, 0.5, stability, 0.8])
+        np.arange(1, 5),
+        np.array([0.9, 0.5, score, 1.0]),
+        np.array([1, 0.5, stability, 0.8]),
+        np.zeros(4),
     )
     assert curve.best == best
 
 
 def test_agreement_does_not_decide_against_a_single_cluster():
-    assert Curve(np.arange(1, 3), np.array([0.9, 0.85]), np.array([1.0, 1.0])).best == 1
+    assert Curve(np.arange(1, 3), np.array([0.9, 0.85]), np.ones(2), np.zeros(2)).best == 1
 
 
 @pytest.mark.parametrize("seed", range(1))

@@ -271,7 +271,12 @@ def test_mixtures_of_codes_are_projected_with_the_codes():
 def test_stability_of_numbers_of_clusters_has_its_own_axis():
     criterion = np.array([9.0, 5.0, np.nan])
     stability = np.array([0.5, 0.9, 0.7])
-    curve = Bunch(n_clusters=np.array([4, 2, 3]), criterion=criterion, stability=stability)
+    curve = Bunch(
+        n_clusters=np.array([4, 2, 3]),
+        criterion=criterion,
+        stability=stability,
+        penalty=np.zeros(3),
+    )
     estimator = SimpleNamespace(n_clusters_=4, n_clusters_curve_=curve)
     display = NumberOfClustersDisplay.from_estimator(estimator, name="mine")
     np.testing.assert_array_equal(display.line_.get_data(), [[2, 3, 4], [5, np.nan, 9]])

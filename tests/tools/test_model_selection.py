@@ -51,7 +51,7 @@ def test_scores_are_those_of_the_clusterer_itself():
     np.testing.assert_array_equal(found.results["expected_score"], curve.criterion)
     np.testing.assert_array_equal(found.results["stability"], curve.stability)
     with pytest.warns(UserWarning, match="Give larger"):
-        assert select_n_clusters(X, [2, 3], random_state=0).best_n_clusters == 3
+        assert select_n_clusters(X, [2, 4], random_state=0).best_n_clusters == 4
     with pytest.raises(ValueError, match="n_samples=20 should be >= n_clusters=30"):
         select_n_clusters(X[:20], [30, 40], random_state=0)
 
