@@ -84,7 +84,7 @@ def choose_number(problem, coords, criterion, constraints, stream, report):
     Brief searches make the curve. The number that it chooses and others with high scores are
     searched again with all candidates, and the number is chosen among these by their new scores.
     Constraints keep the choice of the curve, which knows about them. Small clusters are left out
-    if nothing is known about the clusters.
+    unless some clusters are known, or sizes are bounded from below.
     """
     with report("number"):
         curve = trace_curve(problem, criterion, constraints)
@@ -97,16 +97,14 @@ def choose_number(problem, coords, criterion, constraints, stream, report):
         answers = [
             find_answers(coords, criterion, k, seed, constraints)[0] for k in numbers
         ]
-        if constraints.are_given:
-            return keep_distinct(answers), curve
-
-        curve = curve.update(answers)
-        best = curve.among(numbers).best
-        answers.sort(
-            key=lambda a: (a.n_clusters != best, -a.expected_score, a.n_clusters)
-        )
+        if not constraints.are_given:
+            curve = curve.update(answers)
+            best = curve.among(numbers).best
+            answers.sort(
+                key=lambda a: (a.n_clusters != best, -a.expected_score, a.n_clusters)
+            )
         answers = keep_distinct(answers)
-        if problem.labels is not None:
+        if problem.labels is not None or problem.sizes[0] is not None:
             return answers, curve
 
         lowest = curve.n_clusters[0]

@@ -1,7 +1,7 @@
 """How many clusters: the number that is found and three answers, beside indices of k-means.
 
-    SKDEEPCLUSTER_TABLES=FOLDER python benchmarks/accuracy/numbers.py --battery FOLDER \
-        --out benchmarks/results/numbers.jsonl
+    SKDEEPCLUSTER_TABLES=FOLDER python benchmarks/accuracy/how_many.py --battery FOLDER \
+        --out benchmarks/results/how_many.jsonl
 
 Sets have 2 to 40 classes and at most 2,500 samples: real ones, the battery, public tables, drawn
 blobs and drawn tables of customers. All methods but ours get the prepared numbers, without gaps.
