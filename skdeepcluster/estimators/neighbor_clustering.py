@@ -195,8 +195,8 @@ class NeighborClustering(
     expected score of a candidate, and by the stability where scores are about equal.
 
     A sample of weight 2 equals two samples. The order of the samples and features, copies of all
-    samples and constant features do not change a cluster; with ``augment``, the order of the
-    features has a meaning.
+    samples and constant features do not change a cluster, unless rounding decides between
+    candidates with about equal scores. With ``augment``, the order of features has a meaning.
 
     With ``use_labels=True``, labels name the clusters and move samples between them along the
     graph [2]_.
