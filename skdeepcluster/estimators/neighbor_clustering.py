@@ -209,8 +209,8 @@ class NeighborClustering(
     With standardized numbers, the one-hot columns of a category have the weight
     5/8 min(1, 10 R^2), at least 1/64, with the adjusted R^2 of a linear regression on the other
     columns. If one category tells another, only the better explained one counts. The penalty of a
-    number of clusters is 0.3 times the square root of how far the BIC of latent classes is below
-    its highest, in nats per sample.
+    number of clusters is 0.6 times the share of categories, times the square root of how far the
+    BIC of latent classes is below its highest, in nats per sample.
 
     New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.
 

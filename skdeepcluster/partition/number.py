@@ -25,8 +25,8 @@ STABLE = 0.8
 CLOSE = 0.05
 #: Weight of the stability where scores are about equal.
 STABILITY_WEIGHT = 0.7
-#: Weight of the BIC of latent classes in tables with categories.
-BIC_WEIGHT = 0.3
+#: Weight of the BIC of latent classes in tables of categories.
+BIC_WEIGHT = 0.6
 
 
 class Curve(NamedTuple):
@@ -37,8 +37,8 @@ class Curve(NamedTuple):
     criterion: np.ndarray
     #: Mean adjusted Rand index of the candidates with each other.
     stability: np.ndarray
-    #: Taken off the criterion, in tables with categories: a multiple of the square root of how far
-    #: the best BIC of latent classes is below the highest, in nats per sample.
+    #: Taken off the criterion: BIC_WEIGHT times the share of categories among the columns, times
+    #: the square root of how far the BIC of latent classes is below its highest, in nats per sample.
     penalty: np.ndarray
 
     @property
@@ -81,9 +81,9 @@ class Curve(NamedTuple):
 def choose_number(problem, coords, criterion, constraints, stream, report):
     """Return the answers with several numbers of clusters, the best first, and the curve.
 
-    Brief searches make the curve. The number that it chooses and others with high scores are
-    searched again with all candidates, and the number is chosen among these by their new scores.
-    Constraints keep the choice of the curve, which knows about them. Small clusters are left out
+    Brief searches make the curve, which says whether there is one cluster. The number that it
+    chooses and others with high scores are searched again with all candidates, and the number is
+    chosen among these by their mean scores. Constraints keep the choice of the curve, which knows about them. Small clusters are left out
     unless some clusters are known, or sizes are bounded from below.
     """
     with report("number"):
@@ -98,8 +98,12 @@ def choose_number(problem, coords, criterion, constraints, stream, report):
             find_answers(coords, criterion, k, seed, constraints)[0] for k in numbers
         ]
         if not constraints.are_given:
-            curve = curve.update(answers)
-            best = curve.among(numbers).best
+            updated = curve.update(answers)
+            # Both scores of a number are uncertain. One cluster has only one.
+            mean = (curve.criterion + updated.criterion) / 2
+            tried = [k for k in numbers if (k == 1) == (curve.best == 1)]
+            best = curve._replace(criterion=mean).among(tried).best
+            curve = updated
             answers.sort(
                 key=lambda a: (a.n_clusters != best, -a.expected_score, a.n_clusters)
             )
@@ -140,9 +144,10 @@ def trace_curve(problem, criterion, constraints):
         k: _try_number(criterion, k, constraints) for k in tried or [min(numbers)]
     }
     if problem.has_bounds:
-        between = filter(constraints.allows, _list_between(_make_curve(points)))
+        curve = _make_curve(points, criterion)
+        between = filter(constraints.allows, _list_between(curve))
         points |= {k: _try_number(criterion, k, constraints) for k in between}
-    return _make_curve(points)
+    return _make_curve(points, criterion)
 
 
 def _try_number(criterion, n_clusters, constraints):
@@ -158,8 +163,7 @@ def _try_number(criterion, n_clusters, constraints):
         scores = criterion.rate_ensemble(n_clusters)
         agreement = ensemble.agreement.sum(1) - 1
         stability = agreement.mean() / max(len(labels) - 1, 1)
-        if criterion.coords.table is not None:
-            bic = ensemble.values[:, ensemble.value_names.index("classes bic")].max()
+        bic = ensemble.values[:, ensemble.value_names.index("classes bic")].max()
     scores = constraints.lower(scores, labels, criterion.coords.weights, n_clusters)
     return float(scores.max()), float(stability), float(bic)
 
@@ -172,13 +176,18 @@ def _list_between(curve):
     return [k for k in range(around[0], around[-1]) if k not in numbers]
 
 
-def _make_curve(points):
+def _make_curve(points, criterion):
     """Return the :class:`Curve` of scores, stabilities and BIC by number of clusters."""
     numbers = np.array(sorted(points))
     scores, stability, bic = np.transpose([points[k] for k in numbers])
-    highest = bic[numbers > 1].max(initial=-np.inf)
-    penalty = BIC_WEIGHT * np.sqrt(np.maximum(highest - bic, 0))
-    return Curve(numbers, scores, stability, np.where(numbers > 1, penalty, 0))
+    penalty = np.zeros(len(numbers))
+    several = numbers > 1
+    if several.any():
+        # The share is negative where there is no table.
+        share = max(criterion.measured.data["categories"], 0)
+        below = bic[several].max() - bic[several]
+        penalty[several] = BIC_WEIGHT * share * np.sqrt(below)
+    return Curve(numbers, scores, stability, penalty)
 
 
 # ---- the numbers that are searched again
