@@ -192,8 +192,30 @@ def indices(frame):
     return markdown(columns, lines)
 
 
+def how_many(frame):
+    """Return how often the number of clusters is right, and among the first answers."""
+    lines = []
+    for (group, method), own in frame.groupby(["group", "row"], sort=False):
+        gaps = (own.found.str[0] - own.classes).abs()
+        within = [
+            [
+                classes in answers[:n]
+                for answers, classes in zip(own.found, own.classes, strict=True)
+            ]
+            for n in (3, 5)
+        ]
+        best = [max(scores[:3]) for scores in own.ari]
+        shares = [(gaps == 0).mean(), (gaps <= 1).mean(), gaps.mean()]
+        shares += [*np.mean(within, axis=1), own.ari.str[0].mean(), np.mean(best)]
+        cells = map(text, [*map(float, shares)], [2, 2, 1, 2, 2, 3, 3])
+        lines.append([f"{group} ({len(own)})", method, *cells, text(own.seconds.mean(), 1)])
+    columns = ["sets", "method", "exact", "within one", "error", "among three", "among five"]
+    return markdown([*columns, "ARI", "best of three", "seconds"], lines)
+
+
 KINDS = {
-    function.__name__: function for function in (each, summary, pivot, earned, rivals, indices)
+    function.__name__: function
+    for function in (each, summary, pivot, earned, rivals, indices, how_many)
 }
 
 
