@@ -35,7 +35,6 @@ from lib.drawn import KINDS, TABLES, draw
 from lib.options import parse_seeds
 
 from skdeepcluster.input import Preparation
-from skdeepcluster.input.checks import list_numbers
 from skdeepcluster.metrics import match_labels
 from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
 from skdeepcluster.neighbors.graph import GraphSettings
@@ -61,8 +60,8 @@ CHANGES = {"digits": RandomAffine((1, 8, 8)), "shifted": RandomShift(0.2)}
 #: Numbers of samples in the slower steps of every second draw, scored as large data sets are.
 FEW = StepSizes(fitted=1500, linked=1000, merged=500)
 ALL = StepSizes()
-#: Maximum number of clusters that is tried, and the share of the numbers that are.
-MAX_CLUSTERS, TRIED = 60, 0.6
+#: Numbers of clusters, and the share of them that are tried.
+NUMBERS, TRIED = [*range(1, 13), 15, 18, 22, 27, 33, 40, 48, 58, 60], 0.6
 #: Number of partitions of each kind that are no candidates: cuts of other trees, and candidates
 #: that are changed at random.
 N_OTHERS = 2
@@ -134,7 +133,7 @@ def tabulate_one(kind, seed, has_features):
 
 def list_tried(own, k, stream):
     """Return some of the numbers of clusters that "auto" tries, with the right one."""
-    numbers = {n for n in list_numbers(MAX_CLUSTERS) if stream.uniform() < TRIED}
+    numbers = {n for n in NUMBERS if stream.uniform() < TRIED}
     return sorted(n for n in numbers | {k} if 1 < n <= own.max_clusters)
 
 

@@ -143,10 +143,10 @@ def check_range(n_clusters):
 
 
 def list_numbers(highest, lowest=1):
-    """Return the numbers of clusters that are tried: all up to 12, then in steps of 20 %."""
-    numbers = list(range(1, 13))
+    """Return the numbers of clusters that are tried first: up to 4, then in steps of half."""
+    numbers = [1, 2, 3, 4]
     while numbers[-1] < highest:
-        numbers.append(int(np.ceil(1.2 * numbers[-1])))
+        numbers.append(3 * numbers[-1] // 2)
     between = {number for number in numbers if lowest < number < highest}
     return sorted(between | {lowest, highest})
 

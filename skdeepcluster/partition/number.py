@@ -3,6 +3,7 @@
 M samples, K clusters.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ from .selection import (
 
 #: Minimum stability that counts where scores are about equal.
 STABLE = 0.8
+#: Minimum evidence for a number that is neither the best nor next, as a share of the most.
+WORTH = 0.7
 #: Maximum difference of scores that are about equal.
 CLOSE = 0.05
 #: Weight of the stability where scores are about equal.
@@ -128,8 +131,8 @@ def choose_number(problem, coords, criterion, constraints, stream, report):
 def trace_curve(problem, criterion, constraints):
     """Return the :class:`Curve` of the numbers of clusters of a problem.
 
-    Clusters have LEAST_SIZE samples or more on average. If the problem has bounds, the numbers
-    around the best one are tried afterwards.
+    Clusters have LEAST_SIZE samples or more on average. If the problem has bounds, numbers halfway
+    between the best one and those next to it are tried until none is left.
     """
     known = problem.labels
     n_known = 1 if known is None else known.max() + 1
@@ -143,11 +146,11 @@ def trace_curve(problem, criterion, constraints):
     points = {
         k: _try_number(criterion, k, constraints) for k in tried or [min(numbers)]
     }
-    if problem.has_bounds:
-        curve = _make_curve(points, criterion)
-        between = filter(constraints.allows, _list_between(curve))
+    curve = _make_curve(points, criterion)
+    while problem.has_bounds and (between := _list_between(curve, constraints)):
         points |= {k: _try_number(criterion, k, constraints) for k in between}
-    return _make_curve(points, criterion)
+        curve = _make_curve(points, criterion)
+    return curve
 
 
 def _try_number(criterion, n_clusters, constraints):
@@ -168,12 +171,13 @@ def _try_number(criterion, n_clusters, constraints):
     return float(scores.max()), float(stability), float(bic)
 
 
-def _list_between(curve):
-    """Return the numbers around the best one that have not been tried."""
+def _list_between(curve, constraints):
+    """Return the numbers halfway between the best one and those next to it."""
     numbers = curve.n_clusters.tolist()
     place = numbers.index(curve.best)
     around = numbers[max(place - 1, 0) : place + 2]
-    return [k for k in range(around[0], around[-1]) if k not in numbers]
+    halfway = {(low + high) // 2 for low, high in pairwise(around)}
+    return [k for k in halfway.difference(numbers) if constraints.allows(k)]
 
 
 def _make_curve(points, criterion):
@@ -196,16 +200,21 @@ def _make_curve(points, criterion):
 def list_worthwhile(curve, criterion):
     """Return the numbers of clusters worth a full search: the best one, then by their scores.
 
-    After the next best numbers, these are numbers whose best candidate differs from all before.
+    After the next best numbers, these are numbers with WORTH of the most evidence whose best
+    candidate differs from all before.
     """
-    order = curve.n_clusters[np.argsort(-curve.evidence, kind="stable")].tolist()
-    order.remove(curve.best)
+    order = np.argsort(-curve.evidence, kind="stable")
+    is_worth = curve.evidence >= WORTH * curve.evidence.max()
     kept = [curve.best]
     labels = [criterion.find_best(curve.best)]
-    for k in order:
+    for place in order[curve.n_clusters[order] != curve.best]:
+        k = int(curve.n_clusters[place])
+        is_rival = len(kept) <= N_RIVALS
+        if not is_rival and not is_worth[place]:
+            break
         candidate = criterion.find_best(k)
         agreement = [adjusted_rand_score(candidate, other) for other in labels]
-        if len(kept) <= N_RIVALS or max(agreement) < DISTINCT:
+        if is_rival or max(agreement) < DISTINCT:
             kept.append(k)
             labels.append(candidate)
     return kept[: 1 + MAX_ALTERNATIVES]

@@ -50,7 +50,8 @@ TOLERANCE = 0.05
 SHARING = 5
 #: Maximum number of alternatives to the best partition.
 MAX_ALTERNATIVES = 4
-#: The next best alternatives may be close to others, up to this adjusted Rand index.
+#: Number of the next best alternatives, which may be close to others: any other number of
+#: clusters, or partitions with as many and at most this adjusted Rand index.
 N_RIVALS = 2
 EQUAL = 0.98
 #: Adjusted Rand index with all others below which a partition is another alternative.
@@ -322,7 +323,9 @@ def keep_distinct(answers):
     most = max(answer.n_clusters for answer in answers)
     kept = answers[:1]
     for answer in answers[1:]:
-        if is_distinct(answer.labels, kept, most):
+        is_new = all(answer.n_clusters != other.n_clusters for other in kept)
+        is_rival = is_new and len(kept) <= N_RIVALS
+        if is_rival or is_distinct(answer.labels, kept, most):
             kept.append(answer)
     return kept[: 1 + MAX_ALTERNATIVES]
 

@@ -43,7 +43,7 @@ def test_one_normal_or_uniform_cluster_is_one(draw, shape):
 
 def test_the_number_taken_is_near_the_peak_of_the_curve(auto):
     curve = auto.n_clusters_curve_
-    tried = [*range(1, 13), 15, 18, 22, 27, 33, 40, 48, 58, 60]
+    tried = [1, 2, 3, 4, 5, 6, 9, 13, 19, 28, 42, 60]
     assert curve.n_clusters.tolist() == tried
     assert 0 <= curve.criterion[0] < 0.1, "the probability of a single cluster"
     assert curve.criterion[3] > curve.criterion.max() - 0.05
@@ -162,7 +162,9 @@ def test_numbers_around_the_best_are_tried_afterwards():
     found = NeighborClustering((9, 40), random_state=0).fit(rows)
     curve = found.n_clusters_curve_
     assert found.n_clusters_ == 20
-    assert curve.n_clusters.tolist() == [9, 10, 11, 12, 15, *range(18, 28), 33, 40]
+    assert curve.n_clusters[[0, -1]].tolist() == [9, 40]
+    assert {19, 20, 21} < set(curve.n_clusters)
+    assert len(curve.n_clusters) < 15
     assert count_clusters(np.ones((9, 2))).best_n_clusters == 1
 
 
