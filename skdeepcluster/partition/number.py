@@ -137,7 +137,9 @@ def trace_curve(problem, criterion, constraints):
     known = problem.labels
     n_known = 1 if known is None else known.max() + 1
     needed = max(n_known, len(constraints.exclusive))
-    numbers = [k for k in problem.numbers if k >= needed] or [needed]
+    numbers = [k for k in problem.numbers if k >= needed]
+    if problem.numbers[0] < needed and (problem.has_bounds or not numbers):
+        numbers = sorted({needed, *numbers})
     tried = [
         k
         for k in numbers
