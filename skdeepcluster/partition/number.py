@@ -41,7 +41,8 @@ class Curve(NamedTuple):
     #: Mean adjusted Rand index of the candidates with each other.
     stability: np.ndarray
     #: Taken off the criterion: BIC_WEIGHT times the share of categories among the columns, times
-    #: the square root of how far the BIC of latent classes is below its highest, in nats per sample.
+    #: the square root of the distance of the BIC of latent classes, in nats per sample, from its
+    #: highest.
     penalty: np.ndarray
 
     @property
@@ -86,8 +87,9 @@ def choose_number(problem, coords, criterion, constraints, stream, report):
 
     Brief searches make the curve, which says whether there is one cluster. The number that it
     chooses and others with high scores are searched again with all candidates, and the number is
-    chosen among these by their mean scores. Constraints keep the choice of the curve, which knows about them. Small clusters are left out
-    unless some clusters are known, or sizes are bounded from below.
+    chosen among these by their mean scores. Constraints keep the choice of the curve, which knows
+    about them. Small clusters are left out unless some clusters are known, or sizes are bounded
+    from below.
     """
     with report("number"):
         curve = trace_curve(problem, criterion, constraints)
