@@ -120,7 +120,7 @@ class NeighborClustering(
         Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
         where unknown. ``n_clusters="auto"`` then finds at least as many clusters.
     n_jobs : int, default=None
-        Number of threads, as in scikit-learn; no result depends on it.
+        Number of threads; None: as many as OpenMP takes. No result depends on it.
     verbose : int, default=0
         1 prints the kinds of columns and the seconds of each stage.
     random_state : int, RandomState instance or None, default=None

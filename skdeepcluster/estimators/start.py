@@ -149,7 +149,7 @@ def find_augmentation(estimator, data, random_state):
     augmentation = choose_augment(
         impute(data.compared_by(estimator.init)),
         read_numbers(data.known.n_clusters),
-        GraphSettings(n_jobs=torch.get_num_threads()),
+        GraphSettings(),
         estimator.image_shape,
         data.preparation,
         random_state,
@@ -176,7 +176,7 @@ def search_start(
     the given. ``groups`` are the one-hot columns of a table.
     """
     if isinstance(init, str):
-        init = NeighborClustering(n_jobs=torch.get_num_threads())
+        init = NeighborClustering()
     if not get_tags(init).input_tags.allow_nan:
         points = impute(points)
 

@@ -10,14 +10,18 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
-from ..input.distinct import single_threaded, single_threaded_blas, sort_nearest
+from ..input.distinct import (
+    count_threads,
+    single_threaded,
+    single_threaded_blas,
+    sort_nearest,
+)
 from ..input.preparation import Scaled
 from .search import find_nearest, make_factors, stack_parts, take_below
 
@@ -226,7 +230,7 @@ def search_views(views, X, k, n_jobs=None):
         return nearest.squares, nearest.neighbors
     cells = Cells(points, k)
     # Several OpenMP threads would round differently.
-    with single_threaded_blas(), ThreadPoolExecutor(effective_n_jobs(n_jobs)) as pool:
+    with single_threaded_blas(), ThreadPoolExecutor(count_threads(n_jobs)) as pool:
         for view in views.iterate(X):
             factors = make_factors(view).astype(nearest.dtype)
             compare = partial(nearest.compare, factors, view)

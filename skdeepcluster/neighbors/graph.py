@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, aslinearoperator, eigsh
 from sklearn.utils import check_array, check_scalar, gen_batches
 
 from ..input.checks import draw_seed, random_stream
-from ..input.distinct import TINY, single_threaded_blas
+from ..input.distinct import TINY, count_threads, single_threaded_blas
 from .augmented import check_augment, prepare_views, search_views
 from .search import NeighborIndex, check_distances, nearest_entries
 
@@ -374,7 +373,7 @@ def _optimize(graph, start, n_epochs, random, n_jobs):
     n_steps = 5 * n_epochs if n_rows > 1 else 0
     n_subsets = DRAWS // ATTRACTIONS
     blocks = list(gen_batches(n_rows, 8192))  # tasks of threads
-    n_threads = min(effective_n_jobs(n_jobs), len(blocks))
+    n_threads = min(count_threads(n_jobs), len(blocks))
 
     with ThreadPoolExecutor(n_threads) as threads:
         # Handing over a single block takes longer than most of its steps.

@@ -8,7 +8,6 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn.utils import check_array, check_scalar
 
@@ -19,6 +18,7 @@ from ..input.checks import (
     name_column,
 )
 from ..input.distinct import (
+    count_threads,
     find_ranges,
     hash_samples,
     merge_equal,
@@ -262,7 +262,7 @@ class Lookup:
         if reference.rows is None:
             return nearest_entries(X[:, reference.kept], k, is_square=False)
 
-        self.index.n_jobs = effective_n_jobs(n_jobs)
+        self.index.n_jobs = count_threads(n_jobs)
         if reference.views is not None:
             return search_new(reference.views, reference.rows, self.index, X, k)
         return self.index.query(X, k)

@@ -6,7 +6,6 @@ N samples, D features, M queries, k neighbors.
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.spatial import cKDTree
 from sklearn.decomposition import PCA
@@ -19,6 +18,7 @@ from sklearn.utils.validation import check_non_negative
 
 from ..input.checks import warn_user
 from ..input.distinct import (
+    count_threads,
     single_threaded,
     single_threaded_blas,
     sort_nearest,
@@ -43,7 +43,7 @@ class NeighborIndex:
     """
 
     def __init__(self, X, metric="euclidean", n_jobs=None):
-        self.n_jobs = effective_n_jobs(n_jobs)
+        self.n_jobs = count_threads(n_jobs)
         self.is_cosine = metric == "cosine"
         self.is_measured = metric in ("euclidean", "cosine")
         self.center = 0
@@ -168,7 +168,7 @@ def find_nearest(points, known):
     Points are dense, and their distances are not needed: :class:`NeighborIndex` costs more.
     """
     if points.shape[1] <= TREE_FEATURES:
-        return cKDTree(known).query(points)[1]
+        return cKDTree(known).query(points, workers=count_threads())[1]
     with single_threaded():
         return pairwise_distances_argmin(points, known)
 

@@ -256,8 +256,18 @@ class MergeTrees:
 
     def cut(self, method, n_clusters):
         """Return the labels (M,) of a cut of the tree of a method."""
-        known = self.linked if method == "genie" else self.merged
-        return self._extend(cut_tree(self.find(method), n_clusters), known)
+        labels = cut_tree(self.find(method), n_clusters)
+        return labels[self.near_linked if method == "genie" else self.near_merged]
+
+    @cached_property
+    def near_merged(self):
+        """The place (M,) among the merged points of the one nearest to each point."""
+        return self._find_nearest(self.merged)
+
+    @cached_property
+    def near_linked(self):
+        """The place (M,) among the linked points of the one nearest to each point."""
+        return self._find_nearest(self.linked)
 
     def cut_fairly(self, n_clusters):
         """Return the labels (M,) of a cut of Ward's tree without small clusters, or None.
@@ -280,13 +290,15 @@ class MergeTrees:
         for k, node in enumerate(sorted(groups)):
             labels[groups[node].pre_order()] = k
         inside = labels >= 0
-        return self._extend(labels[inside], self.merged[inside])
+        if inside.all():
+            return labels[self.near_merged]
+        return labels[inside][self._find_nearest(self.merged[inside])]
 
-    def _extend(self, labels, known):
-        """Return labels (M,): each sample gets the label of the nearest known sample."""
+    def _find_nearest(self, known):
+        """Return the place (M,) among known points of the one nearest to each point."""
         if len(known) == len(self.points):
-            return labels
-        return labels[find_nearest(self.points, self.points[known])]
+            return np.arange(len(known))
+        return find_nearest(self.points, self.points[known])
 
 
 def cut_tree(tree, n_clusters):
@@ -368,7 +380,10 @@ def link_fairly(tree, n_points):
         merges.append((names[clusters[i]], names[clusters[j]]))
         clusters.merge(i, j)
         names[clusters[i]] = 2 * n_points - n_clusters
-        counts -= Counter((a, b))
+        for s in (a, b):
+            counts[s] -= 1
+            if not counts[s]:
+                del counts[s]
         for s, n in counts.items():
             gap += n * (abs(a + b - s) - abs(a - s) - abs(b - s))
         gap -= abs(a - b)
