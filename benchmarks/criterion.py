@@ -293,7 +293,7 @@ def judge_choice(tables, predicts):
             families, scores = families[is_own], scores[is_own]
             own = {"choice": scores[predict(features[is_own]).argmax()], "best": scores.max()}
             rows.append(own | {name: scores[families == name][0] for name in set(families)})
-    names = sorted({name for row in rows for name in row} - {"head"})
+    names = sorted({name for row in rows for name in row})
     return {name: float(np.mean([row[name] for row in rows if name in row])) for name in names}
 
 

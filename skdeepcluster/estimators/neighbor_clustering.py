@@ -57,7 +57,7 @@ class NeighborClustering(
 ):
     r"""Clustering by many candidate partitions and a learned criterion.
 
-    K-means, Gaussian mixtures, hierarchical methods and others find about 25 candidate
+    K-means, Gaussian mixtures, hierarchical methods and others find about 20 candidate
     partitions, in the samples and in layouts of their neighbor graph. A criterion, learned on
     simulated data sets, predicts the adjusted Rand index of each candidate without labels. The
     candidates vote on the cluster of each sample, weighted by these predictions.

@@ -9,10 +9,8 @@ from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
-from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn.utils import gen_batches
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.sparsefuncs import min_max_axis
 from threadpoolctl import ThreadpoolController
 
@@ -125,13 +123,6 @@ def merge_equal(keys, weights):
 
 #: The loaded libraries with threads, found once per process.
 _libraries = functools.cache(ThreadpoolController)
-
-
-def count_threads(n_jobs=None):
-    """Return the number of threads: as many as OpenMP takes if ``n_jobs`` is None."""
-    if n_jobs is None:
-        return _openmp_effective_n_threads()
-    return effective_n_jobs(n_jobs)
 
 
 def single_threaded(user_api=None):

@@ -17,13 +17,18 @@ from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
 from ..input.distinct import (
-    count_threads,
     single_threaded,
     single_threaded_blas,
     sort_nearest,
 )
 from ..input.preparation import Scaled
-from .search import find_nearest, make_factors, stack_parts, take_below
+from .search import (
+    count_threads,
+    find_nearest,
+    make_factors,
+    stack_parts,
+    take_below,
+)
 
 #: Number of principal components used to compare views.
 VIEW_COMPONENTS = 50

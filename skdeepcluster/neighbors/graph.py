@@ -17,9 +17,9 @@ from scipy.sparse.linalg import ArpackNoConvergence, aslinearoperator, eigsh
 from sklearn.utils import check_array, check_scalar, gen_batches
 
 from ..input.checks import draw_seed, random_stream
-from ..input.distinct import TINY, count_threads, single_threaded_blas
+from ..input.distinct import TINY, single_threaded_blas
 from .augmented import check_augment, prepare_views, search_views
-from .search import NeighborIndex, check_distances, nearest_entries
+from .search import NeighborIndex, check_distances, count_threads, nearest_entries
 
 #: Parameter a of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
 CURVE_A = 1.929

@@ -18,7 +18,6 @@ from ..input.checks import (
     name_column,
 )
 from ..input.distinct import (
-    count_threads,
     find_ranges,
     hash_samples,
     merge_equal,
@@ -29,7 +28,7 @@ from ..input.imputation import impute
 from ..input.labels import average_finite
 from .augmented import AugmentedViews, search_new
 from .graph import link_neighbors, search_neighbors
-from .search import NeighborIndex, check_distances, nearest_entries
+from .search import NeighborIndex, check_distances, count_threads, nearest_entries
 
 #: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
 #: distances equal.

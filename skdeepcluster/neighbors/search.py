@@ -6,6 +6,7 @@ N samples, D features, M queries, k neighbors.
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.spatial import cKDTree
 from sklearn.decomposition import PCA
@@ -13,12 +14,12 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches, get_tags
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_non_negative
 
 from ..input.checks import warn_user
 from ..input.distinct import (
-    count_threads,
     single_threaded,
     single_threaded_blas,
     sort_nearest,
@@ -31,6 +32,13 @@ TREE_FEATURES = 10
 MANY = 5_000
 #: Number of principal components that the search compares.
 SEARCH_COMPONENTS = 50
+
+
+def count_threads(n_jobs=None):
+    """Return the number of threads: as many as OpenMP takes if ``n_jobs`` is None."""
+    if n_jobs is None:
+        return _openmp_effective_n_threads()
+    return effective_n_jobs(n_jobs)
 
 
 class NeighborIndex:
@@ -167,10 +175,22 @@ def find_nearest(points, known):
 
     Points are dense, and their distances are not needed: :class:`NeighborIndex` costs more.
     """
+    n_threads = count_threads()
     if points.shape[1] <= TREE_FEATURES:
-        return cKDTree(known).query(points, workers=count_threads())[1]
-    with single_threaded():
-        return pairwise_distances_argmin(points, known)
+        return cKDTree(known).query(points, workers=n_threads)[1]
+
+    # Several OpenMP threads would choose differently among equal distances.
+    def find(part):
+        return pairwise_distances_argmin(points[part], known)
+
+    pool = ThreadPoolExecutor(
+        n_threads,
+        initializer=single_threaded,
+        initargs=("openmp",),
+    )
+    with single_threaded_blas(), pool:
+        parts = gen_batches(len(points), 2048)
+        return np.concatenate([np.empty(0, int), *pool.map(find, parts)])
 
 
 class Products:

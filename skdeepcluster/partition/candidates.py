@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import entr, log_softmax, softmax
+from scipy.special import entr
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from ..input.checks import draw_seed
 from ..input.distinct import single_threaded, single_threaded_blas
-from ..input.labels import cluster_means, indicate, share_out
+from ..input.labels import indicate, share_out
 from .coordinates import Coordinates, MergeTrees
 
 #: Number of runs of k-means.
@@ -25,8 +25,6 @@ EM_ITERATIONS = 60
 EM_TOLERANCE = 1e-3
 #: Added to the variances of a mixture of a layout, as a share of their mean variance.
 LAYOUT_REGULARIZATION = 1e-4
-#: Weight of the entropy of the head's mean probabilities in its loss.
-BALANCE = 10.0
 #: Number of random starts of latent classes.
 N_RANDOM = 4
 #: Number of components of a merged mixture, per cluster.
@@ -101,20 +99,9 @@ class Search:
         starts += list(self.stream.randint(self.n_clusters, size=size))
         return table.fit_classes(fitted, self.coords.weights, starts, self.n_clusters)
 
-    def learn_head(self):
-        """Learn a linear head if all samples have the same length."""
-        if self.coords.unit is None:
-            return None
-        labels = self.labels["kmeans"]
-        return learn_head(self.coords.unit, labels, self.n_clusters, self.stream)
-
     def cut(self, method):
         """Cut a merge tree."""
         return self.trees.cut(method, self.n_clusters)
-
-    def cut_fairly(self):
-        """Cut Ward's tree without small clusters."""
-        return self.trees.cut_fairly(self.n_clusters)
 
     def merge_mixture(self, regroups=False):
         """Merge the components of a mixture, more than clusters, by the edges between them."""
@@ -144,7 +131,6 @@ IN_SAMPLES = (
     ("white kmeans", Search.run_kmeans, True),
     ("columns kmeans", Search.run_on_columns),
     ("classes", Search.find_classes, "kmeans", "white kmeans", "columns kmeans"),
-    ("head", Search.learn_head),
     ("genie", Search.cut, "genie"),
     ("ward", Search.cut, "ward"),
 )
@@ -153,19 +139,18 @@ IN_LAYOUT = (
     ("layout ward", Search.cut, "ward"),
     ("layout average", Search.cut, "average"),
     ("layout genie", Search.cut, "genie"),
-    ("layout fair", Search.cut_fairly),
     ("layout kmeans", Search.run_kmeans),
     ("full ward", Search.fit_mixture, "full", "layout ward"),
     ("layout merged", Search.merge_mixture),
     ("layout regrouped", Search.merge_mixture, True),
     ("layout regrouped", Search.merge_mixture, True),
 )
+#: Methods of brief searches only.
+BRIEF = {"layout genie"}
 #: Methods that a brief search leaves out.
 SELDOM = {
     "tied",
     "diag",
-    "head",
-    "layout fair",
     "layout kmeans",
     "full ward",
     "layout regrouped",
@@ -174,13 +159,14 @@ SELDOM = {
 
 def find_candidates(coords, n_clusters, stream, brief=False):
     """Yield candidates; ``brief`` leaves out those that seldom help to find ``n_clusters``."""
+    left_out = SELDOM if brief else BRIEF
     places = [(trees, IN_LAYOUT) for trees in coords.layout_trees]
     if coords.has_features:
         places.insert(0, (coords.sample_trees, IN_SAMPLES))
     for trees, methods in places:
         search = Search(coords, trees, n_clusters, stream, brief)
         for name, method, *options in methods:
-            if brief and name in SELDOM:
+            if name in left_out:
                 continue
             labels = method(search, *options)
             if labels is not None:
@@ -377,59 +363,3 @@ def _join_best(edges, groups):
     second = groups.pop(j[place])
     first = groups.pop(i[place])
     return scores[place], [*groups, first + second]
-
-
-# ---- a linear head
-
-
-def learn_head(points, labels, n_clusters, stream):
-    """Return the labels (M,) by a linear head whose clusters a new linear classifier learns well.
-
-    In each of 50 steps, a classifier learns the head's probabilities on a batch. The head
-    minimizes its cross-entropy minus BALANCE times the entropy of the mean probabilities
-    (A. Gadetsky et al., "Let Go of Your Labels with Unsupervised Transfer", ICML 2024).
-    """
-    points = points.astype(np.float32)
-    member = np.eye(n_clusters, dtype=np.float32)[labels]
-    head = (cluster_means(member, points) - points.mean(0)).T
-    head /= max((points @ head).std(), 1e-12)
-    improve = _Adam(head)
-    tiny = np.finfo(np.float32).tiny
-
-    with single_threaded_blas():
-        for _ in range(50):
-            batch = points[stream.permutation(len(points))[:1000]]
-            target = softmax(batch @ head, axis=1)
-            classifier = _learn_classifier(batch, target)
-            loss = BALANCE * np.log(target.mean(0).clip(tiny))
-            loss = loss - log_softmax(batch @ classifier, axis=1)
-            slope = target * (loss - (target * loss).sum(1, keepdims=True))
-            improve(batch.T @ slope / len(batch))
-    return (points @ head).argmax(1)
-
-
-def _learn_classifier(batch, target):
-    """Return the coefficients (D, K) of a classifier after six steps."""
-    classifier = np.zeros((batch.shape[1], target.shape[1]), dtype=np.float32)
-    learn = _Adam(classifier)
-    for _ in range(6):
-        gap = softmax(batch @ classifier, axis=1) - target
-        learn(batch.T @ gap / len(batch))
-    return classifier
-
-
-class _Adam:
-    """Adam steps on weights, in place, of rate 0.002 (D. P. Kingma, J. Ba, ICLR 2015)."""
-
-    def __init__(self, weights):
-        self.weights = weights
-        self.n_steps = 0
-        self.mean = np.zeros_like(weights)
-        self.square = np.zeros_like(weights)
-
-    def __call__(self, gradient):
-        self.n_steps += 1
-        self.mean += 0.1 * (gradient - self.mean)
-        self.square += 0.001 * (gradient**2 - self.square)
-        scale = np.sqrt(self.square / (1 - 0.999**self.n_steps)) + 1e-8
-        self.weights -= 2e-3 * self.mean / (1 - 0.9**self.n_steps) / scale

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.cluster.hierarchy import DisjointSet, linkage, to_tree
+from scipy.cluster.hierarchy import DisjointSet, linkage
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
@@ -32,8 +32,6 @@ MAX_WHITENED = 100
 MAX_SECOND = 20_000
 #: Gini index of the cluster sizes above which Genie merges the smallest clusters only.
 GINI = 0.3
-#: Minimum size of a cluster in a fair cut of Ward's tree, relative to the mean size.
-FAIR_SIZE = 0.25
 
 
 class StepSizes(NamedTuple):
@@ -69,8 +67,6 @@ class Coordinates:
     order: np.ndarray
     #: Whether ``wide`` has features; for distances, it is the first layout.
     has_features: bool
-    #: Samples (M, D) scaled to a mean square of one; None unless all have the same length.
-    unit: np.ndarray | None = None
     #: Samples (M, D) whitened by the scatter within clusters, or factors of a table with
     #: categories, or None.
     white: np.ndarray | None = None
@@ -86,7 +82,7 @@ class Coordinates:
         """Return the coordinates of some samples, or these if all are chosen."""
         if len(chosen) == len(self.wide):
             return self
-        names = "wide", "narrow", "weights", "unit", "white"
+        names = "wide", "narrow", "weights", "white"
         known = {name: vars(self)[name] for name in names}
         return replace(
             self,
@@ -139,7 +135,6 @@ def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates
         coords,
         wide=scale_points(wide),
         narrow=scale_points(narrow),
-        unit=_scale_to_unit(points),
         has_features=True,
     )
     if settings.groups is not None:
@@ -217,20 +212,6 @@ def scale_points(points):
     return points / max(np.sqrt(points.var(0).mean()), 1e-300)
 
 
-def _scale_to_unit(points):
-    """Return points scaled to a mean square of one if all have the same length, else None."""
-    if sparse.issparse(points) or points.shape[1] < NARROW:
-        return None
-
-    lengths = np.sqrt(np.square(points).sum(1))
-    mean = lengths.mean()
-    if np.ptp(lengths) > 1e-3 * mean:
-        return None
-
-    factor = np.sqrt(points.shape[1]) / mean
-    return (points * factor).astype(np.float32)
-
-
 # ---- merge trees
 
 
@@ -268,31 +249,6 @@ class MergeTrees:
     def near_linked(self):
         """The place (M,) among the linked points of the one nearest to each point."""
         return self._find_nearest(self.linked)
-
-    def cut_fairly(self, n_clusters):
-        """Return the labels (M,) of a cut of Ward's tree without small clusters, or None.
-
-        The last merge is undone until there are enough clusters. Small halves are left out, and
-        their samples get the nearest label.
-        """
-        root = to_tree(self.find("ward"))
-        groups = {root.id: root}
-        while len(groups) < n_clusters:
-            last = groups.pop(max(groups))
-            if last.is_leaf():
-                return None
-            halves = last.left, last.right
-            least = FAIR_SIZE * root.count / n_clusters
-            least = min(least, max(half.count for half in halves))
-            groups |= {half.id: half for half in halves if half.count >= least}
-
-        labels = np.full(root.count, -1)
-        for k, node in enumerate(sorted(groups)):
-            labels[groups[node].pre_order()] = k
-        inside = labels >= 0
-        if inside.all():
-            return labels[self.near_merged]
-        return labels[inside][self._find_nearest(self.merged[inside])]
 
     def _find_nearest(self, known):
         """Return the place (M,) among known points of the one nearest to each point."""

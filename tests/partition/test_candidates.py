@@ -105,20 +105,6 @@ def test_spanning_tree_has_the_length_of_that_of_scipy(kind):
     assert connected_components(links, directed=False)[0] == 1
 
 
-def test_fair_cuts_have_no_small_clusters():
-    points = np.r_[X, 40 * NORMAL[:6]]
-    tree = look(points).sample_trees
-    for n_clusters in (2, 4, 9):
-        found = np.bincount(tree.cut_fairly(n_clusters), minlength=n_clusters)
-        assert found.min() >= coordinates.FAIR_SIZE * len(points) / n_clusters
-    assert adjusted_rand_score(tree.cut_fairly(4)[:240], Y) > 0.95
-    # Each merge of these points adds one of them, so a fair cut has two clusters at most.
-    for exponents in (np.arange(13), np.arange(13)[::-1]):
-        chain = look(3.0 ** exponents[:, None]).sample_trees
-        assert np.bincount(chain.cut_fairly(2)).min() == 1
-        assert chain.cut_fairly(3) is None
-
-
 def test_cuts_and_agglomeration_are_those_of_scipy():
     edges = np.random.default_rng(0).random((60, 60))
     edges = np.where(edges < 0.5, edges, 0) + np.where(edges < 0.5, edges, 0).T
@@ -136,17 +122,6 @@ def test_cuts_and_agglomeration_are_those_of_scipy():
     assert candidates.agglomerate(np.zeros((4, 4)), [9, 3, 2, 8], 3) == [[0], [1, 2], [3]]
 
 
-def test_head_keeps_topics_and_balances():
-    random = np.random.RandomState(0)
-    topics = np.arange(400) % 4
-    rows = np.eye(20)[topics] + 0.15 * random.normal(size=(400, 20))
-    rows *= np.sqrt(20) / np.linalg.norm(rows, axis=1, keepdims=True)
-    assert adjusted_rand_score(topics, candidates.learn_head(rows, topics, 4, random)) == 1
-    skewed = np.where(random.random(400) < 0.7, 0, topics)
-    found = np.bincount(candidates.learn_head(rows, skewed, 4, random), minlength=4)
-    assert found.max() < np.bincount(skewed).max() - 50
-
-
 def list_candidates(*given):
     return list(candidates.find_candidates(*given, np.random.RandomState(0)))
 
@@ -157,10 +132,10 @@ def test_each_method_finds_the_given_number(n_clusters):
     rows = np.hstack([X, one_hot])
     reference = Bunch(rows=rows)
     samples = Bunch(reference=reference, columns=np.arange(6), weights=np.ones(len(X)))
-    views = {"unit": X.astype(np.float32), "white": X, "table": read_table(samples, [[3, 4, 5]])}
+    views = {"white": X, "table": read_table(samples, [[3, 4, 5]])}
     found = list_candidates(look(X, **views), n_clusters)
     expected = {name for name, *_ in (*candidates.IN_SAMPLES, *candidates.IN_LAYOUT)}
-    assert {candidate.method for candidate in found} == expected
+    assert {candidate.method for candidate in found} == expected - candidates.BRIEF
     assert all(set(candidate.labels) == set(range(n_clusters)) for candidate in found)
 
 

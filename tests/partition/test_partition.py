@@ -119,13 +119,6 @@ def test_coordinates_need_features_and_two_of_them_to_whiten():
         assert coords.narrow.shape[1] == min(10, coords.wide.shape[1])
 
 
-def test_samples_of_equal_length_have_unit_coordinates():
-    equal = 7 * NORMAL[:40] / np.linalg.norm(NORMAL[:40], axis=1, keepdims=True)
-    np.testing.assert_allclose(np.square(locate(equal, 2)[1].unit).mean(1), 1, rtol=1e-5)
-    for rows in (NORMAL[:40], 1.01 ** (ROWS[:40, None] == 3) * equal):
-        assert locate(rows, 2)[1].unit is None
-
-
 def test_drawn_samples_have_unbiased_weights():
     weights = WEIGHTS / WEIGHTS.max()
     totals = []

@@ -90,7 +90,7 @@ def test_table_has_agreement_and_no_names_of_clusters():
     np.testing.assert_allclose(agreement, expected, atol=1e-9)
 
     measured = features.prepare(look(X), 4, 120)
-    methods = "kmeans", "genie", "ward", "genie", "head"
+    methods = "kmeans", "genie", "ward", "genie", "full"
     ensemble = features.Ensemble(measured, zip(methods, labels, strict=True), 3)
     table = ensemble.compare(labels)
     names = ensemble.names
