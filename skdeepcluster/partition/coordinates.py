@@ -94,14 +94,24 @@ class Coordinates:
         )
 
     @cached_property
+    def core(self):
+        """The coordinates of the samples that are merged and scored."""
+        return self.take(self.draw(self.sizes.merged))
+
+    @cached_property
     def sample_trees(self):
         """The merge trees of the samples, built once for all numbers of clusters."""
-        return MergeTrees(self.wide, self)
+        inner = None if self.core is self else self.core.sample_trees
+        return MergeTrees(self.wide, self, inner)
 
     @cached_property
     def layout_trees(self):
         """The merge trees of each layout."""
-        return [MergeTrees(layout, self) for layout in self.layouts]
+        inner = [None] * len(self.layouts)
+        if self.core is not self:
+            inner = self.core.layout_trees
+        trees = zip(self.layouts, inner, strict=True)
+        return [MergeTrees(layout, self, each) for layout, each in trees]
 
 
 def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates:
@@ -216,10 +226,14 @@ def scale_points(points):
 
 
 class MergeTrees:
-    """The trees of Ward's method, average linkage and Genie, of points (M, D)."""
+    """The trees of Ward's method, average linkage and Genie, of points (M, D).
 
-    def __init__(self, points, coords):
+    ``inner`` are the trees of the merged points, if these are not all.
+    """
+
+    def __init__(self, points, coords, inner=None):
         self.points = points
+        self.inner = inner
         self.merged = coords.draw(coords.sizes.merged)
         self.linked = coords.draw(coords.sizes.linked)
         self.trees = {}
@@ -230,6 +244,8 @@ class MergeTrees:
             if method == "genie":
                 edges = spanning_tree(self.points[self.linked])
                 tree = link_fairly(edges, len(self.linked))
+            elif self.inner is not None:
+                tree = self.inner.find(method)
             else:
                 tree = linkage(pdist(self.points[self.merged]), method)
             self.trees[method] = tree

@@ -106,7 +106,7 @@ class Criterion:
     def __init__(self, coords, n_features):
         #: Positions of the samples, here M of them, on which partitions are scored.
         self.positions = coords.draw(coords.sizes.merged)
-        self.coords = coords.take(self.positions)
+        self.coords = coords.core
         #: :class:`~.features.Ensemble` by number of clusters.
         self.ensembles = {}
         self._shape = n_features, len(coords.wide)
