@@ -16,13 +16,15 @@ from .selection import (
     LEAST_SIZE,
     MAX_ALTERNATIVES,
     N_RIVALS,
+    ONE_NUMBERS,
     find_answers,
     keep_distinct,
 )
 
 #: Minimum stability that counts where scores are about equal.
 STABLE = 0.8
-#: Minimum evidence for a number that is neither the best nor next, as a share of the most.
+#: Minimum evidence for a number that is neither the best nor next, as a share of the most. After
+#: two numbers that score less, larger ones are not tried.
 WORTH = 0.7
 #: Maximum difference of scores that are about equal.
 CLOSE = 0.05
@@ -133,8 +135,9 @@ def choose_number(problem, coords, criterion, constraints, stream, report):
 def trace_curve(problem, criterion, constraints):
     """Return the :class:`Curve` of the numbers of clusters of a problem.
 
-    Clusters have LEAST_SIZE samples or more on average. If the problem has bounds, numbers halfway
-    between the best one and those next to it are tried until none is left.
+    Clusters have LEAST_SIZE samples or more on average. If the problem has bounds, larger numbers
+    are left out after two that score low, and then numbers halfway between the best one and those
+    next to it are tried until none is left.
     """
     known = problem.labels
     n_known = 1 if known is None else known.max() + 1
@@ -147,9 +150,11 @@ def trace_curve(problem, criterion, constraints):
         for k in numbers
         if k == 1 or (k <= criterion.max_clusters and constraints.allows(k))
     ]
-    points = {
-        k: _try_number(criterion, k, constraints) for k in tried or [min(numbers)]
-    }
+    points = {}
+    for k in tried or [min(numbers)]:
+        points[k] = _try_number(criterion, k, constraints)
+        if problem.has_bounds and _is_past(points):
+            break
     curve = _make_curve(points, criterion)
     while problem.has_bounds and (between := _list_between(curve, constraints)):
         points |= {k: _try_number(criterion, k, constraints) for k in between}
@@ -173,6 +178,13 @@ def _try_number(criterion, n_clusters, constraints):
         bic = ensemble.values[:, ensemble.value_names.index("classes bic")].max()
     scores = constraints.lower(scores, labels, criterion.coords.weights, n_clusters)
     return float(scores.max()), float(stability), float(bic)
+
+
+def _is_past(points):
+    """Return whether the last two numbers score so low that larger ones need not be tried."""
+    several = [score for k, (score, *_) in points.items() if k > 1]
+    last = [score for k, (score, *_) in points.items() if k > ONE_NUMBERS[-1]][-2:]
+    return len(last) == 2 and max(last) < WORTH * max(several)
 
 
 def _list_between(curve, constraints):
