@@ -221,10 +221,12 @@ def indicate(labels, n_clusters):
 def share_out(densities, weights):
     """Return responsibilities by log densities (N, K), and the mean log-likelihood.
 
-    This is the E-step of a mixture of samples with ``weights`` (N, 1).
+    This is the E-step of a mixture of samples with ``weights`` (N, 1). The responsibilities take
+    the memory of the densities: new memory costs more than the exponentials.
     """
     highest = densities.max(1, keepdims=True)
-    resp = np.exp(densities - highest)
+    densities -= highest
+    resp = np.exp(densities, out=densities)
     total = resp.sum(1, keepdims=True)
     resp /= total
     likelihood = (weights * (highest + np.log(total))).sum() / weights.sum()

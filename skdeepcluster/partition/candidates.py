@@ -202,7 +202,10 @@ def make_monomials(points):
 
 
 def estimate_gaussians(resp, monomials, n_features, kind):
-    """Return sizes (K,), means (K, D) and covariances (K, D, D) by weighted ``resp`` (M, K)."""
+    """Return sizes (K,), means (K, D) and covariances (K, D, D) by ``resp`` (M, K).
+
+    The monomials are multiplied by the weights of the samples.
+    """
     sums = resp.T @ monomials
     sizes = sums[:, -1].clip(1e-10)
     means = sums[:, -1 - n_features : -1] / sizes[:, None]
@@ -252,6 +255,7 @@ def fit_gaussians(
     all_monomials = make_monomials(points)
     monomials = all_monomials[fitted]
     weights = coords.weights[fitted, None]
+    weighted = monomials * weights
     variance = max(reg * points.var(0).mean(), 1e-12) * np.eye(n_features)
     resp = np.eye(n_components)[labels[fitted]]
     last = -np.inf
@@ -259,7 +263,7 @@ def fit_gaussians(
     with single_threaded_blas():
         for _ in range(EM_ITERATIONS):
             sizes, means, covariances = estimate_gaussians(
-                resp * weights, monomials, n_features, kind
+                resp, weighted, n_features, kind
             )
             mixture = sizes, means, covariances + variance
             densities = measure_log_densities(monomials, *mixture)
