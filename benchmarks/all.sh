@@ -76,6 +76,7 @@ END
 
 # Seconds are measured without other jobs.
 export OMP_NUM_THREADS=1
+once speed/beside_rivals.py speed_rivals.jsonl
 once speed/bare_loop.py speed_bare_loop.jsonl --sets iris digits
 once speed/prediction.py speed_predict.jsonl
 once speed/dask_workers.py speed_dask_workers.jsonl
