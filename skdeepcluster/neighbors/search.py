@@ -31,8 +31,8 @@ TREE_FEATURES = 10
 #: Number of samples above which neighbors are searched among principal components first.
 MANY = 5_000
 #: Numbers of points in the first and in the largest tiles that are compared at once.
-FIRST = 512
-LARGEST = 4096
+FIRST_TILE = 512
+LARGEST_TILE = 4096
 #: Number of principal components that the search compares.
 SEARCH_COMPONENTS = 50
 
@@ -200,7 +200,7 @@ class Products:
     """The search of the nearest of many points (M, P) by matrix products.
 
     Once a tile of points has been compared, most others are farther than the nearest so far, and
-    need not be sorted. Tiles grow from FIRST to LARGEST points.
+    need not be sorted. Tiles grow from FIRST_TILE to LARGEST_TILE points.
     """
 
     def __init__(self, points):
@@ -210,13 +210,13 @@ class Products:
         """Return |x - v|^2 - |x|^2 and places of the k points nearest to each of X, unsorted."""
         X = np.column_stack([X, np.ones(len(X), X.dtype)])
         n_points = self.factors.shape[1]
-        end = min(max(FIRST, k), n_points)
+        end = min(max(FIRST_TILE, k), n_points)
         squares = X @ self.factors[:, :end]
         places = np.argpartition(squares, k - 1, axis=1)[:, :k]
         squares = np.take_along_axis(squares, places, 1)
 
         while end < n_points:
-            tile = slice(end, end + min(end, LARGEST))
+            tile = slice(end, end + min(end, LARGEST_TILE))
             end = tile.stop
             products = X @ self.factors[:, tile]
             columns, is_below = take_below(products, squares.max(1))

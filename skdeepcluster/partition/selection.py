@@ -53,7 +53,7 @@ MAX_ALTERNATIVES = 4
 #: Number of the next best alternatives, which may be close to others: any other number of
 #: clusters, or partitions with as many and at most this adjusted Rand index.
 N_RIVALS = 2
-EQUAL = 0.98
+NEARLY_EQUAL = 0.98
 #: Adjusted Rand index with all others below which a partition is another alternative.
 DISTINCT = 0.8
 #: Maximum number of changes that are told one by one.
@@ -315,7 +315,7 @@ def is_distinct(labels, before, n_clusters):
     """Return whether labels (M,) differ enough from the ``labels`` of partitions before them."""
     known = np.array([partition.labels for partition in before])
     agreement = measure_agreement(labels[None], known, n_clusters)
-    return (agreement < (EQUAL if len(before) <= N_RIVALS else DISTINCT)).all()
+    return (agreement < (NEARLY_EQUAL if len(before) <= N_RIVALS else DISTINCT)).all()
 
 
 def keep_distinct(answers):
