@@ -112,7 +112,7 @@ def expected_score(
         "random_state": random_state,
     }
     criterion, samples = _find_criterion(X, params, sample_weight, n_jobs)
-    scores = np.array([_rate(criterion, samples, each) for each in partitions])
+    scores = _rate(criterion, samples, partitions)
     return float(scores[0]) if labels.ndim == 1 else scores
 
 
@@ -136,24 +136,38 @@ def _find_criterion(X, params, sample_weight, n_jobs):
     return _criteria[key][:2]
 
 
-def _rate(criterion, samples, partition):
-    """Return the expected score of the labels (N,) of a partition."""
+def _rate(criterion, samples, partitions):
+    """Return the expected scores of partitions, labels (N,) each."""
+    filled = [_fill_noise(criterion, samples, each) for each in partitions]
+    has_clusters = [clusters is not None for clusters, _ in filled]
+    judged = [clusters for clusters, _ in filled if clusters is not None]
+    # Noise alone scores 0.
+    scores = np.zeros(len(filled))
+    scores[has_clusters] = criterion.judge(judged)
+    return scores * [factor for _, factor in filled]
+
+
+def _fill_noise(criterion, samples, partition):
+    """Return the clusters (M,) of the scored samples, or None, and the factor of their score.
+
+    Equal samples are in the cluster of most of them, and noise in the nearest cluster.
+    """
     in_graph = samples.inverse >= 0
     names, labels = np.unique(partition[in_graph], return_inverse=True)
     inverse = samples.inverse[in_graph]
     counts = indicate(labels, len(names)).T @ indicate(inverse, len(samples.weights))
     usual = np.ravel(counts.argmax(0))
-    agreement = adjusted_rand_score(labels, usual[inverse])
 
     clusters = usual[criterion.positions]
     is_cluster = (names != -1)[clusters]
     if not is_cluster.any():
-        return 0.0
+        return None, 0.0
 
     points = criterion.coords.layouts[0]
     nearest = find_nearest(points[~is_cluster], points[is_cluster])
     clusters[~is_cluster] = clusters[is_cluster][nearest]
-    return criterion.judge(clusters[None])[0] * agreement * (partition != -1).mean()
+    agreement = adjusted_rand_score(labels, usual[inverse])
+    return clusters, agreement * (partition != -1).mean()
 
 
 # ---- with classes
