@@ -4,6 +4,7 @@ N samples, D features, M queries, k neighbors.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -42,6 +43,19 @@ def count_threads(n_jobs=None):
     if n_jobs is None:
         return _openmp_effective_n_threads()
     return effective_n_jobs(n_jobs)
+
+
+@contextmanager
+def open_threads(n_threads):
+    """Yield a pool of threads, in each of which BLAS and OpenMP use one thread."""
+    # Several OpenMP threads would choose differently among equal distances.
+    pool = ThreadPoolExecutor(
+        n_threads,
+        initializer=single_threaded,
+        initargs=("openmp",),
+    )
+    with single_threaded_blas(), pool:
+        yield pool
 
 
 class NeighborIndex:
@@ -123,13 +137,7 @@ class NeighborIndex:
                 distances[places == rows] = np.inf
             return sort_nearest(distances, places, k)
 
-        # Several OpenMP threads would choose differently among equal distances.
-        pool = ThreadPoolExecutor(
-            self.n_jobs,
-            initializer=single_threaded,
-            initargs=("openmp",),
-        )
-        with single_threaded_blas(), pool:
+        with open_threads(self.n_jobs) as pool:
             parts = gen_batches(X.shape[0], 512)
             return stack_parts(pool.map(search_part, parts))
 
@@ -182,16 +190,10 @@ def find_nearest(points, known):
     if points.shape[1] <= TREE_FEATURES:
         return cKDTree(known).query(points, workers=n_threads)[1]
 
-    # Several OpenMP threads would choose differently among equal distances.
     def find(part):
         return pairwise_distances_argmin(points[part], known)
 
-    pool = ThreadPoolExecutor(
-        n_threads,
-        initializer=single_threaded,
-        initargs=("openmp",),
-    )
-    with single_threaded_blas(), pool:
+    with open_threads(n_threads) as pool:
         parts = gen_batches(len(points), 2048)
         return np.concatenate([np.empty(0, int), *pool.map(find, parts)])
 
