@@ -3,7 +3,7 @@
 N samples, M distinct samples in the graph, E encoded features, K clusters.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from time import perf_counter
 
@@ -29,7 +29,7 @@ from ..neighbors.augmented import check_augment
 from ..neighbors.graph import GraphSettings
 from ..neighbors.samples import Lookup, interpolate
 from ..partition.invariance import choose_augment
-from ..partition.search import Problem, find_partition, make_criterion, warn_of_edge
+from ..partition.search import find_partition, make_criterion, warn_of_edge
 from ..partition.selection import Alternative, describe_changes
 
 
@@ -87,10 +87,9 @@ def find_clusters(clusterer, preparation, X, problem, groups=None):
     are those of a table that the preparation does not know.
     """
     report = partial(report_seconds, clusterer.verbose)
-    augmentation = {"augment_": clusterer.augment}
-    if clusterer.augment == "auto":
-        with report("augmentation"):
-            augmentation = _seek_augmentation(clusterer, preparation, X, problem)
+    augmentation = _find_augmentation(
+        clusterer, preparation, X, problem.n_clusters, report
+    )
     augment = preparation.scale_augment(augmentation["augment_"])
 
     if groups is None:
@@ -123,17 +122,20 @@ def find_clusters(clusterer, preparation, X, problem, groups=None):
     return attributes | show_answer(attributes, 0)
 
 
-def _seek_augmentation(clusterer, preparation, X, problem):
-    """Return the attributes of the augmentation with the highest expected score."""
+def _find_augmentation(clusterer, preparation, X, n_clusters, report=nullcontext):
+    """Return the attributes of the augmentation, the one with the highest score if "auto"."""
+    if clusterer.augment != "auto":
+        return {"augment_": clusterer.augment}
     stream = random_stream(clusterer.random_state)
-    augment, scores = choose_augment(
-        X,
-        problem.n_clusters,
-        make_graph_settings(clusterer),
-        clusterer.image_shape,
-        preparation,
-        np.random.RandomState(draw_seed(stream)),
-    )
+    with report("augmentation"):
+        augment, scores = choose_augment(
+            X,
+            n_clusters,
+            make_graph_settings(clusterer),
+            clusterer.image_shape,
+            preparation,
+            np.random.RandomState(draw_seed(stream)),
+        )
     return {"augment_": augment, "augment_scores_": scores}
 
 
@@ -153,13 +155,9 @@ def _describe_graph(samples):
 def look_at(clusterer, X, sample_weight=None):
     """Return the criterion of X (N, D), and the distinct samples of its graph."""
     preparation, X = prepare_samples(clusterer, X, sample_weight)
-    augment = clusterer.augment
-    if augment == "auto":
-        numbers = read_numbers("auto", clusterer.max_clusters)
-        problem = Problem(numbers, sample_weight)
-        found = _seek_augmentation(clusterer, preparation, X, problem)
-        augment = found["augment_"]
-    augment = preparation.scale_augment(augment)
+    numbers = read_numbers("auto", clusterer.max_clusters)
+    augmentation = _find_augmentation(clusterer, preparation, X, numbers)
+    augment = preparation.scale_augment(augmentation["augment_"])
     settings = make_graph_settings(clusterer, augment, preparation.table_groups)
     return make_criterion(X, settings, sample_weight, clusterer.random_state)
 
