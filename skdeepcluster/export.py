@@ -291,10 +291,11 @@ class _NeighborPredictions(nn.Module):
                 "or 'cosine' can be exported, but got "
                 f"metric={metric!r} and {type(rows).__name__}."
             )
-        if reference.views is not None:
+        if estimator.augment_ is not None:
             raise TypeError(
-                "A NeighborClustering with augment compares views of its samples, which ONNX "
-                "has no operators for. Export a network with this init, or set augment=None."
+                "A NeighborClustering with augment compares views or features of its samples, "
+                "which ONNX has no operators for. Export a network with this init, or set "
+                "augment=None."
             )
         self.is_cosine = metric == "cosine"
         self.limit = find_limit(rows, metric)

@@ -13,12 +13,14 @@ from .input.preparation import Preparation, Scaled
 from .input.tables import TableEncoder
 from .modules import networks
 from .modules.augmentation import RandomAffine, RandomFlip, RandomShift
+from .neighbors import ConvolutionFeatures
 from .partition.selection import Alternative
 from .training.checkpoint import replace_atomically
 
 #: Modules of the public names.
 MODULES = importlib.import_module(__package__)._MODULES
 CLASSES = [
+    ConvolutionFeatures,
     RandomAffine,
     RandomFlip,
     RandomShift,

@@ -422,7 +422,7 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     augment_ : callable or None
         The augmentation used.
     augment_scores_ : dict
-        With ``augment="auto"``, the mean expected score of two fits for each augmentation.
+        With ``augment="auto"``, the score of each, as in NeighborClustering.
     preparation_ : Preparation
         How X becomes numbers.
     n_features_in_ : int

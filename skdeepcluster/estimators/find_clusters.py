@@ -9,6 +9,7 @@ from time import perf_counter
 
 import numpy as np
 from scipy.spatial.distance import cdist
+from sklearn.base import clone
 from sklearn.utils import Bunch
 
 from ..input.checks import (
@@ -28,7 +29,13 @@ from ..input.preparation import Preparation
 from ..neighbors.augmented import check_augment
 from ..neighbors.graph import GraphSettings
 from ..neighbors.samples import Lookup, interpolate
-from ..partition.invariance import choose_augment
+from ..partition.invariance import (
+    analyze_semantics,
+    choose_augment,
+    compare_in,
+    list_features,
+    list_kinds,
+)
 from ..partition.search import find_partition, make_criterion, warn_of_edge
 from ..partition.selection import Alternative, describe_changes
 
@@ -90,7 +97,7 @@ def find_clusters(clusterer, preparation, X, problem, groups=None):
     augmentation = _find_augmentation(
         clusterer, preparation, X, problem.n_clusters, report
     )
-    augment = preparation.scale_augment(augmentation["augment_"])
+    X, augment = compare_in(augmentation["augment_"], X, preparation)
 
     if groups is None:
         groups = preparation.table_groups
@@ -124,15 +131,20 @@ def find_clusters(clusterer, preparation, X, problem, groups=None):
 
 def _find_augmentation(clusterer, preparation, X, n_clusters, report=nullcontext):
     """Return the attributes of the augmentation, the one with the highest score if "auto"."""
+    if clusterer.augment is None and clusterer.metric in ("euclidean", "cosine"):
+        return {"augment_": analyze_semantics(X)}
     if clusterer.augment != "auto":
-        return {"augment_": clusterer.augment}
+        return {"augment_": clone(clusterer.augment, safe=False)}
     stream = random_stream(clusterer.random_state)
+    kinds = list_kinds(X.shape[1], clusterer.image_shape)
+    if clusterer.image_shape is None:
+        kinds |= list_features()
     with report("augmentation"):
         augment, scores = choose_augment(
             X,
             n_clusters,
             make_graph_settings(clusterer),
-            clusterer.image_shape,
+            kinds,
             preparation,
             np.random.RandomState(draw_seed(stream)),
         )
@@ -157,7 +169,7 @@ def look_at(clusterer, X, sample_weight=None):
     preparation, X = prepare_samples(clusterer, X, sample_weight)
     numbers = read_numbers("auto", clusterer.max_clusters)
     augmentation = _find_augmentation(clusterer, preparation, X, numbers)
-    augment = preparation.scale_augment(augmentation["augment_"])
+    X, augment = compare_in(augmentation["augment_"], X, preparation)
     settings = make_graph_settings(clusterer, augment, preparation.table_groups)
     return make_criterion(X, settings, sample_weight, clusterer.random_state)
 

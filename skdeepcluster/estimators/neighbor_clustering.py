@@ -13,7 +13,12 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    RealNotInt,
+    StrOptions,
+)
 from sklearn.utils.validation import check_is_fitted
 
 from ..input.checks import (
@@ -86,13 +91,15 @@ class NeighborClustering(
         Kinds of columns by name or position, if they are not what they look like: "number";
         "amount", skewed, which becomes its logarithm; "code", few values with an order, spread
         over the gaps between them; "flag" or "category"; "left out".
-    augment : callable or "auto", default=None
+    augment : callable, transformer or "auto", default=None
         ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
         clusters, as in the networks. The distance between two samples is then the smallest from
         one to changed versions (views) of the other, in 50 principal components.
         :class:`~skdeepcluster.modules.augmentation.RandomAffine` suits images,
-        :class:`~skdeepcluster.modules.augmentation.RandomShift` series. "auto" tries such changes,
-        and none, on at most 4,000 samples, and takes the one with the highest expected score.
+        :class:`~skdeepcluster.modules.augmentation.RandomShift` series. A transformer returns
+        features to compare, such as :class:`~skdeepcluster.neighbors.ConvolutionFeatures` of
+        series. "auto" tries such changes and features, and X as it is, on at most 4,000 samples,
+        and takes what has the highest score in ``augment_scores_``.
     n_views : int, default=16
         Number of views of each sample, if there is ``augment``.
     image_shape : tuple of int, default=None
@@ -111,7 +118,9 @@ class NeighborClustering(
         ``sample_weight``, sizes are sums of weights. Samples change their cluster until all sizes
         are within the bounds (see Notes). "auto" prefers numbers with a candidate within them.
     accept_sparse : bool, default=False
-        Whether X may be a sparse matrix of features. Sparse distances are always accepted.
+        Whether X may be a sparse matrix of features. More than 100, such as TF-IDF of texts, are
+        compared by a latent semantic analysis: 50 components, scaled to unit length. Sparse
+        distances are always accepted.
     noise : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1. "auto": those with scores more than three
@@ -154,10 +163,11 @@ class NeighborClustering(
         Whether features are divided by their own standard deviations.
     n_clusters_ : int
         Number of clusters.
-    augment_ : callable or None
-        The augmentation used.
+    augment_ : callable, transformer or None
+        The augmentation or the fitted transformer used.
     augment_scores_ : dict
-        With ``augment="auto"``, the mean expected score of two fits for each augmentation.
+        With ``augment="auto"``, the mean expected score of two fits for each of them, plus a
+        quarter of their mean adjusted Rand index with the fits of the others.
     n_clusters_curve_ : Bunch
         If the number is chosen, arrays over the ``n_clusters`` that were tried. ``criterion`` is
         the expected score of the best of eight or more candidates. For one cluster, it is the
@@ -250,7 +260,7 @@ class NeighborClustering(
         "standardize": [StrOptions({"auto"}), "boolean"],
         "categorical_features": CATEGORICAL,
         "kinds": KINDS,
-        "augment": [callable, StrOptions({"auto"}), None],
+        "augment": [callable, HasMethods("transform"), StrOptions({"auto"}), None],
         "n_views": [POSITIVE],
         "image_shape": [tuple, list, None],
         "n_components": [POSITIVE],
@@ -275,7 +285,7 @@ class NeighborClustering(
         standardize: bool | Auto = "auto",
         categorical_features: Any = "from_dtype",
         kinds=None,
-        augment: Callable[..., Any] | Auto | None = None,
+        augment: Any = None,
         n_views=16,
         image_shape=None,
         n_components=5,
@@ -547,7 +557,10 @@ class NeighborClustering(
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""
         check_is_fitted(self)
         reference = self._lookup.reference
-        X = self.preparation_.transform(X, donors=reference.rows)
+        compares_features = hasattr(self.augment_, "transform")
+        donors = None if compares_features else reference.rows
+        X = self.preparation_.transform(X, donors)
+        X = self.augment_.transform(X) if compares_features else X
         if reference.rows is None:
             check_distances(X, square=False)
         values = [getattr(self, name)[reference.kept] for name in names]

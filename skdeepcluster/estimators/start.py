@@ -34,7 +34,7 @@ from ..mixture import em
 from ..modules.runtime import draw_generator
 from ..neighbors.graph import GraphSettings
 from ..partition import count_clusters
-from ..partition.invariance import choose_augment
+from ..partition.invariance import choose_augment, list_kinds
 from ..partition.known import name_clusters
 from .find_clusters import find_clusters, prepare_samples
 from .neighbor_clustering import NeighborClustering
@@ -146,11 +146,12 @@ def find_augmentation(estimator, data, random_state):
     """Return the augmentation of a network, found by the expected score if it is "auto"."""
     if estimator.augment != "auto":
         return FoundAugmentation(estimator.augment)
+    samples = impute(data.compared_by(estimator.init))
     augmentation = choose_augment(
-        impute(data.compared_by(estimator.init)),
+        samples,
         read_numbers(data.known.n_clusters),
         GraphSettings(),
-        estimator.image_shape,
+        list_kinds(samples.shape[1], estimator.image_shape),
         data.preparation,
         random_state,
     )

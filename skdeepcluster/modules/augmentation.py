@@ -175,7 +175,7 @@ class RandomShift:
     ----------
     max_shift : float, default=0.1
         Maximum shift to either side, as a share of the length, at most 1.
-    wrap : bool, default=True
+    wrap : bool, default=False
         Whether values that leave one end enter at the other, as for periodic series. False:
         the end that becomes free has the value at the border.
     n_channels : int, default=1
@@ -189,13 +189,13 @@ class RandomShift:
     >>> shift = RandomShift(0.5)
     >>> shift(torch.rand(3, 100)).shape
     torch.Size([3, 100])
-    >>> later, earlier = RandomShift(0.25).list_transforms(2, seed=0)
+    >>> later, earlier = RandomShift(0.25, wrap=True).list_transforms(2, seed=0)
     >>> later(torch.tensor([[1.0, 2, 3, 4]])), earlier(torch.tensor([[1.0, 2, 3, 4]]))
     (tensor([[4., 1., 2., 3.]]), tensor([[2., 3., 4., 1.]]))
     """
 
     max_shift: float = 0.1
-    wrap: bool = True
+    wrap: bool = False
     n_channels: int = 1
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Which changes of images and series do not matter, found by the expected score.
+"""How images and series are compared, chosen by the expected score.
 
 N samples, D features.
 """
@@ -7,43 +7,95 @@ import math
 from functools import partial
 
 import numpy as np
+from scipy import sparse
+from sklearn.decomposition import TruncatedSVD
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, Normalizer
 
+from ..neighbors.convolutions import ConvolutionFeatures
+from .features import measure_agreement
 from .search import Problem, find_partition
 
 #: Maximum number of samples on which the kinds of changes are compared.
 TRIED_SAMPLES = 4_000
 #: Number of fits for each kind.
 N_FITS = 2
-#: Minimum gain in expected score for changes that are taken not to matter.
+#: What the agreement with other kinds, an adjusted Rand index, adds to an expected score.
+AGREEMENT_WEIGHT = 0.25
+#: Minimum gain for samples that are not compared as they are.
 CLEAR = 0.05
 #: Largest shifts of series that are tried, as shares of the length.
-SHIFTS = 0.05, 0.15, 0.3, 1.0
+SHIFTS = 0.05, 0.15, 0.3
+WRAPPED_SHIFTS = 0.3, 1.0
+#: Number of components in which sparse samples of more than twice as many features are compared.
+SEMANTIC_COMPONENTS = 50
 
 
-def choose_augment(X, n_clusters, settings, image_shape, preparation, random_state):
-    """Return the augmentation of a kind of changes that do not matter, or None, and scores.
+def compare_in(augment, X, preparation):
+    """Return samples X (N, D), scaled by a ``preparation``, as they are compared.
 
-    X (N, D) are images, or series if ``image_shape`` is None, scaled by a
-    ``preparation``. The scores are the mean expected scores of fits with each kind, by name.
+    The second value is the augmentation in the search for neighbors. An ``augment`` that has
+    ``transform`` is fitted instead.
+    """
+    if hasattr(augment, "transform"):
+        return augment.fit_transform(X), None
+    return X, preparation.scale_augment(augment)
+
+
+def choose_augment(X, n_clusters, settings, kinds, preparation, random_state):
+    """Return the one of ``kinds``, by name, with the highest merit, and the merits of all.
+
+    X (N, D) are scaled by a ``preparation``. The merit of a kind is its expected score, raised by
+    AGREEMENT_WEIGHT times the agreement of its clusters with those of other kinds: what is true is
+    seen in several ways.
     """
     order = np.random.RandomState(0).permutation(len(X))
     some = X[np.sort(order[:TRIED_SAMPLES])]
     problem = Problem(n_clusters)
-    kinds = {"none": None} | list_kinds(X.shape[1], image_shape)
+    kinds = {"none": None} | kinds
     seeds = random_state.randint(2**31, size=N_FITS)
-    scores = {}
-    for name, augment in kinds.items():
-        augment = preparation.scale_augment(augment)
-        changed = settings._replace(augment=augment)
-        expected = []
+    expected = []
+    labels = []
+    for augment in kinds.values():
+        compared, augment = compare_in(augment, some, preparation)
+        changed = settings._replace(augment=augment, max_samples=len(some))
         for seed in seeds:
-            partition = find_partition(some, problem, changed, seed)
-            expected.append(partition.answers[0].expected_score)
-        scores[name] = float(np.mean(expected))
-    best = max(scores, key=scores.get)
-    if scores[best] < scores["none"] + CLEAR:
+            partition = find_partition(compared, problem, changed, seed)
+            answer = partition.answers[0]
+            expected.append(answer.expected_score)
+            labels.append(answer.labels[partition.samples.inverse])
+
+    most = max(map(np.max, labels)) + 1
+    agreement = measure_agreement(np.array(labels), np.array(labels), most)
+    shape = len(kinds), N_FITS
+    agreement = agreement.reshape(*shape, *shape).mean((1, 3))
+    others = agreement.sum(1) - np.diag(agreement)
+    merits = np.reshape(expected, shape).mean(1)
+    merits += AGREEMENT_WEIGHT * others / (len(kinds) - 1)
+    merits = dict(zip(kinds, merits.tolist(), strict=True))
+    best = max(merits, key=merits.get)
+    if merits[best] < merits["none"] + CLEAR:
         best = "none"
-    return kinds[best], scores
+    return kinds[best], merits
+
+
+def analyze_semantics(X):
+    """Return a transformer of sparse samples X (N, D), such as texts, None for others.
+
+    It is the latent semantic analysis (S. Deerwester et al., "Indexing by latent semantic
+    analysis", JASIS 1990): singular vectors of unit length.
+    """
+    if not sparse.issparse(X) or X.shape[1] <= 2 * SEMANTIC_COMPONENTS:
+        return None
+    return make_pipeline(TruncatedSVD(SEMANTIC_COMPONENTS, random_state=0), Normalizer())
+
+
+def list_features():
+    """Return transformers of series, by name."""
+    return {
+        "convolutions": ConvolutionFeatures(),
+        "differences": FunctionTransformer(np.diff),
+    }
 
 
 def list_kinds(n_features, image_shape):
@@ -51,7 +103,12 @@ def list_kinds(n_features, image_shape):
     from ..modules.augmentation import RandomAffine, RandomFlip, RandomShift
 
     if image_shape is None:
-        return {f"shift by {share:.0%}": RandomShift(share) for share in SHIFTS}
+        shifts = {f"shift by {share:.0%}": RandomShift(share) for share in SHIFTS}
+        wrapped = {
+            f"wrapped shift by {share:.0%}": RandomShift(share, wrap=True)
+            for share in WRAPPED_SHIFTS
+        }
+        return shifts | wrapped
     shape = tuple(image_shape)
     if len(shape) == 2:
         shape = (1, *shape)

@@ -29,7 +29,7 @@ PULSES = np.array([np.exp(-(((T - 20) / 2) ** 2)), np.abs(T - 20) < 7, 2 * (np.a
 PLACE = STREAM.randint(40, size=120)
 SERIES = np.stack([np.roll(PULSES[k], s) for k, s in zip(KIND, PLACE, strict=True)])
 SERIES += 0.05 * STREAM.normal(size=SERIES.shape)
-SHIFT = RandomShift(0.5)
+SHIFT = RandomShift(0.5, wrap=True)
 SMALL = {"hidden_layer_sizes": (8,), "max_epochs": 1, "random_state": 0}
 
 
@@ -216,7 +216,7 @@ def test_data_without_views_are_refused(settings, X, message):
 
 
 def test_views_are_not_exported(tmp_path):
-    with pytest.raises(TypeError, match="compares views of its samples"):
+    with pytest.raises(TypeError, match="compares views or features of its samples"):
         to_onnx(shifted().fit(SERIES), tmp_path / "fit.onnx")
 
 
@@ -236,7 +236,7 @@ def draw_pulses(n_samples, latest):
 def test_shifts_that_do_not_matter_are_found():
     X, kinds = draw_pulses(120, 48)
     found = NeighborClustering(3, augment="auto", n_views=4, random_state=0).fit(X)
-    assert isinstance(found.augment_, RandomShift)
+    assert found.augment_ is not None
     scores = found.augment_scores_
     assert scores[max(scores, key=scores.get)] > scores["none"] + 0.05
     plain = NeighborClustering(3, random_state=0).fit(X)
