@@ -1,14 +1,11 @@
-"""NeighborClustering with augmented views of images and series, next to the same without.
+"""NeighborClustering with augmented views of images, next to the same without.
 
 ``python benchmarks/accuracy/views.py --out results/views.jsonl`` fits images of digits and
-clothes, and series that may be shifted: those that aeon ships (``pip install aeon``), of unit
-variance. Further rows are networks that begin with the partition, such as ``--rows CatGAN``, and
-for series tslearn's ``k-shape``.
+clothes. Further rows are networks that begin with the partition, such as ``--rows CatGAN``.
 """
 
 import sys
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +27,7 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
-from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
+from skdeepcluster.modules.augmentation import RandomAffine
 
 IMAGES = {
     "digits": ("digits", None, (1, 8, 8)),
@@ -39,14 +36,6 @@ IMAGES = {
     "mnist_unbalanced": ("mnist_unbalanced", None, (1, 28, 28)),
     "fashion_mnist_10k": ("fashion_mnist", 10_000, (1, 28, 28)),
     "fashion_mnist": ("fashion_mnist", None, (1, 28, 28)),
-}
-#: Series of aeon, and the largest shift of a view as a share of the length.
-SERIES = {
-    "ArrowHead": 0.3,
-    "OSULeaf": 0.5,
-    "ACSF1": 0.3,
-    "GunPoint": 0.3,
-    "ItalyPowerDemand": 0.3,
 }
 #: Number of images, not in the fit, whose predictions are judged.
 N_NEW = 2_000
@@ -62,7 +51,6 @@ NETWORKS = {
     "DAC": DACClustering,
     "VAE": VAEEmbedding,
 }
-OTHERS = (*NETWORKS, "k-shape")
 
 
 def read_images(name):
@@ -75,18 +63,6 @@ def read_images(name):
     some = np.sort(order[:n_samples])
     fitted = Bunch(name=name, X=data.X[some], y=data.y[some], n_clusters=data.n_clusters)
     return fitted, (data.X[new], data.y[new]), RandomAffine(shape)
-
-
-def read_series(name):
-    """Return series of aeon of unit variance, nothing new, and the augmentation."""
-    from aeon.datasets import load_classification
-
-    X, y = load_classification(name)
-    X = X[:, 0]
-    X = (X - X.mean(1, keepdims=True)) / X.std(1, keepdims=True)
-    y = np.unique(y, return_inverse=True)[1]
-    data = Bunch(name=name, X=X, y=y, n_clusters=len(set(y)))
-    return data, None, RandomShift(SERIES[name])
 
 
 def measure_network(read, way, seed):
@@ -114,16 +90,11 @@ def make(way, k, augment, seed):
     """Make the clusterer of a row."""
     if way == "KMeans":
         return KMeans(k, n_init=10, random_state=seed)
-    if way == "k-shape":
-        from tslearn.clustering import KShape
-
-        return KShape(k, n_init=10, random_state=seed)
     options = {"augment": augment}
     if way == "plain":
         options = {}
     elif way == "found":
-        shape = getattr(augment, "image_shape", None)
-        options = {"augment": "auto", "image_shape": shape}
+        options = {"augment": "auto", "image_shape": augment.image_shape}
     number = "auto" if way == "views, auto" else k
     return NeighborClustering(number, random_state=seed, **options)
 
@@ -148,20 +119,19 @@ def measure(read, way, seed):
 
 def main(arguments=None):
     """Fit all sets in all ways."""
-    names = [*IMAGES, *(SERIES if find_spec("aeon") else ())]
     made = parser(__doc__)
-    made.add_argument("--sets", nargs="+", help=f"of {', '.join([*IMAGES, *SERIES])} (all)")
+    made.add_argument("--sets", nargs="+", help=f"of {', '.join(IMAGES)} (all)")
     made.add_argument("--rows", nargs="+", help=f"of {', '.join(ROWS)} (all)")
     made.add_argument("--seeds", default="0-4", help="(%(default)s)")
     options = parse(
         made,
         arguments,
         seeds=parse_seeds,
-        sets=lambda s: chosen(s, names, "--sets"),
-        rows=lambda r: chosen(r or ROWS, (*ROWS, *OTHERS), "--rows"),
+        sets=lambda s: chosen(s, [*IMAGES], "--sets"),
+        rows=lambda r: chosen(r or ROWS, (*ROWS, *NETWORKS), "--rows"),
     )
     for name in options.sets:
-        read = read_images(name) if name in IMAGES else read_series(name)
+        read = read_images(name)
         tasks = [
             (
                 {"data": name, "row": way, "seed": seed},
