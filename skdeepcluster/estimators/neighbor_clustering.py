@@ -491,10 +491,17 @@ class NeighborClustering(
         bounds = {"min_val": 1, "max_val": self.n_leaves_}
         check_scalar(n_clusters, "n_clusters", Integral, **bounds)
 
+        if X is None:
+            tree = self._grow_tree()
+            groups = group_leaves(tree.children, tree.clusters, n_clusters)
+            return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
+        return self._cut_new(X, n_clusters)
+
+    @maps_blocks
+    def _cut_new(self, X, n_clusters):
+        """Return the labels of new samples in fewer or more clusters."""
         tree = self._grow_tree()
         groups = group_leaves(tree.children, tree.clusters, n_clusters)
-        if X is None:
-            return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
         names = "responsibilities_", "layout_"
         resp, layout, outlier_scores = self._interpolate(X, *names)
         clusters = resp.argmax(1)

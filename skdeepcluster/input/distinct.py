@@ -138,7 +138,7 @@ single_threaded_blas = functools.partial(single_threaded, "blas")
 def find_apart(points):
     """Return the first positions, ascending, of points (M, D) whose distances exceed rounding."""
     gaps = points - points.mean(0)
-    unit = 10 * np.sqrt(np.finfo(gaps.dtype).eps) * np.abs(gaps).max()
+    unit = 10 * np.sqrt(np.finfo(gaps.dtype).eps) * np.abs(gaps).mean()
     places = np.round(gaps / max(unit, TINY))
     direction = np.random.RandomState(0).standard_normal(points.shape[1])
     _, first = np.unique(project_rows(places, direction), return_index=True)

@@ -3,11 +3,11 @@
 N samples, D features.
 """
 
-import math
 from functools import partial
 
 import numpy as np
 
+from ..input.checks import read_image_shape
 from .search import Problem, find_partition
 
 #: Maximum number of samples on which the kinds of changes are compared.
@@ -52,14 +52,7 @@ def list_kinds(n_features, image_shape):
 
     if image_shape is None:
         return {f"shift by {share:.0%}": RandomShift(share) for share in SHIFTS}
-    shape = tuple(image_shape)
-    if len(shape) == 2:
-        shape = (1, *shape)
-    if len(shape) != 3 or math.prod(shape) != n_features:
-        raise ValueError(
-            f"X has {n_features} features, but image_shape={tuple(image_shape)} has "
-            f"{math.prod(shape)}. Give (height, width) or (channels, height, width)."
-        )
+    shape = read_image_shape(image_shape, n_features)
     turn = partial(RandomAffine, shape, scale=0, translate=0)
     return {
         "shift": RandomAffine(shape, degrees=0, scale=0, translate=0.1),

@@ -141,11 +141,15 @@ def test_what_cannot_be_clustered_is_explained(estimator, case):
 
 
 @pytest.mark.parametrize(("gap", "unit"), [(0, 1), (1e-9, 1), (0.1, 1e-310)])
-@pytest.mark.parametrize("n_clusters", [3, (2, 5)], ids=str)
-def test_only_the_package_warns_of_points_that_are_hardly_apart(gap, unit, n_clusters):
+@pytest.mark.parametrize(
+    "estimator",
+    [NeighborClustering(3), NeighborClustering((2, 5))],
+    ids=str,
+)
+def test_only_the_package_warns_of_points_that_are_hardly_apart(gap, unit, estimator):
     X = unit * (np.arange(40)[:, None] % 4 + gap * RNG.normal(size=(40, 2)))
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
-        NeighborClustering(n_clusters, random_state=0).fit(X)
+        estimator.set_params(random_state=0).fit(X)
     messages = {str(warning.message) for warning in shown}
     assert not [text for text in messages if "Only" not in text]
