@@ -25,8 +25,8 @@ from .estimators.gaussian_mixture import GaussianMixtureEM
 from .estimators.neighbor_clustering import NeighborClustering
 from .estimators.vae import VAEEmbedding
 from .functional.gaussian import joint_density
+from .input.files import replace_atomically
 from .neighbors.samples import find_limit
-from .training.checkpoint import replace_atomically
 
 
 def to_onnx(estimator, path: str | os.PathLike[str]) -> None:

@@ -1,13 +1,11 @@
 """Model selection without labels: the number of clusters, and a scorer for searches."""
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from operator import methodcaller
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 from sklearn.utils.validation import _num_samples
 
@@ -143,9 +141,7 @@ def _count(X, numbers, estimator, weights):
     # As in expected_score, so that a clusterer without a seed has one curve.
     if "random_state" not in params:
         options["random_state"] = 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # edges are warned of below
-        curve = count_clusters(X, numbers=numbers, **options, **weights)
+    curve = count_clusters(X, numbers=numbers, **options, **weights)
 
     known = curve.n_clusters
     if len(known) < len(numbers):

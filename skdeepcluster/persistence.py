@@ -3,38 +3,33 @@
 import importlib
 import os
 from collections.abc import Sequence
-from inspect import getmembers, isfunction
 from zipfile import ZipFile
 
 from sklearn.base import BaseEstimator
 
-from .input.numbers import NumberColumns
-from .input.preparation import Preparation, Scaled
-from .input.tables import TableEncoder
-from .modules import networks
-from .modules.augmentation import RandomAffine, RandomFlip, RandomShift
-from .neighbors import ConvolutionFeatures
-from .partition.selection import Alternative
-from .training.checkpoint import replace_atomically
+from .input.files import replace_atomically
 
 #: Modules of the public names.
 MODULES = importlib.import_module(__package__)._MODULES
-CLASSES = [
-    ConvolutionFeatures,
-    RandomAffine,
-    RandomFlip,
-    RandomShift,
-    Scaled,
-    Alternative,
-    Preparation,
-    TableEncoder,
-    NumberColumns,
-]
+#: Other names in files, by module: none is imported before a file needs it.
+PARTS = {
+    "modules.augmentation": "RandomAffine RandomFlip RandomShift",
+    "modules.networks": "mlp normalized_mlp conv_encoder conv_decoder conv_discriminator "
+    "conv_generator conv_classifier",
+    "neighbors.convolutions": "ConvolutionFeatures",
+    "input.preparation": "Preparation Scaled",
+    "input.tables": "TableEncoder",
+    "input.numbers": "NumberColumns",
+    "partition.selection": "Alternative",
+}
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [
     *(f"{__package__}.{module}.{name}" for name, module in MODULES.items()),
-    *(f"{kind.__module__}.{kind.__name__}" for kind in CLASSES),
-    *(f"{networks.__name__}.{name}" for name, _ in getmembers(networks, isfunction)),
+    *(
+        f"{__package__}.{module}.{name}"
+        for module, names in PARTS.items()
+        for name in names.split()
+    ),
     "functools.partial",
     "numpy.dtype",
     "scipy.sparse._csr.csr_array",
@@ -59,7 +54,7 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        If skops cannot store ``estimator``.
+        If skops cannot store ``estimator``, or :func:`load` could not read the file.
 
     See Also
     --------
@@ -68,7 +63,7 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
 
     Notes
     -----
-    Functions, such as a custom ``encoder``, are stored by name only.
+    Functions, such as a custom ``encoder``, are stored by name only, so lambdas are refused.
 
     Examples
     --------
@@ -92,6 +87,14 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
 
     with replace_atomically(path) as file:
         skops.io.dump(estimator, file)
+        file.flush()
+        try:
+            skops.io.load(file.name, skops.io.get_untrusted_types(file=file.name))
+        except Exception as error:
+            raise TypeError(
+                f"load() could not read the file: {error}. Define functions by a name at the top "
+                "of a module, and do not change fitted attributes."
+            ) from error
 
 
 def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstimator:

@@ -28,6 +28,7 @@ from ..input.checks import (
     with_plain_numbers,
 )
 from ..input.dask import maps_blocks
+from ..input.files import check_lengths
 from ..input.labels import (
     LabeledClusterMixin,
     find_offset,
@@ -325,6 +326,8 @@ class DeepEstimator(BaseEstimator, ABC):
         )
         if arrays is None:
             return
+        # Unlike those of a mixture, covariances are not shared by clusters.
+        check_lengths(state, arrays, {"means_": state.get("covariances_")})
         tensors = {
             name: torch.tensor(array, device="cpu") for name, array in arrays.items()
         }

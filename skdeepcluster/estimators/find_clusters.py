@@ -8,6 +8,7 @@ from functools import partial
 from time import perf_counter
 
 import numpy as np
+from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.utils import Bunch
@@ -20,6 +21,7 @@ from ..input.checks import (
     warn_user,
 )
 from ..input.distinct import TINY
+from ..input.files import check_lengths
 from ..input.labels import (
     cluster_means,
     find_offset,
@@ -264,6 +266,30 @@ def measure_silhouette(layout, clusters, new_layout, new_resp):
     b = distances.min(1)
     larger = np.maximum(np.maximum(a, b), TINY)
     return float(((b - a) / larger).mean())
+
+
+def check_state(state):
+    """Check the fitted attributes of a NeighborClustering that comes from a file."""
+    reference = state.get("_reference", {})
+    for value in filter(sparse.issparse, [*state.values(), *reference.values()]):
+        value.check_format()
+
+    alternatives = map(vars, state.get("alternatives_", ()))
+    answers = [{"labels": resp} for resp, _ in state.get("_answers", ())]
+    check_lengths(state, reference, *alternatives, *answers)
+
+    resp = state.get("responsibilities_", np.ones((1, 1)))
+    if not np.allclose(resp.sum(1), 1):
+        raise ValueError(
+            "The responsibilities do not sum to one. Fit the estimator again."
+        )
+    kept = reference.get("kept", np.zeros(1, dtype=int))
+    is_sample = (kept >= 0) & (kept < len(resp))
+    if not is_sample.all() or reference.get("n_neighbors", 1) < 1:
+        raise ValueError(
+            "The graph names samples or neighbors that there are not. Fit the estimator "
+            "again."
+        )
 
 
 @contextmanager

@@ -264,7 +264,8 @@ def _check_continuity(mixture):
     }
     for name, value in known.items():
         now = vars(mixture)[name]
-        if now not in (value, "auto"):
+        among = check_range(now) if isinstance(now, tuple) else (now,)
+        if now != "auto" and value not in among:
             raise ValueError(
                 f"The fit continues from a mixture with {name}={value!r}, but now "
                 f"{name}={now!r}. Keep it, or call fit with warm_start=False."

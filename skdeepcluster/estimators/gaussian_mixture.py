@@ -29,6 +29,7 @@ from ..input.checks import (
     store_parameters,
     with_plain_numbers,
 )
+from ..input.files import check_lengths
 from ..input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
 from ..mixture import em
 from ..modules.runtime import draw_generator
@@ -488,10 +489,14 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def __setstate__(self, state):
         """Restore the state, with the mixture's arrays as tensors."""
         super().__setstate__(state)
+        check_lengths(state)
         if "mixture_" in state:
             fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
             self.mixture_ = Mixture(*fields)
-            if not self.mixture_.is_sound():
+            _, means, scales = self.mixture_
+            is_tied = self._covariance_type == "tied"
+            n_scales = 1 if is_tied else len(means)
+            if len(scales) != n_scales or not self.mixture_.is_sound():
                 raise ValueError(
                     "The mixture has wrong weights, means or scales. Fit it again."
                 )

@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import check_scalar
@@ -31,11 +30,7 @@ from ..input.checks import (
     with_plain_numbers,
 )
 from ..input.dask import draw_rows, maps_blocks
-from ..input.labels import (
-    LabeledClusterMixin,
-    mark_noise,
-    read_known,
-)
+from ..input.labels import LabeledClusterMixin, mark_noise, read_known
 from ..input.tables import CATEGORICAL, KINDS
 from ..input.types import Auto, Labels, TransformerMixin, fit_context
 from ..neighbors.samples import Lookup, Reference, interpolate
@@ -43,6 +38,7 @@ from ..neighbors.search import check_distances
 from ..partition.search import Problem
 from ..partition.tree import find_leaves, group_leaves, grow_tree
 from .find_clusters import (
+    check_state,
     find_answer,
     find_clusters,
     measure_silhouette,
@@ -505,10 +501,17 @@ class NeighborClustering(
         bounds = {"min_val": 1, "max_val": self.n_leaves_}
         check_scalar(n_clusters, "n_clusters", Integral, **bounds)
 
+        if X is None:
+            tree = self._grow_tree()
+            groups = group_leaves(tree.children, tree.clusters, n_clusters)
+            return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
+        return self._cut_new(X, n_clusters)
+
+    @maps_blocks
+    def _cut_new(self, X, n_clusters):
+        """Return the labels of new samples in fewer or more clusters."""
         tree = self._grow_tree()
         groups = group_leaves(tree.children, tree.clusters, n_clusters)
-        if X is None:
-            return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
         names = "responsibilities_", "layout_"
         resp, layout, outlier_scores = self._interpolate(X, *names)
         clusters = resp.argmax(1)
@@ -578,29 +581,11 @@ class NeighborClustering(
         return state
 
     def __setstate__(self, state):
-        """Restore the state and check sparse matrices, because compiled code trusts them."""
+        """Restore the state, checked, because compiled code trusts it."""
         super().__setstate__(state)
-
-        reference = vars(self).get("_reference", {})
-        values = [*vars(self).values(), *reference.values()]
-        for value in filter(sparse.issparse, values):
-            value.check_format()
-
-        resp = vars(self).get("responsibilities_", np.ones((1, 1)))
-        if not np.allclose(resp.sum(1), 1):
-            raise ValueError(
-                "The responsibilities do not sum to one. Fit the estimator again."
-            )
-
-        kept = reference.get("kept", np.zeros(1, dtype=int))
-        is_sample = (kept >= 0) & (kept < len(resp))
-        if not is_sample.all() or reference.get("n_neighbors", 1) < 1:
-            raise ValueError(
-                "The graph names samples or neighbors that there are not. Fit the estimator "
-                "again."
-            )
-        if reference:
-            self._lookup = Lookup(Reference.from_dict(reference))
+        check_state(vars(self))
+        if "_reference" in state:
+            self._lookup = Lookup(Reference.from_dict(state["_reference"]))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

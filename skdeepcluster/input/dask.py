@@ -18,15 +18,23 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 def check_blocks(X):
     """Return a Dask array (N, D) in blocks that are not empty and have all features."""
+    X = _join_features(X)
+    if np.isnan(X.shape[0]):
+        X = X.compute_chunk_sizes()
+    lengths = tuple(n for n in X.chunks[0] if n)
+    if not lengths:
+        raise ValueError("Found array with 0 sample(s): the Dask array has no samples.")
+    return X.rechunk((lengths, -1))
+
+
+def _join_features(X):
+    """Return a Dask array (N, D) in blocks that have all features."""
     if not hasattr(X, "chunks") or X.ndim != 2:
         raise ValueError(
             f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert a Dask "
             "DataFrame by X.to_dask_array(lengths=True)."
         )
-    if np.isnan(X.shape[0]):
-        X = X.compute_chunk_sizes()
-    lengths = tuple(n for n in X.chunks[0] if n)
-    return X.rechunk((lengths, -1))
+    return X.rechunk({1: -1})
 
 
 def draw_rows(X, n_drawn, random_state):
@@ -44,28 +52,30 @@ def maps_blocks(method: Method) -> Method:
     """Let a method with the argument X return a lazy Dask array if X is one."""
 
     @wraps(method)
-    def answer(self, X):
+    def answer(self, X, *args):
         if not is_dask(X):
-            return method(self, X)
+            return method(self, X, *args)
         from dask import delayed
 
         check_is_fitted(self)
-        X = check_blocks(X)
+        X = _join_features(X)
         # A sample of zeros tells the type and the number of columns.
-        example = method(self, np.zeros((1, X.shape[1]), dtype=X.dtype))
-        options = {"meta": example[:0]}
+        example = method(self, np.zeros((1, X.shape[1]), dtype=X.dtype), *args)
+        empty = example[:0]
+        options = {"meta": empty, "empty": empty}
         if example.ndim == 2:
             options["chunks"] = X.chunks[0], (example.shape[1],)
         else:
             options["drop_axis"] = 1
         # One task holds the estimator, not each task of a block.
         model = delayed(self, pure=False)
-        return X.map_blocks(
-            _answer_block, model=model, method=method.__name__, **options
-        )
+        task = {"model": model, "method": method.__name__, "args": args}
+        return X.map_blocks(_answer_block, **task, **options)
 
     return cast(Method, answer)
 
 
-def _answer_block(block, model, method):
-    return getattr(model, method)(np.asarray(block))
+def _answer_block(block, model, method, args, empty):
+    if not len(block):
+        return empty
+    return getattr(model, method)(np.asarray(block), *args)

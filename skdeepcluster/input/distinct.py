@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+from sklearn.cluster import KMeans
 from sklearn.utils import gen_batches
 from sklearn.utils.sparsefuncs import min_max_axis
 from threadpoolctl import ThreadpoolController
@@ -134,14 +135,36 @@ def single_threaded(user_api=None):
 single_threaded_blas = functools.partial(single_threaded, "blas")
 
 
+def find_apart(points):
+    """Return the first positions, ascending, of points (M, D) whose distances exceed rounding."""
+    gaps = points - points.mean(0)
+    unit = 10 * np.sqrt(np.finfo(gaps.dtype).eps) * np.abs(gaps).mean()
+    places = np.round(gaps / max(unit, TINY))
+    direction = np.random.RandomState(0).standard_normal(points.shape[1])
+    _, first = np.unique(project_rows(places, direction), return_index=True)
+    return np.sort(first)
+
+
+def fit_kmeans(points, n_clusters, *, sample_weight=None, **options):
+    """Return k-means fitted to points (M, D), in one thread.
+
+    scikit-learn warns of more clusters than points apart, so there are at most as many.
+    """
+    n_clusters = min(n_clusters, len(find_apart(points)))
+    with single_threaded():
+        return KMeans(n_clusters, **options).fit(points, sample_weight=sample_weight)
+
+
 def order_columns(X):
     """Return positions of the features that vary, in an order that no unit or shift changes."""
     least, largest = find_ranges(X)
     ranges = largest - least
-    unit = np.ldexp(1.0, -np.frexp(max(-least.min(), largest.max()))[1])
+    _, exponent = np.frexp(max(-least.min(), largest.max()))
     # Single precision hides how means are rounded in another order of the samples.
     means = np.ravel(X.mean(0, dtype=float)) - least
-    keys = [(unit * values).astype(np.float32) for values in (ranges, means)]
+    keys = [
+        np.ldexp(values, -exponent).astype(np.float32) for values in (ranges, means)
+    ]
     order = np.lexsort(keys)
     varying = order[ranges[order] > 0]
     return varying if len(varying) else order[:1]

@@ -266,7 +266,7 @@ def read_kinds(X, categorical_features, kinds=None):
     """Return the kinds of columns that the user or their types say, by position."""
     known = {}
     if isinstance(categorical_features, str):  # "from_dtype"
-        known = read_types(X) if hasattr(X, "dtypes") else {}
+        known = read_types(X) if hasattr(X, "columns") else {}
     elif categorical_features is not None:
         columns = np.asarray(categorical_features).tolist()
         known = dict.fromkeys(

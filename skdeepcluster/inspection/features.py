@@ -11,8 +11,8 @@ from ..input.tables import read_types
 
 #: Maximum standard deviation of a constant feature, from rounding, as a share of its mean.
 DEVIATION_ROUNDING = 1e-14
-#: Between the name of a column and a category, in the name of a share.
-SHARE = " = "
+#: Maximum number of characters of a text in a table, and of a category.
+MAX_TEXT = 80
 
 
 def compare_features(
@@ -58,7 +58,7 @@ def compare_features(
     >>> print(setosa.names[0], setosa.means[0].round(2), setosa.other_means[0].round(2))
     petal length (cm) 1.46 4.91
     """
-    X = count_categories(X)
+    X, _ = count_categories(X)
     names = name_columns(X, feature_names)
     X, labels = read_labeled(X, labels)
     member = indicate(labels, labels.max(initial=-1) + 1).toarray()
@@ -128,17 +128,20 @@ def read_values(X):
 def count_categories(X):
     """Return a pandas DataFrame with zeros and ones for each category, without dates.
 
-    Texts that are all numbers are numbers. Others than DataFrames stay as they are.
+    Also return the column that each new one comes from, and whether it is a category's. Texts
+    that are all numbers are numbers. Others than DataFrames stay as they are.
     """
     types = read_types(X) if hasattr(X, "iloc") else {}
     if not types:
-        return X
+        return X, [(i, False) for i in range(np.shape(X)[1])]
 
     columns = {}
+    origins = []
     for i, (name, column) in enumerate(X.items()):
         kind = types.get(i, "number")
         if kind == "number":
             columns[name] = column.astype(float)
+            origins.append((i, False))
         if kind in ("number", "date"):
             continue
 
@@ -147,8 +150,18 @@ def count_categories(X):
         # The share of False says nothing more.
         for value in [True] if column.dtype.kind == "b" else kinds:
             share = (column == value).fillna(False).astype(float)
-            columns[f"{name}{SHARE}{value}"] = share.where(known)
-    return type(X)(columns)
+            text = f"{name} = {shorten(value)}"
+            while text in columns:
+                text += "'"
+            columns[text] = share.where(known)
+            origins.append((i, True))
+    return type(X)(columns), origins
+
+
+def shorten(value):
+    """Return a value as a text of at most `MAX_TEXT` characters."""
+    text = str(value)
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
 
 
 def name_columns(X, names, estimator=None):

@@ -38,7 +38,7 @@ def predict_clusters(estimator, X):
 def prepare_samples(estimator, X, resp, feature_names, row_names):
     """Return values and codes of samples X, and the attributes that all partitions share."""
     check_consistent_length(X, row_names)
-    table = count_categories(X)
+    table, origins = count_categories(X)
     values = read_values(table)
     last, reached = reach_last_step(estimator, X)
 
@@ -66,9 +66,11 @@ def prepare_samples(estimator, X, resp, feature_names, row_names):
 
     preparation = vars(last).get("preparation_")
     has_kinds = preparation is not None and preparation.is_table
+    names = name_columns(table, feature_names, estimator)
     attributes = {
         "kinds": preparation.describe() if has_kinds else "",
-        "feature_names": name_columns(table, feature_names, estimator),
+        "feature_names": names,
+        "origins": dict(zip(names.tolist(), origins, strict=True)),
         "metric": metric,
         "missing": missing,
         "row_names": None if row_names is None else np.asarray(row_names),
@@ -87,6 +89,8 @@ def choose_names(estimator, names, n_clusters):
 
     if isinstance(names, Mapping):
         names = [names.get(name, name) for name in known.tolist()]
+    # Subclasses of str may say that they are HTML.
+    names = [str(name) if isinstance(name, str) else name for name in names]
     names = np.asarray(names, dtype=object)
     if names.shape != (n_clusters,) or len(set(names)) < n_clusters:
         raise ValueError(

@@ -19,7 +19,7 @@ from ..display.samples import find_white, make_mosaic
 from ..estimators.ensemble import ClusterEnsemble
 from ..estimators.neighbor_clustering import NeighborClustering
 from ..input.labels import check_labels, cluster_means, indicate, is_missing
-from .features import SHARE, average_known, list_features
+from .features import average_known, list_features, shorten
 from .page import find_spots, write_page
 from .reading import (
     choose_names,
@@ -83,6 +83,8 @@ class ClusterReport(Bunch):
         See `compare_features`; empty for precomputed distances.
     feature_names, row_names : ndarray
         Names of the features and of the samples, or None.
+    origins : dict
+        Column of ``table`` that each feature comes from, and whether it is a category's share.
     means : ndarray of shape (n_clusters, n_features) or None
         Mean of each feature in each cluster, without missing values.
     missing : ndarray of shape (n_features,) or None
@@ -305,18 +307,19 @@ class ClusterReport(Bunch):
 
     def _write_samples(self, rows, names):
         """Return the first columns that features come from, and values of samples as texts."""
-        table = self.table
-        originals = list(getattr(table, "columns", self.feature_names))
-        columns = dict.fromkeys(name.partition(SHARE)[0] for name in map(str, names))
-        columns = [name for name in columns if name in originals][:MAX_PROFILE]
-        places = [originals.index(name) for name in columns]
+        headers = {}
+        for name in names:
+            place, is_share = self.origins[name]
+            headers[place] = self.table.columns[place] if is_share else name
+        places = list(headers)[:MAX_PROFILE]
 
-        chosen = _safe_indexing(_safe_indexing(table, places, axis=1), rows)
+        chosen = _safe_indexing(_safe_indexing(self.table, places, axis=1), rows)
         values = np.asarray(to_array(chosen), dtype=object)
         cells = [
             [self._name_sample(row), *map(_write, line)]
             for row, line in zip(rows, values, strict=True)
         ]
+        columns = [shorten(headers[place]) for place in places]
         return Bunch(columns=columns, rows=cells)
 
     def _rank_features(self):
@@ -342,7 +345,10 @@ class ClusterReport(Bunch):
             missing = self.missing[places[name]]
             note = f" ({missing:.0%} missing)" if missing else ""
             lines.append(
-                [f"{name}{note}", *(_write_mean(name, mean) for mean in means)]
+                [
+                    f"{name}{note}",
+                    *(_write_mean(mean, self._is_share(name)) for mean in means),
+                ]
             )
         return lines
 
@@ -361,7 +367,7 @@ class ClusterReport(Bunch):
 
         traits = []
         for name, gap in zip(features.names[chosen], gaps[chosen], strict=True):
-            low, high = ("not ", "") if SHARE in name else ("low ", "high ")
+            low, high = ("not ", "") if self._is_share(name) else ("low ", "high ")
             traits.append(f"{high if gap > 0 else low}{name}")
         return traits[:N_TRAITS]
 
@@ -395,7 +401,7 @@ class ClusterReport(Bunch):
 
         if self.features:
             columns = self.features[k].values()
-            lines = list(map(_describe_feature, *columns))
+            lines = list(map(self._describe_feature, *columns))
             gaps = np.abs(self.features[k].differences)
             facts["set apart by"] = lines[: (gaps >= SMALL).sum()]
         return facts
@@ -404,8 +410,17 @@ class ClusterReport(Bunch):
         cluster = self.clusters[self.runner_up[row]]
         return f"{self._name_sample(row)} (to {cluster}, margin {self.margin[row]:.2f})"
 
+    def _describe_feature(self, name, difference, mean, other):
+        is_share = self._is_share(name)
+        mean, other = (_write_mean(value, is_share) for value in (mean, other))
+        return f"{name}: {mean}, elsewhere {other} ({difference:+.2f} SD)"
+
+    def _is_share(self, name):
+        """Return whether a feature is the share of a category."""
+        return self.origins[name][1]
+
     def _name_sample(self, row):
-        return str(row if self.row_names is None else self.row_names[row])
+        return shorten(row if self.row_names is None else self.row_names[row])
 
     def _draw(self, values, images):
         """Return the pictures of each cluster, none of an empty one."""
@@ -431,16 +446,9 @@ class ClusterReport(Bunch):
         return pictures
 
 
-def _describe_feature(name, difference, mean, other):
-    mean = _write_mean(name, mean)
-    return (
-        f"{name}: {mean}, elsewhere {_write_mean(name, other)} ({difference:+.2f} SD)"
-    )
-
-
-def _write_mean(name, mean):
+def _write_mean(mean, is_share=False):
     """Return the mean of a feature as a text, a share in percent."""
-    if SHARE in name:
+    if is_share:
         return f"{mean:.0%}"
     return f"{mean:,.0f}" if abs(mean) >= 1000 else f"{mean:.3g}"
 
@@ -450,5 +458,5 @@ def _write(value):
     if is_missing(value):
         return "missing"
     if isinstance(value, Real) and not isinstance(value, bool):
-        return _write_mean("", value)
-    return str(value)
+        return _write_mean(value)
+    return shorten(value)

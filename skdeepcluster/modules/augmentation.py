@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from ..functional.points import uniform_points
+from ..input.checks import check_image_shape
 from .runtime import rand
 
 
@@ -53,11 +54,7 @@ class RandomAffine:
     scale: float = 0.1
 
     def __post_init__(self) -> None:
-        if len(self.image_shape) != 3:
-            raise ValueError(
-                "image_shape must be (channels, height, width), such as (1, 28, 28), "
-                f"got {tuple(self.image_shape)}."
-            )
+        check_image_shape(self.image_shape)
         if not 0 <= self.scale < 1:
             raise ValueError(f"scale must be at least 0 and below 1, got {self.scale}.")
 
@@ -89,12 +86,7 @@ class RandomAffine:
 
     def _move(self, x: Tensor, uniform: Tensor) -> Tensor:
         """Rotate counterclockwise, scale and shift, by numbers in [0, 1], (N, 4) or (1, 4)."""
-        n_values = math.prod(self.image_shape)
-        if x.shape[1] != n_values:
-            raise ValueError(
-                f"X has {x.shape[1]} features, but RandomAffine expects images of "
-                f"shape {tuple(self.image_shape)}, which are {n_values}."
-            )
+        images = _to_images(x, self.image_shape)
         uniform = (2 * uniform - 1).to(x.dtype).expand(len(x), 4)
         angle = math.radians(self.degrees) * uniform[:, 0]
         size = 1 + self.scale * uniform[:, 1]
@@ -109,7 +101,6 @@ class RandomAffine:
         origin = -2 * turn @ shift[:, :, None]
         maps = torch.cat([turn, origin], 2)
 
-        images = x.view(-1, *self.image_shape)
         places = affine_grid(maps, list(images.shape), align_corners=False)
         moved = grid_sample(images, places, padding_mode="border", align_corners=False)
         return moved.flatten(1)
@@ -137,6 +128,9 @@ class RandomFlip:
 
     image_shape: tuple[int, int, int]
 
+    def __post_init__(self) -> None:
+        check_image_shape(self.image_shape)
+
     def __call__(self, x: Tensor) -> Tensor:
         """Return each image as it is or mirrored, (N, D)."""
         is_flipped = rand((len(x), 1), x.device, x.dtype) < 0.5
@@ -162,7 +156,13 @@ class RandomFlip:
         return [self._flip] * n_transforms
 
     def _flip(self, x: Tensor) -> Tensor:
-        return x.view(-1, *self.image_shape).flip(-1).flatten(1)
+        return _to_images(x, self.image_shape).flip(-1).flatten(1)
+
+
+def _to_images(x: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
+    """Return flat samples (N, D) as images (N, channels, height, width)."""
+    check_image_shape(image_shape, x.shape[1])
+    return x.view(-1, *image_shape)
 
 
 @dataclass(frozen=True)

@@ -148,12 +148,13 @@ class Gaussian(Likelihood):
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return decoded * scale + shift."""
-        return decoded * self.scale + self.shift
+        # In single precision, the product may overflow.
+        return decoded.double() * self.scale + self.shift
 
     def deviation(self, x: Tensor) -> Tensor:
         """Return the learned standard deviations."""
         std = (0.5 * self.noise.clamp(*self.LOG_VAR)).exp()
-        return (std * self.scale).expand_as(x)
+        return (std.double() * self.scale).expand_as(x)
 
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return ``decoded`` within ``LIMIT``."""

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..input.checks import check_image_shape, read_image_shape
 from .runtime import randn_like
 
 #: Activations by their scikit-learn names.
@@ -329,12 +330,7 @@ def _shape_after_stages(
     n_features: int, image_shape: Sizes, channels: Sizes
 ) -> tuple[int, int]:
     """Return height and width after the last stage; raise if they cannot be halved so often."""
-    n_values = math.prod(image_shape)
-    if len(image_shape) != 3 or n_values != n_features:
-        raise ValueError(
-            f"image_shape={tuple(image_shape)} has {n_values} values, but the samples "
-            f"have {n_features} features. Give (channels, height, width) of the images."
-        )
+    check_image_shape(image_shape, n_features)
     _, height, width = image_shape
     factor = 2 ** len(channels)
     if height % factor or width % factor:
@@ -385,11 +381,8 @@ def make_network(
     convolutional network of a kind, which is the role if it is not given.
     """
     if builder is None and image_shape is not None:
-        shape = check_widths("image_shape", image_shape)
-        if len(shape) == 2:
-            shape = [1, *shape]
-        convolutional = CONVOLUTIONAL[kind or role]
-        builder = partial(convolutional, image_shape=tuple(shape))
+        shape = read_image_shape(image_shape)
+        builder = partial(CONVOLUTIONAL[kind or role], image_shape=shape)
     return build_network(role, builder or default, n_in, n_out)
 
 

@@ -4,7 +4,6 @@ The distance of samples i and j is the least distance of sample i to a view of s
 principal components. M samples, N queries, D features, V views, P components, k neighbors.
 """
 
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,15 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 from scipy.spatial.distance import cdist
-from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
-from ..input.distinct import (
-    single_threaded,
-    single_threaded_blas,
-    sort_nearest,
-)
+from ..input.distinct import find_apart, fit_kmeans, single_threaded_blas, sort_nearest
 from ..input.preparation import Scaled
 from .search import (
     count_threads,
@@ -321,13 +315,12 @@ class Cells:
         """Return the centers of k-means on some of the points."""
         if len(points) <= ALL_PAIRS:
             return points[:1]
-        n_cells = int(2 * np.sqrt(len(points)))
-        order = np.random.RandomState(0).permutation(len(points))
+        apart = find_apart(points)
+        n_cells = int(2 * np.sqrt(len(apart)))
+        order = np.random.RandomState(0).permutation(apart)
         some = points[order[: SAMPLES_IN_CELL * n_cells]]
-        kmeans = KMeans(n_cells, init="random", n_init=1, max_iter=8, random_state=0)
-        with single_threaded(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # points may be equal
-            return kmeans.fit(some).cluster_centers_
+        options = {"init": "random", "n_init": 1, "max_iter": 8, "random_state": 0}
+        return fit_kmeans(some, n_cells, **options).cluster_centers_
 
     def _divide(self, points):
         """Return the places of the points in each cell."""

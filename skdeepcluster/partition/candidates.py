@@ -3,17 +3,14 @@
 M distinct samples, F of them fitted, D features, L dimensions, K clusters, P groups.
 """
 
-import warnings
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import entr
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from ..input.checks import draw_seed
-from ..input.distinct import single_threaded, single_threaded_blas
+from ..input.distinct import fit_kmeans, single_threaded, single_threaded_blas
 from ..input.labels import indicate, share_out
 from .coordinates import Coordinates, MergeTrees
 
@@ -180,14 +177,18 @@ def find_candidates(coords, n_clusters, stream, brief=False):
 def run_kmeans(points, coords, n_clusters, stream, n_init):
     """Return the labels (M,) of k-means fitted to points (M, D)."""
     seed = draw_seed(stream)
-    kmeans = KMeans(n_clusters, n_init=n_init, max_iter=50, random_state=seed)
     fitted = coords.draw(coords.sizes.fitted)
-    # There may be fewer distinct points than clusters.
-    quiet = warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
-    with quiet, single_threaded():
-        kmeans.fit(points[fitted], sample_weight=coords.weights[fitted])
-        if len(fitted) == len(points):
-            return kmeans.labels_
+    kmeans = fit_kmeans(
+        points[fitted],
+        n_clusters,
+        sample_weight=coords.weights[fitted],
+        n_init=n_init,
+        max_iter=50,
+        random_state=seed,
+    )
+    if len(fitted) == len(points):
+        return kmeans.labels_
+    with single_threaded():
         return kmeans.predict(points)
 
 

@@ -3,7 +3,6 @@
 N samples, D features.
 """
 
-import math
 from functools import partial
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer
 
+from ..input.checks import read_image_shape
 from ..neighbors.convolutions import ConvolutionFeatures
 from .features import measure_agreement
 from .search import Problem, find_partition
@@ -87,7 +87,9 @@ def analyze_semantics(X):
     """
     if not sparse.issparse(X) or X.shape[1] <= 2 * SEMANTIC_COMPONENTS:
         return None
-    return make_pipeline(TruncatedSVD(SEMANTIC_COMPONENTS, random_state=0), Normalizer())
+    return make_pipeline(
+        TruncatedSVD(SEMANTIC_COMPONENTS, random_state=0), Normalizer()
+    )
 
 
 def list_features():
@@ -109,14 +111,7 @@ def list_kinds(n_features, image_shape):
             for share in WRAPPED_SHIFTS
         }
         return shifts | wrapped
-    shape = tuple(image_shape)
-    if len(shape) == 2:
-        shape = (1, *shape)
-    if len(shape) != 3 or math.prod(shape) != n_features:
-        raise ValueError(
-            f"X has {n_features} features, but image_shape={tuple(image_shape)} has "
-            f"{math.prod(shape)}. Give (height, width) or (channels, height, width)."
-        )
+    shape = read_image_shape(image_shape, n_features)
     turn = partial(RandomAffine, shape, scale=0, translate=0)
     return {
         "shift": RandomAffine(shape, degrees=0, scale=0, translate=0.1),

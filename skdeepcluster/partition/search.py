@@ -272,7 +272,8 @@ def count_clusters(
         tried = list(numbers)
     problem = Problem(tried, sample_weight)
     partition = find_partition(X, problem, settings, random_state)
-    warn_of_edge(partition, max_clusters)
+    if numbers is None:
+        warn_of_edge(partition, max_clusters)
     return Bunch(best_n_clusters=partition.n_clusters, **partition.curve._asdict())
 
 

@@ -3,12 +3,10 @@
 import copy
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import joblib
@@ -16,6 +14,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from ..input.files import check_regular, replace_atomically
 from .loop import Net
 
 #: Seconds between two states of a training.
@@ -55,7 +54,7 @@ class Checkpoint(Callback):
         self._n_begun = 0
         self._written = time.monotonic()
         if os.path.exists(path):
-            _check_regular(path)
+            check_regular(path)
             stored = _read(path, self.identity)
             self._trainings = stored["trainings"]
             random_state.set_state(stored["random_state"])
@@ -126,31 +125,6 @@ def _read(path: Any, identity: str) -> dict[str, Any]:
             "file, or name another one."
         )
     return content
-
-
-def _check_regular(path: str) -> None:
-    """Raise OSError if there is something else than a regular file."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise OSError(f"{path} exists and is no regular file. Give another name.")
-
-
-@contextmanager
-def replace_atomically(path: Any) -> Iterator[IO[bytes]]:
-    """Yield a new binary file that replaces ``path`` if the block completes."""
-    path = os.path.realpath(path)
-    _check_regular(path)
-    # One name, so that what a killed process has left is replaced.
-    temporary = Path(f"{path}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 # ---- the identity of a fit

@@ -10,7 +10,12 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VaDEClustering
+from skdeepcluster import (
+    ClusterEnsemble,
+    GaussianMixtureEM,
+    NeighborClustering,
+    VaDEClustering,
+)
 
 RNG = np.random.default_rng(0)
 GOOD = RNG.normal(size=(48, 4)) + 6 * np.eye(4)[np.arange(48) % 3]
@@ -133,3 +138,18 @@ def test_what_cannot_be_clustered_is_explained(estimator, case):
     assert vars(estimator) == before
     with pytest.raises(NotFittedError):
         estimator.predict(GOOD)
+
+
+@pytest.mark.parametrize(("gap", "unit"), [(0, 1), (1e-9, 1), (0.1, 1e-310)])
+@pytest.mark.parametrize(
+    "estimator",
+    [NeighborClustering(3), NeighborClustering((2, 5))],
+    ids=str,
+)
+def test_only_the_package_warns_of_points_that_are_hardly_apart(gap, unit, estimator):
+    X = unit * (np.arange(40)[:, None] % 4 + gap * RNG.normal(size=(40, 2)))
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        estimator.set_params(random_state=0).fit(X)
+    messages = {str(warning.message) for warning in shown}
+    assert not [text for text in messages if "Only" not in text]

@@ -56,6 +56,22 @@ def test_values_too_large_or_small_to_learn_from_are_named(estimator, scale, uni
 
 
 @over_networks
+@pytest.mark.parametrize("scale", [1e39, 1e99, 1e-100])
+def test_values_beyond_single_precision_are_learned_as_others(estimator, scale, unit):
+    X, y = unit
+    known = {"likelihood": "gaussian"}
+    expected, found = (
+        brief(estimator, random_state=0, **known).fit(rows, y) for rows in (X, X * scale)
+    )
+    np.testing.assert_array_equal(found.predict(X * scale), expected.predict(X))
+    if hasattr(found, "sample"):
+        rows, others = (np.array(fit.sample(5)[0]) for fit in (expected, found))
+        np.testing.assert_allclose(others, scale * rows, rtol=1e-3, atol=1e-3 * scale)
+    if hasattr(found, "generator_distance_"):
+        assert found.generator_distance_ == pytest.approx(expected.generator_distance_, rel=0.01)
+
+
+@over_networks
 @pytest.mark.parametrize("batch_size", [16, 60], ids=["second step", "after the last"])
 def test_divergence_is_explained_and_leaves_nothing_fitted(estimator, batch_size, unit):
     fit = brief(estimator, learning_rate=1e300, max_epochs=1, batch_size=batch_size)

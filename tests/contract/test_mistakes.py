@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from skorch.callbacks import EarlyStopping
 from torch import nn
@@ -55,6 +56,11 @@ MISTAKES = {
         lambda: fit(encoder=Tuple),
         ValueError,
         "but got tuple",
+    ),
+    "a single column": (
+        lambda: NeighborClustering(3).fit(pd.Series(X[:, 0])),
+        ValueError,
+        "Expected a 2-dimensional container",
     ),
     "a function as callback": (
         lambda: fit(callbacks=[print]),

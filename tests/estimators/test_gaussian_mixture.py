@@ -387,3 +387,16 @@ def test_clusters_far_apart_keep_digits(X, covariance_type, gap, features):
     each = np.stack([np.cov(far[labels == k].T, bias=True) for k in range(2)])
     expected = widen(constrain(each, [0.5, 0.5], covariance_type), 2)
     np.testing.assert_allclose(full_covariances(found.mixture_), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_fit_with_a_number_from_a_range_is_continued():
+    rows, _ = make_blobs(240, centers=4, cluster_std=0.5, random_state=3)
+    fit = GaussianMixtureEM((2, 4), random_state=0, warm_start=True).fit(rows)
+    assert (
+        fit.n_clusters_,
+        fit.partial_fit(rows[:50]).n_clusters_,
+        fit.fit(rows).n_clusters_,
+    ) == (4, 4, 4)
+    with pytest.raises(ValueError, match=r"n_clusters=4, but now n_clusters=\(2, 3\)"):
+        fit.set_params(n_clusters=(2, 3)).fit(rows)

@@ -157,3 +157,30 @@ def test_predictions_are_lazy(estimator):
         np.testing.assert_array_equal(lazy.compute(), exact)
     with pytest.raises(ValueError, match="features"):
         estimator.predict(blocks[:, :3])
+
+
+KNOWN = np.full(900, True)
+LENGTHS = {"known": KNOWN, "unknown": X[:, 0] > 0, "empty blocks": X[:, 0] > X[:700, 0].max()}
+
+
+@pytest.mark.parametrize("lengths", [*LENGTHS, "no samples"])
+def test_cuts_and_blocks_of_any_length_are_lazy(lengths):
+    fit = NeighborClustering(4, random_state=0).fit(X)
+    source = Watched()
+    blocks = da.from_array(source, chunks=(250, 5), asarray=False, meta=X[:0])
+    chosen = LENGTHS.get(lengths, ~KNOWN)
+    if lengths == "no samples":
+        blocks = blocks[:0]
+    elif lengths != "known":
+        blocks = blocks[da.from_array(chosen, chunks=250)]
+    for answer in (fit.predict, fit.transform, lambda rows: fit.cut(2, rows)):
+        source.sizes.clear()
+        lazy = answer(blocks)
+        assert not source.sizes
+        np.testing.assert_array_equal(lazy.compute(), answer(X)[chosen])
+
+
+@pytest.mark.parametrize("estimator", [NeighborClustering(4), GaussianMixtureEM(4)])
+def test_a_fit_to_no_samples_is_refused(estimator):
+    with pytest.raises(ValueError, match="Found array with 0 sample"):
+        estimator.fit(da.from_array(X, chunks=(300, 5))[:0])

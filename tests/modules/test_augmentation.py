@@ -69,9 +69,19 @@ def test_draws_keep_the_range_and_differ_by_image_and_call():
     assert len(versions.unique(dim=0)) == 10
 
 
+IMPOSSIBLE = [(64,), (8.0, 8, 1), (1, -8, -8), ("1", "8", "8"), (0, 8, 8), (2, 1, 8, 8), 8, None]
+
+
+@pytest.mark.parametrize("kind", [RandomAffine, RandomFlip])
+def test_impossible_shapes_are_refused(kind):
+    for shape in IMPOSSIBLE:
+        with pytest.raises(ValueError, match="image_shape must be .*got"):
+            kind(shape)
+    with pytest.raises(ValueError, match="X has 63 features.* have 64"):
+        kind(SQUARE)(torch.rand(2, 63))
+
+
 def test_wrong_images_are_refused():
-    with pytest.raises(ValueError, match="X has 63 features.*which are 64"):
-        RandomAffine(SQUARE)(torch.rand(2, 63))
     with pytest.raises(ValueError, match=r"image_shape must be .*got \(8, 8\)"):
         RandomAffine((8, 8))
     with pytest.raises(ValueError, match="scale must be at least 0 and below 1, got 1"):

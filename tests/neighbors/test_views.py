@@ -252,5 +252,8 @@ def test_no_change_is_taken_where_none_helps():
     found = NeighborClustering(3, augment="auto", n_views=4, random_state=0).fit(X)
     assert found.augment_ is None
     assert adjusted_rand_score(kinds, found.labels_) > 0.95
-    with pytest.raises(ValueError, match=r"48 features, but image_shape=\(5, 5\) has 25"):
+    with pytest.raises(ValueError, match=r"48 features, but images of shape \(1, 5, 5\) have 25"):
         NeighborClustering(3, augment="auto", image_shape=(5, 5)).fit(X)
+    for shape in [(6.0, 8.0), (-6, -8), ("6", "8"), (0, 48), (48,)]:
+        with pytest.raises(ValueError, match="image_shape must be .*got"):
+            NeighborClustering(3, augment="auto", image_shape=shape).fit(X)

@@ -405,6 +405,51 @@ def test_the_frame_holds_means_and_the_page_rows_of_the_table():
         ClusterReport.from_estimator(fit, table, names=["same", "same"])
 
 
+def make_table():
+    """Two groups of numbers, with long texts in a column of its own."""
+    rows, side = make_blobs(60, centers=[[0.0, 500], [9, 900]], random_state=0)
+    table = pd.DataFrame(rows, columns=["size", "temp = C"])
+    return table.assign(note=[letter * 10**5 for letter in np.array(["a", "b"])[side]])
+
+
+@pytest.mark.parametrize("names", [None, ["temp = C", "size"], ["p", "q"], [0, 1]], ids=str)
+def test_the_samples_of_a_table_have_their_values_whatever_the_names(names):
+    table = make_table()[["size", "temp = C"]]
+    if names == [0, 1]:
+        table.columns, names = names, None
+    fit = NeighborClustering(2, random_state=0).fit(table)
+    found = ClusterReport.from_estimator(fit, table, feature_names=names)
+    places = {str(name): i for i, name in enumerate(names or table.columns)}
+    for k, example in enumerate(found.examples):
+        assert set(example.columns) == set(places)
+        medoid = table.iloc[found.medoids[k]]
+        for name, cell in zip(example.columns, example.rows[0][1:], strict=True):
+            assert float(cell.replace(",", "")) == pytest.approx(
+                medoid.iloc[places[name]], rel=0.01
+            )
+    assert "%, elsewhere" not in found.to_text()
+
+
+def test_long_texts_are_cut():
+    table = make_table()
+    fit = NeighborClustering(2, random_state=0).fit(table)
+    found = ClusterReport.from_estimator(fit, table, row_names=table["note"])
+    assert max(map(len, found.to_text().split())) < 100
+    assert len(found.to_html()) < 10**5
+    assert found.feature_names[2] == "note = " + "a" * 79 + "…"
+
+
+def test_names_that_call_themselves_html_are_escaped():
+    markup = pytest.importorskip("markupsafe").Markup
+    bad = [markup(f"<script>{i}</script>") for i in range(2)]
+    table = make_table().assign(note=np.repeat(bad, 30).astype(object))
+    table = table.rename(columns={"size": bad[0]})
+    fit = NeighborClustering(2, random_state=0).fit(table)
+    page = ClusterReport.from_estimator(fit, table, names=bad, row_names=[bad[0]] * 60).to_html()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
 def test_other_answers_are_described_on_the_same_page():
     rows, _ = make_blobs(240, centers=6, cluster_std=0.5, random_state=2)
     fit = make_pipeline(StandardScaler(), NeighborClustering("auto", random_state=0)).fit(rows)
