@@ -11,7 +11,9 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
+from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import (
     KNeighborsRegressor,
@@ -20,6 +22,7 @@ from sklearn.neighbors import (
     kneighbors_graph,
 )
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer
 
 from skdeepcluster import NeighborClustering
 
@@ -52,6 +55,24 @@ def largest_gap(a, b):
 
 
 # ---- what is found
+
+
+def test_sparse_texts_are_compared_by_their_semantics():
+    stream = np.random.default_rng(0)
+    words = np.repeat([np.arange(0, 80), np.arange(60, 140)], 60, axis=0)
+    texts = [" ".join(f"w{word}" for word in stream.choice(row, 12)) for row in words]
+    counts = TfidfVectorizer().fit_transform(texts)
+    found = fit(SPARSE, counts)
+    semantics = make_pipeline(TruncatedSVD(50, random_state=0), Normalizer())
+    same = fit(THREE, semantics.fit_transform(counts))
+    np.testing.assert_array_equal(found.labels_, same.labels_)
+    np.testing.assert_array_equal(found.predict(counts), found.labels_)
+    two = clone(SPARSE).set_params(n_clusters=2).fit(counts)
+    assert adjusted_rand_score(np.repeat([0, 1], 60), two.labels_) > 0.9
+
+    narrow = counts[:, :100]  # is compared as it is
+    plain = fit(THREE, narrow.toarray())
+    np.testing.assert_array_equal(fit(SPARSE, narrow).labels_, plain.labels_)
 
 
 def test_outlier_scores_use_as_many_neighbors_as_clusters_have():
