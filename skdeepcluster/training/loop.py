@@ -171,10 +171,7 @@ class Net(NeuralNet):
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.is_over = False
 
-        n_batches = count_batches(len(X), self.batch_size)
-        self._n_all = self.max_epochs * n_batches
-        self._n_steps = 0
-
+        self._n_batches = count_batches(len(X), self.batch_size)
         self._all_parameters = list(self.module_.parameters())
         self._device = self._all_parameters[0].device
         self._players = [
@@ -182,17 +179,17 @@ class Net(NeuralNet):
         ]
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Reset the sums of the epoch."""
+        """Reset the sums of the epoch; callbacks get the model as for predictions."""
         super().on_epoch_begin(net, **kwargs)
         self._sums: dict[tuple[str, ...], Tensor] = {}
-        self._n_rows = 0
+        self.module_.eval()
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: Any, dataset_train: Any = None, **kwargs: Any) -> None:
         """Record the means of the loss terms; stop a training that diverges."""
         super().on_epoch_end(net, **kwargs)
         for names, totals in self._sums.items():
             for name, total in zip(names, totals.tolist(), strict=True):
-                self.history.record(name, total / self._n_rows)
+                self.history.record(name, total / len(dataset_train))
 
         terms = [name for names in self._sums for name in names]
         bad = [name for name in terms if not np.isfinite(self.history[-1, name])]
@@ -226,10 +223,13 @@ class Net(NeuralNet):
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Let every player step; one optimizer suffices, because others' gradients are None."""
-        self._set_training(True)
+        if not self.module_.training:
+            self._set_training(True)
         batch = self._augmented(batch.to(self._device))
-        self._n_steps += 1
-        self.module_.progress.fill_(min(1.0, self._n_steps / self._n_all))
+        n_steps = (len(self.history) - 1) * self._n_batches
+        n_steps += len(self.history[-1]["batches"])
+        n_all = self.max_epochs * self._n_batches
+        self.module_.progress.fill_(min(1.0, n_steps / n_all))
 
         losses = {}
         for player, parameters in self._players:
@@ -239,7 +239,6 @@ class Net(NeuralNet):
                 names, values = self._update(player, learned, batch)
                 losses[names] = values.float()
 
-        self._n_rows += len(batch.x)
         for names, values in losses.items():
             self._sums[names] = self._sums.get(names, 0) + len(batch.x) * values
         return {"loss": torch.cat(list(losses.values())).sum(), "y_pred": None}
@@ -299,7 +298,6 @@ class Net(NeuralNet):
         ]
         return {
             "is_over": is_over,
-            "n_steps": self._n_steps,
             "history": [epoch | {"batches": []} for epoch in self.history],
             "weights": self.module_.state_dict(),
             "optimizer": self.optimizer_.state_dict(),
@@ -310,7 +308,6 @@ class Net(NeuralNet):
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore a state, once the other callbacks have begun."""
         self.is_over = state["is_over"]
-        self._n_steps = state["n_steps"]
         self.history.extend(state["history"])
         self.module_.load_state_dict(state["weights"])
         self.optimizer_.load_state_dict(state["optimizer"])
@@ -346,8 +343,7 @@ class AtEpochs(Callback):
         self.function = function
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Call the function, with the model as for predictions."""
-        net.module_.eval()
+        """Call the function."""
         self.function()
 
 
