@@ -6,7 +6,7 @@ principal components. M samples, N queries, D features, V views, P components, k
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +36,8 @@ VIEW_COMPONENTS = 50
 AXES_SAMPLES = 5_000
 #: Number of samples in one call of an augmentation.
 CALL_SIZE = 1024
+#: Number of such blocks up to which samples are centered once for all linear views.
+CENTERED = 4
 #: Number of samples, the nearest as they are, whose views are compared with a new sample.
 NEAREST = 300
 #: Number of new samples that are compared at once.
@@ -96,10 +98,15 @@ class AugmentedViews(NamedTuple):
 
     def _map(self, rows):
         """Yield the components of each linear view."""
-        blocks = list(gen_batches(len(rows), CALL_SIZE))
+
+        @lru_cache(CENTERED)
+        def center(start):
+            block = rows[start : start + CALL_SIZE]
+            return self._center(block).astype(np.float32)
+
+        starts = range(0, len(rows), CALL_SIZE)
         for view, offset in zip(self.maps, self.offsets, strict=True):
-            single = (self._center(rows[block]).astype(np.float32) for block in blocks)
-            yield np.concatenate([block @ view for block in single]) + offset
+            yield np.concatenate([center(start) @ view for start in starts]) + offset
 
     def _augment(self, X, number):
         """Return the components of a view of all samples."""
@@ -381,7 +388,8 @@ def _compare_new(views, rows, points, places):
     chosen, index = np.unique(places, return_inverse=True)
     index = index.reshape(places.shape)
     squares = np.full(places.shape, np.inf)
-    blocks = list(gen_batches(len(points), 64))
+    # Few points, so that what they are compared with fits into the processor's cache.
+    blocks = list(gen_batches(len(points), 4))
     for view in views.iterate(rows, chosen):
         for block in blocks:
             new = _square_distances(view[index[block]], points[block])
