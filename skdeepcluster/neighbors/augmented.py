@@ -36,8 +36,6 @@ VIEW_COMPONENTS = 50
 AXES_SAMPLES = 5_000
 #: Number of samples in one call of an augmentation.
 CALL_SIZE = 1024
-#: Number of such blocks up to which samples are centered once for all linear views.
-CENTERED = 4
 #: Number of samples, the nearest as they are, whose views are compared with a new sample.
 NEAREST = 300
 #: Number of new samples that are compared at once.
@@ -99,7 +97,8 @@ class AugmentedViews(NamedTuple):
     def _map(self, rows):
         """Yield the components of each linear view."""
 
-        @lru_cache(CENTERED)
+        # A few blocks are centered once for all views.
+        @lru_cache(4)
         def center(start):
             block = rows[start : start + CALL_SIZE]
             return self._center(block).astype(np.float32)

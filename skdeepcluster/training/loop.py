@@ -115,13 +115,11 @@ class ShuffledBatches:
         return count_batches(len(self.dataset), self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        n_rows = len(self.dataset)
-        order = torch.randperm(n_rows, generator=self.generator, device="cpu")
-        n_batches = len(self)
-        for i in range(n_batches):
-            is_last = i + 1 == n_batches
-            stop = n_rows if is_last else (i + 1) * self.batch_size
-            yield self.dataset.take(order[i * self.batch_size : stop])
+        n = len(self.dataset)
+        order = torch.randperm(n, generator=self.generator, device="cpu")
+        size = self.batch_size
+        ends = range(size, len(self) * size, size)
+        return map(self.dataset.take, order.tensor_split(list(ends)))
 
 
 # ---- the loop
@@ -166,11 +164,9 @@ class Net(NeuralNet):
         """Whether the user stopped within an epoch; callbacks stop at the end of one."""
         return bool(self.history) and "train_loss" not in self.history[-1]
 
-    def on_train_begin(
-        self, net: Any, X: Any = None, y: Any = None, **kwargs: Any
-    ) -> None:
+    def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
         """Collect the players and their parameters."""
-        super().on_train_begin(net, X=X, y=y, **kwargs)
+        super().on_train_begin(net, X=X, **kwargs)
         self.is_over = False
 
         self._n_batches = count_batches(len(X), self.batch_size)
@@ -193,7 +189,7 @@ class Net(NeuralNet):
             for name, total in zip(names, totals.tolist(), strict=True):
                 self.history.record(name, total / len(dataset_train))
 
-        terms = [name for names in self._sums for name in names]
+        terms = sum(self._sums, ())
         bad = [name for name in terms if not np.isfinite(self.history[-1, name])]
         if bad:
             raise FloatingPointError(
@@ -231,19 +227,17 @@ class Net(NeuralNet):
         n_steps = (len(self.history) - 1) * self._n_batches
         n_steps += len(self.history[-1]["batches"])
         n_all = self.max_epochs * self._n_batches
-        self.module_.progress.fill_(min(1.0, n_steps / n_all))
+        self.module_.progress.fill_(n_steps / n_all)
 
-        losses = {}
+        losses = []
         for player, parameters in self._players:
             # Callbacks may freeze some parameters.
             learned = [p for p in parameters if p.requires_grad]
             if learned:
                 names, values = self._update(player, learned, batch)
-                losses[names] = values.float()
-
-        for names, values in losses.items():
-            self._sums[names] = self._sums.get(names, 0) + len(batch.x) * values
-        return {"loss": torch.cat(list(losses.values())).sum(), "y_pred": None}
+                losses.append(values)
+                self._sums[names] = self._sums.get(names, 0) + len(batch.x) * values
+        return {"loss": torch.cat(losses).sum(), "y_pred": None}
 
     def _update(
         self, player: Player, parameters: list[nn.Parameter], batch: Batch
@@ -252,8 +246,7 @@ class Net(NeuralNet):
         # The optimizer's zero_grad takes a quarter of a step of small networks.
         for parameter in self._all_parameters:
             parameter.grad = None
-        kind = self._device.type
-        with torch.autocast(kind, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.bfloat16):
             terms = player.loss(batch)
         if self.bfloat16:
             # Otherwise casts of old weights are kept until the outermost autocast block ends.
@@ -269,7 +262,7 @@ class Net(NeuralNet):
             training=True,
         )
         self.optimizer_.step()
-        return tuple(f"{player.name}_{name}" for name in terms), losses.detach()
+        return tuple(f"{player.name}_{name}" for name in terms), losses.detach().float()
 
     def _augmented(self, batch: Batch) -> Batch:
         """Add the other versions of the samples that the user's function returns."""
@@ -324,15 +317,15 @@ class Net(NeuralNet):
             generator.set_state(stored)
 
     def _check_moments(self) -> None:
-        """Check the shapes of the optimizer's tensors, which compiled code trusts."""
+        """Check shapes, and set strides, of the optimizer's tensors: compiled code trusts them."""
         for parameter, moments in self.optimizer_.state.items():
             for name, value in moments.items():
-                expected = () if name == "step" else parameter.shape
-                if value.shape != expected:
+                expected = value.new_empty(()) if name == "step" else parameter
+                if value.shape != expected.shape:
                     raise ValueError(
                         f"{name} of a parameter has the shape {value.shape}"
                     )
-                moments[name] = value.contiguous()
+                moments[name] = torch.empty_like(expected).copy_(value)
 
     def _schedules(self) -> list[LRScheduler]:
         return [item for _, item in self.callbacks_ if isinstance(item, LRScheduler)]
