@@ -360,7 +360,9 @@ def _initialize(layers: Layers, gain: float = 2.0) -> nn.Sequential:
             nn.init.normal_(layer.weight, std=math.sqrt(gain / fan_in))
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-    return nn.Sequential(*layers)
+    network: Any = nn.Sequential(*layers)
+    # Convolutions of images with their channels last are faster.
+    return network.to(memory_format=torch.channels_last)
 
 
 # ---- networks of the users

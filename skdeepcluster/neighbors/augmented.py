@@ -5,7 +5,7 @@ principal components. M samples, N queries, D features, V views, P components, k
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,10 +90,16 @@ class AugmentedViews(NamedTuple):
 
     def _map(self, rows):
         """Yield the components of each linear view."""
-        blocks = list(gen_batches(len(rows), CALL_SIZE))
+
+        # A few blocks are centered once for all views.
+        @lru_cache(4)
+        def center(start):
+            block = rows[start : start + CALL_SIZE]
+            return self._center(block).astype(np.float32)
+
+        starts = range(0, len(rows), CALL_SIZE)
         for view, offset in zip(self.maps, self.offsets, strict=True):
-            single = (self._center(rows[block]).astype(np.float32) for block in blocks)
-            yield np.concatenate([block @ view for block in single]) + offset
+            yield np.concatenate([center(start) @ view for start in starts]) + offset
 
     def _augment(self, X, number):
         """Return the components of a view of all samples."""
@@ -374,7 +380,8 @@ def _compare_new(views, rows, points, places):
     chosen, index = np.unique(places, return_inverse=True)
     index = index.reshape(places.shape)
     squares = np.full(places.shape, np.inf)
-    blocks = list(gen_batches(len(points), 64))
+    # Few points, so that what they are compared with fits into the processor's cache.
+    blocks = list(gen_batches(len(points), 4))
     for view in views.iterate(rows, chosen):
         for block in blocks:
             new = _square_distances(view[index[block]], points[block])

@@ -115,25 +115,25 @@ class ShuffledBatches:
         return count_batches(len(self.dataset), self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        n_rows = len(self.dataset)
-        order = torch.randperm(n_rows, generator=self.generator, device="cpu")
-        n_batches = len(self)
-        for i in range(n_batches):
-            is_last = i + 1 == n_batches
-            stop = n_rows if is_last else (i + 1) * self.batch_size
-            yield self.dataset.take(order[i * self.batch_size : stop])
+        n = len(self.dataset)
+        order = torch.randperm(n, generator=self.generator, device="cpu")
+        size = self.batch_size
+        ends = range(size, len(self) * size, size)
+        return map(self.dataset.take, order.tensor_split(list(ends)))
 
 
 # ---- the loop
 
 
 class AdamW(torch.optim.AdamW):
-    """AdamW that does not import torch's compiler, which takes seconds in the first fit."""
+    """AdamW that neither imports torch's compiler, which takes seconds, nor calls hooks."""
 
     add_param_group = unwrap(torch.optim.AdamW.add_param_group)
     state_dict = unwrap(torch.optim.AdamW.state_dict)
     load_state_dict = unwrap(torch.optim.AdamW.load_state_dict)
     step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
+    # torch would wrap the step for its profiler, which takes longer than a small step itself.
+    vars(step)["hooked"] = True
 
 
 class Net(NeuralNet):
@@ -164,17 +164,12 @@ class Net(NeuralNet):
         """Whether the user stopped within an epoch; callbacks stop at the end of one."""
         return bool(self.history) and "train_loss" not in self.history[-1]
 
-    def on_train_begin(
-        self, net: Any, X: Any = None, y: Any = None, **kwargs: Any
-    ) -> None:
+    def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
         """Collect the players and their parameters."""
-        super().on_train_begin(net, X=X, y=y, **kwargs)
+        super().on_train_begin(net, X=X, **kwargs)
         self.is_over = False
 
-        n_batches = count_batches(len(X), self.batch_size)
-        self._n_all = self.max_epochs * n_batches
-        self._n_steps = 0
-
+        self._n_batches = count_batches(len(X), self.batch_size)
         self._all_parameters = list(self.module_.parameters())
         self._device = self._all_parameters[0].device
         self._players = [
@@ -182,19 +177,19 @@ class Net(NeuralNet):
         ]
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Reset the sums of the epoch."""
+        """Reset the sums of the epoch; callbacks get the model as for predictions."""
         super().on_epoch_begin(net, **kwargs)
         self._sums: dict[tuple[str, ...], Tensor] = {}
-        self._n_rows = 0
+        self.module_.eval()
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: Any, dataset_train: Any = None, **kwargs: Any) -> None:
         """Record the means of the loss terms; stop a training that diverges."""
         super().on_epoch_end(net, **kwargs)
         for names, totals in self._sums.items():
             for name, total in zip(names, totals.tolist(), strict=True):
-                self.history.record(name, total / self._n_rows)
+                self.history.record(name, total / len(dataset_train))
 
-        terms = [name for names in self._sums for name in names]
+        terms = sum(self._sums, ())
         bad = [name for name in terms if not np.isfinite(self.history[-1, name])]
         if bad:
             raise FloatingPointError(
@@ -226,23 +221,23 @@ class Net(NeuralNet):
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Let every player step; one optimizer suffices, because others' gradients are None."""
-        self._set_training(True)
+        if not self.module_.training:
+            self._set_training(True)
         batch = self._augmented(batch.to(self._device))
-        self._n_steps += 1
-        self.module_.progress.fill_(min(1.0, self._n_steps / self._n_all))
+        n_steps = (len(self.history) - 1) * self._n_batches
+        n_steps += len(self.history[-1]["batches"])
+        n_all = self.max_epochs * self._n_batches
+        self.module_.progress.fill_(n_steps / n_all)
 
-        losses = {}
+        losses = []
         for player, parameters in self._players:
             # Callbacks may freeze some parameters.
             learned = [p for p in parameters if p.requires_grad]
             if learned:
                 names, values = self._update(player, learned, batch)
-                losses[names] = values.float()
-
-        self._n_rows += len(batch.x)
-        for names, values in losses.items():
-            self._sums[names] = self._sums.get(names, 0) + len(batch.x) * values
-        return {"loss": torch.cat(list(losses.values())).sum(), "y_pred": None}
+                losses.append(values)
+                self._sums[names] = self._sums.get(names, 0) + len(batch.x) * values
+        return {"loss": torch.cat(losses).sum(), "y_pred": None}
 
     def _update(
         self, player: Player, parameters: list[nn.Parameter], batch: Batch
@@ -251,8 +246,7 @@ class Net(NeuralNet):
         # The optimizer's zero_grad takes a quarter of a step of small networks.
         for parameter in self._all_parameters:
             parameter.grad = None
-        kind = self._device.type
-        with torch.autocast(kind, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.bfloat16):
             terms = player.loss(batch)
         if self.bfloat16:
             # Otherwise casts of old weights are kept until the outermost autocast block ends.
@@ -268,7 +262,7 @@ class Net(NeuralNet):
             training=True,
         )
         self.optimizer_.step()
-        return tuple(f"{player.name}_{name}" for name in terms), losses.detach()
+        return tuple(f"{player.name}_{name}" for name in terms), losses.detach().float()
 
     def _augmented(self, batch: Batch) -> Batch:
         """Add the other versions of the samples that the user's function returns."""
@@ -299,7 +293,6 @@ class Net(NeuralNet):
         ]
         return {
             "is_over": is_over,
-            "n_steps": self._n_steps,
             "history": [epoch | {"batches": []} for epoch in self.history],
             "weights": self.module_.state_dict(),
             "optimizer": self.optimizer_.state_dict(),
@@ -310,7 +303,6 @@ class Net(NeuralNet):
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore a state, once the other callbacks have begun."""
         self.is_over = state["is_over"]
-        self._n_steps = state["n_steps"]
         self.history.extend(state["history"])
         self.module_.load_state_dict(state["weights"])
         self.optimizer_.load_state_dict(state["optimizer"])
@@ -325,15 +317,15 @@ class Net(NeuralNet):
             generator.set_state(stored)
 
     def _check_moments(self) -> None:
-        """Check the shapes of the optimizer's tensors, which compiled code trusts."""
+        """Check shapes, and set strides, of the optimizer's tensors: compiled code trusts them."""
         for parameter, moments in self.optimizer_.state.items():
             for name, value in moments.items():
-                expected = () if name == "step" else parameter.shape
-                if value.shape != expected:
+                expected = value.new_empty(()) if name == "step" else parameter
+                if value.shape != expected.shape:
                     raise ValueError(
                         f"{name} of a parameter has the shape {value.shape}"
                     )
-                moments[name] = value.contiguous()
+                moments[name] = torch.empty_like(expected).copy_(value)
 
     def _schedules(self) -> list[LRScheduler]:
         return [item for _, item in self.callbacks_ if isinstance(item, LRScheduler)]
@@ -346,8 +338,7 @@ class AtEpochs(Callback):
         self.function = function
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Call the function, with the model as for predictions."""
-        net.module_.eval()
+        """Call the function."""
         self.function()
 
 

@@ -18,9 +18,17 @@ from sklearn.preprocessing import StandardScaler
 
 import skdeepcluster as sk
 from skdeepcluster.modules.augmentation import RandomAffine
+from skdeepcluster.modules.networks import conv_classifier
 
 TINY = {"hidden_layer_sizes": (8, 6), "max_epochs": 4, "batch_size": 20}
 PRETRAINED = TINY | {"pretraining_epochs": 3}
+
+
+def convolve(n_in, n_out):
+    classifier = conv_classifier(16, n_out, (1, 4, 4), (4, 6))
+    return torch.nn.Sequential(torch.nn.Linear(n_in, 16), classifier)
+
+
 METHODS = {
     "vae": sk.VAEEmbedding(3, **TINY),
     "vade": sk.VaDEClustering(3, n_init=2, **PRETRAINED),
@@ -28,6 +36,7 @@ METHODS = {
     "infogan": sk.InfoGANClustering("auto", **TINY),
     "catgan": sk.CatGANClustering(3, layer_noise=0.1, **PRETRAINED),
     "classifier": sk.CatGANClassifier(**TINY),
+    "convolutions": sk.CatGANClustering(3, discriminator=convolve, **TINY),
 }
 RNG = np.random.default_rng(0)
 Y = np.arange(60) % 3
@@ -82,7 +91,8 @@ def assert_same(one, two):
 
 
 @pytest.mark.parametrize(
-    "name", ["vade", *in_full("vae", "dac", "infogan", "catgan", "classifier")]
+    "name",
+    ["vade", "convolutions", *in_full("vae", "dac", "infogan", "catgan", "classifier")],
 )
 def test_a_crashed_fit_resumes_to_the_same_bits(name, path):
     method = clone(METHODS[name]).set_params(random_state=0)
