@@ -126,14 +126,12 @@ class ShuffledBatches:
 
 
 class AdamW(torch.optim.AdamW):
-    """AdamW that neither imports torch's compiler, which takes seconds, nor calls hooks."""
+    """AdamW that does not import torch's compiler, which takes seconds in the first fit."""
 
     add_param_group = unwrap(torch.optim.AdamW.add_param_group)
     state_dict = unwrap(torch.optim.AdamW.state_dict)
     load_state_dict = unwrap(torch.optim.AdamW.load_state_dict)
     step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
-    # torch would wrap the step for its profiler, which takes longer than a small step itself.
-    vars(step)["hooked"] = True
 
 
 class Net(NeuralNet):
