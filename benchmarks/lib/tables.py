@@ -23,6 +23,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
     ROOT / "benchmarks" / "RESULTS.md",
     ROOT / "docs" / "benchmarks.md",
+    ROOT / "docs" / "guide" / "embeddings.md",
     ROOT / "docs" / "guide" / "images.md",
     ROOT / "docs" / "guide" / "large_data.md",
     ROOT / "docs" / "guide" / "series.md",

@@ -135,7 +135,7 @@ class ClusterReport(Bunch):
         feature_names=None,
         row_names=None,
         names=None,
-        images: tuple[int, ...] | None = None,
+        images=None,
         n_rows: int = 5,
         n_features: int = 5,
         random_state=None,
@@ -155,8 +155,9 @@ class ClusterReport(Bunch):
             Names of the samples, shown instead of their positions.
         names : array-like of shape (n_clusters,) or dict, default=None
             Names of the clusters, shown instead of their numbers; a dict may name some of them.
-        images : tuple of int, default=None
-            The ``image_shape`` of `skdeepcluster.display.SamplesDisplay`; None draws none.
+        images : tuple of int or array-like of shape (n_samples, ...), default=None
+            Images of the samples. A tuple is the ``image_shape`` of samples that are images, see
+            `skdeepcluster.display.SamplesDisplay`; None draws none.
         n_rows, n_features : int, default=5
             Number of typical and of doubtful samples of each cluster, and of features.
         random_state : int, RandomState instance or None, default=None
@@ -427,6 +428,9 @@ class ClusterReport(Bunch):
         check_matplotlib_support("images")
         from matplotlib.image import imsave
 
+        if np.ndim(images) > 1:
+            values = np.reshape(images, (len(self.labels), -1))
+            images = np.shape(images)[1:]
         if np.size(images) == 3:
             values = values / find_white(values)
         shown = {

@@ -205,6 +205,15 @@ def test_pictures_show_the_samples():
     assert brightest == pytest.approx([1 / 255, 200 / 255], abs=1.5 / 255)
 
 
+def test_images_may_stand_beside_the_samples():
+    tiles = X.reshape(-1, 2, 2)
+    assert report(images=tiles).pictures == report(images=(2, 2)).pictures
+    colors = np.repeat(tiles[..., None], 3, axis=3)
+    assert report(images=colors).pictures == report(images=colors.tolist()).pictures
+    with pytest.raises(ValueError, match="reshape"):
+        report(images=tiles[1:])
+
+
 class _Page(HTMLParser):
     """Collects tags, styles, pictures and text, and checks that tags are closed in order."""
 

@@ -38,6 +38,9 @@ NEEDS = {
     "scanpy": "scanpy",
     "dask": "dask",
     "to_onnx": "onnxscript",
+    "from transformers": "transformers",
+    "open_clip": "open_clip",
+    "sentence_transformers": "sentence_transformers",
 }
 
 
