@@ -28,7 +28,6 @@ from ..input.checks import (
     with_plain_numbers,
 )
 from ..input.dask import maps_blocks
-from ..input.files import check_lengths
 from ..input.labels import (
     LabeledClusterMixin,
     find_offset,
@@ -282,6 +281,9 @@ class DeepEstimator(BaseEstimator, ABC):
     def score(self, X, y=None) -> float:
         """Mean of :meth:`score_samples`, the label-free criterion: higher is better.
 
+        It compares fits with the same settings. For a search of ``start_weight`` and others, use
+        :func:`~skdeepcluster.model_selection.label_free_scorer`.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -326,8 +328,6 @@ class DeepEstimator(BaseEstimator, ABC):
         )
         if arrays is None:
             return
-        # Unlike those of a mixture, covariances are not shared by clusters.
-        check_lengths(state, arrays, {"means_": state.get("covariances_")})
         tensors = {
             name: torch.tensor(array, device="cpu") for name, array in arrays.items()
         }

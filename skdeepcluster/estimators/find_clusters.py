@@ -20,7 +20,6 @@ from ..input.checks import (
     warn_user,
 )
 from ..input.distinct import TINY
-from ..input.files import check_lengths
 from ..input.labels import (
     cluster_means,
     find_offset,
@@ -262,18 +261,18 @@ def check_state(state):
     for value in filter(sparse.issparse, [*state.values(), *reference.values()]):
         value.check_format()
 
-    alternatives = map(vars, state.get("alternatives_", ()))
-    answers = [{"labels": resp} for resp, _ in state.get("_answers", ())]
-    check_lengths(state, reference, *alternatives, *answers)
-
     resp = state.get("responsibilities_", np.ones((1, 1)))
     if not np.allclose(resp.sum(1), 1):
         raise ValueError(
             "The responsibilities do not sum to one. Fit the estimator again."
         )
-    kept = reference.get("kept", np.zeros(1, dtype=int))
+    if not reference:
+        return
+    kept = reference["kept"]
     is_sample = (kept >= 0) & (kept < len(resp))
-    if not is_sample.all() or reference.get("n_neighbors", 1) < 1:
+    arrays = [reference["keys"], reference["spacing"], state["graph_indices_"]]
+    has_all = {len(array) for array in arrays} == {len(kept)}
+    if not has_all or not is_sample.all() or reference["n_neighbors"] < 1:
         raise ValueError(
             "The graph names samples or neighbors that there are not. Fit the estimator "
             "again."

@@ -29,7 +29,6 @@ from ..input.checks import (
     store_parameters,
     with_plain_numbers,
 )
-from ..input.files import check_lengths
 from ..input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
 from ..mixture import em
 from ..modules.runtime import draw_generator
@@ -489,7 +488,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def __setstate__(self, state):
         """Restore the state, with the mixture's arrays as tensors."""
         super().__setstate__(state)
-        check_lengths(state)
         if "mixture_" in state:
             fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
             self.mixture_ = Mixture(*fields)

@@ -42,8 +42,7 @@ def prepare_samples(estimator, X, resp, feature_names, row_names):
     values = read_values(table)
     last, reached = reach_last_step(estimator, X)
 
-    samples = None
-    missing = None
+    samples = missing = None
     metric = "euclidean"
     # Distances have no features.
     if not has_distances(estimator):
