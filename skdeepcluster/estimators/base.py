@@ -40,7 +40,7 @@ from ..modules.likelihood import ColumnLikelihood, restore_likelihood
 from ..modules.networks import ACTIVATIONS
 from ..modules.runtime import BLOCK, batches, forked, isolated
 from ..training.checkpoint import Checkpoint
-from ..training.loop import Progress, check_callbacks
+from ..training.loop import StepProgress, check_callbacks
 from ..training.settings import Recipe
 from .fit import (
     BUILDERS,
@@ -181,7 +181,10 @@ class DeepEstimator(BaseEstimator, ABC):
             If a loss or a weight is not finite.
         """
         estimator = with_plain_numbers(self)
-        with isolated(), Progress(type(self).__name__, self.verbose == 1) as progress:
+        with (
+            isolated(),
+            StepProgress(type(self).__name__, self.verbose == 1) as progress,
+        ):
             preparation, X = estimator._read(X, sample_weight)
             known = estimator._read_known(y, X.shape[0])
             random_state = random_stream(self.random_state)

@@ -3,10 +3,6 @@
 N samples, M distinct samples in the graph, E encoded features, K clusters.
 """
 
-from contextlib import contextmanager, nullcontext
-from functools import partial
-from time import perf_counter
-
 import numpy as np
 from scipy import sparse
 from scipy.spatial.distance import cdist
@@ -26,6 +22,7 @@ from ..input.labels import (
     mark_noise,
 )
 from ..input.preparation import Preparation
+from ..input.progress import Progress
 from ..neighbors.augmented import check_augment
 from ..neighbors.graph import GraphSettings
 from ..neighbors.samples import Lookup, interpolate
@@ -87,23 +84,29 @@ def find_clusters(clusterer, preparation, X, problem, groups=None):
     ``problem`` is the :class:`~skdeepcluster.partition.search.Problem` to solve, and ``groups``
     are those of a table that the preparation does not know.
     """
-    report = partial(report_seconds, clusterer.verbose)
-    augmentation = _find_augmentation(
-        clusterer, preparation, X, problem.n_clusters, report
-    )
+    with Progress(type(clusterer).__name__, bool(clusterer.verbose)) as progress:
+        # Graph, layout, partition, assignment, augmentation, and each number that is tried.
+        progress.plan(4 + (clusterer.augment == "auto") + problem.n_tried)
+        return _find_clusters(clusterer, preparation, X, problem, groups, progress)
+
+
+def _find_clusters(clusterer, preparation, X, problem, groups, progress):
+    """Return the fitted attributes of :func:`find_clusters`."""
+    n_clusters = problem.n_clusters
+    augmentation = _find_augmentation(clusterer, preparation, X, n_clusters, progress)
     augment = preparation.scale_augment(augmentation["augment_"])
 
     if groups is None:
         groups = preparation.table_groups
     settings = make_graph_settings(clusterer, augment, groups)
-    partition = find_partition(X, problem, settings, clusterer.random_state, report)
+    partition = find_partition(X, problem, settings, clusterer.random_state, progress)
     warn_of_number(clusterer, partition)
     lookup = Lookup(partition.samples.reference)
-    with report("assignment"):
-        resps = [answer.resp for answer in partition.answers]
-        *resps, layout, outlier_scores = interpolate(
-            lookup, X, [*resps, partition.layout], clusterer.n_jobs
-        )
+    progress.begin("assignment", 1)
+    resps = [answer.resp for answer in partition.answers]
+    *resps, layout, outlier_scores = interpolate(
+        lookup, X, [*resps, partition.layout], clusterer.n_jobs
+    )
 
     weights = check_sample_weight(problem.sample_weight, X)
     merits = [answer[1:] for answer in partition.answers]
@@ -123,20 +126,21 @@ def find_clusters(clusterer, preparation, X, problem, groups=None):
     return attributes | show_answer(attributes, 0)
 
 
-def _find_augmentation(clusterer, preparation, X, n_clusters, report=nullcontext):
+def _find_augmentation(clusterer, preparation, X, n_clusters, progress=None):
     """Return the attributes of the augmentation, the one with the highest score if "auto"."""
     if clusterer.augment != "auto":
         return {"augment_": clusterer.augment}
     stream = random_stream(clusterer.random_state)
-    with report("augmentation"):
-        augment, scores = choose_augment(
-            X,
-            n_clusters,
-            make_graph_settings(clusterer),
-            clusterer.image_shape,
-            preparation,
-            np.random.RandomState(draw_seed(stream)),
-        )
+    if progress is not None:
+        progress.begin("augmentation", 1)
+    augment, scores = choose_augment(
+        X,
+        n_clusters,
+        make_graph_settings(clusterer),
+        clusterer.image_shape,
+        preparation,
+        np.random.RandomState(draw_seed(stream)),
+    )
     return {"augment_": augment, "augment_scores_": scores}
 
 
@@ -277,15 +281,6 @@ def check_state(state):
             "The graph names samples or neighbors that there are not. Fit the estimator "
             "again."
         )
-
-
-@contextmanager
-def report_seconds(verbose, stage):
-    """Print the seconds that a stage takes if ``verbose``."""
-    start = perf_counter()
-    yield
-    if verbose:
-        print(f"{stage.capitalize()}: {perf_counter() - start:.1f} s")
 
 
 # ---- warnings
