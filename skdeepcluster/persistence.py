@@ -37,6 +37,8 @@ TRUSTED = [
     "sklearn.compose._column_transformer._RemainderColsList",  # of scikit-learn 1.6
     "sklearn.utils._bunch.Bunch",
 ]
+#: Part of a file that tells whether the others are whole.
+DIGEST = "digest"
 #: Maximum size of the content, as a multiple of the file's size: ``save`` does not compress.
 MAX_EXPANSION = 10
 
@@ -88,6 +90,8 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
     with replace_atomically(path) as file:
         skops.io.dump(estimator, file)
         file.flush()
+        with ZipFile(file.name, "a") as parts:
+            parts.writestr(DIGEST, _make_digest(parts))
         try:
             skops.io.load(file.name, skops.io.get_untrusted_types(file=file.name))
         except Exception as error:
@@ -129,10 +133,12 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
     try:
         with ZipFile(path) as file:
             size = sum(part.file_size for part in file.infolist())
-        if size > MAX_EXPANSION * os.path.getsize(path):
-            raise ValueError(
-                f"its content would take {size} bytes, far more than the file"
-            )
+            if size > MAX_EXPANSION * os.path.getsize(path):
+                raise ValueError(
+                    f"its content would take {size} bytes, far more than the file"
+                )
+            if DIGEST in file.namelist() and file.read(DIGEST) != _make_digest(file):
+                raise ValueError("its parts are not those that were saved")
         estimator = skops.io.load(path, trusted=[*TRUSTED, *trusted])
     except OSError:
         raise
@@ -149,3 +155,10 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
             f"{path} contains a {type(estimator).__name__}, not an estimator."
         )
     return estimator
+
+
+def _make_digest(file):
+    """Return the names and checksums of the parts of an open file."""
+    parts = [f"{part.filename} {part.CRC}" for part in file.infolist()]
+    known = [part for part in parts if not part.startswith(DIGEST)]
+    return " ".join(sorted(known)).encode()

@@ -110,7 +110,9 @@ class AdversarialEstimator(DeepEstimator):
     def score(self, X, y=None) -> float:
         """Mutual information between samples and clusters, H[mean p] - mean H[p].
 
-        p is the p(c|x) of the objective, without ``temperature_``.
+        p is the p(c|x) of the objective, without ``temperature_``. It compares fits with the same
+        settings. For a search of ``start_weight`` and others, use
+        :func:`~skdeepcluster.model_selection.label_free_scorer`.
 
         Parameters
         ----------

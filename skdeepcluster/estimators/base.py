@@ -28,7 +28,6 @@ from ..input.checks import (
     with_plain_numbers,
 )
 from ..input.dask import maps_blocks
-from ..input.files import check_lengths
 from ..input.labels import (
     LabeledClusterMixin,
     find_offset,
@@ -41,7 +40,7 @@ from ..modules.likelihood import ColumnLikelihood, restore_likelihood
 from ..modules.networks import ACTIVATIONS
 from ..modules.runtime import BLOCK, batches, forked, isolated
 from ..training.checkpoint import Checkpoint
-from ..training.loop import Progress, check_callbacks
+from ..training.loop import StepProgress, check_callbacks
 from ..training.settings import Recipe
 from .fit import (
     BUILDERS,
@@ -182,7 +181,10 @@ class DeepEstimator(BaseEstimator, ABC):
             If a loss or a weight is not finite.
         """
         estimator = with_plain_numbers(self)
-        with isolated(), Progress(type(self).__name__, self.verbose == 1) as progress:
+        with (
+            isolated(),
+            StepProgress(type(self).__name__, self.verbose == 1) as progress,
+        ):
             preparation, X = estimator._read(X, sample_weight)
             known = estimator._read_known(y, X.shape[0])
             random_state = random_stream(self.random_state)
@@ -282,6 +284,9 @@ class DeepEstimator(BaseEstimator, ABC):
     def score(self, X, y=None) -> float:
         """Mean of :meth:`score_samples`, the label-free criterion: higher is better.
 
+        It compares fits with the same settings. For a search of ``start_weight`` and others, use
+        :func:`~skdeepcluster.model_selection.label_free_scorer`.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -326,8 +331,6 @@ class DeepEstimator(BaseEstimator, ABC):
         )
         if arrays is None:
             return
-        # Unlike those of a mixture, covariances are not shared by clusters.
-        check_lengths(state, arrays, {"means_": state.get("covariances_")})
         tensors = {
             name: torch.tensor(array, device="cpu") for name, array in arrays.items()
         }

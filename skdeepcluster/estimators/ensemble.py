@@ -29,7 +29,6 @@ from ..input.checks import (
     warn_user,
     with_plain_numbers,
 )
-from ..input.files import check_lengths
 from ..input.labels import (
     indicate,
     mean_greatest_jaccard,
@@ -332,7 +331,6 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     def __setstate__(self, state):
         """Restore the state, and check the tables of the members."""
         super().__setstate__(state)
-        check_lengths(state)
         for table in state.get("tables_", ()):
             check_array(table, ensure_non_negative=True, input_name="tables_")
 

@@ -3,10 +3,6 @@
 N samples, M distinct samples in the graph, E encoded features, K clusters.
 """
 
-from contextlib import contextmanager, nullcontext
-from functools import partial
-from time import perf_counter
-
 import numpy as np
 from scipy import sparse
 from scipy.spatial.distance import cdist
@@ -21,13 +17,13 @@ from ..input.checks import (
     warn_user,
 )
 from ..input.distinct import TINY
-from ..input.files import check_lengths
 from ..input.labels import (
     cluster_means,
     find_offset,
     mark_noise,
 )
 from ..input.preparation import Preparation
+from ..input.progress import Progress
 from ..neighbors.augmented import check_augment
 from ..neighbors.graph import GraphSettings
 from ..neighbors.samples import Lookup, interpolate
@@ -95,23 +91,29 @@ def find_clusters(clusterer, preparation, X, problem, groups=None):
     ``problem`` is the :class:`~skdeepcluster.partition.search.Problem` to solve, and ``groups``
     are those of a table that the preparation does not know.
     """
-    report = partial(report_seconds, clusterer.verbose)
-    augmentation = _find_augmentation(
-        clusterer, preparation, X, problem.n_clusters, report
-    )
+    with Progress(type(clusterer).__name__, bool(clusterer.verbose)) as progress:
+        # Graph, layout, partition, assignment, augmentation, and each number that is tried.
+        progress.plan(4 + (clusterer.augment == "auto") + problem.n_tried)
+        return _find_clusters(clusterer, preparation, X, problem, groups, progress)
+
+
+def _find_clusters(clusterer, preparation, X, problem, groups, progress):
+    """Return the fitted attributes of :func:`find_clusters`."""
+    n_clusters = problem.n_clusters
+    augmentation = _find_augmentation(clusterer, preparation, X, n_clusters, progress)
     X, augment = compare_in(augmentation["augment_"], X, preparation)
 
     if groups is None:
         groups = preparation.table_groups
     settings = make_graph_settings(clusterer, augment, groups)
-    partition = find_partition(X, problem, settings, clusterer.random_state, report)
+    partition = find_partition(X, problem, settings, clusterer.random_state, progress)
     warn_of_number(clusterer, partition)
     lookup = Lookup(partition.samples.reference)
-    with report("assignment"):
-        resps = [answer.resp for answer in partition.answers]
-        *resps, layout, outlier_scores = interpolate(
-            lookup, X, [*resps, partition.layout], clusterer.n_jobs
-        )
+    progress.begin("assignment", 1)
+    resps = [answer.resp for answer in partition.answers]
+    *resps, layout, outlier_scores = interpolate(
+        lookup, X, [*resps, partition.layout], clusterer.n_jobs
+    )
 
     weights = check_sample_weight(problem.sample_weight, X)
     merits = [answer[1:] for answer in partition.answers]
@@ -131,7 +133,7 @@ def find_clusters(clusterer, preparation, X, problem, groups=None):
     return attributes | show_answer(attributes, 0)
 
 
-def _find_augmentation(clusterer, preparation, X, n_clusters, report=nullcontext):
+def _find_augmentation(clusterer, preparation, X, n_clusters, progress=None):
     """Return the attributes of the augmentation, the one with the highest score if "auto"."""
     if clusterer.augment is None and clusterer.metric in ("euclidean", "cosine"):
         return {"augment_": analyze_semantics(X)}
@@ -141,15 +143,16 @@ def _find_augmentation(clusterer, preparation, X, n_clusters, report=nullcontext
     kinds = list_kinds(X.shape[1], clusterer.image_shape)
     if clusterer.image_shape is None:
         kinds |= list_features()
-    with report("augmentation"):
-        augment, scores = choose_augment(
-            X,
-            n_clusters,
-            make_graph_settings(clusterer),
-            kinds,
-            preparation,
-            np.random.RandomState(draw_seed(stream)),
-        )
+    if progress is not None:
+        progress.begin("augmentation", 1)
+    augment, scores = choose_augment(
+        X,
+        n_clusters,
+        make_graph_settings(clusterer),
+        kinds,
+        preparation,
+        np.random.RandomState(draw_seed(stream)),
+    )
     return {"augment_": augment, "augment_scores_": scores}
 
 
@@ -274,31 +277,22 @@ def check_state(state):
     for value in filter(sparse.issparse, [*state.values(), *reference.values()]):
         value.check_format()
 
-    alternatives = map(vars, state.get("alternatives_", ()))
-    answers = [{"labels": resp} for resp, _ in state.get("_answers", ())]
-    check_lengths(state, reference, *alternatives, *answers)
-
     resp = state.get("responsibilities_", np.ones((1, 1)))
     if not np.allclose(resp.sum(1), 1):
         raise ValueError(
             "The responsibilities do not sum to one. Fit the estimator again."
         )
-    kept = reference.get("kept", np.zeros(1, dtype=int))
+    if not reference:
+        return
+    kept = reference["kept"]
     is_sample = (kept >= 0) & (kept < len(resp))
-    if not is_sample.all() or reference.get("n_neighbors", 1) < 1:
+    arrays = [reference["keys"], reference["spacing"], state["graph_indices_"]]
+    has_all = {len(array) for array in arrays} == {len(kept)}
+    if not has_all or not is_sample.all() or reference["n_neighbors"] < 1:
         raise ValueError(
             "The graph names samples or neighbors that there are not. Fit the estimator "
             "again."
         )
-
-
-@contextmanager
-def report_seconds(verbose, stage):
-    """Print the seconds that a stage takes if ``verbose``."""
-    start = perf_counter()
-    yield
-    if verbose:
-        print(f"{stage.capitalize()}: {perf_counter() - start:.1f} s")
 
 
 # ---- warnings

@@ -44,8 +44,8 @@ from ..training.checkpoint import Checkpoint
 from ..training.loop import (
     AtEpochs,
     LabeledRows,
-    Progress,
     Rows,
+    StepProgress,
     count_batches,
     epoch_table,
     train,
@@ -133,7 +133,7 @@ class Fit:
     settings: Settings
     random_state: np.random.RandomState
     augments_training: bool
-    progress: Progress
+    progress: StepProgress
     #: Whether a table with a line per epoch is printed.
     is_tabulated: bool
     checkpoint: Checkpoint | None

@@ -29,7 +29,7 @@ from ..input.checks import (
     store_parameters,
     with_plain_numbers,
 )
-from ..input.files import check_lengths
+from ..input.tables import frame_as
 from ..input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
 from ..mixture import em
 from ..modules.runtime import draw_generator
@@ -394,7 +394,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
         return bic + 2 * self._average(entropies, rows) * rows.total
 
-    def impute(self, X) -> Doubles:
+    def impute(self, X) -> Any:
         """Replace missing values by their conditional means, given the observed features.
 
         Parameters
@@ -404,7 +404,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
         Returns
         -------
-        X_imputed : ndarray of shape (n_samples, n_features)
+        X_imputed : {ndarray, DataFrame} of shape (n_samples, n_features)
             E[x | observed features] by the mixture; observed values unchanged.
         """
         rows = self._check_fitted(X)
@@ -414,7 +414,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             expected = expect(x.clamp(-LARGEST, LARGEST))
             return torch.where(x.isnan(), expected, x)
 
-        return check_answers(rows.map(fill), rows.X)
+        return frame_as(X, check_answers(rows.map(fill), rows.X))
 
     def sample(self, n_samples: int = 1) -> tuple[Doubles, Labels]:
         """Generate samples from the mixture.
@@ -489,7 +489,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def __setstate__(self, state):
         """Restore the state, with the mixture's arrays as tensors."""
         super().__setstate__(state)
-        check_lengths(state)
         if "mixture_" in state:
             fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
             self.mixture_ = Mixture(*fields)

@@ -100,7 +100,7 @@ class NeighborClustering(
         Number of views of each sample, if there is ``augment``.
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of images, for ``augment="auto"``. None: X are
-        series.
+        periodic series.
     n_components : int, default=5
         Number of dimensions of the layouts.
     max_samples : int, default=70_000
@@ -108,7 +108,8 @@ class NeighborClustering(
         Graphs of sparse distances have all samples.
     max_clusters : int, default=60
         Maximum for ``n_clusters="auto"``, which also needs five distinct samples per cluster.
-        Where the number is sought, samples of smaller clusters are moved to others.
+        Where the number is sought, samples of smaller clusters are moved to others, unless labels
+        or ``min_cluster_size`` are given.
     min_cluster_size, max_cluster_size : int or float, default=None
         Bounds on the size of every cluster: a number, or a share in (0, 1), of the samples. With
         ``sample_weight``, sizes are sums of weights. Samples change their cluster until all sizes
@@ -127,7 +128,7 @@ class NeighborClustering(
     n_jobs : int, default=None
         Number of threads; None: as many as OpenMP takes. No result depends on it.
     verbose : int, default=0
-        1 prints the kinds of columns and the seconds of each stage.
+        1 prints the kinds of columns, and shows the stages in a bar, or as lines in a file.
     random_state : int, RandomState instance or None, default=None
         Determines all random choices. An int gives the same result on every call.
 

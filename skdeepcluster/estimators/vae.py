@@ -24,7 +24,7 @@ from ..input.checks import (
     store_parameters,
     warn_user,
 )
-from ..input.tables import CATEGORICAL, KINDS
+from ..input.tables import CATEGORICAL, KINDS, frame_as
 from ..input.types import Auto, Doubles, Reals, Widths
 from ..modules.codes import (
     SAMPLES_AT_ONCE,
@@ -487,7 +487,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         n_samples = check_count("n_importance_samples", n_importance_samples)
         return self._map(lambda x: self.model_.importance_bound(x, n_samples), X)
 
-    def impute(self, X) -> Reals:
+    def impute(self, X) -> Any:
         """Replace missing values by their conditional means, given the observed features.
 
         Parameters
@@ -497,14 +497,14 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
 
         Returns
         -------
-        X_imputed : ndarray of shape (n_samples, n_features)
+        X_imputed : {ndarray, DataFrame} of shape (n_samples, n_features)
             E[x | observed features] by the model, in the units of X; observed values unchanged.
         """
         table = self.preparation_.restore(self._map("impute", X))
         left_out = self.preparation_.left_out
         if left_out and hasattr(X, "iloc"):
             table[left_out] = X[left_out].to_numpy()
-        return table
+        return frame_as(X, table)
 
     def sample(self, n_samples: int = 1, cluster: int | None = None) -> Reals:
         """Draw codes from N(0, I) or the mixture, and decode them.

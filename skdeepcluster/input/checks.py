@@ -194,28 +194,21 @@ def is_dask(X):
 # ---- parameters
 
 
-def check_image_shape(image_shape, n_features=None):
-    """Check that a shape is (channels, height, width), and of samples with ``n_features``."""
+def read_image_shape(image_shape, n_features=None):
+    """Return (channels, height, width) of (height, width) or of all three, checked."""
     shape = image_shape if isinstance(image_shape, tuple | list) else ()
+    shape = (1, *shape) if len(shape) == 2 else tuple(shape)
     is_whole = all(isinstance(n, Integral) and n > 0 for n in shape)
     if len(shape) != 3 or not is_whole:
         raise ValueError(
-            "image_shape must be (channels, height, width), such as (1, 28, 28), got "
-            f"{image_shape!r}."
+            "image_shape must be (height, width) or (channels, height, width), such as "
+            f"(1, 28, 28), got {image_shape!r}."
         )
-    if n_features is not None and math.prod(shape) != n_features:
+    if n_features not in (None, math.prod(shape)):
         raise ValueError(
-            f"X has {n_features} features, but images of shape {tuple(shape)} have "
+            f"X has {n_features} features, but images of shape {shape} have "
             f"{math.prod(shape)}."
         )
-
-
-def read_image_shape(image_shape, n_features=None):
-    """Return (channels, height, width) of (height, width) or of all three, checked."""
-    shape = tuple(image_shape)
-    if len(shape) == 2:
-        shape = (1, *shape)
-    check_image_shape(shape, n_features)
     return shape
 
 

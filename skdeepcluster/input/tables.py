@@ -218,6 +218,15 @@ class TableEncoder(BaseEstimator):
         return frame.cast(types) if self.is_polars_ else frame.astype(types)
 
 
+def frame_as(X, values):
+    """Return values (N, D) with the names of X if it is a DataFrame, else as they are."""
+    if hasattr(values, "columns") or not hasattr(X, "columns"):
+        return values
+    if hasattr(X, "iloc"):
+        return type(X)(values, X.index, X.columns)
+    return type(X)(values, X.columns)
+
+
 def _read_objects(X, i):
     """Return the values (N,) of a column as objects, None where they are missing."""
     values = np.asarray(_safe_indexing(X, i, axis=1))

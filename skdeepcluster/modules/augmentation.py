@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from ..functional.points import uniform_points
-from ..input.checks import check_image_shape
+from ..input.checks import read_image_shape
 from .runtime import rand
 
 
@@ -29,8 +29,8 @@ class RandomAffine:
 
     Parameters
     ----------
-    image_shape : (channels, height, width)
-        Shape of the image.
+    image_shape : (channels, height, width) or (height, width)
+        Shape of the images.
     degrees : float, default=10.0
         Maximum angle to either side.
     translate : float, default=0.07
@@ -48,13 +48,13 @@ class RandomAffine:
     tensor([[1., 2., 3., 4.]])
     """
 
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     degrees: float = 10.0
     translate: float = 0.07
     scale: float = 0.1
 
     def __post_init__(self) -> None:
-        check_image_shape(self.image_shape)
+        read_image_shape(self.image_shape)
         if not 0 <= self.scale < 1:
             raise ValueError(f"scale must be at least 0 and below 1, got {self.scale}.")
 
@@ -93,7 +93,7 @@ class RandomAffine:
         shift = self.translate * uniform[:, 2:]  # to the right and down
 
         # The place in the old image of each pixel of the new one, in half widths from the center.
-        _, height, width = self.image_shape
+        height, width = images.shape[2:]
         cos = angle.cos() / size
         sin = angle.sin() / size
         entries = [cos, -sin * height / width, sin * width / height, cos]
@@ -114,8 +114,8 @@ class RandomFlip:
 
     Parameters
     ----------
-    image_shape : (channels, height, width)
-        Shape of the image.
+    image_shape : (channels, height, width) or (height, width)
+        Shape of the images.
 
     Examples
     --------
@@ -126,10 +126,10 @@ class RandomFlip:
     tensor([[3., 2., 1.]])
     """
 
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        check_image_shape(self.image_shape)
+        read_image_shape(self.image_shape)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return each image as it is or mirrored, (N, D)."""
@@ -159,10 +159,9 @@ class RandomFlip:
         return _to_images(x, self.image_shape).flip(-1).flatten(1)
 
 
-def _to_images(x: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
+def _to_images(x: Tensor, image_shape: tuple[int, ...]) -> Tensor:
     """Return flat samples (N, D) as images (N, channels, height, width)."""
-    check_image_shape(image_shape, x.shape[1])
-    return x.view(-1, *image_shape)
+    return x.view(-1, *read_image_shape(image_shape, x.shape[1]))
 
 
 @dataclass(frozen=True)

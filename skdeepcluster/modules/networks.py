@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..input.checks import check_image_shape, read_image_shape
+from ..input.checks import read_image_shape
 from .runtime import randn_like
 
 #: Activations by their scikit-learn names.
@@ -330,8 +330,7 @@ def _shape_after_stages(
     n_features: int, image_shape: Sizes, channels: Sizes
 ) -> tuple[int, int]:
     """Return height and width after the last stage; raise if they cannot be halved so often."""
-    check_image_shape(image_shape, n_features)
-    _, height, width = image_shape
+    _, height, width = read_image_shape(image_shape, n_features)
     factor = 2 ** len(channels)
     if height % factor or width % factor:
         raise ValueError(

@@ -84,7 +84,7 @@ class Curve(NamedTuple):
         return self._replace(criterion=criterion)
 
 
-def choose_number(problem, coords, criterion, constraints, stream, report):
+def choose_number(problem, coords, criterion, constraints, stream, progress):
     """Return the answers with several numbers of clusters, the best first, and the curve.
 
     Brief searches make the curve, which says whether there is one cluster. The number that it
@@ -93,46 +93,46 @@ def choose_number(problem, coords, criterion, constraints, stream, report):
     about them. Small clusters are left out unless some clusters are known, or sizes are bounded
     from below.
     """
-    with report("number"):
-        curve = trace_curve(problem, criterion, constraints)
+    progress.begin("number of clusters", len(problem.numbers))
+    curve = trace_curve(problem, criterion, constraints, progress)
     numbers = list_worthwhile(curve, criterion)
     constraints.check(numbers[0])
     numbers = [k for k in numbers if constraints.allows(k)]
 
-    with report("partition"):
-        seed = draw_seed(stream)
-        answers = [
-            find_answers(coords, criterion, k, seed, constraints)[0] for k in numbers
-        ]
-        if not constraints.are_given:
-            updated = curve.update(answers)
-            # Both scores of a number are uncertain. One cluster has only one.
-            mean = (curve.criterion + updated.criterion) / 2
-            tried = [k for k in numbers if (k == 1) == (curve.best == 1)]
-            best = curve._replace(criterion=mean).among(tried).best
-            curve = updated
-            answers.sort(
-                key=lambda a: (a.n_clusters != best, -a.expected_score, a.n_clusters)
-            )
-        answers = keep_distinct(answers)
-        if problem.labels is not None or problem.sizes[0] is not None:
-            return answers, curve
+    progress.begin("partition", 1)
+    seed = draw_seed(stream)
+    answers = [
+        find_answers(coords, criterion, k, seed, constraints)[0] for k in numbers
+    ]
+    if not constraints.are_given:
+        updated = curve.update(answers)
+        # Both scores of a number are uncertain. One cluster has only one.
+        mean = (curve.criterion + updated.criterion) / 2
+        tried = [k for k in numbers if (k == 1) == (curve.best == 1)]
+        best = curve._replace(criterion=mean).among(tried).best
+        curve = updated
+        answers.sort(
+            key=lambda a: (a.n_clusters != best, -a.expected_score, a.n_clusters)
+        )
+    answers = keep_distinct(answers)
+    if problem.labels is not None or problem.sizes[0] is not None:
+        return answers, curve
 
-        lowest = curve.n_clusters[0]
-        # Half a sample less, because shares are rounded.
-        least = (LEAST_SIZE - 0.5) / np.count_nonzero(problem.sample_weight)
-        least *= coords.weights.sum()
-        answers = [
-            drop_small(answer, criterion, coords.weights, least, lowest)
-            for answer in answers
-        ]
-        return keep_distinct(answers), curve.update(answers[:1])
+    lowest = curve.n_clusters[0]
+    # Half a sample less, because shares are rounded.
+    least = (LEAST_SIZE - 0.5) / np.count_nonzero(problem.sample_weight)
+    least *= coords.weights.sum()
+    answers = [
+        drop_small(answer, criterion, coords.weights, least, lowest)
+        for answer in answers
+    ]
+    return keep_distinct(answers), curve.update(answers[:1])
 
 
 # ---- the curve
 
 
-def trace_curve(problem, criterion, constraints):
+def trace_curve(problem, criterion, constraints, progress):
     """Return the :class:`Curve` of the numbers of clusters of a problem.
 
     Clusters have LEAST_SIZE samples or more on average. If the problem has bounds, larger numbers
@@ -153,6 +153,7 @@ def trace_curve(problem, criterion, constraints):
     points = {}
     for k in tried or [min(numbers)]:
         points[k] = _try_number(criterion, k, constraints)
+        progress.step()
         if problem.has_bounds and _is_past(points):
             break
     curve = _make_curve(points, criterion)

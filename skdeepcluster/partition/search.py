@@ -4,7 +4,6 @@ N samples, M distinct samples in the graph; D features, L layout dimensions, K c
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from ..input.checks import (
     random_stream,
     warn_user,
 )
+from ..input.progress import Progress
 from ..neighbors.graph import GraphSettings
 from ..neighbors.samples import Samples, connect, read_samples
 from .constraints import constrain
@@ -62,6 +62,11 @@ class Problem(NamedTuple):
     #: Pairs (P, 2) of samples in one cluster, and in two.
     must_link: Any = None
     cannot_link: Any = None
+
+    @property
+    def n_tried(self):
+        """Maximum number of numbers of clusters that are tried, 0 if it is given."""
+        return len(self.numbers) if self.is_open else 0
 
     @property
     def is_open(self):
@@ -152,43 +157,42 @@ class Partition(NamedTuple):
         return self.answers[0].n_clusters
 
 
-def find_partition(
-    X, problem, settings, random_state=None, report=nullcontext
-) -> Partition:
+def find_partition(X, problem, settings, random_state=None, progress=None) -> Partition:
     """Return the :class:`Partition` of X (N, D), see :class:`~skdeepcluster.NeighborClustering`.
 
-    ``settings`` are :class:`~skdeepcluster.neighbors.graph.GraphSettings`. Each stage runs in
-    the context ``report(stage)``.
+    ``settings`` are :class:`~skdeepcluster.neighbors.graph.GraphSettings`. The ``progress`` begins
+    a phase at each stage.
     """
+    progress = progress or Progress()
     stream = random_stream(random_state)
     problem = problem.check(X)
     n_clusters = problem.n_clusters
-    with report("graph"):
-        samples = connect(
-            X,
-            "auto" if problem.is_open else n_clusters,
-            settings,
-            stream,
-            problem.sample_weight,
-            problem.named_samples,
-        )
+    progress.begin("graph", 1)
+    samples = connect(
+        X,
+        "auto" if problem.is_open else n_clusters,
+        settings,
+        stream,
+        problem.sample_weight,
+        problem.named_samples,
+    )
     constraints = Unconstrained()
     if problem.has_sizes or problem.has_pairs:
         constraints = constrain(samples, problem)
     if not problem.is_open:
         constraints.check(n_clusters)
-    with report("layout"):
-        coords = make_coordinates(samples, settings, stream)
-        criterion = Criterion(coords, samples.n_features)
+    progress.begin("layout", 1)
+    coords = make_coordinates(samples, settings, stream)
+    criterion = Criterion(coords, samples.n_features)
 
     curve = None
     if problem.is_open:
         tools = coords, criterion, constraints, stream
-        answers, curve = choose_number(problem, *tools, report)
+        answers, curve = choose_number(problem, *tools, progress)
     else:
-        with report("partition"):
-            seed = draw_seed(stream)
-            answers = find_answers(coords, criterion, n_clusters, seed, constraints)
+        progress.begin("partition", 1)
+        seed = draw_seed(stream)
+        answers = find_answers(coords, criterion, n_clusters, seed, constraints)
 
     layout = coords.layouts[0]
     for place, answer in enumerate(answers):

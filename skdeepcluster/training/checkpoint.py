@@ -109,9 +109,11 @@ def _read(path: Any, identity: str) -> dict[str, Any]:
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
             stored_identity = content["fit"]
-            # A position above 624 makes numpy read out of bounds.
-            if not 0 <= content["random_state"][2] <= 624:
+            # Few keys, or a position above 624, make numpy read out of bounds.
+            _, keys, position, *_ = content["random_state"]
+            if np.shape(keys) != (624,) or not 0 <= position <= 624:
                 raise ValueError("The random state is damaged.")
+            np.random.RandomState().set_state(content["random_state"])
             if not all("weights" in state for state in content["trainings"]):
                 raise ValueError("A training is incomplete.")
         except Exception as error:

@@ -3,7 +3,6 @@
 Its progress is a bar over the steps of all phases of a fit, or a table of epochs.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from inspect import unwrap
@@ -17,13 +16,11 @@ from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
-from tqdm.auto import tqdm
 
+from ..input.progress import Progress
 from ..modules.model import Augmentation, Batch, Player, TrainableModel
 from ..modules.runtime import current_stream, threads_by_size, to_tensor
 
-#: Minimum number of seconds between two lines if there is no terminal.
-SECONDS_BETWEEN_LINES = 5.0
 #: Share of the steps during which the learning rate grows to its peak.
 WARM_UP = 0.1
 
@@ -346,64 +343,17 @@ def epoch_table() -> PrintLog:
     return PrintLog(sink=partial(print))
 
 
-class _Lines:
-    """Standard error, on which tqdm writes lines instead of redrawing one."""
-
-    def write(self, text: str) -> None:
-        line = text.strip()
-        if line:
-            sys.stderr.write(f"{line}\n")
-
-    def flush(self) -> None:
-        sys.stderr.flush()
-
-
-class Progress(Callback):
-    """A bar that shows the phases of a fit and counts training steps.
-
-    The fit runs within this context. It calls :meth:`plan` when the number of steps is known and
-    :meth:`begin` at each phase; its trainings have this object among their callbacks.
-    """
-
-    def __init__(self, title: str = "", is_shown: bool = False) -> None:
-        options: dict[str, Any] = {}
-        if not sys.stderr.isatty():
-            options = {"file": _Lines(), "mininterval": SECONDS_BETWEEN_LINES}
-        self.bar = tqdm(desc=title, unit="step", disable=not is_shown, **options)
-        self._phase = ""
-        self._n_begun = 0
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._end_phase()
-        self.bar.close()
-
-    def plan(self, n_steps: int) -> None:
-        """Set the number of training steps of the fit."""
-        self.bar.total = n_steps
-
-    def begin(self, phase: str, n_steps: int = 0) -> None:
-        """Begin a phase with this many training steps; the steps of earlier phases are over."""
-        self._end_phase()
-        self._phase = phase
-        self._n_begun += n_steps
-        self.bar.set_postfix_str(phase)
+class StepProgress(Progress, Callback):
+    """Progress that counts the steps of trainings; it is among their callbacks."""
 
     def on_batch_end(self, net: NeuralNet, **_: object) -> None:
         """Count a step."""
-        self.bar.update()
+        self.step()
 
     def on_epoch_end(self, net: NeuralNet, **_: object) -> None:
         """Show the loss."""
         loss = net.history[-1, "train_loss"]
         self.bar.set_postfix_str(f"{self._phase}, loss={loss:.4g}", refresh=False)
-
-    def _end_phase(self) -> None:
-        """Count the steps that the phase has left out."""
-        self.bar.update(self._n_begun - self.bar.n)
 
 
 def check_callbacks(callbacks: Any) -> None:

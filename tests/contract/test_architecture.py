@@ -34,10 +34,10 @@ SHARED_TOOLS = {
 }
 #: All other packages that some parts may import.
 OTHERS = {
-    "input": {"numpy", "scipy", "sklearn", "threadpoolctl", "dask"},
+    "input": {"numpy", "scipy", "sklearn", "threadpoolctl", "dask", "tqdm"},
     "functional": {"torch"},
     "modules": {"torch", "numpy", "scipy", "joblib"},
-    "training": {"torch", "numpy", "joblib", "skorch", "tqdm", "dask"},
+    "training": {"torch", "numpy", "joblib", "skorch", "dask"},
     "neighbors": {"numpy", "scipy", "sklearn", "joblib", "torch"},
     "partition": {"numpy", "scipy", "sklearn", "joblib"},
     "metrics": {"numpy", "scipy", "sklearn", "joblib"},

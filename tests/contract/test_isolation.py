@@ -1,5 +1,6 @@
 """Fits and predictions neither depend on global settings of torch and numpy nor change them."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -148,3 +149,20 @@ def test_the_fit_seeds_what_the_users_networks_draw(data):
         for found in pool.map(lambda seed: fit(vade, X, y, seed), [0, 0]):
             assert_same(found, expected)
     assert (fit(vade, X, y, seed=1)["loss"] != expected["loss"]).all()
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_process_forked_after_a_fit_predicts_and_fits(data):
+    X, y = data
+    fitted = [clone(ESTIMATORS[name]).fit(X, y) for name in ("neighbors", "vade")]
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            same = [(clone(one).fit(X, y).predict(X) == one.predict(X)).mean() for one in fitted]
+            status = int(not np.isfinite(same).all())
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0

@@ -1,7 +1,6 @@
 """NeighborClustering: laws of weights, order, scale and new samples; distances; errors."""
 
 import pickle
-import re
 
 import joblib
 import numpy as np
@@ -243,14 +242,6 @@ def test_pipelines_may_compute_the_neighbors():
     assert adjusted_rand_score(Y, pipeline.fit_predict(X)) == 1
     np.testing.assert_array_equal(pipeline.predict(X), pipeline[-1].labels_)
     assert pipeline.predict(NEW).shape == (25,)
-
-
-def test_stages_are_printed(capsys):
-    fit(clone(THREE).set_params(verbose=1), X)
-    lines = capsys.readouterr().out.splitlines()
-    stages = ["Graph", "Layout", "Partition", "Assignment"]
-    assert [line.split(":")[0] for line in lines] == stages
-    assert all(re.fullmatch(r"\w+: \d+\.\d s", line) for line in lines)
 
 
 # ---- errors

@@ -9,7 +9,7 @@ from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 
-from skdeepcluster import NeighborClustering, VAEEmbedding
+from skdeepcluster import GaussianMixtureEM, NeighborClustering, VAEEmbedding
 from skdeepcluster.input import Preparation
 from skdeepcluster.inspection import ClusterReport
 from skdeepcluster.modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
@@ -184,3 +184,24 @@ def test_samples_without_any_value_are_reported(incomplete):
         fit = NeighborClustering(3, random_state=0).fit(X)
     with pytest.warns(UserWarning, match="without any value: 1"):
         fit.predict(X[2:5])
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    "estimator",
+    [GaussianMixtureEM(2), VAEEmbedding(2, max_epochs=1, init="own", hidden_layer_sizes=(4,))],
+)
+def test_a_frame_of_numbers_is_imputed_as_a_frame(estimator, library):
+    frames = pytest.importorskip(library)
+    rows = np.random.RandomState(0).normal(size=(60, 2))
+    rows[::7, 1] = np.nan
+    table = frames.DataFrame({"b": rows[:, 0], "a": rows[:, 1]})
+    if library == "pandas":
+        table.index = range(3, 63)
+    fit = estimator.set_params(random_state=0).fit(table)
+    filled = fit.impute(table)
+    assert isinstance(filled, frames.DataFrame)
+    assert list(filled.columns) == ["b", "a"]
+    np.testing.assert_array_equal(filled.to_numpy(), estimator.fit(rows).impute(rows))
+    if library == "pandas":
+        assert filled.index.equals(table.index)

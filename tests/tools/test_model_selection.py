@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from common import DEEP, name
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
 from sklearn.mixture import GaussianMixture
@@ -115,3 +116,8 @@ def test_weights_are_passed_only_if_given():
 def test_errors_say_what_to_do(given, error, message):
     with pytest.raises(error, match=message):
         select_n_clusters(X, **given)
+
+
+@pytest.mark.parametrize("estimator", DEEP, ids=name)
+def test_scores_of_networks_name_the_scorer_of_searches(estimator):
+    assert "label_free_scorer" in type(estimator).score.__doc__

@@ -2,10 +2,8 @@
 
 import copy
 import errno
-import json
 import os
 import pickle
-import re
 import subprocess
 import sys
 import tracemalloc
@@ -244,7 +242,17 @@ def drop_a_mean(fitted):
     fitted.mixture_ = fitted.mixture_._replace(means=fitted.mixture_.means[:1])
 
 
+def cut_places(fitted):
+    fitted._reference["spacing"] = fitted._reference["spacing"][:60]
+
+
+def share_a_scale(fitted):
+    fitted.mixture_ = fitted.mixture_._replace(scales=fitted.mixture_.scales[:1])
+
+
 UNSOUND = [
+    ("neighbors", cut_places, "names samples or neighbors that there are not"),
+    ("mixture", share_a_scale, "wrong weights, means or scales"),
     ("vade", set_fitted(n_clusters=10**9), r"prior.logits has shape \(3,\), .* \(1000000000,\)"),
     (
         "vade",
@@ -286,32 +294,16 @@ def replace_array(path, name, change):
             file.writestr(part, value)
 
 
-def list_arrays(node, place=""):
-    """Yield the places of arrays in the schema of a skops file, and their names in the file."""
-    if isinstance(node, dict) and str(node.get("file")).endswith(".npy"):
-        yield place, node["file"]
-    elif isinstance(node, dict | list):
-        parts = node.items() if isinstance(node, dict) else enumerate(node)
-        for name, part in parts:
-            yield from list_arrays(part, f"{place}/{name}")
-
-
 @pytest.mark.parametrize("name", ["mixture", "tied", "neighbors", "vade", "catgan", "ensemble"])
 def test_arrays_that_are_cut_short_are_refused(name, tmp_path):
     path = tmp_path / "fit.skops"
     save(fit(name), path)
-    with ZipFile(path) as file:
-        arrays = dict(list_arrays(json.loads(file.read("schema.json"))))
     whole = path.read_bytes()
-    for place, array in arrays.items():
-        # Nothing else tells the lengths of these, and members are of scikit-learn.
-        if re.search(r"_columns|whitened_means|agreement_|estimators_|tables_", place):
-            continue
+    with ZipFile(path) as file:
+        arrays = [part for part in file.namelist() if part.endswith(".npy")]
+    for array in arrays:
         path.write_bytes(whole)
-        with ZipFile(path) as file:
-            if np.load(BytesIO(file.read(array)), allow_pickle=False).shape in [(), (1,)]:
-                continue
-        replace_array(path, array, lambda values: values[: len(values) // 2])
+        replace_array(path, array, lambda values: values.ravel()[: values.size // 2])
         with pytest.raises(ValueError, match="fit.skops cannot be read"):
             load(path)
 

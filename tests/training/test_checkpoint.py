@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -166,12 +167,23 @@ def read_beyond(stored):
     stored["random_state"] = (*stored["random_state"][:2], 10**7, 0, 0.0)
 
 
+def cut_keys(stored):
+    name, keys, *rest = stored["random_state"]
+    stored["random_state"] = (name, keys[:10], *rest)
+
+
+def rename(stored):
+    stored["random_state"] = ("PCG64", *stored["random_state"][1:])
+
+
 DAMAGE = {
     "cut": lambda path, content: path.write_bytes(content[:200]),
     "weights": lambda path, _: torch.save({"weight": torch.zeros(3)}, path),
     "code": lambda path, _: torch.save({"fit": print, "trainings": []}, path),
     "training": edit(lambda stored: stored["trainings"][0].pop("weights")),
     "random_state": edit(read_beyond),
+    "keys": edit(cut_keys),
+    "generator": edit(rename),
 }
 
 
@@ -198,6 +210,16 @@ def test_a_fit_that_the_user_interrupts_leaves_its_checkpoint(path):
         clone(vae).set_params(callbacks=[Interrupt()]).fit(X)
     assert path.exists()
     assert_same(clone(vae).fit(X), expected)
+
+
+def test_fits_at_the_same_time_may_share_a_checkpoint(path):
+    vae = sk.VAEEmbedding(3, random_state=0, **TINY)
+    expected = clone(vae).fit(X)
+    vae.set_params(checkpoint=path)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: clone(vae).fit(X), range(8)):
+            np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+    assert not os.listdir(path.parent)
 
 
 @pytest.mark.full

@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
 
-from skdeepcluster import CatGANClassifier, VaDEClustering, VAEEmbedding
+from skdeepcluster import CatGANClassifier, NeighborClustering, VaDEClustering, VAEEmbedding
 
 STREAM = np.random.RandomState(0)
 Y = np.repeat([0, 1, 2], 40)
@@ -76,3 +76,30 @@ def test_nothing_is_shown_unasked_and_a_table_has_no_bar(capsys):
     out, err = capsys.readouterr()
     assert "vade_kl" in out
     assert err == ""
+
+
+@pytest.mark.parametrize("n_clusters", [3, (2, 6), "auto"], ids=str)
+def test_neighbors_count_stages_and_numbers(n_clusters, capsys):
+    NeighborClustering(n_clusters, verbose=1, random_state=0).fit(X)
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == ""
+    assert "\x1b" not in err
+    assert all(line.startswith("NeighborClustering: ") for line in lines)
+    stages = ["graph", "layout", "number of clusters", "partition", "assignment"]
+    named = [stage for line in lines for stage in stages if f", {stage}" in line]
+    assert list(dict.fromkeys(named)) == [s for s in stages if s[0] != "n" or n_clusters != 3]
+
+    counts = find_counts(err)
+    total = counts[0][1]
+    assert counts == sorted(counts)
+    assert counts[-1] == (total, total)
+    assert total == 4 if n_clusters == 3 else total >= 8
+
+
+def test_augmentations_are_a_stage(capsys):
+    images = STREAM.uniform(size=(40, 16))
+    NeighborClustering(2, augment="auto", n_views=2, verbose=1, random_state=0).fit(images)
+    err = capsys.readouterr().err
+    assert ", augmentation" in err
+    assert find_counts(err)[-1] == (5, 5)

@@ -1,0 +1,64 @@
+"""Progress of a fit: a bar over its steps, or lines where no terminal is."""
+
+import sys
+from typing import Any, Self
+
+from tqdm.auto import tqdm
+
+#: Minimum number of seconds between two lines if there is no terminal.
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class _Lines:
+    """Standard error, on which tqdm writes lines instead of redrawing one."""
+
+    def write(self, text: str) -> None:
+        line = text.strip()
+        if line:
+            sys.stderr.write(f"{line}\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+class Progress:
+    """A bar that shows the phases of a fit and counts steps.
+
+    The fit runs within this context. It calls :meth:`plan` when the number of steps is known and
+    :meth:`begin` at each phase.
+    """
+
+    def __init__(self, title: str = "", is_shown: bool = False) -> None:
+        options: dict[str, Any] = {}
+        if not sys.stderr.isatty():
+            options = {"file": _Lines(), "mininterval": SECONDS_BETWEEN_LINES}
+        self.bar = tqdm(desc=title, unit="step", disable=not is_shown, **options)
+        self._phase = ""
+        self._n_begun = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._end_phase()
+        self.bar.close()
+
+    def plan(self, n_steps: int) -> None:
+        """Set the number of steps of the fit."""
+        self.bar.total = n_steps
+
+    def begin(self, phase: str, n_steps: int = 0) -> None:
+        """Begin a phase with this many steps; the steps of earlier phases are over."""
+        self._end_phase()
+        self._phase = phase
+        self._n_begun += n_steps
+        self.bar.set_postfix_str(phase)
+
+    def step(self) -> None:
+        """Count a step."""
+        self.bar.update()
+
+    def _end_phase(self) -> None:
+        """Count the steps that the phase has left out."""
+        self.bar.update(self._n_begun - self.bar.n)
