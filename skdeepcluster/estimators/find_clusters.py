@@ -94,26 +94,25 @@ def find_clusters(clusterer, preparation, X, problem, groups=None):
     with Progress(type(clusterer).__name__, bool(clusterer.verbose)) as progress:
         # Graph, layout, partition, assignment, augmentation, and each number that is tried.
         progress.plan(4 + (clusterer.augment == "auto") + problem.n_tried)
-        return _find_clusters(clusterer, preparation, X, problem, groups, progress)
+        n_clusters = problem.n_clusters
+        augmentation = _find_augmentation(
+            clusterer, preparation, X, n_clusters, progress
+        )
+        X, augment = compare_in(augmentation["augment_"], X, preparation)
 
-
-def _find_clusters(clusterer, preparation, X, problem, groups, progress):
-    """Return the fitted attributes of :func:`find_clusters`."""
-    n_clusters = problem.n_clusters
-    augmentation = _find_augmentation(clusterer, preparation, X, n_clusters, progress)
-    X, augment = compare_in(augmentation["augment_"], X, preparation)
-
-    if groups is None:
-        groups = preparation.table_groups
-    settings = make_graph_settings(clusterer, augment, groups)
-    partition = find_partition(X, problem, settings, clusterer.random_state, progress)
-    warn_of_number(clusterer, partition)
-    lookup = Lookup(partition.samples.reference)
-    progress.begin("assignment", 1)
-    resps = [answer.resp for answer in partition.answers]
-    *resps, layout, outlier_scores = interpolate(
-        lookup, X, [*resps, partition.layout], clusterer.n_jobs
-    )
+        if groups is None:
+            groups = preparation.table_groups
+        settings = make_graph_settings(clusterer, augment, groups)
+        partition = find_partition(
+            X, problem, settings, clusterer.random_state, progress
+        )
+        warn_of_number(clusterer, partition)
+        progress.begin("assignment", 1)
+        lookup = Lookup(partition.samples.reference)
+        resps = [answer.resp for answer in partition.answers]
+        *resps, layout, outlier_scores = interpolate(
+            lookup, X, [*resps, partition.layout], clusterer.n_jobs
+        )
 
     weights = check_sample_weight(problem.sample_weight, X)
     merits = [answer[1:] for answer in partition.answers]

@@ -26,6 +26,8 @@ LAYOUT_REGULARIZATION = 1e-4
 N_RANDOM = 4
 #: Number of components of a merged mixture, per cluster.
 COMPONENTS = 2
+#: Maximum number of components, whose merging takes time and memory with its cube and square.
+MAX_COMPONENTS = 300
 
 
 class Candidate(NamedTuple):
@@ -105,6 +107,8 @@ class Search:
         coords = self.coords
         n_fitted = len(coords.draw(coords.sizes.fitted))
         n_components = min(COMPONENTS * self.n_clusters, n_fitted)
+        if n_components > MAX_COMPONENTS:
+            return None
         densities = fit_layout(self.trees.points, coords, n_components, self.stream)
         used, component = np.unique(densities.argmax(1), return_inverse=True)
         if len(used) <= self.n_clusters:
