@@ -1,6 +1,7 @@
 """Compare every method with k-means and the Gaussian mixture: a table and a page of HTML.
 
     python benchmarks/compare.py                       the digits, all methods, seeds 0, 1, 2
+    python benchmarks/compare.py --own                 networks also alone, without our partition
     python benchmarks/compare.py --data mine.csv --methods KMeans VAEEmbedding --n-clusters 6
 
 Labels only score. The page, by skdeepcluster.compare, shows the first seed.
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from lib.datasets import NAMES, load
-from lib.methods import IMAGE_METHODS, METHODS, precision
+from lib.methods import ALONE, IMAGE_METHODS, METHODS, precision
 from lib.options import chosen, parse
 from lib.records import described, environment, judged
 from sklearn.exceptions import FitFailedWarning
@@ -107,7 +108,10 @@ def parsed(arguments):
     add = made.add_argument
     add("--data", default="digits", help=f"{', '.join(NAMES)}, FILE.npz or FILE.csv")
     known = METHODS | IMAGE_METHODS
-    add("--methods", nargs="+", help=f"of {', '.join(known)}; all that suit the data by default")
+    default = [name for name in known if name not in ALONE]
+    text = f"of {', '.join(known)}; those that suit the data by default, but no network alone"
+    add("--methods", nargs="+", default=default, help=text)
+    add("--own", action="store_true", help="networks also alone, without our partition")
     add("--n-clusters", type=int, help="the number of classes by default, 8 without labels")
     add("--seeds", default="0-2", help='a range "0-4", a list "0,2,7" or a count "3" (0, 1, 2)')
     add("--n-samples", type=int, help="a random subsample (the same for all methods and seeds)")
@@ -115,6 +119,9 @@ def parsed(arguments):
     add("--results", type=Path, help="append a JSON line per fit to this file")
     add("--download", action="store_true", help="fetch missing mnist, fashion_mnist from openml")
     options = parse(made, arguments, methods=partial(chosen, known=known))
+    if options.own:
+        alone = [f"{name}, own" for name in options.methods]
+        options.methods += [name for name in alone if name in ALONE.keys() - options.methods]
     try:
         options.data = load(options.data, options.n_samples, download=options.download)
     except (ValueError, OSError) as error:

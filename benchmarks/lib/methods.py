@@ -60,12 +60,14 @@ NETWORKS = (
     "InfoGANClustering",
     "CatGANClustering",
 )
+#: Networks alone, without our partition.
+ALONE = {f"{name}, own": partial(ours, name, init="own") for name in NETWORKS}
 METHODS = {
     "KMeans": lambda data, n_clusters, seed: KMeans(n_clusters, n_init=10, random_state=seed),
     "GaussianMixture": partial(mixture, GaussianMixture),
     "GaussianMixtureEM": partial(mixture, skdeepcluster.GaussianMixtureEM),
     **{name: partial(ours, name) for name in ("NeighborClustering", *NETWORKS)},
-    **{f"{name}, own": partial(ours, name, init="own") for name in NETWORKS},
+    **ALONE,
 }
 #: Methods for images.
 IMAGE_METHODS = {"NeighborClustering views": with_views}

@@ -482,6 +482,16 @@ def test_a_failing_method_is_reported_and_the_others_go_on(tmp_path, capsys, mon
     assert "out of &lt;luck&gt;" in page
 
 
+def test_networks_are_compared_alone_only_if_they_are_asked_for():
+    default = compare.parsed(["--n-samples", "100"]).methods
+    assert {*methods.NETWORKS, "KMeans", *methods.IMAGE_METHODS} <= {*default}
+    assert not methods.ALONE.keys() & default
+    asked = compare.parsed(["--n-samples", "100", "--own"]).methods
+    assert asked == [*default, *methods.ALONE]
+    few = ["--methods", "KMeans", "VaDEClustering", "DACClustering, own"]
+    assert compare.parsed([*few, "--own"]).methods == [*few[1:], "VaDEClustering, own"]
+
+
 def test_methods_stand_at_their_means_over_common_sets():
     records = [
         {"row": method, "data": data, "acc": acc, "seconds": seconds}
