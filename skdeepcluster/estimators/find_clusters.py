@@ -63,7 +63,7 @@ def prepare_samples(clusterer, X, sample_weight=None):
         allow_nan=metric != "precomputed",
         name=type(clusterer).__name__,
     )
-    X = preparation.fit_transform(X, sample_weight=sample_weight)
+    X = preparation.fit_prepare(X, sample_weight)
     if preparation.groups_:
         check_categories(metric, clusterer.augment)
     if clusterer.verbose and preparation.is_table:

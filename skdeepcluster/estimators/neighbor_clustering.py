@@ -563,7 +563,7 @@ class NeighborClustering(
         reference = self._lookup.reference
         compares_features = hasattr(self.augment_, "transform")
         donors = None if compares_features else reference.rows
-        X = self.preparation_.transform(X, donors)
+        X = self.preparation_.prepare(X, donors)
         X = self.augment_.transform(X) if compares_features else X
         if reference.rows is None:
             check_distances(X, square=False)

@@ -31,7 +31,7 @@ from .tables import ONE_HOT, TableEncoder, read_kinds
 MAX_LISTED = 5
 
 
-class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class Preparation(TransformerMixin, BaseEstimator):
     """Turn samples into numbers that can be compared, as clusterers of this package do.
 
     Categories become one-hot columns, amounts logarithms, and the values of codes are spread over
@@ -138,7 +138,7 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self : object
             The fitted preparation.
         """
-        self.fit_transform(X, sample_weight=sample_weight)
+        self.fit_prepare(X, sample_weight)
         return self
 
     def fit_transform(self, X, y=None, sample_weight=None) -> Any:
@@ -155,20 +155,10 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
         Returns
         -------
-        ndarray or CSR matrix of shape (n_samples, n_encoded)
+        ndarray, CSR matrix or DataFrame of shape (n_samples, n_encoded)
             Prepared samples.
         """
-        X = _to_floats(self.fit_read(X, sample_weight=sample_weight))
-        weights = sample_weight
-        if weights is not None:
-            weights = check_sample_weight(weights, X)
-        self.fit_scale(X, self.standardize, weights)
-        X = self.scale(X)
-        if self.has_gaps_:
-            imputer = fit_imputer(X, self.n_neighbors, weights)
-            self.imputer_ = imputer._asdict()
-            X = imputer.fill(X)
-        return X
+        return self.fit_prepare(X, sample_weight)
 
     def transform(self, X, donors=None) -> Any:
         """Prepare new samples.
@@ -182,19 +172,10 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
         Returns
         -------
-        ndarray or CSR matrix of shape (n_samples, n_encoded)
+        ndarray, CSR matrix or DataFrame of shape (n_samples, n_encoded)
             Prepared samples.
         """
-        X = self.scale(_to_floats(self.read(X)))
-        if not misses_values(X):
-            return X
-        if self.imputer_ is not None:
-            return Imputer(**self.imputer_).fill(X)
-        if donors is None:
-            raise ValueError(
-                "X has missing values, but X of fit had none. Give donors: prepared samples."
-            )
-        return fit_imputer(donors, self.n_neighbors).fill(X)
+        return self.prepare(X, donors)
 
     def inverse_transform(self, X) -> Any:
         """Return prepared samples in the columns and units of ``fit``.
@@ -234,6 +215,33 @@ class Preparation(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return np.array(names, dtype=object)
 
     # ---- steps
+
+    def fit_prepare(self, X, sample_weight=None) -> Any:
+        """Return X of a fit, prepared (N, E): an array, whatever ``set_output`` says."""
+        X = _to_floats(self.fit_read(X, sample_weight=sample_weight))
+        weights = sample_weight
+        if weights is not None:
+            weights = check_sample_weight(weights, X)
+        self.fit_scale(X, self.standardize, weights)
+        X = self.scale(X)
+        if self.has_gaps_:
+            imputer = fit_imputer(X, self.n_neighbors, weights)
+            self.imputer_ = imputer._asdict()
+            X = imputer.fill(X)
+        return X
+
+    def prepare(self, X, donors=None) -> Any:
+        """Return new samples, prepared (N, E): an array, whatever ``set_output`` says."""
+        X = self.scale(_to_floats(self.read(X)))
+        if not misses_values(X):
+            return X
+        if self.imputer_ is not None:
+            return Imputer(**self.imputer_).fill(X)
+        if donors is None:
+            raise ValueError(
+                "X has missing values, but X of fit had none. Give donors: prepared samples."
+            )
+        return fit_imputer(np.asarray(donors), self.n_neighbors).fill(X)
 
     def fit_read(self, X, min_samples=1, sample_weight=None) -> Any:
         """Return X of a fit, checked and encoded, (N, E)."""

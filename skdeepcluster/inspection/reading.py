@@ -50,7 +50,7 @@ def prepare_samples(estimator, X, resp, feature_names, row_names):
         if not sparse.issparse(values):
             missing = np.isnan(values).mean(0)
         if isinstance(last, NeighborClustering):
-            samples = last.preparation_.transform(reached)
+            samples = last.preparation_.prepare(reached)
             metric = last.metric
 
     codes = samples

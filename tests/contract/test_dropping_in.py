@@ -8,6 +8,7 @@ import pytest
 from common import BRIEF, CLASSIFIERS, DEEP, ONE_OF_EACH, brief, name, some_of
 from joblib import parallel_config
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -15,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeepcluster import VaDEClustering
+from skdeepcluster import NeighborClustering, VaDEClustering
 from skdeepcluster.metrics import expected_score
 from skdeepcluster.model_selection import NoSplit, label_free_scorer
 
@@ -87,6 +88,43 @@ def test_two_jobs_and_two_dask_workers_find_the_same():
         np.testing.assert_array_equal(
             alone.cv_results_["mean_test_score"], other.cv_results_["mean_test_score"]
         )
+
+
+# ---- routing of weights and pairs
+
+
+@pytest.mark.parametrize("estimator", some_of([*ONE_OF_EACH, *CLASSIFIERS]), ids=name)
+def test_pipelines_and_searches_route_weights(estimator):
+    if name(estimator) == "ClusterEnsemble":
+        pytest.skip("The fit of an ensemble takes no weights.")
+    weights = np.where(np.arange(90) % 9, 1.0, 0.1)
+    clusterer = brief(estimator)
+    expected = clone(clusterer).fit(X, Y, sample_weight=weights).predict_proba(X)
+    with config_context(enable_metadata_routing=True):
+        step = clusterer.set_fit_request(sample_weight=True)
+        model = make_pipeline("passthrough", step).fit(X, Y, sample_weight=weights)
+        settings = {"scoring": label_free_scorer(), "cv": NoSplit(), "error_score": "raise"}
+        grid = {f"{name(estimator).lower()}__random_state": [0]}
+        search = GridSearchCV(model, grid, **settings).fit(X, Y, sample_weight=weights)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    np.testing.assert_array_equal(search.predict_proba(X), expected)
+    assert abs(clone(clusterer).fit(X, Y).predict_proba(X) - expected).max() > 0
+
+
+def test_pipelines_and_searches_route_pairs():
+    pairs = {"must_link": [(0, 30), (1, 31)], "cannot_link": [(60, 61), (62, 63)]}
+    settings = {"scoring": label_free_scorer(), "cv": NoSplit(), "error_score": "raise"}
+    with config_context(enable_metadata_routing=True):
+        step = NeighborClustering(3, random_state=0)
+        step.set_fit_request(must_link=True, cannot_link=True)
+        model = make_pipeline(StandardScaler(), step)
+        search = GridSearchCV(model, {"neighborclustering__n_neighbors": [10, 15]}, **settings)
+        found = search.fit(X, **pairs).best_estimator_[-1].labels_
+        labels = model.fit_predict(X, **pairs)
+    for part in (found, labels):
+        together = [part[a] == part[b] for a, b in pairs["must_link"]]
+        apart = [part[a] != part[b] for a, b in pairs["cannot_link"]]
+        assert all(together + apart)
 
 
 # ---- scores without labels

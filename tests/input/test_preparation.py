@@ -71,6 +71,33 @@ def test_samples_of_the_fit_are_prepared_alike_and_come_back():
     assert (back["site"] == table["site"])[known["site"]].all()
 
 
+@pytest.mark.parametrize("given", ["pandas", "polars"])
+@pytest.mark.parametrize("wanted", ["pandas", "polars"])
+def test_frames_come_out_as_set_output_says(given, wanted):
+    polars = pytest.importorskip("polars")
+    table = draw_mixed().set_index(np.arange(100, 160))
+    X = table if given == "pandas" else polars.from_pandas(table)
+    expected = Preparation().fit_transform(X)
+    preparation = Preparation().set_output(transform=wanted)
+    kind = {"pandas": pd.DataFrame, "polars": polars.DataFrame}[wanted]
+    for found in (preparation.fit_transform(X), preparation.transform(X)):
+        assert type(found) is kind
+        assert list(found.columns) == preparation.get_feature_names_out().tolist()
+        np.testing.assert_array_equal(found.to_numpy(), expected)
+        if given == wanted == "pandas":
+            assert found.index.equals(table.index)
+    assert list(preparation.inverse_transform(found).columns) == list(table)
+
+
+def test_a_preparation_with_frames_changes_no_prediction():
+    table = draw_mixed()
+    found = fit(table)
+    expected = found.predict_proba(table)
+    found.preparation_.set_output(transform="pandas")
+    np.testing.assert_array_equal(found.predict_proba(table), expected)
+    assert found.preparation_.transform(table).columns.tolist()[:2] == ["age", "income"]
+
+
 def test_weights_are_copies():
     table = draw_mixed()
     weighted = Preparation().fit(table, sample_weight=np.full(60, 2.0))
@@ -86,7 +113,7 @@ def test_gaps_of_new_samples_need_donors():
     gaps[:, 2] = np.nan
     with pytest.raises(ValueError, match="X of fit had none. Give donors"):
         preparation.transform(gaps)
-    filled = preparation.transform(gaps, donors=prepared)
+    filled = preparation.transform(gaps, donors=pd.DataFrame(prepared))
     np.testing.assert_array_equal(filled[:, [0, 1]], prepared[:5, [0, 1]])
     assert np.isfinite(filled).all()
 
