@@ -37,6 +37,8 @@ MAX_NUMBERED = 50
 SIDES = np.array([[np.cos(a), np.sin(a)] for a in np.arange(8) * np.pi / 4])
 #: Distance from a cluster to its label, as a share of the larger axis.
 LABEL_GAP = 0.04
+#: Multiples of this distance that are tried, the nearest first.
+STEPS = np.arange(1, 4)
 
 
 @dataclass(eq=False, repr=False)
@@ -138,11 +140,12 @@ class EmbeddingDisplay(Display):
         if self.labels is None:
             return self
 
+        taken = []  # places of labels
         for k, color in enumerate(colors):
             text = "noise" if color == NOISE else str(names[k])
             ax.plot([], [], ls="", marker=markers[k], color=color, label=text)
             if color != NOISE and len(names) <= MAX_NUMBERED:
-                self._write_label(text, index == k)
+                self._write_label(text, index == k, taken)
         self.legend_ = draw_legend(ax)
         return self
 
@@ -203,29 +206,16 @@ class EmbeddingDisplay(Display):
             return self.method
         return "neighbors" if n_samples <= MAX_LAYOUT else "pca"
 
-    def _write_label(self, text, members):
-        """Write a label next to its points, on their emptiest side."""
-        points = self.points_ - np.median(self.points_[members], axis=0)
-        gaps = LABEL_GAP * (np.ptp(points, axis=0).max() or 1.0) * SIDES
+    def _write_label(self, text, members, taken):
+        """Write a label next to its points, and add its place to those that are taken."""
+        edge, step, side, place = self._find_place(members, taken)
+        taken.append(place)
 
-        rows = np.flatnonzero(members)
-        by_distance = rows[np.abs(points[rows]).sum(1).argsort()]
-        # A tenth of the samples may be outliers.
-        inner = by_distance[: len(rows) - len(rows) // 10]
-        edges = inner[(points[inner] @ SIDES.T).argmax(0)]
-
-        distances = np.abs(points[:, None] - points[edges] - gaps).max(2)
-        n_near = (distances < np.abs(gaps).max()).sum(0)
-        # A label outside of all samples would lie on the frame.
-        places = points[edges] + gaps
-        is_outside = (places < points.min(0)) | (places > points.max(0))
-        side = (n_near + len(points) * is_outside.any(1)).argmin()
-
-        across, up = np.sign(SIDES[side].round(9)).astype(int)
+        across, up = np.sign(side.round(9)).astype(int)
         self.ax_.annotate(
             text,
-            self.points_[edges[side]],
-            xytext=5 * SIDES[side],
+            edge,
+            xytext=(5 + 8 * step) * side,
             textcoords="offset points",
             ha=("center", "left", "right")[across],
             va=("center", "bottom", "top")[up],
@@ -237,6 +227,33 @@ class EmbeddingDisplay(Display):
                 "alpha": 0.6,
             },
         )
+
+    def _find_place(self, members, taken):
+        """Return an edge of a cluster, a step, a side, and the place that is so far from it.
+
+        It is the nearest of the places with the fewest points and without another label.
+        """
+        points = self.points_
+        gap = LABEL_GAP * (np.ptp(points, axis=0).max() or 1.0)
+
+        rows = np.flatnonzero(members)
+        offsets = points[rows] - np.median(points[rows], axis=0)
+        by_distance = np.abs(offsets).sum(1).argsort()
+        # A tenth of the samples may be outliers.
+        inner = by_distance[: len(rows) - len(rows) // 10]
+        edges = points[rows[inner[(offsets[inner] @ SIDES.T).argmax(0)]]]
+
+        places = edges + gap * STEPS[:, None, None] * SIDES
+        some = points[:: 1 + len(points) // MAX_LAYOUT, None, None]
+        n_near = (np.abs(some - places).max(3) < gap).sum(0)
+        # A label outside of all samples would lie on the frame.
+        is_bad = ((places < points.min(0)) | (places > points.max(0))).any(2)
+        for other in taken:
+            is_bad |= np.abs(places - other).max(2) < 2 * gap
+
+        costs = n_near + len(points) * is_bad
+        step, side = np.unravel_index(costs.argmin(), costs.shape)
+        return edges[side], step, SIDES[side], places[step, side]
 
 
 @dataclass(eq=False, repr=False)

@@ -1,5 +1,6 @@
 """Displays: what they draw is what they are given, and errors say what to do."""
 
+from itertools import combinations
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -107,6 +108,18 @@ def test_noise_is_named_in_the_legend_only():
     display = EmbeddingDisplay(X[:, :2], np.where(np.arange(120) < 20, -1, Y)).plot()
     assert texts(display.legend_.get_texts())[0] == "noise"
     assert {"noise", "-1"}.isdisjoint(texts(display.ax_.texts))
+
+
+def test_labels_of_clusters_lie_clear_of_points_and_of_each_other():
+    points, clusters = make_blobs(600, centers=9, random_state=3)
+    display = EmbeddingDisplay(points, clusters).plot()
+    display.figure_.canvas.draw()
+    boxes = [label.get_window_extent() for label in display.ax_.texts]
+    pixels = display.ax_.transData.transform(display.points_)
+    inside = [box.contains(*pixel) for box in boxes for pixel in pixels]
+    assert len(boxes) == 9
+    assert not any(inside)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_clusters_keep_their_colors_and_noise_is_gray():
