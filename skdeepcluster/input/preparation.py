@@ -11,7 +11,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    check_is_fitted,
+    validate_data,
+)
 
 from .checks import (
     DTYPES,
@@ -199,8 +203,8 @@ class Preparation(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : Ignored
-            Present for API consistency by convention.
+        input_features : array-like of str or None, default=None
+            Names of the columns of X; None: those of ``fit``, or "x0", "x1", ...
 
         Returns
         -------
@@ -208,8 +212,7 @@ class Preparation(TransformerMixin, BaseEstimator):
             Names.
         """
         check_is_fitted(self)
-        numbered = [f"x{i}" for i in range(self.n_features_in_)]
-        names = vars(self).get("feature_names_in_", numbered)
+        names = _check_feature_names_in(self, input_features)
         if self.table_ is not None:
             names = self.table_.list_names(names)
         return np.array(names, dtype=object)
@@ -437,6 +440,12 @@ class Preparation(TransformerMixin, BaseEstimator):
         return attributes | {"preparation_": self}
 
     # ---- checks
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.allow_nan
+        tags.input_tags.sparse = self.accept_sparse
+        return tags
 
     def validate(self, X, reset, **options) -> Any:
         """Return X, validated by scikit-learn, whose messages name the estimator."""

@@ -7,6 +7,8 @@ from sklearn import config_context
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.input import Preparation
@@ -35,6 +37,31 @@ def draw_mixed():
 
 def fit(X, n_clusters=2, **options):
     return NeighborClustering(n_clusters, random_state=0, **options).fit(X)
+
+
+@parametrize_with_checks([Preparation(), Preparation(accept_sparse=True, allow_nan=False)])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore:X .*feature names:UserWarning")
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_transformer_get_feature_names_out",
+        "check_transformer_get_feature_names_out_pandas",
+        "check_get_feature_names_out_error",
+        "check_set_output_transform",
+        "check_set_output_transform_pandas",
+        "check_global_output_transform_pandas",
+        "check_set_output_transform_polars",
+        "check_global_set_output_transform_polars",
+    ],
+)
+def test_checks_scikit_learn_keeps_for_itself(check):
+    if check.endswith("polars"):
+        pytest.importorskip("polars")
+    getattr(estimator_checks, check)("Preparation", Preparation())
 
 
 @pytest.mark.parametrize("order", ORDERS)
