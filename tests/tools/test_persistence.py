@@ -175,6 +175,15 @@ def build_encoder(n_in, n_out):
     return nn.Sequential(nn.Linear(n_in, 5), nn.Tanh(), nn.Linear(5, n_out))
 
 
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_only_the_file_of_a_graph_holds_the_samples(name, tmp_path):
+    save(fit(name), tmp_path / "fit.skops")
+    with ZipFile(tmp_path / "fit.skops") as file:
+        arrays = [np.load(BytesIO(file.read(n))) for n in file.namelist() if n.endswith(".npy")]
+    holds = any(array.shape == X.shape and array.dtype.kind == "f" for array in arrays)
+    assert holds == (name == "neighbors")
+
+
 def test_functions_need_trust(tmp_path):
     one = sk.VAEEmbedding(3, encoder=build_encoder, **SMALL).fit(X)
     save(one, tmp_path / "fit.skops")
