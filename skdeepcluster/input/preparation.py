@@ -417,6 +417,8 @@ class Preparation(TransformerMixin, BaseEstimator):
         for kind, names in columns.items():
             listed = ", ".join(names[:MAX_LISTED])
             more = ", ..." if len(names) > MAX_LISTED else ""
+            if len(names) > 1 and kind != "left out":
+                kind = "categories" if kind == "category" else f"{kind}s"
             parts.append(f"{len(names)} {kind} ({listed}{more})")
         return f"Columns: {'; '.join(parts)}"
 

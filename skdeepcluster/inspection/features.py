@@ -7,7 +7,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from ..display.base import name_features
 from ..input.labels import check_labels, cluster_means, indicate
-from ..input.tables import read_types
+from ..input.tables import MANY_VALUES, read_types
 
 #: Maximum standard deviation of a constant feature, from rounding, as a share of its mean.
 DEVIATION_ROUNDING = 1e-14
@@ -62,11 +62,14 @@ def compare_features(
     names = name_columns(X, feature_names)
     X, labels = read_labeled(X, labels)
     member = indicate(labels, labels.max(initial=-1) + 1).toarray()
-    return list_features(X, member, names, n_features)
+    return list_features(names, n_features, *compare_means(X, member))
 
 
-def list_features(X, member, names, n_features):
-    """Return the first features of each cluster, see `compare_features`."""
+def compare_means(X, member):
+    """Return standardized differences, means and means elsewhere (K, D) of features.
+
+    Of sparse X, differences below zero become zero.
+    """
     is_sparse = sparse.issparse(X)
     if is_sparse:
         center, variance = mean_variance_axis(X, 0)
@@ -83,9 +86,15 @@ def list_features(X, member, names, n_features):
     differences = np.zeros(means.shape)
     np.divide(means - other_means, deviation, out=differences, where=known)
 
-    strengths = differences if is_sparse else np.abs(differences)
+    if is_sparse:
+        differences = np.maximum(differences, 0)
+    return differences, means, other_means
+
+
+def list_features(names, n_features, differences, means, other_means):
+    """Return the first features of each cluster, see `compare_features`."""
     features = []
-    for k, strength in enumerate(strengths):
+    for k, strength in enumerate(np.abs(differences)):
         order = np.argsort(-strength, kind="stable")[:n_features]
         order = order[strength[order] > 0]
         features.append(
@@ -125,11 +134,12 @@ def read_values(X):
     )
 
 
-def count_categories(X):
+def count_categories(X, left_out=()):
     """Return a pandas DataFrame with zeros and ones for each category, without dates.
 
     Also return the column that each new one comes from, and whether it is a category's. Texts
-    that are all numbers are numbers. Others than DataFrames stay as they are.
+    that are all numbers are numbers. Texts at ``left_out`` with many values are identifiers, and
+    dropped. Others than DataFrames stay as they are.
     """
     types = read_types(X) if hasattr(X, "iloc") else {}
     if not types:
@@ -147,6 +157,8 @@ def count_categories(X):
 
         known = column.notna()
         kinds = sorted(column[known].unique(), key=str)
+        if i in left_out and len(kinds) > MANY_VALUES:
+            continue
         # The share of False says nothing more.
         for value in [True] if column.dtype.kind == "b" else kinds:
             share = (column == value).fillna(False).astype(float)

@@ -38,12 +38,15 @@ def predict_clusters(estimator, X):
 def prepare_samples(estimator, X, resp, feature_names, row_names):
     """Return values and codes of samples X, and the attributes that all partitions share."""
     check_consistent_length(X, row_names)
-    table, origins = count_categories(X)
-    values = read_values(table)
     last, reached = reach_last_step(estimator, X)
+    preparation = vars(last).get("preparation_")
+    left_out = _list_left_out(estimator)
+    table, origins = count_categories(X, left_out)
+    values = read_values(table)
 
     samples = missing = None
     metric = "euclidean"
+    is_told = preparation and (preparation.is_table or hasattr(X, "columns"))
     # Distances have no features.
     if not has_distances(estimator):
         missing = np.zeros(values.shape[1])
@@ -55,19 +58,15 @@ def prepare_samples(estimator, X, resp, feature_names, row_names):
 
     codes = samples
     if samples is None or metric != "euclidean":
-        codes = X
         # KMeans has no probabilities, and its transform returns distances.
-        if resp is not None:
-            codes = transform_samples(last, reached)
-            if codes is reached and not sparse.issparse(values):
-                codes = np.nan_to_num(StandardScaler().fit_transform(values))
+        codes = X if resp is None else _encode(last, reached, values)
         codes = check_array(codes, accept_sparse="csr", dtype=np.float64)
 
-    preparation = vars(last).get("preparation_")
-    has_kinds = preparation is not None and preparation.is_table
+    if row_names is None:
+        row_names = _find_row_names(X, left_out)
     names = name_columns(table, feature_names, estimator)
     attributes = {
-        "kinds": preparation.describe() if has_kinds else "",
+        "kinds": preparation.describe() if is_told else "",
         "feature_names": names,
         "origins": dict(zip(names.tolist(), origins, strict=True)),
         "metric": metric,
@@ -108,3 +107,27 @@ def list_answers(estimator, clusters):
         score = f"expected score {answer.expected_score:.2f}"
         answers.append(f"{answer.n_clusters} clusters ({score}): {changes}")
     return {"expected_score": estimator.expected_score_, "alternatives": answers}
+
+
+def _encode(estimator, X, values):
+    """Return the codes of X, the standardized values for a clusterer without codes."""
+    codes = transform_samples(estimator, X)
+    if codes is X and not sparse.issparse(values):
+        return np.nan_to_num(StandardScaler().fit_transform(values))
+    return codes
+
+
+def _list_left_out(estimator):
+    """Return the positions of the columns that a clusterer, not a Pipeline, left out."""
+    preparation = vars(estimator).get("preparation_")
+    if preparation is None:
+        return []
+    kinds = preparation.kinds_.values()
+    return [i for i, kind in enumerate(kinds) if kind == "left out"]
+
+
+def _find_row_names(X, places):
+    """Return the first of some columns of a table with texts that all differ, or None."""
+    columns = [X.iloc[:, i] for i in places] if hasattr(X, "iloc") else []
+    named = (own for own in columns if own.dtype.kind == "O" and own.is_unique)
+    return next(named, None)

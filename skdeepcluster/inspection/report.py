@@ -19,8 +19,9 @@ from ..display.samples import find_white, make_mosaic
 from ..estimators.ensemble import ClusterEnsemble
 from ..estimators.neighbor_clustering import NeighborClustering
 from ..input.labels import check_labels, cluster_means, indicate, is_missing
-from .features import average_known, list_features, shorten
-from .page import find_spots, write_page
+from .features import compare_means, list_features, shorten
+from .moves import list_moves, match_before
+from .page import find_spots, place_names, write_page
 from .reading import (
     choose_names,
     list_answers,
@@ -31,17 +32,11 @@ from .samples import find_medoids, find_typical, rank_samples
 
 #: Minimum margin of samples that are not listed as near a border.
 SURE = 0.995
-#: Names in the map, as shares of its width: line, mean letter, and distance from the medoid.
-LINE = 0.045
-LETTER = 0.02
-NAME_GAP = 0.025
-#: Medoids to the right of it have their names on their left.
-NAME_LEFT = 0.6
-#: Maximum number of features that name a cluster.
-N_TRAITS = 2
-#: Minimum difference of these features, and of those that are listed, in standard deviations.
+#: Minimum difference of the second one, and of features that are listed, in standard deviations.
 LARGE = 0.5
 SMALL = 0.2
+#: Attributes that are None where they are not known.
+UNKNOWN = "before", "differences", "means", "probabilities", "stability"
 #: Maximum number of features in the tables of all clusters and of the samples of the map.
 MAX_PROFILE = 15
 
@@ -85,8 +80,13 @@ class ClusterReport(Bunch):
         Names of the features and of the samples, or None.
     origins : dict
         Column of ``table`` that each feature comes from, and whether it is a category's share.
-    means : ndarray of shape (n_clusters, n_features) or None
-        Mean of each feature in each cluster, without missing values.
+    means, differences : ndarray of shape (n_clusters, n_features) or None
+        Mean of each feature in each cluster, without missing values, and its difference from the
+        mean of all other samples, in standard deviations.
+    before : ndarray of shape (n_samples,) or None
+        Position in ``clusters`` of the earlier cluster of each sample, -1 for none. A cluster is
+        the earlier one if more than half of the samples of both are in both; earlier clusters
+        without a successor have larger numbers.
     missing : ndarray of shape (n_features,) or None
         Share of the values that are missing.
     examples : list of Bunch
@@ -98,7 +98,7 @@ class ClusterReport(Bunch):
         Other partitions of the same fit, in words: see ``alternatives_`` of
         :class:`~skdeepcluster.NeighborClustering`.
     kinds : str
-        Kinds of the columns of a table, in a line; empty without.
+        How a clusterer of this package read the columns, in a line; else empty.
     others : list of ClusterReport
         Reports of these partitions.
     pictures : list of dict
@@ -136,6 +136,7 @@ class ClusterReport(Bunch):
         row_names=None,
         names=None,
         images=None,
+        before=None,
         n_rows: int = 5,
         n_features: int = 5,
         random_state=None,
@@ -152,12 +153,16 @@ class ClusterReport(Bunch):
         feature_names : array-like of shape (n_features,), default=None
             Names; None means those in X or in the fit, or "x0", "x1" and so on.
         row_names : array-like of shape (n_samples,), default=None
-            Names of the samples, shown instead of their positions.
+            Names of the samples. None means a column of different texts that the fit left out, or
+            else positions.
         names : array-like of shape (n_clusters,) or dict, default=None
             Names of the clusters, shown instead of their numbers; a dict may name some of them.
         images : tuple of int or array-like of shape (n_samples, ...), default=None
             Images of the samples. A tuple is the ``image_shape`` of samples that are images, see
             `skdeepcluster.display.SamplesDisplay`; None draws none.
+        before : fitted clusterer or array-like of shape (n_samples,), default=None
+            Earlier clusterer, or the earlier clusters of the samples (-1 or None: not known): the
+            report compares sizes, and says who moved.
         n_rows, n_features : int, default=5
             Number of typical and of doubtful samples of each cluster, and of features.
         random_state : int, RandomState instance or None, default=None
@@ -175,6 +180,9 @@ class ClusterReport(Bunch):
             random_state=random_state,
         )
         report = cls._describe_partition(last, clusters, names, options)
+        if before is not None:
+            n_clusters = len(report.clusters)
+            report.before = match_before(before, X, report.labels, n_clusters)
 
         if isinstance(last, NeighborClustering):
             for answer in last.alternatives_:
@@ -203,15 +211,13 @@ class ClusterReport(Bunch):
             clusters=choose_names(estimator, names, n_clusters),
             labels=labels,
             sizes=member.sum(0).astype(int),
-            probabilities=None,
-            stability=None,
             medoids=medoids,
             features=[],
-            means=None,
             others=[],
             pictures=[],
             typical_rows=find_typical(codes, labels, medoids, options.n_rows),
             **rank_samples(labels, resp, distances, options.n_rows),
+            **dict.fromkeys(UNKNOWN),
         )
         report |= list_answers(estimator, report.clusters)
         if resp is not None:
@@ -220,9 +226,10 @@ class ClusterReport(Bunch):
             report.stability = estimator.cluster_stability_
         # Distances have no features.
         if report.missing is not None:
+            found = compare_means(values, member)
+            report.differences, report.means, _ = found
             names = report.feature_names
-            report.features = list_features(values, member, names, options.n_features)
-            report.means = average_known(member, values)
+            report.features = list_features(names, options.n_features, *found)
         report.examples = report._list_examples()
         if options.images is not None:
             report.pictures = report._draw(values, options.images)
@@ -252,49 +259,48 @@ class ClusterReport(Bunch):
 
     __str__ = to_text
 
-    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Return the summary as a page of HTML with its pictures, and write it to a path."""
+    def to_html(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        title: str | None = None,
+        rows: bool = True,
+    ) -> str:
+        """Return the summary as a page of HTML with its pictures, and write it to a path.
+
+        ``rows=False`` leaves out names, values and images of single samples.
+        """
         medoids = [
             report.medoids[report.medoids >= 0] for report in (self, *self.others)
         ]
         spots = find_spots(self.samples, self.metric, np.concatenate(medoids))
-        rows = [row for row, _ in spots]
         # Distances have no features.
-        features = [] if self.means is None else self.feature_names
+        names = (
+            [] if self.means is None else [*self._rank_features(), *self.feature_names]
+        )
+        places = [row for row, _ in spots]
         return write_page(
             "report.html",
             path,
             report=self,
+            title=title,
             spots=spots,
-            table=self._write_samples(rows, [*self._rank_features(), *features]),
+            table=self._write_samples(places, names) if rows else None,
         )
 
     _repr_html_ = to_html
 
+    def _place_names(self, spots):
+        return place_names(spots, self.labels, self.clusters)
+
+    def _list_moves(self):
+        """Return sizes before and now, and who stayed, came and left, of each cluster."""
+        if self.before is None:
+            return []
+        return list_moves(self.before, self.labels, self.clusters)
+
     def _find_widest(self):
         """Return the largest difference of a feature."""
-        return max(
-            (np.abs(row.differences).max(initial=0) for row in self.features), default=0
-        )
-
-    def _place_names(self, spots):
-        """Return the names of the clusters in a map, each below those that it would cover."""
-        named = [spot for spot in spots if spot[0] in self.medoids]
-        placed = []
-        for row, (x, y) in sorted(named, key=lambda spot: spot[1][1]):
-            name = str(self.clusters[self.labels[row]])
-            width = LETTER * len(name)
-            is_left = x > NAME_LEFT
-            x += -NAME_GAP if is_left else NAME_GAP
-            left = x - width if is_left else x
-            right = left + width
-            for other in placed:
-                meets = left < other.right and other.left < right
-                if meets and abs(y - other.y) < LINE:
-                    y = other.y + LINE
-            side = "end" if is_left else "start"
-            placed.append(Bunch(name=name, x=x, y=y, side=side, left=left, right=right))
-        return placed
+        return 0 if self.differences is None else np.abs(self.differences).max()
 
     def _list_examples(self):
         """Return values of the medoid and the typical samples, in the units of the table."""
@@ -325,61 +331,52 @@ class ClusterReport(Bunch):
 
     def _rank_features(self):
         """Return the names of the features that differ most between clusters, if any does."""
-        strongest = {}
-        for features in self.features:
-            gaps = np.abs(features.differences)
-            for name, gap in zip(features.names, gaps, strict=True):
-                strongest[name] = max(gap, strongest.get(name, 0))
-        ranked = sorted(strongest, key=strongest.get, reverse=True)
-        return (ranked or list(self.feature_names))[:MAX_PROFILE]
+        sizes = np.abs(self.differences).max(0)
+        order = np.argsort(-sizes, kind="stable")
+        ranked = self.feature_names[order[sizes[order] >= SMALL]]
+        return list(ranked if len(ranked) else self.feature_names)[:MAX_PROFILE]
 
     def _profile(self):
-        """Return the names and means (K,) of the features that differ most, as texts."""
-        if self.means is None or not self.features:
-            return []
-        names = self._rank_features()
-
+        """Return the names of the features that differ most, their means (K,) and differences."""
         places = {name: i for i, name in enumerate(self.feature_names)}
         lines = []
-        for name in names:
-            means = self.means[:, places[name]]
-            missing = self.missing[places[name]]
-            note = f" ({missing:.0%} missing)" if missing else ""
+        for name in self._rank_features() if self.features else ():
+            i = places[name]
+            note = f" ({self.missing[i]:.0%} missing)" if self.missing[i] else ""
+            means = _write_means(self.means[:, i], self._is_share(name))
+            means = np.where(self.sizes > 0, means, "")
             lines.append(
-                [
-                    f"{name}{note}",
-                    *(_write_mean(mean, self._is_share(name)) for mean in means),
-                ]
+                [name + note, *zip(means, self.differences[:, i], strict=True)]
             )
         return lines
 
     def _list_traits(self, k):
         """Return the features that set a cluster apart most, in words that name it.
 
-        Its extremes among all clusters come first.
+        The first has the largest difference. The second is of another column, if possible one
+        with the least or the greatest mean of all clusters.
         """
         if not self.features:
             return []
-        features = self.features[k]
-        gaps = features.differences
-        is_large = np.abs(gaps) >= LARGE
-        is_extreme = is_large & self._is_extreme(k)
-        chosen = is_extreme if is_extreme.any() else is_large
+        gaps = self.differences[k]
+        sizes = np.abs(gaps)
+        first = sizes.argmax()
+        if sizes[first] < SMALL:
+            return []
+        means = self.means[self.sizes > 0]
+        is_extreme = self.means[k] == np.where(gaps > 0, means.max(0), means.min(0))
+        columns = np.array([self.origins[name][0] for name in self.feature_names])
+        others = np.flatnonzero((sizes >= LARGE) & (columns != columns[first]))
+        order = np.lexsort([-sizes[others], ~is_extreme[others]])
+        chosen = [first, *others[order][:1]]
+        return [self._write_trait(k, i) for i in chosen]
 
-        traits = []
-        for name, gap in zip(features.names[chosen], gaps[chosen], strict=True):
-            low, high = ("not ", "") if self._is_share(name) else ("low ", "high ")
-            traits.append(f"{high if gap > 0 else low}{name}")
-        return traits[:N_TRAITS]
-
-    def _is_extreme(self, k):
-        """Return whether a cluster has the least or the greatest mean of its features."""
-        names = self.feature_names.tolist()
-        means = self.means[:, [names.index(name) for name in self.features[k].names]]
-        means = means[self.sizes > 0]
-        center = self.features[k].means
-        is_high = self.features[k].differences > 0
-        return np.where(is_high, center >= means.max(0), center <= means.min(0))
+    def _write_trait(self, k, i):
+        name = self.feature_names[i]
+        words = ("rarely", "often") if self._is_share(name) else ("low", "high")
+        return (
+            f"{words[int(self.differences[k, i] > 0)]} {name.removesuffix(' = True')}"
+        )
 
     def _describe(self, k):
         """Return texts about the samples and the features of a cluster, by their titles."""
@@ -400,21 +397,23 @@ class ClusterReport(Bunch):
             unsure = rows[self.margin[rows] < SURE]
             facts["nearest to a border"] = list(map(self._describe_border, unsure))
 
-        if self.features:
-            columns = self.features[k].values()
-            lines = list(map(self._describe_feature, *columns))
-            gaps = np.abs(self.features[k].differences)
-            facts["set apart by"] = lines[: (gaps >= SMALL).sum()]
+        lines = self._list_differences(k)
+        facts["set apart by"] = [f"{text} ({gap:+.2f} SD)" for text, gap in lines]
         return facts
 
     def _describe_border(self, row):
         cluster = self.clusters[self.runner_up[row]]
         return f"{self._name_sample(row)} (to {cluster}, margin {self.margin[row]:.2f})"
 
-    def _describe_feature(self, name, difference, mean, other):
-        is_share = self._is_share(name)
-        mean, other = (_write_mean(value, is_share) for value in (mean, other))
-        return f"{name}: {mean}, elsewhere {other} ({difference:+.2f} SD)"
+    def _list_differences(self, k):
+        """Return texts about the features that set a cluster apart, and their differences."""
+        lines = []
+        columns = self.features[k].values() if self.features else ()
+        for name, gap, *means in zip(*columns, strict=True):
+            if abs(gap) >= SMALL:
+                mean, other = _write_means(means, self._is_share(name))
+                lines.append((f"{name}: {mean}, elsewhere {other}", gap))
+        return lines
 
     def _is_share(self, name):
         """Return whether a feature is the share of a category."""
@@ -450,11 +449,14 @@ class ClusterReport(Bunch):
         return pictures
 
 
-def _write_mean(mean, is_share=False):
-    """Return the mean of a feature as a text, a share in percent."""
+def _write_means(means, is_share):
+    """Return means of a feature as texts of the same number of decimals, shares in percent."""
     if is_share:
-        return f"{mean:.0%}"
-    return f"{mean:,.0f}" if abs(mean) >= 1000 else f"{mean:.3g}"
+        return [f"{mean:.0%}" for mean in means]
+    # Two digits tell the means apart.
+    spread = np.ptp(means) or abs(means[0]) or 1
+    decimals = max(1 - int(np.floor(np.log10(spread))), 0)
+    return [f"{mean:,.{decimals}f}" for mean in means]
 
 
 def _write(value):
@@ -462,5 +464,5 @@ def _write(value):
     if is_missing(value):
         return "missing"
     if isinstance(value, Real) and not isinstance(value, bool):
-        return _write_mean(value)
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return shorten(value)

@@ -110,7 +110,7 @@ def test_noise_is_in_no_cluster():
     found = report(fit, n_rows=90)
     assert not set(noise) & set(np.concatenate(found.border_rows + found.typical_rows))
     assert found.sizes.sum() == 81
-    assert "9 of them noise" in str(found)
+    assert "9 of them in no cluster" in str(found)
 
 
 # ---- features
@@ -471,3 +471,119 @@ def test_other_answers_are_described_on_the_same_page():
         assert other.expected_score == alternative.expected_score
     assert _Page(found.to_html()).tags.count("details") == 1 + len(alternatives)
     np.testing.assert_array_equal(fit[-1].labels_, labels)
+
+
+# ---- for readers who know neither the data nor statistics
+
+
+def make_customers():
+    """Three groups of customers: numbers, a category, a flag, identifiers, some gaps."""
+    draws = np.random.RandomState(0)
+    group = np.arange(300) % 3
+    table = pd.DataFrame(
+        {
+            "age": np.array([30.0, 50, 70])[group] + draws.normal(0, 3, 300),
+            "orders": draws.poisson(np.array([2, 30, 4])[group]),
+            "channel": np.array(["app", "web", "shop"])[group],
+            "newsletter": group == 2,
+            "customer": [f"C{i:03d}" for i in range(300)],
+        }
+    )
+    table.loc[::11, "age"] = np.nan
+    return table, group
+
+
+CUSTOMERS, GROUP = make_customers()
+SEGMENTS = NeighborClustering(3, random_state=0).fit(CUSTOMERS)
+
+
+def test_identifiers_name_the_samples_and_are_no_features():
+    found = report(SEGMENTS, CUSTOMERS)
+    assert not any("customer" in name for name in found.feature_names)
+    assert found.examples[0].rows[0][0] == CUSTOMERS["customer"][found.medoids[0]]
+
+
+def test_a_page_without_rows_has_no_value_of_a_single_sample():
+    found = report(SEGMENTS, CUSTOMERS)
+    title = "Ours & <theirs>"
+    page = found.to_html(title=title)
+    assert _Page(page).text.count(title) == 2
+    assert str(found).splitlines()[0] in page
+    assert "C007" in page
+    page = found.to_html(rows=False)
+    assert not re.search(r"C\d\d\d", page)
+    assert "Typical samples" not in page
+    assert report(images=(2, 2), row_names=[f"r{i}" for i in range(90)]).pictures
+    page = report(images=(2, 2), row_names=[f"r{i}" for i in range(90)]).to_html(rows=False)
+    assert not _Page(page).sources
+    assert not re.search(r"\br\d", page)
+
+
+def test_technical_terms_are_hints():
+    page = report(SEGMENTS, CUSTOMERS).to_html()
+    text = _Page(page).text
+    for term in ("medoid", "Medoid", "runner-up", " SD"):
+        assert term not in text
+    for hint in ("Medoid: ", "Usual runner-up: ", "standard deviations", "Mean probability"):
+        assert f'title="{hint}' in page or hint in page
+    assert "clearly apart" in text
+
+
+def test_clusters_are_named_by_their_largest_difference():
+    labels = np.repeat([0, 1, 2], [100, 30, 30])
+    X = np.random.RandomState(0).normal(0, 0.1, (160, 3))
+    X[:, 0] += np.array([5, 6, 0])[labels]  # the largest cluster is second
+    X[:, 1] += np.array([0.08, 0, 0])[labels]
+    fit = KMeans(3, init=[X[labels == k].mean(0) for k in range(3)], n_init=1).fit(X)
+    text = str(report(fit, X, feature_names=["homes", "farms", "noise"]))
+    assert "cluster 0 (high homes, high farms)" in text
+    text = str(report(SEGMENTS, CUSTOMERS))
+    assert "often channel = web" in text or "high orders" in text
+
+
+def test_means_of_a_feature_have_the_same_decimals():
+    table = CUSTOMERS.assign(part=np.array([0.0948, 8.27, 8])[GROUP])
+    page = report(NeighborClustering(3, random_state=0).fit(table), table).to_html()
+    for name in ("age", "orders", "part"):
+        (line,) = re.findall(rf"<tr><th>{name}.*</tr>", page)
+        cells = re.findall(r"<td.*?>(.*?)</td>", line)
+        assert len(cells) == 3
+        assert len({len(cell.partition(".")[2]) for cell in cells}) == 1
+
+
+def test_names_on_the_map_are_beside_their_own_cluster():
+    names = ["the first of them", "2", "third"]
+    page = report(names=names).to_html()
+    dots = re.findall(r'cx="(.*?)" cy="(.*?)" r=".*?" fill="(.*?)"', page)
+    places = np.array([dot[:2] for dot in dots], dtype=float)
+    colors = np.array([dot[2] for dot in dots])
+    found = re.findall(r'<text x="(.*?)" y="(.*?)" .*?fill="(.*?)">●</tspan> (.*?)</text>', page)
+    assert sorted(name for *_, name in found) == sorted(names)
+    for x, y, color, name in found:
+        half = np.array([0.021 * (len(name) + 2), 0.04]) / 2
+        gaps = np.abs(places - [float(x), float(y)]) - half
+        gaps = np.hypot(*gaps.clip(0).T)
+        assert gaps[colors != color].min() > max(gaps[colors == color].min(), 0.01)
+
+
+def test_two_fits_are_compared():
+    before = np.array(["young", "busy", "old"])[GROUP].astype(object)
+    before[:6] = [None, None, None, "busy", "old", "old"]
+    found = report(SEGMENTS, CUSTOMERS, before=before, names=["a", "b", "c"])
+    labels = SEGMENTS.labels_
+    moved = np.flatnonzero(found.before != labels)
+    assert moved.tolist() == [0, 1, 2, 3, 4]
+    young, busy = found.clusters[labels[:2]]
+    text = str(found)
+    assert f"{busy}: 99 before, 100 now, 98 stayed; came from" in text
+    assert f"; left for {young} (1)" in text
+    assert "no cluster: 3 before, 0 now, 0 stayed; left for" in text
+    assert "What changed" in found.to_html()
+    assert not report(SEGMENTS, CUSTOMERS)._list_moves()
+    # Another fit numbers clusters in another way; a cluster that is gone has no successor.
+    other = KMeans(3, random_state=1).fit(X)
+    assert (report(before=other).before == FIT.labels_).all()
+    split = np.where(Y == 2, np.arange(90) % 3 + 2, Y)
+    found = report(before=split)
+    assert found.before.max() == 5
+    assert "former 2: " in str(found)
