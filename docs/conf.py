@@ -50,7 +50,7 @@ html_context = {"default_mode": "auto"}
 html_sidebars = {page: [] for page in WITHOUT_SIDEBAR}
 html_static_path = ["static"]
 html_css_files = ["site.css"]
-html_search_scorer = "templates/search_scorer.js"
+html_search_scorer = str(ROOT / "docs" / "templates" / "search_scorer.js")
 html_copy_source = html_show_sourcelink = False
 add_module_names = False
 toc_object_entries_show_parents = "hide"

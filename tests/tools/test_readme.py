@@ -76,3 +76,9 @@ def test_links_lead_to_files():
     links = re.findall(r"(?<!!)\[[^\]]*\]\(([^)#:]+)(?:#[^)]*)?\)", README)
     assert len(links) > 1
     assert all((ROOT / link).exists() for link in links)
+
+
+def test_every_page_of_the_guide_has_a_line_in_its_index():
+    index = (ROOT / "docs" / "guide" / "index.md").read_text()
+    pages = {path.name for path in GUIDE if path.parent.name == "guide"} - {"index.md"}
+    assert pages == set(re.findall(r"^- \[.+\]\((\w+\.md)\): \w", index, re.MULTILINE))
