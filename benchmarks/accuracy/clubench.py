@@ -52,7 +52,7 @@ def list_tables(tables, clubench):
     """Return the places in CLUBench's list of the tables that are there, by name."""
     text = (clubench / "CLUBench" / "configs.py").read_text()
     names = re.findall(r"'([^']+)\.npz'", text)
-    there = {path.name for path in (tables / "compressed").iterdir()}
+    there = {path.parent.name for path in (tables / "compressed").glob("*/data.bin")}
     return {name: i for i, name in enumerate(names) if name in there - LEFT_OUT}
 
 
