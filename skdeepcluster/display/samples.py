@@ -259,13 +259,14 @@ class TraversalDisplay(Display):
     def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``."""
         grids = list(map(np.asarray, self.grids.values()))
-        size = 5.0, 3.6
+        size, max_columns = (5.0, 3.6), 2
         if self.image_shape is not None:
+            max_columns = 3
             n_rows, n_columns, _ = np.max([grid.shape for grid in grids], axis=0)
             width = max(IMAGE_SIZE * n_columns + 0.8, 4.2)
             size = width, IMAGE_SIZE * n_rows + 0.6
 
-        panels = self._open_panels(ax, size, self.grids, max_columns=2)
+        panels = self._open_panels(ax, size, self.grids, max_columns)
         self.axes_ = dict(zip(self.grids, panels, strict=True))
         for panel, grid in zip(panels, grids, strict=True):
             if self.image_shape is None:
