@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import (
@@ -456,7 +457,8 @@ class Preparation(TransformerMixin, BaseEstimator):
         for name in ("n_features_in_", "feature_names_in_"):
             if name in state and not reset:
                 setattr(named, name, state[name])
-        X = validate_data(named, X, reset=reset, **options)
+        with config_context(array_api_dispatch=False):  # X becomes a numpy array
+            X = validate_data(named, X, reset=reset, **options)
         if reset:
             state.pop("feature_names_in_", None)
             state.update(vars(named))

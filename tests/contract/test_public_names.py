@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -115,6 +116,28 @@ assert not {"torch", "skorch", "matplotlib"} & set(sys.modules)
 
 def test_torch_is_imported_by_what_needs_it():
     run = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+WITH_TENSORS = """
+import numpy as np
+import torch
+from sklearn import config_context
+from skdeepcluster import NeighborClustering
+X = np.random.default_rng(0).normal(size=(40, 2)) + 9 * (np.arange(40) % 2)[:, None]
+expected = NeighborClustering(2, random_state=0).fit(X).responsibilities_
+found = NeighborClustering(2, random_state=0)
+for is_dispatched in (False, True):
+    with config_context(array_api_dispatch=is_dispatched):
+        found.fit(torch.tensor(X), sample_weight=torch.ones(40))
+        assert np.array_equal(found.predict_proba(torch.tensor(X)), expected)
+"""
+
+
+def test_tensors_are_read_as_arrays():
+    environment = os.environ | {"SCIPY_ARRAY_API": "1"}
+    command = [sys.executable, "-c", WITH_TENSORS]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert run.returncode == 0, run.stderr
 
 
