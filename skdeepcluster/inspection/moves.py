@@ -35,7 +35,8 @@ def count_moves(before, labels, n_clusters):
 def list_moves(before, labels, names):
     """Return a line for each cluster: name, sizes before and now, who stayed, came and left."""
     n_gone = max(before.max() + 1 - len(names), 0)
-    names = [*names, *(f"former {i + 1}" for i in range(n_gone)), "no cluster"]
+    names = [f"cluster {name}" for name in names]
+    names += [f"former cluster {i + 1}" for i in range(n_gone)] + ["no cluster"]
     table = count_moves(before, labels, len(names) - 1)
 
     def list_others(counts, k):
@@ -49,5 +50,5 @@ def list_moves(before, labels, names):
         then, now = table[k], table[:, k]
         if then.any() or now.any():
             sizes = [f"{size:,}" for size in (then.sum(), now.sum(), table[k, k])]
-            lines.append([str(name), *sizes, list_others(now, k), list_others(then, k)])
+            lines.append([name, *sizes, list_others(now, k), list_others(then, k)])
     return lines

@@ -64,8 +64,7 @@ def place_names(spots, labels, names):
     placed = []
     for k in np.unique(owners[owners >= 0]):
         name = str(names[k])
-        # A dot in the color of the cluster is before the name.
-        half = np.array([LETTER * (len(name) + 2), LINE]) / 2
+        half = np.array([LETTER * len(name), LINE]) / 2
         # The frame is wider than the map.
         tried = np.linspace(half - 0.04, ends + 0.04 - half, N_PLACES)
         middles = np.stack(np.meshgrid(*tried.T), axis=-1).reshape(-1, 1, 2)
@@ -81,5 +80,5 @@ def place_names(spots, labels, names):
             apart = np.abs(middles[:, 0] - other.middle) - half - other.half
             cost += (apart < 0).all(1)
         x, y = middle = middles[cost.argmin(), 0]
-        placed.append(Bunch(k=k, name=name, x=x, y=y, middle=middle, half=half))
+        placed.append(Bunch(name=name, x=x, y=y, middle=middle, half=half))
     return placed

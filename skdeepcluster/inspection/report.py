@@ -456,7 +456,8 @@ def _write_means(means, is_share):
     # Two digits tell the means apart.
     spread = np.ptp(means) or abs(means[0]) or 1
     decimals = max(1 - int(np.floor(np.log10(spread))), 0)
-    return [f"{mean:,.{decimals}f}" for mean in means]
+    # No zero has a sign.
+    return [f"{mean:,.{decimals}f}" for mean in np.round(means, decimals) + 0.0]
 
 
 def _write(value):

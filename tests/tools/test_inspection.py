@@ -557,10 +557,12 @@ def test_names_on_the_map_are_beside_their_own_cluster():
     dots = re.findall(r'cx="(.*?)" cy="(.*?)" r=".*?" fill="(.*?)"', page)
     places = np.array([dot[:2] for dot in dots], dtype=float)
     colors = np.array([dot[2] for dot in dots])
-    found = re.findall(r'<text x="(.*?)" y="(.*?)" .*?fill="(.*?)">●</tspan> (.*?)</text>', page)
+    found = re.findall(r'<text x="(.*?)" y="(.*?)" .*?>(.*?)</text>', page)
     assert sorted(name for *_, name in found) == sorted(names)
-    for x, y, color, name in found:
-        half = np.array([0.021 * (len(name) + 2), 0.04]) / 2
+    keys = dict(re.findall(r'<h3><i style="background: (.*?)"></i> cluster (.*?) \(', page))
+    for x, y, name in found:
+        color = next(key for key, title in keys.items() if title == name)
+        half = np.array([0.021 * len(name), 0.04]) / 2
         gaps = np.abs(places - [float(x), float(y)]) - half
         gaps = np.hypot(*gaps.clip(0).T)
         assert gaps[colors != color].min() > max(gaps[colors == color].min(), 0.01)
@@ -575,8 +577,8 @@ def test_two_fits_are_compared():
     assert moved.tolist() == [0, 1, 2, 3, 4]
     young, busy = found.clusters[labels[:2]]
     text = str(found)
-    assert f"{busy}: 99 before, 100 now, 98 stayed; came from" in text
-    assert f"; left for {young} (1)" in text
+    assert f"cluster {busy}: 99 before, 100 now, 98 stayed; came from" in text
+    assert f"; left for cluster {young} (1)" in text
     assert "no cluster: 3 before, 0 now, 0 stayed; left for" in text
     assert "What changed" in found.to_html()
     assert not report(SEGMENTS, CUSTOMERS)._list_moves()
@@ -586,4 +588,4 @@ def test_two_fits_are_compared():
     split = np.where(Y == 2, np.arange(90) % 3 + 2, Y)
     found = report(before=split)
     assert found.before.max() == 5
-    assert "former 2: " in str(found)
+    assert "former cluster 2: " in str(found)
