@@ -15,8 +15,9 @@ MAX_MAP = 1000
 LINE = 0.04
 LETTER = 0.021
 CLEAR = 0.02
-#: Number of places (in each direction) that are tried for a name.
-N_PLACES = 40
+#: Directions from a sample in which a name is tried, and maximum number of these samples.
+DIRECTIONS = np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1]), axis=-1)
+N_TRIED = 30
 #: Limits of the map: quantiles of the places, and air around them.
 EDGE = 0.03
 AIR = 0.2
@@ -65,15 +66,17 @@ def place_names(spots, labels, names):
     for k in np.unique(owners[owners >= 0]):
         name = str(names[k])
         half = np.array([LETTER * len(name), LINE]) / 2
+        own = places[owners == k]
+        beside = own[:: len(own) // N_TRIED + 1, None, None]
+        middles = beside + DIRECTIONS * (half + CLEAR)
         # The frame is wider than the map.
-        tried = np.linspace(half - 0.04, ends + 0.04 - half, N_PLACES)
-        middles = np.stack(np.meshgrid(*tried.T), axis=-1).reshape(-1, 1, 2)
+        middles = middles.reshape(-1, 1, 2).clip(half - 0.04, ends + 0.04 - half)
         gaps = np.maximum(np.abs(middles - places) - half, 0)
         gaps = np.hypot(*np.moveaxis(gaps, -1, 0))
 
         own = gaps[:, owners == k]
-        # Few samples of a cluster may lie among others.
-        near = np.quantile(own, 0.1, axis=1)
+        # Some samples of a cluster may lie among others.
+        near = np.quantile(own, 0.25, axis=1)
         is_wrong = gaps[:, owners != k] < np.maximum(near, CLEAR)[:, None]
         cost = near + 0.5 * (own == 0).mean(1) + 0.02 * is_wrong.sum(1)
         for other in placed:
