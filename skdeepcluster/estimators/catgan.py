@@ -257,7 +257,8 @@ class CatGANEstimator(AdversarialEstimator):
     def sample(self, n_samples: int = 1) -> Reals:
         """Generate samples.
 
-        They do not resemble X; samples from :class:`~skdeepcluster.InfoGANClustering` do.
+        They do not resemble X, and are of no cluster. :class:`~skdeepcluster.InfoGANClustering`
+        generates samples of each cluster.
 
         Parameters
         ----------

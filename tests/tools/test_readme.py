@@ -35,6 +35,8 @@ def name_blocks(pages):
 NEEDS = {
     "ISLP": "ISLP",
     "bertopic": "bertopic",
+    "datamapplot": "datamapplot",
+    "toponymy": "toponymy",
     "scanpy": "scanpy",
     "dask": "dask",
     "to_onnx": "onnxscript",
