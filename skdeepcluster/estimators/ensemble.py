@@ -20,11 +20,11 @@ from sklearn.utils.validation import check_is_fitted
 from ..input.checks import (
     COUNT,
     check_answers,
+    check_container,
     check_enough,
     draw_seeds,
     keep_fit,
     random_stream,
-    refuse_sparse,
     store_parameters,
     warn_user,
     with_plain_numbers,
@@ -191,8 +191,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     def _check_samples(self, X, preparation, reset=False):
         """Check the shape and the feature names of X; the members check its values."""
-        if not self.accept_sparse:
-            refuse_sparse(X, type(self).__name__)
+        check_container(X, type(self).__name__, self.accept_sparse)
         if np.ndim(X) != 2:
             check_array(X, dtype=None)  # raises scikit-learn's error
         X = preparation.validate(X, reset, skip_check_array=True)

@@ -12,6 +12,7 @@ from sklearn.mixture._gaussian_mixture import _check_precisions
 
 from ..functional.gaps import observed_density
 from ..functional.gaussian import (
+    MATRIX,
     Mixture,
     compact_scales,
     scales_from_precisions,
@@ -28,13 +29,15 @@ from ..input.checks import (
     check_shape,
     is_dask,
     is_open,
-    refuse_sparse,
     warn_user,
 )
 from ..input.preparation import Preparation
 from ..mixture import dask_rows, em
 from ..modules.runtime import draw_generator, resolve_device
 from ..partition import count_clusters
+
+#: Number of covariances of a component that EM stores at a time.
+N_STORED = 6
 
 
 def begin(estimator, X, sample_weight, last, n_least):
@@ -50,7 +53,7 @@ def begin(estimator, X, sample_weight, last, n_least):
             takes_categories=False,
             name=type(estimator).__name__,
         )
-        n_clusters, curve = _find_number(estimator, X, sample_weight)
+        n_clusters, curve = _find_number(estimator, X, sample_weight, preparation)
         n_least = max(n_least, n_clusters)
     else:
         preparation = estimator.preparation_
@@ -61,6 +64,7 @@ def begin(estimator, X, sample_weight, last, n_least):
     rows = read_rows(
         estimator, X, sample_weight, preparation, n_clusters, last is None, n_least
     )
+    _check_memory(estimator.covariance_type, n_clusters, rows.X.shape[1])
     attributes = {
         **preparation.input_attributes(),
         "batch_size_": rows.batch_size,
@@ -72,7 +76,19 @@ def begin(estimator, X, sample_weight, last, n_least):
     return rows, attributes
 
 
-def _find_number(estimator, X, sample_weight):
+def _check_memory(kind, n_clusters, n_features):
+    """Check that there is memory for the covariances of all pairs of features."""
+    n_covariances = N_STORED * (n_clusters if kind == "full" else 1)
+    try:
+        np.empty((n_covariances, n_features, n_features if kind in MATRIX else 1))
+    except MemoryError as error:
+        raise MemoryError(
+            f"Covariances of {n_features} features do not fit into memory. Set "
+            "covariance_type='diag', or take principal components."
+        ) from error
+
+
+def _find_number(estimator, X, sample_weight, preparation):
     """Return the number of components, and its curve if it is found."""
     if not is_open(estimator.n_clusters):
         return estimator.n_clusters, None
@@ -81,8 +97,7 @@ def _find_number(estimator, X, sample_weight):
             f"n_clusters={estimator.n_clusters!r} compares all samples, but X is a Dask array. "
             "Pass a number, for instance n_clusters_ of a fit to some of the samples."
         )
-    if not estimator.accept_sparse:
-        refuse_sparse(X, type(estimator).__name__)
+    X = preparation.fit_read(X)
     is_auto = estimator.n_clusters == "auto"
     curve = count_clusters(
         X,

@@ -40,6 +40,30 @@ INTERNAL = {"skdeepcluster", "sklearn", "joblib", "contextlib"}
 # ---- samples and predictions
 
 
+def check_container(X, name, accept_sparse):
+    """Check that the estimator ``name`` can read X: a table, an array or a list of samples."""
+    if sparse.issparse(X) and not accept_sparse:
+        raise TypeError(
+            f"{name} got sparse data, but takes dense arrays. Set "
+            "accept_sparse=True, or pass X.toarray()."
+        )
+    if sparse.issparse(X) or is_dask(X):
+        return
+    try:
+        if hasattr(X, "shape") and hasattr(X, "dtypes"):
+            is_table = X.shape[1:] != (0,)
+        else:
+            values = np.asarray(X)
+            is_table = values.ndim and values.dtype.names is None
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"X cannot be read as an array: {error}") from error
+    if not is_table:
+        raise ValueError(
+            "X must be an array of numbers, a DataFrame with columns, or a list of samples, got "
+            f"{type(X).__name__}."
+        )
+
+
 @contextmanager
 def name_column(X, remedy="Encode categories by OneHotEncoder"):
     """Name the first column that is not numeric, if there is one, in errors about X (N, D)."""
@@ -50,7 +74,7 @@ def name_column(X, remedy="Encode categories by OneHotEncoder"):
         if name is None:
             raise
         kind = TypeError if type(error) is TypeError else ValueError
-        reason = str(error).partition(". ")[0]
+        reason = str(error).partition(". ")[0].rstrip(".")
         raise kind(
             f"Column {name!r} of X is not numeric: {reason}. {remedy}, and convert dates to "
             "numbers."
@@ -73,15 +97,6 @@ def _find_column_without_numbers(X):
         except (TypeError, ValueError):
             return name
     return None
-
-
-def refuse_sparse(X, name):
-    """Raise TypeError if X is sparse; ``name`` is the class of the estimator."""
-    if sparse.issparse(X):
-        raise TypeError(
-            f"{name} got sparse data, but takes dense arrays. Set "
-            "accept_sparse=True, or pass X.toarray()."
-        )
 
 
 def refuse_empty(columns, names=None):

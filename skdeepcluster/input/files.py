@@ -28,6 +28,8 @@ def replace_atomically(path: Any) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError):
+            error.filename = error.filename or path
         temporary.unlink(missing_ok=True)
         raise

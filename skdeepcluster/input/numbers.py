@@ -256,9 +256,10 @@ def _find_logarithm(values, weights, is_amount):
 def _find_moment(values, weights):
     """Return the skewness of values (N,) by their third moment."""
     centered = values - np.average(values, weights=weights)
+    centered /= max(np.abs(centered).max(), 1e-300)  # small powers would vanish
     variance = np.average(np.square(centered), weights=weights)
     third = np.average(centered**3, weights=weights)
-    return third / max(variance, 1e-300) ** 1.5
+    return third / max(variance, 1e-200) ** 1.5
 
 
 def _skew(low, middle, high):

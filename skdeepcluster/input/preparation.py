@@ -20,12 +20,12 @@ from sklearn.utils.validation import (
 
 from .checks import (
     DTYPES,
+    check_container,
     check_magnitude,
     check_sample_weight,
     misses_values,
     name_column,
     refuse_empty,
-    refuse_sparse,
 )
 from .imputation import Imputer, fit_imputer
 from .numbers import MAX_COLUMNS, NumberColumns, is_table
@@ -249,8 +249,7 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def fit_read(self, X, min_samples=1, sample_weight=None) -> Any:
         """Return X of a fit, checked and encoded, (N, E)."""
-        if not self.accept_sparse:
-            refuse_sparse(X, self.name)
+        check_container(X, self.name, self.accept_sparse)
         known = read_kinds(X, self.categorical_features, self.kinds)
         self.table_ = None
         self.imputer_ = None
@@ -313,8 +312,7 @@ class Preparation(TransformerMixin, BaseEstimator):
     def read(self, X) -> Any:
         """Return new samples, checked and encoded, (N, E)."""
         check_is_fitted(self)
-        if not self.accept_sparse:
-            refuse_sparse(X, self.name)
+        check_container(X, self.name, self.accept_sparse)
         if self.table_ is None:
             X = self._check_numbers(X, reset=False)
         else:
@@ -479,6 +477,8 @@ class Preparation(TransformerMixin, BaseEstimator):
         if self.takes_categories:
             remedy = "Name columns of categories by categorical_features"
         with name_column(X, remedy):
+            if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
+                raise ValueError("it has dates or times")
             X = self.validate(
                 X,
                 reset,

@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import is_dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -95,8 +96,10 @@ class Checkpoint(Callback):
             "random_state": self._random_state,
             "trainings": self._trainings,
         }
+        # torch hides what a full disk answers.
+        torch.save(content, buffer := BytesIO())
         with replace_atomically(self.path) as file:
-            torch.save(content, file)
+            file.write(buffer.getbuffer())
         self._written = time.monotonic()
 
 

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from common import CLASSIFIERS, ONE_OF_EACH, brief, in_full
 from scipy import sparse
 from sklearn.base import clone
@@ -120,6 +121,35 @@ REFUSED = {
         FRAME.assign(sex=["m", "f"] * 24).to_numpy(dtype=object),
         "Column 4 of X is not numeric: .*: 'm'",
     ),
+    "times that are missing": (
+        np.array([["2020", "NaT"]] * 48, dtype="M8[D]"),
+        "Column 0 of X is not numeric: it has dates or times.* convert dates to numbers",
+    ),
+    "a list in a cell": (
+        FRAME.assign(e=[[1, 2]] * 48).to_numpy(dtype=object),
+        r"Column 4 of X is not numeric: setting an array element with a sequence\. \w",
+    ),
+    "named fields": (
+        np.zeros(48, dtype=[("a", float), ("b", int)]),
+        "must be an array of numbers, a DataFrame with columns, or a list .* got ndarray",
+    ),
+    "no columns": (FRAME[[]], "must be an array of numbers, .* got DataFrame"),
+    "a dictionary": ({"a": [1, 2]}, "must be an array of numbers, .* got dict"),
+    "a generator": ((row for row in GOOD), "must be an array of numbers, .* got generator"),
+    "unequal lengths": ([[1.0, 2.0], [3.0]] * 24, "X cannot be read as an array: .*inhomogeneous"),
+    "gradients": (
+        torch.ones(48, 4).requires_grad_(),
+        "X cannot be read as an array: .* Use tensor.detach",
+    ),
+    "a type that numpy lacks": (
+        torch.ones(48, 4).bfloat16(),
+        "X cannot be read as an array: .*BFloat16",
+    ),
+    "large values": (1e300 * GOOD, "magnitude .*e.300, but at most 1e.100 is allowed. Scale X"),
+    "a column without values": (
+        changed(slice(None), 2, np.nan),
+        r"no values in the columns \[2\]",
+    ),
     "dates": (
         FRAME.assign(day=pd.date_range("2020-01-01", periods=48)),
         "Column 'day' of X is not numeric: .* dates to numbers",
@@ -128,7 +158,17 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-@pytest.mark.parametrize("estimator", [MIXTURE, NEIGHBORS, VADE], ids=lambda e: str(e)[:8])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        MIXTURE,
+        NEIGHBORS,
+        VADE,
+        GaussianMixtureEM((3, 5)),
+        ClusterEnsemble(GaussianMixtureEM(3), 2),
+    ],
+    ids=lambda e: str(e)[:23],
+)
 def test_what_cannot_be_clustered_is_explained(estimator, case):
     X, message = REFUSED[case]
     estimator = clone(estimator)
@@ -138,6 +178,16 @@ def test_what_cannot_be_clustered_is_explained(estimator, case):
     assert vars(estimator) == before
     with pytest.raises(NotFittedError):
         estimator.predict(GOOD)
+
+
+@pytest.mark.parametrize("kind", ["full", "tied"])
+def test_covariances_that_fit_into_no_memory_are_named(kind):
+    mixture = GaussianMixtureEM(2, covariance_type=kind)
+    wide = np.zeros((4, 1_000_000))
+    with pytest.raises(MemoryError, match="1000000 features .* covariance_type='diag'"):
+        mixture.fit(wide)
+    with pytest.raises(NotFittedError):
+        mixture.predict(wide)
 
 
 @pytest.mark.parametrize(("gap", "unit"), [(0, 1), (1e-9, 1), (0.1, 1e-310)])

@@ -232,6 +232,13 @@ def test_amounts_are_symmetric():
     assert (np.diff(second[order]) <= 0).all()
 
 
+@pytest.mark.parametrize("unit", [2.0**-300, 2.0**-600, 1e-300, 2.0**300])
+def test_amounts_have_no_unit(unit):
+    units = [1, unit, 1, 1]
+    found = Preparation().fit(draw_columns()[NUMBERS].to_numpy() * units)
+    assert list(found.kinds_.values()) == [KINDS[name] for name in NUMBERS]
+
+
 def test_a_few_far_samples_are_no_amount():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(5000, 2)) * [1, 100]

@@ -254,6 +254,20 @@ def test_a_path_that_is_no_file_is_an_oserror(name, tmp_path):
     assert not hasattr(vae, "model_")
 
 
+def test_a_full_disk_is_named(path):
+    resource = pytest.importorskip("resource")
+    vae = sk.VAEEmbedding(3, checkpoint=path, **TINY)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=str(path)):
+            vae.fit(X)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not hasattr(vae, "model_")
+    assert not os.listdir(path.parent)
+
+
 class InterruptTheSecond(skorch.callbacks.Callback):
     """Ctrl-C in the second of the trainings."""
 
