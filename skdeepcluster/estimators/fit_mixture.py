@@ -12,7 +12,6 @@ from sklearn.mixture._gaussian_mixture import _check_precisions
 
 from ..functional.gaps import observed_density
 from ..functional.gaussian import (
-    MATRIX,
     Mixture,
     compact_scales,
     scales_from_precisions,
@@ -78,9 +77,9 @@ def begin(estimator, X, sample_weight, last, n_least):
 
 def _check_memory(kind, n_clusters, n_features):
     """Check that there is memory for the covariances of all pairs of features."""
-    n_covariances = N_STORED * (n_clusters if kind == "full" else 1)
+    n_stored = N_STORED * {"full": n_clusters, "tied": 1}.get(kind, 0)
     try:
-        np.empty((n_covariances, n_features, n_features if kind in MATRIX else 1))
+        np.empty((n_stored, n_features, n_features))
     except MemoryError as error:
         raise MemoryError(
             f"Covariances of {n_features} features do not fit into memory. Set "
@@ -98,6 +97,7 @@ def _find_number(estimator, X, sample_weight, preparation):
             "Pass a number, for instance n_clusters_ of a fit to some of the samples."
         )
     X = preparation.fit_read(X)
+    check_magnitude(X)
     is_auto = estimator.n_clusters == "auto"
     curve = count_clusters(
         X,

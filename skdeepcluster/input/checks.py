@@ -47,20 +47,17 @@ def check_container(X, name, accept_sparse):
             f"{name} got sparse data, but takes dense arrays. Set "
             "accept_sparse=True, or pass X.toarray()."
         )
-    if sparse.issparse(X) or is_dask(X):
-        return
+    is_frame = hasattr(X, "shape") and hasattr(X, "dtypes")
     try:
-        if hasattr(X, "shape") and hasattr(X, "dtypes"):
-            is_table = X.shape[1:] != (0,)
-        else:
-            values = np.asarray(X)
-            is_table = values.ndim and values.dtype.names is None
+        values = X if is_frame or sparse.issparse(X) or is_dask(X) else np.asarray(X)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"X cannot be read as an array: {error}") from error
-    if not is_table:
+    shape = values.shape
+    is_other = shape[1:] == (0,) if is_frame else values.dtype.names
+    if is_other or len(shape) not in (1, 2):
         raise ValueError(
-            "X must be an array of numbers, a DataFrame with columns, or a list of samples, got "
-            f"{type(X).__name__}."
+            f"X must be numbers of shape (n_samples, n_features), got {type(X).__name__} of shape "
+            f"{shape}. Flatten images or series by X.reshape(len(X), -1)."
         )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from .checks import check_sample_weight, misses_values, refuse_empty, warn_user
+from .checks import check_sample_weight, misses_values, warn_user
 from .distinct import (
     hash_samples,
     merge_equal,
@@ -123,7 +123,6 @@ def fit_imputer(X, n_neighbors=15, sample_weight=None):
     weights = distinct.weights
 
     is_known = ~np.isnan(rows)
-    refuse_empty(np.flatnonzero(~is_known.any(0)).tolist())
     totals = weights @ is_known
     means = weights @ np.nan_to_num(rows) / totals.clip(1e-300)
     filled = np.where(is_known, rows, means)

@@ -464,12 +464,6 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def _check_numbers(self, X, reset, min_samples=1):
         """Return samples, checked; duplicate entries of sparse arrays are summed."""
-        n_dimensions = getattr(X, "ndim", 2)
-        if n_dimensions > 2:
-            raise ValueError(
-                f"Found array with dim {n_dimensions}, but expected are samples of shape "
-                "(n_samples, n_features). Flatten images or series by X.reshape(len(X), -1)."
-            )
         if isinstance(X, np.ma.MaskedArray):
             X = X.astype(float).filled(np.nan)
         allows_nan = self.allow_nan and not sparse.issparse(X)

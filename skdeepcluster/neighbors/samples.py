@@ -14,7 +14,6 @@ from sklearn.utils import check_array, check_scalar
 from ..input.checks import (
     LARGEST,
     check_answers,
-    check_magnitude,
     check_sample_weight,
     name_column,
 )
@@ -95,7 +94,6 @@ def read_samples(X, n_neighbors, sample_weight=None):
             ensure_all_finite=True if sparse.issparse(X) else "allow-nan",
             input_name="X",
         )
-    check_magnitude(X)
     return impute(X, n_neighbors, sample_weight)
 
 

@@ -131,11 +131,12 @@ REFUSED = {
     ),
     "named fields": (
         np.zeros(48, dtype=[("a", float), ("b", int)]),
-        "must be an array of numbers, a DataFrame with columns, or a list .* got ndarray",
+        r"must be numbers of shape .* got ndarray of shape \(48,\)",
     ),
-    "no columns": (FRAME[[]], "must be an array of numbers, .* got DataFrame"),
-    "a dictionary": ({"a": [1, 2]}, "must be an array of numbers, .* got dict"),
-    "a generator": ((row for row in GOOD), "must be an array of numbers, .* got generator"),
+    "no columns": (FRAME[[]], r"must be numbers of .* got DataFrame of shape \(48, 0\)"),
+    "a dictionary": ({"a": [1, 2]}, "must be numbers of .* got dict"),
+    "a generator": ((row for row in GOOD), "must be numbers of .* got generator"),
+    "images": (GOOD.reshape(48, 2, 2), r"shape \(48, 2, 2\). Flatten images .* X.reshape"),
     "unequal lengths": ([[1.0, 2.0], [3.0]] * 24, "X cannot be read as an array: .*inhomogeneous"),
     "gradients": (
         torch.ones(48, 4).requires_grad_(),
