@@ -21,9 +21,9 @@ GUIDE = sorted((ROOT / "docs").glob("guide/*.md")) + sorted((ROOT / "docs").glob
 
 
 def find_blocks(page):
-    """Return the Python blocks of a page; those of "Start here" go on with the first one."""
+    """Return the Python blocks of a page; those of two pages go on with the first one."""
     blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
-    return ["\n".join(blocks)] if page.stem == "start" else blocks
+    return ["\n".join(blocks)] if page.stem in ("start", "tables") else blocks
 
 
 def name_blocks(pages):
