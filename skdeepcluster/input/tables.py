@@ -227,6 +227,14 @@ def frame_as(X, values):
     return type(X)(values, X.columns)
 
 
+def to_pandas(X):
+    """Return a frame of polars as one of pandas, and other samples as they are."""
+    if not type(X).__module__.startswith("polars"):
+        return X
+
+    return import_module("pandas").DataFrame(X.to_dict(as_series=False))
+
+
 def _read_objects(X, i):
     """Return the values (N,) of a column as objects, None where they are missing."""
     values = np.asarray(_safe_indexing(X, i, axis=1))

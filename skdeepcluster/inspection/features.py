@@ -7,7 +7,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from ..display.base import name_features
 from ..input.labels import check_labels, cluster_means, indicate
-from ..input.tables import MANY_VALUES, read_types
+from ..input.tables import MANY_VALUES, read_types, to_pandas
 
 #: Maximum standard deviation of a constant feature, from rounding, as a share of its mean.
 DEVIATION_ROUNDING = 1e-14
@@ -141,6 +141,7 @@ def count_categories(X, left_out=()):
     that are all numbers are numbers. Texts at ``left_out`` with many values are identifiers, and
     dropped. Others than DataFrames stay as they are.
     """
+    X = to_pandas(X)
     types = read_types(X) if hasattr(X, "iloc") else {}
     if not types:
         return X, [(i, False) for i in range(np.shape(X)[1])]

@@ -11,6 +11,7 @@ from sklearn.utils import check_array, check_consistent_length
 from ..display.base import reach_last_step, transform_samples
 from ..estimators.neighbor_clustering import NeighborClustering
 from ..input.labels import predict_samples
+from ..input.tables import to_pandas
 from ..neighbors.search import has_distances
 from ..partition.selection import describe_changes
 from .features import count_categories, name_columns, read_values
@@ -128,6 +129,7 @@ def _list_left_out(estimator):
 
 def _find_row_names(X, places):
     """Return the first of some columns of a table with texts that all differ, or None."""
+    X = to_pandas(X)
     columns = [X.iloc[:, i] for i in places] if hasattr(X, "iloc") else []
     named = (own for own in columns if own.dtype.kind == "O" and own.is_unique)
     return next(named, None)

@@ -504,6 +504,13 @@ def test_identifiers_name_the_samples_and_are_no_features():
     assert found.examples[0].rows[0][0] == CUSTOMERS["customer"][found.medoids[0]]
 
 
+def test_frames_of_polars_are_reported_as_those_of_pandas():
+    polars = pytest.importorskip("polars")
+    columns = {name: CUSTOMERS[name].tolist() for name in CUSTOMERS}
+    table = polars.DataFrame(columns, strict=False)
+    assert report(SEGMENTS, table).to_text() == report(SEGMENTS, CUSTOMERS).to_text()
+
+
 def test_a_page_without_rows_has_no_value_of_a_single_sample():
     found = report(SEGMENTS, CUSTOMERS)
     title = "Ours & <theirs>"
