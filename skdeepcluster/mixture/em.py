@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
-from sklearn.metrics import euclidean_distances
 from sklearn.utils.extmath import row_norms
 from torch import Tensor
 
@@ -417,6 +416,7 @@ class Initializer:
         Each is the best of 2 + log K candidates, drawn in proportion to weight times squared
         distance to the samples already chosen.
         """
+        x = x.astype(np.float64, copy=False)
         norms = row_norms(x, squared=True)
         nearest = np.full(len(x), np.inf)
         ends = np.cumsum(weight)
@@ -424,10 +424,8 @@ class Initializer:
         chosen = []
         for _ in range(self.n_clusters):
             drawn = self._draw(ends, n_drawn)
-            distances = euclidean_distances(
-                x[drawn], x, Y_norm_squared=norms, squared=True
-            )
-            distances = np.minimum(distances, nearest)
+            distances = norms[drawn, None] - 2 * (x[drawn] @ x.T) + norms
+            distances = distances.clip(0, nearest)
             best = (distances @ weight).argmin()
             nearest = distances[best]
             chosen.append(drawn[best])
