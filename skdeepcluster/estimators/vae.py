@@ -13,7 +13,6 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
-from torch.nn.utils import skip_init
 
 from ..functional.gaussian import Mixture, standard_kl
 from ..functional.points import normal_quantiles, random_shifts, uniform_points
@@ -46,6 +45,15 @@ from .start import CONSTRAINTS, fit_mixture, mixture_of_partition
 MIN_POINTS = 256
 #: Variance of the mean E[z_d | x] above which a dimension is active (Burda et al., section 5.1).
 ACTIVE = 0.01
+
+
+class ZeroLinear(nn.Linear):
+    """A layer of zeros, made without random numbers; torch's skip_init imports a compiler."""
+
+    def reset_parameters(self):
+        """Set all parameters to zero."""
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
 
 
 class VAE(CodeModel):
@@ -101,9 +109,7 @@ class VAE(CodeModel):
     def set_classifier(self, n_components, n_clusters, device):
         """Create the classifier, with equal probabilities."""
         options = {"device": device, "dtype": torch.float32}
-        self.classifier = skip_init(nn.Linear, n_components, n_clusters, **options)
-        for parameter in self.classifier.parameters():
-            nn.init.zeros_(parameter)
+        self.classifier = ZeroLinear(n_components, n_clusters, **options)
 
     def classify(self, z):
         """Log p(c | z) of codes by the classifier, (N, K)."""
