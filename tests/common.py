@@ -104,7 +104,8 @@ def short(estimator, **settings):
     pretrains = (
         "decoder" in estimator.get_params() and "pretraining_epochs" in estimator.get_params()
     )
-    fast |= {"max_epochs": 20, "pretraining_epochs": 10 if pretrains else "auto"}
+    epochs = 20 if "CatGAN" in name(estimator) else 8
+    fast |= {"max_epochs": epochs, "pretraining_epochs": 10 if pretrains else "auto"}
     return brief(estimator, **fast | settings)
 
 
