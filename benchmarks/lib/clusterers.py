@@ -266,7 +266,8 @@ def control(network, X, seed):
     """
     model = network.model_
     with torch.inference_mode():
-        x = torch.as_tensor(X, dtype=torch.float32, device=next(model.parameters()).device)
+        x = torch.as_tensor(network.preparation_.read(X), dtype=torch.float32)
+        x = x.to(next(model.parameters()).device)
         x_std = model.likelihood.standardize(x).cpu().numpy()
     settings = {"batch_size": min(network.batch_size_, len(x_std)), "random_state": seed}
     classifier = MLPClassifier(network.hidden_layer_sizes_[:2], max_iter=12, **settings)
