@@ -24,6 +24,7 @@ from .base import (
     to_array,
     transform_samples,
 )
+from .places import place_names
 
 #: Projections of more than two columns.
 METHODS = "auto", "pca", "neighbors"
@@ -33,12 +34,8 @@ EQUAL = {"aspect": "equal", "adjustable": "datalim"}
 MAX_LAYOUT = 5000
 #: Maximum number of labels that are written next to their points.
 MAX_NUMBERED = 50
-#: Directions from a cluster to its label.
-SIDES = np.array([[np.cos(a), np.sin(a)] for a in np.arange(8) * np.pi / 4])
-#: Distance from a cluster to its label, as a share of the larger axis.
-LABEL_GAP = 0.04
-#: Multiples of this distance that are tried, the nearest first.
-STEPS = np.arange(1, 4)
+#: Height of a written label, in points.
+LINE = 14
 
 
 @dataclass(eq=False, repr=False)
@@ -140,13 +137,13 @@ class EmbeddingDisplay(Display):
         if self.labels is None:
             return self
 
-        taken = []  # places of labels
-        for k, color in enumerate(colors):
-            text = "noise" if color == NOISE else str(names[k])
-            ax.plot([], [], ls="", marker=markers[k], color=color, label=text)
-            if color != NOISE and len(names) <= MAX_NUMBERED:
-                self._write_label(text, index == k, taken)
+        is_noise = np.array([color == NOISE for color in colors])
+        texts = np.where(is_noise, "noise", names.astype(str))
+        for text, color, marker in zip(texts, colors, markers, strict=True):
+            ax.plot([], [], ls="", marker=marker, color=color, label=text)
         self.legend_ = draw_legend(ax)
+        if len(names) <= MAX_NUMBERED:
+            self._write_names(texts, np.where(is_noise[index], -1, index))
         return self
 
     def _scatter(self, colors, markers, kwargs):
@@ -206,54 +203,23 @@ class EmbeddingDisplay(Display):
             return self.method
         return "neighbors" if n_samples <= MAX_LAYOUT else "pca"
 
-    def _write_label(self, text, members, taken):
-        """Write a label next to its points, and add its place to those that are taken."""
-        edge, step, side, place = self._find_place(members, taken)
-        taken.append(place)
-
-        across, up = np.sign(side.round(9)).astype(int)
-        self.ax_.annotate(
-            text,
-            edge,
-            xytext=(5 + 8 * step) * side,
-            textcoords="offset points",
-            ha=("center", "left", "right")[across],
-            va=("center", "bottom", "top")[up],
-            weight="bold",
-            bbox={
-                "boxstyle": "round,pad=0.1",
-                "fc": "white",
-                "ec": "none",
-                "alpha": 0.6,
-            },
-        )
-
-    def _find_place(self, members, taken):
-        """Return an edge of a cluster, a step, a side, and the place that is so far from it.
-
-        It is the nearest of the places with the fewest points and without another label.
-        """
-        points = self.points_
-        gap = LABEL_GAP * (np.ptp(points, axis=0).max() or 1.0)
-
-        rows = np.flatnonzero(members)
-        offsets = points[rows] - np.median(points[rows], axis=0)
-        by_distance = np.abs(offsets).sum(1).argsort()
-        # A tenth of the samples may be outliers.
-        inner = by_distance[: len(rows) - len(rows) // 10]
-        edges = points[rows[inner[(offsets[inner] @ SIDES.T).argmax(0)]]]
-
-        places = edges + gap * STEPS[:, None, None] * SIDES
-        some = points[:: 1 + len(points) // MAX_LAYOUT, None, None]
-        n_near = (np.abs(some - places).max(3) < gap).sum(0)
-        # A label outside of all samples would lie on the frame.
-        is_bad = ((places < points.min(0)) | (places > points.max(0))).any(2)
-        for other in taken:
-            is_bad |= np.abs(places - other).max(2) < 2 * gap
-
-        costs = n_near + len(points) * is_bad
-        step, side = np.unravel_index(costs.argmin(), costs.shape)
-        return edges[side], step, SIDES[side], places[step, side]
+    def _write_names(self, names, labels):
+        """Write names of clusters beside their points."""
+        # The layout of the figure sets the size of the axes.
+        self.figure_.canvas.figure.draw_without_rendering()
+        to_pixels = self.ax_.transData
+        pixels = to_pixels.transform(self.points_)
+        line = LINE * self.figure_.dpi / 72
+        box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.6}
+        for name, *middle in place_names(pixels, labels, names, line):
+            self.ax_.text(
+                *to_pixels.inverted().transform(middle),
+                name,
+                ha="center",
+                va="center",
+                weight="bold",
+                bbox=box,
+            )
 
 
 @dataclass(eq=False, repr=False)

@@ -15,13 +15,14 @@ from sklearn.utils._optional_dependencies import (
 )
 
 from ..display.base import reach_last_step, to_array
+from ..display.places import place_names
 from ..display.samples import find_white, make_mosaic
 from ..estimators.ensemble import ClusterEnsemble
 from ..estimators.neighbor_clustering import NeighborClustering
 from ..input.labels import check_labels, cluster_means, indicate, is_missing
 from .features import compare_means, list_features, shorten
 from .moves import list_moves, match_before
-from .page import find_spots, place_names, write_page
+from .page import find_spots, write_page
 from .reading import (
     choose_names,
     list_answers,
@@ -35,6 +36,8 @@ SURE = 0.995
 #: Minimum difference of the second one, and of features that are listed, in standard deviations.
 LARGE = 0.5
 SMALL = 0.2
+#: Height of a name in the map of a page, as a share of its width.
+LINE = 0.04
 #: Attributes that are None where they are not known.
 UNKNOWN = "before", "differences", "means", "probabilities", "stability"
 #: Maximum number of features in the tables of all clusters and of the samples of the map.
@@ -290,7 +293,10 @@ class ClusterReport(Bunch):
     _repr_html_ = to_html
 
     def _place_names(self, spots):
-        return place_names(spots, self.labels, self.clusters)
+        """Return the names of the clusters and their places in the map."""
+        rows, points = zip(*spots, strict=True)
+        labels = self.labels[list(rows)]
+        return place_names(np.array(points), labels, self.clusters, LINE)
 
     def _list_moves(self):
         """Return sizes before and now, and who stayed, came and left, of each cluster."""
