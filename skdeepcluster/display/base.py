@@ -77,17 +77,11 @@ class Display:
         ax.set_axis_off()
         ax.set_title("")
 
-        # The title has a row of its own, where it does not overlap the titles of the panels.
-        heights = [0.001] + [1] * n_rows
-        spec = ax.get_subplotspec()
-        grid = spec.subgridspec(n_rows + 1, n_columns, height_ratios=heights)
-        top = ax.figure.add_subplot(grid[0, :])
-        top.set_axis_off()
-        top.set_title(self.name or "")
-
+        figure = ax.figure.add_subfigure(ax.get_subplotspec())
+        figure.suptitle(self.name or "")
         panels = []
-        for k, title in enumerate(titles, start=n_columns):
-            panel = ax.figure.add_subplot(grid[k])
+        for k, title in enumerate(titles, start=1):
+            panel = figure.add_subplot(n_rows, n_columns, k)
             panel.set_title(title, fontsize="medium")
             panels.append(panel)
         return panels

@@ -13,8 +13,6 @@ from .base import COLORS, Display, check_has, draw_legend, take_last_step
 
 #: Color of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"
-#: Colors of the displays for scipy's names.
-PALETTE = {f"C{k}": color for k, color in enumerate(COLORS, start=1)}
 
 
 @dataclass(eq=False, repr=False)
@@ -93,13 +91,11 @@ class DendrogramDisplay(Display):
             n_clusters = min(estimator.n_clusters_, n_leaves)
 
         counts = None
-        numbers = {}
+        numbers = []
         if isinstance(estimator, NeighborClustering):
             leaves = estimator.leaves_
             counts = np.bincount(leaves[leaves >= 0], minlength=n_leaves)
-            alternatives = estimator.alternatives_
-            numbers = dict.fromkeys(answer.n_clusters for answer in alternatives)
-            numbers.pop(n_clusters, None)
+            numbers = [answer.n_clusters for answer in estimator.alternatives_]
 
         display = cls(
             estimator.children_,
@@ -123,6 +119,8 @@ class DendrogramDisplay(Display):
 
         shown = min(n_leaves, max(max_leaves, n_clusters, 2))
         ax = self._open(ax, (np.clip(0.2 * shown, 4.5, 9), 3.8))
+        from matplotlib import cycler, rc_context
+
         style = {
             "truncate_mode": "lastp",
             "p": shown,
@@ -133,19 +131,19 @@ class DendrogramDisplay(Display):
             **kwargs,
         }
 
-        n_before = len(ax.collections)
-        self.tree_ = dendrogram(self.linkage_, ax=ax, **style)
-        # Merges above the cut are drawn last.
-        colors = dict.fromkeys(self.tree_["color_list"])
-        colors.pop(style["above_threshold_color"], None)
-        for lines, color in zip(ax.collections[n_before:], colors, strict=False):
-            lines.set_color(PALETTE.get(color, color))
+        with rc_context({"axes.prop_cycle": cycler(color=COLORS)}):
+            self.tree_ = dendrogram(self.linkage_, ax=ax, **style)
+            # "C1" would be looked up again outside of this context.
+            for lines in ax.collections:
+                lines.set_edgecolor(lines.get_edgecolor())
 
         self.cut_ = None
         if self.n_clusters is not None:
             self.cut_ = cut
             self._draw_cut(n_clusters, "--")
-            for other in self.alternatives:
+            others = dict.fromkeys(self.alternatives)
+            others.pop(n_clusters, None)
+            for other in others:
                 self._draw_cut(other, ":")
             draw_legend(ax)
 

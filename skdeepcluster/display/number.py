@@ -107,7 +107,12 @@ class NumberOfClustersDisplay(Display):
         ax = self._open(ax, (5.6, 3.6))
         style = {"color": COLORS[0], "marker": "o", "ms": 4, **kwargs}
         (self.line_,) = ax.plot(x, criterion, **style)
-        self._mark_alternatives(ax, x, criterion)
+        is_other = np.isin(x, self.alternatives)
+        if is_other.any():
+            names = ", ".join(map(str, x[is_other]))
+            rings = {"ls": "", "marker": "o", "ms": 11, "mfc": "none"}
+            rings |= {"color": COLORS[0], "label": f"or: {names}"}
+            ax.plot(x[is_other], criterion[is_other], **rings)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="number of clusters", ylabel=self.criterion_name)
 
@@ -137,20 +142,3 @@ class NumberOfClustersDisplay(Display):
             )
             ax.legend(frameon=False)
         return self
-
-    def _mark_alternatives(self, ax, x, criterion):
-        """Draw rings at the other numbers."""
-        is_alternative = np.isin(x, self.alternatives)
-        if not is_alternative.any():
-            return
-        x = x[is_alternative]
-        names = ", ".join(map(str, x))
-        ax.plot(
-            x,
-            criterion[is_alternative],
-            "o",
-            color=COLORS[0],
-            mfc="none",
-            ms=11,
-            label=f"or: {names}",
-        )
