@@ -11,7 +11,6 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_consistent_length, get_tags
-from sklearn.utils._optional_dependencies import check_pandas_support
 from sklearn.utils.validation import _num_samples
 
 from .estimators.find_clusters import prepare_samples
@@ -19,12 +18,12 @@ from .estimators.neighbor_clustering import NeighborClustering
 from .input.checks import warn_user
 from .input.labels import check_labels, mean_greatest_jaccard, predict_samples
 from .input.tables import read_kinds
+from .inspection.moves import match_before
 from .inspection.page import find_spots, write_page
 from .metrics import (
     check_discrete,
     clustering_accuracy,
     expected_score,
-    match_labels,
 )
 from .neighbors.search import has_distances
 
@@ -219,21 +218,6 @@ def _measure(labels, y):
     }
 
 
-def _match(best, labels):
-    """Return labels (N,) under the numbers of the best clusters that they match.
-
-    Those that match none, or share no sample with it, get numbers above.
-    """
-    above = best.max() + 1
-    kept = labels >= 0
-    matched = np.full(len(labels), -1)
-    if kept.any():
-        known = np.where(best < 0, above, best)[kept]
-        matched[kept] = match_labels(known, labels[kept])
-    is_shared = np.isin(matched, matched[matched == best])
-    return np.where(kept & ~is_shared, matched + above + 1, matched)
-
-
 class Comparison(Bunch):
     """Fits of several clusterers, best first, made by :func:`~skdeepcluster.compare`.
 
@@ -278,7 +262,8 @@ class Comparison(Bunch):
 
     def to_frame(self) -> Any:
         """Return a pandas DataFrame of the results, with a row for each clusterer."""
-        pd = check_pandas_support("to_frame")
+        import pandas as pd
+
         return pd.DataFrame(self.results, index=pd.Index(self.names, name="clusterer"))
 
     def to_text(self) -> str:
@@ -298,14 +283,19 @@ class Comparison(Bunch):
             self.labels[self.best], return_inverse=True, return_counts=True
         )
         best = index - (clusters[0] < 0)
-        maps = {name: _match(best, own) for name, own in self.labels.items()}
-        matched = np.array(list(maps.values()))
+        n_clusters = best.max() + 1
+        colored = dict(self.labels)
+        if self.y is not None:
+            colored["classes y"] = np.unique(self.y, return_inverse=True)[1]
+        maps = {
+            name: match_before(own, self.table, best, n_clusters)
+            for name, own in colored.items()
+        }
+        matched = np.array([maps[name] for name in self.names])
         is_same = (matched == best).all(0) & (best >= 0)
         jaccard = [
-            mean_greatest_jaccard(best, own[:, None], best.max() + 1) for own in matched
+            mean_greatest_jaccard(best, own[:, None], n_clusters) for own in matched
         ]
-        if self.y is not None:
-            maps["classes y"] = _match(best, np.unique(self.y, return_inverse=True)[1])
         return write_page(
             "comparison.html",
             path,

@@ -15,11 +15,10 @@ import torch
 from scipy import sparse
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from .estimators.base import DeepClusterer, DeepEstimator
+from .estimators.base import DeepEstimator
 from .estimators.embedding import EmbeddingMixin
 from .estimators.gaussian_mixture import GaussianMixtureEM
 from .estimators.neighbor_clustering import NeighborClustering
@@ -182,10 +181,9 @@ def _describe_inputs(steps):
         named.append((name, part, names[columns].tolist()))
         used.update(columns)
         for step in _list_steps(part):
-            if isinstance(step, OneHotEncoder | OrdinalEncoder):
-                kinds = {categories.dtype.kind for categories in step.categories_}
-                if not kinds.isdisjoint("OU"):
-                    texts.update(columns)
+            levels = getattr(step, "categories_", ())
+            if any(known.dtype.kind in "OU" for known in levels):
+                texts.update(columns)
 
     inputs = []
     for i in sorted(used):
@@ -226,7 +224,7 @@ def _build_module(estimator):
         mixture = model.mixture.mixture
         log_resp = _MixtureAssignment(mixture, encode, model.temperature)
     # A classifier has no noise.
-    offset = estimator.offset_ if isinstance(estimator, DeepClusterer) else -math.inf
+    offset = getattr(estimator, "offset_", -math.inf)
     return _Predictions(log_resp, encode, model, offset)
 
 

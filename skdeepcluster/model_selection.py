@@ -159,20 +159,15 @@ def _count(X, numbers, estimator, weights):
 
 def _warn_of_edges(numbers, best, criterion):
     """Warn if the best number is at an edge of those tried."""
-    smallest = min(numbers)
-    largest = max(numbers)
-    at_edge = best == largest or best == smallest > 1
-    if smallest == largest or not at_edge:
-        return
-
-    edge = "largest" if best == largest else "smallest"
-    more = "larger" if best == largest else "smaller"
-    warn_user(
-        f"The best number of clusters by {criterion}, {best}, is the {edge} of "
-        f"those tried, {smallest} to {largest}. Give {more} numbers as "
-        "n_clusters, too.",
-        UserWarning,
-    )
+    low = min(numbers)
+    high = max(numbers)
+    if low < high and (best == high or best == low > 1):
+        edge, more = ("largest", "larger") if best == high else ("smallest", "smaller")
+        warn_user(
+            f"The best number of clusters by {criterion}, {best}, is the {edge} of those tried, "
+            f"{low} to {high}. Give {more} numbers as n_clusters, too.",
+            UserWarning,
+        )
 
 
 class NoSplit:

@@ -313,16 +313,7 @@ class MixtureDisplay(Display):
                 self._draw_ellipse(k, mean, covariances[k], n)
 
         numbers = ", ".join(f"{n:g}" for n in n_std)
-        self.ax_.plot(
-            [],
-            [],
-            ls="",
-            marker="o",
-            ms=9,
-            mfc="none",
-            color="0.2",
-            label=f"component:\n{numbers} standard\ndeviations",
-        )
+        self.ellipses_[0].set_label(f"component:\n{numbers} standard\ndeviations")
         self.legend_ = draw_legend(self.ax_)
         self.ax_.autoscale_view()
         return self

@@ -7,10 +7,9 @@ LETTER = 0.525
 CLEAR = 0.5
 #: Directions from a sample in which a name is tried.
 DIRECTIONS = np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1]), axis=-1)
-#: Maximum numbers of samples: beside which a name is tried, of its cluster, and of all others.
+#: Maximum numbers of samples beside which a name is tried, and of a cluster that are looked at.
 N_TRIED = 30
-N_OWN = 300
-N_OTHERS = 1000
+N_SEEN = 1000
 
 
 def place_names(points, labels, names, line):
@@ -23,29 +22,22 @@ def place_names(points, labels, names, line):
     low = points.min(0) - 1
     high = points.max(0) + 1
 
-    placed = []
-    taken = []
+    places = {}
     for k in np.unique(labels[labels >= 0]):
         half = np.array([LETTER * len(str(names[k])), 1]) / 2
-        own = points[labels == k]
+        own = _thin(points[labels == k], N_SEEN)
+        others = _thin(points[labels != k], N_SEEN)
         beside = _thin(own, N_TRIED)[:, None, None]
         middles = (beside + DIRECTIONS * (half + CLEAR)).reshape(-1, 2)
         middles = middles.clip(low + half, high - half)
 
-        own = _measure_gaps(middles, half, _thin(own, N_OWN))
-        others = _measure_gaps(middles, half, _thin(points[labels != k], N_OTHERS))
-        # Some samples of a cluster may lie among others.
-        near = np.quantile(own, 0.25, axis=1)
-        is_wrong = others < np.maximum(near, CLEAR)[:, None]
-        cost = near + 4 * (own == 0).sum(1) + is_wrong.sum(1)
-        for middle, size in taken:
-            is_over = (np.abs(middles - middle) < half + size).all(1)
-            cost += N_OTHERS * is_over
-
-        middle = middles[cost.argmin()]
-        taken.append((middle, half))
-        placed.append((names[k], *(middle * line)))
-    return placed
+        cost = np.hypot(*(middles - np.median(own, 0)).T)
+        cost += 4 * _count_within(own, middles, half)
+        cost += 4 * _count_within(others, middles, half + 2 * CLEAR)
+        for middle, size in places.values():
+            cost += N_SEEN * _count_within(middle[None], middles, half + size)
+        places[k] = middles[cost.argmin()], half
+    return [(names[k], *(middle * line)) for k, (middle, _) in places.items()]
 
 
 def _thin(points, n_points):
@@ -53,7 +45,6 @@ def _thin(points, n_points):
     return points[:: len(points) // n_points + 1]
 
 
-def _measure_gaps(middles, half, points):
-    """Return the distances of points from boxes with some middles."""
-    gaps = np.abs(middles[:, None] - points) - half
-    return np.hypot(*np.moveaxis(gaps.clip(0), -1, 0))
+def _count_within(points, middles, half):
+    """Return how many points lie within boxes of a size around each of the middles."""
+    return (np.abs(middles[:, None] - points) < half).all(2).sum(1)

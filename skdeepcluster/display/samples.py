@@ -226,16 +226,15 @@ class TraversalDisplay(Display):
 
         grid = estimator.traverse("cluster", n_samples=n_noise)
         feature_names = name_features(grid.shape[2], feature_names, estimator=estimator)
-        clusters = range(grid.shape[1])
         order = "dark to light"
-        titles = [f"cluster, {order}"]
+        titles = {"cluster": f"cluster, {order}"}
+        grids = {"cluster": grid}
         if image_shape is not None:
             # A row for each cluster, a column for each noise vector.
-            grid = np.swapaxes(grid, 0, 1)
+            grids["cluster"] = np.swapaxes(grid, 0, 1)
             order = "left to right"
-            titles = ["cluster, one column per noise vector"]
+            titles["cluster"] = "cluster, one column per noise vector"
 
-        grids = {"cluster": grid}
         for code in codes:
             if code == "cluster":
                 continue
@@ -244,16 +243,17 @@ class TraversalDisplay(Display):
             if code.startswith("continuous"):
                 swept = values
                 ends = f"{values[0]:g} to {values[-1]:g}"
+            clusters = range(grid.shape[1])
             rows = [estimator.traverse(code, swept, cluster=k)[0] for k in clusters]
             grids[code] = np.stack(rows)
-            titles.append(f"{code}, {ends}, {order}")
+            titles[code] = f"{code}, {ends}, {order}"
 
         display = cls(
             grids, image_shape=image_shape, feature_names=feature_names, name=name
         )
         display.plot(ax, **kwargs)
-        for panel, title in zip(display.axes_.values(), titles, strict=True):
-            panel.set_title(title, fontsize="medium")
+        for code, panel in display.axes_.items():
+            panel.set_title(titles[code], fontsize="medium")
         return display
 
     def plot(self, ax=None, **kwargs) -> Self:
@@ -312,10 +312,9 @@ def make_mosaic(rows, image_shape):
     n_columns = max(map(len, rows))
     shape = len(rows) * down - 1, n_columns * right - 1, *channels
     grid = np.ma.array(np.zeros(shape), mask=True)
-    following = iter(tiles)
-    for i, row in enumerate(rows):
-        for j in range(len(row)):
-            grid[i * down :, j * right :][:height, :width] = next(following)
+    places = [(i, j) for i, row in enumerate(rows) for j in range(len(row))]
+    for (i, j), tile in zip(places, tiles, strict=True):
+        grid[i * down :, j * right :][:height, :width] = tile
     return grid.filled(1.0) if channels else grid
 
 

@@ -146,29 +146,29 @@ def count_categories(X, left_out=()):
     if not types:
         return X, [(i, False) for i in range(np.shape(X)[1])]
 
-    columns = {}
+    import pandas as pd
+
+    columns = []
     origins = []
     for i, (name, column) in enumerate(X.items()):
         kind = types.get(i, "number")
         if kind == "number":
-            columns[name] = column.astype(float)
+            columns.append(column.astype(float))
             origins.append((i, False))
         if kind in ("number", "date"):
             continue
-
-        known = column.notna()
-        kinds = sorted(column[known].unique(), key=str)
-        if i in left_out and len(kinds) > MANY_VALUES:
+        if i in left_out and column.nunique() > MANY_VALUES:
             continue
-        # The share of False says nothing more.
-        for value in [True] if column.dtype.kind == "b" else kinds:
-            share = (column == value).fillna(False).astype(float)
-            text = f"{name} = {shorten(value)}"
-            while text in columns:
-                text += "'"
-            columns[text] = share.where(known)
-            origins.append((i, True))
-    return type(X)(columns), origins
+
+        texts = column.astype(object).map(shorten, na_action="ignore")
+        shares = pd.get_dummies(texts, name, " = ", dtype=float)
+        if column.dtype.kind == "b":
+            # The share of False says nothing more.
+            shares = shares.filter([f"{name} = True"])
+        shares[column.isna()] = np.nan
+        columns.append(shares)
+        origins += [(i, True)] * shares.shape[1]
+    return pd.concat(columns, axis=1), origins
 
 
 def shorten(value):

@@ -9,10 +9,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.metrics import euclidean_distances
 from sklearn.utils import Bunch, _safe_indexing
-from sklearn.utils._optional_dependencies import (
-    check_matplotlib_support,
-    check_pandas_support,
-)
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from ..display.base import reach_last_step, to_array
 from ..display.places import place_names
@@ -244,7 +241,8 @@ class ClusterReport(Bunch):
         Columns are the number of samples, the mean probability, if there is one, and the mean of
         each feature.
         """
-        pd = check_pandas_support("to_frame")
+        import pandas as pd
+
         index = pd.Index(self.clusters, name="cluster")
         columns = {"samples": self.sizes}
         if self.probabilities is not None:
@@ -303,10 +301,6 @@ class ClusterReport(Bunch):
         if self.before is None:
             return []
         return list_moves(self.before, self.labels, self.clusters)
-
-    def _find_widest(self):
-        """Return the largest difference of a feature."""
-        return 0 if self.differences is None else np.abs(self.differences).max()
 
     def _list_examples(self):
         """Return values of the medoid and the typical samples, in the units of the table."""

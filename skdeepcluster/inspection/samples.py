@@ -54,9 +54,7 @@ def find_medoids(X, labels, *, random_state=None) -> Labels:
             compared = stream.choice(rows, MEDOID_SAMPLES, replace=False)
 
         parts = pairwise_distances_chunked(
-            X[rows],
-            X[compared],
-            reduce_func=lambda part, start: part.mean(1),
+            X[rows], X[compared], reduce_func=lambda part, _: part.mean(1)
         )
         medoids[k] = rows[np.concatenate(list(parts)).argmin()]
     return medoids
@@ -84,13 +82,13 @@ def rank_samples(labels, resp, distances, n_rows):
     best = closeness[index]
     closeness[index] = -np.inf
     second = closeness.max(1)
-    runner_up = closeness.argmax(1)
-    runner_up[np.isinf(second)] = -1
+    runner_up = np.where(np.isinf(second), -1, closeness.argmax(1))
 
     if resp is None:
-        near, far = np.sort([-best, -second], axis=0)
-        far = np.maximum(far, np.finfo(float).tiny)
-        margin = np.sign(best - second) * (1 - near / far)
+        limits = np.finfo(float)
+        second = np.maximum(second, limits.min)
+        farther = -np.minimum(best, second)
+        margin = (best - second) / np.maximum(farther, limits.tiny)
     else:
         margin = best - np.maximum(second, 0)
 
