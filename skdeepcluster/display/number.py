@@ -121,24 +121,14 @@ class NumberOfClustersDisplay(Display):
             twin = ax.twinx()
             twin.set_ylim(0, 1.02)
             twin.set_ylabel("stability", color=COLORS[1])
-            (self.stability_line_,) = twin.plot(
-                x,
-                np.asarray(self.stability)[order],
-                color=COLORS[1],
-                marker="s",
-                ms=4,
-                lw=1,
-            )
+            style = {"color": COLORS[1], "marker": "s", "ms": 4, "lw": 1}
+            stability = np.asarray(self.stability)[order]
+            (self.stability_line_,) = twin.plot(x, stability, **style)
             self.stability_ax_ = twin
 
         if self.chosen is not None:
-            self.chosen_line_ = ax.axvline(
-                self.chosen,
-                color="0.4",
-                ls="--",
-                lw=1,
-                zorder=0,
-                label=f"chosen: {self.chosen}",
-            )
+            style = {"color": "0.4", "ls": "--", "lw": 1, "zorder": 0}
+            label = f"chosen: {self.chosen}"
+            self.chosen_line_ = ax.axvline(self.chosen, label=label, **style)
             ax.legend(frameon=False)
         return self
