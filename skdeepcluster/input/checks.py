@@ -224,6 +224,17 @@ def read_image_shape(image_shape, n_features=None):
     return shape
 
 
+def divide_series(n_features, n_channels):
+    """Return the length of the series in a sample, ``n_channels`` of the same length."""
+    length, rest = divmod(n_features, n_channels)
+    if rest:
+        raise ValueError(
+            f"X has {n_features} features, which are not {n_channels} series of the same length. "
+            "Set n_channels."
+        )
+    return length
+
+
 def check_count(name, value, least=1):
     """Return a whole number as int, checked to be at least ``least``."""
     return int(check_scalar(value, name, Integral, min_val=least))

@@ -8,14 +8,26 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from ..functional.points import uniform_points
-from ..input.checks import read_image_shape
+from ..input.checks import divide_series, read_image_shape
 from .runtime import rand
+
+
+def check_versions(x: Tensor, changed: Any) -> None:
+    """Check that other versions of samples x (N, D) have their shape."""
+    shape = np.shape(changed)
+    if shape != x.shape:
+        raise ValueError(
+            f"augment must return a tensor of the shape {tuple(x.shape)} of its argument, but "
+            f"returned {type(changed).__name__} of shape {shape}."
+        )
 
 
 @dataclass(frozen=True)
@@ -202,8 +214,6 @@ class RandomShift:
             raise ValueError(
                 f"max_shift must be between 0 and 1, a share of the length, got {self.max_shift}."
             )
-        if self.n_channels < 1:
-            raise ValueError(f"n_channels must be at least 1, got {self.n_channels}.")
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return a random version of each series, (N, D)."""
@@ -234,12 +244,7 @@ class RandomShift:
 
     def _move(self, x: Tensor, level: Tensor) -> Tensor:
         """Shift series by levels from 0, to the left, to 1, to the right, (N, 1) or (1, 1)."""
-        length = x.shape[1] // self.n_channels
-        if length * self.n_channels != x.shape[1]:
-            raise ValueError(
-                f"X has {x.shape[1]} features, which are not {self.n_channels} series of the "
-                "same length. Set n_channels."
-            )
+        length = divide_series(x.shape[1], self.n_channels)
         shift = ((2 * level - 1) * self.max_shift * length).round().long()
         places = torch.arange(length, device=x.device) - shift
         places = places % length if self.wrap else places.clamp(0, length - 1)

@@ -42,9 +42,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.network = network
 
-    @abstractmethod
     def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the code, (N, L) each."""
+        return self(x_std)
 
     def mean(self, x_std: Tensor) -> Tensor:
         """Code of each sample, or the mean of its posterior, (N, L)."""
@@ -77,10 +77,6 @@ class GaussianEncoder(Encoder):
         mean, log_var = output.chunk(2, dim=-1)
         log_var = (log_var + self.LOG_VAR).clamp(-16.0, 16.0)
         return mean, (0.5 * log_var).exp()
-
-    def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the code, (N, L) each."""
-        return self(x_std)
 
 
 # ---- autoencoders

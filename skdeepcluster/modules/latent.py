@@ -66,10 +66,9 @@ class LatentSpace:
 
     def find(self, name: str) -> int:
         """Return the position of a code among all codes."""
-        names = self.names
-        if name not in names:
-            raise ValueError(f"No code {name!r}; there are {', '.join(names)}.")
-        return names.index(name)
+        if name not in self.names:
+            raise ValueError(f"No code {name!r}; there are {', '.join(self.names)}.")
+        return self.names.index(name)
 
     def draw(self, n_samples: int, log_prior: Tensor) -> Codes:
         """Sample codes: the cluster from its prior (K,), all others uniformly."""
@@ -110,11 +109,11 @@ class LatentSpace:
 
         "category" is the sum over categorical codes, "continuous" the sum over continuous codes.
         """
-        categories = torch.stack(_category_losses(reading, codes))
-        losses = {"category": categories.sum()}
+        pairs = zip(reading.log_probs, codes.categories.T, strict=True)
+        categories = [nll_loss(log_p, category) for log_p, category in pairs]
+        losses = {"category": torch.stack(categories).sum()}
         if self.n_continuous:
-            continuous = self.continuous_loss(reading, codes.continuous)
-            losses["continuous"] = continuous
+            losses["continuous"] = self.continuous_loss(reading, codes.continuous)
         return losses
 
     def continuous_loss(self, reading: Reading, continuous: Tensor) -> Tensor:
@@ -123,9 +122,3 @@ class LatentSpace:
         mean = reading.mean[:, :n_codes]
         log_var = 2 * reading.log_std[:, :n_codes]
         return -log_prob_diag(continuous, mean, log_var).mean()
-
-
-def _category_losses(reading: Reading, codes: Codes) -> list[Tensor]:
-    """-log Q of each categorical code, mean over the samples."""
-    pairs = zip(reading.log_probs, codes.categories.T, strict=True)
-    return [nll_loss(log_p, category) for log_p, category in pairs]

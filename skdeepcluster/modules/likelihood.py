@@ -358,7 +358,7 @@ def _check_columns(layout: Iterable[Iterable[Any]]) -> list[list[int]]:
     if not columns:
         raise ValueError("A ColumnLikelihood needs columns, got none.")
     for c in columns:
-        if isinstance(c, bool) or not isinstance(c, Integral) or c < 0:
+        if not isinstance(c, Integral) or c < 0:
             raise ValueError(f"Columns are whole numbers from 0 on, got {c!r}.")
     twice = sorted(int(c) for c, n in Counter(columns).items() if n > 1)
     if twice:

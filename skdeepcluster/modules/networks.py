@@ -394,26 +394,21 @@ def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Modu
             f"{role} must be a function (n_in, n_out) that returns a new network, "
             f"but got the network {type(builder).__name__}. Put it into a function."
         )
-    asked = f"{role}(n_in={n_in}, n_out={n_out})"
-    try:
-        network = builder(n_in, n_out)
-        if any(weight.is_meta for weight in network.parameters()):
-            return network  # only the shapes of weights are needed
-        with torch.no_grad():
-            samples = torch.zeros(2, n_in, dtype=torch.float32)
-            output = network.eval()(samples)
-    except Exception as error:
-        message = f"{asked} gave no network that takes samples: {error}"
-        raise ValueError(message) from error
+    network = builder(n_in, n_out)
+    if any(weight.is_meta for weight in network.parameters()):
+        return network  # only the shapes of weights are needed
+    with torch.no_grad():
+        samples = torch.zeros(2, n_in, dtype=torch.float32)
+        output = network.eval()(samples)
 
     is_tensor = isinstance(output, Tensor)
     shape = tuple(output.shape) if is_tensor else ()
     dtype = output.dtype if is_tensor else None
     if (shape, dtype) != ((2, n_out), torch.float32):
         raise ValueError(
-            f"{asked} must return a network from float32 samples of shape (2, {n_in}) to "
-            f"a float32 tensor of shape (2, {n_out}), but got {type(output).__name__}, "
-            f"{shape}, {dtype}."
+            f"{role}(n_in={n_in}, n_out={n_out}) must return a network from float32 samples "
+            f"of shape (2, {n_in}) to a float32 tensor of shape (2, {n_out}), but got "
+            f"{type(output).__name__}, {shape}, {dtype}."
         )
     return network
 

@@ -73,9 +73,9 @@ _stream: ContextVar[Stream | None] = ContextVar("stream", default=None)
 
 
 @contextmanager
-def drawing_from(stream: Stream | None) -> Iterator[None]:
-    """Within the block, in this thread, random numbers come from the stream; None: torch's own."""
-    token = _stream.set(stream)
+def seeded(seed: int | None) -> Iterator[None]:
+    """Within the block, in this thread, random numbers come from a stream; None: torch's own."""
+    token = _stream.set(None if seed is None else Stream(seed))
     try:
         yield
     finally:
@@ -114,12 +114,7 @@ def rand(
 
 def randn_like(x: Tensor) -> Tensor:
     """Draw from N(0, 1), of the shape, dtype and device of ``x``."""
-    return torch.randn(x.shape, **_options(x.device), dtype=x.dtype)
-
-
-def rand_like(x: Tensor) -> Tensor:
-    """Draw uniformly from [0, 1), of the shape, dtype and device of ``x``."""
-    return torch.rand(x.shape, **_options(x.device), dtype=x.dtype)
+    return randn(x.shape, x.device, x.dtype)
 
 
 def randint(high: int, shape: Sequence[int], device: torch.device) -> Tensor:
@@ -135,17 +130,12 @@ def multinomial(p: Tensor, n_samples: int) -> Tensor:
 
 def bernoulli(p: Tensor) -> Tensor:
     """Draw zeros and ones with probabilities ``p``."""
-    return (rand_like(p) < p).to(p.dtype)
-
-
-def generator(seed: int) -> torch.Generator:
-    """Return a seeded torch generator on the CPU."""
-    return torch.Generator().manual_seed(seed)
+    return (rand(p.shape, p.device, p.dtype) < p).to(p.dtype)
 
 
 def draw_generator(random_state: np.random.RandomState) -> torch.Generator:
     """Return a torch generator on the CPU with a seed drawn from a RandomState."""
-    return generator(draw_seed(random_state))
+    return torch.Generator().manual_seed(draw_seed(random_state))
 
 
 _fork_lock = threading.RLock()
@@ -165,18 +155,11 @@ def isolated() -> Iterator[None]:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Within the block, in this thread, the package draws from generators of its own."""
-    with drawing_from(Stream(seed)):
-        yield
-
-
-@contextmanager
 def forked(seed: int) -> Iterator[None]:
     """Within the block, in one thread at a time, torch's global generators are seeded."""
     uses_gpu = torch.cuda.is_initialized()
     gpus = list(range(torch.cuda.device_count())) if uses_gpu else []
-    with _fork_lock, torch.random.fork_rng(devices=gpus), drawing_from(None):
+    with _fork_lock, torch.random.fork_rng(devices=gpus), seeded(None):
         torch.default_generator.manual_seed(seed)
         if uses_gpu:
             torch.cuda.manual_seed_all(seed)

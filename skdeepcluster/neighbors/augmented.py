@@ -174,10 +174,6 @@ def _compose(views):
         rows[:, block] = torch.eye(n_rows, dtype=torch.float32, device="cpu")
         for view, transform in zip(maps, transforms, strict=True):
             view[block] = transform(rows).numpy() @ axes
-    if not np.isfinite(maps).all():
-        raise ValueError(
-            f"augment={views.augment!r} must return finite numbers for finite samples."
-        )
     return maps
 
 
@@ -188,6 +184,7 @@ def call(augment, X, seed):
     """Return other versions of samples X (n, D), drawn from torch's generators alone."""
     import torch
 
+    from ..modules.augmentation import check_versions
     from ..modules.runtime import forked, isolated, to_tensor
 
     name = getattr(augment, "augment", augment)
@@ -200,11 +197,7 @@ def call(augment, X, seed):
                 f"augment={name!r} fails for a tensor of {len(x)} samples with {x.shape[1]} "
                 f"features. It must return other versions of them. {error!r}"
             ) from error
-    if changed.shape != x.shape:
-        raise ValueError(
-            f"augment={name!r} must return a tensor of the shape {tuple(x.shape)} of its "
-            f"argument, but returned the shape {changed.shape}."
-        )
+    check_versions(x, changed)
     if not np.isfinite(changed).all():
         raise ValueError(
             f"augment={name!r} must return finite numbers for finite samples, but returned nan "

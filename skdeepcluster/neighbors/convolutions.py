@@ -18,6 +18,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..input.checks import divide_series
 from .search import count_threads, open_threads
 
 #: Number of values that a kernel sees at once, and of those with a high weight.
@@ -172,12 +173,7 @@ class ConvolutionFeatures(
             ensure_all_finite="allow-nan",
             ensure_min_samples=2 if reset else 1,
         )
-        length, rest = divmod(X.shape[1], self.n_channels)
-        if rest:
-            raise ValueError(
-                f"X has {X.shape[1]} features, which are not {self.n_channels} series of the "
-                "same length. Set n_channels."
-            )
+        length = divide_series(X.shape[1], self.n_channels)
         series = X.reshape(len(X), self.n_channels, length)
         missing = max(KERNEL_LENGTH - length, 0)
         return np.pad(series, [(0, 0), (0, 0), (0, missing)], mode="edge")

@@ -11,15 +11,12 @@ from scipy.special import entr
 
 from ..input.checks import draw_seed
 from ..input.distinct import fit_kmeans, single_threaded, single_threaded_blas
-from ..input.labels import indicate, share_out
+from ..input.labels import indicate
 from .coordinates import Coordinates, MergeTrees
+from .mixtures import EM_TOLERANCE, run_em
 
 #: Number of runs of k-means.
 KMEANS_RUNS = 3
-#: Maximum number of EM iterations of a mixture.
-EM_ITERATIONS = 60
-#: EM ends when the mean log-likelihood rises by less than this, in nats.
-EM_TOLERANCE = 1e-3
 #: Added to the variances of a mixture of a layout, as a share of their mean variance.
 LAYOUT_REGULARIZATION = 1e-4
 #: Number of random starts of latent classes.
@@ -228,8 +225,11 @@ def estimate_gaussians(resp, monomials, n_features, kind):
     return sizes, means, covariances
 
 
-def measure_log_densities(monomials, sizes, means, covariances):
-    """Return log(weight_k N(x; mean_k, covariance_k)) up to one constant, (M, K)."""
+def list_coefficients(sizes, means, covariances):
+    """Return the coefficients (F, K) of monomials in log(weight_k N(x; mean_k, covariance_k)).
+
+    One constant is left out.
+    """
     precisions = np.linalg.inv(covariances)
     linear = np.einsum("kij,kj->ki", precisions, means)
     constant = np.einsum("ki,ki->k", linear, means)
@@ -237,7 +237,7 @@ def measure_log_densities(monomials, sizes, means, covariances):
     constant = np.log(sizes / sizes.sum()) - constant / 2
     i, j = np.triu_indices(means.shape[1])
     quadratic = -np.where(i == j, 0.5, 1) * precisions[:, i, j]
-    return monomials @ np.hstack([quadratic, linear, constant[:, None]]).T
+    return np.hstack([quadratic, linear, constant[:, None]]).T
 
 
 def fit_layout(points, coords, n_components, stream):
@@ -263,20 +263,14 @@ def fit_gaussians(
     weighted = monomials * weights
     variance = max(reg * points.var(0).mean(), 1e-12) * np.eye(n_features)
     resp = np.eye(n_components)[labels[fitted]]
-    last = -np.inf
+
+    def estimate(resp):
+        sizes, means, inner = estimate_gaussians(resp, weighted, n_features, kind)
+        return list_coefficients(sizes, means, inner + variance)
 
     with single_threaded_blas():
-        for _ in range(EM_ITERATIONS):
-            sizes, means, covariances = estimate_gaussians(
-                resp, weighted, n_features, kind
-            )
-            mixture = sizes, means, covariances + variance
-            densities = measure_log_densities(monomials, *mixture)
-            resp, likelihood = share_out(densities, weights)
-            if likelihood - last < tolerance:
-                break
-            last = likelihood
-        return measure_log_densities(all_monomials, *mixture)
+        coefficients, _ = run_em(monomials, resp, weights, estimate, tolerance)
+        return all_monomials @ coefficients
 
 
 # ---- groups of points, merged by the edges between them

@@ -110,7 +110,7 @@ class Constraints(NamedTuple):
             and (labels == labels[first[self.groups]]).all()
         )
 
-    def impose(self, resp, layout, known=None, n_unknowns=UNKNOWNS):
+    def impose(self, resp, layout, known=None):
         """Return responsibilities (M, K) whose labels keep the constraints.
 
         ``layout`` is (M, L); ``known`` (M, K) counts known labels.
@@ -120,7 +120,7 @@ class Constraints(NamedTuple):
         if self.keep(labels, n_clusters):
             return resp
 
-        new = Relabeling(self, resp, layout, known, n_unknowns).run()
+        new = Relabeling(self, resp, layout, known).run()
         if new is None or not self.keep(new, n_clusters):
             heaviest = np.bincount(self.groups, self.weights).max()
             raise ValueError(
@@ -262,14 +262,13 @@ class Relabeling:
     """The search for labels that keep constraints, of G groups of samples, at the least cost.
 
     Cheap moves make the sizes keep their bounds. Then an integer program chooses again for at most
-    ``n_unknowns`` / K groups in doubt, and for those that break a pair.
+    UNKNOWNS / K groups in doubt, and for those that break a pair.
     """
 
-    def __init__(self, constraints, resp, layout, known, n_unknowns):
+    def __init__(self, constraints, resp, layout, known):
         self.least = constraints.least
         self.most = constraints.most
         self.groups = constraints.groups
-        self.n_free = n_unknowns // resp.shape[1]
         member = indicate(self.groups, self.groups.max() + 1)
         #: Pairs (P, 2) of groups in different clusters.
         self.apart = self.groups[constraints.split]
@@ -341,7 +340,7 @@ class Relabeling:
 
         n_free = is_broken.sum()
         if self.least > 0 or self.most < 1:
-            n_free = max(n_free, self.n_free)
+            n_free = max(n_free, UNKNOWNS // self.costs.shape[1])
         return np.sort(np.argsort(doubt, kind="stable")[:n_free])
 
     def solve(self, free):

@@ -15,7 +15,7 @@ from scipy.special import entr
 
 from ..input.distinct import single_threaded_blas
 from ..input.labels import cluster_means
-from ..neighbors.graph import link_neighbors
+from ..neighbors.graph import link_neighbors, scale_links, sum_links
 from ..neighbors.search import NeighborIndex
 from .candidates import estimate_gaussians, make_monomials
 from .coordinates import spanning_tree
@@ -162,10 +162,9 @@ def _make_space(points):
 
 def _find_spectrum(graph):
     """Return the :class:`Spectrum` of the walk on a graph."""
-    degrees = np.ravel(graph.sum(1)).astype(np.float64)
+    degrees = sum_links(graph)
     n_samples = len(degrees)
-    scale = sparse.diags(1 / np.sqrt(degrees))
-    steps = scale @ graph @ scale
+    steps = scale_links(graph, 1 / np.sqrt(degrees))
 
     with single_threaded_blas():
         if n_samples <= 5 * N_EIGENVECTORS:
@@ -209,9 +208,7 @@ def _solve_ridge(wide):
 def _describe(measured, labels, n_clusters):
     """Return the features of a partition (M,) by name."""
     member = np.eye(n_clusters)[labels]
-    spaces = []
-    for space in measured.spaces:
-        spaces.append(_describe_space(space, labels, member))
+    spaces = [_describe_space(space, labels, member) for space in measured.spaces]
 
     features = _describe_sizes(member)
     for name in spaces[0]:
@@ -514,10 +511,8 @@ class Ensemble:
         # Several methods often find the same partition.
         renamed = np.array([_name_by_first(row) for row in labels])
         distinct, places = np.unique(renamed, axis=0, return_inverse=True)
-        rows = []
         with single_threaded_blas():
-            for row in distinct:
-                rows.append(_describe(self.measured, row, self.n_clusters))
+            rows = [_describe(self.measured, row, self.n_clusters) for row in distinct]
         values = np.array([list(row.values()) for row in rows])[places.ravel()]
 
         features = {

@@ -10,16 +10,14 @@ import numpy as np
 from scipy.special import logsumexp
 
 from ..input.distinct import single_threaded_blas
-from ..input.labels import cluster_means, indicate, share_out
+from ..input.labels import cluster_means, indicate
 from ..input.scales import NO_WEIGHT
+from .mixtures import run_em
 
 #: Number of samples of a category's usual shares that are added to each class.
 PRIOR = 1.0
 #: Added to the variances of a class, as a share of their variance in all samples.
 REGULARIZATION = 1e-2
-#: EM ends after this many iterations, or when the mean log-likelihood rises by less, in nats.
-ITERATIONS = 60
-TOLERANCE = 1e-3
 #: Features of a partition of a table.
 EXPLAINED = (
     "numbers explained",
@@ -72,18 +70,22 @@ class Table:
         information", Computational Statistics & Data Analysis 41, 2003). EM learns from the F
         samples at ``fitted``, whose labels (F,) are the ``starts``.
         """
-        statistics = self.statistics
+        statistics = self.statistics[fitted]
+        weights = weights[fitted, None]
+        usual = statistics.T @ weights / weights.sum()
+
+        def estimate(resp):
+            return self._estimate(statistics.T @ (resp * weights), usual)
+
         best = -np.inf
         with single_threaded_blas():
             for labels in starts:
                 resp = indicate(labels, n_clusters).toarray()
-                coefficients, likelihood = self._run_em(
-                    statistics[fitted], resp, weights[fitted, None]
-                )
+                found, likelihood = run_em(statistics, resp, weights, estimate)
                 if likelihood > best:
                     best = likelihood
-                    chosen = (statistics @ coefficients).argmax(1)
-        return chosen
+                    coefficients = found
+            return (self.statistics @ coefficients).argmax(1)
 
     @cached_property
     def statistics(self):
@@ -99,19 +101,6 @@ class Table:
         sums = statistics.T @ np.ones((len(statistics), 1))
         usual = statistics.mean(0)[:, None]
         return (statistics @ self._estimate(sums, usual)).mean()
-
-    def _run_em(self, statistics, resp, weights):
-        """Return the coefficients (S, K) of the log densities, and the mean log-likelihood."""
-        usual = statistics.T @ weights / weights.sum()
-        last = -np.inf
-        for _ in range(ITERATIONS):
-            coefficients = self._estimate(statistics.T @ (resp * weights), usual)
-            densities = statistics @ coefficients
-            resp, likelihood = share_out(densities, weights)
-            if likelihood - last < TOLERANCE:
-                break
-            last = likelihood
-        return coefficients, likelihood
 
     def _estimate(self, sums, usual):
         """Return the coefficients (S, K) of the log densities by sums (S, K) of statistics."""

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 
 from ..input.progress import Progress
+from ..modules.augmentation import check_versions
 from ..modules.model import Augmentation, Batch, Player, TrainableModel
 from ..modules.runtime import current_stream, threads_by_size, to_tensor
 
@@ -271,11 +272,7 @@ class Net(NeuralNet):
     def _augment(self, rows: Tensor) -> Tensor:
         """Return other versions of samples (N, D), checked."""
         changed: Any = self.augment(rows)
-        if np.shape(changed) != rows.shape:
-            raise ValueError(
-                f"augment must return a tensor of the shape {tuple(rows.shape)} of its argument, "
-                f"but returned {type(changed).__name__} of shape {np.shape(changed)}."
-            )
+        check_versions(rows, changed)
         return changed.detach().to(rows.dtype)
 
     # ---- the state of an unfinished training
@@ -301,8 +298,6 @@ class Net(NeuralNet):
         self.history.extend(state["history"])
         self.module_.load_state_dict(state["weights"])
         self.optimizer_.load_state_dict(state["optimizer"])
-        self._check_moments()
-
         schedules = zip(self._schedules(), state["schedules"], strict=True)
         for schedule, (stored, n_batches) in schedules:
             schedule.lr_scheduler_.load_state_dict(stored)
@@ -310,17 +305,6 @@ class Net(NeuralNet):
         generators = zip(self.generators, state["generators"], strict=True)
         for generator, stored in generators:
             generator.set_state(stored)
-
-    def _check_moments(self) -> None:
-        """Check shapes, and set strides, of the optimizer's tensors: compiled code trusts them."""
-        for parameter, moments in self.optimizer_.state.items():
-            for name, value in moments.items():
-                expected = value.new_empty(()) if name == "step" else parameter
-                if value.shape != expected.shape:
-                    raise ValueError(
-                        f"{name} of a parameter has the shape {value.shape}"
-                    )
-                moments[name] = torch.empty_like(expected).copy_(value)
 
     def _schedules(self) -> list[LRScheduler]:
         return [item for _, item in self.callbacks_ if isinstance(item, LRScheduler)]

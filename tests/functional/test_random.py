@@ -14,7 +14,7 @@ close = torch.testing.assert_close
 
 def test_random_numbers_follow_their_distributions():
     n = 20_000
-    with runtime.drawing_from(runtime.Stream(3)):
+    with runtime.seeded(3):
         normal = runtime.randn((n,), CPU)
         uniform = runtime.rand((n,), CPU)
         coins = runtime.bernoulli(torch.full((n,), 0.3).double())

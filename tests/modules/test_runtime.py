@@ -26,7 +26,7 @@ def test_all_storage_gives_the_same_tensors(stored, dtype):
 @pytest.mark.parametrize("n_rows", [1, 2, 16, 17, 31, 33])
 def test_an_epoch_has_every_sample_once_and_no_batch_of_one(n_rows):
     X = np.arange(n_rows, dtype=np.float32)[:, None]
-    loader = loop.ShuffledBatches(loop.Rows(X), 16, runtime.generator(0))
+    loader = loop.ShuffledBatches(loop.Rows(X), 16, torch.Generator().manual_seed(0))
     batches = [batch.x[:, 0] for batch in loader]
     assert len(batches) == len(loader)
     assert sorted(torch.cat(batches).tolist()) == X[:, 0].tolist()

@@ -17,7 +17,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils import Bunch
 
 from skdeepcluster.neighbors import neighbor_graph
-from skdeepcluster.partition import candidates, coordinates
+from skdeepcluster.partition import candidates, coordinates, mixtures
 from skdeepcluster.partition.table import read_table
 
 X, Y = make_blobs(240, n_features=3, centers=4, cluster_std=1.5, random_state=1)
@@ -53,7 +53,7 @@ def make_reference(rows, weights, start, kind):
 def test_mixture_is_that_of_scikit_learn(kind, rows, start):
     weights = np.arange(len(rows)) % 3 + 1
     reference = make_reference(rows, weights, start, kind)
-    known = reference(tol=0, max_iter=candidates.EM_ITERATIONS - 1)
+    known = reference(tol=0, max_iter=mixtures.EM_ITERATIONS - 1)
     given = rows, look(rows, weights), start, start.max() + 1, kind
     found = candidates.fit_gaussians(*given, tolerance=-np.inf)
     np.testing.assert_array_equal(found.argmax(1), known.predict(rows))

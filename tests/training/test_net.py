@@ -14,7 +14,6 @@ from skorch.callbacks import (
 from torch import nn
 
 from skdeepcluster.modules.model import Batch, Player, TrainableModel
-from skdeepcluster.modules.runtime import generator
 from skdeepcluster.training.loop import Rows, ShuffledBatches, train
 
 
@@ -48,7 +47,9 @@ def rows():
 
 def fit(model, rows, **changes):
     settings = {"max_epochs": 3, "batch_size": 16, "learning_rate": 1e-2}
-    return train(model, rows, **(settings | {"generator": generator(0)} | changes))
+    return train(
+        model, rows, **(settings | {"generator": torch.Generator().manual_seed(0)} | changes)
+    )
 
 
 def test_one_optimizer_equals_one_per_player(rows):
@@ -61,7 +62,7 @@ def test_one_optimizer_equals_one_per_player(rows):
 
     options = {"lr": 1e-2, "weight_decay": 0.1}
     optimizers = [torch.optim.AdamW(m.parameters(), **options) for m in (bare.left, bare.right)]
-    loader = ShuffledBatches(rows, 16, generator(0))
+    loader = ShuffledBatches(rows, 16, torch.Generator().manual_seed(0))
     for _ in range(3):
         for batch in loader:
             for player, optimizer in zip(bare.players(), optimizers, strict=True):
