@@ -142,7 +142,7 @@ class PriorEstimator(EmbeddingMixin, DeepClusterer):
             model.rates = CodeModel.rates
             resp = partition_codes(codes, start.n_clusters, fit.random_state)
             start = start._replace(labels=resp.argmax(1))
-        model.set_mixture(mixture_of_partition(codes, resp, variances=variances))
+        model.prior.set(mixture_of_partition(codes, resp, variances=variances))
         return start
 
     def sample(

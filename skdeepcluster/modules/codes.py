@@ -350,10 +350,6 @@ class PriorModel(CodeModel):
         self.prior = prior
         self.regularizer = regularizer
 
-    def set_mixture(self, mixture: Mixture) -> None:
-        """Set the prior to a mixture of codes."""
-        self.prior.set(mixture)
-
     @abstractmethod
     def log_joint(self, posterior: Any, mixture: Mixture) -> Tensor:
         """Logits of p(k | x), (N, K), from the output of the encoder."""

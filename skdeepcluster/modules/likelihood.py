@@ -346,8 +346,7 @@ def restore_likelihood(
         part = "parts.gaussian."
         restored.set_scale(state[part + "shift"], state[part + "scale"])
     if "categorical" in restored.parts:
-        weight = state["parts.categorical.weight"]
-        restored.parts["categorical"].to(weight.dtype)
+        restored.parts["categorical"].to(state["parts.categorical.weight"].dtype)
     return restored
 
 

@@ -291,12 +291,16 @@ class ClusterModel(TrainableModel, ABC):
             sizes = sizes + member.double().sum(0)
             totals = totals + member.double().T @ x_std
         means = totals / sizes[:, None]
+        is_full = means.shape[1] <= MAX_FULL
         for x, member in blocks():
             x_std = self.standardize(x).double()
-            centers = member.double() @ means
-            scatter = scatter + _sum_products(x_std - centers)
+            gaps = x_std - member.double() @ means
+            scatter = scatter + (gaps.T @ gaps if is_full else gaps.square().sum(0))
 
-        scales = _regularized_scales(scatter / sizes.sum())
+        covariance = scatter / sizes.sum()
+        variances = covariance.diagonal() if is_full else covariance
+        variances += RIDGE * variances.mean() + TINY_VARIANCE
+        scales = torch.linalg.cholesky(covariance) if is_full else variances.sqrt()
         mixture = Mixture(sizes.log(), means, scales[None])
         self.whitening = mixture.precision_factors()[0]
         self.whitened_means = _apply_whitening(means, self.whitening)
@@ -323,21 +327,6 @@ class ClusterModel(TrainableModel, ABC):
         """Create the buffers that only a trained model has, before its state dict is loaded."""
         for name in ("whitening", "whitened_means"):
             self.register_buffer(name, tensors.get(name))
-
-
-def _sum_products(gaps: Tensor) -> Tensor:
-    """Sum the products of features (D, D) over samples (n, D); for many features, squares (D,)."""
-    if gaps.shape[1] > MAX_FULL:
-        return gaps.square().sum(0)
-    return gaps.T @ gaps
-
-
-def _regularized_scales(covariance: Tensor) -> Tensor:
-    """Return the Cholesky factor, or standard deviations, of a covariance with a ridge."""
-    is_full = covariance.ndim == 2
-    variances = covariance.diagonal() if is_full else covariance
-    variances += RIDGE * variances.mean() + TINY_VARIANCE
-    return torch.linalg.cholesky(covariance) if is_full else variances.sqrt()
 
 
 def _apply_whitening(x_std: Tensor, whitening: Tensor) -> Tensor:

@@ -376,7 +376,7 @@ def make_network(
     image_shape: Sizes | None = None,
     kind: str = "",
 ) -> nn.Module:
-    """Return the network of the user's builder, else of the default one.
+    """Return the network of the user's builder, else of the default one, checked.
 
     For images of a shape, (height, width) or (channels, height, width), the default is a
     convolutional network of a kind, which is the role if it is not given.
@@ -384,11 +384,7 @@ def make_network(
     if builder is None and image_shape is not None:
         shape = read_image_shape(image_shape)
         builder = partial(CONVOLUTIONAL[kind or role], image_shape=shape)
-    return build_network(role, builder or default, n_in, n_out)
-
-
-def build_network(role: str, builder: Builder, n_in: int, n_out: int) -> nn.Module:
-    """Call a builder; raise unless its network maps (N, n_in) to (N, n_out), float32."""
+    builder = builder or default
     if isinstance(builder, nn.Module):
         raise ValueError(
             f"{role} must be a function (n_in, n_out) that returns a new network, "

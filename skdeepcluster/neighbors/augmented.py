@@ -15,7 +15,6 @@ from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
 from ..input.distinct import find_apart, fit_kmeans, single_threaded_blas, sort_nearest
-from ..input.preparation import Scaled
 from .search import (
     count_threads,
     find_nearest,
@@ -129,24 +128,12 @@ def prepare_views(augment, n_views, seed, X):
     largest = np.abs(X - center).max()
     unit = float(np.ldexp(1.0, -np.frexp(largest)[1]))
     views = AugmentedViews(augment, n_views, seed, center, axes, unit)
-    if _is_linear(augment):
+    if hasattr(getattr(augment, "augment", augment), "list_transforms"):
         maps = _compose(views)
         offsets = [unit * (center @ view - center @ axes) for view in maps]
         return views._replace(maps=maps, offsets=np.array(offsets))
     _check_random_numbers(augment, X[:CALL_SIZE], seed)
     return views
-
-
-def _is_linear(augment):
-    """Return whether an augmentation lists transforms that its class calls, too."""
-    if isinstance(augment, Scaled):
-        augment = augment.augment
-    for kind in type(augment).__mro__:
-        if "list_transforms" in vars(kind):
-            return True
-        if "__call__" in vars(kind):
-            return False
-    return False
 
 
 def _find_axes(X):

@@ -106,7 +106,6 @@ def neighbor_graph(
     )
     if augment is not None:
         check_augment(metric)
-        check_scalar(n_views, "n_views", Integral, min_val=1)
     if metric == "precomputed":
         check_distances(X)
         return link_neighbors(*nearest_entries(X, n_neighbors, is_square=True))

@@ -59,10 +59,8 @@ class Reference(NamedTuple):
     @classmethod
     def from_dict(cls, fields):
         """Return what :meth:`to_dict` has described."""
-        reference = cls(**fields)
-        if reference.views is None:
-            return reference
-        return reference._replace(views=AugmentedViews(**reference.views))
+        views = fields["views"] and AugmentedViews(**fields["views"])
+        return cls(**fields | {"views": views})
 
 
 class Samples(NamedTuple):

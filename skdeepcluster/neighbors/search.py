@@ -150,18 +150,14 @@ def stack_parts(parts):
 
 def _unit_rows(X):
     """Return samples of unit length, with a last feature that is 1 for samples of zeros."""
-    lengths = row_norms(X)
     if sparse.issparse(X):
-        is_zero = sparse.csr_array((lengths == 0)[:, None])
+        is_zero = sparse.csr_array((row_norms(X) == 0)[:, None])
         return sparse.hstack([normalize(X), is_zero], format="csr")
 
-    largest = np.abs(X).max(axis=1, initial=0)
-    is_zero = largest == 0
+    largest = np.abs(X).max(axis=1, keepdims=True, initial=0)
     # Squares of large values overflow, and ``normalize`` leaves short samples as they are.
-    is_short = lengths < 10 * np.finfo(X.dtype).eps
-    is_lost = np.isinf(lengths) | is_short & ~is_zero
-    X = X / np.where(is_lost, largest, 1)[:, None]
-    return np.column_stack([normalize(X), is_zero])
+    _, exponents = np.frexp(largest)
+    return np.column_stack([normalize(np.ldexp(X, -exponents)), largest == 0])
 
 
 def _square_gaps(rows, X, places):

@@ -219,7 +219,9 @@ class Net(NeuralNet):
         """Let every player step; one optimizer suffices, because others' gradients are None."""
         if not self.module_.training:
             self._set_training(True)
-        batch = self._augmented(batch.to(self._device))
+        batch = batch.to(self._device)
+        if self.augment is not None:
+            batch = self._augment(batch)
         n_steps = (len(self.history) - 1) * self._n_batches
         n_steps += len(self.history[-1]["batches"])
         n_all = self.max_epochs * self._n_batches
@@ -260,20 +262,13 @@ class Net(NeuralNet):
         self.optimizer_.step()
         return tuple(f"{player.name}_{name}" for name in terms), losses.detach().float()
 
-    def _augmented(self, batch: Batch) -> Batch:
+    def _augment(self, batch: Batch) -> Batch:
         """Add the other versions of the samples that the user's function returns."""
-        if self.augment is None:
-            return batch
-        extra = batch.extra
-        if extra is not None:
-            extra = extra._replace(augmented=self._augment(extra.x))
-        return batch._replace(augmented=self._augment(batch.x), extra=extra)
-
-    def _augment(self, rows: Tensor) -> Tensor:
-        """Return other versions of samples (N, D), checked."""
-        changed: Any = self.augment(rows)
-        check_versions(rows, changed)
-        return changed.detach().to(rows.dtype)
+        extra = batch.extra and self._augment(batch.extra)
+        changed: Any = self.augment(batch.x)
+        check_versions(batch.x, changed)
+        augmented = changed.detach().to(batch.x.dtype)
+        return batch._replace(augmented=augmented, extra=extra)
 
     # ---- the state of an unfinished training
 

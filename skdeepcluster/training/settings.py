@@ -180,17 +180,23 @@ def choose_likelihood(likelihood, standardize, X, groups=()):
 
 def _choose_kind(likelihood, features, dtype):
     """Return "bernoulli" or "gaussian", checked, for numbers with these features."""
-    low = features.low.min()
-    high = features.high.max()
     if likelihood == "auto":
         is_binary = look_like_probabilities(features, dtype)
         return "bernoulli" if is_binary else "gaussian"
-    if likelihood == "bernoulli" and not are_probabilities(low, high, dtype):
-        raise ValueError(
-            f"likelihood='bernoulli' needs values between 0 and 1, but X has {low:.6g} to "
-            f"{high:.6g}. Scale X to [0, 1] (MinMaxScaler) or use likelihood='gaussian'."
-        )
+    if likelihood == "bernoulli":
+        _check_probabilities("X", features, dtype)
     return likelihood
+
+
+def _check_probabilities(name, features, dtype):
+    """Check that some features are in [0, 1]."""
+    low = features.low.min()
+    high = features.high.max()
+    if not are_probabilities(low, high, dtype):
+        raise ValueError(
+            f"likelihood='bernoulli' needs values between 0 and 1, but {name} has {low:.6g} to "
+            f"{high:.6g}. Scale {name} to [0, 1] (MinMaxScaler) or use 'gaussian'."
+        )
 
 
 def _join_categories(likelihood, features, dtype, groups):
@@ -252,13 +258,7 @@ def _scale_columns(likelihood, standardize, X, features):
     """Check X by the likelihood of its columns, and set the scale of the Gaussian ones."""
     layout = likelihood.layout
     for column in layout["bernoulli"]:
-        low = features.low[column]
-        high = features.high[column]
-        if not are_probabilities(low, high, X.dtype):
-            raise ValueError(
-                f"Column {column} is 'bernoulli', but has values from {low:.6g} to {high:.6g}. "
-                "Scale it to [0, 1] (MinMaxScaler), or give it as 'gaussian'."
-            )
+        _check_probabilities(f"column {column}", features.take([column]), X.dtype)
 
     dtype = to_tensor(X[:1]).dtype
     if layout["gaussian"]:
