@@ -13,7 +13,7 @@ from ..input.checks import draw_seed
 from ..input.distinct import fit_kmeans, single_threaded, single_threaded_blas
 from ..input.labels import indicate
 from .coordinates import Coordinates, MergeTrees
-from .mixtures import EM_TOLERANCE, run_em
+from .mixtures import run_em
 
 #: Number of runs of k-means.
 KMEANS_RUNS = 3
@@ -247,13 +247,10 @@ def fit_layout(points, coords, n_components, stream):
     return fit_gaussians(points, coords, labels, n_components, "full", reg)
 
 
-def fit_gaussians(
-    points, coords, labels, n_components, kind, reg=1e-3, tolerance=EM_TOLERANCE
-):
+def fit_gaussians(points, coords, labels, n_components, kind, reg=1e-3):
     """Return the log densities (M, P) of a mixture of points (M, D), by EM from labels (M,).
 
-    Variances are raised by ``reg`` times their mean. EM ends when the mean log-likelihood rises by
-    less than ``tolerance``, in nats.
+    Variances are raised by ``reg`` times their mean.
     """
     n_features = points.shape[1]
     fitted = coords.draw(coords.sizes.fitted)
@@ -269,7 +266,7 @@ def fit_gaussians(
         return list_coefficients(sizes, means, inner + variance)
 
     with single_threaded_blas():
-        coefficients, _ = run_em(monomials, resp, weights, estimate, tolerance)
+        coefficients, _ = run_em(monomials, resp, weights, estimate)
         return all_monomials @ coefficients
 
 

@@ -4,8 +4,10 @@ N samples, M distinct samples, D features, K clusters and as many classes.
 """
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import cg
 from scipy.special import softmax
 
 from ..input.checks import random_stream
@@ -20,8 +22,8 @@ from .selection import LEAD, spread_votes
 
 #: Maximum residual of a sample when labels are spread, relative to its solution.
 SPREAD_TOLERANCE = 1e-9
-#: Maximum number of conjugate gradient steps.
-MAX_STEPS = 2000
+#: Maximum number of solutions by conjugate gradients, each of the residual of those before.
+MAX_SOLUTIONS = 20
 #: Weight of the links when labels are spread, relative to the labels.
 SPREAD_ALONG = 0.99
 #: Weight of ending a walk at a sample, relative to its links, divided by 1 + n for a class with n
@@ -204,27 +206,14 @@ def spread_along(graph, labels):
 
 
 def _solve_spread(links, labels):
-    """Solve F = links F + labels, (M, K), by conjugate gradients, restarted until precise."""
+    """Solve F = links F + labels, (M, K), by conjugate gradients, repeated until precise."""
+    system = sparse.eye_array(len(labels)) - links
     spread = np.zeros_like(labels)
-    n_steps = 0
-
-    while n_steps < MAX_STEPS:
-        rest = labels + links @ spread - spread
+    for _ in range(MAX_SOLUTIONS):
+        rest = labels - system @ spread
         allowed = SPREAD_TOLERANCE * np.abs(spread).sum(1)
         if (np.abs(rest).sum(1) <= allowed).all():
             break
-
-        step = rest.copy()
-        square = np.square(rest).sum(0)
-        least = SPREAD_TOLERANCE**2 * square
-        while n_steps < MAX_STEPS and (square > least).any():
-            change = step - links @ step
-            slope = (step * change).sum(0)
-            length = square / np.maximum(slope, TINY)
-            spread += length * step
-            rest -= length * change
-            before = square
-            square = np.square(rest).sum(0)
-            step = rest + square / np.maximum(before, TINY) * step
-            n_steps += 1
+        for column, missing in zip(spread.T, rest.T, strict=True):
+            column += cg(system, missing, rtol=SPREAD_TOLERANCE)[0]
     return spread

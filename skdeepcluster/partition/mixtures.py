@@ -10,7 +10,7 @@ EM_ITERATIONS = 60
 EM_TOLERANCE = 1e-3
 
 
-def run_em(statistics, resp, weights, estimate, tolerance=EM_TOLERANCE):
+def run_em(statistics, resp, weights, estimate):
     """Return the coefficients (S, K) of log densities, and the mean log-likelihood.
 
     The log densities are sums of sufficient statistics (M, S), times the coefficients. EM begins
@@ -21,7 +21,7 @@ def run_em(statistics, resp, weights, estimate, tolerance=EM_TOLERANCE):
     for _ in range(EM_ITERATIONS):
         coefficients = estimate(resp)
         resp, likelihood = share_out(statistics @ coefficients, weights)
-        if likelihood - last < tolerance:
+        if likelihood - last < EM_TOLERANCE:
             break
         last = likelihood
     return coefficients, likelihood
