@@ -273,10 +273,12 @@ def _group_patterns(gaps: Tensor, n_clusters: int) -> Iterator[tuple[Tensor, Ten
 
     ``gaps`` (N, D) says what is missing.
     """
-    numbers, sizes = _number_patterns(gaps)
+    patterns, numbers, sizes = gaps.flip(1).unique(
+        dim=0, return_inverse=True, return_counts=True
+    )
+    patterns = patterns.flip(1)
     order = numbers.argsort(stable=True)
     first = sizes.cumsum(0) - sizes
-    patterns = gaps[order[first]]
 
     kinds = patterns.sum(1) * 2**32 + sizes
     for kind in kinds.unique().tolist():
@@ -288,14 +290,3 @@ def _group_patterns(gaps: Tensor, n_clusters: int) -> Iterator[tuple[Tensor, Ten
             rows = order[first[some, None] + steps]
             columns = patterns[some].nonzero()[:, 1]
             yield rows, columns.view(-1, n_missing)
-
-
-def _number_patterns(gaps: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the number (N,) of the pattern of each sample, and the samples per pattern."""
-    numbers = gaps.new_zeros(len(gaps), dtype=torch.long)
-    for bits in gaps.double().split(32, 1):  # 32 bits and a number fit an integer
-        exponents = torch.arange(bits.shape[1], device=bits.device).to(bits)
-        word = bits @ 2.0**exponents
-        keys = numbers * 2**32 + word.long()
-        _, numbers, sizes = keys.unique(return_inverse=True, return_counts=True)
-    return numbers, sizes

@@ -407,15 +407,6 @@ def _sum_squares(x: Tensor, weights: Tensor) -> Tensor:
 # ---- M-step
 
 
-class _RawMoments(NamedTuple):
-    """Moments about the shift: counts (K,), means (K, D), mean squares, squares of the means."""
-
-    counts: Tensor
-    means: Tensor
-    squares: Tensor
-    of_means: Tensor
-
-
 def maximize(
     stats: SufficientStatistics,
     about: Tensor,
@@ -445,7 +436,8 @@ def maximize(
     return Mixture((n / n.sum()).log(), about + means, scales)
 
 
-def _raw_moments(stats: SufficientStatistics, kind: str) -> _RawMoments:
+def _raw_moments(stats: SufficientStatistics, kind: str) -> tuple[Tensor, ...]:
+    """Return counts (K,), means (K, D) about the shift, mean squares, squares of the means."""
     # An empty component keeps a positive count, so its mean is defined: it is the shift.
     n = stats.s0 + 10 * torch.finfo(stats.s0.dtype).eps * stats.s0.mean()
     means = stats.s1 / n[:, None]
@@ -459,7 +451,7 @@ def _raw_moments(stats: SufficientStatistics, kind: str) -> _RawMoments:
     if kind == "spherical":
         squares = squares.mean(-1, keepdim=True)
         of_means = of_means.mean(-1, keepdim=True)
-    return _RawMoments(n, means, squares, of_means)
+    return n, means, squares, of_means
 
 
 def _square(means: Tensor, kind: str) -> Tensor:
@@ -484,7 +476,6 @@ def _factorize(covariance: Tensor, reg_covar: float) -> tuple[Tensor, Tensor]:
 
 def _explain_singular(stats: SufficientStatistics, kind: str, k: int) -> str:
     """Say which component's covariance is not positive definite, and what to do."""
-    n_features = stats.s1.shape[1]
     if kind == "tied":
         covered = f"The components together cover samples of weight {float(stats.s0.sum()):.4g}"
     else:
@@ -492,8 +483,8 @@ def _explain_singular(stats: SufficientStatistics, kind: str, k: int) -> str:
     simpler = "use covariance_type='diag', " if kind in MATRIX else ""
     return (
         f"{covered}, too few or too similar for a positive definite {kind!r} covariance "
-        f"of {n_features} features. Try to {simpler}increase reg_covar, decrease the number of "
-        "clusters, or scale X."
+        f"of {stats.s1.shape[1]} features. Try to {simpler}increase reg_covar, decrease the "
+        "number of clusters, or scale X."
     )
 
 
@@ -504,11 +495,11 @@ def find_shifts(
     reg_covar: float,
 ) -> Tensor | None:
     """Return the means (K, D) as a shift for the statistics if squares about this one cancel."""
-    moments = _raw_moments(stats, kind)
-    of_means = diagonals(moments.of_means)
-    variances = diagonals(moments.squares) - of_means + reg_covar
+    _, means, squares, of_means = _raw_moments(stats, kind)
+    of_means = diagonals(of_means)
+    variances = diagonals(squares) - of_means + reg_covar
     cancels = variances < CANCELLATION * of_means
-    return about + moments.means if cancels.any() else None
+    return about + means if cancels.any() else None
 
 
 def implied_statistics(

@@ -94,7 +94,7 @@ class WeightedRows:
 
     def take(self, index: np.ndarray) -> Tensor:
         """Return the samples at the given positions."""
-        return to_tensor(self.X[index], double=True).to(self.device)
+        return self._read(self.X[index])
 
     @property
     def _max_workers(self) -> int:
@@ -104,7 +104,7 @@ class WeightedRows:
         return math.ceil(self.X.shape[0] / self.batch_size)
 
     def _batches(self, first: int, every: int) -> Iterator[WeightedBatch]:
-        """Yield every ``every``-th batch from ``first`` on, in double precision, maybe views."""
+        """Yield every ``every``-th batch from ``first`` on, in double precision."""
         size = self.batch_size
         for start in range(first * size, self.X.shape[0], every * size):
             where = slice(start, start + size)
@@ -113,15 +113,7 @@ class WeightedRows:
             yield WeightedBatch(start, x, weight)
 
     def _read(self, rows: Any) -> Tensor:
-        """Return rows as a tensor, without a copy if they are in double precision."""
-        is_plain = (
-            isinstance(rows, np.ndarray)
-            and rows.dtype == np.float64
-            and rows.flags.carray
-            and min(rows.strides) > 0
-        )
-        tensor = torch.from_numpy(rows) if is_plain else to_tensor(rows, double=True)
-        return tensor.to(self.device)
+        return to_tensor(rows, double=True).to(self.device)
 
 
 def as_rows(X: np.ndarray, n_clusters: int, kind: str) -> WeightedRows:
@@ -416,14 +408,15 @@ class Initializer:
         Each is the best of 2 + log K candidates, drawn in proportion to weight times squared
         distance to the samples already chosen.
         """
-        x = x.astype(np.float64, copy=False)
         norms = row_norms(x, squared=True)
         nearest = np.full(len(x), np.inf)
         ends = np.cumsum(weight)
         n_drawn = 1
         chosen = []
         for _ in range(self.n_clusters):
-            drawn = self._draw(ends, n_drawn)
+            levels = torch.rand(n_drawn, **_options(self.generator)).numpy()
+            drawn = ends.searchsorted(levels * ends[-1], side="right")
+            drawn = drawn.clip(max=len(x) - 1)
             distances = norms[drawn, None] - 2 * (x[drawn] @ x.T) + norms
             distances = distances.clip(0, nearest)
             best = (distances @ weight).argmin()
@@ -432,12 +425,6 @@ class Initializer:
             ends = np.cumsum(weight * nearest)
             n_drawn = 2 + int(math.log(self.n_clusters))
         return np.array(chosen)
-
-    def _draw(self, ends: np.ndarray, n_drawn: int) -> np.ndarray:
-        """Draw indices in proportion to weights, given as their cumulated sums."""
-        levels = torch.rand(n_drawn, **_options(self.generator)).numpy()
-        drawn = ends.searchsorted(levels * ends[-1], side="right")
-        return drawn.clip(max=len(ends) - 1)
 
     def _assign_to_nearest(self, centers: Tensor) -> Responsibilities:
         """Assign each sample to its nearest center."""
