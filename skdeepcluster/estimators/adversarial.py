@@ -64,12 +64,7 @@ class AdversarialEstimator(DeepEstimator):
     def _before(self, model, fit):
         if not fit.start.pretrains:
             return fit.start
-        codes = self._encode(fit)
-        fit.progress.begin("initial partition")
-        return self._search(codes, fit)
-
-    def _encode(self, fit):
-        """Return the codes (N, L) of a variational autoencoder, which is then discarded."""
+        # The autoencoder is discarded.
         widths = fit.settings.hidden_layer_sizes
         n_features = fit.X.shape[1]
         with building():
@@ -77,7 +72,9 @@ class AdversarialEstimator(DeepEstimator):
             decoder = mlp(self.n_components, n_features, widths[::-1])
         likelihood = copy.deepcopy(fit.likelihood)
         autoencoder = fit.pretrain(encoder, decoder, likelihood)
-        return apply(autoencoder, autoencoder.encode, fit.X)
+        codes = apply(autoencoder, autoencoder.encode, fit.X)
+        fit.progress.begin("initial partition")
+        return self._search(codes, fit)
 
     def _after(self, model, fit, start):
         log_p = apply(model, model.log_resp, fit.X)

@@ -32,7 +32,6 @@ from ..input.labels import (
     LabeledClusterMixin,
     find_offset,
     mark_noise,
-    read_known,
 )
 from ..input.preparation import Preparation
 from ..input.types import Doubles, Floats, Labels, fit_context
@@ -144,7 +143,7 @@ class DeepEstimator(BaseEstimator, ABC):
             "n_iter_": len(run.history),
             "standardize_": model.likelihood.standardizes,
             "temperature_": float(model.temperature),
-            "_fit_params": resolve_params(self, fit),
+            "_fit_params": resolve_params(fit),
         }
 
     #: What a method does at the beginning of each epoch, ``_on_epoch(model, fit, rows)``, or None.
@@ -200,18 +199,17 @@ class DeepEstimator(BaseEstimator, ABC):
             start = estimator._find_start(data, augmentation.augment, random_state)
             settings = settle(estimator, data.X.shape, start)
             fit = Fit(
+                estimator=estimator,
                 data=data,
                 likelihood=likelihood,
                 augmentation=augmentation,
                 start=start,
                 settings=settings,
                 random_state=random_state,
-                augments_training=self._augments_training,
                 progress=progress,
-                is_tabulated=self.verbose > 1,
                 checkpoint=checkpoint,
             )
-            run = train_best(estimator, fit)
+            run = train_best(fit)
             attributes = estimator._describe(run, fit, *assign(run.model, X))
         if checkpoint is not None and not run.interrupted:
             checkpoint.remove()
@@ -228,7 +226,6 @@ class DeepEstimator(BaseEstimator, ABC):
             kinds=params.get("kinds"),
             learns_kinds=is_unchanged and self.likelihood in ("auto", "gaussian"),
             standardize=self.standardize,
-            takes_categories="categorical_features" in params,
             accept_sparse=bool(self.accept_sparse),
             name=type(self).__name__,
         )
@@ -343,8 +340,7 @@ class DeepEstimator(BaseEstimator, ABC):
         fitted = copy.copy(self).set_params(**self._fit_params)
         with forked(0), torch.device("cpu"):
             likelihood = restore_likelihood(parts)
-            check_shapes(fitted, tensors, likelihood)
-            self.model_ = build_from(fitted, tensors, likelihood).eval()
+            self.model_ = rebuild(fitted, tensors, likelihood).eval()
 
 
 class DeepClusterer(LabeledClusterMixin, DeepEstimator):
@@ -358,15 +354,13 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
 
     def _read_known(self, y, n_samples):
         """Return the :class:`Known` clusters of the samples."""
-        n_clusters = self.n_clusters
-        most = n_samples if is_open(n_clusters) else n_clusters
-        known = read_known(y if self.use_labels else None, n_samples, most)
+        known = super()._read_known(y, n_samples)
         if known.labels is not None and is_own(self.init):
             raise ValueError(
                 "use_labels=True needs an initial partition that labels are part of, but "
                 "init='own' has none. Use init='neighbors' or use_labels=False."
             )
-        return known._replace(n_clusters=n_clusters)
+        return known
 
     def _find_start(self, data, augment, random_state):
         init = self.init
@@ -507,41 +501,33 @@ def read_attributes(model):
     return attributes
 
 
-def resolve_params(estimator, fit):
-    """Return the parameters that predictions need, with the values of "auto"."""
-    params = estimator.get_params(deep=False)
+def resolve_params(fit):
+    """Return the parameters that predictions need, with the number of clusters found."""
+    params = fit.estimator.get_params(deep=False)
     for name in ("callbacks", "augment", "checkpoint", "init"):
         params.pop(name, None)
-    if isinstance(estimator.hidden_layer_sizes, str):
-        params["hidden_layer_sizes"] = list(fit.settings.hidden_layer_sizes)
     if "n_clusters" in params:
         params["n_clusters"] = fit.start.n_clusters
     return params
 
 
-def _list_sizes(estimator):
-    """Return the numbers of features and clusters, and the widths, of a fitted estimator."""
+def rebuild(estimator, tensors, likelihood):
+    """Return the model of the current parameters with the weights of a state dict."""
     params = vars(estimator)
     n_clusters = params.get("n_clusters") or len(estimator.classes_)
     n_features = estimator.preparation_.n_encoded_
-    return n_features, n_clusters, estimator.hidden_layer_sizes_
-
-
-def build_from(estimator, tensors, likelihood):
-    """Return the model of the current parameters with the weights of a state dict."""
-    model = estimator._build(*_list_sizes(estimator), likelihood)
+    sizes = n_features, n_clusters, estimator.hidden_layer_sizes_
+    if all(params.get(name) is None for name in BUILDERS):
+        with torch.device("meta"):
+            check_shapes(estimator._build(*sizes, likelihood), tensors)
+    model = estimator._build(*sizes, likelihood)
     model.restore_buffers(tensors)
     model.load_state_dict(tensors)
     return model
 
 
-def check_shapes(estimator, tensors, likelihood):
-    """Check that weights have the shapes of the networks, before these take memory."""
-    params = vars(estimator)
-    if any(params.get(name) is not None for name in BUILDERS):
-        return
-    with torch.device("meta"):
-        model = estimator._build(*_list_sizes(estimator), likelihood)
+def check_shapes(model, tensors):
+    """Check that weights have the shapes of a model, before it takes memory."""
     for name, tensor in model.state_dict().items():
         shape = tuple(tensors[name].shape) if name in tensors else None
         if shape != tuple(tensor.shape):

@@ -10,20 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import nll_loss
 
-from ..functional.losses import (
-    cross_entropy,
-    entropy,
-    marginal,
-)
+from ..functional.losses import cross_entropy, entropy, marginal
 from ..input.checks import (
     COUNT,
     WEIGHT,
-    check_count,
+    begin_sample,
     check_finite,
-    random_stream,
     store_parameters,
 )
 from ..input.types import Auto, Reals, Widths
@@ -232,7 +226,14 @@ class CatGANEstimator(AdversarialEstimator):
         if prior is None:
             return None
         if not isinstance(prior, str):
-            return self._check_prior(prior, start.n_clusters)
+            given = check_finite("class_prior", prior)
+            n_classes = start.n_clusters
+            if given.shape != (n_classes,) or not (given > 0).all():
+                raise ValueError(
+                    f"class_prior must be {n_classes} positive numbers, one for each class, got "
+                    f"{given}."
+                )
+            return given
         if start.anchor is not None:
             share = start.anchor.mean(0, dtype=np.float64)
             return np.maximum(share, 0.5 / len(start.anchor))
@@ -243,16 +244,6 @@ class CatGANEstimator(AdversarialEstimator):
                 "Give the prior as an array, or choose another init."
             )
         return None
-
-    def _check_prior(self, prior, n_classes):
-        """Return a given class prior as an array of positive numbers."""
-        prior = check_finite("class_prior", prior)
-        if prior.shape != (n_classes,) or not (prior > 0).all():
-            raise ValueError(
-                f"class_prior must be {n_classes} positive numbers, one for each class, got "
-                f"{prior}."
-            )
-        return prior
 
     def sample(self, n_samples: int = 1) -> Reals:
         """Generate samples.
@@ -270,9 +261,7 @@ class CatGANEstimator(AdversarialEstimator):
         X : ndarray of shape (n_samples, n_features)
             In the units of X. An int ``random_state`` gives the same samples on every call.
         """
-        check_is_fitted(self)
-        n_samples = check_count("n_samples", n_samples)
-        stream = random_stream(self.random_state)
+        n_samples, stream = begin_sample(self, n_samples)
         return self._generate(self.model_, n_samples, stream)
 
     def _generate(self, model, n_samples, random_state):

@@ -6,15 +6,11 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
-from sklearn.utils import check_scalar
+from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..functional.points import confident_sample
-from ..input.checks import (
-    check_count,
-    check_finite,
-    random_stream,
-)
+from ..input.checks import begin_sample
 from ..input.tables import CATEGORICAL, KINDS
 from ..input.types import Auto, Floats, Reals, TransformerMixin
 from ..modules.codes import CodeModel
@@ -23,6 +19,14 @@ from ..modules.runtime import draw_generator, isolated
 from .base import DeepClusterer, DeepEstimator
 from .fit import apply
 from .start import CONSTRAINTS, mixture_of_partition, partition_codes
+
+#: Constraints of the parameters of estimators with an encoder and a decoder.
+CODERS = {
+    "categorical_features": CATEGORICAL,
+    "kinds": KINDS,
+    "encoder": [callable, None],
+    "decoder": [callable, None],
+}
 
 
 class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -59,16 +63,11 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             zero.
         """
         check_is_fitted(self)
-        with np.errstate(over="ignore"):
-            Z = check_finite("X", X).astype(np.float32)
-        if (
-            Z.ndim != 2
-            or Z.shape[1] != self._n_features_out
-            or not np.isfinite(Z).all()
-        ):
+        Z = check_array(X, dtype=np.float32, input_name="X")
+        if Z.shape[1] != self._n_features_out:
             raise ValueError(
-                f"Codes must have shape (n_samples, {self._n_features_out}) and finite float32 "
-                f"values, got {Z.shape}. Pass what transform() returns."
+                f"Codes must have shape (n_samples, {self._n_features_out}), got {Z.shape}. Pass "
+                "what transform() returns."
             )
         return self._decode(Z)
 
@@ -117,10 +116,7 @@ class PriorEstimator(EmbeddingMixin, DeepClusterer):
         **DeepEstimator._parameter_constraints,
         **DeepClusterer._parameter_constraints,
         **CONSTRAINTS,
-        "categorical_features": CATEGORICAL,
-        "kinds": KINDS,
-        "encoder": [callable, None],
-        "decoder": [callable, None],
+        **CODERS,
     }
 
     def _before(self, model, fit):
@@ -179,13 +175,11 @@ class PriorEstimator(EmbeddingMixin, DeepClusterer):
         ValueError
             If even the mean of a cluster falls short of ``min_confidence``.
         """
-        check_is_fitted(self)
-        n_samples = check_count("n_samples", n_samples)
+        n_samples, stream = begin_sample(self, n_samples)
         least = None
         if min_confidence != "auto":
             bounds = {"min_val": 0, "max_val": 1}
             least = check_scalar(min_confidence, "min_confidence", Real, **bounds)
-        stream = random_stream(self.random_state)
         Z = draw_codes(self.model_.prior, n_samples, cluster, least, stream)
         return self._decode(Z, stream)
 

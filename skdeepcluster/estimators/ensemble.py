@@ -26,6 +26,7 @@ from ..input.checks import (
     keep_fit,
     random_stream,
     store_parameters,
+    warn_of_empty,
     warn_user,
     with_plain_numbers,
 )
@@ -178,14 +179,12 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         X = ensemble._check_samples(X, preparation, reset=True)
         members = ensemble._fit_members(X)
         consensus = ensemble._describe_consensus(members, X)
-        n_used = _count_used(consensus["labels_"])
-        n_clusters = consensus["n_clusters_"]
-        if n_used < n_clusters:
-            warn_user(
-                f"Only {n_used} of n_clusters={n_clusters} clusters of the "
-                "consensus have samples. Decrease n_clusters or increase "
-                "n_estimators.",
-            )
+        warn_of_empty(
+            _count_used(consensus["labels_"]),
+            consensus["n_clusters_"],
+            "clusters of the consensus",
+            "Decrease n_clusters or increase n_estimators.",
+        )
         attributes = preparation.input_attributes() | {"estimators_": members}
         return keep_fit(self, attributes | consensus)
 
@@ -389,15 +388,12 @@ def _count_used(labels):
 
 
 def _find_consensus(memberships, n_clusters):
-    """Return the tables A_m of the consensus, sorted so that numberings do not decide ties."""
+    """Return the tables A_m by matching and averaging in turns, from the member that agrees most.
+
+    Clusters of the members are sorted, so that their numbering does not decide ties.
+    """
     orders = [np.lexsort(-P[::-1]) for P in memberships]
-    ordered = [P[:, order] for P, order in zip(memberships, orders, strict=True)]
-    tables = _soft_vote(ordered, n_clusters)
-    return [A[np.argsort(order)] for A, order in zip(tables, orders, strict=True)]
-
-
-def _soft_vote(memberships, n_clusters):
-    """Return tables by matching and averaging in turns, from the member that agrees most."""
+    memberships = [P[:, order] for P, order in zip(memberships, orders, strict=True)]
     consensus = _choose_first(memberships, n_clusters)
     tables = None
     for _ in range(MAX_MATCHINGS):
@@ -406,7 +402,7 @@ def _soft_vote(memberships, n_clusters):
         if before and all(map(np.array_equal, before, tables)):
             break
         consensus = normalize_rows(_map_members(memberships, tables).mean(0))
-    return tables
+    return [A[np.argsort(order)] for A, order in zip(tables, orders, strict=True)]
 
 
 def _choose_first(memberships, n_clusters):

@@ -14,7 +14,7 @@ from ..input.checks import (
     draw_seed,
     random_stream,
     read_numbers,
-    warn_user,
+    warn_of_empty,
 )
 from ..input.distinct import TINY
 from ..input.labels import (
@@ -34,7 +34,7 @@ from ..partition.invariance import (
     list_features,
     list_kinds,
 )
-from ..partition.search import find_partition, make_criterion, warn_of_edge
+from ..partition.search import Problem, find_partition, make_criterion, warn_of_edge
 from ..partition.selection import Alternative, describe_changes
 
 
@@ -85,7 +85,35 @@ def check_categories(metric, augment):
         )
 
 
-def find_clusters(clusterer, preparation, X, problem, groups=None):
+def cluster_samples(
+    clusterer,
+    X,
+    y=None,
+    sample_weight=None,
+    must_link=None,
+    cannot_link=None,
+    groups=None,
+):
+    """Return the fitted attributes of a NeighborClustering of X (N, D), by name.
+
+    ``groups`` are the one-hot columns of a table, if X has none by itself.
+    """
+    with np.errstate(under="ignore"):
+        preparation, X = prepare_samples(clusterer, X, sample_weight)
+        known = clusterer._read_known(y, X.shape[0])
+        problem = Problem(
+            read_numbers(clusterer.n_clusters, clusterer.max_clusters),
+            sample_weight,
+            known.labels,
+            sizes=(clusterer.min_cluster_size, clusterer.max_cluster_size),
+            must_link=must_link,
+            cannot_link=cannot_link,
+        )
+        attributes = find_clusters(clusterer, preparation, X, problem, groups)
+    return attributes | known.attributes()
+
+
+def find_clusters(clusterer, preparation, X, problem, groups):
     """Return the fitted attributes of a NeighborClustering of prepared X (N, E), by name.
 
     ``problem`` is the :class:`~skdeepcluster.partition.search.Problem` to solve, and ``groups``
@@ -95,14 +123,13 @@ def find_clusters(clusterer, preparation, X, problem, groups=None):
         # Graph, layout, partition, assignment, augmentation, and each number that is tried.
         progress.plan(4 + (clusterer.augment == "auto") + problem.n_tried)
         n_clusters = problem.n_clusters
-        augmentation = _find_augmentation(
-            clusterer, preparation, X, n_clusters, progress
-        )
-        X, augment = compare_in(augmentation["augment_"], X, preparation)
-
+        if clusterer.augment == "auto":
+            progress.begin("augmentation", 1)
         if groups is None:
             groups = preparation.table_groups
-        settings = make_graph_settings(clusterer, augment, groups)
+        augmentation, X, settings = _compare(
+            clusterer, preparation, X, n_clusters, groups
+        )
         partition = find_partition(
             X, problem, settings, clusterer.random_state, progress
         )
@@ -132,7 +159,14 @@ def find_clusters(clusterer, preparation, X, problem, groups=None):
     return attributes | show_answer(attributes, 0)
 
 
-def _find_augmentation(clusterer, preparation, X, n_clusters, progress=None):
+def _compare(clusterer, preparation, X, n_clusters, groups):
+    """Return the attributes of the augmentation, X as it is compared, and how it is."""
+    augmentation = _find_augmentation(clusterer, preparation, X, n_clusters)
+    X, augment = compare_in(augmentation["augment_"], X, preparation)
+    return augmentation, X, make_graph_settings(clusterer, augment, groups)
+
+
+def _find_augmentation(clusterer, preparation, X, n_clusters):
     """Return the attributes of the augmentation, the one with the highest score if "auto"."""
     if clusterer.augment is None and clusterer.metric in ("euclidean", "cosine"):
         return {"augment_": analyze_semantics(X)}
@@ -142,8 +176,6 @@ def _find_augmentation(clusterer, preparation, X, n_clusters, progress=None):
     kinds = list_kinds(X.shape[1], clusterer.image_shape)
     if clusterer.image_shape is None:
         kinds |= list_features()
-    if progress is not None:
-        progress.begin("augmentation", 1)
     augment, scores = choose_augment(
         X,
         n_clusters,
@@ -172,9 +204,8 @@ def look_at(clusterer, X, sample_weight=None):
     """Return the criterion of X (N, D), and the distinct samples of its graph."""
     preparation, X = prepare_samples(clusterer, X, sample_weight)
     numbers = read_numbers("auto", clusterer.max_clusters)
-    augmentation = _find_augmentation(clusterer, preparation, X, numbers)
-    X, augment = compare_in(augmentation["augment_"], X, preparation)
-    settings = make_graph_settings(clusterer, augment, preparation.table_groups)
+    groups = preparation.table_groups
+    _, X, settings = _compare(clusterer, preparation, X, numbers, groups)
     return make_criterion(X, settings, sample_weight, clusterer.random_state)
 
 
@@ -228,16 +259,16 @@ def show_answer(attributes, place):
 
 def find_answer(attributes, alternative):
     """Return the attributes of the answer that an alternative of the fit is."""
-    known = range(len(attributes["_answers"]))
     place = getattr(alternative, "place", None)
-    shown = show_answer(attributes, place) if place in known else None
-    if shown is None or not np.array_equal(shown["labels_"], alternative.labels):
-        n_others = len(attributes["alternatives_"])
-        raise ValueError(
-            f"alternative must be one of the {n_others} alternatives_ of this fit, such as "
-            f"use(fit.alternatives_[0]), got {type(alternative).__name__}."
-        )
-    return shown
+    if place in range(len(attributes["_answers"])):
+        shown = show_answer(attributes, place)
+        if np.array_equal(shown["labels_"], alternative.labels):
+            return shown
+    n_others = len(attributes["alternatives_"])
+    raise ValueError(
+        f"alternative must be one of the {n_others} alternatives_ of this fit, such as "
+        f"use(fit.alternatives_[0]), got {type(alternative).__name__}."
+    )
 
 
 def _describe_evidence(answer, chosen):
@@ -299,12 +330,11 @@ def check_state(state):
 
 def warn_of_number(clusterer, partition):
     """Warn of empty clusters, and of a number at the edge of those that were tried."""
-    n_clusters = partition.n_clusters
-    n_found = len(np.unique(partition.answers[0].labels))
-    if n_found < n_clusters:
-        warn_user(
-            f"Only {n_found} of n_clusters={n_clusters} clusters have samples, possibly "
-            "due to duplicate points in X. Decrease n_clusters."
-        )
+    warn_of_empty(
+        len(np.unique(partition.answers[0].labels)),
+        partition.n_clusters,
+        "clusters",
+        "Decrease n_clusters, or leave out duplicate points.",
+    )
     if clusterer.n_clusters == "auto":
         warn_of_edge(partition, clusterer.max_clusters)

@@ -125,6 +125,8 @@ class Data:
 class Fit:
     """What the trainings of one call of ``fit`` share."""
 
+    #: The estimator with plain numbers as parameters.
+    estimator: Any
     data: Data
     #: The likelihood, which each model copies.
     likelihood: Likelihood
@@ -132,10 +134,7 @@ class Fit:
     start: Start
     settings: Settings
     random_state: np.random.RandomState
-    augments_training: bool
     progress: StepProgress
-    #: Whether a table with a line per epoch is printed.
-    is_tabulated: bool
     checkpoint: Checkpoint | None
 
     @property
@@ -157,14 +156,15 @@ class Fit:
         """Run the training loop; return the history, and whether the user interrupted it."""
         self.progress.begin(phase, max_epochs * self.n_batches)
         callbacks = [self.progress, *callbacks]
-        if self.is_tabulated:
+        if self.estimator.verbose > 1:
             callbacks.append(epoch_table())
         if self.checkpoint is not None:
             callbacks.append(self.checkpoint)
 
-        augment = self.augmentation.augment if self.augments_training else None
+        is_augmented = self.estimator._augments_training
+        augment = self.augmentation.augment if is_augmented else None
         with divergence_explained(model):
-            history, interrupted = train(
+            return train(
                 model,
                 rows,
                 max_epochs=max_epochs,
@@ -175,7 +175,6 @@ class Fit:
                 bfloat16=self.settings.precision == "bfloat16",
                 callbacks=callbacks,
             )
-        return history, interrupted
 
     def start_as_pca(self, model):
         """Initialize encoder and decoder, perceptrons, to probabilistic PCA of the samples."""
@@ -205,9 +204,8 @@ class Fit:
         n_epochs = self.settings.pretraining_epochs
         if not n_epochs:
             return autoencoder
-        rows = Rows(self.X)
         _, interrupted = self.train(
-            "pretraining", autoencoder, rows, n_epochs, PRETRAINING_RATE
+            "pretraining", autoencoder, Rows(self.X), n_epochs, PRETRAINING_RATE
         )
         if interrupted:
             raise KeyboardInterrupt
@@ -258,15 +256,19 @@ class Run:
     score: float = -np.inf
 
 
-def train_best(estimator, fit):
+def train_best(fit):
     """Train ``n_init`` times; return the :class:`Run` with the highest mean score."""
+    estimator = fit.estimator
     n_epochs = fit.settings.max_epochs + (fit.settings.pretraining_epochs or 0)
     fit.progress.plan(estimator.n_init * n_epochs * fit.n_batches)
-    drawing = forked if brings_modules(estimator) else seeded
+    # Networks and augmentations of the user draw by themselves.
+    params = vars(estimator)
+    is_own = any(params.get(name) is not None for name in (*BUILDERS, "augment"))
+    drawing = forked if is_own else seeded
     runs = []
     for _ in range(estimator.n_init):
         with drawing(draw_seed(fit.random_state)):
-            run = _train_once(estimator, fit)
+            run = _train_once(fit)
         runs.append(run)
         if run.interrupted:
             warn_user(
@@ -277,8 +279,9 @@ def train_best(estimator, fit):
     return max(runs, key=lambda run: run.score)
 
 
-def _train_once(estimator, fit):
+def _train_once(fit):
     """Build, initialize, train and complete one model."""
+    estimator = fit.estimator
     settings = fit.settings
     n_features = fit.X.shape[1]
     with building():
@@ -291,7 +294,7 @@ def _train_once(estimator, fit):
         )
     model.to(fit.device)
     start = estimator._before(model, fit)
-    rows = _make_rows(fit, start, estimator._draws_labeled)
+    rows = _make_rows(fit, start)
     callbacks = list(estimator.callbacks or ())
     if estimator._on_epoch is not None:
         callbacks.append(AtEpochs(partial(estimator._on_epoch, model, fit, rows)))
@@ -318,18 +321,12 @@ def _train_once(estimator, fit):
     return run
 
 
-def _make_rows(fit, start, draws_labeled):
+def _make_rows(fit, start):
     """Return the data set of training; batches may have labeled samples of their own."""
-    if not draws_labeled:
+    if not fit.estimator._draws_labeled:
         return Rows(fit.X, anchor=start.target, **start.columns)
     generator = draw_generator(fit.random_state)
     return LabeledRows(fit.X, fit.data.labels, generator, anchor=start.target)
-
-
-def brings_modules(estimator):
-    """Return whether networks or the augmentation are the user's, which draw by themselves."""
-    params = vars(estimator)
-    return any(params.get(name) is not None for name in (*BUILDERS, "augment"))
 
 
 # ---- predictions

@@ -28,6 +28,7 @@ from ..input.checks import (
     check_shape,
     is_dask,
     is_open,
+    warn_of_empty,
     warn_user,
 )
 from ..input.preparation import Preparation
@@ -49,7 +50,6 @@ def begin(estimator, X, sample_weight, last, n_least):
         preparation = Preparation(
             None,
             accept_sparse=bool(estimator.accept_sparse),
-            takes_categories=False,
             name=type(estimator).__name__,
         )
         n_clusters, curve = _find_number(estimator, X, sample_weight, preparation)
@@ -258,17 +258,16 @@ def _assign_surely(joint):
 
 def warn_of_fit(estimator, attributes):
     """Warn about missing convergence and empty components."""
-    n_clusters = attributes["n_clusters_"]
-    n_found = len(np.unique(attributes["labels_"]))
     if not attributes["converged_"] and estimator.max_iter > 0:
         warn_user(
             f"EM did not converge in {attributes['n_iter_']} iterations. Increase max_iter or tol."
         )
-    if n_found < n_clusters:
-        warn_user(
-            f"Only {n_found} of n_clusters={n_clusters} components have samples. "
-            "Decrease n_clusters or reg_covar, or scale X."
-        )
+    warn_of_empty(
+        len(np.unique(attributes["labels_"])),
+        attributes["n_clusters_"],
+        "components",
+        "Decrease n_clusters or reg_covar, or scale X.",
+    )
 
 
 def _check_continuity(mixture):
@@ -295,7 +294,14 @@ def _read_initial(mixture, rows, n_clusters):
     fields = {}
     if mixture.weights_init is not None:
         weights = check_shape("weights_init", mixture.weights_init, (k,))
-        fields["log_weights"] = _read_weights(read(weights))
+        least = weights.min()
+        total = weights.sum()
+        if least < 0 or not math.isclose(total, 1, abs_tol=1e-6):
+            raise ValueError(
+                "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum "
+                f"is {least:.6g} and the sum {total:.6g}."
+            )
+        fields["log_weights"] = read(weights).log()
     if mixture.means_init is not None:
         means = check_shape("means_init", mixture.means_init, (k, d))
         fields["means"] = read(means)
@@ -312,15 +318,3 @@ def _read_initial(mixture, rows, n_clusters):
             precisions = precisions[:, None]
         fields["scales"] = scales_from_precisions(precisions)
     return fields
-
-
-def _read_weights(weights):
-    """Return the logarithms of ``weights_init``, checked."""
-    least = float(weights.min())
-    total = float(weights.sum())
-    if least < 0 or not math.isclose(total, 1, abs_tol=1e-6):
-        raise ValueError(
-            "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum "
-            f"is {least:.6g} and the sum {total:.6g}."
-        )
-    return weights.log()

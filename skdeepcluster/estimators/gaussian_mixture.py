@@ -22,8 +22,8 @@ from ..input.checks import (
     AUTO,
     COUNT,
     LARGEST,
+    begin_sample,
     check_answers,
-    check_count,
     keep_fit,
     random_stream,
     store_parameters,
@@ -357,7 +357,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         float
             Weighted mean of ``score_samples(X)``.
         """
-        return self._score(self._check_fitted(X, sample_weight))
+        return self._average(_log_likelihood, self._check_fitted(X, sample_weight))
 
     def bic(self, X, sample_weight=None) -> float:
         """Return Bayes' information criterion; lower is better.
@@ -388,11 +388,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         rows = self._check_fitted(X, sample_weight)
         bic = self._penalize(rows, math.log(rows.total))
-
-        def entropies(joint):
-            return entropy(joint.log_softmax(1))
-
-        return bic + 2 * self._average(entropies, rows) * rows.total
+        unsure = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
+        return bic + 2 * unsure * rows.total
 
     def impute(self, X) -> Any:
         """Replace missing values by their conditional means, given the observed features.
@@ -431,9 +428,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         y : ndarray of shape (n_samples,)
             Their components.
         """
-        check_is_fitted(self)
-        n_samples = check_count("n_samples", n_samples)
-        random_state = random_stream(self.random_state)
+        n_samples, random_state = begin_sample(self, n_samples)
         weights = self.weights_ / self.weights_.sum()
         counts = random_state.multinomial(n_samples, weights)
 
@@ -458,10 +453,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Return the weighted mean of a function of the log-joint."""
         return float(rows.weight @ self._apply(function, rows)) / rows.total
 
-    def _score(self, rows):
-        """Return the mean log-likelihood."""
-        return self._average(_log_likelihood, rows)
-
     def _penalize(self, rows, penalty):
         """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
         n_clusters, n_features = self.means_.shape
@@ -471,7 +462,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             per_scale = n_features * (n_features + 1) // 2
         n_parameters = len(scales) * per_scale + n_clusters * n_features
         n_parameters += n_clusters - 1  # weights sum to one
-        return -2 * self._score(rows) * rows.total + n_parameters * penalty
+        likelihood = self._average(_log_likelihood, rows)
+        return -2 * likelihood * rows.total + n_parameters * penalty
 
     # ---- scikit-learn's protocols
 

@@ -16,9 +16,8 @@ from torch.optim.swa_utils import update_bn
 
 from ..input.checks import (
     WEIGHT,
-    check_count,
+    begin_sample,
     draw_seed,
-    random_stream,
     store_parameters,
     warn_user,
 )
@@ -319,8 +318,18 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         n_hidden = widths[-1] if widths else n_features
         sizes = check_widths("other_categories", self.other_categories)
         latent = LatentSpace(self.n_noise, [n_clusters, *sizes], self.n_continuous)
-        generator, body = self._build_images(n_features, n_hidden, widths, latent)
         activation = self.activation
+        mirror = partial(
+            normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
+        )
+        perceptron = partial(mlp, hidden_layer_sizes=widths[:-1], activation=activation)
+        image = self.image_shape
+        sizes = latent.n_inputs, n_features
+        generator = make_network("generator", self.generator, *sizes, mirror, image)
+        sizes = n_features, n_hidden
+        body = make_network(
+            "discriminator", self.discriminator, *sizes, perceptron, image
+        )
         return InfoGAN(
             generator,
             nn.Sequential(body, ACTIVATIONS[activation]()),
@@ -333,23 +342,6 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
                 self.start_weight, self.smoothness_weight, OWN_SHARE
             ),
         )
-
-    def _build_images(self, n_features, n_hidden, widths, latent):
-        """Return the generator, and the body that D and Q share."""
-        mirror = partial(
-            normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
-        )
-        perceptron = partial(
-            mlp, hidden_layer_sizes=widths[:-1], activation=self.activation
-        )
-        image = self.image_shape
-        sizes = latent.n_inputs, n_features
-        generator = make_network("generator", self.generator, *sizes, mirror, image)
-        sizes = n_features, n_hidden
-        body = make_network(
-            "discriminator", self.discriminator, *sizes, perceptron, image
-        )
-        return generator, body
 
     def _before(self, model, fit):
         factor = self.generator_learning_rate / fit.settings.learning_rate
@@ -402,11 +394,8 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         _check_feature_names_in(self, input_features)
         names = self.model_.latent.names
         sizes = self.model_.latent.sizes
-        one_hot = [
-            f"{names[a]}_{value}"
-            for a, size in enumerate(sizes)
-            for value in range(size)
-        ]
+        each = zip(names, sizes, strict=False)
+        one_hot = [f"{name}_{value}" for name, size in each for value in range(size)]
         return np.array([*one_hot, *names[len(sizes) :]], dtype=object)
 
     def sample(
@@ -428,13 +417,8 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         X : ndarray of shape (n_samples, n_features)
             In the units of X. An int ``random_state`` gives the same samples on every call.
         """
-        check_is_fitted(self)
-        n_samples = check_count("n_samples", n_samples)
-        codes = dict(codes or {})
-        if cluster is not None:
-            codes["cluster"] = cluster
-        drawn = _draw(self.model_, n_samples, random_stream(self.random_state))
-        return _render(self.model_, set_codes(self.model_.latent, drawn, codes))
+        drawn = self._draw_codes(n_samples, cluster, codes or {})
+        return _render(self.model_, drawn)
 
     def traverse(
         self, code: str, values=None, *, n_samples: int = 1, cluster: int | None = None
@@ -457,15 +441,8 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         X : ndarray of shape (n_samples, n_values, n_features)
             The samples in ``X[i]`` share the noise and all other codes.
         """
-        check_is_fitted(self)
-        n_samples = check_count("n_samples", n_samples)
+        drawn = self._draw_codes(n_samples, cluster, {})
         latent = self.model_.latent
-        fixed = {} if cluster is None else {"cluster": cluster}
-        drawn = set_codes(
-            latent,
-            _draw(self.model_, n_samples, random_stream(self.random_state)),
-            fixed,
-        )
         if values is None:
             index = latent.find(code)
             is_categorical = index < len(latent.sizes)
@@ -475,6 +452,14 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         return np.stack([_render(self.model_, codes) for codes in swept], 1)
 
     # ---- codes
+
+    def _draw_codes(self, n_samples, cluster, codes):
+        """Return random Codes with the given cluster and the given values of others."""
+        n_samples, stream = begin_sample(self, n_samples)
+        drawn = _draw(self.model_, n_samples, stream)
+        if cluster is not None:
+            codes = {**codes, "cluster": cluster}
+        return set_codes(self.model_.latent, drawn, codes)
 
     @property
     def _n_features_out(self):

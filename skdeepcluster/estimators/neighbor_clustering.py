@@ -22,32 +22,29 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..input.checks import (
     AUTO,
+    COUNT,
     FRACTION,
     is_dask,
     keep_fit,
-    read_numbers,
     store_parameters,
     with_plain_numbers,
 )
 from ..input.dask import draw_rows, maps_blocks
-from ..input.labels import LabeledClusterMixin, mark_noise, read_known
+from ..input.labels import LabeledClusterMixin, mark_noise
 from ..input.tables import CATEGORICAL, KINDS
 from ..input.types import Auto, Labels, TransformerMixin, fit_context
 from ..neighbors.samples import Lookup, Reference, interpolate
 from ..neighbors.search import check_distances
-from ..partition.search import Problem
 from ..partition.tree import find_leaves, group_leaves, grow_tree
 from .find_clusters import (
     check_state,
+    cluster_samples,
     find_answer,
-    find_clusters,
     measure_silhouette,
-    prepare_samples,
 )
 
-POSITIVE = Interval(Integral, 1, None, closed="left")
 #: Bound on the size of a cluster: a number, or a share of the samples.
-SIZE = [POSITIVE, Interval(RealNotInt, 0, 1, closed="neither"), None]
+SIZE = [COUNT, Interval(RealNotInt, 0, 1, closed="neither"), None]
 
 
 class NeighborClustering(
@@ -251,17 +248,17 @@ class NeighborClustering(
     """
 
     _parameter_constraints = {
-        "n_clusters": [POSITIVE, StrOptions({"auto"}), tuple],
-        "n_neighbors": [POSITIVE],
+        "n_clusters": [COUNT, AUTO, tuple],
+        "n_neighbors": [COUNT],
         "metric": [StrOptions(set().union(*VALID_METRICS.values())), callable],
-        "standardize": [StrOptions({"auto"}), "boolean"],
+        "standardize": [AUTO, "boolean"],
         "categorical_features": CATEGORICAL,
         "kinds": KINDS,
-        "augment": [callable, HasMethods("transform"), StrOptions({"auto"}), None],
-        "n_views": [POSITIVE],
+        "augment": [callable, HasMethods("transform"), AUTO, None],
+        "n_views": [COUNT],
         "image_shape": [tuple, list, None],
-        "n_components": [POSITIVE],
-        "max_samples": [POSITIVE],
+        "n_components": [COUNT],
+        "max_samples": [COUNT],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "min_cluster_size": SIZE,
         "max_cluster_size": SIZE,
@@ -325,42 +322,17 @@ class NeighborClustering(
         clusterer = with_plain_numbers(self)
         if is_dask(X):
             about_samples = y, sample_weight, must_link, cannot_link
-            X = clusterer._draw_samples(X, about_samples)
-        with np.errstate(under="ignore"):
-            preparation, X = prepare_samples(clusterer, X, sample_weight)
-            known = clusterer._read_known(y, X.shape[0])
-            pairs = must_link, cannot_link
-            problem = clusterer._pose_problem(known.labels, sample_weight, *pairs)
-            attributes = find_clusters(clusterer, preparation, X, problem)
-        vars(self).pop("_tree", None)
-        return keep_fit(self, attributes | known.attributes())
-
-    def _pose_problem(
-        self, labels, sample_weight=None, must_link=None, cannot_link=None
-    ):
-        """Return the :class:`Problem` of a fit; labels (N,) are known clusters, or None."""
-        return Problem(
-            read_numbers(self.n_clusters, self.max_clusters),
-            sample_weight,
-            labels,
-            sizes=(self.min_cluster_size, self.max_cluster_size),
-            must_link=must_link,
-            cannot_link=cannot_link,
+            if any(value is not None for value in about_samples):
+                raise ValueError(
+                    "A fit to a Dask array draws max_samples random samples, so y, sample_weight, "
+                    "must_link and cannot_link must be None. Or pass an array, as by X.compute()."
+                )
+            X = draw_rows(X, clusterer.max_samples, clusterer.random_state)
+        attributes = cluster_samples(
+            clusterer, X, y, sample_weight, must_link, cannot_link
         )
-
-    def _draw_samples(self, X, about_samples):
-        """Return ``max_samples`` samples of a Dask array, about which nothing else is known."""
-        if any(value is not None for value in about_samples):
-            raise ValueError(
-                "A fit to a Dask array draws max_samples random samples, so y, sample_weight, "
-                "must_link and cannot_link must be None. Or pass an array, as by X.compute()."
-            )
-        return draw_rows(X, self.max_samples, self.random_state)
-
-    def _read_known(self, y, n_samples):
-        """Return the :class:`Known` clusters of the samples."""
-        most = n_samples if self.n_clusters == "auto" else np.max(self.n_clusters)
-        return read_known(y if self.use_labels else None, n_samples, most)
+        vars(self).pop("_tree", None)
+        return keep_fit(self, attributes)
 
     def use(self, alternative) -> Self:
         """Take one of the ``alternatives_`` as the partition; nothing is fitted again.

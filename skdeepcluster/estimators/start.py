@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -36,13 +36,16 @@ from ..neighbors.graph import GraphSettings
 from ..partition import count_clusters
 from ..partition.invariance import choose_augment, list_kinds
 from ..partition.known import name_clusters
-from .find_clusters import find_clusters, prepare_samples
+from .find_clusters import cluster_samples
 from .neighbor_clustering import NeighborClustering
 
-CLUSTERER = HasMethods(["fit", "get_params", "set_params"])
 #: Constraints on the parameters of all networks with an initial partition.
 CONSTRAINTS = {
-    "init": [StrOptions({"neighbors", "own"}), CLUSTERER, "array-like"],
+    "init": [
+        StrOptions({"neighbors", "own"}),
+        HasMethods(["fit", "get_params", "set_params"]),
+        "array-like",
+    ],
     "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), AUTO],
     "start_weight": [WEIGHT],
     "smoothness_weight": [WEIGHT],
@@ -93,7 +96,7 @@ def start_from(anchor, **known):
 
 def check_init(init):
     """Check that a clusterer given as ``init`` takes features."""
-    if not isinstance(init, str) and getattr(init, "metric", None) == "precomputed":
+    if getattr(init, "metric", None) == "precomputed":
         raise ValueError(
             "init compares standardized samples, but its metric asks for precomputed distances. "
             "Name a metric of features, or pass labels_ of a NeighborClustering as init."
@@ -102,9 +105,7 @@ def check_init(init):
 
 def is_given(init):
     """Return whether ``init`` is an array of clusters or responsibilities."""
-    if init is None or isinstance(init, str):
-        return False
-    return not isinstance(init, BaseEstimator) and not hasattr(init, "fit")
+    return not isinstance(init, str) and not hasattr(init, "fit")
 
 
 def is_own(init):
@@ -147,7 +148,7 @@ def find_augmentation(estimator, data, random_state):
     if estimator.augment != "auto":
         return FoundAugmentation(estimator.augment)
     samples = impute(data.compared_by(estimator.init))
-    augmentation = choose_augment(
+    found = choose_augment(
         samples,
         read_numbers(data.known.n_clusters),
         GraphSettings(),
@@ -155,14 +156,13 @@ def find_augmentation(estimator, data, random_state):
         data.preparation,
         random_state,
     )
-    return FoundAugmentation(*augmentation)
+    return FoundAugmentation(*found)
 
 
 def find_number(points, n_clusters, labels, random_state):
     """Return a :class:`Start` with the number of clusters alone."""
     numbers = None if n_clusters == "auto" else check_range(n_clusters)
     curve = count_clusters(points, numbers=numbers, random_state=random_state)
-    curve = dict(curve)
     n_clusters = _at_least(curve.pop("best_n_clusters"), labels)
     return Start(n_clusters, curve=curve)
 
@@ -187,10 +187,7 @@ def search_start(
     if isinstance(init, NeighborClustering):
         clusterer._validate_params()
         clusterer = with_plain_numbers(clusterer)
-        preparation, points = prepare_samples(clusterer, points)
-        known = clusterer._read_known(labels, len(points))
-        problem = clusterer._pose_problem(known.labels)
-        fitted = find_clusters(clusterer, preparation, points, problem, groups)
+        fitted = cluster_samples(clusterer, points, labels, groups=groups)
         clusters = fitted["labels_"]
         calibrated = fitted["responsibilities_"]
         curve = fitted.get("n_clusters_curve_")

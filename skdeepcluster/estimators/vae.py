@@ -18,12 +18,12 @@ from ..functional.gaussian import Mixture, standard_kl
 from ..functional.points import normal_quantiles, random_shifts, uniform_points
 from ..input.checks import (
     WEIGHT,
+    begin_sample,
     check_count,
-    random_stream,
     store_parameters,
     warn_user,
 )
-from ..input.tables import CATEGORICAL, KINDS, frame_as
+from ..input.tables import frame_as
 from ..input.types import Auto, Doubles, Reals, Widths
 from ..modules.codes import (
     SAMPLES_AT_ONCE,
@@ -38,7 +38,7 @@ from ..modules.model import NO_REGULARIZER, Regularizer
 from ..modules.runtime import bernoulli, randn_like
 from ..training.settings import Recipe
 from .base import DeepClusterer, DeepEstimator, apply
-from .embedding import EmbeddingMixin, draw_codes
+from .embedding import CODERS, EmbeddingMixin, draw_codes
 from .start import CONSTRAINTS, fit_mixture, mixture_of_partition
 
 #: Minimum number of samples of z that an importance-weighted bound averages over.
@@ -372,11 +372,8 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
     _parameter_constraints = {
         **DeepEstimator._parameter_constraints,
         **DeepClusterer._parameter_constraints,
-        "encoder": [callable, None],
-        "decoder": [callable, None],
+        **CODERS,
         "init": CONSTRAINTS["init"],
-        "categorical_features": CATEGORICAL,
-        "kinds": KINDS,
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
         "start_weight": [WEIGHT],
         "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
@@ -528,9 +525,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
             E[x|z] of the codes, in the units of X; tables as by :meth:`VaDEClustering.sample`. An
             int ``random_state`` gives the same samples on every call.
         """
-        check_is_fitted(self)
-        n_samples = check_count("n_samples", n_samples)
-        stream = random_stream(self.random_state)
+        n_samples, stream = begin_sample(self, n_samples)
         Z = stream.standard_normal((n_samples, self._n_features_out))
         if cluster is not None or self.preparation_.is_table:
             # The mixture is that of the means of q(z | x).

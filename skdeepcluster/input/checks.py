@@ -13,6 +13,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture._base import _check_shape
 from sklearn.utils import (
     _safe_indexing,
     check_array,
@@ -20,7 +21,7 @@ from sklearn.utils import (
     check_scalar,
 )
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 #: Types of numbers that X may have; others are converted to the first.
 DTYPES = list(map(np.dtype, "dfe?bhilqBHILQ"))
@@ -62,7 +63,7 @@ def check_container(X, name, accept_sparse):
 
 
 @contextmanager
-def name_column(X, remedy="Encode categories by OneHotEncoder"):
+def name_column(X):
     """Name the first column that is not numeric, if there is one, in errors about X (N, D)."""
     try:
         yield
@@ -73,7 +74,8 @@ def name_column(X, remedy="Encode categories by OneHotEncoder"):
         kind = TypeError if type(error) is TypeError else ValueError
         reason = str(error).partition(". ")[0].rstrip(".")
         raise kind(
-            f"Column {name!r} of X is not numeric: {reason}. {remedy}, and convert dates to "
+            f"Column {name!r} of X is not numeric: {reason}. Encode categories by OneHotEncoder, "
+            "or name them in categorical_features if it is a parameter, and convert dates to "
             "numbers."
         ) from error
 
@@ -96,10 +98,9 @@ def _find_column_without_numbers(X):
     return None
 
 
-def refuse_empty(columns, names=None):
-    """Raise ValueError if there are columns, given by their indices, that have no values."""
-    if columns:
-        names = columns if names is None else [names[i] for i in columns]
+def refuse_empty(names):
+    """Raise ValueError if there are columns, given by their names, that have no values."""
+    if names:
         raise ValueError(
             f"X has no values in the columns {names}. Leave these columns out."
         )
@@ -253,10 +254,7 @@ def check_finite(name, value):
 def check_shape(name, value, shape):
     """Return an array as float64, checked for its shape and to hold finite numbers."""
     value = check_finite(name, value)
-    if value.shape != shape:
-        raise ValueError(
-            f"The parameter {name!r} should have the shape of {shape}, but got {value.shape}"
-        )
+    _check_shape(value, shape, name)
     return value
 
 
@@ -279,15 +277,21 @@ def warn_user(message, category=ConvergenceWarning):
     """Give a warning at the line of the user that called the package."""
     frame = sys._getframe()
     level = 0
-    while frame is not None and _is_internal(frame):
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__"))
+        if name.partition(".")[0] not in INTERNAL:
+            break
         frame = frame.f_back
         level += 1
     warnings.warn(message, category, stacklevel=level + 1)
 
 
-def _is_internal(frame):
-    """Return whether a frame belongs to the package, or to scikit-learn's wrappers."""
-    return str(frame.f_globals.get("__name__")).split(".")[0] in INTERNAL
+def warn_of_empty(n_found, n_clusters, clusters, remedy):
+    """Warn if fewer clusters have samples than were asked for."""
+    if n_found < n_clusters:
+        warn_user(
+            f"Only {n_found} of n_clusters={n_clusters} {clusters} have samples. {remedy}"
+        )
 
 
 def store_parameters(parameters):
@@ -331,6 +335,13 @@ def random_stream(random_state):
     if random_state is None:
         return np.random.RandomState()
     return check_random_state(random_state)
+
+
+def begin_sample(estimator, n_samples):
+    """Return the number of samples to generate, checked, and their random numbers."""
+    check_is_fitted(estimator)
+    n_samples = check_count("n_samples", n_samples)
+    return n_samples, random_stream(estimator.random_state)
 
 
 def draw_seed(random_state):

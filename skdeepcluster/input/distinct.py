@@ -33,12 +33,12 @@ def split_rows(X):
 
 
 def find_ranges(X):
-    """Return the minimum and the maximum of each feature, float64 (D,)."""
+    """Return the minimum and the maximum of each feature but nan, float64 (D,)."""
     if sparse.issparse(X):
         least, largest = min_max_axis(X, 0)
     else:
-        least = X.min(0)
-        largest = X.max(0)
+        least = np.fmin.reduce(X)
+        largest = np.fmax.reduce(X)
     return least.astype(float), largest.astype(float)
 
 

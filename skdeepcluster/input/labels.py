@@ -49,6 +49,13 @@ class LabeledClusterMixin(ClusterMixin):
         self.fit(X, y, **kwargs)
         return self.predict(X) if is_dask(X) else self.labels_
 
+    def _read_known(self, y, n_samples):
+        """Return the :class:`Known` clusters, and the number asked for."""
+        n_clusters = self.n_clusters
+        most = n_samples if n_clusters == "auto" else np.max(n_clusters)
+        known = read_known(y if self.use_labels else None, n_samples, most)
+        return known._replace(n_clusters=n_clusters)
+
 
 class Known(NamedTuple):
     """What the user knows of the clusters."""
@@ -250,9 +257,7 @@ def normalize_rows(table):
 
 def average_finite(values):
     """Return the means (N,) of the finite values in each row (N, k); 0 if there are none."""
-    known = np.isfinite(values)
-    total = np.where(known, values, 0).sum(1)
-    return total / np.maximum(known.sum(1), 1)
+    return np.ma.masked_invalid(values).mean(1).filled(0)
 
 
 def mean_greatest_jaccard(labels, member_labels, n_clusters):

@@ -61,8 +61,6 @@ class Preparation(TransformerMixin, BaseEstimator):
         Whether X may be a sparse matrix.
     allow_nan : bool, default=True
         Whether dense X may have gaps.
-    takes_categories : bool, default=True
-        Whether error messages name ``categorical_features``.
     learns_kinds : bool, default=True
         Whether numbers may be amounts, codes and flags, if features have units of their own.
     name : str, default="Preparation"
@@ -112,7 +110,6 @@ class Preparation(TransformerMixin, BaseEstimator):
         n_neighbors=15,
         accept_sparse=False,
         allow_nan=True,
-        takes_categories=True,
         learns_kinds=True,
         name="Preparation",
     ) -> None:
@@ -122,7 +119,6 @@ class Preparation(TransformerMixin, BaseEstimator):
         self.n_neighbors = n_neighbors
         self.accept_sparse = accept_sparse
         self.allow_nan = allow_nan
-        self.takes_categories = takes_categories
         self.learns_kinds = learns_kinds
         self.name = name
 
@@ -275,7 +271,9 @@ class Preparation(TransformerMixin, BaseEstimator):
         self.n_encoded_ = X.shape[1]
         self.has_gaps_ = misses_values(X)
         if self.has_gaps_:
-            self._refuse_empty(np.flatnonzero(np.isnan(X).all(0)).tolist())
+            names = list(self.kinds_)
+            empty = np.flatnonzero(np.isnan(X).all(0))
+            refuse_empty([names[self.number_columns[i]] for i in empty])
         return X
 
     def _fit_kinds(self, table, numbers, known, sample_weight):
@@ -467,10 +465,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         if isinstance(X, np.ma.MaskedArray):
             X = X.astype(float).filled(np.nan)
         allows_nan = self.allow_nan and not sparse.issparse(X)
-        remedy = "Encode categories by OneHotEncoder"
-        if self.takes_categories:
-            remedy = "Name columns of categories by categorical_features"
-        with name_column(X, remedy):
+        with name_column(X):
             if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
                 raise ValueError("it has dates or times")
             X = self.validate(
@@ -503,13 +498,6 @@ class Preparation(TransformerMixin, BaseEstimator):
             ensure_min_samples=min_samples,
             estimator=self.name,
         )
-
-    def _refuse_empty(self, columns):
-        """Refuse encoded columns without values, by the names in X."""
-        if self.table_ is not None:
-            numeric = self.table_.numeric_
-            refuse_empty([numeric[i] for i in columns], self.table_.names_)
-        refuse_empty(columns, vars(self).get("feature_names_in_"))
 
 
 def _to_floats(X):

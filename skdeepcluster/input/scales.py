@@ -12,9 +12,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import entr
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
-from sklearn.utils.sparsefuncs import min_max_axis
 
 from .checks import check_magnitude
+from .distinct import find_ranges
 from .tables import check_one_hot
 
 #: Maximum distance of probabilities from [0, 1], in eps of their type, as after MinMaxScaler.
@@ -73,7 +73,7 @@ def measure_features(X, groups=(), sample_weight=None):
     for part in gen_batches(X.shape[0], CHUNK):
         rows = X[part]
         part_weight = None if sample_weight is None else sample_weight[part]
-        smallest, largest = _find_range(rows)
+        smallest, largest = find_ranges(rows)
         check_magnitude(np.concatenate([smallest, largest]))
         with np.errstate(over="ignore", invalid="ignore"):
             # Tiny values have variance 0.
@@ -84,13 +84,6 @@ def measure_features(X, groups=(), sample_weight=None):
             columns = rows[:, group]
             weights[i] = check_one_hot(columns, group, part.start, weights[i])
     return Features(scaler.mean_, scaler.scale_, low, high)
-
-
-def _find_range(rows):
-    """Return the minimum and maximum of each feature, (D,), among values other than nan."""
-    if sparse.issparse(rows):
-        return min_max_axis(rows, axis=0)
-    return np.fmin.reduce(rows), np.fmax.reduce(rows)
 
 
 def are_probabilities(low, high, dtype):

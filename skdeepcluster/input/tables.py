@@ -57,11 +57,11 @@ class TableEncoder(BaseEstimator):
             elif kind == "category" and self._is_identifier(X, i):
                 self.kinds_[i] = "left out"
 
-        kind_of = self.kinds_.get
-        self.categorical_ = [i for i in range(n_columns) if kind_of(i) in ONE_HOT]
-        dropped = {i for i in range(n_columns) if kind_of(i) == "left out"}
-        self.numeric_ = sorted({*range(n_columns)} - {*self.categorical_} - dropped)
-        if len(dropped) == n_columns:
+        kinds = [self.kinds_.get(i) for i in range(n_columns)]
+        others = *ONE_HOT, "left out"
+        self.categorical_ = [i for i, kind in enumerate(kinds) if kind in ONE_HOT]
+        self.numeric_ = [i for i, kind in enumerate(kinds) if kind not in others]
+        if not self.categorical_ and not self.numeric_:
             raise ValueError(
                 f"All columns of X are left out: {self.names_}. Name their kinds, for instance "
                 f"kinds={{{self.names_[0]!r}: 'category'}}."
@@ -84,10 +84,8 @@ class TableEncoder(BaseEstimator):
         names = [self.names_[i] for i in self.categorical_]
         columns = zip(names, values.T, strict=True)
         levels = [_find_levels(name, column) for name, column in columns]
-        empty = [
-            i for i, own in zip(self.categorical_, levels, strict=True) if not len(own)
-        ]
-        refuse_empty(empty, self.names_)
+        each = zip(names, levels, strict=True)
+        refuse_empty([name for name, known in each if not len(known)])
 
         self.encoder_ = OneHotEncoder(
             categories=levels,
@@ -95,13 +93,7 @@ class TableEncoder(BaseEstimator):
             max_categories=MAX_CATEGORIES,
             sparse_output=False,
         )
-        sizes = []
-        if levels:
-            self.encoder_.fit(values)
-            for known, rare in zip(
-                levels, self.encoder_.infrequent_categories_, strict=True
-            ):
-                sizes.append(len(known) if rare is None else len(known) - len(rare) + 1)
+        sizes = self.encoder_.fit(values)._n_features_outs if levels else ()
         ends = np.cumsum([len(self.numeric_), *sizes]).tolist()
         self.groups_ = [list(range(*pair)) for pair in pairwise(ends)]
         self.n_encoded_ = ends[-1]
@@ -150,11 +142,11 @@ class TableEncoder(BaseEstimator):
 
     def _read_number(self, X, i):
         """Return the values of a column, of ordered categories the place in their order."""
-        values = _read_objects(X, i)
+        values = _read_objects(X, i).tolist()
         if i not in self.orders_:
             return values
         places = {level: place for place, level in enumerate(self.orders_[i])}
-        return np.array([places.get(value) for value in values.tolist()], dtype=object)
+        return [places.get(value) for value in values]
 
     def transform(self, X):
         """Return X (N, D) as numbers and one-hot columns (N, E)."""
@@ -260,20 +252,12 @@ def _find_levels(name, values):
     known = set(values.tolist()) - {None}
     texts = [value for value in known if isinstance(value, str)]
     if texts and len(texts) < len(known):
-        text = min(texts, key=_is_number)
+        text = max(texts)  # letters are behind digits
         raise ValueError(
             f"Column {name!r} has numbers and texts, such as {text!r}. Convert it to numbers by "
             "pandas.to_numeric(column, errors='coerce'), or to categories by .astype(str)."
         )
     return np.array(sorted(known), dtype=object)
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 # ---- what is known of columns before their values are read

@@ -36,8 +36,8 @@ def test_separate_groups_are_found_without_a_neighbor_graph(network, groups, mon
     def refuse(*arguments, **settings):
         raise AssertionError("NeighborClustering was called")
 
-    monkeypatch.setattr(start, "find_clusters", refuse)
-    monkeypatch.setattr(neighbor_clustering, "find_clusters", refuse)
+    monkeypatch.setattr(start, "cluster_samples", refuse)
+    monkeypatch.setattr(neighbor_clustering, "cluster_samples", refuse)
     X, y = groups
     fit = network(4, init="own", **SMALL).fit(X)
     assert adjusted_rand_score(y, fit.labels_) > 0.95
