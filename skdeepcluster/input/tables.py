@@ -265,14 +265,13 @@ def _find_levels(name, values):
 
 def read_kinds(X, categorical_features, kinds=None):
     """Return the kinds of columns that the user or their types say, by position."""
-    known = {}
-    if isinstance(categorical_features, str):  # "from_dtype"
-        known = read_types(X) if hasattr(X, "columns") else {}
-    elif categorical_features is not None:
-        columns = np.asarray(categorical_features).tolist()
-        known = dict.fromkeys(
-            _find_columns(X, columns, "categorical_features"), "category"
-        )
+    known = read_types(X) if hasattr(X, "columns") else {}
+    if not isinstance(categorical_features, str):  # "from_dtype"
+        known = {i: kind for i, kind in known.items() if kind == "date"}
+        if categorical_features is not None:
+            columns = np.asarray(categorical_features).tolist()
+            places = _find_columns(X, columns, "categorical_features")
+            known |= dict.fromkeys(places, "category")
     for name, kind in (kinds or {}).items():
         if kind not in NAMES:
             raise ValueError(

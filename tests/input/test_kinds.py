@@ -7,7 +7,7 @@ from scipy.stats import skew
 from sklearn.datasets import load_digits, load_iris
 from sklearn.metrics import adjusted_rand_score
 
-from skdeepcluster import NeighborClustering, VAEEmbedding
+from skdeepcluster import GaussianMixtureEM, NeighborClustering, VAEEmbedding
 from skdeepcluster.input import Preparation
 from skdeepcluster.inspection import ClusterReport
 
@@ -161,6 +161,15 @@ def test_identifiers_are_left_out_and_dates_are_refused():
         ValueError, match="'day' of X is not numeric: it has dates or times.*days since"
     ):
         NeighborClustering(2).fit(table.assign(day=days))
+
+
+@pytest.mark.parametrize("estimator", [GaussianMixtureEM(2), GaussianMixtureEM("auto")], ids=str)
+def test_dates_of_polars_are_refused_where_columns_have_no_kinds(estimator):
+    polars = pytest.importorskip("polars")
+    days = pd.date_range("2020-01-01", periods=N).date
+    table = polars.DataFrame({"height": np.arange(N) / 7, "day": days.tolist()})
+    with pytest.raises(ValueError, match="'day' of X is not numeric: it has dates or times"):
+        estimator.fit(table)
 
 
 def test_a_thousand_levels_are_no_error():
