@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 
-from ..estimators.neighbor_clustering import NeighborClustering
 from .base import COLORS, Display, check_has, draw_legend, take_last_step
 
 #: Color of the merges above the cut, and of the cut itself.
@@ -91,12 +90,12 @@ class DendrogramDisplay(Display):
             n_clusters = min(estimator.n_clusters_, n_leaves)
 
         counts = None
-        numbers = []
-        if isinstance(estimator, NeighborClustering):
+        if hasattr(estimator, "leaves_"):
             leaves = estimator.leaves_
             counts = np.bincount(leaves[leaves >= 0], minlength=n_leaves)
-            numbers = [answer.n_clusters for answer in estimator.alternatives_]
 
+        alternatives = getattr(estimator, "alternatives_", ())
+        numbers = [answer.n_clusters for answer in alternatives]
         display = cls(
             estimator.children_,
             estimator.distances_,

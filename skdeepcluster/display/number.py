@@ -6,7 +6,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..estimators.neighbor_clustering import NeighborClustering
 from .base import COLORS, Display, check_has, take_last_step
 
 
@@ -68,9 +67,7 @@ class NumberOfClustersDisplay(Display):
         estimator, name = take_last_step(estimator, name)
         remedy = "Fit it with n_clusters='auto'."
         check_has(estimator, "n_clusters_curve_", remedy=remedy)
-        alternatives = ()
-        if isinstance(estimator, NeighborClustering):
-            alternatives = estimator.alternatives_
+        alternatives = getattr(estimator, "alternatives_", ())
         curve = estimator.n_clusters_curve_
         is_plain = not np.any(curve.penalty)
         display = cls(

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from .base import (
     Display,
-    check_has,
     group_samples,
     label_profiles,
     name_features,
@@ -87,7 +86,6 @@ class SamplesDisplay(Display):
         Very small clusters may get fewer than `n_per_cluster` samples.
         """
         _, name = take_last_step(estimator, name)
-        check_has(estimator, "sample")
         samples, labels = _generate(estimator, n_per_cluster)
         display = cls(
             samples,
@@ -132,8 +130,7 @@ class SamplesDisplay(Display):
         titles = [""] if self.labels is None else [f"cluster {k}" for k in names]
 
         size = 2.6, 2.0 if feature_names is None else 2.4
-        marker = "o" if n_features == 1 else ""
-        style = {"alpha": 0.5, "lw": 0.8, "marker": marker, **kwargs}
+        style = {"alpha": 0.5, "lw": 0.8, **kwargs}
 
         self.image_ = None
         self.axes_ = self._open_panels(ax, size, titles, max_columns=5)
@@ -141,8 +138,7 @@ class SamplesDisplay(Display):
             members = samples[index == k]
             panel.sharey(self.axes_[0])
             panel.plot(members[:n_lines].T, **{"color": colors[k], **style})
-            mean = members.mean(axis=0)
-            panel.plot(mean, color="black", marker=style["marker"], label="mean")
+            panel.plot(members.mean(axis=0), color="black", label="mean")
             label_profiles(panel, feature_names)
             panel.label_outer()
         self.axes_[0].legend(fontsize="small", frameon=False, handlelength=1)
@@ -220,7 +216,6 @@ class TraversalDisplay(Display):
         By default these are the continuous codes, with nine `values` from -2 to 2.
         """
         _, name = take_last_step(estimator, name)
-        check_has(estimator, "traverse")
         if codes is None:
             codes = [c for c in estimator.code_names_ if c.startswith("continuous")]
 

@@ -77,15 +77,12 @@ def compare_means(X, member):
         center = np.nanmean(X, 0)
         variance = np.nanvar(X, 0)
     deviation = np.sqrt(variance)
-    varies = deviation > DEVIATION_ROUNDING * np.abs(center)
+    deviation[deviation <= DEVIATION_ROUNDING * np.abs(center)] = np.inf
 
     means = average_known(member, X)
     other_means = average_known(1 - member, X)
     is_part = member.any(0) & ~member.all(0)
-    known = np.outer(is_part, varies)
-    differences = np.zeros(means.shape)
-    np.divide(means - other_means, deviation, out=differences, where=known)
-
+    differences = is_part[:, None] * (means - other_means) / deviation
     if is_sparse:
         differences = np.maximum(differences, 0)
     return differences, means, other_means

@@ -60,7 +60,7 @@ def prepare_samples(estimator, X, resp, feature_names, row_names):
     codes = samples
     if samples is None or metric != "euclidean":
         # KMeans has no probabilities, and its transform returns distances.
-        codes = X if resp is None else _encode(last, reached, values)
+        codes = reached if resp is None else _encode(last, reached, values)
         codes = check_array(codes, accept_sparse="csr", dtype=np.float64)
 
     if row_names is None:
@@ -99,15 +99,13 @@ def choose_names(estimator, names, n_clusters):
 
 
 def list_answers(estimator, clusters):
-    """Return the expected score of a fit, and its other partitions in words."""
-    if not isinstance(estimator, NeighborClustering):
-        return {"expected_score": None, "alternatives": []}
+    """Return the other partitions of a fit in words."""
     answers = []
-    for answer in estimator.alternatives_:
+    for answer in getattr(estimator, "alternatives_", ()):
         changes = describe_changes(estimator.labels_, answer.labels, clusters)
         score = f"expected score {answer.expected_score:.2f}"
         answers.append(f"{answer.n_clusters} clusters ({score}): {changes}")
-    return {"expected_score": estimator.expected_score_, "alternatives": answers}
+    return answers
 
 
 def _encode(estimator, X, values):

@@ -14,8 +14,6 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from ..display.base import reach_last_step, to_array
 from ..display.places import place_names
 from ..display.samples import find_white, make_mosaic
-from ..estimators.ensemble import ClusterEnsemble
-from ..estimators.neighbor_clustering import NeighborClustering
 from ..input.labels import check_labels, cluster_means, indicate, is_missing
 from .features import compare_means, list_features, shorten
 from .moves import list_moves, match_before
@@ -36,7 +34,7 @@ SMALL = 0.2
 #: Height of a name in the map of a page, as a share of its width.
 LINE = 0.04
 #: Attributes that are None where they are not known.
-UNKNOWN = "before", "differences", "means", "probabilities", "stability"
+UNKNOWN = "before", "differences", "means", "probabilities"
 #: Maximum number of features in the tables of all clusters and of the samples of the map.
 MAX_PROFILE = 15
 
@@ -184,12 +182,11 @@ class ClusterReport(Bunch):
             n_clusters = len(report.clusters)
             report.before = match_before(before, X, report.labels, n_clusters)
 
-        if isinstance(last, NeighborClustering):
-            for answer in last.alternatives_:
-                other = copy(last).use(answer)
-                clusters = predict_clusters(other, reached)
-                other = cls._describe_partition(other, clusters, None, options)
-                report.others.append(other)
+        for answer in getattr(last, "alternatives_", ()):
+            other = copy(last).use(answer)
+            clusters = predict_clusters(other, reached)
+            other = cls._describe_partition(other, clusters, None, options)
+            report.others.append(other)
         return report
 
     @classmethod
@@ -219,11 +216,11 @@ class ClusterReport(Bunch):
             **rank_samples(labels, resp, distances, options.n_rows),
             **dict.fromkeys(UNKNOWN),
         )
-        report |= list_answers(estimator, report.clusters)
+        report.alternatives = list_answers(estimator, report.clusters)
+        report.expected_score = getattr(estimator, "expected_score_", None)
         if resp is not None:
             report.probabilities = cluster_means(member, resp).diagonal()
-        if isinstance(estimator, ClusterEnsemble):
-            report.stability = estimator.cluster_stability_
+        report.stability = getattr(estimator, "cluster_stability_", None)
         # Distances have no features.
         if report.missing is not None:
             found = compare_means(values, member)
@@ -351,32 +348,16 @@ class ClusterReport(Bunch):
         return lines
 
     def _list_traits(self, k):
-        """Return the features that set a cluster apart most, in words that name it.
-
-        The first has the largest difference. The second is of another column, if possible one
-        with the least or the greatest mean of all clusters.
-        """
-        if not self.features:
-            return []
-        gaps = self.differences[k]
-        sizes = np.abs(gaps)
-        first = sizes.argmax()
-        if sizes[first] < SMALL:
-            return []
-        means = self.means[self.sizes > 0]
-        is_extreme = self.means[k] == np.where(gaps > 0, means.max(0), means.min(0))
-        columns = np.array([self.origins[name][0] for name in self.feature_names])
-        others = np.flatnonzero((sizes >= LARGE) & (columns != columns[first]))
-        order = np.lexsort([-sizes[others], ~is_extreme[others]])
-        chosen = [first, *others[order][:1]]
-        return [self._write_trait(k, i) for i in chosen]
-
-    def _write_trait(self, k, i):
-        name = self.feature_names[i]
-        words = ("rarely", "often") if self._is_share(name) else ("low", "high")
-        return (
-            f"{words[int(self.differences[k, i] > 0)]} {name.removesuffix(' = True')}"
-        )
+        """Return the two columns that set a cluster apart most, in words that name it."""
+        traits = {}
+        columns = self.features[k].values() if self.features else ()
+        for name, gap, *_ in zip(*columns, strict=True):
+            column, is_share = self.origins[name]
+            words = ("rarely", "often") if is_share else ("low", "high")
+            if abs(gap) >= (LARGE if traits else SMALL):
+                trait = f"{words[int(gap > 0)]} {name.removesuffix(' = True')}"
+                traits.setdefault(column, trait)
+        return list(traits.values())[:2]
 
     def _describe(self, k):
         """Return texts about the samples and the features of a cluster, by their titles."""
