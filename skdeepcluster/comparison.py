@@ -20,11 +20,7 @@ from .input.labels import check_labels, mean_greatest_jaccard, predict_samples
 from .input.tables import read_kinds
 from .inspection.moves import match_before
 from .inspection.page import find_spots, write_page
-from .metrics import (
-    check_discrete,
-    clustering_accuracy,
-    expected_score,
-)
+from .metrics import check_discrete, clustering_accuracy, expected_score
 from .neighbors.search import has_distances
 
 
@@ -146,21 +142,15 @@ def _prepare(X, clusterers, options):
     has_categories = bool(read_kinds(X, judge.categorical_features))
     if not has_categories and not preparation.has_gaps_:
         return samples, []
-    prepared = [
-        name
-        for name, clusterer in clusterers.items()
-        if not _reads_tables(clusterer, has_categories)
-    ]
-    return samples, prepared
 
+    def reads_table(clusterer):
+        if "categorical_features" in clusterer.get_params(deep=False):
+            return True
+        is_ours = type(clusterer).__module__.startswith(__package__)
+        reads_gaps = is_ours and get_tags(clusterer).input_tags.allow_nan
+        return isinstance(clusterer, Pipeline) or reads_gaps and not has_categories
 
-def _reads_tables(clusterer, has_categories):
-    """Return whether a clusterer takes X with gaps, and with categories if it has some."""
-    params = clusterer.get_params(deep=False)
-    if isinstance(clusterer, Pipeline) or "categorical_features" in params:
-        return True
-    is_ours = type(clusterer).__module__.startswith(__package__)
-    return is_ours and not has_categories and get_tags(clusterer).input_tags.allow_nan
+    return samples, [name for name in clusterers if not reads_table(clusterers[name])]
 
 
 def _fit_all(clusterers, inputs, verbose):
@@ -268,7 +258,7 @@ class Comparison(Bunch):
 
     def to_text(self) -> str:
         """Return the results as a table, and which clusterer to take."""
-        return write_page("comparison.txt", found=self, columns=self._write_columns())
+        return write_page("comparison.txt", found=self, columns=self._list_columns())
 
     __str__ = __repr__ = to_text
 
@@ -301,7 +291,7 @@ class Comparison(Bunch):
             path,
             found=self,
             title=title,
-            columns=self._write_columns(),
+            columns=self._list_columns(),
             maps=maps,
             spots=find_spots(self.samples, self.metric),
             clusters=zip(clusters, sizes, strict=True),
@@ -311,14 +301,10 @@ class Comparison(Bunch):
 
     _repr_html_ = to_html
 
-    def _write_columns(self):
-        """Return the columns of the table as texts, by title."""
-        columns = {}
-        for title, values in self.results.items():
-            if title != "noise" or values.any():
-                form = "d" if title == "clusters" else ".2f"
-                cells = [format(value, form) for value in values.tolist()]
-                columns[title.replace("_", " ")] = [
-                    "-" if cell == "nan" else cell for cell in cells
-                ]
-        return columns
+    def _list_columns(self):
+        """Return the columns of the table by title."""
+        return {
+            title.replace("_", " "): values
+            for title, values in self.results.items()
+            if title != "noise" or values.any()
+        }

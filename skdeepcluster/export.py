@@ -208,9 +208,8 @@ def _build_module(estimator):
     preparation = estimator.preparation_
     if preparation.is_table:
         raise TypeError(
-            "A fit to a table with categories, codes or amounts cannot be exported. Encode the "
-            "categories in a Pipeline (ColumnTransformer, OneHotEncoder), set "
-            "categorical_features=None, and export the Pipeline."
+            "A fit to a table with categories, codes or amounts cannot be exported. Encode them "
+            "in a Pipeline, set categorical_features=None, and export the Pipeline."
         )
     if isinstance(estimator, NeighborClustering):
         return _NeighborPredictions(estimator)

@@ -124,15 +124,14 @@ def _find_criterion(X, params, sample_weight, n_jobs):
     from .estimators.find_clusters import look_at
     from .estimators.neighbor_clustering import NeighborClustering
 
-    functions = list(filter(callable, params.values()))
-    values = {name: value for name, value in params.items() if not callable(value)}
-    key = hash_of((X, sample_weight, values)), *map(id, functions)
+    known = [id(value) if callable(value) else value for value in params.values()]
+    key = hash_of((X, sample_weight, known))
     if key not in _criteria:
         if len(_criteria) == KEPT:
             _criteria.clear()
         estimator = NeighborClustering(accept_sparse=True, n_jobs=n_jobs, **params)
         # The functions are kept, so that no other gets their identity.
-        _criteria[key] = *look_at(estimator, X, sample_weight), functions
+        _criteria[key] = *look_at(estimator, X, sample_weight), params
     return _criteria[key][:2]
 
 

@@ -111,7 +111,7 @@ def transform_samples(estimator, X):
     return estimator.transform(X) if hasattr(estimator, "transform") else X
 
 
-def check_has(estimator, *names, remedy="Pass arrays to the display instead."):
+def check_has(estimator, *names, remedy):
     """Raise ValueError if an estimator lacks an attribute."""
     missing = [name for name in names if not hasattr(estimator, name)]
     if missing:

@@ -76,14 +76,8 @@ class DendrogramDisplay(Display):
         ``alternatives_`` are dotted.
         """
         estimator, name = take_last_step(estimator, name)
-        check_has(
-            estimator,
-            "children_",
-            "distances_",
-            remedy="Fit NeighborClustering, or AgglomerativeClustering with "
-            "compute_distances=True.",
-        )
-
+        remedy = "Fit AgglomerativeClustering with compute_distances=True."
+        check_has(estimator, "children_", "distances_", remedy=remedy)
         n_leaves = len(estimator.children_) + 1
         if n_clusters is None:
             # Some clusters may be empty.
@@ -140,10 +134,9 @@ class DendrogramDisplay(Display):
         if self.n_clusters is not None:
             self.cut_ = cut
             self._draw_cut(n_clusters, "--")
-            others = dict.fromkeys(self.alternatives)
-            others.pop(n_clusters, None)
-            for other in others:
-                self._draw_cut(other, ":")
+            for other in dict.fromkeys(self.alternatives):
+                if other != n_clusters:
+                    self._draw_cut(other, ":")
             draw_legend(ax)
 
         ax.set(xlabel="number of samples in each group", ylabel="distance")

@@ -1,7 +1,6 @@
 """Who moved between the clusters of two fits."""
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
 
 from ..input.labels import encode_labels, predict_samples, read_labels
 
@@ -28,7 +27,9 @@ def match_before(before, X, labels, n_clusters):
 
 def count_moves(before, labels, n_clusters):
     """Return how many samples (K + 1, K + 1) went from each cluster to each; the last is none."""
-    return confusion_matrix(before, labels, labels=[*range(n_clusters), -1])
+    table = np.zeros((n_clusters + 1, n_clusters + 1), dtype=int)
+    np.add.at(table, (before, labels), 1)
+    return table
 
 
 def list_moves(before, labels, names):

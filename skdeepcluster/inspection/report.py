@@ -272,9 +272,10 @@ class ClusterReport(Bunch):
         ]
         spots = find_spots(self.samples, self.metric, np.concatenate(medoids))
         # Distances have no features.
-        names = (
-            [] if self.means is None else [*self._rank_features(), *self.feature_names]
-        )
+        names = []
+        if self.features:
+            ranked = self.feature_names[self._rank_features()]
+            names = [*ranked, *self.feature_names]
         places = [row for row, _ in spots]
         return write_page(
             "report.html",
@@ -303,7 +304,9 @@ class ClusterReport(Bunch):
         """Return values of the medoid and the typical samples, in the units of the table."""
         examples = []
         for k, features in enumerate(self.features):
-            names = features.names if len(features.names) else self._rank_features()
+            names = features.names
+            if not len(names):
+                names = self.feature_names[self._rank_features()]
             # An empty cluster has no samples.
             rows = np.append(self.medoids[k], self.typical_rows[k])[: self.sizes[k]]
             examples.append(self._write_samples(rows, names))
@@ -327,18 +330,15 @@ class ClusterReport(Bunch):
         return Bunch(columns=columns, rows=cells)
 
     def _rank_features(self):
-        """Return the names of the features that differ most between clusters, if any does."""
+        """Return the positions of the features that differ most between clusters."""
         sizes = np.abs(self.differences).max(0)
-        order = np.argsort(-sizes, kind="stable")
-        ranked = self.feature_names[order[sizes[order] >= SMALL]]
-        return list(ranked if len(ranked) else self.feature_names)[:MAX_PROFILE]
+        return np.argsort(-sizes, kind="stable")[:MAX_PROFILE]
 
     def _profile(self):
         """Return the names of the features that differ most, their means (K,) and differences."""
-        places = {name: i for i, name in enumerate(self.feature_names)}
         lines = []
-        for name in self._rank_features() if self.features else ():
-            i = places[name]
+        for i in self._rank_features() if self.features else ():
+            name = self.feature_names[i]
             note = f" ({self.missing[i]:.0%} missing)" if self.missing[i] else ""
             means = _write_means(self.means[:, i], self._is_share(name))
             means = np.where(self.sizes > 0, means, "")
@@ -375,16 +375,15 @@ class ClusterReport(Bunch):
             facts["usual runner-up"] = [f"cluster {usual} for {counts.max():,} samples"]
 
             rows = self.border_rows[k]
-            unsure = rows[self.margin[rows] < SURE]
-            facts["nearest to a border"] = list(map(self._describe_border, unsure))
+            facts["nearest to a border"] = [
+                f"{self._name_sample(row)} (to {self.clusters[self.runner_up[row]]}, "
+                f"margin {self.margin[row]:.2f})"
+                for row in rows[self.margin[rows] < SURE]
+            ]
 
         lines = self._list_differences(k)
         facts["set apart by"] = [f"{text} ({gap:+.2f} SD)" for text, gap in lines]
         return facts
-
-    def _describe_border(self, row):
-        cluster = self.clusters[self.runner_up[row]]
-        return f"{self._name_sample(row)} (to {cluster}, margin {self.margin[row]:.2f})"
 
     def _list_differences(self, k):
         """Return texts about the features that set a cluster apart, and their differences."""
