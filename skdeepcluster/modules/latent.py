@@ -74,33 +74,27 @@ class LatentSpace:
         """Sample codes: the cluster from its prior (K,), all others uniformly."""
         device = log_prior.device
         cluster = multinomial(log_prior.exp(), n_samples)
-        categories = [cluster]
-        for size in self.sizes[1:]:
-            category = randint(size, (n_samples,), device)
-            categories.append(category)
+        others = [randint(size, (n_samples,), device) for size in self.sizes[1:]]
 
         def uniform(n_codes: int) -> Tensor:
             return rand((n_samples, n_codes), device) * 2 - 1
 
         return Codes(
             uniform(self.n_noise),
-            torch.stack(categories, 1),
+            torch.stack([cluster, *others], 1),
             uniform(self.n_continuous),
         )
 
     def inputs(self, codes: Codes) -> Tensor:
         """Return the generator's inputs for codes, (N, n_inputs)."""
-        inputs = [codes.noise]
-        for category, size in zip(codes.categories.T, self.sizes, strict=True):
-            inputs.append(one_hot(category, size).to(codes.noise))
-        inputs.append(codes.continuous)
-        return torch.cat(inputs, 1)
+        pairs = zip(codes.categories.T, self.sizes, strict=True)
+        categories = [one_hot(category, size) for category, size in pairs]
+        return torch.cat([codes.noise, *categories, codes.continuous], 1)
 
     def read(self, readings: Tensor) -> Reading:
         """Split Q's output (N, n_readings) into the parameters of Q(c|x), in float32."""
         n = self.n_continuous
-        parts = readings.float().split([*self.sizes, n, n], 1)
-        *logits, mean, log_std = parts
+        *logits, mean, log_std = readings.float().split([*self.sizes, n, n], 1)
         log_probs = [values.log_softmax(-1) for values in logits]
         return Reading(log_probs, mean, log_std.clamp(*LOG_STD))
 

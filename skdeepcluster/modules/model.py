@@ -195,8 +195,7 @@ def nearest_distance(x: Tensor) -> Tensor:
     """
     if len(x) == 1:
         return torch.zeros_like(x[:, :1])
-    itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
-    distances = torch.cdist(x, x).masked_fill(itself, torch.inf)
+    distances = torch.cdist(x, x).fill_diagonal_(torch.inf)
     return distances.amin(1, keepdim=True)
 
 

@@ -39,8 +39,7 @@ _linear = partial(nn.Linear, dtype=torch.float32)
 _norm = partial(nn.BatchNorm1d, dtype=torch.float32)
 _norm_maps = partial(nn.BatchNorm2d, dtype=torch.float32)
 # Convolutions that halve height and width, and that double them.
-_scaling: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1}
-_scaling["dtype"] = torch.float32
+_scaling: Any = {"kernel_size": 4, "stride": 2, "padding": 1, "dtype": torch.float32}
 _halve: Callable[..., nn.Module] = partial(nn.Conv2d, **_scaling)
 _double: Callable[..., nn.Module] = partial(nn.ConvTranspose2d, **_scaling)
 

@@ -4,7 +4,6 @@ The distance of samples i and j is the least distance of sample i to a view of s
 principal components. M samples, N queries, D features, V views, P components, k neighbors.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -14,11 +13,11 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
-from ..input.distinct import find_apart, fit_kmeans, single_threaded_blas, sort_nearest
+from ..input.distinct import find_apart, fit_kmeans, sort_nearest
 from .search import (
-    count_threads,
     find_nearest,
     make_factors,
+    open_threads,
     stack_parts,
     take_below,
 )
@@ -214,8 +213,7 @@ def search_views(views, X, k, n_jobs=None):
     if k == 0:
         return nearest.squares, nearest.neighbors
     cells = Cells(points, k)
-    # Several OpenMP threads would round differently.
-    with single_threaded_blas(), ThreadPoolExecutor(count_threads(n_jobs)) as pool:
+    with open_threads(n_jobs) as pool:
         for view in views.iterate(X):
             factors = make_factors(view).astype(nearest.dtype)
             compare = partial(nearest.compare, factors, view)

@@ -19,7 +19,7 @@ from sklearn.utils import check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..input.checks import divide_series
-from .search import count_threads, open_threads
+from .search import open_threads
 
 #: Number of values that a kernel sees at once, and of those with a high weight.
 KERNEL_LENGTH = 9
@@ -190,7 +190,7 @@ class ConvolutionFeatures(
             ]
             return np.concatenate(shares, axis=1)
 
-        with open_threads(count_threads(self.n_jobs)) as pool:
+        with open_threads(self.n_jobs) as pool:
             return np.concatenate([*pool.map(measure, gen_batches(len(X), BLOCK))])
 
     def __sklearn_tags__(self):

@@ -28,7 +28,7 @@ from ..input.imputation import impute
 from ..input.labels import average_finite
 from .augmented import AugmentedViews, search_new
 from .graph import link_neighbors, search_neighbors
-from .search import NeighborIndex, check_distances, count_threads, nearest_entries
+from .search import NeighborIndex, check_distances, nearest_entries
 
 #: New values are clipped at this multiple of the largest fitted one: beyond, rounding makes all
 #: distances equal.
@@ -259,7 +259,7 @@ class Lookup:
         if reference.rows is None:
             return nearest_entries(X[:, reference.kept], k, is_square=False)
 
-        self.index.n_jobs = count_threads(n_jobs)
+        self.index.n_jobs = n_jobs
         if reference.views is not None:
             return search_new(reference.views, reference.rows, self.index, X, k)
         return self.index.query(X, k)

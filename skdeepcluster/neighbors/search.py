@@ -46,11 +46,11 @@ def count_threads(n_jobs=None):
 
 
 @contextmanager
-def open_threads(n_threads):
+def open_threads(n_jobs=None):
     """Yield a pool of threads, in each of which BLAS and OpenMP use one thread."""
     # Several OpenMP threads would choose differently among equal distances.
     pool = ThreadPoolExecutor(
-        n_threads,
+        count_threads(n_jobs),
         initializer=single_threaded,
         initargs=("openmp",),
     )
@@ -68,7 +68,7 @@ class NeighborIndex:
     """
 
     def __init__(self, X, metric="euclidean", n_jobs=None):
-        self.n_jobs = count_threads(n_jobs)
+        self.n_jobs = n_jobs
         self.is_cosine = metric == "cosine"
         self.is_measured = metric in ("euclidean", "cosine")
         self.center = 0
@@ -182,14 +182,13 @@ def find_nearest(points, known):
 
     Points are dense, and their distances are not needed: :class:`NeighborIndex` costs more.
     """
-    n_threads = count_threads()
     if points.shape[1] <= TREE_FEATURES:
-        return cKDTree(known).query(points, workers=n_threads)[1]
+        return cKDTree(known).query(points, workers=count_threads())[1]
 
     def find(part):
         return pairwise_distances_argmin(points[part], known)
 
-    with open_threads(n_threads) as pool:
+    with open_threads() as pool:
         parts = gen_batches(len(points), 2048)
         return np.concatenate([np.empty(0, int), *pool.map(find, parts)])
 
