@@ -396,9 +396,8 @@ def make_network(
         samples = torch.zeros(2, n_in, dtype=torch.float32)
         output = network.eval()(samples)
 
-    is_tensor = isinstance(output, Tensor)
-    shape = tuple(output.shape) if is_tensor else ()
-    dtype = output.dtype if is_tensor else None
+    shape = tuple(getattr(output, "shape", ()))
+    dtype = getattr(output, "dtype", None)
     if (shape, dtype) != ((2, n_out), torch.float32):
         raise ValueError(
             f"{role}(n_in={n_in}, n_out={n_out}) must return a network from float32 samples "

@@ -90,7 +90,7 @@ def current_stream() -> Stream | None:
 def _options(device: torch.device) -> dict[str, Any]:
     """Return the device and its generator as options of torch's functions."""
     stream = current_stream()
-    generator = None if stream is None else stream.on(device)
+    generator = stream and stream.on(device)
     return {"generator": generator, "device": device}
 
 

@@ -131,7 +131,13 @@ def prepare_views(augment, n_views, seed, X):
         maps = _compose(views)
         offsets = [unit * (center @ view - center @ axes) for view in maps]
         return views._replace(maps=maps, offsets=np.array(offsets))
-    _check_random_numbers(augment, X[:CALL_SIZE], seed)
+    first, again = (call(augment, X[:CALL_SIZE], seed) for _ in range(2))
+    if not np.array_equal(first, again):
+        name = getattr(augment, "augment", augment)
+        raise ValueError(
+            f"augment={name!r} draws random numbers that random_state does not determine. Draw "
+            "them with torch, as by torch.rand."
+        )
     return views
 
 
@@ -190,16 +196,6 @@ def call(augment, X, seed):
             "or infinity."
         )
     return changed
-
-
-def _check_random_numbers(augment, X, seed):
-    """Check that a seed of torch's generators determines the versions of samples."""
-    if not np.array_equal(call(augment, X, seed), call(augment, X, seed)):
-        name = getattr(augment, "augment", augment)
-        raise ValueError(
-            f"augment={name!r} draws random numbers that random_state does not determine. Draw "
-            "them with torch, as by torch.rand."
-        )
 
 
 # ---- the search

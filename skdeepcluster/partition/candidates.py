@@ -58,10 +58,13 @@ class Search:
     #: Labels (M,) of the candidates so far, by the names of their methods.
     labels: dict = field(default_factory=dict)
 
-    def run_kmeans(self, whitened=False):
-        """Run k-means on the points of the trees, or on whitened samples if there are any."""
-        points = self.coords.white if whitened else self.trees.points
-        return self._run_kmeans_on(points)
+    def run_kmeans(self, name=None):
+        """Run k-means on the points of the trees, or on other coordinates if there are any."""
+        points = getattr(self.coords, name) if name else self.trees.points
+        if points is None:
+            return None
+        n_init = 1 if self.brief else KMEANS_RUNS
+        return run_kmeans(points, self.coords, self.n_clusters, self.stream, n_init)
 
     def fit_mixture(self, kind, start):
         """Fit a mixture to the narrow coordinates, from the labels of another method."""
@@ -70,19 +73,6 @@ class Search:
         points = self.coords.narrow
         task = self.labels[start], self.n_clusters, kind
         return fit_gaussians(points, self.coords, *task).argmax(1)
-
-    def run_on_columns(self):
-        """Run k-means on numbers and categories of equal variance if there are categories."""
-        table = self.coords.table
-        has_categories = table is not None and table.groups
-        return self._run_kmeans_on(table.points if has_categories else None)
-
-    def _run_kmeans_on(self, points):
-        """Run k-means on points (M, D), unless they are None."""
-        if points is None:
-            return None
-        n_init = 1 if self.brief else KMEANS_RUNS
-        return run_kmeans(points, self.coords, self.n_clusters, self.stream, n_init)
 
     def find_classes(self, *starts):
         """Find latent classes from labels of other methods and from random ones."""
@@ -126,8 +116,8 @@ IN_SAMPLES = (
     ("full", Search.fit_mixture, "full", "kmeans"),
     ("tied", Search.fit_mixture, "tied", "kmeans"),
     ("diag", Search.fit_mixture, "diag", "kmeans"),
-    ("white kmeans", Search.run_kmeans, True),
-    ("columns kmeans", Search.run_on_columns),
+    ("white kmeans", Search.run_kmeans, "white"),
+    ("columns kmeans", Search.run_kmeans, "columns"),
     ("classes", Search.find_classes, "kmeans", "white kmeans", "columns kmeans"),
     ("genie", Search.cut, "genie"),
     ("ward", Search.cut, "ward"),
@@ -158,9 +148,10 @@ SELDOM = {
 def find_candidates(coords, n_clusters, stream, brief=False):
     """Yield candidates; ``brief`` leaves out those that seldom help to find ``n_clusters``."""
     left_out = SELDOM if brief else BRIEF
-    places = [(trees, IN_LAYOUT) for trees in coords.layout_trees]
+    in_samples, *in_layouts = coords.trees
+    places = [(trees, IN_LAYOUT) for trees in in_layouts]
     if coords.has_features:
-        places.insert(0, (coords.sample_trees, IN_SAMPLES))
+        places.insert(0, (in_samples, IN_SAMPLES))
     for trees, methods in places:
         search = Search(coords, trees, n_clusters, stream, brief)
         for name, method, *options in methods:

@@ -82,16 +82,23 @@ class Coordinates:
         """Return the coordinates of some samples, or these if all are chosen."""
         if len(chosen) == len(self.wide):
             return self
-        names = "wide", "narrow", "weights", "white"
-        known = {name: vars(self)[name] for name in names}
         return replace(
             self,
+            wide=self.wide[chosen],
+            narrow=self.narrow[chosen],
             layouts=[layout[chosen] for layout in self.layouts],
             graph=self.graph[chosen][:, chosen],
+            weights=self.weights[chosen],
             order=np.arange(len(chosen)),
+            white=None if self.white is None else self.white[chosen],
             table=self.table and self.table.take(chosen),
-            **{name: x if x is None else x[chosen] for name, x in known.items()},
         )
+
+    @property
+    def columns(self):
+        """Numbers and categories (M, E) of equal variance if there are categories, or None."""
+        has_categories = self.table is not None and self.table.groups
+        return self.table.points if has_categories else None
 
     @cached_property
     def core(self):
@@ -99,19 +106,14 @@ class Coordinates:
         return self.take(self.draw(self.sizes.merged))
 
     @cached_property
-    def sample_trees(self):
-        """The merge trees of the samples, built once for all numbers of clusters."""
-        inner = None if self.core is self else self.core.sample_trees
-        return MergeTrees(self.wide, self, inner)
-
-    @cached_property
-    def layout_trees(self):
-        """The merge trees of each layout."""
-        inner = [None] * len(self.layouts)
+    def trees(self):
+        """The merge trees of the samples, then of each layout, for all numbers of clusters."""
+        places = [self.wide, *self.layouts]
+        inner = [None] * len(places)
         if self.core is not self:
-            inner = self.core.layout_trees
-        trees = zip(self.layouts, inner, strict=True)
-        return [MergeTrees(layout, self, each) for layout, each in trees]
+            inner = self.core.trees
+        pairs = zip(places, inner, strict=True)
+        return [MergeTrees(points, self, each) for points, each in pairs]
 
 
 def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates:

@@ -146,11 +146,11 @@ def test_labels_are_extended_to_all_samples(rows):
     for candidate in list_candidates(coords, 4):
         assert adjusted_rand_score(Y, candidate.labels) > 0.9, candidate.method
     for method, n_known in (("ward", 60), ("genie", 80)):
-        labels = coords.sample_trees.cut(method, 9)
+        labels = coords.trees[0].cut(method, 9)
         known = coords.draw(n_known)
         nearest = known[cKDTree(rows[known]).query(rows)[1]]
         np.testing.assert_array_equal(labels, labels[nearest])
-        alone = look(rows[known]).sample_trees.cut(method, 9)
+        alone = look(rows[known]).trees[0].cut(method, 9)
         assert adjusted_rand_score(alone, labels[known]) == 1
 
 
