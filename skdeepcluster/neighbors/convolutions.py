@@ -129,7 +129,9 @@ class ConvolutionFeatures(
         dilations = np.geomspace(1, longest, N_DILATIONS).astype(int)
         self.dilations_ = np.unique(dilations)
 
-        order = _sort_series(X)
+        # The order of the series depends on their values only.
+        roughness = np.nansum(np.abs(np.diff(X.astype(float), axis=2)), axis=(1, 2))
+        order = np.argsort(roughness, kind="stable")
         some = X[order[:: -(-len(X) // LEVEL_SERIES)]]
         levels = [
             [_find_levels(series, dilation) for dilation in self.dilations_]
@@ -198,12 +200,6 @@ class ConvolutionFeatures(
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _sort_series(X):
-    """Return an order of series (N, C, T) that depends on their values only."""
-    roughness = np.nansum(np.abs(np.diff(X.astype(float), axis=2)), axis=(1, 2))
-    return np.argsort(roughness, kind="stable")
 
 
 def _respond(series, dilation):

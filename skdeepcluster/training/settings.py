@@ -79,10 +79,14 @@ def choose_settings(params, recipe, shape, n_clusters, device, pretrains):
     """Return the :class:`Settings` for parameters, by name, (N, D) samples and K clusters."""
     n_samples, n_features = shape
     widths = choose_widths(params["hidden_layer_sizes"], n_samples, n_features)
-    batch_size = choose_batch_size(params["batch_size"], n_samples)
-    n_batches = count_batches(n_samples, batch_size)
 
     root = sqrt(n_samples)
+    batch_size = params["batch_size"]
+    if batch_size == "auto":
+        batch_size = min(max(round(root), MIN_BATCH), MAX_BATCH)
+    batch_size = min(batch_size, n_samples)
+    n_batches = count_batches(n_samples, batch_size)
+
     unit = max(root, n_clusters) if recipe.counts_clusters else root
     max_epochs = choose_epochs(params["max_epochs"], recipe.steps * unit, n_batches)
     pretraining_epochs = params.get("pretraining_epochs")
@@ -115,14 +119,6 @@ def choose_widths(hidden_layer_sizes, n_samples, n_features):
     share = sqrt(features) * samples**0.25
     width = max(round(MNIST_WIDTH * share), MIN_WIDTH)
     return width, width, THIRD * width
-
-
-def choose_batch_size(batch_size, n_samples):
-    """Return the batch size: sqrt(N) within bounds, at most N."""
-    if batch_size == "auto":
-        batch_size = round(sqrt(n_samples))
-        batch_size = min(max(batch_size, MIN_BATCH), MAX_BATCH)
-    return min(batch_size, n_samples)
 
 
 def choose_learning_rate(learning_rate, recipe, widths):
