@@ -87,13 +87,12 @@ class SamplesDisplay(Display):
         """
         _, name = take_last_step(estimator, name)
         samples, labels = _generate(estimator, n_per_cluster)
+        n_features = samples.shape[1]
         display = cls(
             samples,
             labels,
             image_shape=image_shape,
-            feature_names=name_features(
-                np.shape(samples)[1], feature_names, estimator=estimator
-            ),
+            feature_names=name_features(n_features, feature_names, None, estimator),
             name=name,
         )
         return display.plot(ax, n_columns=n_per_cluster, **kwargs)
@@ -220,7 +219,7 @@ class TraversalDisplay(Display):
             codes = [c for c in estimator.code_names_ if c.startswith("continuous")]
 
         grid = estimator.traverse("cluster", n_samples=n_noise)
-        feature_names = name_features(grid.shape[2], feature_names, estimator=estimator)
+        feature_names = name_features(grid.shape[2], feature_names, None, estimator)
         order = "dark to light"
         titles = {"cluster": f"cluster, {order}"}
         grids = {"cluster": grid}

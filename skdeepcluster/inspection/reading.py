@@ -41,14 +41,15 @@ def prepare_samples(estimator, X, resp, feature_names, row_names):
     check_consistent_length(X, row_names)
     last, reached = reach_last_step(estimator, X)
     preparation = vars(last).get("preparation_")
-    left_out = _list_left_out(estimator)
+    # A Pipeline has changed the columns.
+    kinds = preparation.kinds_ if preparation and last is estimator else {}
+    left_out = [i for i, kind in enumerate(kinds.values()) if kind == "left out"]
     table, origins = count_categories(X, left_out)
     values = read_values(table)
 
     samples = missing = None
     metric = "euclidean"
     is_told = preparation and (preparation.is_table or hasattr(X, "columns"))
-    # Distances have no features.
     if not has_distances(estimator):
         missing = np.zeros(values.shape[1])
         if not sparse.issparse(values):
@@ -114,15 +115,6 @@ def _encode(estimator, X, values):
     if codes is X and not sparse.issparse(values):
         return np.nan_to_num(StandardScaler().fit_transform(values))
     return codes
-
-
-def _list_left_out(estimator):
-    """Return the positions of the columns that a clusterer, not a Pipeline, left out."""
-    preparation = vars(estimator).get("preparation_")
-    if preparation is None:
-        return []
-    kinds = preparation.kinds_.values()
-    return [i for i, kind in enumerate(kinds) if kind == "left out"]
 
 
 def _find_row_names(X, places):

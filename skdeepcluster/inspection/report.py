@@ -272,10 +272,7 @@ class ClusterReport(Bunch):
         ]
         spots = find_spots(self.samples, self.metric, np.concatenate(medoids))
         # Distances have no features.
-        names = []
-        if self.features:
-            ranked = self.feature_names[self._rank_features()]
-            names = [*ranked, *self.feature_names]
+        names = self.feature_names[self._rank_features()] if self.features else []
         places = [row for row, _ in spots]
         return write_page(
             "report.html",
@@ -330,14 +327,14 @@ class ClusterReport(Bunch):
         return Bunch(columns=columns, rows=cells)
 
     def _rank_features(self):
-        """Return the positions of the features that differ most between clusters."""
+        """Return the positions of the features, first those that differ most between clusters."""
         sizes = np.abs(self.differences).max(0)
-        return np.argsort(-sizes, kind="stable")[:MAX_PROFILE]
+        return np.argsort(-sizes, kind="stable")
 
     def _profile(self):
         """Return the names of the features that differ most, their means (K,) and differences."""
         lines = []
-        for i in self._rank_features() if self.features else ():
+        for i in self._rank_features()[:MAX_PROFILE] if self.features else ():
             name = self.feature_names[i]
             note = f" ({self.missing[i]:.0%} missing)" if self.missing[i] else ""
             means = _write_means(self.means[:, i], self._is_share(name))
