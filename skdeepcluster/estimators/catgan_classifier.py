@@ -255,8 +255,19 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         return super().fit(X, y, sample_weight)
 
     def _read_known(self, y, n_samples):
-        """Return the :class:`Known` classes of the samples."""
-        classes, targets = _encode_classes(y)
+        """Return the :class:`Known` classes, sorted, of the samples."""
+        y, is_known = read_labels(y)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, allow_nan=True, input_name="y")
+        if set(y.tolist()) in ({-1, 1}, {"-1", "1"}):  # two classes
+            is_known[:] = True
+        if not is_known.any():
+            raise ValueError(
+                "No sample has a label: all of y is -1 or missing. Give at least one label of "
+                "each class, or use CatGANClustering."
+            )
+        classes, targets = encode_labels(y, is_known)
+        check_classification_targets(classes)
         return Known(targets, classes, len(classes))
 
     def _find_start(self, data, augment, random_state):
@@ -325,20 +336,3 @@ def _spread_labels(points, labels, n_classes, random_state, augment=None):
         n_jobs=torch.get_num_threads(),
     )
     return start_from(np.eye(n_classes)[resp.argmax(1)])
-
-
-def _encode_classes(y):
-    """Return the sorted classes, and the index of each sample's class, -1 without a label."""
-    y, is_known = read_labels(y)
-    if y.dtype.kind == "f":
-        assert_all_finite(y, allow_nan=True, input_name="y")
-    if set(y.tolist()) in ({-1, 1}, {"-1", "1"}):  # two classes
-        is_known[:] = True
-    if not is_known.any():
-        raise ValueError(
-            "No sample has a label: all of y is -1 or missing. Give at least one label of each "
-            "class, or use CatGANClustering."
-        )
-    classes, targets = encode_labels(y, is_known)
-    check_classification_targets(classes)
-    return classes, targets

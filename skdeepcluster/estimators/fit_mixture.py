@@ -147,10 +147,12 @@ def make_m_step(estimator):
 
 def report_run(estimator, number, run, change):
     """Print a line per initialization and interval."""
+    if not estimator.verbose:
+        return
     i = len(run.bounds)
-    if estimator.verbose and i == 0:
+    if i == 0:
         print(f"Initialization {number}")
-    elif estimator.verbose and i % estimator.verbose_interval == 0:
+    elif i % estimator.verbose_interval == 0:
         detail = f"\t lower bound {run.bound:.6f}\t change {change:.6f}"
         print(f"  Iteration {i}{detail if estimator.verbose > 1 else ''}")
 

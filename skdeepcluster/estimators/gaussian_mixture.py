@@ -236,7 +236,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             If a value exceeds 1e100, or samples are too few or too similar for a covariance.
         """
         estimator = with_plain_numbers(self)
-        last = estimator._find_last() if self.warm_start else None
+        last = vars(self).get("mixture_") if self.warm_start else None
         rows, attributes = begin(estimator, X, sample_weight, last, n_least=2)
         stream = random_stream(self.random_state)
         run = em.run_em(
@@ -271,7 +271,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             Fitted estimator.
         """
         estimator = with_plain_numbers(self)
-        last = estimator._find_last()
+        last = vars(self).get("mixture_")
         rows, attributes = begin(estimator, X, sample_weight, last, n_least=1)
         n_clusters = attributes["n_clusters_"]
         stream = random_stream(self.random_state)
@@ -287,10 +287,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             estimator, em.EMRun(mixture, bound, [bound]), rows
         )
         return keep_fit(self, attributes | {"n_batch_iter_": step, "n_iter_": step})
-
-    def _find_last(self):
-        """Return the mixture of the last fit, or None before the first."""
-        return self.mixture_ if self.__sklearn_is_fitted__() else None
 
     # ---- predictions
 

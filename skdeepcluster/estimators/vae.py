@@ -106,11 +106,6 @@ class VAE(CodeModel):
         terms = {"reconstruction": -self.log_prob(x, z).mean(), "kl": kl}
         return terms | self.regularizer.terms(self.classify, z, batch.anchor)
 
-    def set_classifier(self, n_components, n_clusters, device):
-        """Create the classifier, with equal probabilities."""
-        options = {"device": device, "dtype": torch.float32}
-        self.classifier = ZeroLinear(n_components, n_clusters, **options)
-
     def classify(self, z):
         """Log p(c | z) of codes by the classifier, (N, K)."""
         return self.classifier(z).log_softmax(-1)
@@ -441,7 +436,9 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
             fit.start_as_pca(model)
         start = fit.start
         if start.anchor is not None and self.start_weight:
-            model.set_classifier(self.n_components, start.n_clusters, fit.device)
+            sizes = self.n_components, start.n_clusters
+            options = {"device": fit.device, "dtype": torch.float32}
+            model.classifier = ZeroLinear(*sizes, **options)
         return start
 
     def _after(self, model, fit, start):
