@@ -8,6 +8,7 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import joblib
 import numpy as np
@@ -100,6 +101,9 @@ def _read(path: Any, identity: str) -> dict[str, Any]:
     """Return the content of a checkpoint of this fit."""
     with open(path, "rb") as file, torch.serialization.safe_globals(TYPES):
         try:
+            if ZipFile(file).testzip() is not None:  # torch does not compare checksums
+                raise BadZipFile("A checksum is wrong.")
+            file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
             # Few keys, or a position above 624, make numpy read out of bounds.
             _, keys, position, *_ = content["random_state"]

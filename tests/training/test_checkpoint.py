@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -176,7 +177,17 @@ def rename(stored):
     stored["random_state"] = ("PCG64", *stored["random_state"][1:])
 
 
+def flip_weights(path, content):
+    """Change one bit of the stored weights."""
+    with ZipFile(path) as file:
+        largest = max(file.infolist(), key=lambda part: part.file_size)
+        part = file.read(largest)
+    place = content.index(part) + len(part) // 2
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+
+
 DAMAGE = {
+    "bit": flip_weights,
     "cut": lambda path, content: path.write_bytes(content[:200]),
     "weights": lambda path, _: torch.save({"weight": torch.zeros(3)}, path),
     "code": lambda path, _: torch.save({"fit": print, "trainings": []}, path),
