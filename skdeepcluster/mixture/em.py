@@ -94,7 +94,7 @@ class WeightedRows:
 
     def take(self, index: np.ndarray) -> Tensor:
         """Return the samples at the given positions."""
-        return self._read(self.X[index])
+        return to_tensor(self.X[index], double=True).to(self.device)
 
     @property
     def _max_workers(self) -> int:
@@ -104,7 +104,7 @@ class WeightedRows:
         return math.ceil(self.X.shape[0] / self.batch_size)
 
     def _batches(self, first: int, every: int) -> Iterator[WeightedBatch]:
-        """Yield every ``every``-th batch from ``first`` on, in double precision."""
+        """Yield every ``every``-th batch from ``first`` on, in double precision, maybe views."""
         size = self.batch_size
         for start in range(first * size, self.X.shape[0], every * size):
             where = slice(start, start + size)
@@ -113,7 +113,15 @@ class WeightedRows:
             yield WeightedBatch(start, x, weight)
 
     def _read(self, rows: Any) -> Tensor:
-        return to_tensor(rows, double=True).to(self.device)
+        """Return rows as a tensor, without a copy if they are in double precision."""
+        is_plain = (
+            isinstance(rows, np.ndarray)
+            and rows.dtype == np.float64
+            and rows.flags.carray
+            and min(rows.strides) > 0
+        )
+        tensor = torch.from_numpy(rows) if is_plain else to_tensor(rows, double=True)
+        return tensor.to(self.device)
 
 
 def as_rows(X: np.ndarray, n_clusters: int, kind: str) -> WeightedRows:
