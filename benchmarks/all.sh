@@ -83,12 +83,12 @@ END
 
 # Seconds are measured without other jobs.
 export OMP_NUM_THREADS=1
-once speed/beside_rivals.py speed_rivals.jsonl
 once speed/bare_loop.py speed_bare_loop.jsonl --sets iris digits
 once speed/prediction.py speed_predict.jsonl
 once speed/dask_workers.py speed_dask_workers.jsonl
 once speed/em_against_sklearn.py speed_em_sklearn.jsonl
 export OMP_NUM_THREADS=2
+once speed/beside_rivals.py speed_rivals.jsonl
 once speed/default_fits.py speed_default_fits.jsonl --sets iris digits_200 digits blobs stackoverflow
 once speed/growth.py speed_growth.jsonl --methods GaussianMixtureEM NeighborClustering CatGANClustering --picture $out/speed_growth.png
 
