@@ -20,7 +20,7 @@ from skdeepcluster.display import EmbeddingDisplay, SamplesDisplay
 OTHERS = ["KMeans", "GaussianMixture", "Ward", "SpectralClustering", "HDBSCAN", "EVoC"]
 OTHERS += ["umap-learn + GMM"]
 #: Methods whose name ends at their point; the names of the others begin there.
-ENDING = "umap-learn + GMM", "NeighborClustering"
+ENDING = "SpectralClustering", "NeighborClustering"
 #: Minimum accuracy that is drawn to scale; methods below it stand there, with their number.
 MIN_ACC = 0.68
 
