@@ -151,7 +151,8 @@ def count_categories(X, left_out=()):
         kind = types.get(i, "number")
         if kind == "number":
             columns.append(column.astype(float))
-            origins.append((i, False))
+            # The mean of zeros and ones is a share, too.
+            origins.append((i, column.dropna().isin([0, 1]).all()))
         if kind in ("number", "date"):
             continue
         if i in left_out and column.nunique() > MANY_VALUES:

@@ -504,6 +504,14 @@ def test_identifiers_name_the_samples_and_are_no_features():
     assert found.examples[0].rows[0][0] == CUSTOMERS["customer"][found.medoids[0]]
 
 
+def test_means_of_zeros_and_ones_are_shares():
+    table = CUSTOMERS.assign(newsletter=(GROUP == 1).astype(int))
+    fit = NeighborClustering(3, random_state=0).fit(table)
+    text = report(fit, table).to_text()
+    assert "often newsletter" in text
+    assert "newsletter: 100%, elsewhere 0%" in text
+
+
 def test_frames_of_polars_are_reported_as_those_of_pandas():
     polars = pytest.importorskip("polars")
     columns = {name: CUSTOMERS[name].tolist() for name in CUSTOMERS}
