@@ -11,6 +11,7 @@ from common import (
     CLASSIFIERS,
     DEEP,
     DEFAULTS,
+    KEPT_FOR_TRANSFORMERS,
     ONE_OF_EACH,
     WAYS,
     brief,
@@ -54,14 +55,6 @@ KEPT = [
     "check_dataframe_column_names_consistency",
     "check_param_validation",
     "check_inplace_ensure_writeable",
-]
-KEPT_FOR_TRANSFORMERS = [
-    "check_transformer_get_feature_names_out",
-    "check_transformer_get_feature_names_out_pandas",
-    "check_get_feature_names_out_error",
-    "check_set_output_transform",
-    "check_set_output_transform_pandas",
-    "check_global_output_transform_pandas",
 ]
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from common import KEPT_FOR_TRANSFORMERS
 from sklearn import config_context
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
@@ -48,12 +49,7 @@ def test_scikit_learn_checks(estimator, check):
 @pytest.mark.parametrize(
     "check",
     [
-        "check_transformer_get_feature_names_out",
-        "check_transformer_get_feature_names_out_pandas",
-        "check_get_feature_names_out_error",
-        "check_set_output_transform",
-        "check_set_output_transform_pandas",
-        "check_global_output_transform_pandas",
+        *KEPT_FOR_TRANSFORMERS,
         "check_set_output_transform_polars",
         "check_global_set_output_transform_polars",
     ],
