@@ -11,6 +11,7 @@
 #   SKDEEPCLUSTER_SERIES     sets of the UCR archive
 #   SKDEEPCLUSTER_LABELED    a checkout of hj-n/labeled-datasets
 #   SKDEEPCLUSTER_CLUBENCH   a checkout of xiaofeng-github/CLUBench
+#   SKDEEPCLUSTER_MATCHES    the file src/json/data.json of hj-n/clm-datasets
 #
 # Fits that benchmarks/results holds are not run again: empty the folder first for all of them, or
 # go on with a run that was interrupted. There is one job of one thread for each core, and about
@@ -57,7 +58,7 @@ run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods KMeans GaussianMi
 run accuracy/clusterers.py --sets large --seeds 0-0 --methods NeighborClustering KMeans EVoC "umap-learn + GMM" --out $out/clusterers_large.jsonl
 run trust/laws.py --out $out/laws.jsonl
 [ -z "${SKDEEPCLUSTER_SERIES:-}" ] || run accuracy/series.py "$SKDEEPCLUSTER_SERIES" --out $out/series.jsonl
-[ -z "${SKDEEPCLUSTER_CLUBENCH:-}" ] || grep -qs '"data": "all"' $out/clubench.jsonl || run accuracy/clubench.py "$SKDEEPCLUSTER_LABELED" "$SKDEEPCLUSTER_CLUBENCH" --out $out/clubench.jsonl
+[ -z "${SKDEEPCLUSTER_CLUBENCH:-}" ] || grep -qs '"data": "all"' $out/clubench.jsonl || run accuracy/clubench.py "$SKDEEPCLUSTER_LABELED" "$SKDEEPCLUSTER_CLUBENCH" --matches "$SKDEEPCLUSTER_MATCHES" --out $out/clubench.jsonl
 run accuracy/views.py --sets mnist --rows views --out $out/views.jsonl
 run accuracy/views.py --sets fashion_mnist --rows views --seeds 0-0 --out $out/views.jsonl
 run accuracy/views.py --sets $some --rows found --seeds 0-1 --out $out/views.jsonl

@@ -3,8 +3,10 @@
 ``python benchmarks/accuracy/clubench.py TABLES CLUBENCH --out results/clubench.jsonl`` reads
 checkouts of github.com/hj-n/labeled-datasets and github.com/xiaofeng-github/CLUBench. Tables go in
 as they are; the published methods had z-scores. Of the settings of a published method, the one
-with the highest mean ARI over these tables counts, for all of them. Rows of numbers say whether a
-table has an odd number in CLUBench's list: those were looked at before the last run.
+with the highest mean ARI over these tables counts, for all of them. Tables with odd numbers in
+CLUBench's list were looked at before the last run. ``--matches FILE`` names src/json/data.json of
+github.com/hj-n/clm-datasets, how well the classes of each table match clusters; means of the
+better and the worse half are kept, too.
 """
 
 import json
@@ -89,20 +91,30 @@ def read_published(clubench, places):
     return published
 
 
-def summarize(records, published, places):
-    """Yield a record for each method and half of the tables: means and losses to k-means."""
-    names = list(places)
+def list_parts(names, places, matches):
+    """Return which of the tables belong to each part of them, by name."""
     odd = np.array([places[name] % 2 == 0 for name in names])  # places count from 0
+    parts = {"all": odd | True, "odd": odd, "even": ~odd}
+    if matches is not None:
+        scores = {record["key"]: record["score"] for record in json.loads(matches.read_text())}
+        scores = np.array([scores[name] for name in names])
+        is_well = scores >= np.median(scores)
+        parts |= {"well matched": is_well, "ill matched": ~is_well}
+    return parts
+
+
+def summarize(records, published, names, parts):
+    """Yield a record for each method and part of the tables: means and losses to k-means."""
     results = dict(published)
     for row in ROWS:
         ours = {r["data"]: (r["acc"], r["ari"]) for r in records if r["row"] == row}
         results[f"NeighborClustering, {row}"] = np.array([ours[name] for name in names]).T
     kmeans = np.array(results["kmeans"][1])
-    for half, chosen in {"all": odd | True, "odd": odd, "even": ~odd}.items():
+    for part, chosen in parts.items():
         for method, (accuracy, ari) in results.items():
             loss = np.array(ari)[chosen] - kmeans[chosen]
             yield {
-                "data": half,
+                "data": part,
                 "row": method,
                 "n_tables": int(chosen.sum()),
                 "acc": round(float(np.nanmean(np.array(accuracy)[chosen])), 3),
@@ -118,6 +130,7 @@ def main(arguments=None):
     made = parser(__doc__)
     made.add_argument("tables", type=Path, help="checkout of labeled-datasets")
     made.add_argument("clubench", type=Path, help="checkout of CLUBench")
+    made.add_argument("--matches", type=Path, help="file with scores of the classes")
     options = parse(made, arguments)
     places = list_tables(options.tables, options.clubench)
     records = []
@@ -129,7 +142,9 @@ def main(arguments=None):
         records += complete(options.out, ("data", "row"), tasks)
 
     published = read_published(options.clubench, list(places.values()))
-    for record in summarize(records, published, places):
+    names = list(places)
+    parts = list_parts(names, places, options.matches)
+    for record in summarize(records, published, names, parts):
         keep(record, "float64", options.out)
 
 
