@@ -253,7 +253,8 @@ class TraversalDisplay(Display):
     def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``."""
         grids = list(map(np.asarray, self.grids.values()))
-        size, max_columns = (5.0, 3.6), 2
+        size = 5.0, 3.6
+        max_columns = 2
         if self.image_shape is not None:
             max_columns = 3
             n_rows, n_columns, _ = np.max([grid.shape for grid in grids], axis=0)

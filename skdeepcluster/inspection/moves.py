@@ -47,7 +47,8 @@ def list_moves(before, labels, names):
 
     lines = []
     for k, name in enumerate(names):
-        then, now = table[k], table[:, k]
+        then = table[k]
+        now = table[:, k]
         if then.any() or now.any():
             sizes = [f"{size:,}" for size in (then.sum(), now.sum(), table[k, k])]
             lines.append([name, *sizes, list_others(now, k), list_others(then, k)])
