@@ -31,8 +31,8 @@ from ..partition.invariance import (
     analyze_semantics,
     choose_augment,
     compare_in,
-    list_features,
     list_kinds,
+    list_series_features,
 )
 from ..partition.search import Problem, find_partition, make_criterion, warn_of_edge
 from ..partition.selection import Alternative, describe_changes
@@ -175,7 +175,7 @@ def _find_augmentation(clusterer, preparation, X, n_clusters):
     stream = random_stream(clusterer.random_state)
     kinds = list_kinds(X.shape[1], clusterer.image_shape)
     if clusterer.image_shape is None:
-        kinds |= list_features()
+        kinds |= list_series_features()
     augment, scores = choose_augment(
         X,
         n_clusters,

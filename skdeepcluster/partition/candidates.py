@@ -13,7 +13,7 @@ from ..input.checks import draw_seed
 from ..input.distinct import fit_kmeans, single_threaded, single_threaded_blas
 from ..input.labels import indicate
 from .coordinates import Coordinates, MergeTrees
-from .mixtures import run_em
+from .mixtures import fit_by_em
 
 #: Number of runs of k-means.
 KMEANS_RUNS = 3
@@ -257,7 +257,7 @@ def fit_gaussians(points, coords, labels, n_components, kind, reg=1e-3):
         return list_coefficients(sizes, means, inner + variance)
 
     with single_threaded_blas():
-        coefficients, _ = run_em(monomials, resp, weights, estimate)
+        coefficients, _ = fit_by_em(monomials, resp, weights, estimate)
         return all_monomials @ coefficients
 
 

@@ -92,7 +92,7 @@ def analyze_semantics(X):
     )
 
 
-def list_features():
+def list_series_features():
     """Return transformers of series, by name."""
     return {
         "convolutions": ConvolutionFeatures(),

@@ -10,7 +10,7 @@ EM_ITERATIONS = 60
 EM_TOLERANCE = 1e-3
 
 
-def run_em(statistics, resp, weights, estimate):
+def fit_by_em(statistics, resp, weights, estimate):
     """Return the coefficients (S, K) of log densities, and the mean log-likelihood.
 
     The log densities are sums of sufficient statistics (M, S), times the coefficients. EM begins

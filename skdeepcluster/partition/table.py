@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from ..input.distinct import single_threaded_blas
 from ..input.labels import cluster_means, indicate
 from ..input.scales import NO_WEIGHT
-from .mixtures import run_em
+from .mixtures import fit_by_em
 
 #: Number of samples of a category's usual shares that are added to each class.
 PRIOR = 1.0
@@ -81,7 +81,7 @@ class Table:
         with single_threaded_blas():
             for labels in starts:
                 resp = indicate(labels, n_clusters).toarray()
-                found, likelihood = run_em(statistics, resp, weights, estimate)
+                found, likelihood = fit_by_em(statistics, resp, weights, estimate)
                 if likelihood > best:
                     best = likelihood
                     coefficients = found
