@@ -36,9 +36,9 @@ from lib.options import parse_seeds
 
 from skdeepcluster.input import Preparation
 from skdeepcluster.metrics import match_labels
-from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
 from skdeepcluster.neighbors.graph import GraphSettings
 from skdeepcluster.neighbors.samples import connect
+from skdeepcluster.nn.augmentation import RandomAffine, RandomShift
 from skdeepcluster.partition import selection
 from skdeepcluster.partition.candidates import find_candidates
 from skdeepcluster.partition.coordinates import StepSizes, make_coordinates

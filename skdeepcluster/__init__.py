@@ -9,17 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .catgan import CatGANClustering
+    from .classifier import CatGANClassifier
     from .comparison import compare
-    from .estimators.catgan import CatGANClustering
-    from .estimators.catgan_classifier import CatGANClassifier
-    from .estimators.dac import DACClustering
-    from .estimators.ensemble import ClusterEnsemble
-    from .estimators.gaussian_mixture import GaussianMixtureEM
-    from .estimators.infogan import InfoGANClustering
-    from .estimators.neighbor_clustering import NeighborClustering
-    from .estimators.vade import VaDEClustering
-    from .estimators.vae import VAEEmbedding
+    from .dac import DACClustering
+    from .ensemble import ClusterEnsemble
+    from .gaussian_mixture import GaussianMixtureEM
+    from .infogan import InfoGANClustering
     from .model_selection import select_n_clusters
+    from .neighbor_clustering import NeighborClustering
+    from .vade import VaDEClustering
+    from .vae import VAEEmbedding
 
 __version__ = "0.1.0"
 
@@ -39,15 +39,15 @@ __all__ = [
 
 #: Module of each name of ``__all__``.
 _MODULES = {
-    "CatGANClassifier": "estimators.catgan_classifier",
-    "CatGANClustering": "estimators.catgan",
-    "ClusterEnsemble": "estimators.ensemble",
-    "DACClustering": "estimators.dac",
-    "GaussianMixtureEM": "estimators.gaussian_mixture",
-    "InfoGANClustering": "estimators.infogan",
-    "NeighborClustering": "estimators.neighbor_clustering",
-    "VAEEmbedding": "estimators.vae",
-    "VaDEClustering": "estimators.vade",
+    "CatGANClassifier": "classifier",
+    "CatGANClustering": "catgan",
+    "ClusterEnsemble": "ensemble",
+    "DACClustering": "dac",
+    "GaussianMixtureEM": "gaussian_mixture",
+    "InfoGANClustering": "infogan",
+    "NeighborClustering": "neighbor_clustering",
+    "VAEEmbedding": "vae",
+    "VaDEClustering": "vade",
     "compare": "comparison",
     "select_n_clusters": "model_selection",
 }

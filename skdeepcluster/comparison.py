@@ -13,14 +13,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_consistent_length, get_tags
 from sklearn.utils.validation import _num_samples
 
-from .estimators.find_clusters import prepare_samples
-from .estimators.neighbor_clustering import NeighborClustering
 from .input.checks import warn_user
 from .input.labels import check_labels, mean_greatest_jaccard, predict_samples
 from .input.tables import read_kinds
 from .inspection.moves import match_before
 from .inspection.page import find_spots, write_page
 from .metrics import check_discrete, clustering_accuracy, expected_score
+from .neighbor_clustering import NeighborClustering, prepare_samples
 from .neighbors.search import has_distances
 
 

@@ -18,14 +18,14 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from .estimators.base import DeepEstimator
-from .estimators.embedding import EmbeddingMixin
-from .estimators.gaussian_mixture import GaussianMixtureEM
-from .estimators.neighbor_clustering import NeighborClustering
-from .estimators.vae import VAEEmbedding
+from .deep.base import DeepEstimator
+from .deep.embedding import EmbeddingMixin
 from .functional.gaussian import joint_density
+from .gaussian_mixture import GaussianMixtureEM
 from .input.files import replace_atomically
+from .neighbor_clustering import NeighborClustering
 from .neighbors.samples import find_limit
+from .vae import VAEEmbedding
 
 
 def to_onnx(estimator, path: str | os.PathLike[str]) -> None:

@@ -121,8 +121,7 @@ def _find_criterion(X, params, sample_weight, n_jobs):
 
     Data are known by their values, and functions by their identity, not by their names.
     """
-    from .estimators.find_clusters import look_at
-    from .estimators.neighbor_clustering import NeighborClustering
+    from .neighbor_clustering import NeighborClustering, look_at
 
     known = [id(value) if callable(value) else value for value in params.values()]
     key = hash_of((X, sample_weight, known))

@@ -75,7 +75,7 @@ def select_n_clusters(
     3
     """
     if estimator is None:
-        from .estimators.gaussian_mixture import GaussianMixtureEM
+        from .gaussian_mixture import GaussianMixtureEM
 
         estimator = GaussianMixtureEM()
     base = clone(estimator).set_params(**params)

@@ -13,8 +13,8 @@ from .input.files import replace_atomically
 MODULES = importlib.import_module(__package__)._MODULES
 #: Other names in files, by module: none is imported before a file needs it.
 PARTS = {
-    "modules.augmentation": "RandomAffine RandomFlip RandomShift",
-    "modules.networks": "mlp normalized_mlp conv_encoder conv_decoder conv_discriminator "
+    "nn.augmentation": "RandomAffine RandomFlip RandomShift",
+    "nn.networks": "mlp normalized_mlp conv_encoder conv_decoder conv_discriminator "
     "conv_generator conv_classifier",
     "neighbors.convolutions": "ConvolutionFeatures",
     "input.preparation": "Preparation Scaled",

@@ -19,7 +19,7 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
-from skdeepcluster.modules.augmentation import RandomShift
+from skdeepcluster.nn.augmentation import RandomShift
 
 #: Small networks, for tests that fit many times.
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,)}

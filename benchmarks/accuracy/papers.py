@@ -29,10 +29,10 @@ from lib.records import judged, keep, read
 from lib.tables import as_frame
 
 import skdeepcluster
+from skdeepcluster.deep.codes import Autoencoder, PointEncoder
 from skdeepcluster.metrics import clustering_accuracy, majority_accuracy
-from skdeepcluster.modules.codes import Autoencoder, PointEncoder
-from skdeepcluster.modules.likelihood import Bernoulli
-from skdeepcluster.modules.networks import mlp
+from skdeepcluster.nn.likelihood import Bernoulli
+from skdeepcluster.nn.networks import mlp
 from skdeepcluster.training.loop import Rows, train
 
 N_POINTS = 40  # of a curve

@@ -19,8 +19,8 @@ from lib.options import chosen, parse, parse_seeds, parser
 from lib.records import complete, described, judged, timed
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.modules.augmentation import RandomShift
 from skdeepcluster.neighbors import ConvolutionFeatures
+from skdeepcluster.nn.augmentation import RandomShift
 
 #: How series are compared, by row; "found" is the choice among all of them.
 SPACES = {

@@ -8,7 +8,7 @@ cycle; pass an ``LRScheduler`` of skorch as callback). AdamW without weight deca
 from functools import partial
 from typing import Any
 
-from skdeepcluster.modules.networks import conv_discriminator, conv_generator, normalized_mlp
+from skdeepcluster.nn.networks import conv_discriminator, conv_generator, normalized_mlp
 
 #: Shape of the images of MNIST.
 _IMAGE = (1, 28, 28)

@@ -25,9 +25,9 @@ from lib.options import chosen, parse, parser
 from lib.records import described, keep, timed
 from lib.sets import SETS, load_set
 
-from skdeepcluster.estimators import fit as _fit
-from skdeepcluster.estimators.base import DeepClusterer
-from skdeepcluster.modules.model import Batch
+from skdeepcluster.deep import fit as _fit
+from skdeepcluster.deep.base import DeepClusterer
+from skdeepcluster.nn.model import Batch
 
 #: Calls a function and returns its processor seconds, too.
 measured = partial(timed, clock=time.process_time)

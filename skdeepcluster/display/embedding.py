@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
-from ..estimators.neighbor_clustering import NeighborClustering
 from ..input.labels import predict_samples
+from ..neighbor_clustering import NeighborClustering
 from ..neighbors import neighbor_graph, neighbor_layout
 from .base import (
     NOISE,

@@ -9,9 +9,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_consistent_length
 
 from ..display.base import reach_last_step, transform_samples
-from ..estimators.neighbor_clustering import NeighborClustering
 from ..input.labels import predict_samples
 from ..input.tables import to_pandas
+from ..neighbor_clustering import NeighborClustering
 from ..neighbors.search import has_distances
 from ..partition.selection import describe_changes
 from .features import count_categories, name_columns, read_values

@@ -18,12 +18,7 @@ from ..input.labels import check_labels, cluster_means, indicate, is_missing
 from .features import compare_means, list_features, shorten
 from .moves import list_moves, match_before
 from .page import find_spots, write_page
-from .reading import (
-    choose_names,
-    list_answers,
-    predict_clusters,
-    prepare_samples,
-)
+from .reading import choose_names, list_answers, predict_clusters, prepare_samples
 from .samples import find_medoids, find_typical, rank_samples
 
 #: Minimum margin of samples that are not listed as near a border.

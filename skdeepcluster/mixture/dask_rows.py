@@ -10,7 +10,7 @@ from torch import Tensor
 from ..functional.gaussian import Function, Sums, add
 from ..input.checks import check_enough
 from ..input.dask import check_blocks
-from ..modules.runtime import limited_threads
+from ..nn.runtime import limited_threads
 from .em import Summary, WeightedBatch, WeightedRows
 
 

@@ -27,7 +27,7 @@ from ..functional.gaussian import (
     sufficient_statistics,
 )
 from ..input.checks import sample_systematically
-from ..modules.runtime import share_out, to_tensor
+from ..nn.runtime import share_out, to_tensor
 
 #: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19

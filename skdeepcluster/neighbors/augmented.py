@@ -14,13 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
 from ..input.distinct import find_apart, fit_kmeans, sort_nearest
-from .search import (
-    find_nearest,
-    make_factors,
-    open_threads,
-    stack_parts,
-    take_below,
-)
+from .search import find_nearest, make_factors, open_threads, stack_parts, take_below
 
 #: Number of principal components used to compare views.
 VIEW_COMPONENTS = 50
@@ -176,8 +170,8 @@ def call(augment, X, seed):
     """Return other versions of samples X (n, D), drawn from torch's generators alone."""
     import torch
 
-    from ..modules.augmentation import check_versions
-    from ..modules.runtime import forked, isolated, to_tensor
+    from ..nn.augmentation import check_versions
+    from ..nn.runtime import forked, isolated, to_tensor
 
     name = getattr(augment, "augment", augment)
     x = to_tensor(X)

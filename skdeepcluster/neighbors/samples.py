@@ -11,12 +11,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array, check_scalar
 
-from ..input.checks import (
-    LARGEST,
-    check_answers,
-    check_sample_weight,
-    name_column,
-)
+from ..input.checks import LARGEST, check_answers, check_sample_weight, name_column
 from ..input.distinct import (
     find_ranges,
     hash_samples,

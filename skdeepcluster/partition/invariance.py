@@ -102,7 +102,7 @@ def list_series_features():
 
 def list_kinds(n_features, image_shape):
     """Return augmentations of images, or of series if ``image_shape`` is None, by name."""
-    from ..modules.augmentation import RandomAffine, RandomFlip, RandomShift
+    from ..nn.augmentation import RandomAffine, RandomFlip, RandomShift
 
     if image_shape is None:
         shifts = {f"shift by {share:.0%}": RandomShift(share) for share in SHIFTS}

@@ -18,9 +18,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 
 from ..input.progress import Progress
-from ..modules.augmentation import check_versions
-from ..modules.model import Augmentation, Batch, Player, TrainableModel
-from ..modules.runtime import current_stream, threads_by_size, to_tensor
+from ..nn.augmentation import check_versions
+from ..nn.model import Augmentation, Batch, Player, TrainableModel
+from ..nn.runtime import current_stream, threads_by_size, to_tensor
 
 #: Share of the steps during which the learning rate grows to its peak.
 WARM_UP = 0.1
@@ -33,7 +33,7 @@ class Rows(Dataset[Any]):
     """X (N, D) as a torch data set that returns whole batches.
 
     ``columns`` are arrays of length N, or None: the "anchor" of a
-    :class:`~skdeepcluster.modules.model.Batch`, and its other columns.
+    :class:`~skdeepcluster.nn.model.Batch`, and its other columns.
     """
 
     #: The generators that ``take`` draws from.

@@ -10,7 +10,7 @@ from scipy.stats import entropy as scipy_entropy
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
 from skdeepcluster.functional import entropy, kl_divergence, losses, mutual_information
-from skdeepcluster.modules import model
+from skdeepcluster.nn import model
 
 close = torch.testing.assert_close
 HALVES = torch.tensor([0.5, 0.5]).log()

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import kstest, norm
 
 from skdeepcluster.functional import points
-from skdeepcluster.modules import runtime
+from skdeepcluster.nn import runtime
 
 CPU = torch.device("cpu")
 close = torch.testing.assert_close

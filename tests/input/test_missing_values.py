@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from skdeepcluster import GaussianMixtureEM, NeighborClustering, VAEEmbedding
 from skdeepcluster.input import Preparation
 from skdeepcluster.inspection import ClusterReport
-from skdeepcluster.modules.likelihood import Bernoulli, ColumnLikelihood, Gaussian
+from skdeepcluster.nn.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

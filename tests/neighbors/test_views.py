@@ -17,8 +17,8 @@ from skdeepcluster import (
 )
 from skdeepcluster.export import to_onnx
 from skdeepcluster.metrics import clustering_accuracy
-from skdeepcluster.modules.augmentation import RandomAffine, RandomShift
 from skdeepcluster.neighbors import neighbor_graph
+from skdeepcluster.nn.augmentation import RandomAffine, RandomShift
 from skdeepcluster.persistence import load, save
 
 STREAM = np.random.RandomState(0)

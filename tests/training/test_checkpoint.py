@@ -19,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skdeepcluster as sk
-from skdeepcluster.modules.augmentation import RandomAffine
-from skdeepcluster.modules.networks import conv_classifier
+from skdeepcluster.nn.augmentation import RandomAffine
+from skdeepcluster.nn.networks import conv_classifier
 
 TINY = {"hidden_layer_sizes": (8, 6), "max_epochs": 4, "batch_size": 20}
 PRETRAINED = TINY | {"pretraining_epochs": 3}

@@ -13,7 +13,7 @@ from skorch.callbacks import (
 )
 from torch import nn
 
-from skdeepcluster.modules.model import Batch, Player, TrainableModel
+from skdeepcluster.nn.model import Batch, Player, TrainableModel
 from skdeepcluster.training.loop import Rows, ShuffledBatches, train
 
 

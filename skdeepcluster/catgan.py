@@ -1,0 +1,498 @@
+"""CatGANClustering: categorical generative adversarial network (Springenberg, 2016).
+
+In the paper's notation, D is ``discriminator`` (logits), G ``generator``, p(y | x, D) the
+exponential of ``log_resp``, and p_bar the mean of p(y | x) over a batch.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import StrOptions
+from torch.nn.functional import nll_loss
+
+from .deep.adversarial import AdversarialEstimator
+from .deep.base import DeepClusterer, apply
+from .deep.settings import Recipe
+from .functional.losses import cross_entropy, entropy, marginal
+from .input.checks import COUNT, WEIGHT, begin_sample, check_finite, store_parameters
+from .input.types import Auto, Reals, Widths
+from .nn.model import NO_REGULARIZER, AdversarialModel, Player, Regularizer, observed
+from .nn.networks import keep_running_statistics, make_network, normalized_mlp
+from .nn.runtime import randn
+
+
+class CatGAN(AdversarialModel):
+    """Categorical generative adversarial network.
+
+    Batch normalization of D normalizes real and generated samples separately; its running
+    statistics see real samples alone.
+
+    Parameters
+    ----------
+    discriminator : Module, (N, D) -> (N, K)
+        Logits of the classes of standardized samples.
+    generator : Module, (N, L) -> (N, D)
+        Its outputs are decoded by the likelihood.
+    likelihood : Likelihood
+    n_classes, n_noise : int
+        K and L.
+    weights : (float, float), default=(1.0, 1.0)
+        Weights of "balance" and "fake" in D's loss.
+    regularizer : Regularizer, default=NO_REGULARIZER
+        Terms that keep the assignment near an anchor; "start" fades out.
+    label_weight : float, default=1.0
+        Weight of the cross-entropy of labeled samples.
+
+    Attributes
+    ----------
+    log_prior : Tensor of shape (K,) or None
+        Class prior that p_bar of real samples follows; None if it is uniform.
+    """
+
+    def __init__(
+        self,
+        discriminator,
+        generator,
+        likelihood,
+        n_classes,
+        n_noise,
+        *,
+        weights=(1.0, 1.0),
+        regularizer=NO_REGULARIZER,
+        label_weight=1.0,
+    ):
+        super().__init__(likelihood, n_classes)
+        self.discriminator = discriminator
+        self.generator = generator
+        self.n_noise = n_noise
+        self.balance_weight, self.fake_weight = weights
+        self.regularizer = regularizer
+        self.label_weight = label_weight
+        self.register_buffer("log_prior", None)
+
+    def log_resp_standardized(self, x_std):
+        """Log p(y|x) of standardized samples, (N, K)."""
+        return self.discriminator(x_std).float().log_softmax(-1)
+
+    def decode(self, z):
+        """Generate samples for noise (N, L), in the units of the data."""
+        return self.likelihood.mean(self.generator(z))
+
+    def generate(self, n_samples):
+        """Generate standardized samples, (N, D)."""
+        z = randn((n_samples, self.n_noise), self.log_marginal.device)
+        return self.likelihood.standardized_mean(self.generator(z))
+
+    def imbalance(self, log_p):
+        """-H[p_bar], or the cross-entropy between class prior and p_bar."""
+        mean = marginal(log_p)
+        if self.log_prior is None:
+            return -entropy(mean)
+        return cross_entropy(self.log_prior, mean)
+
+    @torch.no_grad()
+    def set_prior(self, p):
+        """Set the class prior from an array of K positive numbers; None: uniform."""
+        if p is not None:
+            p = torch.as_tensor(p, dtype=torch.float64, device=self.log_marginal.device)
+            p = (p / p.sum()).log().to(self.log_marginal)
+        self.log_prior = p
+
+    def fitted_attributes(self):
+        """Return the class prior."""
+        log_prior = self.log_prior
+        if log_prior is None:
+            log_prior = torch.zeros_like(self.log_marginal).log_softmax(0)
+        return {"class_prior_": log_prior.exp()}
+
+    def restore_buffers(self, tensors):
+        """Create the class prior, if there is one."""
+        super().restore_buffers(tensors)
+        self.log_prior = tensors.get("log_prior")
+
+    def discriminator_loss(self, batch):
+        """-H[p_bar], entropies of real and generated samples, and cross-entropy of labels."""
+        x_std = self.standardize(batch.view)
+        terms = {}
+        if batch.extra is None:
+            log_p = self.log_resp_standardized(x_std)
+            log_p_alone = log_p
+        else:
+            known = self.standardize(batch.extra.view)
+            both = self.log_resp_standardized(torch.cat([x_std, known]))
+            log_p, log_known = both.split([len(x_std), len(known)])
+            target = batch.extra.columns["target"]
+            terms["labels"] = self.label_weight * nll_loss(log_known, target)
+            # Smoothness normalizes by the batch without labeled samples.
+            log_p_alone = None
+
+        terms["certainty"] = entropy(log_p).mean()
+        terms["balance"] = self.balance_weight * self.imbalance(log_p)
+        predict = self.log_resp_standardized
+        with keep_running_statistics(self.discriminator):
+            if self.fake_weight:
+                with torch.no_grad():
+                    fake = observed(self.generate(len(x_std)), batch.view)
+                terms["fake"] = -self.fake_weight * entropy(predict(fake)).mean()
+            terms |= self.regularizer.terms(predict, x_std, batch.anchor, log_p_alone)
+        if "start" in terms:
+            terms["start"] = (1 - self.progress) * terms["start"]
+        return terms
+
+    def generator_loss(self, batch):
+        """Entropies of D's predictions for generated samples, and of their mean."""
+        with keep_running_statistics(self.discriminator):
+            fake = observed(self.generate(len(batch.x)), batch.view)
+            log_p = self.log_resp_standardized(fake)
+        return {
+            "certainty": entropy(log_p).mean(),
+            "balance": -entropy(marginal(log_p)),
+        }
+
+    def players(self):
+        """Discriminator, then generator."""
+        return (
+            Player("discriminator", [self.discriminator], self.discriminator_loss),
+            Player("generator", [self.generator], self.generator_loss),
+        )
+
+
+class CatGANEstimator(AdversarialEstimator):
+    """Base of clusterer and classifier: the model, its class prior, and samples."""
+
+    _parameter_constraints = {
+        **AdversarialEstimator._parameter_constraints,
+        "n_noise": [COUNT],
+        "layer_noise": [WEIGHT],
+        "balance_weight": [WEIGHT],
+        "fake_weight": [WEIGHT],
+        "class_prior": [StrOptions({"estimated"}), "array-like", None],
+    }
+
+    _recipe = Recipe(rate=3e-3, steps=12, counts_clusters=True)
+    #: Weight of known labels, a parameter of the classifier.
+    label_weight = 1.0
+
+    def _build(self, n_features, n_clusters, widths, likelihood):
+        widths = widths[:2]
+        make = partial(normalized_mlp, activation=self.activation)
+        body = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
+        mirror = partial(make, hidden_layer_sizes=widths[::-1])
+        return CatGAN(
+            make_network(
+                "discriminator",
+                self.discriminator,
+                n_features,
+                n_clusters,
+                body,
+                self.image_shape,
+                kind="classifier",
+            ),
+            make_network("generator", self.generator, self.n_noise, n_features, mirror),
+            likelihood,
+            n_clusters,
+            self.n_noise,
+            weights=(self.balance_weight, self.fake_weight),
+            regularizer=Regularizer(self.start_weight, self.smoothness_weight),
+            label_weight=self.label_weight,
+        )
+
+    def _before(self, model, fit):
+        if self.learning_rate == "auto":
+            # At the rates of narrow networks, generated samples leave the range of the data.
+            factor = self._recipe.rate / fit.settings.learning_rate
+            model.rates = {"generator.*": factor}
+        start = super()._before(model, fit)
+        model.set_prior(self._find_prior(start))
+        return start
+
+    def _find_prior(self, start):
+        """Return the class prior (K,) that training follows, or None if it is uniform."""
+        prior = self.class_prior
+        if prior is None:
+            return None
+        if not isinstance(prior, str):
+            given = check_finite("class_prior", prior)
+            n_classes = start.n_clusters
+            if given.shape != (n_classes,) or not (given > 0).all():
+                raise ValueError(
+                    f"class_prior must be {n_classes} positive numbers, one for each class, got "
+                    f"{given}."
+                )
+            return given
+        if start.anchor is not None:
+            share = start.anchor.mean(0, dtype=np.float64)
+            return np.maximum(share, 0.5 / len(start.anchor))
+        if prior == "estimated":
+            raise ValueError(
+                "class_prior='estimated' needs an initial partition, but there is none with "
+                "init='own' and pretraining_epochs=0. "
+                "Give the prior as an array, or choose another init."
+            )
+        return None
+
+    def sample(self, n_samples: int = 1) -> Reals:
+        """Generate samples.
+
+        They do not resemble X, and are of no cluster. :class:`~skdeepcluster.InfoGANClustering`
+        generates samples of each cluster.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of samples.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of X. An int ``random_state`` gives the same samples on every call.
+        """
+        n_samples, stream = begin_sample(self, n_samples)
+        return self._generate(self.model_, n_samples, stream)
+
+    def _generate(self, model, n_samples, random_state):
+        Z = random_state.standard_normal((n_samples, model.n_noise))
+        return apply(model, model.decode, Z.astype(np.float32))
+
+
+class CatGANClustering(CatGANEstimator, DeepClusterer):
+    r"""Categorical generative adversarial network.
+
+    A classifier trained without labels: its predictions are certain for samples, use all clusters,
+    and are uncertain for generated samples.
+
+    Parameters
+    ----------
+    n_clusters : int, (int, int) or "auto", default=8
+        Number of clusters. With "auto" or bounds (lowest, highest), ``init`` finds the number.
+    n_components : int, default=10
+        Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
+    hidden_layer_sizes : array-like of int or "auto", default="auto"
+        Widths of the autoencoder. The discriminator uses the first two; the generator mirrors it.
+        "auto": (w, w, 4 w), w =
+        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
+        Activation of the hidden layers of both networks, which are normalized by batch.
+    likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
+        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
+        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
+        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
+    standardize : "auto" or bool, default="auto"
+        Whether Gaussian features are divided by their own standard deviations (True) or all by one
+        number (False). "auto": False for features of comparable scales or principal components.
+    n_noise : int, default=64
+        Number of inputs of the generator, drawn from N(0, I).
+    layer_noise : float, default=0.0
+        Standard deviation of noise added to the discriminator's layers; 0.3 or more in the paper.
+    balance_weight : float, default=1.0
+        Weight of the entropy of the mean prediction of a batch; 1 in the paper.
+    fake_weight : float, default=0.3
+        Weight of the entropy of predictions for generated samples, in D's loss; 1 in the paper.
+    class_prior : {"auto", "estimated"}, array-like of shape (n_clusters,) or None, default="auto"
+        Shares that the clusters should have. "estimated": the shares in the initial partition.
+        None: equal shares, as published. "auto": "estimated" if there is an initial partition.
+    init : {"neighbors", "own"}, clusterer or array-like, default="neighbors"
+        Initial partition. "neighbors": :class:`NeighborClustering`. A scikit-learn clusterer: a
+        clone of it with this ``n_clusters`` and ``random_state``. Both cluster X, standardized if
+        ``standardize_``, or its codes if there is pretraining. "own": a Gaussian mixture of the
+        codes of a pretrained autoencoder; with ``pretraining_epochs=0`` no initial partition, as
+        published. An array: clusters (n_samples,) or responsibilities (n_samples, n_clusters).
+    noise : float or "auto", default=0.0
+        Share of the samples to label as noise, in [0, 1): those with the highest
+        ``outlier_scores_`` get the label -1. "auto": those with scores more than three
+        interquartile ranges above the upper quartile, the outer fence of box plots.
+    use_labels : bool, default=False
+        Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
+        contains them; ``start_weight`` keeps them in training. ``labels_`` may differ from ``y``.
+    start_weight : float, default=1.0
+        Weight of the cross-entropy between initial partition and predictions; fades linearly to 0.
+    smoothness_weight : float, default=2.0
+        Weight of the divergence between predictions for a sample and for the nearby point where
+        they change most (virtual adversarial training [2]_).
+    pretraining_epochs : int or "auto", default="auto"
+        Epochs of a variational autoencoder whose codes are clustered instead of X. "auto":
+        ``6 * sqrt(n_samples)`` steps for a clusterer with ``init="own"``, else none.
+    max_epochs : int or "auto", default="auto"
+        Epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)`` steps.
+    learning_rate : float or "auto", default="auto"
+        Peak of the one-cycle schedule of AdamW. "auto": ``3e-3 * 500 / w`` with w the width of the
+        first hidden layer, and ``3e-3`` for the generator.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images whose pixels are the features;
+        the discriminator is then convolutional by default.
+    generator : callable, default=None
+        ``generator(n_in, n_out)`` returns the generator, ``n_in = n_noise``. None: a multilayer
+        perceptron.
+    discriminator : callable, default=None
+        ``discriminator(n_in, n_out)`` returns the discriminator, whose outputs are logits. None: a
+        multilayer perceptron.
+    batch_size : int or "auto", default="auto"
+        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
+    n_init : int, default=1
+        Number of training runs from new weights. The best by mean :meth:`score_samples` is kept.
+    augment : callable or "auto", default=None
+        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
+        clusters; :class:`~skdeepcluster.nn.augmentation.RandomAffine` suits images. The
+        neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
+        Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
+        :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Precision of training. "auto": bfloat16 on hardware that is fast at it.
+    callbacks : list of skorch callbacks, default=None
+        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
+    checkpoint : str or path-like, default=None
+        File for the state of a running fit, removed at its end. After a crash, the same call
+        resumes from it and gives the same result bit for bit.
+    device : str or torch.device, default="auto"
+        "auto": a GPU if there is one, else the CPU.
+    verbose : int, default=0
+        1: a progress bar over all phases. 2: a table with a line per epoch.
+    accept_sparse : bool, default=False
+        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
+    random_state : int, RandomState instance or None, default=None
+        Determines all random choices. An int gives the same result on every call.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each sample of X, -1 for noise; equal to ``predict(X)``.
+    probabilities_ : ndarray of shape (n_samples,)
+        Probability of the most probable cluster of each sample.
+    outlier_scores_ : ndarray of shape (n_samples,)
+        Mahalanobis distance of each sample to the nearest cluster mean [3]_.
+    offset_ : float
+        Samples whose outlier score exceeds ``-offset_`` are noise.
+    start_labels_ : ndarray of shape (n_samples,) or None
+        Initial partition, numbered like ``labels_``, or None without any.
+    moved_ : float or None
+        Share of the samples whose cluster differs from ``start_labels_``.
+    generator_distance_ : float
+        Median distance of generated samples to the nearest sample of X, rescaled: 0 is the median
+        between nearest neighbors in X, 1 between any two samples. Large values are usual.
+    generator_coverage_ : float
+        Share of the clusters of X that generated samples fall into.
+    class_prior_ : ndarray of shape (n_clusters,)
+        Shares that training asks the clusters to have.
+    model_ : CatGAN
+        The trained torch module.
+    history_ : list of dict
+        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
+        ``"discriminator_"`` followed by certainty, balance, fake, start or smoothness, and
+        ``"generator_"`` followed by certainty or balance.
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_curve_ : Bunch
+        With ``n_clusters="auto"``: see :func:`~skdeepcluster.partition.count_clusters`.
+    n_iter_ : int
+        Number of training epochs, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian", "columns"}
+        Likelihood used; "columns" if it differs between columns.
+    standardize_ : bool
+        Whether features are divided by their own standard deviations.
+    temperature_ : float
+        Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
+        Values used.
+    device_, precision_ : str
+        Device and precision of training.
+    augment_ : callable or None
+        The augmentation used.
+    augment_scores_ : dict
+        With ``augment="auto"``, the score of each, as in NeighborClustering.
+    preparation_ : Preparation
+        How X becomes numbers.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Feature names, if X has names that are all strings.
+
+    See Also
+    --------
+    CatGANClassifier : The same model with some labels.
+
+    Notes
+    -----
+    With the entropy H, the discriminator D maximizes the first and the generator G minimizes the
+    second expression [1]_:
+
+    .. math::
+
+        H[E_x p(y | x)] - E_x H[p(y | x)] + E_z H[p(y | G(z))], \quad
+        E_z H[p(y | G(z))] - H[E_z p(y | G(z))]
+
+    Many balanced partitions satisfy this, by style as well as by class. Two additions of this
+    package, the initial partition and the smoothness [2]_, decide among them. The cross-entropy
+    between the initial cluster sizes and E_x p(y | x) replaces -H[E_x p(y | x)].
+    ``init="own", pretraining_epochs=0, fake_weight=1, smoothness_weight=0`` is the published
+    objective. Without an initial partition, the smoothness makes it that of IMSAT [4]_, with a
+    generator.
+
+    ``score`` is the mutual information between samples and clusters, at most log K.
+
+    References
+    ----------
+    .. [1] J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical
+       Generative Adversarial Networks", ICLR 2016.
+    .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
+    .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
+       and Adversarial Attacks", NeurIPS 2018.
+    .. [4] W. Hu, T. Miyato, S. Tokui, E. Matsumoto, M. Sugiyama, "Learning Discrete
+       Representations via Information Maximizing Self-Augmented Training", ICML 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import CatGANClustering
+    >>> X = load_iris().data
+    >>> catgan = CatGANClustering(3, n_components=2, hidden_layer_sizes=(16,), random_state=0)
+    >>> catgan.fit(X).predict_proba(X).shape
+    (150, 3)
+    >>> catgan.sample(5).shape
+    (5, 4)
+    """
+
+    _parameter_constraints = {
+        **CatGANEstimator._parameter_constraints,
+        **DeepClusterer._parameter_constraints,
+        "class_prior": [StrOptions({"auto", "estimated"}), "array-like", None],
+    }
+
+    def __init__(
+        self,
+        n_clusters: int | Auto = 8,
+        *,
+        n_components=10,
+        hidden_layer_sizes: Widths = "auto",
+        activation="leaky_relu",
+        likelihood: Any = "auto",
+        standardize: bool | Auto = "auto",
+        n_noise=64,
+        layer_noise=0.0,
+        balance_weight=1.0,
+        fake_weight=0.3,
+        class_prior: Any = "auto",
+        init: Any = "neighbors",
+        noise=0.0,
+        use_labels=False,
+        start_weight=1.0,
+        smoothness_weight=2.0,
+        pretraining_epochs: int | Auto = "auto",
+        max_epochs: int | Auto = "auto",
+        learning_rate: float | Auto = "auto",
+        image_shape=None,
+        generator=None,
+        discriminator=None,
+        batch_size: int | Auto = "auto",
+        n_init=1,
+        augment=None,
+        precision="float32",
+        callbacks=None,
+        checkpoint=None,
+        device: Any = "auto",
+        verbose=0,
+        accept_sparse=False,
+        random_state=None,
+    ) -> None:
+        store_parameters(locals())

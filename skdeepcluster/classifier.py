@@ -1,0 +1,334 @@
+"""CatGANClassifier: the categorical GAN with some labels (Springenberg, 2016)."""
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite, check_consistent_length
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from .catgan import CatGANEstimator
+from .deep.base import assign
+from .deep.start import Start, is_own, start_from
+from .input.checks import WEIGHT, store_parameters, warn_user
+from .input.dask import maps_blocks
+from .input.labels import Known, encode_labels, read_labels
+from .input.types import Auto, Widths, fit_context
+from .partition.known import partition_by_labels
+
+
+class CatGANClassifier(ClassifierMixin, CatGANEstimator):
+    """Categorical generative adversarial network for few labels and many samples.
+
+    Its predictions are certain for labeled and unlabeled samples and uncertain for generated ones.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
+    hidden_layer_sizes : array-like of int or "auto", default="auto"
+        Widths of the autoencoder. The discriminator uses the first two; the generator mirrors it.
+        "auto": (w, w, 4 w), w =
+        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
+        Activation of the hidden layers of both networks, which are normalized by batch.
+    likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
+        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
+        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
+        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
+    standardize : "auto" or bool, default="auto"
+        Whether Gaussian features are divided by their own standard deviations (True) or all by one
+        number (False). "auto": False for features of comparable scales or principal components.
+    n_noise : int, default=64
+        Number of inputs of the generator, drawn from N(0, I).
+    layer_noise : float, default=0.0
+        Standard deviation of noise added to the discriminator's layers; 0.3 or more in the paper.
+    label_weight : float, default=1.0
+        Weight of the cross-entropy of labeled samples.
+    balance_weight : float, default=1.0
+        Weight of the entropy of the mean prediction of a batch; 1 in the paper.
+    fake_weight : float, default=0.3
+        Weight of the entropy of predictions for generated samples, in D's loss; 1 in the paper.
+    class_prior : None, "estimated" or array-like of shape (n_classes,), default=None
+        Shares that the classes should have. None: equal. "estimated": by the initial classes.
+    init : {"neighbors", "own"}, default="neighbors"
+        Initial classes. "neighbors": the most probable class of each sample when the labels spread
+        along a neighbor graph of X, standardized if ``standardize_``, or of its codes if there is
+        pretraining. "own": no initial classes, as published.
+    start_weight : float, default=1.0
+        Weight of the cross-entropy between initial classes and predictions; fades linearly to 0.
+    smoothness_weight : float, default=4.0
+        Weight of the divergence between predictions for a sample and for the nearby point where
+        they change most (virtual adversarial training [2]_). 1 suits data that are all labeled.
+    pretraining_epochs : int or "auto", default="auto"
+        Epochs of a variational autoencoder whose codes are clustered instead of X. "auto":
+        ``6 * sqrt(n_samples)`` steps for a clusterer with ``init="own"``, else none.
+    max_epochs : int or "auto", default="auto"
+        Epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)`` steps.
+    learning_rate : float or "auto", default="auto"
+        Peak of the one-cycle schedule of AdamW. "auto": ``3e-3 * 500 / w`` with w the width of the
+        first hidden layer, and ``3e-3`` for the generator.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images whose pixels are the features;
+        the discriminator is then convolutional by default.
+    generator : callable, default=None
+        ``generator(n_in, n_out)`` returns the generator, ``n_in = n_noise``. None: a multilayer
+        perceptron.
+    discriminator : callable, default=None
+        ``discriminator(n_in, n_out)`` returns the discriminator, whose outputs are logits. None: a
+        multilayer perceptron.
+    batch_size : int or "auto", default="auto"
+        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
+    n_init : int, default=1
+        Number of training runs from new weights. The best by mean :meth:`score_samples` is kept.
+    augment : callable or "auto", default=None
+        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
+        clusters; :class:`~skdeepcluster.nn.augmentation.RandomAffine` suits images. The
+        neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
+        Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
+        :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Precision of training. "auto": bfloat16 on hardware that is fast at it.
+    callbacks : list of skorch callbacks, default=None
+        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
+    checkpoint : str or path-like, default=None
+        File for the state of a running fit, removed at its end. After a crash, the same call
+        resumes from it and gives the same result bit for bit.
+    device : str or torch.device, default="auto"
+        "auto": a GPU if there is one, else the CPU.
+    verbose : int, default=0
+        1: a progress bar over all phases. 2: a table with a line per epoch.
+    accept_sparse : bool, default=False
+        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
+    random_state : int, RandomState instance or None, default=None
+        Determines all random choices. An int gives the same result on every call.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    start_labels_ : ndarray of shape (n_samples,) or None
+        Initial classes.
+    generator_distance_ : float
+        Median distance of generated samples to the nearest sample of X, rescaled: 0 is the median
+        between nearest neighbors in X, 1 between any two samples. Large values are usual.
+    generator_coverage_ : float
+        Share of the clusters of X that generated samples fall into.
+    class_prior_ : ndarray of shape (n_classes,)
+        Shares that training asks the classes to have.
+    model_ : CatGAN
+        The trained torch module.
+    history_ : list of dict
+        One record per epoch, as in :class:`CatGANClustering`, and "discriminator_labels".
+    n_iter_ : int
+        Number of training epochs, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian", "columns"}
+        Likelihood used; "columns" if it differs between columns.
+    standardize_ : bool
+        Whether features are divided by their own standard deviations.
+    temperature_ : float
+        Always 1.
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
+        Values used.
+    device_, precision_ : str
+        Device and precision of training.
+    augment_ : callable or None
+        The augmentation used.
+    augment_scores_ : dict
+        With ``augment="auto"``, the score of each, as in NeighborClustering.
+    preparation_ : Preparation
+        How X becomes numbers.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Feature names, if X has names that are all strings.
+
+    See Also
+    --------
+    CatGANClustering : The same model without labels.
+    sklearn.semi_supervised.LabelSpreading : Classes by the neighbor graph alone.
+
+    Notes
+    -----
+    The discriminator's loss is the one of :class:`CatGANClustering` plus the cross-entropy of
+    labeled samples [1]_; every batch comes with some of them.
+
+    References
+    ----------
+    .. [1] J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical
+       Generative Adversarial Networks", ICLR 2016.
+    .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import CatGANClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> some = np.where(np.arange(150) % 10 == 0, y, -1)  # 15 labels
+    >>> catgan = CatGANClassifier(hidden_layer_sizes=(32,), random_state=0).fit(X, some)
+    >>> catgan.score(X, y) > 0.8
+    True
+    """
+
+    _parameter_constraints = {
+        **CatGANEstimator._parameter_constraints,
+        "init": [StrOptions({"neighbors", "own"})],
+        "label_weight": [WEIGHT],
+    }
+
+    def __init__(
+        self,
+        *,
+        n_components=10,
+        hidden_layer_sizes: Widths = "auto",
+        activation="leaky_relu",
+        likelihood: Any = "auto",
+        standardize: bool | Auto = "auto",
+        n_noise=64,
+        layer_noise=0.0,
+        label_weight=1.0,
+        balance_weight=1.0,
+        fake_weight=0.3,
+        class_prior=None,
+        init: Any = "neighbors",
+        start_weight=1.0,
+        smoothness_weight=4.0,
+        pretraining_epochs: int | Auto = "auto",
+        max_epochs: int | Auto = "auto",
+        learning_rate: float | Auto = "auto",
+        image_shape=None,
+        generator=None,
+        discriminator=None,
+        batch_size: int | Auto = "auto",
+        n_init=1,
+        augment=None,
+        precision="float32",
+        callbacks=None,
+        checkpoint=None,
+        device: Any = "auto",
+        verbose=0,
+        accept_sparse=False,
+        random_state=None,
+    ) -> None:
+        store_parameters(locals())
+
+    _draws_labeled = True
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None) -> Self:
+        """Train on X and the known labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, nan where values are missing. Sparse only with ``accept_sparse=True``.
+        y : array-like of shape (n_samples,)
+            Labels, numbers or strings. -1, None, nan or ``pandas.NA`` where there is none. If -1
+            and 1 are the only values, they are two classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, at least 0. Whole weights count as repetitions; samples are
+            chosen at random in proportion to other weights.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If no sample has a label, or labels mix strings and numbers.
+        FloatingPointError
+            If a loss or a weight is not finite.
+        """
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
+        check_consistent_length(X, y)
+        return super().fit(X, y, sample_weight)
+
+    def _read_known(self, y, n_samples):
+        """Return the :class:`Known` classes, sorted, of the samples."""
+        y, is_known = read_labels(y)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, allow_nan=True, input_name="y")
+        if set(y.tolist()) in ({-1, 1}, {"-1", "1"}):  # two classes
+            is_known[:] = True
+        if not is_known.any():
+            raise ValueError(
+                "No sample has a label: all of y is -1 or missing. Give at least one label of "
+                "each class, or use CatGANClustering."
+            )
+        classes, targets = encode_labels(y, is_known)
+        check_classification_targets(classes)
+        return Known(targets, classes, len(classes))
+
+    def _find_start(self, data, augment, random_state):
+        """Return the likeliest classes by the neighbor graph."""
+        n_classes = data.known.n_clusters
+        labels = data.labels
+        if labels.max() < 0:
+            raise ValueError(
+                "sample_weight selects no labeled sample. Give labeled samples larger weights, or "
+                "use a clusterer."
+            )
+        if is_own(self.init):
+            return Start(n_classes)
+        if (labels >= 0).all():
+            return start_from(np.eye(n_classes)[labels])
+        if self._pretrains():
+            return Start(n_classes, pretrains=True)
+        augment = data.preparation.scale_augment(augment)
+        points = data.compared_by(self.init)
+        return _spread_labels(points, labels, n_classes, random_state, augment)
+
+    def _search(self, points, fit):
+        labels = fit.data.labels
+        return _spread_labels(points, labels, fit.start.n_clusters, fit.random_state)
+
+    def _describe(self, run, fit, labels, probabilities):
+        attributes = super()._describe(run, fit, labels, probabilities)
+        classes = fit.data.known.classes
+        if len(classes) > 1 and (labels == labels[0]).all():
+            warn_user(
+                f"All samples are classified as {classes[labels[0]]}. Give more labels, "
+                "train longer (max_epochs), scale the features, or give class_prior."
+            )
+        start_labels = fit.data.fill(run.start.labels, labels)
+        if start_labels is not None:
+            start_labels = classes[start_labels]
+        return attributes | {"classes_": classes, "start_labels_": start_labels}
+
+    @maps_blocks
+    def predict(self, X) -> np.ndarray:
+        """Return the most probable class of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to classify. For a Dask array, the result is lazy.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Among ``classes_``.
+        """
+        check_is_fitted(self)
+        X = self.preparation_.read(X)
+        return self.classes_[assign(self.model_, X)[0]]
+
+
+def _spread_labels(points, labels, n_classes, random_state, augment=None):
+    """Return the :class:`Start` of the labels (N,), spread along the graph of points (N, D)."""
+    resp = partition_by_labels(
+        points,
+        labels,
+        n_classes,
+        augment=augment,
+        random_state=random_state,
+        n_jobs=torch.get_num_threads(),
+    )
+    return start_from(np.eye(n_classes)[resp.argmax(1)])

@@ -1,0 +1,380 @@
+"""DACClustering: deep adversarial Gaussian mixture autoencoder (Harchaoui et al., 2017).
+
+In the paper's notation, E, G and A are ``encoder``, ``decoder`` and ``critic``, z is ``code``, and
+pi, mu_k and Sigma_k, here diagonal, ``prior.mixture``.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from .deep.codes import MixturePrior, PointEncoder, PriorModel
+from .deep.embedding import PriorEstimator
+from .deep.settings import Recipe
+from .functional.gaussian import log_joint
+from .functional.losses import called_fake, called_real
+from .input.checks import WEIGHT, store_parameters, warn_user
+from .input.types import Auto, Widths
+from .nn.model import Player, Regularizer
+
+#: Minimum variance of the mixture, relative to its initial mean variance.
+FLOOR = 0.01
+#: Separation of the mixture's components below which a fit warns.
+MIN_SEPARATION = 0.1
+
+
+class DAC(PriorModel):
+    """Deep adversarial Gaussian mixture autoencoder.
+
+    Parameters
+    ----------
+    encoder : PointEncoder, (N, D) -> (N, L)
+    critic : Module, (N, L) -> (N, 1)
+        Takes codes that are standardized by the mixture.
+    weights : (float, float, float), default=(1.0, 1.0, 1.0)
+        Weights of reconstruction, mixture and adversarial loss, in the autoencoder's loss.
+    decoder, likelihood, prior, regularizer
+        As in :class:`~skdeepcluster.deep.codes.PriorModel`.
+    """
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        critic,
+        likelihood,
+        prior,
+        weights=(1.0, 1.0, 1.0),
+        **options,
+    ):
+        super().__init__(encoder, decoder, likelihood, prior, **options)
+        self.critic = critic
+        self.weights = weights
+
+    def log_joint(self, code, mixture):
+        """Log p(E(x), k), (N, K)."""
+        return log_joint(code, mixture)
+
+    def score(self, x):
+        """Log p(x | G(z)) + log p(z) at z = E(x), (N,)."""
+        code = self.encode(x)
+        log_z = log_joint(code, self.prior.mixture).logsumexp(-1)
+        return self.log_prob(x, code).double() + log_z.double()
+
+    def critic_loss(self, batch):
+        """Cross-entropies of telling samples of the mixture ("real") from codes ("fake")."""
+        with torch.no_grad():
+            mixture = self.prior.mixture
+            code = self.encode(batch.x)
+            sampled = self.prior.draw(mixture, len(batch.x))
+        real, fake = self.judge(torch.cat([sampled, code]), mixture).chunk(2)
+        return {"mixture": called_real(real), "codes": called_fake(fake)}
+
+    def judge(self, code, mixture):
+        """Logits of "sampled from the mixture", (N, 1)."""
+        return self.critic(self.prior.whiten(mixture, code))
+
+    def mixture_loss(self, batch):
+        """Negative log-likelihood of the codes, without gradient to the encoder."""
+        with torch.no_grad():
+            code = self.encode(batch.x)
+        return {"codes": -log_joint(code, self.prior.mixture).logsumexp(-1).mean()}
+
+    def loss(self, batch):
+        """Three weighted losses, and the terms of the regularizer."""
+        x_std = self.standardize(batch.x)
+        mixture = self.prior.mixture
+        code = self.encoder(x_std)
+        joint = self.log_joint(code, mixture)
+        log_code = joint.logsumexp(-1)
+
+        reconstruction, density, adversarial = self.weights
+        terms = {
+            "reconstruction": -reconstruction * self.log_prob(batch.x, code).mean(),
+            "mixture": -density * log_code.mean(),
+            "adversarial": adversarial * called_real(self.judge(code, mixture)),
+        }
+        return terms | self.regularize(x_std, batch.anchor, joint, mixture)
+
+    def players(self):
+        """Critic, mixture (fitted to the codes), autoencoder."""
+        autoencoder = [self.encoder, self.decoder, self.likelihood]
+        return (
+            Player("critic", [self.critic], self.critic_loss),
+            Player("mixture", [self.prior], self.mixture_loss),
+            Player("autoencoder", autoencoder, self.loss),
+        )
+
+
+class DACClustering(PriorEstimator):
+    r"""Deep adversarial Gaussian mixture autoencoder.
+
+    The initial partition is found without labels, and the networks are pretrained as an
+    autoencoder. Networks and mixture are then trained together, with an adversary that tells codes
+    from samples of the mixture.
+
+    Parameters
+    ----------
+    n_clusters : int, (int, int) or "auto", default=8
+        Number of clusters. With "auto" or bounds (lowest, highest), ``init`` finds the number.
+    n_components : int, default=10
+        Size of the code.
+    hidden_layer_sizes : array-like of int or "auto", default="auto"
+        Widths of the encoder's hidden layers; the decoder mirrors them. "auto": (w, w, 4 w), w =
+        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
+        Activation of the hidden layers.
+    likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
+        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
+        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
+        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
+    standardize : "auto" or bool, default="auto"
+        Whether Gaussian features are divided by their own standard deviations (True) or all by one
+        number (False). "auto": False for features of comparable scales or principal components.
+    categorical_features : array-like, "from_dtype" or None, default="from_dtype"
+        Columns of categories, as in :class:`NeighborClustering`. They get the categorical
+        likelihood, and decoded and generated samples are tables like X.
+    kinds : dict, default=None
+        Kinds of columns by name, as in :class:`NeighborClustering`.
+    reconstruction_weight : float, default=1.0
+        Weight of the reconstruction.
+    mixture_weight : float, default=1.0
+        Weight of the codes' negative log-likelihood by the mixture, in the encoder's loss.
+    adversarial_weight : float, default=1.0
+        Weight of the encoder's loss against the critic.
+    init : {"neighbors", "own"}, clusterer or array-like, default="neighbors"
+        Initial partition, which training stays near. "neighbors": :class:`NeighborClustering`. A
+        scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. Both
+        cluster X as it is, or standardized if ``standardize_``. An array: clusters (n_samples,) or
+        responsibilities (n_samples, n_clusters). "own": a Gaussian mixture of the pretrained
+        codes, as published, without ``start_weight`` and ``smoothness_weight``.
+    noise : float or "auto", default=0.0
+        Share of the samples to label as noise, in [0, 1): those with the highest
+        ``outlier_scores_`` get the label -1. "auto": those with scores more than three
+        interquartile ranges above the upper quartile, the outer fence of box plots.
+    use_labels : bool, default=False
+        Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
+        contains them; ``start_weight`` keeps them in training. ``labels_`` may differ from ``y``.
+    start_weight : float, default=50.0
+        Weight of the cross-entropy between the initial partition and the predictions.
+    smoothness_weight : float, default=10.0
+        Weight of the divergence between predictions for a sample and for the nearby point where
+        they change most (virtual adversarial training [2]_).
+    pretraining_epochs : int or "auto", default="auto"
+        Number of epochs of the autoencoder; 0 for networks that are pretrained. "auto":
+        ``6 * sqrt(n_samples)`` steps.
+    max_epochs : int or "auto", default="auto"
+        Number of epochs after pretraining. "auto": ``6 * sqrt(n_samples)`` steps.
+    learning_rate : float or "auto", default="auto"
+        Peak of the one-cycle schedule of AdamW; ten times as large for the prior. "auto":
+        ``5e-4 * 500 / w`` with w the width of the first hidden layer.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images whose pixels are the features;
+        encoder and decoder are then convolutional by default.
+    encoder : callable, default=None
+        ``encoder(n_in, n_out)`` returns the encoder, ``n_out = n_components``. None: a multilayer
+        perceptron.
+    decoder : callable, default=None
+        ``decoder(n_in, n_out)`` returns the decoder. None: the mirrored perceptron.
+    discriminator : callable, default=None
+        ``discriminator(n_in, 1)`` returns the critic of codes, ``n_in = n_components``. None: a
+        multilayer perceptron.
+    batch_size : int or "auto", default="auto"
+        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
+    n_init : int, default=1
+        Number of training runs from new weights. The best by mean :meth:`score_samples` is kept.
+    augment : callable or "auto", default=None
+        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
+        clusters; :class:`~skdeepcluster.nn.augmentation.RandomAffine` suits images. The
+        neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
+        Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
+        :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Precision of training. "auto": bfloat16 on hardware that is fast at it.
+    callbacks : list of skorch callbacks, default=None
+        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
+    checkpoint : str or path-like, default=None
+        File for the state of a running fit, removed at its end. After a crash, the same call
+        resumes from it and gives the same result bit for bit.
+    device : str or torch.device, default="auto"
+        "auto": a GPU if there is one, else the CPU.
+    verbose : int, default=0
+        1: a progress bar over all phases. 2: a table with a line per epoch.
+    accept_sparse : bool, default=False
+        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
+    random_state : int, RandomState instance or None, default=None
+        Determines all random choices. An int gives the same result on every call.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each sample of X, -1 for noise; equal to ``predict(X)``.
+    probabilities_ : ndarray of shape (n_samples,)
+        Probability of the most probable cluster of each sample.
+    outlier_scores_ : ndarray of shape (n_samples,)
+        Mahalanobis distance of each sample to the nearest cluster mean [3]_.
+    offset_ : float
+        Samples whose outlier score exceeds ``-offset_`` are noise.
+    start_labels_ : ndarray of shape (n_samples,)
+        Initial partition, numbered like ``labels_``.
+    moved_ : float
+        Share of the samples whose cluster differs from ``start_labels_``.
+    weights_ : ndarray of shape (n_clusters,)
+        Weights of the mixture.
+    means_, covariances_ : ndarray of shape (n_clusters, n_components)
+        Means and variances of the mixture.
+    cluster_centers_ : ndarray of shape (n_clusters, n_features)
+        Decoded means.
+    model_ : DAC
+        The trained torch module.
+    history_ : list of dict
+        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
+        "autoencoder_reconstruction", "autoencoder_mixture", "autoencoder_adversarial",
+        "autoencoder_start", "autoencoder_smoothness", "critic_mixture", "critic_codes" and
+        "mixture_codes".
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_curve_ : Bunch
+        With ``n_clusters="auto"``: see :func:`~skdeepcluster.partition.count_clusters`.
+    n_iter_ : int
+        Number of training epochs, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian", "columns"}
+        Likelihood used; "columns" if it differs between columns.
+    standardize_ : bool
+        Whether features are divided by their own standard deviations.
+    temperature_ : float
+        Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
+        Values used.
+    device_, precision_ : str
+        Device and precision of training.
+    augment_ : callable or None
+        The augmentation used.
+    augment_scores_ : dict
+        With ``augment="auto"``, the score of each, as in NeighborClustering.
+    preparation_ : Preparation
+        How X becomes numbers.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Feature names, if X has names that are all strings.
+
+    See Also
+    --------
+    VaDEClustering : The variational relative.
+    ClusterEnsemble : Consensus of several fits (DAC EC in the paper).
+
+    Notes
+    -----
+    Encoder E and decoder G minimize the weighted sum of [1]_
+
+    .. math::
+
+        -E_x \log p(x | G(E(x))), \quad -E_x \log \sum_k \pi_k N(E(x); \mu_k, \Sigma_k), \quad
+        E_x \mathrm{softplus}(-A(E(x)));
+
+    the mixture maximizes the likelihood of the codes, and the critic A learns to tell samples of
+    the mixture from codes. Variances of the mixture stay above a hundredth of their initial mean,
+    because codes and mixture would otherwise collapse to points. The initial partition and the two
+    terms that keep it are additions of this package.
+
+    ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x), which depends on the scale of
+    the codes. Training changes few labels of the default initial partition: the model adds codes
+    that follow a mixture, and samples from each cluster.
+
+    References
+    ----------
+    .. [1] W. Harchaoui, P.-A. Mattei, C. Bouveyron, "Deep Adversarial Gaussian Mixture
+       Auto-Encoder for Clustering", ICLR workshop 2017.
+    .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
+    .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
+       and Adversarial Attacks", NeurIPS 2018.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import DACClustering
+    >>> X = load_iris().data
+    >>> dac = DACClustering(3, n_components=2, hidden_layer_sizes=(16,), random_state=0).fit(X)
+    >>> dac.predict_proba(X).shape
+    (150, 3)
+    >>> dac.sample(5, cluster=1, min_confidence=0.9).shape
+    (5, 4)
+    """
+
+    _parameter_constraints = {
+        **PriorEstimator._parameter_constraints,
+        **dict.fromkeys(
+            ("reconstruction_weight", "mixture_weight", "adversarial_weight"),
+            [WEIGHT],
+        ),
+        "discriminator": [callable, None],
+    }
+
+    _recipe = Recipe(rate=5e-4, steps=6, pretrains=True)
+
+    def __init__(
+        self,
+        n_clusters: int | Auto = 8,
+        *,
+        n_components=10,
+        hidden_layer_sizes: Widths = "auto",
+        activation="relu",
+        likelihood: Any = "auto",
+        standardize: bool | Auto = "auto",
+        categorical_features: Any = "from_dtype",
+        kinds=None,
+        reconstruction_weight=1.0,
+        mixture_weight=1.0,
+        adversarial_weight=1.0,
+        init: Any = "neighbors",
+        noise=0.0,
+        use_labels=False,
+        start_weight=50.0,
+        smoothness_weight=10.0,
+        pretraining_epochs: int | Auto = "auto",
+        max_epochs: int | Auto = "auto",
+        learning_rate: float | Auto = "auto",
+        image_shape=None,
+        encoder=None,
+        decoder=None,
+        discriminator=None,
+        batch_size: int | Auto = "auto",
+        n_init=1,
+        augment=None,
+        precision="float32",
+        callbacks=None,
+        checkpoint=None,
+        device: Any = "auto",
+        verbose=0,
+        accept_sparse=False,
+        random_state=None,
+    ) -> None:
+        store_parameters(locals())
+
+    def _build(self, n_features, n_clusters, widths, likelihood):
+        n_codes = self.n_components
+        encoder, decoder = self._make_coders(n_features, n_codes, widths)
+        critic = self._make_network("discriminator", n_codes, 1, widths[:2])
+        return DAC(
+            PointEncoder(encoder),
+            decoder,
+            critic,
+            likelihood,
+            MixturePrior(n_clusters, n_codes, FLOOR),
+            (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),
+            regularizer=Regularizer(self.start_weight, self.smoothness_weight),
+        )
+
+    def _describe(self, run, fit, labels, probabilities):
+        attributes = super()._describe(run, fit, labels, probabilities)
+        separation = run.model.prior.separation()
+        # A single cluster has its own warning.
+        if separation < MIN_SEPARATION and np.ptp(labels):
+            warn_user(
+                "Clusters overlap in the codes: the means of the mixture make up at most "
+                f"{separation:.1%} of the variance of a code. Train shorter (max_epochs), lower "
+                "mixture_weight, or use init='neighbors' with start_weight."
+            )
+        return attributes

@@ -1,0 +1,1 @@
+"""What all methods with networks share: the fit, its start and settings, predictions, codes."""

@@ -1,0 +1,449 @@
+"""Codes of samples: encoders, autoencoders, and Gaussian mixtures of codes.
+
+Letters: N samples, D features, K clusters, L code length, S samples of z. ``x`` is in the units of
+the data, ``x_std`` is standardized by the likelihood for the networks.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..functional.gaussian import Mixture, compact_scales, log_joint, standard_kl
+from ..functional.points import balanced_points
+from ..nn.likelihood import Likelihood
+from ..nn.model import NO_REGULARIZER, Batch, ClusterModel, Regularizer, TrainableModel
+from ..nn.runtime import multinomial, randn_like
+
+#: Number of samples of z in one call of the decoder.
+SAMPLES_AT_ONCE = 16
+#: Number of pairs of points, for each dimension of z, over which a bound averages.
+PAIRS_PER_DIMENSION = 4
+#: Minimum number of pairs of points over which a bound averages.
+MIN_PAIRS = 32
+
+
+# ---- encoders
+
+
+class Encoder(nn.Module):
+    """Codes of standardized samples, by a network."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+    def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the code, (N, L) each."""
+        return self(x_std)
+
+    def mean(self, x_std: Tensor) -> Tensor:
+        """Code of each sample, or the mean of its posterior, (N, L)."""
+        return self.moments(x_std)[0]
+
+
+class PointEncoder(Encoder):
+    """A deterministic code, from a network (N, D) -> (N, L)."""
+
+    def forward(self, x_std: Tensor) -> Tensor:
+        """Code, (N, L)."""
+        return self.network(x_std).float()
+
+    def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
+        """Code and zeros, (N, L) each."""
+        code = self(x_std)
+        return code, torch.zeros_like(code)
+
+
+class GaussianEncoder(Encoder):
+    """q(z | x) = N(mean(x), diag std(x)^2), from a network (N, D) -> (N, 2 L)."""
+
+    #: Added to the network's log-variances: at unit variance, noise would exceed the differences
+    #: between the pretrained means.
+    LOG_VAR = -4.0
+
+    def forward(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the code, (N, L) each."""
+        output = self.network(x_std).float()
+        mean, log_var = output.chunk(2, dim=-1)
+        log_var = (log_var + self.LOG_VAR).clamp(-16.0, 16.0)
+        return mean, (0.5 * log_var).exp()
+
+
+# ---- autoencoders
+
+
+class Autoencoder(TrainableModel):
+    """Autoencoder that pretrains networks; variational if the encoder is Gaussian.
+
+    Minimizes -E log p(x | decoder(z)), and the divergence of q(z | x) from N(0, I), whose weight
+    rises to 1 in the first half of training.
+    """
+
+    rates = {"likelihood.*": 10.0}
+    weight_decay = 1e-4
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Code of each sample, or the mean of its posterior, (N, L)."""
+        return self.encoder.mean(self.likelihood.standardize(x))
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Mean negative log-likelihood of the reconstructed samples."""
+        code, std = self.encoder.moments(self.likelihood.standardize(batch.x))
+        terms = {}
+        if isinstance(self.encoder, GaussianEncoder):
+            weight = (2 * self.progress).clamp(max=1.0)
+            terms["kl"] = weight * standard_kl(code, std).mean()
+            code = code + std * randn_like(std)
+        log_x = self.likelihood.log_prob(batch.x, self.decoder(code))
+        return {"reconstruction": -log_x.mean()} | terms
+
+
+class CodeModel(ClusterModel):
+    """A model that encodes standardized samples, and decodes codes (N, L) to (N, D)."""
+
+    rates = {"likelihood.*": 10.0}
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+    ) -> None:
+        super().__init__(likelihood)
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Code of each sample, or the mean of its posterior, (N, L)."""
+        return self.encoder.mean(self.standardize(x))
+
+    def mean_and_variance(self, x: Tensor) -> Tensor:
+        """Mean of the code of each sample, then its variance, (N, 2 L)."""
+        mean, std = self.encoder.moments(self.standardize(x))
+        return torch.cat([mean, std.square()], 1)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """E[x | z] in the units of the data, (N, D)."""
+        return self.likelihood.mean(self.decoder(z))
+
+    def posterior(self, x: Tensor) -> Any:
+        """Return the encoder's output: mean and std of q(z | x) by a GaussianEncoder."""
+        return self.encoder(self.standardize(x))
+
+    def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
+        """Log p(x | z) of each sample, (N,)."""
+        return self.likelihood.log_prob(x, self.decoder(z))
+
+
+# ---- bounds on the likelihood
+
+
+def decode_samples(
+    model: CodeModel,
+    x: Tensor,
+    mean: Tensor,
+    std: Tensor,
+    blocks: Iterable[Tensor],
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield each block (S, 1 or N, L) of normal points, codes z, and log p(x | z) (S, N).
+
+    z = mean + std * points, with mean and std (N, L) of q(z | x) for samples x (N, D).
+    """
+    for block in blocks:
+        z = mean + std * block.float()
+        decoded = model.decoder(z.flatten(0, 1))
+        decoded = decoded.unflatten(0, z.shape[:2])
+        yield block, z, model.likelihood.log_prob(x, decoded)
+
+
+def evidence_bound(
+    model: CodeModel,
+    x: Tensor,
+    divergence: Callable[..., Tensor],
+    points: Tensor | None = None,
+) -> Tensor:
+    """ELBO of each sample, (N,), float64: E_q[log p(x | z)] - divergence(mean, std) of q(z | x).
+
+    The expectation is the mean over z = mean + std * points, with points (S, L), by default fixed
+    :func:`balanced_points`.
+    """
+    mean, std = model.posterior(x)
+    if points is None:
+        n_codes = mean.shape[1]
+        n_pairs = max(MIN_PAIRS, PAIRS_PER_DIMENSION * n_codes)
+        points = balanced_points(n_pairs, n_codes).to(mean.device)
+
+    blocks = points[:, None].split(SAMPLES_AT_ONCE)
+    total = x.new_zeros(len(x), dtype=torch.float64)
+    for _, _, log_x in decode_samples(model, x, mean, std, blocks):
+        total += log_x.double().sum(0)
+    expected = total / len(points)
+    return expected - divergence(mean.double(), std.double())
+
+
+# ---- mixtures of codes
+
+
+class CodeMixture(nn.Module):
+    """A mixture found by EM on the codes of a network; buffers keep its precision."""
+
+    log_weights: Tensor
+    means: Tensor
+    scales: Tensor
+
+    def __init__(self, mixture: Mixture, covariance_type: str) -> None:
+        super().__init__()
+        self.covariance_type = covariance_type
+        for name, value in mixture._asdict().items():
+            tensor = torch.as_tensor(value, device="cpu")
+            self.register_buffer(name, tensor)
+
+    @property
+    def mixture(self) -> Mixture:
+        """The mixture, on the device of the module."""
+        return Mixture(self.log_weights, self.means, self.scales)
+
+    def log_resp(self, z: Tensor) -> Tensor:
+        """Log p(k | z), (N, K)."""
+        z = z.to(self.means.dtype)
+        return log_joint(z, self.mixture).log_softmax(-1)
+
+    def fitted_attributes(self) -> dict[str, Tensor]:
+        """Weights, means and covariances of the mixture."""
+        return _mixture_attributes(self.mixture, self.covariance_type)
+
+
+class MixturePrior(nn.Module):
+    """Mixture of diagonal Gaussians over codes, learned by gradient: Cat(pi), N(mu_c, diag s_c^2).
+
+    All components begin as N(0, I); :meth:`set` copies a mixture found by EM. Variances stay above
+    ``floor`` times their mean in that mixture, because codes would otherwise collapse onto means.
+    """
+
+    #: Minimum log-variance, ().
+    least: Tensor
+
+    #: Bounds of the log-variances.
+    LOG_VAR = (-12.0, 12.0)
+
+    def __init__(
+        self,
+        n_clusters: int,
+        n_components: int,
+        floor: float = 0.0,
+    ) -> None:
+        super().__init__()
+        zeros = partial(torch.zeros, dtype=torch.float32)
+        shape = (n_clusters, n_components)
+        self.floor = floor
+        least = torch.tensor(self.LOG_VAR[0], dtype=torch.float32)
+        self.register_buffer("least", least)
+        self.logits = nn.Parameter(zeros(n_clusters))
+        self.means = nn.Parameter(zeros(shape))
+        self.log_vars = nn.Parameter(zeros(shape))
+
+    @torch.no_grad()
+    def set(self, mixture: Mixture) -> None:
+        """Copy weights, means and standard deviations from a diagonal mixture."""
+        self.logits.copy_(mixture.log_weights)
+        self.means.copy_(mixture.means)
+        self.log_vars.copy_(2 * mixture.scales.log())
+        least = torch.log(self.floor * mixture.covariances().mean())
+        self.least.copy_(least.clamp_min(self.LOG_VAR[0]))
+
+    @property
+    def mixture(self) -> Mixture:
+        """Log-weights, means and standard deviations, as functions of the parameters."""
+        log_vars = torch.maximum(self.log_vars, self.least)
+        stds = (0.5 * log_vars.clamp_max(self.LOG_VAR[1])).exp()
+        log_weights = self.logits.log_softmax(-1)
+        return Mixture(log_weights, self.means, stds)
+
+    @torch.no_grad()
+    def separation(self) -> float:
+        """Maximum share of the variance between components, over the dimensions of the codes."""
+        mixture = self.mixture
+        weights = mixture.log_weights.exp()[:, None]
+        within = (weights * mixture.covariances()).sum(0)
+        _, variance = _center_and_variance(mixture)
+        return float((1 - within / variance).max())
+
+    @staticmethod
+    def draw(mixture: Mixture, n_samples: int) -> Tensor:
+        """Sample codes from a mixture, (n_samples, L)."""
+        log_weights, means, stds = mixture
+        cluster = multinomial(log_weights.exp(), n_samples)
+        center = means[cluster]
+        return center + stds[cluster] * randn_like(center)
+
+    @staticmethod
+    def whiten(mixture: Mixture, z: Tensor) -> Tensor:
+        """Standardize codes by the mean and the variances of a whole mixture, (N, L)."""
+        center, variance = _center_and_variance(mixture)
+        return (z - center) / variance.sqrt()
+
+
+def _center_and_variance(mixture: Mixture) -> tuple[Tensor, Tensor]:
+    """Mean and variances of a whole mixture, (L,) each."""
+    center = mixture.center()
+    weights = mixture.log_weights.exp()[:, None]
+    squares = (mixture.means - center).square()
+    around = mixture.covariances() + squares
+    return center, (weights * around).sum(0)
+
+
+def _mixture_attributes(mixture: Mixture, covariance_type: str) -> dict[str, Tensor]:
+    """Weights, means and covariances in scikit-learn's shapes, by attribute."""
+    covariances = mixture.covariances()
+    return {
+        "weights_": mixture.log_weights.exp(),
+        "means_": mixture.means.clone(),
+        "covariances_": compact_scales(covariances, covariance_type),
+    }
+
+
+class PriorModel(CodeModel):
+    """A model whose codes follow a mixture of Gaussians, learned with the networks.
+
+    Parameters
+    ----------
+    encoder : Encoder, of standardized samples
+    decoder : Module, (N, L) -> (N, D)
+    likelihood : Likelihood
+    prior : MixturePrior
+    regularizer : Regularizer, default=NO_REGULARIZER
+        Terms that keep the assignment near an anchor.
+    """
+
+    rates = CodeModel.rates | {"prior.*": 10.0}
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        prior: MixturePrior,
+        regularizer: Regularizer = NO_REGULARIZER,
+    ) -> None:
+        super().__init__(encoder, decoder, likelihood)
+        self.prior = prior
+        self.regularizer = regularizer
+
+    @abstractmethod
+    def log_joint(self, posterior: Any, mixture: Mixture) -> Tensor:
+        """Logits of p(k | x), (N, K), from the output of the encoder."""
+
+    def log_resp_standardized(
+        self, x_std: Tensor, mixture: Mixture | None = None
+    ) -> Tensor:
+        """Log p(k | x), (N, K), by the prior's mixture, which may be passed if it is known."""
+        if mixture is None:
+            mixture = self.prior.mixture
+        return self.log_joint(self.encoder(x_std), mixture).log_softmax(-1)
+
+    def regularize(
+        self,
+        x_std: Tensor,
+        anchor: Tensor | None,
+        log_joint: Tensor,
+        mixture: Mixture,
+    ) -> dict[str, Tensor]:
+        """Terms of the regularizer, none without an anchor; ``log_joint`` is that of ``x_std``."""
+        if anchor is None:
+            return {}
+        log_resp = partial(self.log_resp_standardized, mixture=mixture)
+        log_p = log_joint.log_softmax(-1)
+        return self.regularizer.terms(log_resp, x_std, anchor, log_p)
+
+    def fitted_attributes(self) -> dict[str, Tensor]:
+        """Weights, means and variances of the prior, and its decoded means."""
+        attributes = _mixture_attributes(self.prior.mixture, "diag")
+        attributes["cluster_centers_"] = self.decode(self.prior.means)
+        return attributes
+
+
+# ---- perceptrons that begin as linear maps
+
+
+@torch.no_grad()
+def set_linear(
+    network: Any,
+    reduce: Tensor,
+    expand: Tensor,
+    bias: Tensor,
+) -> None:
+    """Initialize a perceptron to the map x -> expand @ (reduce @ x) + bias.
+
+    ``reduce`` is (q, n_in). Hidden layers, at least 2 q wide, carry ``reduce @ x`` and its
+    negation, because a(t) - a(-t) is about t times a constant for all activations ("looks-linear":
+    D. Balduzzi et al., "The shattered gradients problem", ICML 2017).
+    """
+    q = len(reduce)
+    read = reduce
+    for layer, activation in zip(network[:-1:2], network[1::2], strict=True):
+        layer.weight[: 2 * q] = torch.cat([read, -read])
+        layer.bias[: 2 * q] = 0
+
+        up, down = activation(reduce.new_tensor([1.0, -1.0]))
+        unit = reduce.new_zeros(q, layer.out_features)
+        unit = unit.fill_diagonal_(1) / (up - down)
+        read = unit - unit.roll(q, 1)
+    network[-1].weight.copy_(expand @ read)
+    network[-1].bias.copy_(bias)
+
+
+@torch.no_grad()
+def start_as_pca(
+    model: Autoencoder | CodeModel,
+    mean: Tensor,
+    axes: Tensor,
+    variances: Tensor,
+    noise_variance: float,
+) -> None:
+    """Initialize perceptrons to probabilistic PCA, the optimum of linear networks.
+
+    ``mean`` (D,), ``axes`` (q, D) and ``variances`` (q,) describe the first q <= L principal
+    components of the standardized samples; ``noise_variance`` > 0 is the variance along all other
+    axes. Hidden layers must be at least 2 q wide.
+
+    With W = axes^T (variances - s)^(1/2), s the noise variance, the decoder gives W z + mean. The
+    encoder gives the exact posterior N(W^T (x_std - mean) / variances, s / variances), or its mean
+    if it is a PointEncoder. The remaining codes begin as their prior (M. Tipping, C. Bishop,
+    JRSS B 1999).
+    """
+    encoder = model.encoder.network
+    decoder: Any = model.decoder
+    n_outputs = encoder[-1].out_features
+    n_codes = decoder[0].in_features
+    q = len(axes)
+    stretch = (variances - noise_variance).clamp_min(0).sqrt()
+    variances = stretch.square() + noise_variance
+    eye = mean.new_zeros(n_outputs, q).fill_diagonal_(1)
+
+    reduce = (stretch / variances)[:, None] * axes
+    bias = mean.new_zeros(n_outputs)
+    bias[:q] = -reduce @ mean
+    if isinstance(model.encoder, GaussianEncoder):
+        bias[n_codes : n_codes + q] = (noise_variance / variances).log()
+        bias[n_codes:] -= GaussianEncoder.LOG_VAR
+    set_linear(encoder, reduce, eye, bias)
+
+    output, slope = model.likelihood.link(mean)
+    expand = slope.float()[:, None] * axes.T * stretch
+    reduce = eye[:n_codes].T
+    set_linear(decoder, reduce, expand, output.float())

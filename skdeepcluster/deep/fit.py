@@ -1,0 +1,409 @@
+"""The values of one call of ``fit``: its samples, what its trainings share, the trainings.
+
+N samples, E encoded features, K clusters.
+"""
+
+import copy
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.decomposition import PCA
+
+from ..input.checks import (
+    check_answers,
+    check_enough,
+    check_sample_weight,
+    draw_seed,
+    is_open,
+    sample_systematically,
+    warn_user,
+)
+from ..input.distinct import order_rows
+from ..input.labels import Known
+from ..input.preparation import Preparation
+from ..neighbor_clustering import NeighborClustering
+from ..nn.likelihood import Likelihood
+from ..nn.runtime import (
+    BLOCK,
+    building,
+    draw_generator,
+    forked,
+    isolated,
+    map_rows,
+    resolve_device,
+    seeded,
+    threads_by_size,
+)
+from ..training.checkpoint import Checkpoint
+from ..training.loop import (
+    AtEpochs,
+    LabeledRows,
+    Rows,
+    StepProgress,
+    count_batches,
+    epoch_table,
+    train,
+)
+from .codes import Autoencoder, start_as_pca
+from .settings import Settings, choose_likelihood, choose_settings, list_standardized
+from .start import FoundAugmentation, Start, find_temperature
+
+#: Parameters that build networks.
+BUILDERS = ("encoder", "decoder", "generator", "discriminator")
+#: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
+MAX_ORDERED = 2**26
+#: Maximum number of samples after repetition, as a multiple of the number of samples.
+MOST_REPEATED = 10
+#: Maximum number of samples whose principal components initialize networks.
+PCA_SAMPLES = 4096
+#: Minimum noise variance of probabilistic PCA, relative to the mean variance of the features.
+MIN_NOISE = 0.01
+#: Peak learning rate of the autoencoder that pretrains networks.
+PRETRAINING_RATE = 2e-3
+
+
+@dataclass(frozen=True)
+class Data:
+    """The samples given to ``fit``, and the selection to train on."""
+
+    #: How X becomes numbers, and how clusterers compare them.
+    preparation: Preparation
+    #: Array, memory map or CSR matrix of all given samples, encoded, (N, E).
+    X_given: Any
+    #: The samples to train on, and their indices in X_given, or None for all.
+    X: Any
+    index: np.ndarray | None
+    #: Clusters or classes that the user knows, of all given samples.
+    known: Known
+
+    @property
+    def labels(self):
+        """Known clusters (N,) of the samples to train on, -1 where unknown; None without any."""
+        labels = self.known.labels
+        return labels if labels is None else self.take(labels)
+
+    def take(self, column):
+        """Return the entries of a column of the given samples that are trained on."""
+        return column if self.index is None else column[self.index]
+
+    def fill(self, chosen, default):
+        """Return a column of the given samples from those trained on, or None without any.
+
+        ``default`` (N,) has the values of the samples that are not trained on.
+        """
+        if chosen is None or self.index is None:
+            return chosen
+        column = default.copy()
+        column[self.index] = chosen
+        return column
+
+    def compared_by(self, init):
+        """Return the samples as ``init`` compares them, (N, E), dense.
+
+        They are standardized if features have scales of their own, as NeighborClustering
+        does, so that it finds the same partition by itself.
+        """
+        X = self.X.toarray() if sparse.issparse(self.X) else self.X
+        is_graph = isinstance(init, NeighborClustering)
+        if is_graph and init.metric != "euclidean":
+            return X
+        return self.preparation.scale(X)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What the trainings of one call of ``fit`` share."""
+
+    #: The estimator with plain numbers as parameters.
+    estimator: Any
+    data: Data
+    #: The likelihood, which each model copies.
+    likelihood: Likelihood
+    augmentation: FoundAugmentation
+    start: Start
+    settings: Settings
+    random_state: np.random.RandomState
+    progress: StepProgress
+    checkpoint: Checkpoint | None
+
+    @property
+    def device(self):
+        """The device of the networks."""
+        return torch.device(self.settings.device)
+
+    @property
+    def X(self):
+        """The samples to train on, (N, D)."""
+        return self.data.X
+
+    @property
+    def n_batches(self):
+        """Number of steps in an epoch."""
+        return count_batches(self.X.shape[0], self.settings.batch_size)
+
+    def train(self, phase, model, rows, max_epochs, learning_rate, callbacks=()):
+        """Run the training loop; return the history, and whether the user interrupted it."""
+        self.progress.begin(phase, max_epochs * self.n_batches)
+        callbacks = [self.progress, *callbacks]
+        if self.estimator.verbose > 1:
+            callbacks.append(epoch_table())
+        if self.checkpoint is not None:
+            callbacks.append(self.checkpoint)
+
+        is_augmented = self.estimator._augments_training
+        augment = self.augmentation.augment if is_augmented else None
+        with divergence_explained(model):
+            return train(
+                model,
+                rows,
+                max_epochs=max_epochs,
+                batch_size=self.settings.batch_size,
+                learning_rate=learning_rate,
+                generator=draw_generator(self.random_state),
+                augment=augment,
+                bfloat16=self.settings.precision == "bfloat16",
+                callbacks=callbacks,
+            )
+
+    def start_as_pca(self, model):
+        """Initialize encoder and decoder, perceptrons, to probabilistic PCA of the samples."""
+        every = -(-self.X.shape[0] // PCA_SAMPLES)
+        x_std = apply(model, model.likelihood.standardize, self.X[::every])
+        n_codes = model.decoder[0].in_features
+        widths = self.settings.hidden_layer_sizes
+        widest = min((width // 2 for width in widths), default=n_codes)
+        q = min(n_codes, widest, x_std.shape[1], len(x_std) - 1)
+        spread = float(x_std.var(0).mean())
+        if q < 1 or not spread:
+            return
+
+        pca = PCA(q, random_state=0).fit(x_std)
+        noise_variance = max(float(pca.noise_variance_), MIN_NOISE * spread)
+        arrays = (pca.mean_, pca.components_, pca.explained_variance_)
+        options = {"dtype": torch.float32, "device": "cpu"}
+        tensors = (torch.as_tensor(array, **options) for array in arrays)
+        start_as_pca(model.cpu(), *tensors, noise_variance)
+        model.to(self.device)
+
+    def pretrain(self, encoder, decoder, likelihood, are_perceptrons=True):
+        """Train networks as an autoencoder, which is returned. Perceptrons begin as PCA."""
+        autoencoder = Autoencoder(encoder, decoder, likelihood).to(self.device)
+        if are_perceptrons:
+            self.start_as_pca(autoencoder)
+        n_epochs = self.settings.pretraining_epochs
+        if not n_epochs:
+            return autoencoder
+        _, interrupted = self.train(
+            "pretraining", autoencoder, Rows(self.X), n_epochs, PRETRAINING_RATE
+        )
+        if interrupted:
+            raise KeyboardInterrupt
+        return autoencoder
+
+
+@contextmanager
+def divergence_explained(model):
+    """Raise FloatingPointError if the weights of a model that the block trains are not finite."""
+    failure = None
+    try:
+        yield
+    except RuntimeError as error:
+        failure = error
+    if not all(bool(p.isfinite().all()) for p in model.parameters()):
+        raise FloatingPointError(
+            "Training diverged: the weights of the model are not finite. Lower learning_rate, or "
+            "scale the features to a common range."
+        ) from failure
+    if failure is not None:
+        raise failure
+
+
+def settle(estimator, shape, start):
+    """Return the :class:`Settings` of the trainings on (N, E) samples."""
+    recipe = estimator._recipe
+    return choose_settings(
+        vars(estimator),
+        recipe,
+        shape,
+        start.n_clusters,
+        resolve_device(estimator.device),
+        start.pretrains or recipe.pretrains,
+    )
+
+
+# ---- trainings
+
+
+@dataclass
+class Run:
+    """One training from start to end; the best of ``n_init`` is kept."""
+
+    model: torch.nn.Module
+    start: Start
+    history: list
+    interrupted: bool
+    score: float = -np.inf
+
+
+def train_best(fit):
+    """Train ``n_init`` times; return the :class:`Run` with the highest mean score."""
+    estimator = fit.estimator
+    n_epochs = fit.settings.max_epochs + (fit.settings.pretraining_epochs or 0)
+    fit.progress.plan(estimator.n_init * n_epochs * fit.n_batches)
+    # Networks and augmentations of the user draw by themselves.
+    params = vars(estimator)
+    is_own = any(params.get(name) is not None for name in (*BUILDERS, "augment"))
+    drawing = forked if is_own else seeded
+    runs = []
+    for _ in range(estimator.n_init):
+        with drawing(draw_seed(fit.random_state)):
+            run = _train_once(fit)
+        runs.append(run)
+        if run.interrupted:
+            warn_user(
+                f"Training was interrupted after {len(run.history)} epochs. The estimator "
+                "holds what was learned so far. A fit with a checkpoint can be resumed."
+            )
+            break
+    return max(runs, key=lambda run: run.score)
+
+
+def _train_once(fit):
+    """Build, initialize, train and complete one model."""
+    estimator = fit.estimator
+    settings = fit.settings
+    n_features = fit.X.shape[1]
+    with building():
+        likelihood = copy.deepcopy(fit.likelihood)
+        model = estimator._build(
+            n_features,
+            fit.start.n_clusters,
+            settings.hidden_layer_sizes,
+            likelihood,
+        )
+    model.to(fit.device)
+    start = estimator._before(model, fit)
+    rows = _make_rows(fit, start)
+    callbacks = list(estimator.callbacks or ())
+    if estimator._on_epoch is not None:
+        callbacks.append(AtEpochs(partial(estimator._on_epoch, model, fit, rows)))
+    history, interrupted = fit.train(
+        "training",
+        model,
+        rows,
+        settings.max_epochs,
+        settings.learning_rate,
+        callbacks,
+    )
+
+    if interrupted and estimator._is_member:
+        raise KeyboardInterrupt
+
+    estimator._after(model, fit, start)
+    fit.progress.begin("predictions")
+    if start.calibrated is not None:
+        log_resp = apply(model, model.log_resp, fit.X).astype(np.float64)
+        model.temperature.fill_(find_temperature(log_resp, start.calibrated))
+    run = Run(model, start, history, interrupted)
+    if estimator.n_init > 1:
+        run.score = float(np.mean(apply(model, model.score, fit.X)))
+    return run
+
+
+def _make_rows(fit, start):
+    """Return the data set of training; batches may have labeled samples of their own."""
+    if not fit.estimator._draws_labeled:
+        return Rows(fit.X, anchor=start.target, **start.columns)
+    generator = draw_generator(fit.random_state)
+    return LabeledRows(fit.X, fit.data.labels, generator, anchor=start.target)
+
+
+# ---- predictions
+
+
+def apply(model, function, X):
+    """Apply a function to fixed blocks of X, so that no result depends on other samples.
+
+    ValueError names the first sample whose result is not finite.
+    """
+    with isolated(), threads_by_size(model, BLOCK):
+        device = next(model.parameters()).device
+        return check_answers(map_rows(function, X, device), X)
+
+
+def assign(model, X):
+    """Return the most probable cluster of each sample, and its probability, (N,) each."""
+    pairs = apply(model, model.assign_surely, X)
+    return pairs[:, 0].astype(np.int64), pairs[:, 1].copy()
+
+
+# ---- the choice of samples
+
+
+def choose_samples(preparation, X, known, sample_weight, random_state):
+    """Return the :class:`Data`: the samples to train on, repeated by weight, or all of X.
+
+    Small data are sorted by values and labels (N,), so that results depend neither on the order
+    of the samples nor on whether they are repeated or weighted.
+    """
+    weight = sample_weight
+    if weight is not None:
+        weight = check_sample_weight(weight, X)
+    has_gaps = preparation.has_gaps_
+    index = _order_samples(X, has_gaps, known.labels, weight, random_state)
+    chosen = X if index is None else X[index]
+    least = 1 if is_open(known.n_clusters) else known.n_clusters
+    check_enough(chosen.shape[0], least, index is not None)
+    return Data(preparation, X, chosen, index, known)
+
+
+def _order_samples(X, has_gaps, labels, weight, random_state):
+    """Return the indices of the samples to train on, or None for all of X."""
+    if X.data.nbytes > MAX_ORDERED:
+        if weight is None:
+            return None
+        return repeat_rows(weight, random_state, X.shape[0])
+
+    chosen = np.arange(X.shape[0]) if weight is None else np.flatnonzero(weight)
+    if labels is not None:
+        chosen = chosen[np.argsort(labels[chosen], kind="stable")]
+    rows = np.nan_to_num(X[chosen]) if has_gaps else X[chosen]
+    chosen = chosen[order_rows(rows)]
+    if weight is None:
+        return chosen
+    return chosen[repeat_rows(weight[chosen], random_state, X.shape[0])]
+
+
+def scale_samples(estimator, data):
+    """Return the likelihood of the samples, and scale the preparation likewise."""
+    preparation = data.preparation
+    groups = preparation.groups_
+    standardize = estimator.standardize
+    if preparation.is_table:
+        standardize = bool(standardize)
+    with torch.device("cpu"):
+        likelihood, features = choose_likelihood(
+            estimator.likelihood, standardize, data.X, groups
+        )
+    if not groups:
+        standardize = likelihood.standardizes
+    columns = None if groups else list_standardized(likelihood)
+    preparation.fit_scale(data.X, standardize, None, columns, features)
+    return likelihood
+
+
+def repeat_rows(weight, random_state, n_given):
+    """Return indices (M,) that repeat each sample as often as its weight (N,) says.
+
+    If some weights are fractions, or if their sum exceeds ``MOST_REPEATED * n_given``,
+    ``n_given`` indices are sampled systematically.
+    """
+    are_counts = not (weight % 1).any()
+    if are_counts and weight.sum() <= MOST_REPEATED * n_given:
+        return np.repeat(np.arange(len(weight)), weight.astype(int))
+    return sample_systematically(weight, n_given, random_state.random_sample())

@@ -1,0 +1,344 @@
+"""Initial partitions: what ``init`` of a network means, found once before training.
+
+N samples, D features, L code length, K clusters.
+"""
+
+from collections.abc import Callable, Mapping
+from numbers import Integral
+from types import NoneType
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.base import clone
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from ..functional.gaussian import log_joint
+from ..input.checks import (
+    AUTO,
+    WEIGHT,
+    check_finite,
+    check_range,
+    check_responsibilities,
+    is_open,
+    read_numbers,
+    with_plain_numbers,
+)
+from ..input.imputation import impute
+from ..input.labels import check_labels, cluster_means
+from ..mixture import em
+from ..neighbor_clustering import NeighborClustering, cluster_samples
+from ..neighbors.graph import GraphSettings
+from ..nn.runtime import draw_generator
+from ..partition import count_clusters
+from ..partition.invariance import choose_augment, list_kinds
+from ..partition.known import name_clusters
+
+#: Constraints on the parameters of all networks with an initial partition.
+CONSTRAINTS = {
+    "init": [
+        StrOptions({"neighbors", "own"}),
+        HasMethods(["fit", "get_params", "set_params"]),
+        "array-like",
+    ],
+    "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), AUTO],
+    "start_weight": [WEIGHT],
+    "smoothness_weight": [WEIGHT],
+}
+#: Number of EM runs of a mixture of codes; the likeliest is kept.
+N_INIT = 10
+#: Added to the variances of a mixture of codes, as a share of their mean variance.
+REG_COVAR = 1e-3
+#: EM on codes has converged when the mean log-likelihood changes by less, in nats.
+TOL = 1e-3
+#: Maximum number of EM iterations on codes.
+MAX_ITER = 200
+#: Maximum temperature of probabilities.
+MAX_TEMPERATURE = 100.0
+
+
+class Start(NamedTuple):
+    """What training begins with."""
+
+    #: K.
+    n_clusters: int
+    #: Initial clusters of the samples, (N,), or None.
+    labels: np.ndarray | None = None
+    #: Responsibilities (N, K) that training is regularized toward, or None.
+    anchor: np.ndarray | None = None
+    #: Calibrated responsibilities (N, K), or None if they are not known.
+    calibrated: np.ndarray | None = None
+    #: Scores of numbers of clusters, by name, if the number was sought; or None.
+    curve: dict | None = None
+    #: Whether the clusters are sought in the codes of an autoencoder.
+    pretrains: bool = False
+    #: Other values of the samples, (N, ...), that the model's losses need, by name.
+    columns: Mapping = {}
+
+    @property
+    def target(self):
+        """The anchor in the precision of training, or None."""
+        return None if self.anchor is None else self.anchor.astype(np.float32)
+
+
+def start_from(anchor, **known):
+    """Return the :class:`Start` whose clusters have the responsibilities ``anchor`` (N, K)."""
+    return Start(anchor.shape[1], anchor.argmax(1), anchor, **known)
+
+
+# ---- what init is
+
+
+def check_init(init):
+    """Check that a clusterer given as ``init`` takes features."""
+    if getattr(init, "metric", None) == "precomputed":
+        raise ValueError(
+            "init compares standardized samples, but its metric asks for precomputed distances. "
+            "Name a metric of features, or pass labels_ of a NeighborClustering as init."
+        )
+
+
+def is_given(init):
+    """Return whether ``init`` is an array of clusters or responsibilities."""
+    return not isinstance(init, str) and not hasattr(init, "fit")
+
+
+def is_own(init):
+    """Return whether the clusters are those of the network's own training."""
+    return isinstance(init, str) and init == "own"
+
+
+# ---- how it is found
+
+
+def read_start(init, data):
+    """Return the :class:`Start` of given clusters (N,) or responsibilities (N, K), checked.
+
+    ``data`` is the :class:`~skdeepcluster.deep.fit.Data` of a fit.
+    """
+    n_clusters = data.known.n_clusters
+    if is_open(n_clusters):
+        values = check_finite("init", init)
+        n_given = values.max() + 1 if values.ndim == 1 else values.shape[1]
+        n_clusters = _at_least(max(int(n_given), 1), data.labels)
+
+    n_samples = data.X_given.shape[0]
+    if np.ndim(init) == 1:
+        clusters = check_labels("init", init, n_samples, n_clusters, lowest=0)
+        anchor = np.eye(n_clusters)[clusters]
+    else:
+        anchor = check_responsibilities("init", init, (n_samples, n_clusters))
+    return start_from(hold_labels(data.take(anchor), data.labels))
+
+
+class FoundAugmentation(NamedTuple):
+    """The augmentation of a fit, and the scores of those tried if it was sought."""
+
+    augment: Callable | None
+    scores: dict | None = None
+
+
+def find_augmentation(estimator, data, random_state):
+    """Return the augmentation of a network, found by the expected score if it is "auto"."""
+    if estimator.augment != "auto":
+        return FoundAugmentation(estimator.augment)
+    samples = impute(data.compared_by(estimator.init))
+    found = choose_augment(
+        samples,
+        read_numbers(data.known.n_clusters),
+        GraphSettings(),
+        list_kinds(samples.shape[1], estimator.image_shape),
+        data.preparation,
+        random_state,
+    )
+    return FoundAugmentation(*found)
+
+
+def find_number(points, n_clusters, labels, random_state):
+    """Return a :class:`Start` with the number of clusters alone."""
+    numbers = None if n_clusters == "auto" else check_range(n_clusters)
+    curve = count_clusters(points, numbers=numbers, random_state=random_state)
+    n_clusters = _at_least(curve.pop("best_n_clusters"), labels)
+    return Start(n_clusters, curve=curve)
+
+
+def search_start(
+    init, points, n_clusters, labels, random_state, augment=None, groups=None
+):
+    """Return the :class:`Start` that ``init``, no array, finds in ``points`` (N, D).
+
+    The points are samples or codes. ``labels`` (N,) are known clusters, -1 where unknown, or
+    None. ``n_clusters`` may be "auto" or bounds. A NeighborClustering without ``augment`` takes
+    the given. ``groups`` are the one-hot columns of a table.
+    """
+    if isinstance(init, str):
+        init = NeighborClustering()
+    if not get_tags(init).input_tags.allow_nan:
+        points = impute(points)
+
+    clusterer = _configure(init, n_clusters, labels, random_state, augment)
+    calibrated = None
+    curve = None
+    if isinstance(init, NeighborClustering):
+        clusterer._validate_params()
+        clusterer = with_plain_numbers(clusterer)
+        fitted = cluster_samples(clusterer, points, labels, groups=groups)
+        clusters = fitted["labels_"]
+        calibrated = fitted["responsibilities_"]
+        curve = fitted.get("n_clusters_curve_")
+        n_found = fitted["n_clusters_"]
+    else:
+        clusterer.fit(points)
+        clusters = _assign_all(clusterer, points)
+        n_found = int(clusters.max()) + 1
+
+    if is_open(n_clusters):
+        n_clusters = _at_least(n_found, labels)
+    if n_found > n_clusters:
+        raise ValueError(
+            f"init={init!r} found {n_found} clusters, but n_clusters={n_clusters}. Set "
+            "n_clusters of both alike, or use n_clusters='auto'."
+        )
+    # One-hot: shared responsibilities would blur the clusters of the codes.
+    anchor = np.eye(n_clusters)[clusters]
+    if calibrated is None:
+        return start_from(_match_labels(anchor, labels, points))
+    anchor = hold_labels(anchor, labels)
+    return start_from(anchor, calibrated=calibrated, curve=curve)
+
+
+def _at_least(n_clusters, labels):
+    """Return a number of clusters that known clusters (N,) fit into."""
+    return n_clusters if labels is None else max(n_clusters, int(labels.max()) + 1)
+
+
+def _configure(clusterer, n_clusters, labels, random_state, augment):
+    """Return a clone with the number and seed of a fit, where it has such parameters.
+
+    Only a NeighborClustering knows "auto"; others then keep their own number.
+    """
+    settings = {"random_state": random_state}
+    is_ours = isinstance(clusterer, NeighborClustering)
+    if is_ours:
+        use_labels = labels is not None
+        settings |= {"noise": 0.0, "use_labels": use_labels, "standardize": False}
+        takes_views = clusterer.metric == "euclidean"
+        takes_views &= isinstance(clusterer.categorical_features, str | NoneType)
+        if clusterer.augment is None and takes_views:
+            settings["augment"] = augment
+    params = clusterer.get_params(deep=False)
+    if is_ours or not is_open(n_clusters):
+        name = "n_clusters" if "n_clusters" in params else "n_components"
+        settings[name] = n_clusters
+    known = {name: value for name, value in settings.items() if name in params}
+    return clone(clusterer).set_params(**known)
+
+
+def _assign_all(clusterer, points):
+    """Return the clusters (N,) of a fitted clusterer; noise goes to the nearest mean."""
+    labels = getattr(clusterer, "labels_", None)
+    if labels is None:
+        labels = clusterer.predict(points)
+    labels = np.array(labels)
+    is_noise = labels < 0
+    if is_noise.all():
+        raise ValueError(f"init={clusterer!r} labels every sample as noise.")
+
+    _, labels[~is_noise] = np.unique(labels[~is_noise], return_inverse=True)
+    if is_noise.any():
+        resp = np.eye(labels.max() + 1)[labels[~is_noise]]
+        means = cluster_means(resp, points[~is_noise])
+        labels[is_noise] = pairwise_distances_argmin(points[is_noise], means)
+    return labels
+
+
+def hold_labels(resp, labels):
+    """Return responsibilities (N, K), which are zero or one where ``labels`` (N,) are not -1."""
+    if labels is None:
+        return resp
+    one_hot = np.eye(resp.shape[1])[labels]
+    return np.where((labels >= 0)[:, None], one_hot, resp)
+
+
+def _match_labels(resp, labels, points):
+    """Return responsibilities (N, K) numbered like the known labels (N,), which are kept."""
+    if labels is None:
+        return resp
+    counts = hold_labels(np.zeros_like(resp), labels)
+    clusters = np.eye(resp.shape[1])[resp.argmax(1)]
+    names = name_clusters(clusters, counts, points)
+    return hold_labels(resp[:, np.argsort(names)], labels)
+
+
+# ---- mixtures of codes
+
+
+def fit_mixture(codes, n_clusters, random_state, covariance_type="diag"):
+    """Return the likeliest of ``N_INIT`` mixtures of codes (N, L), by EM from k-means."""
+    double = np.ascontiguousarray(codes, dtype=np.float64)
+    rows = em.as_rows(double, n_clusters, covariance_type)
+    m_step = em.MStep(covariance_type, compute_reg_covar(codes))
+    initializer = em.Initializer(rows, n_clusters, m_step, draw_generator(random_state))
+    starts = (initializer.initialize("kmeans", N_INIT) for _ in range(N_INIT))
+    return em.run_em(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
+
+
+def partition_codes(codes, n_clusters, random_state):
+    """Return the clusters of codes (N, L), one-hot, (N, K).
+
+    They are those of a mixture with one or with several full covariances: the ones under whose
+    diagonal mixture, which models learn, the codes are likelier.
+    """
+    points = torch.from_numpy(codes).double()
+    candidates = []
+    scores = []
+    for kind in ("tied", "full"):
+        mixture = fit_mixture(codes, n_clusters, random_state, kind)
+        resp = np.eye(n_clusters)[em.posterior(codes, mixture).argmax(1)]
+        diagonal = mixture_of_partition(codes, resp)
+        candidates.append(resp)
+        scores.append(float(log_joint(points, diagonal).logsumexp(1).mean()))
+    return candidates[int(np.argmax(scores))]
+
+
+def mixture_of_partition(codes, resp, covariance_type="diag", variances=0.0):
+    """Return the mixture of codes (N, L) by the M-step from responsibilities (N, K), float64.
+
+    ``variances`` (N, L) of random codes are added to diagonal covariances, as in the M-step that
+    maximizes the bound of VaDE.
+    """
+    mixture = em.m_step(codes, resp, covariance_type, compute_reg_covar(codes))
+    if covariance_type != "diag":
+        return mixture
+    shares = resp / np.maximum(resp.sum(0), np.finfo(float).tiny)
+    within = torch.from_numpy(shares.T @ np.broadcast_to(variances, codes.shape))
+    return mixture._replace(scales=(mixture.scales.square() + within).sqrt())
+
+
+def compute_reg_covar(codes):
+    """Return what is added to the variances of a mixture of codes, see ``REG_COVAR``."""
+    return REG_COVAR * float(np.var(codes, axis=0).mean()) + np.finfo(np.float32).tiny
+
+
+# ---- calibration
+
+
+def find_temperature(log_resp, calibrated):
+    """Return the temperature, at least 1, of log-responsibilities (N, K) of a model.
+
+    It minimizes the mean cross-entropy of softmax(log_resp / T) to ``calibrated``
+    responsibilities (N, K): temperature scaling (C. Guo et al., "On calibration of modern neural
+    networks", ICML 2017) with the responsibilities of a partition in place of labels.
+    """
+
+    def cross_entropy(log_temperature):
+        log_p = log_softmax(log_resp / np.exp(log_temperature), axis=1)
+        return -(calibrated * log_p).sum(1).mean()
+
+    bounds = (0, np.log(MAX_TEMPERATURE))
+    best = minimize_scalar(cross_entropy, bounds=bounds, method="bounded")
+    return float(np.exp(best.x)) if best.fun < cross_entropy(0.0) else 1.0

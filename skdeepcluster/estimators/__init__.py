@@ -1,1 +1,0 @@
-"""What people import: parameters and predictions, and the fit that they share."""

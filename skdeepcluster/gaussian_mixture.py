@@ -1,0 +1,787 @@
+"""Gaussian mixtures by expectation maximization, over batches of samples."""
+
+import math
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.mixture import GaussianMixture
+from sklearn.mixture._gaussian_mixture import _check_precisions
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+
+from .functional.gaps import conditional_means, observed_density
+from .functional.gaussian import Mixture, compact_scales, scales_from_precisions
+from .functional.losses import entropy
+from .functional.points import sample
+from .input.checks import (
+    AUTO,
+    COUNT,
+    LARGEST,
+    begin_sample,
+    check_answers,
+    check_enough,
+    check_finite,
+    check_magnitude,
+    check_range,
+    check_responsibilities,
+    check_sample_weight,
+    check_shape,
+    is_dask,
+    is_open,
+    keep_fit,
+    random_stream,
+    store_parameters,
+    warn_of_empty,
+    warn_user,
+    with_plain_numbers,
+)
+from .input.preparation import Preparation
+from .input.tables import frame_as
+from .input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
+from .mixture import dask_rows, em
+from .nn.runtime import draw_generator, resolve_device
+from .partition import count_clusters
+
+
+class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
+    r"""Gaussian mixture by EM over batches, for any size of X and weighted samples.
+
+    Parameters and attributes follow :class:`sklearn.mixture.GaussianMixture`.
+
+    Parameters
+    ----------
+    n_clusters : int, (int, int) or "auto", default=8
+        Number of components. "auto" takes the number of clusters that
+        :func:`~skdeepcluster.partition.count_clusters` finds.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        One covariance matrix per component, one for all, or variances per feature or component.
+    tol : float, default=1e-3
+        EM stops when the mean log-likelihood rises by less than this.
+    reg_covar : float, default=1e-6
+        Added to every variance.
+    max_iter : int, default=100
+        Maximum number of EM iterations; 0 keeps the initial mixture.
+    n_init : int, default=1
+        Number of initializations. The run with the highest lower bound is kept.
+    init_params : str or array-like of shape (n_samples, n_clusters), default="kmeans"
+        The initial mixture comes from an M-step on one of these: the best of 10 runs of k-means
+        ("kmeans"), samples far apart ("k-means++"), random samples ("random_from_data"), or random
+        ("random") or given responsibilities. The runs of k-means are divided among the
+        initializations.
+    weights_init, means_init : array-like, default=None
+        Initial weights and means. They replace the result of ``init_params``.
+    precisions_init : array-like, default=None
+        Initial inverse covariances, in the shape of ``precisions_``.
+    learning_decay : float, default=0.7
+        Call t of ``partial_fit`` gives the statistics of the batch the weight
+        ``(learning_offset + t - 1) ** -learning_decay``; 0 forgets earlier batches.
+    learning_offset : float, default=10.0
+        Larger values make the first steps of ``partial_fit`` smaller.
+    batch_size : int or "auto", default="auto"
+        Samples per batch of an EM iteration. It changes time and memory, not results.
+    accept_sparse : bool, default=False
+        Accept sparse X, which is made dense one batch at a time.
+    device : str or torch.device, default="auto"
+        Where EM runs, in double precision. "auto" is CUDA if there is a GPU, else the CPU.
+    warm_start : bool, default=False
+        Continue from the last fit. ``n_init`` is ignored then.
+    random_state : int, RandomState instance or None, default=None
+        Determines initializations and samples.
+    max_clusters : int, default=60
+        Maximum number of clusters for ``n_clusters="auto"``.
+    verbose : int, default=0
+        1 prints initializations and iterations, 2 the bounds as well.
+    verbose_interval : int, default=10
+        Number of iterations between two lines.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_clusters,)
+        Weight of each component.
+    means_ : ndarray of shape (n_clusters, n_features)
+        Mean of each component.
+    covariances_, precisions_, precisions_cholesky_ : ndarray
+        Covariances, their inverses P, and the upper triangular U of P = U U^T. The shape is
+        (n_clusters, n_features, n_features) full, (n_features, n_features) tied,
+        (n_clusters, n_features) diag, (n_clusters,) spherical.
+    mixture_ : skdeepcluster.functional.gaussian.Mixture
+        The mixture as torch tensors, float64, on the CPU.
+    labels_, probabilities_ : ndarray of shape (n_samples,)
+        Component of each sample of X or the last batch of ``partial_fit``, and its probability.
+    converged_ : bool
+        Whether the best run reached ``tol``.
+    n_clusters_ : int
+        Number of components.
+    n_clusters_curve_ : Bunch
+        The arrays of :func:`~skdeepcluster.partition.count_clusters`. Only with
+        ``n_clusters="auto"``.
+    n_iter_, n_batch_iter_ : int
+        Number of iterations of the best run, and of steps of ``partial_fit`` since the last fit.
+    lower_bound_, lower_bounds_ : float and list of float
+        Mean log-likelihood in the last and in each E-step of the best run.
+    batch_size_, device_ : int and str
+        Samples per batch, and where EM ran.
+    preparation_ : Preparation
+        How X becomes numbers.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Feature names, if X has names that are all strings.
+
+    See Also
+    --------
+    sklearn.mixture.GaussianMixture : The same model for unweighted arrays in memory.
+
+    Notes
+    -----
+    EM maximizes the weighted mean of :math:`\log \sum_k \pi_k N(x_n | \mu_k, \Sigma_k)` [1]_. A
+    sample of weight 2 equals two samples, in the initialization too. Components that are not the
+    most probable one of any sample are placed last, with a warning, so labels have no gaps.
+
+    Missing values are nan. Fits and predictions use the density of a sample's observed features,
+    which is exact if values are missing at random [3]_. Initial mixtures fill in the mean of the
+    feature. Sparse X must have no missing values.
+
+    ``partial_fit`` is stepwise EM [2]_. Its first batch should have many samples per cluster. A
+    component with less than one effective sample is replaced by half of the heaviest component.
+
+    References
+    ----------
+    .. [1] A. P. Dempster, N. M. Laird, D. B. Rubin, "Maximum Likelihood from Incomplete Data via
+       the EM Algorithm", J. R. Stat. Soc. B, 1977.
+    .. [2] O. Cappe, E. Moulines, "On-line Expectation-Maximization Algorithm for Latent Data
+       Models", J. R. Stat. Soc. B, 2009.
+    .. [3] Z. Ghahramani, M. I. Jordan, "Supervised Learning from Incomplete Data via an EM
+       Approach", NIPS, 1994.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdeepcluster import GaussianMixtureEM
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> mixture = GaussianMixtureEM(2, random_state=0).fit(X)
+    >>> np.sort(mixture.means_[:, 0])
+    array([ 1., 10.])
+    """
+
+    _parameter_constraints = {
+        **GaussianMixture._parameter_constraints,
+        "n_clusters": [COUNT, AUTO, tuple],
+        "max_clusters": [Interval(Integral, 2, None, closed="left")],
+        "init_params": [
+            *GaussianMixture._parameter_constraints["init_params"],
+            "array-like",
+        ],
+        "learning_decay": [Interval(Real, 0.0, 1.0, closed="both")],
+        "learning_offset": [Interval(Real, 1.0, None, closed="left")],
+        "batch_size": [COUNT, AUTO],
+        "accept_sparse": ["boolean"],
+        "device": [str, torch.device],
+    }
+    del _parameter_constraints["n_components"]
+
+    def __init__(
+        self,
+        n_clusters: int | Auto = 8,
+        *,
+        covariance_type="full",
+        tol=1e-3,
+        reg_covar=1e-6,
+        max_iter=100,
+        n_init=1,
+        init_params: Any = "kmeans",
+        weights_init=None,
+        means_init=None,
+        precisions_init=None,
+        learning_decay=0.7,
+        learning_offset=10.0,
+        batch_size: int | Auto = "auto",
+        accept_sparse=False,
+        device: Any = "auto",
+        warm_start=False,
+        random_state=None,
+        max_clusters=60,
+        verbose=0,
+        verbose_interval=10,
+    ) -> None:
+        store_parameters(locals())
+
+    # ---- learning
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None) -> Self:
+        """Fit the mixture to X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data. Memory maps and Dask arrays are read in batches. Missing values are nan.
+        y : Ignored
+            Present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a value exceeds 1e100, or samples are too few or too similar for a covariance.
+        """
+        estimator = with_plain_numbers(self)
+        last = vars(self).get("mixture_") if self.warm_start else None
+        rows, attributes = begin(estimator, X, sample_weight, last, n_least=2)
+        stream = random_stream(self.random_state)
+        run = em.run_em(
+            rows,
+            list_initial(estimator, rows, attributes["n_clusters_"], last, stream),
+            make_m_step(estimator),
+            max_iter=estimator.max_iter,
+            tol=self.tol,
+            bound=-np.inf if last is None else self.lower_bound_,
+            report=partial(report_run, estimator),
+        )
+        attributes |= describe_ordered(estimator, run, rows) | {"n_batch_iter_": 0}
+        warn_of_fit(estimator, attributes)
+        return keep_fit(self, attributes)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None) -> Self:
+        """Take one step of stepwise EM on a batch; the first batch gives the initial mixture.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            One batch.
+        y : Ignored
+            Present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        estimator = with_plain_numbers(self)
+        last = vars(self).get("mixture_")
+        rows, attributes = begin(estimator, X, sample_weight, last, n_least=1)
+        n_clusters = attributes["n_clusters_"]
+        stream = random_stream(self.random_state)
+        start = next(list_initial(estimator, rows, n_clusters, last, stream))
+
+        step = 1 if last is None else self.n_batch_iter_ + 1
+        rate = (self.learning_offset + step - 1) ** -self.learning_decay
+        mixture, bound = em.step(rows, start, make_m_step(self), rate)
+        least = min(rate / rows.X.shape[0], 0.01 / n_clusters)
+        mixture = em.reseed_starved(mixture, least, draw_generator(stream))
+
+        attributes |= describe_mixture(
+            estimator, em.EMRun(mixture, bound, [bound]), rows
+        )
+        return keep_fit(self, attributes | {"n_batch_iter_": step, "n_iter_": step})
+
+    # ---- predictions
+
+    def predict(self, X) -> Labels:
+        """Return the most probable component of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to assign.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Component labels.
+        """
+        rows = self._check_fitted(X)
+        return assign_components(self.mixture_, rows)[0]
+
+    def predict_proba(self, X) -> Doubles:
+        """Return the responsibilities, p(component | sample).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to assign.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_clusters)
+            Each row sums to one.
+        """
+        return self._apply(lambda joint: joint.softmax(1), self._check_fitted(X))
+
+    def score_samples(self, X) -> Doubles:
+        """Return the log-likelihood of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Logarithm of the density.
+        """
+        return self._apply(_log_likelihood, self._check_fitted(X))
+
+    def score(self, X, y=None, sample_weight=None) -> float:
+        """Return the mean log-likelihood of the samples; higher is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+        y : Ignored
+            Present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights.
+
+        Returns
+        -------
+        float
+            Weighted mean of ``score_samples(X)``.
+        """
+        return self._average(_log_likelihood, self._check_fitted(X, sample_weight))
+
+    def bic(self, X, sample_weight=None) -> float:
+        """Return Bayes' information criterion; lower is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights; N is their sum.
+
+        Returns
+        -------
+        float
+            -2 l + p log N, for the log-likelihood l of all samples and p free parameters.
+        """
+        rows = self._check_fitted(X, sample_weight)
+        return self._penalize(rows, math.log(rows.total))
+
+    def aic(self, X, sample_weight=None) -> float:
+        """Return Akaike's information criterion, -2 l + 2 p; see ``bic`` for the parameters."""
+        return self._penalize(self._check_fitted(X, sample_weight), 2)
+
+    def icl(self, X, sample_weight=None) -> float:
+        """Return the integrated completed likelihood; see ``bic`` for the parameters.
+
+        It adds twice the entropies of all responsibilities to BIC. Lower is better.
+        """
+        rows = self._check_fitted(X, sample_weight)
+        bic = self._penalize(rows, math.log(rows.total))
+        unsure = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
+        return bic + 2 * unsure * rows.total
+
+    def impute(self, X) -> Any:
+        """Replace missing values by their conditional means, given the observed features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, with nan for missing values.
+
+        Returns
+        -------
+        X_imputed : {ndarray, DataFrame} of shape (n_samples, n_features)
+            E[x | observed features] by the mixture; observed values unchanged.
+        """
+        rows = self._check_fitted(X)
+        expect = conditional_means(self.mixture_.to(rows.device))
+
+        def fill(x):
+            expected = expect(x.clamp(-LARGEST, LARGEST))
+            return torch.where(x.isnan(), expected, x)
+
+        return frame_as(X, check_answers(rows.map(fill), rows.X))
+
+    def sample(self, n_samples: int = 1) -> tuple[Doubles, Labels]:
+        """Generate samples from the mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of samples.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The samples, sorted by component.
+        y : ndarray of shape (n_samples,)
+            Their components.
+        """
+        n_samples, random_state = begin_sample(self, n_samples)
+        weights = self.weights_ / self.weights_.sum()
+        counts = random_state.multinomial(n_samples, weights)
+
+        generator = draw_generator(random_state)
+        X = sample(self.mixture_, torch.from_numpy(counts), generator)
+        return X.numpy(), np.repeat(np.arange(len(counts)), counts)
+
+    # ---- checks
+
+    def _check_fitted(self, X, sample_weight=None):
+        """Check that the estimator is fitted, then X and its weights."""
+        check_is_fitted(self)
+        return read_rows(self, X, sample_weight, self.preparation_, self.n_clusters_)
+
+    # ---- functions of the log-joint
+
+    def _apply(self, function, rows):
+        """Apply a function of the log-joint (N, K) to all samples; check the results."""
+        return apply_joint(self.mixture_, function, rows)
+
+    def _average(self, function, rows):
+        """Return the weighted mean of a function of the log-joint."""
+        return float(rows.weight @ self._apply(function, rows)) / rows.total
+
+    def _penalize(self, rows, penalty):
+        """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
+        n_clusters, n_features = self.means_.shape
+        scales = self.mixture_.scales
+        per_scale = scales.shape[1]
+        if scales.ndim == 3:
+            per_scale = n_features * (n_features + 1) // 2
+        n_parameters = len(scales) * per_scale + n_clusters * n_features
+        n_parameters += n_clusters - 1  # weights sum to one
+        likelihood = self._average(_log_likelihood, rows)
+        return -2 * likelihood * rows.total + n_parameters * penalty
+
+    # ---- scikit-learn's protocols
+
+    def __sklearn_is_fitted__(self):
+        return "mixture_" in vars(self)
+
+    def __getstate__(self):
+        """Return the state with the mixture's tensors as arrays."""
+        state = dict(super().__getstate__())
+        if "mixture_" in state:
+            fields = state["mixture_"]
+            state["mixture_"] = tuple(field.numpy() for field in fields)
+        return state
+
+    def __setstate__(self, state):
+        """Restore the state, with the mixture's arrays as tensors."""
+        super().__setstate__(state)
+        if "mixture_" in state:
+            fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
+            self.mixture_ = Mixture(*fields)
+            _, means, scales = self.mixture_
+            is_tied = self._covariance_type == "tied"
+            n_scales = 1 if is_tied else len(means)
+            if len(scales) != n_scales or not self.mixture_.is_sound():
+                raise ValueError(
+                    "The mixture has wrong weights, means or scales. Fit it again."
+                )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = bool(self.accept_sparse)
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def _log_likelihood(joint):
+    return joint.logsumexp(1)
+
+
+# ---- the fit
+
+#: Number of covariances of a component that EM stores at a time.
+N_STORED = 6
+
+
+def begin(estimator, X, sample_weight, last, n_least):
+    """Return X and its weights as rows of EM, checked, and what is known before EM.
+
+    The fit continues from the mixture ``last``, unless it is None.
+    """
+    curve = None
+    if last is None:
+        preparation = Preparation(
+            None,
+            accept_sparse=bool(estimator.accept_sparse),
+            name=type(estimator).__name__,
+        )
+        n_clusters, curve = _find_number(estimator, X, sample_weight, preparation)
+        n_least = max(n_least, n_clusters)
+    else:
+        preparation = estimator.preparation_
+        n_clusters = len(last.means)
+        _check_continuity(estimator)
+        curve = vars(estimator).get("n_clusters_curve_")
+
+    rows = read_rows(
+        estimator, X, sample_weight, preparation, n_clusters, last is None, n_least
+    )
+    _check_memory(estimator.covariance_type, n_clusters, rows.X.shape[1])
+    attributes = {
+        **preparation.input_attributes(),
+        "batch_size_": rows.batch_size,
+        "device_": str(rows.device),
+        "n_clusters_": n_clusters,
+    }
+    if curve is not None:
+        attributes["n_clusters_curve_"] = curve
+    return rows, attributes
+
+
+def _check_memory(kind, n_clusters, n_features):
+    """Check that there is memory for the covariances of all pairs of features."""
+    n_stored = N_STORED * {"full": n_clusters, "tied": 1}.get(kind, 0)
+    try:
+        np.empty((n_stored, n_features, n_features))
+    except MemoryError as error:
+        raise MemoryError(
+            f"Covariances of {n_features} features do not fit into memory. Set "
+            "covariance_type='diag', or take principal components."
+        ) from error
+
+
+def _find_number(estimator, X, sample_weight, preparation):
+    """Return the number of components, and its curve if it is found."""
+    if not is_open(estimator.n_clusters):
+        return estimator.n_clusters, None
+    if is_dask(X):
+        raise ValueError(
+            f"n_clusters={estimator.n_clusters!r} compares all samples, but X is a Dask array. "
+            "Pass a number, for instance n_clusters_ of a fit to some of the samples."
+        )
+    X = preparation.fit_read(X)
+    check_magnitude(X)
+    is_auto = estimator.n_clusters == "auto"
+    curve = count_clusters(
+        X,
+        numbers=None if is_auto else check_range(estimator.n_clusters),
+        sample_weight=sample_weight,
+        max_clusters=estimator.max_clusters,
+        random_state=estimator.random_state,
+    )
+    return curve.pop("best_n_clusters"), curve
+
+
+def list_initial(estimator, rows, n_clusters, last, random_state):
+    """Yield the initial mixtures of EM."""
+    if last is not None:
+        yield last.to(rows.device)
+        return
+
+    fields = _read_initial(estimator, rows, n_clusters)
+    if len(fields) == 3:
+        yield Mixture(**fields)
+        return
+
+    generator = draw_generator(random_state)
+    initializer = em.Initializer(rows, n_clusters, make_m_step(estimator), generator)
+    if isinstance(estimator.init_params, str):
+        for _ in range(estimator.n_init):
+            mixture = initializer.initialize(estimator.init_params, estimator.n_init)
+            yield mixture._replace(**fields)
+        return
+
+    shape = (rows.X.shape[0], n_clusters)
+    resp = check_responsibilities("init_params", estimator.init_params, shape)
+    resp = torch.tensor(resp, device=rows.device)
+    mixture = em.fit_responsibilities(
+        rows,
+        lambda batch: resp[batch.where],
+        initializer.about,
+        make_m_step(estimator),
+    )
+    yield mixture._replace(**fields)
+
+
+def make_m_step(estimator):
+    """Return the options of the M-step."""
+    return em.MStep(estimator.covariance_type, estimator.reg_covar)
+
+
+def report_run(estimator, number, run, change):
+    """Print a line per initialization and interval."""
+    if not estimator.verbose:
+        return
+    i = len(run.bounds)
+    if i == 0:
+        print(f"Initialization {number}")
+    elif i % estimator.verbose_interval == 0:
+        detail = f"\t lower bound {run.bound:.6f}\t change {change:.6f}"
+        print(f"  Iteration {i}{detail if estimator.verbose > 1 else ''}")
+
+
+def describe_ordered(estimator, run, rows):
+    """Return :func:`describe_mixture` with components that have no samples last."""
+    attributes = describe_mixture(estimator, run, rows)
+    log_weights, means, scales = attributes["mixture_"]
+    empty = np.bincount(attributes["labels_"], rows.weight, len(means)) == 0
+    if not empty.any():
+        return attributes
+    order = np.argsort(empty, kind="stable")
+    if len(scales) == len(means):
+        scales = scales[order]
+    run.mixture = Mixture(log_weights[order], means[order], scales)
+    return describe_mixture(estimator, run, rows)
+
+
+def describe_mixture(estimator, run, rows):
+    """Return the fitted attributes of a run of EM, by name."""
+    # Contiguous as in pickled copies, because rounding may depend on the memory layout.
+    fields = (field.contiguous() for field in run.mixture.to("cpu"))
+    mixture = Mixture(*fields)
+    factors = mixture.precision_factors()
+    precisions = factors.square()
+    if factors.ndim == 3:
+        precisions = factors @ factors.mT
+    labels, probabilities = assign_components(mixture, rows)
+
+    def compact(scales):
+        return compact_scales(scales, estimator.covariance_type).numpy()
+
+    return {
+        "converged_": run.converged,
+        "covariances_": compact(mixture.covariances()),
+        "labels_": labels,
+        "lower_bound_": run.bound,
+        "lower_bounds_": run.bounds,
+        "means_": mixture.means.clone().numpy(),
+        "mixture_": mixture,
+        "n_iter_": len(run.bounds),
+        "precisions_": compact(precisions),
+        "precisions_cholesky_": compact(factors),
+        "probabilities_": probabilities,
+        "weights_": mixture.log_weights.exp().numpy(),
+        "_covariance_type": estimator.covariance_type,
+    }
+
+
+def read_rows(
+    estimator, X, sample_weight, preparation, n_clusters, is_first=False, n_least=None
+):
+    """Return X and its weights, checked, as rows of EM; X is neither copied nor cast.
+
+    EM learns from them if ``n_least`` is the minimum number of samples. The first ones
+    decide the features.
+    """
+    enough = n_least or 1
+    is_lazy = is_dask(X)
+    if is_lazy:
+        X, values = dask_rows.check(preparation, X, is_first)
+    elif is_first:
+        X = values = preparation.fit_read(X, min_samples=min(2, enough))
+    else:
+        X = values = preparation.read(X)
+    check_enough(X.shape[0], enough)
+    if n_least is not None:
+        check_magnitude(values)
+
+    weight = check_sample_weight(sample_weight, X)
+    batch_size = estimator.batch_size
+    if batch_size == "auto":
+        batch_size = em.batch_size_for_cache(
+            n_clusters, X.shape[1], estimator.covariance_type
+        )
+    if is_lazy:
+        return dask_rows.DaskRows(X, weight, int(batch_size))
+    device = resolve_device(estimator.device)
+    return em.WeightedRows(X, weight, int(batch_size), device)
+
+
+def apply_joint(mixture, function, rows):
+    """Apply a function of a mixture's log-joint (N, K) to all samples; check the results."""
+    log_joint = observed_density(mixture.to(rows.device))
+
+    def answer(x):
+        # Squares of clipped values are finite.
+        return function(log_joint(x.clamp(-LARGEST, LARGEST)))
+
+    return check_answers(rows.map(answer), rows.X)
+
+
+def assign_components(mixture, rows):
+    """Return the most probable component of each sample, and its probability, (N,) each."""
+    pairs = apply_joint(mixture, _assign_surely, rows)
+    return pairs[:, 0].astype(np.int64), pairs[:, 1].copy()
+
+
+def _assign_surely(joint):
+    """Return the most probable component of each sample and its probability, (N, 2)."""
+    best, label = joint.max(1)
+    probability = (best - joint.logsumexp(1)).exp()
+    return torch.stack([label.double(), probability], 1)
+
+
+def warn_of_fit(estimator, attributes):
+    """Warn about missing convergence and empty components."""
+    if not attributes["converged_"] and estimator.max_iter > 0:
+        warn_user(
+            f"EM did not converge in {attributes['n_iter_']} iterations. Increase max_iter or tol."
+        )
+    warn_of_empty(
+        len(np.unique(attributes["labels_"])),
+        attributes["n_clusters_"],
+        "components",
+        "Decrease n_clusters or reg_covar, or scale X.",
+    )
+
+
+def _check_continuity(mixture):
+    """Check that parameters agree with the fitted mixture."""
+    known = {
+        "n_clusters": mixture.n_clusters_,
+        "covariance_type": mixture._covariance_type,
+    }
+    for name, value in known.items():
+        now = vars(mixture)[name]
+        among = check_range(now) if isinstance(now, tuple) else (now,)
+        if now != "auto" and value not in among:
+            raise ValueError(
+                f"The fit continues from a mixture with {name}={value!r}, but now "
+                f"{name}={now!r}. Keep it, or call fit with warm_start=False."
+            )
+
+
+def _read_initial(mixture, rows, n_clusters):
+    """Return the fields of ``Mixture`` given as parameters, checked."""
+    k = n_clusters
+    d = rows.X.shape[1]
+    read = partial(torch.tensor, device=rows.device)
+    fields = {}
+    if mixture.weights_init is not None:
+        weights = check_shape("weights_init", mixture.weights_init, (k,))
+        least = weights.min()
+        total = weights.sum()
+        if least < 0 or not math.isclose(total, 1, abs_tol=1e-6):
+            raise ValueError(
+                "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum "
+                f"is {least:.6g} and the sum {total:.6g}."
+            )
+        fields["log_weights"] = read(weights).log()
+    if mixture.means_init is not None:
+        means = check_shape("means_init", mixture.means_init, (k, d))
+        fields["means"] = read(means)
+    if mixture.precisions_init is not None:
+        kind = mixture.covariance_type
+        precisions = check_finite("precisions_init", mixture.precisions_init)
+        try:
+            precisions = read(_check_precisions(precisions, kind, k, d))
+        except ValueError as error:
+            raise ValueError(f"precisions_init: {error}") from error
+        if kind == "tied":
+            precisions = precisions[None]
+        if kind == "spherical":
+            precisions = precisions[:, None]
+        fields["scales"] = scales_from_precisions(precisions)
+    return fields

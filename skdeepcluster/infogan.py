@@ -1,0 +1,874 @@
+"""InfoGANClustering: a GAN whose codes can be read back (Chen et al., 2016).
+
+In the paper's notation, G is ``generator``, D ``critic`` of ``body``, Q ``reader`` of ``body``, z
+``Codes.noise``, c ``Codes.categories`` and ``Codes.continuous``, lambda ``mi_weight``.
+
+N samples, D features, Z noise variables, A categorical codes of K_a values, C continuous codes.
+The generator's inputs are noise, one-hot categories and continuous codes, (N, Z + sum K_a + C).
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.extmath import randomized_svd, svd_flip
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss, nll_loss, one_hot
+from torch.optim.swa_utils import update_bn
+
+from .deep.adversarial import FAR_FROM_DATA, FEW, AdversarialEstimator
+from .deep.base import DeepClusterer, apply
+from .deep.embedding import EmbeddingMixin
+from .deep.settings import Recipe
+from .functional.gaussian import log_prob_diag
+from .functional.losses import called_fake, called_real
+from .input.checks import (
+    WEIGHT,
+    begin_sample,
+    check_finite,
+    draw_seed,
+    store_parameters,
+    warn_user,
+)
+from .input.labels import cluster_means
+from .input.types import Auto, Reals, Widths
+from .nn.model import NO_REGULARIZER, AdversarialModel, Player, Regularizer, observed
+from .nn.networks import ACTIVATIONS, check_widths, make_network, mlp, normalized_mlp
+from .nn.runtime import (
+    batches,
+    map_rows,
+    multinomial,
+    rand,
+    randint,
+    randn_like,
+    seeded,
+)
+
+#: Bounds of the log-standard-deviations of continuous codes by Q. The loss grows with the square
+#: of an error in standard deviations, so smaller ones would let it explode.
+LOG_STD = (-3.0, 2.0)
+
+
+class Codes(NamedTuple):
+    """Noise (N, Z), categories (N, A), int64, and continuous codes (N, C) of samples."""
+
+    noise: Tensor
+    categories: Tensor
+    continuous: Tensor
+
+
+class Reading(NamedTuple):
+    """Q(c|x): log-probabilities (N, K_a) per categorical code; means and log-stds (N, C)."""
+
+    log_probs: list[Tensor]
+    mean: Tensor
+    log_std: Tensor
+
+
+class LatentSpace:
+    """The codes, their distribution, and the losses of Q's reading of them.
+
+    There are ``n_noise`` noise variables and ``n_continuous`` continuous codes, uniform on
+    [-1, 1], and categorical codes with ``sizes`` values; the first one is the cluster.
+    """
+
+    def __init__(
+        self,
+        n_noise: int,
+        sizes: Sequence[int],
+        n_continuous: int,
+    ) -> None:
+        self.n_noise = n_noise
+        self.sizes = list(sizes)
+        self.n_continuous = n_continuous
+        n_values = sum(self.sizes)
+        #: Number of the generator's inputs.
+        self.n_inputs = n_noise + n_values + n_continuous
+        #: Number of Q's outputs: logits, means, log-standard-deviations.
+        self.n_readings = n_values + 2 * n_continuous
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the codes."""
+        categories = [f"category{a}" for a in range(1, len(self.sizes))]
+        continuous = [f"continuous{j}" for j in range(self.n_continuous)]
+        return ["cluster", *categories, *continuous]
+
+    def find(self, name: str) -> int:
+        """Return the position of a code among all codes."""
+        if name not in self.names:
+            raise ValueError(f"No code {name!r}; there are {', '.join(self.names)}.")
+        return self.names.index(name)
+
+    def draw(self, n_samples: int, log_prior: Tensor) -> Codes:
+        """Sample codes: the cluster from its prior (K,), all others uniformly."""
+        device = log_prior.device
+        cluster = multinomial(log_prior.exp(), n_samples)
+        others = [randint(size, (n_samples,), device) for size in self.sizes[1:]]
+
+        def uniform(n_codes: int) -> Tensor:
+            return rand((n_samples, n_codes), device) * 2 - 1
+
+        return Codes(
+            uniform(self.n_noise),
+            torch.stack([cluster, *others], 1),
+            uniform(self.n_continuous),
+        )
+
+    def inputs(self, codes: Codes) -> Tensor:
+        """Return the generator's inputs for codes, (N, n_inputs)."""
+        pairs = zip(codes.categories.T, self.sizes, strict=True)
+        categories = [one_hot(category, size) for category, size in pairs]
+        return torch.cat([codes.noise, *categories, codes.continuous], 1)
+
+    def read(self, readings: Tensor) -> Reading:
+        """Split Q's output (N, n_readings) into the parameters of Q(c|x), in float32."""
+        n = self.n_continuous
+        *logits, mean, log_std = readings.float().split([*self.sizes, n, n], 1)
+        log_probs = [values.log_softmax(-1) for values in logits]
+        return Reading(log_probs, mean, log_std.clamp(*LOG_STD))
+
+    def reading_loss(self, reading: Reading, codes: Codes) -> dict[str, Tensor]:
+        """-log Q(c|x) of codes in nats, mean over the samples.
+
+        "category" is the sum over categorical codes, "continuous" the sum over continuous codes.
+        """
+        pairs = zip(reading.log_probs, codes.categories.T, strict=True)
+        categories = [nll_loss(log_p, category) for log_p, category in pairs]
+        losses = {"category": torch.stack(categories).sum()}
+        if self.n_continuous:
+            losses["continuous"] = self.continuous_loss(reading, codes.continuous)
+        return losses
+
+    def continuous_loss(self, reading: Reading, continuous: Tensor) -> Tensor:
+        """Mean Gaussian negative log-likelihood of the first continuous codes, (N, <= C)."""
+        n_codes = continuous.shape[1]
+        mean = reading.mean[:, :n_codes]
+        log_var = 2 * reading.log_std[:, :n_codes]
+        return -log_prob_diag(continuous, mean, log_var).mean()
+
+
+# ---- the model
+
+#: Parameters of :class:`InfoGAN` that weight its losses and noise, at least 0.
+WEIGHTS = (
+    "mi_weight",
+    "continuous_weight",
+    "instance_noise",
+    "style_weight",
+    "reconstruction_weight",
+)
+
+
+class InfoGAN(AdversarialModel):
+    """Information maximizing generative adversarial network.
+
+    Parameters
+    ----------
+    generator : Module, (N, latent.n_inputs) -> (N, D)
+    body : Module, (N, D) -> (N, H)
+        Shared by D and Q.
+    critic, reader : Module, (N, H) -> (N, 1) and (N, H) -> (N, latent.n_readings)
+        Logits of "real", and Q's own layers.
+    latent : LatentSpace
+    likelihood : Likelihood
+    mi_weight, continuous_weight, instance_noise, style_weight, reconstruction_weight : float
+        As in :class:`InfoGANClustering`, with other defaults.
+    regularizer : Regularizer, default=NO_REGULARIZER
+        Terms that keep Q's predictions for samples of X near an anchor.
+    """
+
+    def __init__(
+        self,
+        generator,
+        body,
+        critic,
+        reader,
+        latent,
+        likelihood,
+        mi_weight=1.0,
+        continuous_weight=1.0,
+        instance_noise=0.0,
+        style_weight=0.0,
+        reconstruction_weight=0.0,
+        regularizer=NO_REGULARIZER,
+    ):
+        super().__init__(likelihood, latent.sizes[0])
+        self.generator = generator
+        self.body = body
+        self.critic = critic
+        self.reader = reader
+        self.latent = latent
+        self.regularizer = regularizer
+        self.mi_weight = mi_weight
+        self.continuous_weight = continuous_weight
+        self.instance_noise = instance_noise
+        self.style_weight = style_weight
+        self.reconstruction_weight = reconstruction_weight
+        self.register_buffer("log_prior", self.log_marginal.clone())
+
+    # ---- predictions
+
+    def read_standardized(self, x_std):
+        """Q(c|x) of standardized samples."""
+        return self.latent.read(self.reader(self.body(x_std)))
+
+    def log_resp_standardized(self, x_std):
+        """Log Q(k|x) of the cluster, (N, K)."""
+        return self.read_standardized(x_std).log_probs[0]
+
+    def encode(self, x):
+        """Posterior of all codes: probabilities of the categories, continuous means."""
+        reading = self.read_standardized(self.standardize(x))
+        probabilities = [log_p.exp() for log_p in reading.log_probs]
+        return torch.cat([*probabilities, reading.mean], 1)
+
+    def decode(self, code):
+        """Generate samples for codes in the layout of ``encode``, with noise variables at zero."""
+        noise = code.new_zeros(len(code), self.latent.n_noise)
+        return self.render(torch.cat([noise, code], 1))
+
+    def render(self, inputs):
+        """Generate samples for inputs (N, latent.n_inputs), in the units of the data."""
+        return self.likelihood.mean(self.generator(inputs))
+
+    def render_standardized(self, codes):
+        """Generate standardized samples for Codes, (N, D)."""
+        output = self.generator(self.latent.inputs(codes))
+        return self.likelihood.standardized_mean(output)
+
+    def fitted_attributes(self):
+        """Names of the codes, and the probabilities of the clusters in generated samples."""
+        return {"code_names_": self.latent.names, "weights_": self.log_prior.exp()}
+
+    # ---- losses
+
+    def discriminator_loss(self, batch):
+        """D's cross-entropies for real and generated samples, -lambda L_I, and :meth:`hold`."""
+        x_std = self.standardize(batch.x)
+        with torch.no_grad():
+            fake, codes = self.generate(len(batch.x))
+            fake = observed(fake, batch.x)
+        real = self.body(self.add_noise(x_std))
+        fake = self.body(self.add_noise(fake))
+        terms = {
+            "real": called_real(self.critic(real)),
+            "fake": called_fake(self.critic(fake)),
+        }
+
+        hidden = fake if self.mi_weight else fake.detach()
+        terms |= self.information_loss(hidden, codes, self.mi_weight or 1.0)
+        if batch.anchor is not None:
+            terms |= self.hold(x_std, batch)
+        return terms
+
+    def hold(self, x_std, batch):
+        """Terms of the regularizer, and of Q's reading of the style."""
+        reading = self.read_standardized(x_std)
+        view_std = x_std
+        log_p = reading.log_probs[0]
+        if batch.augmented is not None:
+            view_std = self.standardize(batch.augmented)
+            log_p = self.log_resp_standardized(view_std)
+        terms = self.regularizer.terms(
+            self.log_resp_standardized, view_std, batch.anchor, log_p, self.progress
+        )
+        if self.style_weight and "style" in batch.columns:
+            style = batch.columns["style"][:, : self.latent.n_continuous]
+            loss = self.latent.continuous_loss(reading, style)
+            terms["style"] = self.style_weight * loss
+        return terms
+
+    def generator_loss(self, batch):
+        """G's non-saturating loss -log D(G), and -lambda L_I."""
+        fake, codes = self.generate(len(batch.x))
+        hidden = self.body(self.add_noise(observed(fake, batch.x)))
+        terms = {"adversarial": called_real(self.critic(hidden))}
+        if self.mi_weight:
+            terms |= self.information_loss(hidden, codes, self.mi_weight)
+        if self.reconstruction_weight and batch.anchor is not None:
+            weight = self.reconstruction_weight * (1 - self.progress)
+            terms["reconstruction"] = weight * self.reconstruction_loss(batch)
+        return terms
+
+    def reconstruction_loss(self, batch):
+        """Mean squared error, standardized, of samples generated from the codes of the batch.
+
+        The anchor gives clusters, the style continuous codes, then noise; others are random.
+        """
+        codes = self.latent.draw(len(batch.x), self.log_prior)
+        codes.categories[:, 0] = batch.anchor.argmax(1)
+        if "style" in batch.columns:
+            style = batch.columns["style"]
+            style, noise = style.tensor_split([self.latent.n_continuous], 1)
+            codes.continuous[:, : style.shape[1]] = style
+            codes.noise[:, : noise.shape[1]] = noise
+        rendered = observed(self.render_standardized(codes), batch.x)
+        return mse_loss(rendered, self.standardize(batch.x))
+
+    def generate(self, n_samples):
+        """Return standardized samples (N, D) generated from random codes, and the codes."""
+        codes = self.latent.draw(n_samples, self.log_prior)
+        return self.render_standardized(codes), codes
+
+    def add_noise(self, x_std):
+        """Add instance noise to standardized samples."""
+        std = self.instance_noise
+        return x_std + std * randn_like(x_std) if std else x_std
+
+    def information_loss(self, hidden, codes, weight):
+        """Weighted losses of Q's reading of the codes: -lambda L_I without the constant H(c)."""
+        reading = self.latent.read(self.reader(hidden))
+        losses = self.latent.reading_loss(reading, codes)
+        weights = {"category": weight, "continuous": weight * self.continuous_weight}
+        return {name: weights[name] * loss for name, loss in losses.items()}
+
+    def players(self):
+        """Discriminator with Q, then generator."""
+        judges = [self.body, self.critic, self.reader]
+        return (
+            Player("discriminator", judges, self.discriminator_loss),
+            Player("generator", [self.generator], self.generator_loss),
+        )
+
+
+def set_codes(latent, codes, values):
+    """Return Codes with some of them replaced by numbers or arrays (N,), given by name."""
+    categories = codes.categories.clone()
+    continuous = codes.continuous.clone()
+    columns = [*categories.T, *continuous.T]
+    for name, value in values.items():
+        index = latent.find(name)
+        column = columns[index]
+        value = check_finite(name, np.ravel(value))
+        if len(value) not in (1, len(column)):
+            raise ValueError(
+                f"Code {name!r} must be a number "
+                f"or have shape ({len(column)},), got {value}."
+            )
+
+        if index < len(latent.sizes):
+            size = latent.sizes[index]
+            if not np.isin(value, range(size)).all():
+                raise ValueError(
+                    f"Code {name!r} must be whole numbers "
+                    f"from 0 to {size - 1}, got {value}."
+                )
+
+        column.copy_(torch.as_tensor(value, device="cpu"))
+    return codes._replace(categories=categories, continuous=continuous)
+
+
+# ---- continuous codes of samples: ranks along principal directions
+
+#: Maximum number of matrix elements (samples times features) of the subsample whose principal
+#: directions are found.
+STYLE_ELEMENTS = 2**22
+#: Minimum number of samples of this subsample.
+STYLE_ROWS = 256
+
+
+def find_style(
+    standardize,
+    X,
+    resp,
+    n_codes,
+    random_state,
+) -> np.ndarray:
+    """Find continuous codes of samples by within-cluster PCA, (N, at most n_codes), float32.
+
+    The differences between standardized samples and their cluster means, by responsibilities
+    (N, K), are projected on their principal directions. A code is the rank of a sample within its
+    cluster, scaled to [-1, 1]: uniform in every cluster and uncorrelated, like the generator's
+    inputs. There are fewer than ``n_codes`` if the samples differ in fewer directions.
+    """
+    n_samples, n_features = X.shape
+    n_drawn = max(STYLE_ROWS, STYLE_ELEMENTS // n_features)
+    some = np.sort(random_state.permutation(n_samples)[:n_drawn])
+
+    x_std = map_rows(standardize, X[some])
+    shares = resp[some]
+    means = cluster_means(shares, x_std)
+    centered = x_std - shares @ means
+    directions = _principal_directions(centered, n_codes, random_state)
+
+    projection = torch.from_numpy(directions.T.astype(np.float32))
+    codes = map_rows(lambda x: standardize(x) @ projection, X)
+    codes = codes - resp @ (means @ directions.T)
+
+    labels = resp.argmax(1)
+    for k in np.unique(labels):
+        is_member = labels == k
+        ranks = rankdata(codes[is_member], axis=0)  # equal values share their mean rank
+        codes[is_member] = (2 * ranks - 1) / is_member.sum() - 1
+    return codes.astype(np.float32)
+
+
+def _principal_directions(centered, n_codes, random_state):
+    """Return the principal directions of centered samples, (at most n_codes, D)."""
+    n_codes = min(n_codes, *centered.shape)
+    if not n_codes:
+        return np.empty((0, centered.shape[1]))
+
+    u, lengths, directions = randomized_svd(
+        centered,
+        n_codes,
+        power_iteration_normalizer="QR",
+        random_state=random_state,
+    )
+
+    _, directions = svd_flip(u, directions, u_based_decision=False)
+    tiny = np.finfo(np.float32).tiny
+    least = 1e-6 * np.linalg.norm(centered) + tiny
+    return directions[lengths > least]
+
+
+# ---- the estimator
+
+#: Width of the hidden layer of Q's own part, as in the paper.
+READER_WIDTH = 128
+#: Share of Q's own clusters in the anchor at the end of training.
+OWN_SHARE = 0.5
+#: Maximum number of noise variables that stand for principal directions in the reconstruction.
+NOISE_DIRECTIONS = 8
+#: Values of a continuous code in a traversal, as in the paper.
+SWEEP = np.linspace(-2, 2, 9)
+
+
+class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
+    r"""Information maximizing generative adversarial network (InfoGAN).
+
+    A generator makes samples from noise and codes, a discriminator judges them, and Q reads the
+    codes back. One code has ``n_clusters`` values: what Q reads in a sample is its cluster.
+
+    Parameters
+    ----------
+    n_clusters : int, (int, int) or "auto", default=8
+        Number of clusters: values of the categorical code that is the cluster. With "auto" or
+        bounds (lowest, highest), ``init`` finds the number.
+    n_noise : int, default=62
+        Number of noise variables, uniform on [-1, 1].
+    n_continuous : int, default=2
+        Number of continuous codes, uniform on [-1, 1].
+    other_categories : array-like of int, default=()
+        Numbers of values of further categorical codes.
+    n_components : int, default=10
+        Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
+    hidden_layer_sizes : array-like of int or "auto", default="auto"
+        Widths of the autoencoder. The discriminator uses the first two; the generator mirrors it.
+        "auto": (w, w, 4 w), w =
+        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
+        Activation of the discriminator and of Q.
+    likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
+        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
+        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
+        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
+    standardize : "auto" or bool, default="auto"
+        Whether Gaussian features are divided by their own standard deviations (True) or all by one
+        number (False). "auto": False for features of comparable scales or principal components.
+    mi_weight : float, default=1.0
+        Weight lambda of the information term. With 0, the term trains Q alone.
+    continuous_weight : float, default=0.5
+        Weight of the continuous codes in the information term.
+    instance_noise : float, default=0.1
+        Standard deviation of noise added to the inputs of the discriminator; 0 as published.
+    init : {"neighbors", "own"}, clusterer or array-like, default="neighbors"
+        Initial partition. "neighbors": :class:`NeighborClustering`. A scikit-learn clusterer: a
+        clone of it with this ``n_clusters`` and ``random_state``. Both cluster X, standardized if
+        ``standardize_``, or its codes if there is pretraining. "own": a Gaussian mixture of the
+        codes of a pretrained autoencoder; with ``pretraining_epochs=0`` no initial partition, as
+        published. An array: clusters (n_samples,) or responsibilities (n_samples, n_clusters).
+    noise : float or "auto", default=0.0
+        Share of the samples to label as noise, in [0, 1): those with the highest
+        ``outlier_scores_`` get the label -1. "auto": those with scores more than three
+        interquartile ranges above the upper quartile, the outer fence of box plots.
+    use_labels : bool, default=False
+        Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
+        contains them; ``start_weight`` keeps them in training. ``labels_`` may differ from ``y``.
+    start_weight : float, default=20.0
+        Weight of the cross-entropy between the initial partition and Q's predictions for X; half
+        of it moves to Q's own clusters in training.
+    smoothness_weight : float, default=20.0
+        Weight of the divergence between predictions for a sample and for the nearby point where
+        they change most (virtual adversarial training [2]_).
+    style_weight : float, default=1.0
+        Weight of the loss that trains Q to read continuous codes in samples of X: their ranks
+        along the principal directions within clusters.
+    reconstruction_weight : float, default=100.0
+        Weight of the squared error between samples of X and those that the generator makes from
+        their clusters and ranks; fades linearly to 0.
+    pretraining_epochs : int or "auto", default="auto"
+        Epochs of a variational autoencoder whose codes are clustered instead of X. "auto":
+        ``6 * sqrt(n_samples)`` steps for a clusterer with ``init="own"``, else none.
+    max_epochs : int or "auto", default="auto"
+        Epochs after pretraining. "auto": ``10 * max(sqrt(n_samples), n_clusters)`` steps.
+    learning_rate : float or "auto", default="auto"
+        Peak of the one-cycle schedule of AdamW. "auto": ``2e-3 * 500 / w`` with w the width of the
+        first hidden layer.
+    generator_learning_rate : float, default=1e-2
+        Peak of the generator's schedule.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images whose pixels are the features;
+        generator and discriminator are then convolutional by default.
+    generator : callable, default=None
+        ``generator(n_in, n_out)`` returns the generator. None: a multilayer perceptron.
+    discriminator : callable, default=None
+        ``discriminator(n_in, n_out)`` returns the body that discriminator and Q share. None: a
+        multilayer perceptron. ``skdeepcluster.nn.networks`` has the convolutional pair.
+    batch_size : int or "auto", default="auto"
+        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
+    n_init : int, default=1
+        Number of training runs from new weights. The best by mean :meth:`score_samples` is kept.
+    augment : callable or "auto", default=None
+        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
+        clusters; :class:`~skdeepcluster.nn.augmentation.RandomAffine` suits images. The
+        neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
+        Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
+        :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Precision of training. "auto": bfloat16 on hardware that is fast at it.
+    callbacks : list of skorch callbacks, default=None
+        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
+    checkpoint : str or path-like, default=None
+        File for the state of a running fit, removed at its end. After a crash, the same call
+        resumes from it and gives the same result bit for bit.
+    device : str or torch.device, default="auto"
+        "auto": a GPU if there is one, else the CPU.
+    verbose : int, default=0
+        1: a progress bar over all phases. 2: a table with a line per epoch.
+    accept_sparse : bool, default=False
+        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
+    random_state : int, RandomState instance or None, default=None
+        Determines all random choices. An int gives the same result on every call.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each sample of X, -1 for noise; equal to ``predict(X)``.
+    probabilities_ : ndarray of shape (n_samples,)
+        Probability of the most probable cluster of each sample.
+    outlier_scores_ : ndarray of shape (n_samples,)
+        Mahalanobis distance of each sample to the nearest cluster mean [3]_.
+    offset_ : float
+        Samples whose outlier score exceeds ``-offset_`` are noise.
+    start_labels_ : ndarray of shape (n_samples,) or None
+        Initial partition, numbered like ``labels_``, or None without any.
+    moved_ : float or None
+        Share of the samples whose cluster differs from ``start_labels_``.
+    code_names_ : list of str
+        "cluster", "category1", ..., "continuous0", ...
+    weights_ : ndarray of shape (n_clusters,)
+        Shares of the clusters in generated samples.
+    generator_distance_ : float
+        Median distance of generated samples to the nearest sample of X, rescaled: 0 is the median
+        between nearest neighbors in X, 1 between any two samples. Above 1/3 the fit warns.
+    generator_coverage_ : float
+        Share of the clusters of X in generated samples; below 0.5 the fit warns.
+    model_ : InfoGAN
+        The trained torch module.
+    history_ : list of dict
+        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
+        ``"discriminator_"`` followed by real, fake, category, continuous, start, smoothness or
+        style, and ``"generator_"`` followed by adversarial, category, continuous or
+        reconstruction (a squared error).
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_curve_ : Bunch
+        With ``n_clusters="auto"``: see :func:`~skdeepcluster.partition.count_clusters`.
+    n_iter_ : int
+        Number of training epochs, without pretraining.
+    likelihood_ : {"bernoulli", "gaussian", "columns"}
+        Likelihood used; "columns" if it differs between columns.
+    standardize_ : bool
+        Whether features are divided by their own standard deviations.
+    temperature_ : float
+        Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
+        Values used.
+    device_, precision_ : str
+        Device and precision of training.
+    augment_ : callable or None
+        The augmentation used.
+    augment_scores_ : dict
+        With ``augment="auto"``, the score of each, as in NeighborClustering.
+    preparation_ : Preparation
+        How X becomes numbers.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Feature names, if X has names that are all strings.
+
+    See Also
+    --------
+    VaDEClustering : Clusters and a density; no adversary.
+    skdeepcluster.display.TraversalDisplay : What the codes change, as a picture.
+
+    Notes
+    -----
+    The objective is [1]_
+
+    .. math::
+
+        \min_{G, Q} \max_D V(D, G) - \lambda L_I(G, Q), \quad
+        L_I = E_{c, x \sim G(z, c)}[\log Q(c | x)] + H(c) \leq I(c; G(z, c))
+
+    with the generator's loss -log D(G). The information term is in the losses of both, because Q
+    shares the discriminator's body. Four additions of this package use samples of X: "start",
+    "smoothness" and "style" train Q, "reconstruction" trains the generator.
+
+    As published: ``init="own", pretraining_epochs=0, instance_noise=0, continuous_weight=0.1,
+    learning_rate=2e-4, generator_learning_rate=1e-3`` with the convolutional pair.
+    Training changes few labels of the default initial partition: the model adds continuous codes
+    for what else varies, and samples by code.
+
+    References
+    ----------
+    .. [1] X. Chen, Y. Duan, R. Houthooft, J. Schulman, I. Sutskever, P. Abbeel, "InfoGAN:
+       Interpretable Representation Learning by Information Maximizing Generative Adversarial
+       Nets", NeurIPS 2016.
+    .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
+    .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
+       and Adversarial Attacks", NeurIPS 2018.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import InfoGANClustering
+    >>> X = load_iris().data
+    >>> gan = InfoGANClustering(3, n_noise=4, hidden_layer_sizes=(16,), random_state=0).fit(X)
+    >>> gan.predict_proba(X).shape
+    (150, 3)
+    >>> gan.code_names_
+    ['cluster', 'continuous0', 'continuous1']
+    >>> gan.traverse("continuous0", [-1, 0, 1], cluster=2).shape
+    (1, 3, 4)
+    """
+
+    _parameter_constraints = {
+        **AdversarialEstimator._parameter_constraints,
+        **DeepClusterer._parameter_constraints,
+        "n_noise": [Interval(Integral, 0, None, closed="left")],
+        "n_continuous": [Interval(Integral, 0, None, closed="left")],
+        "other_categories": ["array-like"],
+        **dict.fromkeys(WEIGHTS, [WEIGHT]),
+        "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    _recipe = Recipe(rate=2e-3, steps=10, counts_clusters=True)
+
+    def __init__(
+        self,
+        n_clusters: int | Auto = 8,
+        *,
+        n_noise=62,
+        n_continuous=2,
+        other_categories=(),
+        n_components=10,
+        hidden_layer_sizes: Widths = "auto",
+        activation="leaky_relu",
+        likelihood: Any = "auto",
+        standardize: bool | Auto = "auto",
+        mi_weight=1.0,
+        continuous_weight=0.5,
+        instance_noise=0.1,
+        init: Any = "neighbors",
+        noise=0.0,
+        use_labels=False,
+        start_weight=20.0,
+        smoothness_weight=20.0,
+        style_weight=1.0,
+        reconstruction_weight=100.0,
+        pretraining_epochs: int | Auto = "auto",
+        max_epochs: int | Auto = "auto",
+        learning_rate: float | Auto = "auto",
+        generator_learning_rate=1e-2,
+        image_shape=None,
+        generator=None,
+        discriminator=None,
+        batch_size: int | Auto = "auto",
+        n_init=1,
+        augment=None,
+        precision="float32",
+        callbacks=None,
+        checkpoint=None,
+        device: Any = "auto",
+        verbose=0,
+        accept_sparse=False,
+        random_state=None,
+    ) -> None:
+        store_parameters(locals())
+
+    def _build(self, n_features, n_clusters, widths, likelihood):
+        widths = widths[:2]
+        n_hidden = widths[-1] if widths else n_features
+        sizes = check_widths("other_categories", self.other_categories)
+        latent = LatentSpace(self.n_noise, [n_clusters, *sizes], self.n_continuous)
+        activation = self.activation
+        mirror = partial(
+            normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
+        )
+        perceptron = partial(mlp, hidden_layer_sizes=widths[:-1], activation=activation)
+        image = self.image_shape
+        sizes = latent.n_inputs, n_features
+        generator = make_network("generator", self.generator, *sizes, mirror, image)
+        sizes = n_features, n_hidden
+        body = make_network(
+            "discriminator", self.discriminator, *sizes, perceptron, image
+        )
+        return InfoGAN(
+            generator,
+            nn.Sequential(body, ACTIVATIONS[activation]()),
+            mlp(n_hidden, 1, ()),
+            mlp(n_hidden, latent.n_readings, (READER_WIDTH,), activation),
+            latent,
+            likelihood,
+            **{name: vars(self)[name] for name in WEIGHTS},
+            regularizer=Regularizer(
+                self.start_weight, self.smoothness_weight, OWN_SHARE
+            ),
+        )
+
+    def _before(self, model, fit):
+        factor = self.generator_learning_rate / fit.settings.learning_rate
+        model.rates = {"generator.*": factor}
+        start = super()._before(model, fit)
+        if start.anchor is None:
+            return start
+        shares = torch.from_numpy(start.anchor.mean(0, dtype="float64"))
+        model.log_prior.copy_(shares.log().log_softmax(0))
+
+        n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
+        standardize = fit.likelihood.standardize
+        style = find_style(standardize, fit.X, start.anchor, n_codes, fit.random_state)
+        return start._replace(columns={"style": style})
+
+    def _after(self, model, fit, start):
+        blocks = batches(fit.X, fit.settings.batch_size)
+        x_std = (model.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
+        update_bn(x_std, model.body)  # running statistics of samples of X alone
+        super()._after(model, fit, start)
+
+    def _describe(self, run, fit, labels, probabilities):
+        attributes = super()._describe(run, fit, labels, probabilities)
+        distance = attributes["generator_distance_"]
+        coverage = attributes["generator_coverage_"]
+        if distance > FAR_FROM_DATA or coverage < FEW:
+            warn_user(
+                f"Generated samples are unlike those of X: generator_distance_ = {distance:.2f}, "
+                f"generator_coverage_ = {coverage:.2f}. Train longer (max_epochs), or raise "
+                "reconstruction_weight or generator_learning_rate. labels_ do not depend on it."
+            )
+        return attributes
+
+    # ---- predictions
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Names of the columns of :meth:`transform`.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Checked, and not used otherwise.
+
+        Returns
+        -------
+        names : ndarray of str
+            "cluster_0", ..., "category1_0", ..., "continuous0", ...
+        """
+        check_is_fitted(self)
+        _check_feature_names_in(self, input_features)
+        names = self.model_.latent.names
+        sizes = self.model_.latent.sizes
+        each = zip(names, sizes, strict=False)
+        one_hot = [f"{name}_{value}" for name, size in each for value in range(size)]
+        return np.array([*one_hot, *names[len(sizes) :]], dtype=object)
+
+    def sample(
+        self, n_samples: int = 1, cluster: int | None = None, codes=None
+    ) -> Reals:
+        """Generate samples from noise and codes.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of samples.
+        cluster : int, default=None
+            Cluster to draw from. None: all clusters, in proportion to their weights.
+        codes : mapping of str to number or array of shape (n_samples,), default=None
+            Values of codes by their names in ``code_names_``; the others are random.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            In the units of X. An int ``random_state`` gives the same samples on every call.
+        """
+        drawn = self._draw_codes(n_samples, cluster, codes or {})
+        return _render(self.model_, drawn)
+
+    def traverse(
+        self, code: str, values=None, *, n_samples: int = 1, cluster: int | None = None
+    ) -> Reals:
+        """Generate samples that differ in one code only.
+
+        Parameters
+        ----------
+        code : str
+            One of ``code_names_``.
+        values : array-like of shape (n_values,), default=None
+            None: all values of a categorical code, else nine from -2 to 2.
+        n_samples : int, default=1
+            Number of samples of the noise and of the other codes.
+        cluster : int, default=None
+            Cluster to generate from.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_values, n_features)
+            The samples in ``X[i]`` share the noise and all other codes.
+        """
+        drawn = self._draw_codes(n_samples, cluster, {})
+        latent = self.model_.latent
+        if values is None:
+            index = latent.find(code)
+            is_categorical = index < len(latent.sizes)
+            values = np.arange(latent.sizes[index]) if is_categorical else SWEEP
+
+        swept = (set_codes(latent, drawn, {code: value}) for value in np.ravel(values))
+        return np.stack([_render(self.model_, codes) for codes in swept], 1)
+
+    # ---- codes
+
+    def _draw_codes(self, n_samples, cluster, codes):
+        """Return random Codes with the given cluster and the given values of others."""
+        n_samples, stream = begin_sample(self, n_samples)
+        drawn = _draw(self.model_, n_samples, stream)
+        if cluster is not None:
+            codes = {**codes, "cluster": cluster}
+        return set_codes(self.model_.latent, drawn, codes)
+
+    @property
+    def _n_features_out(self):
+        latent = self.model_.latent
+        return sum(latent.sizes) + latent.n_continuous
+
+    def _generate(self, model, n_samples, random_state):
+        return _render(model, _draw(model, n_samples, random_state))
+
+
+def _draw(model, n_samples, random_state):
+    """Sample codes on the CPU."""
+    with seeded(draw_seed(random_state)):
+        return model.latent.draw(n_samples, model.log_prior.cpu())
+
+
+def _render(model, codes):
+    """Return the samples that a model generates from codes."""
+    inputs = model.latent.inputs(codes).numpy()
+    return apply(model, model.render, inputs)

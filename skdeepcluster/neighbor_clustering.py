@@ -1,0 +1,891 @@
+"""NeighborClustering: cluster samples by many candidate partitions and a learned criterion.
+
+N samples, M distinct samples in the graph, D features, K clusters, L layout dimensions.
+"""
+
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.spatial.distance import cdist
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
+from sklearn.neighbors import VALID_METRICS
+from sklearn.utils import Bunch, check_scalar
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    RealNotInt,
+    StrOptions,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from .input.checks import (
+    AUTO,
+    COUNT,
+    FRACTION,
+    check_sample_weight,
+    draw_seed,
+    is_dask,
+    keep_fit,
+    random_stream,
+    read_numbers,
+    store_parameters,
+    warn_of_empty,
+    with_plain_numbers,
+)
+from .input.dask import draw_rows, maps_blocks
+from .input.distinct import TINY
+from .input.labels import LabeledClusterMixin, cluster_means, find_offset, mark_noise
+from .input.preparation import Preparation
+from .input.progress import Progress
+from .input.tables import CATEGORICAL, KINDS
+from .input.types import Auto, Labels, TransformerMixin, fit_context
+from .neighbors.augmented import check_augment
+from .neighbors.graph import GraphSettings
+from .neighbors.samples import Lookup, Reference, interpolate
+from .neighbors.search import check_distances
+from .partition.invariance import (
+    analyze_semantics,
+    choose_augment,
+    compare_in,
+    list_kinds,
+    list_series_features,
+)
+from .partition.search import Problem, find_partition, make_criterion, warn_of_edge
+from .partition.selection import Alternative, describe_changes
+from .partition.tree import find_leaves, group_leaves, grow_tree
+
+#: Bound on the size of a cluster: a number, or a share of the samples.
+SIZE = [COUNT, Interval(RealNotInt, 0, 1, closed="neither"), None]
+
+
+class NeighborClustering(
+    LabeledClusterMixin,
+    TransformerMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    BaseEstimator,
+):
+    r"""Clustering by many candidate partitions and a learned criterion.
+
+    K-means, Gaussian mixtures, hierarchical methods and others find about 20 candidate
+    partitions, in the samples and in layouts of their neighbor graph. A criterion, learned on
+    simulated data sets, predicts the adjusted Rand index of each candidate without labels. The
+    candidates vote on the cluster of each sample, weighted by these predictions.
+
+    Parameters
+    ----------
+    n_clusters : int, (int, int) or "auto", default=8
+        Number of clusters, or the lowest and the highest number to choose between. "auto": from 1
+        to ``max_clusters``.
+    n_neighbors : int, default=15
+        Number of neighbors of each sample in the graph, at most the average number of other
+        distinct samples in a cluster.
+    metric : str or callable, default="euclidean"
+        As in :class:`sklearn.neighbors.NearestNeighbors`; "cosine" suits text and embeddings. With
+        "precomputed", X has the distances between all samples, or is a sparse graph of them as
+        :class:`~sklearn.neighbors.KNeighborsTransformer` with ``mode="distance"`` returns.
+    standardize : "auto" or bool, default="auto"
+        Whether features are divided by their own standard deviations. "auto": False for metrics
+        except "euclidean", comparable scales, probabilities, and principal components; True for
+        tables. Networks have the same rule.
+    categorical_features : array-like, "from_dtype" or None, default="from_dtype"
+        Columns of categories: indices, names or a mask. "from_dtype": the columns of a DataFrame
+        that are categories, texts or booleans, and all of two values where features have units of
+        their own. None: all columns are numbers as they are.
+    kinds : dict, default=None
+        Kinds of columns by name or position, if they are not what they look like: "number";
+        "amount", skewed, which becomes its logarithm; "code", few values with an order, spread
+        over the gaps between them; "flag" or "category"; "left out".
+    augment : callable, transformer or "auto", default=None
+        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
+        clusters, as in the networks. The distance between two samples is then the smallest from
+        one to changed versions (views) of the other, in 50 principal components.
+        :class:`~skdeepcluster.nn.augmentation.RandomAffine` suits images,
+        :class:`~skdeepcluster.nn.augmentation.RandomShift` series. A transformer returns
+        features to compare, such as :class:`~skdeepcluster.neighbors.ConvolutionFeatures` of
+        series. "auto" tries such changes and features, and X as it is, on at most 4,000 samples,
+        and takes what has the highest score in ``augment_scores_``.
+    n_views : int, default=16
+        Number of views of each sample, if there is ``augment``.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images, for ``augment="auto"``. None: X are
+        periodic series.
+    n_components : int, default=5
+        Number of dimensions of the layouts.
+    max_samples : int, default=70_000
+        Maximum number of distinct samples in the graph. The others are predicted like new ones.
+        Graphs of sparse distances have all samples.
+    max_clusters : int, default=60
+        Maximum for ``n_clusters="auto"``, which also needs five distinct samples per cluster.
+        Where the number is sought, samples of smaller clusters are moved to others, unless labels
+        or ``min_cluster_size`` are given.
+    min_cluster_size, max_cluster_size : int or float, default=None
+        Bounds on the size of every cluster: a number, or a share in (0, 1), of the samples. With
+        ``sample_weight``, sizes are sums of weights. Samples change their cluster until all sizes
+        are within the bounds (see Notes). "auto" prefers numbers with a candidate within them.
+    accept_sparse : bool, default=False
+        Whether X may be a sparse matrix of features. More than 100, such as TF-IDF of texts, are
+        compared by a latent semantic analysis: 50 components, scaled to unit length. Sparse
+        distances are always accepted.
+    noise : float or "auto", default=0.0
+        Share of the samples to label as noise, in [0, 1): those with the highest
+        ``outlier_scores_`` get the label -1. "auto": those with scores more than three
+        interquartile ranges above the upper quartile, the outer fence of box plots.
+    use_labels : bool, default=False
+        Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
+        where unknown. ``n_clusters="auto"`` then finds at least as many clusters.
+    n_jobs : int, default=None
+        Number of threads; None: as many as OpenMP takes. No result depends on it.
+    verbose : int, default=0
+        1 prints the kinds of columns, and shows the stages in a bar, or as lines in a file.
+    random_state : int, RandomState instance or None, default=None
+        Determines all random choices. An int gives the same result on every call.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each sample, -1 for noise; equal to ``predict(X)``.
+    expected_score_ : float
+        Expected adjusted Rand index with the unknown true clusters (possibly one), in [0, 1]. A
+        criterion learned on simulated data sets predicts it from how well these clusters are
+        separated and found again; your own classes may differ.
+    alternatives_ : list of Alternative
+        At most four other partitions: the two next best numbers of clusters or, if ``n_clusters``
+        is an int, the two next best partitions; then those that differ from all before (adjusted
+        Rand index below 0.8). Each has ``n_clusters``, ``labels``, ``probabilities``,
+        ``expected_score``, and in words ``changes``, the samples that it moves, and ``evidence``,
+        its merits and, in parentheses, those of the chosen one. See :meth:`use`.
+    probabilities_ : ndarray of shape (n_samples,)
+        Maximum of the ``responsibilities_`` of each sample.
+    responsibilities_ : ndarray of shape (n_samples, n_clusters)
+        p(cluster | sample), equal to ``predict_proba(X)``.
+    layout_ : ndarray of shape (n_samples, n_components), float32
+        Positions of the samples, equal to ``transform(X)``.
+    graph_ : CSR matrix of shape (n_graph_samples, n_graph_samples), float32
+        Link weights, see :func:`~skdeepcluster.neighbors.neighbor_graph`.
+    graph_indices_ : ndarray of shape (n_graph_samples,)
+        Positions in X of the samples in the graph, ascending; only the first of equal samples.
+    standardize_ : bool
+        Whether features are divided by their own standard deviations.
+    n_clusters_ : int
+        Number of clusters.
+    augment_ : callable, transformer or None
+        The augmentation or the fitted transformer used.
+    augment_scores_ : dict
+        With ``augment="auto"``, the mean expected score of two fits for each of them, plus a
+        quarter of their mean adjusted Rand index with the fits of the others.
+    n_clusters_curve_ : Bunch
+        If the number is chosen, arrays over the ``n_clusters`` that were tried. ``criterion`` is
+        the expected score of the best of eight or more candidates. For one cluster, it is the
+        probability that there is one; if sizes break their bounds, at most 0.01. ``stability`` is
+        the mean adjusted Rand index between candidates. In tables with categories, the ``penalty``
+        of a low BIC is taken off the criterion (see Notes). The chosen number is among the best
+        five, which are searched again with all candidates.
+    outlier_scores_ : ndarray of shape (n_samples,)
+        Mean distance, standardized if ``standardize_``, from each sample to its nearest others.
+    offset_ : float
+        Samples whose outlier score exceeds ``-offset_`` are noise.
+    leaves_ : ndarray of shape (n_samples,)
+        Leaf of each sample in the tree of clusters: a part of its cluster.
+    n_leaves_ : int
+        Number of leaves.
+    children_ : ndarray of shape (`n_leaves_` - 1, 2)
+        Nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`.
+    distances_ : ndarray of shape (`n_leaves_` - 1,)
+        Ward's distance of each merge in the layout, ascending.
+    preparation_ : Preparation
+        How X becomes numbers.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Feature names, if X has names that are all strings.
+
+    See Also
+    --------
+    skdeepcluster.select_n_clusters : Choose the number of clusters for any clusterer.
+    VaDEClustering : A generative network that is initialized with this partition.
+
+    Notes
+    -----
+    Graph and layouts are computed as in UMAP [1]_. The number of clusters is chosen by the highest
+    expected score of a candidate, and by the stability where scores are about equal.
+
+    A sample of weight 2 equals two samples. The order of the samples and features, copies of all
+    samples and constant features do not change a cluster, unless rounding decides between
+    candidates with about equal scores. With ``augment``, the order of features has a meaning.
+
+    With ``use_labels=True``, labels name the clusters and move samples between them along the
+    graph [2]_.
+
+    Candidates that keep more of the pairs given to ``fit`` get more votes. If the partition still
+    breaks a bound or a pair, samples change their cluster, the cheapest changes first. A change
+    costs the log ratio of the responsibilities of the two clusters, plus the log ratio of their
+    Gaussian densities in the layout.
+
+    With standardized numbers, the one-hot columns of a category have the weight
+    5/8 min(1, 10 R^2), at least 1/64, with the adjusted R^2 of a linear regression on the other
+    columns. If one category tells another, only the better explained one counts. The penalty of a
+    number of clusters is 0.6 times the share of categories, times the square root of how far the
+    BIC of latent classes is below its highest, in nats per sample.
+
+    New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.
+
+    References
+    ----------
+    .. [1] L. McInnes, J. Healy, J. Melville, "UMAP: Uniform Manifold Approximation and
+       Projection for Dimension Reduction", 2018, arXiv:1802.03426.
+    .. [2] X. Zhu, Z. Ghahramani, J. Lafferty, "Semi-supervised learning using Gaussian fields and
+       harmonic functions", ICML 2003.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from skdeepcluster import NeighborClustering
+    >>> X, y = make_moons(200, noise=0.05, random_state=0)
+    >>> found = NeighborClustering(2, random_state=0).fit(X)
+    >>> [len(set(found.labels_[y == k])) for k in range(2)]
+    [1, 1]
+    >>> bool(found.predict([[0.0, 1.0]]) == found.labels_[y == 0][0])
+    True
+
+    Find the number of clusters without labels, and coarser clusters from the same fit:
+
+    >>> from sklearn.datasets import make_blobs
+    >>> X4, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
+    >>> found = NeighborClustering("auto", random_state=0).fit(X4)
+    >>> found.n_clusters_
+    4
+    >>> len(set(found.cut(2)))
+    2
+    """
+
+    _parameter_constraints = {
+        "n_clusters": [COUNT, AUTO, tuple],
+        "n_neighbors": [COUNT],
+        "metric": [StrOptions(set().union(*VALID_METRICS.values())), callable],
+        "standardize": [AUTO, "boolean"],
+        "categorical_features": CATEGORICAL,
+        "kinds": KINDS,
+        "augment": [callable, HasMethods("transform"), AUTO, None],
+        "n_views": [COUNT],
+        "image_shape": [tuple, list, None],
+        "n_components": [COUNT],
+        "max_samples": [COUNT],
+        "max_clusters": [Interval(Integral, 2, None, closed="left")],
+        "min_cluster_size": SIZE,
+        "max_cluster_size": SIZE,
+        "accept_sparse": ["boolean"],
+        "noise": [FRACTION, AUTO],
+        "use_labels": ["boolean"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_clusters: int | tuple[int, int] | Auto = 8,
+        *,
+        n_neighbors=15,
+        metric: str | Callable[..., float] = "euclidean",
+        standardize: bool | Auto = "auto",
+        categorical_features: Any = "from_dtype",
+        kinds=None,
+        augment: Any = None,
+        n_views=16,
+        image_shape=None,
+        n_components=5,
+        max_samples=70_000,
+        max_clusters=60,
+        min_cluster_size=None,
+        max_cluster_size=None,
+        accept_sparse=False,
+        noise=0.0,
+        use_labels=False,
+        n_jobs=None,
+        verbose=0,
+        random_state=None,
+    ) -> None:
+        store_parameters(locals())
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X, y=None, sample_weight=None, must_link=None, cannot_link=None
+    ) -> Self:
+        """Find the clusters of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, nan where values are missing, or the distances between samples. If X is a
+            Dask array, ``max_samples`` random samples are fitted, and attributes describe them.
+        y : array-like of shape (n_samples,), default=None
+            Known clusters with ``use_labels=True``, -1 where unknown; otherwise ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples. Samples of weight 0 are predicted like new ones.
+        must_link, cannot_link : array-like of shape (n_pairs, 2), default=None
+            Positions in X of pairs that must share a cluster, and of pairs that must not.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        clusterer = with_plain_numbers(self)
+        if is_dask(X):
+            about_samples = y, sample_weight, must_link, cannot_link
+            if any(value is not None for value in about_samples):
+                raise ValueError(
+                    "A fit to a Dask array draws max_samples random samples, so y, sample_weight, "
+                    "must_link and cannot_link must be None. Or pass an array, as by X.compute()."
+                )
+            X = draw_rows(X, clusterer.max_samples, clusterer.random_state)
+        attributes = cluster_samples(
+            clusterer, X, y, sample_weight, must_link, cannot_link
+        )
+        vars(self).pop("_tree", None)
+        return keep_fit(self, attributes)
+
+    def use(self, alternative) -> Self:
+        """Take one of the ``alternatives_`` as the partition; nothing is fitted again.
+
+        Attributes, predictions and cuts then follow it. The old partition becomes an alternative.
+
+        Parameters
+        ----------
+        alternative : Alternative
+            One of ``alternatives_`` of this fit, from before or after another one was used.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        check_is_fitted(self)
+        attributes = find_answer(vars(self), alternative)
+        vars(self).pop("_tree", None)
+        vars(self).update(attributes)
+        return self
+
+    # ---- the tree of clusters, grown when it is asked for
+
+    @property
+    def children_(self) -> npt.NDArray[np.int64]:
+        """Nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`."""
+        return self._grow_tree().children
+
+    @property
+    def distances_(self) -> npt.NDArray[np.float64]:
+        """Ward's distance of each merge in the layout, ascending."""
+        return self._grow_tree().distances
+
+    @property
+    def n_leaves_(self) -> int:
+        """Number of leaves."""
+        return len(self._grow_tree().clusters)
+
+    @property
+    def leaves_(self) -> npt.NDArray[np.int64]:
+        """Leaf of each sample in the tree of clusters."""
+        tree = self._grow_tree()
+        clusters = self.responsibilities_.argmax(1)
+        return find_leaves(tree.centers, tree.clusters, self.layout_, clusters)
+
+    def _grow_tree(self):
+        """Return the :class:`ClusterTree` of the clusters, grown once."""
+        if "_answers" not in vars(self):
+            raise AttributeError(
+                "The tree of clusters exists after fit. Call fit first."
+            )
+        if "_tree" not in vars(self):
+            reference = self._lookup.reference
+            place = np.argsort(np.argsort(reference.kept))
+            most = max(resp.shape[1] for resp, _ in self._answers)
+            self._tree = grow_tree(
+                reference,
+                self._columns,
+                self.graph_[place][:, place],
+                self._graph_weights,
+                self.layout_[reference.kept],
+                self.responsibilities_[reference.kept].argmax(1),
+                most,
+            )
+        return self._tree
+
+    # ---- predictions
+
+    @maps_blocks
+    def predict_proba(self, X) -> npt.NDArray[np.float64]:
+        """Return p(cluster | sample).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples; with ``metric="precomputed"`` their distances to the samples of ``fit``. For a
+            Dask array, the result is lazy, as in all predictions.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_clusters)
+            Each row sums to one.
+        """
+        return self._interpolate(X, "responsibilities_")[0]
+
+    @maps_blocks
+    def predict(self, X) -> Labels:
+        """Return the most probable cluster of each sample, -1 for noise.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, or their distances as in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Clusters.
+        """
+        resp, outlier_scores = self._interpolate(X, "responsibilities_")
+        return mark_noise(resp.argmax(1), outlier_scores, self.offset_)
+
+    @maps_blocks
+    def score_samples(self, X) -> npt.NDArray[np.float64]:
+        """Return minus the outlier score of each sample: low values are unusual.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, or their distances as in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Minus the mean distance to the nearest samples in the graph.
+        """
+        return -self._interpolate(X)[0]
+
+    def cut(self, n_clusters: int, X=None) -> Labels:
+        """Return the labels of fewer or more clusters, from the tree of the same fit.
+
+        Parameters
+        ----------
+        n_clusters : int
+            From 1 to ``n_leaves_``. Fewer than ``n_clusters_`` merge clusters, more divide them.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            New samples to label; None: the samples of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Clusters from 0 to ``n_clusters - 1``, or -1 for noise.
+        """
+        check_is_fitted(self)
+        if n_clusters == self.n_clusters_:  # also where some clusters have no leaf
+            return self.labels_.copy() if X is None else self.predict(X)
+
+        bounds = {"min_val": 1, "max_val": self.n_leaves_}
+        check_scalar(n_clusters, "n_clusters", Integral, **bounds)
+
+        if X is None:
+            tree = self._grow_tree()
+            groups = group_leaves(tree.children, tree.clusters, n_clusters)
+            return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
+        return self._cut_new(X, n_clusters)
+
+    @maps_blocks
+    def _cut_new(self, X, n_clusters):
+        """Return the labels of new samples in fewer or more clusters."""
+        tree = self._grow_tree()
+        groups = group_leaves(tree.children, tree.clusters, n_clusters)
+        names = "responsibilities_", "layout_"
+        resp, layout, outlier_scores = self._interpolate(X, *names)
+        clusters = resp.argmax(1)
+        leaves = find_leaves(tree.centers, tree.clusters, layout, clusters)
+        return mark_noise(groups[leaves], outlier_scores, self.offset_)
+
+    @maps_blocks
+    def transform(self, X) -> npt.NDArray[np.float32]:
+        """Return the positions of the samples in the layout.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, or their distances as in :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components), float32
+            Positions.
+        """
+        return self._interpolate(X, "layout_")[0]
+
+    def score(self, X, y=None) -> float:
+        """Return the mean simplified silhouette of the samples in the layout: higher is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, or their distances as in :meth:`predict_proba`.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        float
+            Mean of (b - a) / max(a, b), with the distances a to the center of the cluster and b
+            to the nearest other center; 0 for one cluster.
+        """
+        resp, layout, _ = self._interpolate(X, "responsibilities_", "layout_")
+        clusters = self.responsibilities_.argmax(1)
+        return measure_silhouette(self.layout_, clusters, layout, resp)
+
+    # ---- state
+
+    def _interpolate(self, X, *names):
+        """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""
+        check_is_fitted(self)
+        reference = self._lookup.reference
+        compares_features = hasattr(self.augment_, "transform")
+        donors = None if compares_features else reference.rows
+        X = self.preparation_.prepare(X, donors)
+        X = self.augment_.transform(X) if compares_features else X
+        if reference.rows is None:
+            check_distances(X, square=False)
+        values = [getattr(self, name)[reference.kept] for name in names]
+        return interpolate(self._lookup, X, values, self.n_jobs)
+
+    @property
+    def _n_features_out(self):
+        return self.layout_.shape[1]
+
+    def __getstate__(self):
+        """Return the state without what predictions and cuts prepare."""
+        state = dict(super().__getstate__())
+        state.pop("_lookup", None)
+        state.pop("_tree", None)
+        return state
+
+    def __setstate__(self, state):
+        """Restore the state, checked, because compiled code trusts it."""
+        super().__setstate__(state)
+        check_state(vars(self))
+        if "_reference" in state:
+            self._lookup = Lookup(Reference.from_dict(state["_reference"]))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        is_given = self.metric == "precomputed"
+        tags.input_tags.sparse = bool(self.accept_sparse) or is_given
+        tags.input_tags.pairwise = is_given
+        tags.input_tags.positive_only = is_given
+        tags.input_tags.allow_nan = not is_given
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+# ---- the fit
+
+
+def prepare_samples(clusterer, X, sample_weight=None):
+    """Return the fitted :class:`~skdeepcluster.input.Preparation` of X, and X, prepared."""
+    metric = clusterer.metric
+    standardize = clusterer.standardize
+    if clusterer.augment is not None:
+        check_augment(metric)
+    if standardize == "auto" and metric != "euclidean":
+        standardize = False
+    if standardize and metric == "precomputed":
+        raise ValueError(
+            "standardize=True needs features, but metric='precomputed' takes distances. Set "
+            "standardize='auto', or name a metric of features."
+        )
+
+    is_unchanged = clusterer.augment is None and clusterer.image_shape is None
+    preparation = Preparation(
+        clusterer.categorical_features,
+        kinds=clusterer.kinds,
+        learns_kinds=is_unchanged,
+        standardize=standardize,
+        n_neighbors=clusterer.n_neighbors,
+        accept_sparse=bool(clusterer.accept_sparse) or metric == "precomputed",
+        allow_nan=metric != "precomputed",
+        name=type(clusterer).__name__,
+    )
+    X = preparation.fit_prepare(X, sample_weight)
+    if preparation.groups_:
+        check_categories(metric, clusterer.augment)
+    if clusterer.verbose and preparation.is_table:
+        print(preparation.describe())
+    return preparation, X
+
+
+def check_categories(metric, augment):
+    """Check that a table with categories is compared by Euclidean distances, unchanged."""
+    if augment is not None:
+        raise ValueError(
+            "augment changes numbers, but X has categories. Set augment=None, or leave out "
+            "their columns."
+        )
+    if metric != "euclidean":
+        raise ValueError(
+            f"X has categories, which need metric='euclidean', got {metric!r}. Set it, "
+            "or encode them and set categorical_features=None."
+        )
+
+
+def cluster_samples(
+    clusterer,
+    X,
+    y=None,
+    sample_weight=None,
+    must_link=None,
+    cannot_link=None,
+    groups=None,
+):
+    """Return the fitted attributes of a NeighborClustering of X (N, D), by name.
+
+    ``groups`` are the one-hot columns of a table, if X has none by itself.
+    """
+    with np.errstate(under="ignore"):
+        preparation, X = prepare_samples(clusterer, X, sample_weight)
+        known = clusterer._read_known(y, X.shape[0])
+        problem = Problem(
+            read_numbers(clusterer.n_clusters, clusterer.max_clusters),
+            sample_weight,
+            known.labels,
+            sizes=(clusterer.min_cluster_size, clusterer.max_cluster_size),
+            must_link=must_link,
+            cannot_link=cannot_link,
+        )
+        attributes = find_clusters(clusterer, preparation, X, problem, groups)
+    return attributes | known.attributes()
+
+
+def find_clusters(clusterer, preparation, X, problem, groups):
+    """Return the fitted attributes of a NeighborClustering of prepared X (N, E), by name.
+
+    ``problem`` is the :class:`~skdeepcluster.partition.search.Problem` to solve, and ``groups``
+    are those of a table that the preparation does not know.
+    """
+    with Progress(type(clusterer).__name__, bool(clusterer.verbose)) as progress:
+        # Graph, layout, partition, assignment, augmentation, and each number that is tried.
+        progress.plan(4 + (clusterer.augment == "auto") + problem.n_tried)
+        n_clusters = problem.n_clusters
+        if clusterer.augment == "auto":
+            progress.begin("augmentation", 1)
+        if groups is None:
+            groups = preparation.table_groups
+        augmentation, X, settings = _compare(
+            clusterer, preparation, X, n_clusters, groups
+        )
+        partition = find_partition(
+            X, problem, settings, clusterer.random_state, progress
+        )
+        warn_of_number(clusterer, partition)
+        progress.begin("assignment", 1)
+        lookup = Lookup(partition.samples.reference)
+        resps = [answer.resp for answer in partition.answers]
+        *resps, layout, outlier_scores = interpolate(
+            lookup, X, [*resps, partition.layout], clusterer.n_jobs
+        )
+
+    weights = check_sample_weight(problem.sample_weight, X)
+    merits = [answer[1:] for answer in partition.answers]
+    attributes = {
+        **preparation.input_attributes(),
+        **augmentation,
+        **_describe_graph(partition.samples),
+        "standardize_": preparation.standardizes_,
+        "layout_": layout,
+        "outlier_scores_": outlier_scores,
+        "offset_": find_offset(outlier_scores, clusterer.noise, weights),
+        "_answers": [*zip(resps, merits, strict=True)],
+        "_lookup": lookup,
+    }
+    if partition.curve is not None:
+        attributes["n_clusters_curve_"] = Bunch(**partition.curve._asdict())
+    return attributes | show_answer(attributes, 0)
+
+
+def _compare(clusterer, preparation, X, n_clusters, groups):
+    """Return the attributes of the augmentation, X as it is compared, and how it is."""
+    augmentation = _find_augmentation(clusterer, preparation, X, n_clusters)
+    X, augment = compare_in(augmentation["augment_"], X, preparation)
+    return augmentation, X, make_graph_settings(clusterer, augment, groups)
+
+
+def _find_augmentation(clusterer, preparation, X, n_clusters):
+    """Return the attributes of the augmentation, the one with the highest score if "auto"."""
+    if clusterer.augment is None and clusterer.metric in ("euclidean", "cosine"):
+        return {"augment_": analyze_semantics(X)}
+    if clusterer.augment != "auto":
+        return {"augment_": clone(clusterer.augment, safe=False)}
+    stream = random_stream(clusterer.random_state)
+    kinds = list_kinds(X.shape[1], clusterer.image_shape)
+    if clusterer.image_shape is None:
+        kinds |= list_series_features()
+    augment, scores = choose_augment(
+        X,
+        n_clusters,
+        make_graph_settings(clusterer),
+        kinds,
+        preparation,
+        np.random.RandomState(draw_seed(stream)),
+    )
+    return {"augment_": augment, "augment_scores_": scores}
+
+
+def _describe_graph(samples):
+    """Return the attributes of a graph, and what its tree of clusters needs."""
+    kept = samples.reference.kept
+    order = np.argsort(kept)
+    return {
+        "graph_": samples.graph[order][:, order],
+        "graph_indices_": kept[order],
+        "_columns": samples.columns,
+        "_graph_weights": samples.weights,
+        "_reference": samples.reference.to_dict(),
+    }
+
+
+def look_at(clusterer, X, sample_weight=None):
+    """Return the criterion of X (N, D), and the distinct samples of its graph."""
+    preparation, X = prepare_samples(clusterer, X, sample_weight)
+    numbers = read_numbers("auto", clusterer.max_clusters)
+    groups = preparation.table_groups
+    _, X, settings = _compare(clusterer, preparation, X, numbers, groups)
+    return make_criterion(X, settings, sample_weight, clusterer.random_state)
+
+
+def make_graph_settings(clusterer, augment=None, groups=None):
+    """Return the :class:`GraphSettings` of a NeighborClustering."""
+    return GraphSettings(
+        n_neighbors=clusterer.n_neighbors,
+        metric=clusterer.metric,
+        n_components=clusterer.n_components,
+        max_samples=clusterer.max_samples,
+        n_jobs=clusterer.n_jobs,
+        augment=augment,
+        n_views=clusterer.n_views,
+        groups=groups,
+    )
+
+
+def show_answer(attributes, place):
+    """Return the attributes of one of the answers, and the others as alternatives."""
+    outlier_scores = attributes["outlier_scores_"]
+    offset = attributes["offset_"]
+    answers = attributes["_answers"]
+    labels = [mark_noise(resp.argmax(1), outlier_scores, offset) for resp, _ in answers]
+    resp, merits = answers[place]
+    alternatives = []
+    for i, (other, other_merits) in enumerate(answers):
+        if i == place:
+            continue
+        changes = describe_changes(labels[place], labels[i])
+        while any(changes == before.changes for before in alternatives):
+            changes += ", but others"
+        alternative = Alternative(
+            n_clusters=other.shape[1],
+            expected_score=other_merits[0],
+            changes=changes,
+            evidence=_describe_evidence(answers[i], answers[place]),
+            labels=labels[i],
+            probabilities=other.max(1),
+            place=i,
+        )
+        alternatives.append(alternative)
+    return {
+        "responsibilities_": resp,
+        "probabilities_": resp.max(1),
+        "labels_": labels[place],
+        "n_clusters_": resp.shape[1],
+        "expected_score_": merits[0],
+        "alternatives_": alternatives,
+    }
+
+
+def find_answer(attributes, alternative):
+    """Return the attributes of the answer that an alternative of the fit is."""
+    place = getattr(alternative, "place", None)
+    if place in range(len(attributes["_answers"])):
+        shown = show_answer(attributes, place)
+        if np.array_equal(shown["labels_"], alternative.labels):
+            return shown
+    n_others = len(attributes["alternatives_"])
+    raise ValueError(
+        f"alternative must be one of the {n_others} alternatives_ of this fit, such as "
+        f"use(fit.alternatives_[0]), got {type(alternative).__name__}."
+    )
+
+
+def _describe_evidence(answer, chosen):
+    """Return what speaks for an answer, beside the same numbers of the chosen one."""
+    names = "expected score", "agreement of candidates", "mean probability"
+    numbers = [[*merits, resp.max(1).mean()] for resp, merits in (answer, chosen)]
+    return ", ".join(
+        f"{name} {value:.2f} ({other:.2f})"
+        for name, value, other in zip(names, *numbers, strict=True)
+    )
+
+
+def measure_silhouette(layout, clusters, new_layout, new_resp):
+    """Return the mean simplified silhouette of new samples (n, L) with responsibilities (n, K).
+
+    The ``layout`` (N, L) of a fit gives the centers of the clusters.
+    """
+    present, places = np.unique(clusters, return_inverse=True)
+    if len(present) < 2:
+        return 0.0
+
+    centers = cluster_means(np.eye(len(present))[places], layout.astype(float))
+    distances = cdist(new_layout, centers)
+    assigned = np.arange(len(new_resp)), new_resp[:, present].argmax(1)
+
+    a = distances[assigned]
+    distances[assigned] = np.inf
+    b = distances.min(1)
+    larger = np.maximum(np.maximum(a, b), TINY)
+    return float(((b - a) / larger).mean())
+
+
+def check_state(state):
+    """Check the fitted attributes of a NeighborClustering that comes from a file."""
+    reference = state.get("_reference", {})
+    for value in filter(sparse.issparse, [*state.values(), *reference.values()]):
+        value.check_format()
+
+    resp = state.get("responsibilities_", np.ones((1, 1)))
+    if not np.allclose(resp.sum(1), 1):
+        raise ValueError(
+            "The responsibilities do not sum to one. Fit the estimator again."
+        )
+    if not reference:
+        return
+    kept = reference["kept"]
+    is_sample = (kept >= 0) & (kept < len(resp))
+    arrays = [reference["keys"], reference["spacing"], state["graph_indices_"]]
+    has_all = {len(array) for array in arrays} == {len(kept)}
+    if not has_all or not is_sample.all() or reference["n_neighbors"] < 1:
+        raise ValueError(
+            "The graph names samples or neighbors that there are not. Fit the estimator "
+            "again."
+        )
+
+
+# ---- warnings
+
+
+def warn_of_number(clusterer, partition):
+    """Warn of empty clusters, and of a number at the edge of those that were tried."""
+    warn_of_empty(
+        len(np.unique(partition.answers[0].labels)),
+        partition.n_clusters,
+        "clusters",
+        "Decrease n_clusters, or leave out duplicate points.",
+    )
+    if clusterer.n_clusters == "auto":
+        warn_of_edge(partition, clusterer.max_clusters)

@@ -1,0 +1,372 @@
+"""Distributions of x given the decoder's output: Bernoulli, Gaussian, or one for each column.
+
+The networks see ``standardize(x)``; densities and means are in the units of X. Missing values are
+nan.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from numbers import Integral
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+#: Minimum probability in :meth:`Likelihood.link`, whose derivative is 1 / p.
+LEAST_PROBABILITY = 0.02
+
+
+class Likelihood(nn.Module, ABC):
+    """log p(x | decoded), for decoder outputs of shape (N, D)."""
+
+    #: The value of ``likelihood_`` of a fitted estimator.
+    name: str
+
+    @property
+    def standardizes(self) -> bool:
+        """Whether features are divided by their own standard deviations."""
+        return False
+
+    @abstractmethod
+    def standardize(self, x: Tensor) -> Tensor:
+        """Return float32 inputs of the networks, (N, D), for samples in the units of the data.
+
+        Missing values, nan, become 0, like features that are masked.
+        """
+
+    @abstractmethod
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
+        """Log p(x_d | decoded) of each feature in nats, (N, D); any number for missing values."""
+
+    def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
+        """Log p(x | decoded) of the observed features, (N,), or (S, N) for outputs (S, N, D)."""
+        log_p = self.log_probs(x, decoded)
+        return log_p.masked_fill(x.isnan(), 0.0).sum(-1)
+
+    @abstractmethod
+    def mean(self, decoded: Tensor) -> Tensor:
+        """E[x | decoded] in the units of the data, (N, D)."""
+
+    def deviation(self, x: Tensor) -> Tensor:
+        """Return standard deviations of noise in the units of the data, shaped as x (N, D)."""
+        return torch.zeros_like(x)
+
+    def standardized_mean(self, decoded: Tensor) -> Tensor:
+        """Return ``standardize(mean(decoded))``, (N, D)."""
+        return self.standardize(self.mean(decoded))
+
+    @abstractmethod
+    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the outputs that have a given standardized mean, and their derivatives, (D,)."""
+
+
+class Bernoulli(Likelihood):
+    """Features clipped to [0, 1], taken as probabilities; the decoder gives logits."""
+
+    name = "bernoulli"
+
+    def standardize(self, x: Tensor) -> Tensor:
+        """Float32, clipped to [0, 1]."""
+        # Integer bounds would be cast in an exported graph, which breaks its optimizer.
+        return x.float().clamp(0.0, 1.0).nan_to_num(0.0)
+
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
+        """x_d log p_d + (1 - x_d) log(1 - p_d) with p = sigmoid(decoded)."""
+        x = self.standardize(x).expand_as(decoded)
+        decoded = decoded.float()
+        return -binary_cross_entropy_with_logits(decoded, x, reduction="none")
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        """Return the probabilities."""
+        return decoded.float().sigmoid()
+
+    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits, and 1 / (p (1 - p))."""
+        p = mean.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+        return p.logit(), 1 / (p * (1 - p))
+
+
+class Gaussian(Likelihood):
+    """Real features; the decoder gives means of standardized features.
+
+    ``shift`` (D,) are the means of the features; ``scale`` are their standard deviations (D,), or
+    one number () for all. Both have the precision of the data. The noise variances are learned.
+    """
+
+    name = "gaussian"
+    shift: Tensor
+    scale: Tensor
+
+    #: Maximum magnitude of standardized features: squares of the networks' outputs stay finite.
+    LIMIT = 1e6
+    #: Bounds of the log-variance of the noise, in standardized units.
+    LOG_VAR = (-7.0, 4.0)
+
+    def __init__(self, shift: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("shift", shift)
+        self.register_buffer("scale", scale)
+        # Log-variances; at 0, as of the features, the decoder would not learn to use codes.
+        noise = torch.full(shift.shape, -2.0, dtype=torch.float32)
+        self.noise = nn.Parameter(noise)
+
+    @property
+    def standardizes(self) -> bool:
+        """Whether there is a scale for each feature."""
+        return self.scale.ndim == 1
+
+    def standardize(self, x: Tensor) -> Tensor:
+        """(x - shift) / scale within ``LIMIT``, in the precision of the shift, then float32."""
+        x_std = (x - self.shift) / self.scale
+        x_std = x_std.clamp(-self.LIMIT, self.LIMIT)
+        return x_std.float().nan_to_num(0.0)
+
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
+        """Log N(standardize(x)_d; decoded_d, exp noise_d) - log scale_d."""
+        log_var = self.noise.clamp(*self.LOG_VAR)
+        gaps = self.standardize(x) - decoded.float()
+        squares = gaps**2 * (-log_var).exp()
+        log_scale = self.scale.log().float()
+        constant = math.log(2 * math.pi)
+        return -0.5 * (constant + log_var + squares) - log_scale
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        """Return decoded * scale + shift."""
+        # In single precision, the product may overflow.
+        return decoded.double() * self.scale + self.shift
+
+    def deviation(self, x: Tensor) -> Tensor:
+        """Return the learned standard deviations."""
+        std = (0.5 * self.noise.clamp(*self.LOG_VAR)).exp()
+        return (std.double() * self.scale).expand_as(x)
+
+    def standardized_mean(self, decoded: Tensor) -> Tensor:
+        """Return ``decoded`` within ``LIMIT``."""
+        return decoded.float().clamp(-self.LIMIT, self.LIMIT)
+
+    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the standardized values, and ones."""
+        return mean, torch.ones_like(mean)
+
+
+class Categorical(Likelihood):
+    """One-hot features in groups of ``sizes``, times ``weight`` (D,); the decoder gives logits."""
+
+    weight: Tensor
+
+    def __init__(self, sizes: Iterable[int]) -> None:
+        super().__init__()
+        self.sizes = list(sizes)
+        ones = torch.ones(sum(self.sizes), dtype=torch.float32)
+        self.register_buffer("weight", ones)
+
+    def standardize(self, x: Tensor) -> Tensor:
+        """Float32, clipped to [0, weight]."""
+        zero = self.weight.new_zeros(())
+        return x.clamp(zero, self.weight).float().nan_to_num(0.0)
+
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
+        """Log softmax(decoded_g) of the category; a group of zeros adds nothing."""
+        share = self.standardize(x) / self.weight.float()
+        return share * self._log_softmax(decoded)
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        """Return the probabilities times the weights."""
+        return self._log_softmax(decoded).exp() * self.weight
+
+    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log p and 1 / (weight p), with p = mean / weight."""
+        p = (mean / self.weight).clamp_min(LEAST_PROBABILITY)
+        return p.log(), 1 / (self.weight * p)
+
+    def _log_softmax(self, decoded: Tensor) -> Tensor:
+        """Log-probabilities of the categories of each group, (N, D)."""
+        groups = decoded.float().split(self.sizes, -1)
+        log_p = [logits.log_softmax(-1) for logits in groups]
+        return torch.cat(log_p, -1)
+
+
+class ColumnLikelihood(Likelihood):
+    """Independent likelihoods of columns: Gaussian, Bernoulli and categorical ones.
+
+    An estimator sets scales and weights of a copy.
+
+    Parameters
+    ----------
+    gaussian : iterable of int, default=()
+        Indices of the columns of real numbers.
+    bernoulli : iterable of int, default=()
+        Indices of the columns with values in [0, 1].
+    categorical : iterable of iterables of int, default=()
+        Indices of the one-hot columns of each categorical feature. A sample has a single 1 in each
+        group, or the group's weight, or only zeros if its category is missing.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skdeepcluster.nn.likelihood import ColumnLikelihood
+    >>> likelihood = ColumnLikelihood(gaussian=[0], categorical=[[1, 2]])
+    >>> likelihood.mean(torch.tensor([[3.0, 0.0, 0.0]])).tolist()
+    [[3.0, 0.5, 0.5]]
+    """
+
+    name = "columns"
+    parts: Any
+    columns: Tensor
+    sizes: Tensor
+    position: Tensor
+
+    def __init__(
+        self,
+        gaussian: Iterable[int] = (),
+        bernoulli: Iterable[int] = (),
+        categorical: Iterable[Iterable[int]] = (),
+    ) -> None:
+        super().__init__()
+        groups = _check_columns([gaussian, bernoulli, *categorical])
+        sizes = [len(group) for group in groups]
+        n_gaussian, n_bernoulli, *n_categories = sizes
+        lengths = (n_gaussian, n_bernoulli, sum(n_categories))
+        self.lengths = [length for length in lengths if length]
+        #: The parameters, as lists.
+        self.layout: dict[str, list[Any]] = {
+            "gaussian": groups[0],
+            "bernoulli": groups[1],
+            "categorical": groups[2:],
+        }
+
+        self.parts = nn.ModuleDict()
+        if n_gaussian:
+            zeros = torch.zeros(n_gaussian, dtype=torch.float32)
+            self.parts["gaussian"] = Gaussian(zeros, zeros + 1)
+        if n_bernoulli:
+            self.parts["bernoulli"] = Bernoulli()
+        if n_categories:
+            self.parts["categorical"] = Categorical(n_categories)
+
+        # All columns, part by part, and the numbers of columns of the parts and groups.
+        columns = torch.tensor(list(chain.from_iterable(groups)))
+        self.register_buffer("columns", columns)
+        self.register_buffer("sizes", torch.tensor(sizes))
+        self.register_buffer("position", columns.argsort(), persistent=False)
+
+    @property
+    def standardizes(self) -> bool:
+        """Whether there is a scale for each Gaussian column."""
+        return any(part.standardizes for part in self.parts.values())
+
+    def set_scale(self, shift: Tensor, scale: Tensor) -> None:
+        """Set shift and scale of the Gaussian columns."""
+        gaussian = self.parts["gaussian"]
+        gaussian.shift = shift
+        gaussian.scale = scale
+
+    def set_weights(self, weights: Tensor) -> None:
+        """Set the weight of each group of one-hot columns."""
+        sizes = self.sizes[2:]
+        self.parts["categorical"].weight = weights.repeat_interleave(sizes)
+
+    def standardize(self, x: Tensor) -> Tensor:
+        """Return the inputs of each part, in the order of the columns."""
+        return self._map("standardize", x)
+
+    def log_probs(
+        self,
+        x: Tensor,
+        decoded: Tensor,
+    ) -> Tensor:
+        """Log p of the parts, (N, D)."""
+        return self._map("log_probs", x, decoded)
+
+    def mean(self, decoded: Tensor) -> Tensor:
+        """Return the means of the parts, (N, D)."""
+        return self._map("mean", decoded)
+
+    def deviation(self, x: Tensor) -> Tensor:
+        """Return the deviations of the parts, (N, D)."""
+        return self._map("deviation", x)
+
+    def standardized_mean(self, decoded: Tensor) -> Tensor:
+        """Return the standardized means of the parts, (N, D)."""
+        return self._map("standardized_mean", decoded)
+
+    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the links of the parts."""
+        outputs, slopes = zip(*self._call("link", mean), strict=True)
+        return self._join(outputs), self._join(slopes)
+
+    def _map(self, method: str, *values: Tensor) -> Tensor:
+        """Apply a method of each part; return the results in the order of the columns."""
+        return self._join(self._call(method, *values))
+
+    def _call(self, method: str, *values: Tensor) -> list[Any]:
+        """Call a method of each part with its columns of the values."""
+        ordered = [value.index_select(-1, self.columns) for value in values]
+        split = [value.split(self.lengths, -1) for value in ordered]
+        parts = zip(self.parts.values(), *split, strict=True)
+        return [getattr(part, method)(*columns) for part, *columns in parts]
+
+    def _join(self, values: Iterable[Tensor]) -> Tensor:
+        """Return the values of all parts in the order of the columns."""
+        return torch.cat(list(values), -1).index_select(-1, self.position)
+
+
+def restore_likelihood(
+    state: Mapping[str, Tensor],
+) -> Likelihood:
+    """Build the likelihood that has a given state dict; a :class:`Bernoulli` has no state."""
+    if "shift" in state:
+        return Gaussian(state["shift"], state["scale"])
+    if "columns" not in state:
+        return Bernoulli()
+    columns = state["columns"].split(state["sizes"].tolist())
+    gaussian, bernoulli, *groups = (group.tolist() for group in columns)
+    restored = ColumnLikelihood(gaussian, bernoulli, groups)
+    if "gaussian" in restored.parts:
+        part = "parts.gaussian."
+        restored.set_scale(state[part + "shift"], state[part + "scale"])
+    if "categorical" in restored.parts:
+        restored.parts["categorical"].to(state["parts.categorical.weight"].dtype)
+    return restored
+
+
+def _check_columns(layout: Iterable[Iterable[Any]]) -> list[list[int]]:
+    """Return groups of columns as lists of whole numbers from 0 on, each once."""
+    groups = [list(group) for group in layout]
+    columns = list(chain.from_iterable(groups))
+    if not columns:
+        raise ValueError("A ColumnLikelihood needs columns, got none.")
+    for c in columns:
+        if not isinstance(c, Integral) or c < 0:
+            raise ValueError(f"Columns are whole numbers from 0 on, got {c!r}.")
+    twice = sorted(int(c) for c, n in Counter(columns).items() if n > 1)
+    if twice:
+        raise ValueError(
+            f"Every column has one likelihood, but {twice} are given twice."
+        )
+    if any(len(group) < 2 for group in groups[2:]):
+        raise ValueError(
+            "A categorical feature needs two or more one-hot columns, but the groups are "
+            f"{groups[2:]}. Give a single column of zeros and ones as 'bernoulli'."
+        )
+    return [[int(column) for column in group] for group in groups]

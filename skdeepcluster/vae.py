@@ -1,0 +1,527 @@
+"""VAEEmbedding: auto-encoding variational Bayes (Kingma & Welling, 2014).
+
+In the paper's notation, mu and sigma are ``mean, std = encoder(x)``, and J is ``n_components``,
+L here.
+"""
+
+import math
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from .deep.base import DeepClusterer, DeepEstimator, apply
+from .deep.codes import (
+    SAMPLES_AT_ONCE,
+    CodeMixture,
+    CodeModel,
+    GaussianEncoder,
+    decode_samples,
+    evidence_bound,
+)
+from .deep.embedding import CODERS, EmbeddingMixin, draw_codes
+from .deep.settings import Recipe
+from .deep.start import CONSTRAINTS, fit_mixture, mixture_of_partition
+from .functional.gaussian import Mixture, standard_kl
+from .functional.points import normal_quantiles, random_shifts, uniform_points
+from .input.checks import WEIGHT, begin_sample, check_count, store_parameters, warn_user
+from .input.tables import frame_as
+from .input.types import Auto, Doubles, Reals, Widths
+from .nn.likelihood import Bernoulli
+from .nn.model import NO_REGULARIZER, Regularizer
+from .nn.runtime import bernoulli, randn_like
+
+#: Minimum number of samples of z that an importance-weighted bound averages over.
+MIN_POINTS = 256
+#: Variance of the mean E[z_d | x] above which a dimension is active (Burda et al., section 5.1).
+ACTIVE = 0.01
+
+
+class ZeroLinear(nn.Linear):
+    """A layer of zeros, made without random numbers; torch's skip_init imports a compiler."""
+
+    def reset_parameters(self):
+        """Set all parameters to zero."""
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+
+class VAE(CodeModel):
+    """Variational autoencoder with a standard normal prior.
+
+    Parameters
+    ----------
+    encoder : GaussianEncoder, (N, D) -> (N, L), (N, L)
+    decoder : Module, (N, L) -> (N, D)
+    likelihood : Likelihood
+    kl_warm_up, binarize, covariance_type
+        As in :class:`VAEEmbedding`.
+    regularizer : Regularizer, default=NO_REGULARIZER
+        Its anchor term keeps clusters apart in the codes, if there is a ``classifier``.
+
+    Attributes
+    ----------
+    classifier : Module or None
+        From codes z, (N, L), to the logits of p(c | z), (N, K); in training only.
+    """
+
+    rates = CodeModel.rates | {"classifier.*": 10.0}
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        likelihood,
+        kl_warm_up=0.0,
+        binarize=False,
+        covariance_type="full",
+        regularizer=NO_REGULARIZER,
+    ):
+        super().__init__(encoder, decoder, likelihood)
+        self.kl_warm_up = kl_warm_up
+        self.binarize = binarize
+        self.covariance_type = covariance_type
+        self.regularizer = regularizer
+        self.classifier = None
+
+    def loss(self, batch):
+        """Negative ELBO, eq. 10 with one sample of z, and the term of the regularizer."""
+        x = batch.x
+        if self.binarize:
+            x = torch.where(x.isnan(), x, bernoulli(x.float()))
+        mean, std = self.posterior(x)
+        z = mean + std * randn_like(std)
+        weight = (self.progress / max(self.kl_warm_up, 1e-6)).clamp(max=1.0)
+        kl = weight * standard_kl(mean, std).mean()
+        terms = {"reconstruction": -self.log_prob(x, z).mean(), "kl": kl}
+        return terms | self.regularizer.terms(self.classify, z, batch.anchor)
+
+    def classify(self, z):
+        """Log p(c | z) of codes by the classifier, (N, K)."""
+        return self.classifier(z).log_softmax(-1)
+
+    def score(self, x, points=None):
+        """ELBO of each sample, (N,), over points (S, L), see :func:`evidence_bound`."""
+        return evidence_bound(self, x, standard_kl, points)
+
+    def importance_bound(self, x, n_samples):
+        """E[log mean_s p(x, z_s) / q(z_s|x)] over ``n_samples`` samples of q(z|x), (N,).
+
+        The mean is over sets of ``n_samples`` of at least ``MIN_POINTS`` codes.
+        """
+        n_points = n_samples * -(-MIN_POINTS // n_samples)
+        log_ratios = [log_ratio for _, log_ratio in self.weigh_codes(x, n_points)]
+        sets = torch.cat(log_ratios).unflatten(0, (-1, n_samples))
+        return sets.logsumexp(1).mean(0) - math.log(n_samples)
+
+    def impute(self, x):
+        """Replace missing values by E[x_d | observed features], (N, D).
+
+        The expectation is over codes z, in proportion to p(x, z) / q(z|x) (P.-A. Mattei,
+        J. Frellsen, "MIWAE", ICML 2019).
+        """
+        codes, log_ratios = zip(*self.weigh_codes(x, MIN_POINTS), strict=True)
+        weights = torch.cat(log_ratios).softmax(0).split(SAMPLES_AT_ONCE)
+        expected = torch.zeros_like(x, dtype=torch.float64)
+        for z, weight in zip(codes, weights, strict=True):
+            decoded = self.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+            expected += (weight.unsqueeze(-1) * decoded).sum(0)
+        return torch.where(x.isnan(), expected.to(x.dtype), x)
+
+    def weigh_codes(self, x, n_points):
+        """Yield codes of q(z|x), (S, N, L), and their log p(x, z) / q(z|x), (S, N), in blocks.
+
+        The codes are quasi-random points that a hash of the sample shifts modulo one. The
+        outermost are moved inward: the ratio is unbounded where q is too narrow.
+        """
+        x_std = self.standardize(x)
+        mean, std = self.encoder(x_std)
+        log_std = std.double().log().sum(-1)
+        n_components = mean.shape[1]
+        shift = random_shifts(x_std, n_components)
+        points = uniform_points(n_points, n_components).to(x.device)
+        blocks = points[:, None].split(SAMPLES_AT_ONCE)
+        least = 0.25 / n_points
+        normal = (
+            normal_quantiles((block + shift).remainder(1.0), least) for block in blocks
+        )
+
+        for block, z, log_x in decode_samples(self, x, mean, std, normal):
+            # log p(z) - log q(z|x), both normal densities, whose constants cancel.
+            squares = (block.square() - z.double().square()).sum(-1)
+            yield z, log_x.double() + (0.5 * squares + log_std)
+
+    def log_resp_standardized(self, x_std):
+        """Log p(k | z = mean of q(z|x)), (N, K), by the mixture."""
+        return self.mixture.log_resp(self.encoder.mean(x_std))
+
+    def set_mixture(self, mixture):
+        """Set the mixture of the codes."""
+        device = next(self.parameters()).device
+        self.mixture = CodeMixture(mixture, self.covariance_type).to(device)
+
+    def restore_buffers(self, tensors):
+        """Create the mixture, which only a trained model has."""
+        super().restore_buffers(tensors)
+        mixture = Mixture(*(tensors[f"mixture.{name}"] for name in Mixture._fields))
+        self.set_mixture(mixture)
+
+    def fitted_attributes(self):
+        """Weights, means and covariances of the mixture."""
+        return self.mixture.fitted_attributes()
+
+
+class VAEEmbedding(EmbeddingMixin, DeepClusterer):
+    r"""Variational autoencoder as an embedding, with a Gaussian mixture on its codes.
+
+    Learns codes by maximizing the evidence lower bound, then divides them into ``n_clusters`` with
+    a Gaussian mixture (VAE + GMM).
+
+    Parameters
+    ----------
+    n_clusters : int, (int, int) or "auto", default=8
+        Number of clusters. With "auto" or bounds (lowest, highest), ``init`` finds the number.
+    n_components : int, default=10
+        Size of the code.
+    hidden_layer_sizes : array-like of int or "auto", default="auto"
+        Widths of the encoder's hidden layers; the decoder mirrors them. "auto": (w, w, 4 w), w =
+        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
+    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
+        Activation of the hidden layers.
+    likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
+        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
+        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
+        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
+    standardize : "auto" or bool, default="auto"
+        Whether Gaussian features are divided by their own standard deviations (True) or all by one
+        number (False). "auto": False for features of comparable scales or principal components.
+    categorical_features : array-like, "from_dtype" or None, default="from_dtype"
+        Columns of categories, as in :class:`NeighborClustering`. They get the categorical
+        likelihood, and decoded and generated samples are tables like X.
+    kinds : dict, default=None
+        Kinds of columns by name, as in :class:`NeighborClustering`.
+    init : {"neighbors", "own"}, clusterer or array-like, default="neighbors"
+        Initial partition. An M-step from it on the codes gives the mixture. "neighbors":
+        :class:`NeighborClustering`. A scikit-learn clusterer: a clone of it with this
+        ``n_clusters`` and ``random_state``. Both cluster X as it is, or standardized if
+        ``standardize_``. An array: clusters (n_samples,) or responsibilities (n_samples,
+        n_clusters). "own": no initial partition, as published; EM fits the mixture.
+    noise : float or "auto", default=0.0
+        Share of the samples to label as noise, in [0, 1): those with the highest
+        ``outlier_scores_`` get the label -1. "auto": those with scores more than three
+        interquartile ranges above the upper quartile, the outer fence of box plots.
+    use_labels : bool, default=False
+        Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
+        contains them; ``start_weight`` keeps them in training. ``labels_`` may differ from ``y``.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        Covariances of the mixture on the codes.
+    start_weight : float, default=0.5
+        Weight, times sqrt(n_features), of the cross-entropy between the initial partition and what
+        a linear classifier reads from z. Keeps clusters apart in the codes; 0 as published.
+    max_epochs : int or "auto", default="auto"
+        Number of epochs. "auto": ``20 * sqrt(n_samples)`` steps.
+    learning_rate : float or "auto", default="auto"
+        Peak of the one-cycle schedule of AdamW. "auto": ``5e-4 * 500 / w`` with w the width of the
+        first hidden layer.
+    kl_warm_up : float, default=0.5
+        Share of training during which the weight of the KL term rises from 0 to 1; 0 as published.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images whose pixels are the features;
+        encoder and decoder are then convolutional by default.
+    encoder : callable, default=None
+        ``encoder(n_in, n_out)`` returns the encoder, ``n_out = 2 * n_components``. None: a
+        multilayer perceptron. Default networks start as probabilistic PCA (see Notes).
+    decoder : callable, default=None
+        ``decoder(n_in, n_out)`` returns the decoder. None: the mirrored perceptron.
+    binarize : bool, default=False
+        Whether binary samples are drawn from Bernoulli(x) in every step; for "bernoulli" only.
+    batch_size : int or "auto", default="auto"
+        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
+    n_init : int, default=1
+        Number of training runs from new weights. The best by mean :meth:`score_samples` is kept.
+    augment : callable or "auto", default=None
+        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
+        clusters; :class:`~skdeepcluster.nn.augmentation.RandomAffine` suits images. The
+        neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
+        Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
+        :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
+    precision : {"float32", "bfloat16", "auto"}, default="float32"
+        Precision of training. "auto": bfloat16 on hardware that is fast at it.
+    callbacks : list of skorch callbacks, default=None
+        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
+    checkpoint : str or path-like, default=None
+        File for the state of a running fit, removed at its end. After a crash, the same call
+        resumes from it and gives the same result bit for bit.
+    device : str or torch.device, default="auto"
+        "auto": a GPU if there is one, else the CPU.
+    verbose : int, default=0
+        1: a progress bar over all phases. 2: a table with a line per epoch.
+    accept_sparse : bool, default=False
+        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
+    random_state : int, RandomState instance or None, default=None
+        Determines all random choices. An int gives the same result on every call.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each sample of X, -1 for noise; equal to ``predict(X)``.
+    probabilities_ : ndarray of shape (n_samples,)
+        Probability of the most probable cluster of each sample.
+    start_labels_ : ndarray of shape (n_samples,) or None
+        Initial partition, numbered like ``labels_``.
+    moved_ : float or None
+        Share of the samples whose cluster differs from ``start_labels_``.
+    outlier_scores_ : ndarray of shape (n_samples,)
+        Mahalanobis distance of each sample to the nearest cluster mean [3]_.
+    offset_ : float
+        Samples whose outlier score exceeds ``-offset_`` are noise.
+    model_ : VAE
+        The trained torch module.
+    history_ : list of dict
+        One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
+        "vae_reconstruction", "vae_kl" and "vae_start".
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_curve_ : Bunch
+        With ``n_clusters="auto"``: see :func:`~skdeepcluster.partition.count_clusters`.
+    n_iter_ : int
+        Number of training epochs, without pretraining.
+    weights_ : ndarray of shape (n_clusters,)
+        Weights of the mixture on the codes.
+    means_ : ndarray of shape (n_clusters, n_components)
+        Means of the mixture.
+    covariances_ : ndarray
+        Covariances of the mixture, in the shapes of :class:`GaussianMixtureEM`.
+    likelihood_ : {"bernoulli", "gaussian", "columns"}
+        Likelihood used; "columns" if it differs between columns.
+    standardize_ : bool
+        Whether features are divided by their own standard deviations.
+    temperature_ : float
+        Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
+    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_ : numbers
+        Values used.
+    device_, precision_ : str
+        Device and precision of training.
+    augment_ : callable or None
+        The augmentation used.
+    augment_scores_ : dict
+        With ``augment="auto"``, the score of each, as in NeighborClustering.
+    preparation_ : Preparation
+        How X becomes numbers.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Feature names, if X has names that are all strings.
+
+    See Also
+    --------
+    GaussianMixtureEM : The mixture by itself.
+
+    Notes
+    -----
+    The objective is the evidence lower bound [1]_
+
+    .. math:: L(x) = E_{q(z|x)}[\log p(x|z)] - KL(q(z|x) \,\|\, N(0, I)), \quad
+              q(z|x) = N(\mu(x), \mathrm{diag} \, \sigma(x)^2),
+
+    with one sample of z in each step. With an initial partition, an addition of this package,
+    training also maximizes :math:`w \sqrt{D} \, E_{q(z|x)}[\log p(c|z)]` with w =
+    ``start_weight``, c the initial cluster and p(c|z) a softmax of z. The mixture is fitted after
+    training; with an initial partition it is the M-step of its clusters.
+
+    Default networks begin as probabilistic PCA, the optimum of linear networks [4]_. A
+    ConvergenceWarning is given if no mean E[z_d|x] has a variance above 0.01 over the samples
+    [2]_. Labels are close to the initial partition.
+
+    References
+    ----------
+    .. [1] D. P. Kingma, M. Welling, "Auto-Encoding Variational Bayes", ICLR 2014.
+    .. [2] Y. Burda, R. Grosse, R. Salakhutdinov, "Importance Weighted Autoencoders", ICLR 2016.
+    .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
+       and Adversarial Attacks", NeurIPS 2018.
+    .. [4] J. Lucas, G. Tucker, R. Grosse, M. Norouzi, "Don't blame the ELBO! A linear VAE
+       perspective on posterior collapse", NeurIPS 2019, arXiv:1911.02469.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skdeepcluster import VAEEmbedding
+    >>> X = load_iris().data
+    >>> vae = VAEEmbedding(3, n_components=2, hidden_layer_sizes=(16,), random_state=0).fit(X)
+    >>> vae.transform(X).shape
+    (150, 2)
+    >>> vae.inverse_transform(vae.transform(X)).shape
+    (150, 4)
+    """
+
+    _parameter_constraints = {
+        **DeepEstimator._parameter_constraints,
+        **DeepClusterer._parameter_constraints,
+        **CODERS,
+        "init": CONSTRAINTS["init"],
+        "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
+        "start_weight": [WEIGHT],
+        "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
+        "binarize": ["boolean"],
+    }
+
+    _recipe = Recipe(rate=5e-4, steps=20)
+
+    def __init__(
+        self,
+        n_clusters: int | Auto = 8,
+        *,
+        n_components=10,
+        hidden_layer_sizes: Widths = "auto",
+        activation="relu",
+        likelihood: Any = "auto",
+        standardize: bool | Auto = "auto",
+        categorical_features: Any = "from_dtype",
+        kinds=None,
+        init: Any = "neighbors",
+        noise=0.0,
+        use_labels=False,
+        covariance_type="full",
+        start_weight=0.5,
+        max_epochs: int | Auto = "auto",
+        learning_rate: float | Auto = "auto",
+        kl_warm_up=0.5,
+        image_shape=None,
+        encoder=None,
+        decoder=None,
+        binarize=False,
+        batch_size: int | Auto = "auto",
+        n_init=1,
+        augment=None,
+        precision="float32",
+        callbacks=None,
+        checkpoint=None,
+        device: Any = "auto",
+        verbose=0,
+        accept_sparse=False,
+        random_state=None,
+    ) -> None:
+        store_parameters(locals())
+
+    def _build(self, n_features, n_clusters, widths, likelihood):
+        if self.binarize and not isinstance(likelihood, Bernoulli):
+            raise ValueError(
+                f"binarize=True needs the likelihood 'bernoulli', not {likelihood.name!r}. "
+                "Scale X to [0, 1] or set binarize=False."
+            )
+        n_outputs = 2 * self.n_components
+        encoder, decoder = self._make_coders(n_features, n_outputs, widths)
+        return VAE(
+            GaussianEncoder(encoder),
+            decoder,
+            likelihood,
+            self.kl_warm_up,
+            self.binarize,
+            self.covariance_type,
+            Regularizer(self.start_weight * math.sqrt(n_features)),
+        )
+
+    def _before(self, model, fit):
+        if self._has_perceptrons():
+            fit.start_as_pca(model)
+        start = fit.start
+        if start.anchor is not None and self.start_weight:
+            sizes = self.n_components, start.n_clusters
+            options = {"device": fit.device, "dtype": torch.float32}
+            model.classifier = ZeroLinear(*sizes, **options)
+        return start
+
+    def _after(self, model, fit, start):
+        model.classifier = None
+        fit.progress.begin("mixture")
+        codes = apply(model, model.encode, fit.X)
+        n_clusters = start.n_clusters
+        kind = self.covariance_type
+        if start.anchor is None:
+            mixture = fit_mixture(codes, n_clusters, fit.random_state, kind)
+        else:
+            resp = np.eye(n_clusters)[start.labels]
+            mixture = mixture_of_partition(codes, resp, kind)
+        model.set_mixture(mixture)
+
+    def _describe(self, run, fit, labels, probabilities):
+        attributes = super()._describe(run, fit, labels, probabilities)
+        codes = apply(run.model, run.model.encode, fit.X)
+        if codes.var(0).max() <= ACTIVE:
+            warn_user(
+                f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}. "
+                "Train longer (max_epochs), raise kl_warm_up, start_weight or n_components, or "
+                "use the default networks."
+            )
+        return attributes
+
+    def score_samples(self, X, n_importance_samples: int | None = None) -> Doubles:
+        """Lower bound on log p(x) of each sample, in nats and in the units of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+        n_importance_samples : int, default=None
+            None: the evidence lower bound. An int: the tighter importance-weighted bound with this
+            many samples of z; publications use 5000.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,), float64
+            Means over fixed points of z.
+        """
+        check_is_fitted(self)
+        if n_importance_samples is None:
+            return super().score_samples(X)
+        n_samples = check_count("n_importance_samples", n_importance_samples)
+        return self._map(lambda x: self.model_.importance_bound(x, n_samples), X)
+
+    def impute(self, X) -> Any:
+        """Replace missing values by their conditional means, given the observed features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, with nan for missing values.
+
+        Returns
+        -------
+        X_imputed : {ndarray, DataFrame} of shape (n_samples, n_features)
+            E[x | observed features] by the model, in the units of X; observed values unchanged.
+        """
+        table = self.preparation_.restore(self._map("impute", X))
+        left_out = self.preparation_.left_out
+        if left_out and hasattr(X, "iloc"):
+            table[left_out] = X[left_out].to_numpy()
+        return frame_as(X, table)
+
+    def sample(self, n_samples: int = 1, cluster: int | None = None) -> Reals:
+        """Draw codes from N(0, I) or the mixture, and decode them.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of samples.
+        cluster : int, default=None
+            Cluster to draw from. None: N(0, I); for tables, all clusters.
+
+        Returns
+        -------
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            E[x|z] of the codes, in the units of X; tables as by :meth:`VaDEClustering.sample`. An
+            int ``random_state`` gives the same samples on every call.
+        """
+        n_samples, stream = begin_sample(self, n_samples)
+        Z = stream.standard_normal((n_samples, self._n_features_out))
+        if cluster is not None or self.preparation_.is_table:
+            # The mixture is that of the means of q(z | x).
+            model = self.model_
+            means = draw_codes(model.mixture, n_samples, cluster, 0.0, stream)
+            std = apply(model, lambda z: model.posterior(model.decode(z))[1], means)
+            Z = means + std * Z
+        return self._decode(Z.astype(np.float32), stream)

@@ -1,0 +1,208 @@
+"""InfoGAN: its game by the paper, and codes that are read back."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from common import check_players, seeded
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+
+from skdeepcluster import InfoGANClustering
+from skdeepcluster.nn.model import Batch
+
+SMALL = {"n_noise": 4, "n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
+#: As published, with small networks and two categorical codes.
+PUBLISHED = {
+    "n_noise": 5,
+    "other_categories": (4,),
+    "likelihood": "bernoulli",
+    "instance_noise": 0.0,
+    "continuous_weight": 1.0,
+    "start_weight": 0.0,
+    "smoothness_weight": 0.0,
+    "style_weight": 0.0,
+    "reconstruction_weight": 0.0,
+    "init": "own",
+    "pretraining_epochs": 0,
+    "hidden_layer_sizes": (8, 8),
+    "max_epochs": 1,
+    "random_state": 0,
+}
+
+
+def two_layers(n_in, n_out):
+    return nn.Sequential(nn.Linear(n_in, 8), nn.Tanh(), nn.Linear(8, n_out))
+
+
+@pytest.fixture(scope="module")
+def x():
+    with seeded(1):
+        return torch.rand(50, 6)
+
+
+@pytest.fixture(scope="module")
+def game(x):
+    """Return a function that makes a model by parameters of the estimator."""
+
+    def make(**settings):
+        with warnings.catch_warnings(action="ignore"):
+            gan = InfoGANClustering(3, generator=two_layers, **PUBLISHED | settings).fit(x.numpy())
+        gan.model_.progress.zero_()
+        return gan.model_.train().requires_grad_(True)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def fitted(rows):
+    # A good generator takes longer than good clusters.
+    return InfoGANClustering(3, max_epochs=40, **SMALL).fit(rows)
+
+
+# ---- the game
+
+
+def test_losses_are_those_of_the_paper_written_out(game, x):
+    model = game(mi_weight=2.0, continuous_weight=0.5)
+    with seeded(3):
+        terms = model.discriminator_loss(Batch(x))
+    with seeded(3), torch.no_grad():
+        fake, codes = model.generate(len(x))
+    real, generated = (
+        torch.sigmoid(model.critic(model.body(rows_std)))
+        for rows_std in (model.standardize(x), fake)
+    )
+    torch.testing.assert_close(terms["real"], -real.log().mean())
+    torch.testing.assert_close(terms["fake"], -(1 - generated).log().mean())
+    costs = model.latent.reading_loss(model.latent.read(model.reader(model.body(fake))), codes)
+    torch.testing.assert_close(terms["category"], 2 * costs["category"])
+    torch.testing.assert_close(terms["continuous"], 2 * 0.5 * costs["continuous"])
+    with seeded(3):
+        terms = model.generator_loss(Batch(x))
+    torch.testing.assert_close(terms["adversarial"], -generated.log().mean())
+    torch.testing.assert_close(terms["category"], 2 * costs["category"])
+
+
+def test_a_players_loss_reaches_its_own_modules(game, x):
+    check_players(game(), Batch(x))
+
+
+def test_own_terms_vanish_at_weight_zero_and_without_an_anchor(game, x):
+    batch = Batch(x, torch.full((50, 3), 1 / 3), {"style": torch.zeros(50, 2)})
+    ours = game(style_weight=1.0, start_weight=1.0, smoothness_weight=1.0)
+    published = {"real", "fake", "category", "continuous"}
+    added = set(ours.discriminator_loss(batch)) - published
+    assert added == {"start", "smoothness", "style"}
+    assert set(ours.discriminator_loss(Batch(x))) == published
+    assert set(game().discriminator_loss(batch)) == published
+    ours = game(reconstruction_weight=1.0)
+    published = {"adversarial", "category", "continuous"}
+    assert set(ours.generator_loss(batch)) - published == {"reconstruction"}
+    assert set(ours.generator_loss(Batch(x))) == published
+    assert set(game().generator_loss(batch)) == published
+
+
+def test_other_versions_of_samples_train_clusters_alone(game, x):
+    anchor = torch.full((50, 3), 1 / 3)
+    style = torch.zeros(50, 2)
+    batch = Batch(x, anchor, {"style": style})
+    model = game(style_weight=1.0, reconstruction_weight=1.0, start_weight=1.0)
+
+    def losses(augmented):
+        seen = batch._replace(augmented=augmented)
+        with seeded(3):
+            generator = model.generator_loss(seen).items()
+            return model.discriminator_loss(seen) | {f"own {k}": v for k, v in generator}
+
+    plain = losses(None)
+    same = losses(x)
+    moved = losses(x.flip(0) ** 2)
+    torch.testing.assert_close(plain, same)
+    changed = {name for name in plain if not torch.equal(plain[name], moved[name])}
+    assert changed == {"start"}
+
+
+def test_the_reconstruction_error_of_the_same_codes_fades(game, x):
+    model = game(reconstruction_weight=3.0)
+    anchor = torch.eye(3)[torch.arange(50) % 3]
+    style = torch.rand(50, 7) * 2 - 1
+    with torch.no_grad():
+        model.generator[0].weight[:, 8:12] = 0  # of the other category, which is drawn
+    hot = torch.cat([anchor, torch.zeros(50, 4)], 1)
+    inputs = torch.cat([style[:, 2:], hot, style[:, :2]], 1)
+    error = (model.generator(inputs).sigmoid() - x).square().mean()
+    for progress in (0.0, 0.75, 1.0):
+        model.progress.fill_(progress)
+        terms = model.generator_loss(Batch(x, anchor, {"style": style}))
+        torch.testing.assert_close(terms["reconstruction"], 3 * (1 - progress) * error)
+
+
+# ---- the estimator
+
+
+def test_transform_is_the_posterior_of_all_codes_by_name(rows):
+    gan = InfoGANClustering(3, other_categories=(2,), **SMALL).fit(rows)
+    Z = gan.set_output(transform="pandas").transform(rows)
+    assert list(Z.columns) == [
+        *("cluster_0", "cluster_1", "cluster_2", "category1_0", "category1_1"),
+        *("continuous0", "continuous1"),
+    ]
+    p = gan.predict_proba(rows).astype(np.float64) ** gan.temperature_
+    np.testing.assert_allclose(Z.iloc[:, :3], p / p.sum(1, keepdims=True), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(Z.iloc[:, 3:5].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_samples_of_a_cluster_fall_into_it(fitted):
+    for k in range(3):
+        assert (fitted.predict(fitted.sample(100, cluster=k)) == k).mean() > 0.9
+
+
+def test_sampling_with_all_codes_given_is_traversing(fitted):
+    values = np.array([-2.0, 0.0, 2.0])
+    swept = fitted.traverse("continuous1", values, n_samples=5, cluster=2)
+    for j, value in enumerate(values):
+        alone = fitted.sample(5, cluster=2, codes={"continuous1": value})
+        np.testing.assert_allclose(swept[:, j], alone, rtol=1e-5)
+    assert fitted.traverse("cluster").shape == (1, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda gan: gan.traverse("style"), "No code 'style'; there are cluster, continuous0"),
+        (lambda gan: gan.sample(2, codes={"cluster": 7}), "whole numbers from 0 to 2"),
+        (lambda gan: gan.sample(2, cluster=3), "whole numbers from 0 to 2"),
+        (lambda gan: gan.sample(2, codes={"continuous0": [1, 2, 3]}), r"shape \(2,\)"),
+        (lambda gan: gan.sample(2, codes={"continuous0": np.nan}), "should hold finite numbers"),
+        (lambda gan: gan.inverse_transform(np.ones((2, 4))), r"\(n_samples, 5\)"),
+    ],
+)
+def test_errors_say_what_to_do(fitted, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(fitted)
+
+
+@pytest.mark.full
+def test_a_generator_that_learned_nothing_is_a_warning(digits):
+    X = digits[:300]
+    recipe = {"hidden_layer_sizes": (64, 64), "random_state": 0}
+    gan = InfoGANClustering(10, **recipe).fit(X)
+    assert gan.generator_distance_ < 0.15
+    assert gan.generator_coverage_ == 1
+    untaught = {"reconstruction_weight": 0, "generator_learning_rate": 1e-3}
+    with pytest.warns(ConvergenceWarning, match=r"unlike those of X.*max_epochs"):
+        gan = InfoGANClustering(10, **recipe, **untaught, init=gan.labels_).fit(X)
+    assert gan.generator_distance_ > 0.4
+
+
+def test_a_generator_without_variety_is_a_warning(rows, blobs):
+    def constant(n_in, n_out):
+        layer = nn.Linear(n_in, n_out)
+        nn.init.zeros_(layer.weight)
+        return nn.Sequential(layer, nn.Tanh(), nn.Threshold(9, 0))
+
+    with pytest.warns(ConvergenceWarning, match="generator_coverage_ = 0.33"):
+        gan = InfoGANClustering(3, generator=constant, init=blobs[1], **SMALL).fit(rows)
+    assert gan.generator_coverage_ == pytest.approx(1 / 3)
