@@ -195,7 +195,7 @@ class CatGANEstimator(AdversarialEstimator):
             n_clusters,
             self.n_noise,
             weights=(self.balance_weight, self.fake_weight),
-            regularizer=Regularizer(self.start_weight, self.smoothness_weight),
+            regularizer=Regularizer(self.init_weight, self.smoothness_weight),
             label_weight=self.label_weight,
         )
 
@@ -299,14 +299,14 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         ``standardize_``, or its codes if there is pretraining. "own": a Gaussian mixture of the
         codes of a pretrained autoencoder; with ``pretraining_epochs=0`` no initial partition, as
         published. An array: clusters (n_samples,) or responsibilities (n_samples, n_clusters).
-    noise : float or "auto", default=0.0
+    contamination : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1. "auto": those with scores more than three
         interquartile ranges above the upper quartile, the outer fence of box plots.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
-        contains them; ``start_weight`` keeps them in training. ``labels_`` may differ from ``y``.
-    start_weight : float, default=1.0
+        contains them; ``init_weight`` keeps them in training. ``labels_`` may differ from ``y``.
+    init_weight : float, default=1.0
         Weight of the cross-entropy between initial partition and predictions; fades linearly to 0.
     smoothness_weight : float, default=2.0
         Weight of the divergence between predictions for a sample and for the nearby point where
@@ -364,10 +364,10 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         Mahalanobis distance of each sample to the nearest cluster mean [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
-    start_labels_ : ndarray of shape (n_samples,) or None
+    init_labels_ : ndarray of shape (n_samples,) or None
         Initial partition, numbered like ``labels_``, or None without any.
     moved_ : float or None
-        Share of the samples whose cluster differs from ``start_labels_``.
+        Share of the samples whose cluster differs from ``init_labels_``.
     generator_distance_ : float
         Median distance of generated samples to the nearest sample of X, rescaled: 0 is the median
         between nearest neighbors in X, 1 between any two samples. Large values are usual.
@@ -474,9 +474,9 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         fake_weight=0.3,
         class_prior: Any = "auto",
         init: Any = "neighbors",
-        noise=0.0,
+        contamination=0.0,
         use_labels=False,
-        start_weight=1.0,
+        init_weight=1.0,
         smoothness_weight=2.0,
         pretraining_epochs: int | Auto = "auto",
         max_epochs: int | Auto = "auto",

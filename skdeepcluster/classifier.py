@@ -58,7 +58,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Initial classes. "neighbors": the most probable class of each sample when the labels spread
         along a neighbor graph of X, standardized if ``standardize_``, or of its codes if there is
         pretraining. "own": no initial classes, as published.
-    start_weight : float, default=1.0
+    init_weight : float, default=1.0
         Weight of the cross-entropy between initial classes and predictions; fades linearly to 0.
     smoothness_weight : float, default=4.0
         Weight of the divergence between predictions for a sample and for the nearby point where
@@ -110,7 +110,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
-    start_labels_ : ndarray of shape (n_samples,) or None
+    init_labels_ : ndarray of shape (n_samples,) or None
         Initial classes.
     generator_distance_ : float
         Median distance of generated samples to the nearest sample of X, rescaled: 0 is the median
@@ -195,7 +195,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         fake_weight=0.3,
         class_prior=None,
         init: Any = "neighbors",
-        start_weight=1.0,
+        init_weight=1.0,
         smoothness_weight=4.0,
         pretraining_epochs: int | Auto = "auto",
         max_epochs: int | Auto = "auto",
@@ -300,7 +300,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         start_labels = fit.data.fill(run.start.labels, labels)
         if start_labels is not None:
             start_labels = classes[start_labels]
-        return attributes | {"classes_": classes, "start_labels_": start_labels}
+        return attributes | {"classes_": classes, "init_labels_": start_labels}
 
     @maps_blocks
     def predict(self, X) -> np.ndarray:

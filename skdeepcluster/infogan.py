@@ -485,14 +485,14 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         ``standardize_``, or its codes if there is pretraining. "own": a Gaussian mixture of the
         codes of a pretrained autoencoder; with ``pretraining_epochs=0`` no initial partition, as
         published. An array: clusters (n_samples,) or responsibilities (n_samples, n_clusters).
-    noise : float or "auto", default=0.0
+    contamination : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1. "auto": those with scores more than three
         interquartile ranges above the upper quartile, the outer fence of box plots.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
-        contains them; ``start_weight`` keeps them in training. ``labels_`` may differ from ``y``.
-    start_weight : float, default=20.0
+        contains them; ``init_weight`` keeps them in training. ``labels_`` may differ from ``y``.
+    init_weight : float, default=20.0
         Weight of the cross-entropy between the initial partition and Q's predictions for X; half
         of it moves to Q's own clusters in training.
     smoothness_weight : float, default=20.0
@@ -558,10 +558,10 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         Mahalanobis distance of each sample to the nearest cluster mean [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
-    start_labels_ : ndarray of shape (n_samples,) or None
+    init_labels_ : ndarray of shape (n_samples,) or None
         Initial partition, numbered like ``labels_``, or None without any.
     moved_ : float or None
-        Share of the samples whose cluster differs from ``start_labels_``.
+        Share of the samples whose cluster differs from ``init_labels_``.
     code_names_ : list of str
         "cluster", "category1", ..., "continuous0", ...
     weights_ : ndarray of shape (n_clusters,)
@@ -679,9 +679,9 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         continuous_weight=0.5,
         instance_noise=0.1,
         init: Any = "neighbors",
-        noise=0.0,
+        contamination=0.0,
         use_labels=False,
-        start_weight=20.0,
+        init_weight=20.0,
         smoothness_weight=20.0,
         style_weight=1.0,
         reconstruction_weight=100.0,
@@ -731,7 +731,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
             likelihood,
             **{name: vars(self)[name] for name in WEIGHTS},
             regularizer=Regularizer(
-                self.start_weight, self.smoothness_weight, OWN_SHARE
+                self.init_weight, self.smoothness_weight, OWN_SHARE
             ),
         )
 

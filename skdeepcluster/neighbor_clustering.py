@@ -130,7 +130,7 @@ class NeighborClustering(
         Whether X may be a sparse matrix of features. More than 100, such as TF-IDF of texts, are
         compared by a latent semantic analysis: 50 components, scaled to unit length. Sparse
         distances are always accepted.
-    noise : float or "auto", default=0.0
+    contamination : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1. "auto": those with scores more than three
         interquartile ranges above the upper quartile, the outer fence of box plots.
@@ -278,7 +278,7 @@ class NeighborClustering(
         "min_cluster_size": SIZE,
         "max_cluster_size": SIZE,
         "accept_sparse": ["boolean"],
-        "noise": [FRACTION, AUTO],
+        "contamination": [FRACTION, AUTO],
         "use_labels": ["boolean"],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
@@ -303,7 +303,7 @@ class NeighborClustering(
         min_cluster_size=None,
         max_cluster_size=None,
         accept_sparse=False,
-        noise=0.0,
+        contamination=0.0,
         use_labels=False,
         n_jobs=None,
         verbose=0,
@@ -701,7 +701,7 @@ def find_clusters(clusterer, preparation, X, problem, groups):
         "standardize_": preparation.standardizes_,
         "layout_": layout,
         "outlier_scores_": outlier_scores,
-        "offset_": find_offset(outlier_scores, clusterer.noise, weights),
+        "offset_": find_offset(outlier_scores, clusterer.contamination, weights),
         "_answers": [*zip(resps, merits, strict=True)],
         "_lookup": lookup,
     }

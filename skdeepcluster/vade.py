@@ -122,15 +122,15 @@ class VaDEClustering(PriorEstimator):
         scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. Both
         cluster X as it is, or standardized if ``standardize_``. An array: clusters (n_samples,) or
         responsibilities (n_samples, n_clusters). "own": a Gaussian mixture of the pretrained
-        codes, as published, without ``start_weight`` and ``smoothness_weight``.
-    noise : float or "auto", default=0.0
+        codes, as published, without ``init_weight`` and ``smoothness_weight``.
+    contamination : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1. "auto": those with scores more than three
         interquartile ranges above the upper quartile, the outer fence of box plots.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
-        contains them; ``start_weight`` keeps them in training. ``labels_`` may differ from ``y``.
-    start_weight : float, default=50.0
+        contains them; ``init_weight`` keeps them in training. ``labels_`` may differ from ``y``.
+    init_weight : float, default=50.0
         Weight of the cross-entropy between the initial partition and the predictions.
     smoothness_weight : float, default=50.0
         Weight of the divergence between predictions for a sample and for the nearby point where
@@ -187,10 +187,10 @@ class VaDEClustering(PriorEstimator):
         Mahalanobis distance of each sample to the nearest cluster mean [3]_.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
-    start_labels_ : ndarray of shape (n_samples,)
+    init_labels_ : ndarray of shape (n_samples,)
         Initial partition, numbered like ``labels_``.
     moved_ : float
-        Share of the samples whose cluster differs from ``start_labels_``.
+        Share of the samples whose cluster differs from ``init_labels_``.
     weights_ : ndarray of shape (n_clusters,)
         Weights of the prior's components.
     means_, covariances_ : ndarray of shape (n_clusters, n_components)
@@ -291,9 +291,9 @@ class VaDEClustering(PriorEstimator):
         kinds=None,
         objective="optimal",
         init: Any = "neighbors",
-        noise=0.0,
+        contamination=0.0,
         use_labels=False,
-        start_weight=50.0,
+        init_weight=50.0,
         smoothness_weight=50.0,
         pretraining_epochs: int | Auto = "auto",
         max_epochs: int | Auto = "auto",
@@ -323,5 +323,5 @@ class VaDEClustering(PriorEstimator):
             likelihood,
             MixturePrior(n_clusters, n_codes),
             self.objective,
-            regularizer=Regularizer(self.start_weight, self.smoothness_weight),
+            regularizer=Regularizer(self.init_weight, self.smoothness_weight),
         )

@@ -210,16 +210,16 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         ``n_clusters`` and ``random_state``. Both cluster X as it is, or standardized if
         ``standardize_``. An array: clusters (n_samples,) or responsibilities (n_samples,
         n_clusters). "own": no initial partition, as published; EM fits the mixture.
-    noise : float or "auto", default=0.0
+    contamination : float or "auto", default=0.0
         Share of the samples to label as noise, in [0, 1): those with the highest
         ``outlier_scores_`` get the label -1. "auto": those with scores more than three
         interquartile ranges above the upper quartile, the outer fence of box plots.
     use_labels : bool, default=False
         Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
-        contains them; ``start_weight`` keeps them in training. ``labels_`` may differ from ``y``.
+        contains them; ``init_weight`` keeps them in training. ``labels_`` may differ from ``y``.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         Covariances of the mixture on the codes.
-    start_weight : float, default=0.5
+    init_weight : float, default=0.5
         Weight, times sqrt(n_features), of the cross-entropy between the initial partition and what
         a linear classifier reads from z. Keeps clusters apart in the codes; 0 as published.
     max_epochs : int or "auto", default="auto"
@@ -271,10 +271,10 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         Cluster of each sample of X, -1 for noise; equal to ``predict(X)``.
     probabilities_ : ndarray of shape (n_samples,)
         Probability of the most probable cluster of each sample.
-    start_labels_ : ndarray of shape (n_samples,) or None
+    init_labels_ : ndarray of shape (n_samples,) or None
         Initial partition, numbered like ``labels_``.
     moved_ : float or None
-        Share of the samples whose cluster differs from ``start_labels_``.
+        Share of the samples whose cluster differs from ``init_labels_``.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mahalanobis distance of each sample to the nearest cluster mean [3]_.
     offset_ : float
@@ -330,7 +330,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
 
     with one sample of z in each step. With an initial partition, an addition of this package,
     training also maximizes :math:`w \sqrt{D} \, E_{q(z|x)}[\log p(c|z)]` with w =
-    ``start_weight``, c the initial cluster and p(c|z) a softmax of z. The mixture is fitted after
+    ``init_weight``, c the initial cluster and p(c|z) a softmax of z. The mixture is fitted after
     training; with an initial partition it is the M-step of its clusters.
 
     Default networks begin as probabilistic PCA, the optimum of linear networks [4]_. A
@@ -364,7 +364,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         **CODERS,
         "init": CONSTRAINTS["init"],
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
-        "start_weight": [WEIGHT],
+        "init_weight": [WEIGHT],
         "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
         "binarize": ["boolean"],
     }
@@ -383,10 +383,10 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         categorical_features: Any = "from_dtype",
         kinds=None,
         init: Any = "neighbors",
-        noise=0.0,
+        contamination=0.0,
         use_labels=False,
         covariance_type="full",
-        start_weight=0.5,
+        init_weight=0.5,
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
         kl_warm_up=0.5,
@@ -422,14 +422,14 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
             self.kl_warm_up,
             self.binarize,
             self.covariance_type,
-            Regularizer(self.start_weight * math.sqrt(n_features)),
+            Regularizer(self.init_weight * math.sqrt(n_features)),
         )
 
     def _before(self, model, fit):
         if self._has_perceptrons():
             fit.start_as_pca(model)
         start = fit.start
-        if start.anchor is not None and self.start_weight:
+        if start.anchor is not None and self.init_weight:
             sizes = self.n_components, start.n_clusters
             options = {"device": fit.device, "dtype": torch.float32}
             model.classifier = ZeroLinear(*sizes, **options)
@@ -454,7 +454,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         if codes.var(0).max() <= ACTIVE:
             warn_user(
                 f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}. "
-                "Train longer (max_epochs), raise kl_warm_up, start_weight or n_components, or "
+                "Train longer (max_epochs), raise kl_warm_up, init_weight or n_components, or "
                 "use the default networks."
             )
         return attributes

@@ -27,7 +27,7 @@ with seeded(1):
 
 def model(**settings):
     plain = {
-        "start_weight": 0.0,
+        "init_weight": 0.0,
         "smoothness_weight": 0.0,
         "init": "own",
         "pretraining_epochs": 0,
@@ -74,7 +74,7 @@ def test_a_players_loss_reaches_its_own_modules(x):
 
 
 def test_predictions_are_normalized_by_real_samples_only(x):
-    catgan = model(start_weight=1.0, smoothness_weight=1.0)
+    catgan = model(init_weight=1.0, smoothness_weight=1.0)
     alone = copy.deepcopy(catgan.discriminator)
     start = torch.full((50, 3), 1 / 3)
     alone(x)
@@ -86,7 +86,7 @@ def test_predictions_are_normalized_by_real_samples_only(x):
 
 
 def test_the_anchor_fades_and_the_smoothness_stays(x):
-    catgan = model(start_weight=2.0, smoothness_weight=1.0)
+    catgan = model(init_weight=2.0, smoothness_weight=1.0)
     start = torch.eye(3)[torch.arange(50) % 3]
     full = -2 * (start * catgan.log_resp_standardized(x)).sum(1).mean()
     for progress in (0.0, 0.25, 1.0):
@@ -140,7 +140,7 @@ UNEQUAL = make_blobs([240, 30, 30], centers=[[0, 0], [6, 0], [0, 6]], random_sta
 def test_large_groups_stay_whole_unless_shares_are_equal():
     X, y = UNEQUAL
     whole, divided = (
-        CatGANClustering(3, **SMALL, start_weight=0.5, class_prior=prior).fit_predict(X)
+        CatGANClustering(3, **SMALL, init_weight=0.5, class_prior=prior).fit_predict(X)
         for prior in ("auto", None)
     )
     assert adjusted_rand_score(y, whole) > 0.95 > adjusted_rand_score(y, divided)
@@ -254,5 +254,5 @@ def test_the_class_prior_is_an_attribute(rows):
     ):
         fit = CatGANClustering(3, **SMALL | {"max_epochs": 1}, class_prior=prior).fit(rows)
         if expected is None:
-            expected = np.bincount(fit.start_labels_, minlength=3) / len(rows)
+            expected = np.bincount(fit.init_labels_, minlength=3) / len(rows)
         np.testing.assert_allclose(fit.class_prior_, expected, atol=1e-6)

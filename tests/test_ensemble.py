@@ -189,13 +189,13 @@ def test_members_without_a_cluster_for_a_sample_abstain():
 def test_noise_of_members_with_probabilities_is_noise():
     X, _ = make_blobs(120, centers=[[0, 0], [9, 0]], random_state=0)
     X[0] = 100.0
-    member = NeighborClustering(2, noise=0.01)
+    member = NeighborClustering(2, contamination=0.01)
     members = [member, make_pipeline(StandardScaler(), member)]
     both = ClusterEnsemble(members, n_estimators=4, random_state=0).fit(X)
     np.testing.assert_array_equal(both.labels_ == -1, np.arange(120) == 0)
     np.testing.assert_array_equal(both.predict(X), both.labels_)
     assert both.probabilities_[0] == 0
-    rare = ClusterEnsemble(NeighborClustering(2, noise=1e-6), 2, random_state=0).fit(X[1:])
+    rare = ClusterEnsemble(NeighborClustering(2, contamination=1e-6), 2, random_state=0).fit(X[1:])
     assert rare.labels_.min() == 0
     assert rare.predict([[1e3, 1e3]]) == -1
 

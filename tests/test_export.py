@@ -125,17 +125,17 @@ def draw_unusual_samples():
     return np.concatenate([rows, between]).astype(np.float32), far.astype(np.float32)
 
 
-ALL = SMALL | {"init": "own", "noise": 0.05}
+ALL = SMALL | {"init": "own", "contamination": 0.05}
 
 
 @pytest.mark.parametrize(
     "estimator",
     [
-        sk.NeighborClustering(4, noise=0.05, standardize=True, random_state=0),
+        sk.NeighborClustering(4, contamination=0.05, standardize=True, random_state=0),
         sk.VAEEmbedding(4, **ALL),
         *in_full(
             sk.NeighborClustering(4, random_state=0),
-            sk.NeighborClustering(4, metric="cosine", noise=0.05, random_state=0),
+            sk.NeighborClustering(4, metric="cosine", contamination=0.05, random_state=0),
             sk.NeighborClustering(4, metric="cosine", random_state=0),
             *(
                 sk.GaussianMixtureEM(4, covariance_type=kind, random_state=0)
@@ -158,7 +158,7 @@ def test_noise_ties_and_extremes_get_the_same_labels(estimator, tmp_path):
         labels, resp = session.run(["labels", "probabilities"], {"X": given})
         np.testing.assert_array_equal(labels, estimator.predict(given))
         assert np.isfinite(resp).all()
-    if getattr(estimator, "noise", 0):
+    if getattr(estimator, "contamination", 0):
         assert 25 <= (estimator.labels_ == -1).sum() <= 50
 
 

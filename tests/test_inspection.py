@@ -104,7 +104,7 @@ def test_one_cluster_is_described_without_others():
 
 
 def test_noise_is_in_no_cluster():
-    fit = NeighborClustering(3, noise=0.1, random_state=0).fit(X)
+    fit = NeighborClustering(3, contamination=0.1, random_state=0).fit(X)
     noise = np.flatnonzero(fit.labels_ == -1)
     assert len(noise) == 9
     found = report(fit, n_rows=90)

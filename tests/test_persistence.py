@@ -51,7 +51,7 @@ ESTIMATORS = {
     "tied": sk.GaussianMixtureEM(2, covariance_type="tied", random_state=np.random.RandomState(3)),
     "neighbors": sk.NeighborClustering(3, metric="cosine", random_state=0),
     "vae": sk.VAEEmbedding(3, init="own", **SMALL),
-    "vade": sk.VaDEClustering(3, noise=0.1, likelihood=COLUMNS, **FROM_EM),
+    "vade": sk.VaDEClustering(3, contamination=0.1, likelihood=COLUMNS, **FROM_EM),
     "dac": sk.DACClustering("auto", **SMALL),
     "infogan": sk.InfoGANClustering(3, other_categories=(2,), **FROM_EM),
     "catgan": sk.CatGANClustering(3, class_prior="estimated", **FROM_EM),

@@ -21,7 +21,7 @@ OBJECTIVES = ["optimal", "sampled", "published"]
 def build(n_clusters=3, method=VaDEClustering, **settings):
     """Return a model of six features in [0, 1] with random parameters."""
     X = np.random.default_rng(0).uniform(size=(50, 6))
-    plain = {"start_weight": 0.0, "smoothness_weight": 0.0, "init": "own"}
+    plain = {"init_weight": 0.0, "smoothness_weight": 0.0, "init": "own"}
     plain |= {"hidden_layer_sizes": (8,), "likelihood": "bernoulli", "kl_warm_up": 0.0}
     known = method(n_clusters).get_params()
     plain = {key: value for key, value in plain.items() if key in known}
@@ -125,7 +125,7 @@ def test_far_codes_give_sharp_predictions_and_finite_gradients(objective, vade):
 
 
 def test_every_parameter_gets_a_gradient():
-    vade = build(start_weight=1.0, smoothness_weight=1.0)
+    vade = build(init_weight=1.0, smoothness_weight=1.0)
     start = torch.eye(3)[torch.arange(9) % 3]
     for arguments in ([], [start]):
         vade.zero_grad()
@@ -142,7 +142,7 @@ def test_every_parameter_gets_a_gradient():
 def test_a_good_initial_partition_is_kept(n_rows):
     X, y = (values[:n_rows] for values in load_digits(return_X_y=True))
     vade = VaDEClustering(10, hidden_layer_sizes=(256, 256), random_state=0).fit(X / 16)
-    start, end = (clustering_accuracy(y, labels) for labels in (vade.start_labels_, vade.labels_))
+    start, end = (clustering_accuracy(y, labels) for labels in (vade.init_labels_, vade.labels_))
     assert end > start - 0.02
     assert end > 0.75
 
@@ -162,7 +162,7 @@ def test_samples_of_a_cluster_fall_into_it(rows):
 @pytest.mark.parametrize(("n_features", "advice"), [(40, "Take principal"), (5, "Lower n_")])
 def test_lost_clusters_are_a_warning_with_advice(n_features, advice):
     X = np.random.default_rng(0).normal(size=(20, n_features))
-    settings = {"start_weight": 0, "max_epochs": 9, "learning_rate": 0.05}
+    settings = {"init_weight": 0, "max_epochs": 9, "learning_rate": 0.05}
     with pytest.warns(ConvergenceWarning, match=rf"(have samples|one cluster)\. {advice}"):
         VaDEClustering(15, **SMALL, **settings).fit(X)
 

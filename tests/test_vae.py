@@ -28,7 +28,7 @@ untrained = pytest.mark.filterwarnings(
 
 def build(**settings):
     """Return a model of six features in [0, 1] with random parameters."""
-    plain = {"start_weight": 0.0, "likelihood": "bernoulli", "hidden_layer_sizes": (8,)}
+    plain = {"init_weight": 0.0, "likelihood": "bernoulli", "hidden_layer_sizes": (8,)}
     X = np.random.default_rng(0).uniform(size=(50, 6))
     model = make_model(VAEEmbedding(3, **QUICK | plain | settings), X)
     model.progress.fill_(1.0)
@@ -105,7 +105,7 @@ def test_clusters_are_those_of_the_mixture_of_the_codes(vae):
 
 def test_a_classifier_of_codes_adds_its_cross_entropy():
     batch = Batch(torch.rand(50, 6), torch.eye(3)[torch.arange(50) % 3])
-    vae = build(start_weight=2 / 6**0.5)
+    vae = build(init_weight=2 / 6**0.5)
     vae.classifier = nn.Linear(2, 3)
     with seeded(3):
         start = vae.loss(batch)["start"]
@@ -126,14 +126,14 @@ def test_labels_are_not_below_the_initial_partition(load, n_rows):
     start = NeighborClustering(n_neighbors=5)
     few = {"hidden_layer_sizes": (64,)}
     vae = VAEEmbedding(len(np.unique(y)), init=start, random_state=0, **few).fit(X)
-    accuracy, before = (clustering_accuracy(y, part) for part in (vae.labels_, vae.start_labels_))
+    accuracy, before = (clustering_accuracy(y, part) for part in (vae.labels_, vae.init_labels_))
     assert accuracy >= before - 0.01
     assert vae.moved_ < 0.02
 
 
 def test_codes_that_carry_nothing_are_reported():
     X = load_iris().data
-    vae = VAEEmbedding(3, **SMALL, kl_warm_up=0.0, learning_rate=1e-2, start_weight=0.0)
+    vae = VAEEmbedding(3, **SMALL, kl_warm_up=0.0, learning_rate=1e-2, init_weight=0.0)
     deaf = nn.Sequential(nn.Threshold(torch.inf, 0), nn.Linear(2, 4))
     with pytest.warns(ConvergenceWarning, match="Posterior collapse.*max_epochs"):
         vae.set_params(decoder=lambda n_in, n_out: deaf).fit(X)

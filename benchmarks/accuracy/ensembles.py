@@ -72,8 +72,8 @@ def records(data, methods, seeds):
             else:
                 members.append(np.eye(data.n_clusters)[labels])
             yield {"row": method, "seed": seed, **judged(data.y, labels)}
-            if getattr(model, "start_labels_", None) is not None:
-                initial = judged(data.y, model.start_labels_)
+            if getattr(model, "init_labels_", None) is not None:
+                initial = judged(data.y, model.init_labels_)
                 yield {"row": f"{method}, start", "seed": seed, **initial}
         yield combined(method, data, members)
         deep += members if method in NETWORKS else []

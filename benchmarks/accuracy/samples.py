@@ -109,7 +109,7 @@ def measure(data, method, augmented, picture, seed):
 
     shuffled = np.random.RandomState(0).permutation(data.X)
     record = described(data) | judged(data.y, fit.labels_)
-    record["start_acc"] = judged(data.y, fit.start_labels_)["acc"]
+    record["start_acc"] = judged(data.y, fit.init_labels_)["acc"]
     record["own"] = float(np.mean(own))
     half = len(shuffled) // 2
     record["distance"] = measure_distance(data.judge, mixed, shuffled[:half])

@@ -36,7 +36,7 @@ from skdeepcluster.model_selection import NoSplit, label_free_scorer
 
 #: Settings that are tried one at a time; methods without such a parameter skip them.
 GRID = {
-    "start_weight": (0.0, 0.5, 1.0, 10.0, 100.0),
+    "init_weight": (0.0, 0.5, 1.0, 10.0, 100.0),
     "n_components": (2, 5, 10, 20),
     "learning_rate": (1e-4, 1e-3, 1e-2),
 }

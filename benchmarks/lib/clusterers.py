@@ -247,8 +247,8 @@ def measured(method, data, seed, done):
 def judge_parts(network, X, y, seed):
     """Judge the initial partition of a network, a control trained on it, and probabilities."""
     judgments = {}
-    if network.start_labels_ is not None:
-        judgments["start"] = judged(y, network.start_labels_)
+    if network.init_labels_ is not None:
+        judgments["start"] = judged(y, network.init_labels_)
     if judgments and network.init != "own" and len(X) <= MAX_CONTROLLED:
         judgments["control"] = judged(y, control(network, X, seed))
     right = match_labels(y, network.labels_) == y
@@ -272,4 +272,4 @@ def control(network, X, seed):
     settings = {"batch_size": min(network.batch_size_, len(x_std)), "random_state": seed}
     classifier = MLPClassifier(network.hidden_layer_sizes_[:2], max_iter=12, **settings)
     with warnings.catch_warnings(action="ignore"):
-        return classifier.fit(x_std, network.start_labels_).predict(x_std)
+        return classifier.fit(x_std, network.init_labels_).predict(x_std)

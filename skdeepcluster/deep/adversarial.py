@@ -108,7 +108,7 @@ class AdversarialEstimator(DeepEstimator):
         """Mutual information between samples and clusters, H[mean p] - mean H[p].
 
         p is the p(c|x) of the objective, without ``temperature_``. It compares fits with the same
-        settings. For a search of ``start_weight`` and others, use
+        settings. For a search of ``init_weight`` and others, use
         :func:`~skdeepcluster.model_selection.label_free_scorer`.
 
         Parameters

@@ -277,7 +277,7 @@ class DeepEstimator(BaseEstimator, ABC):
     def score(self, X, y=None) -> float:
         """Mean of :meth:`score_samples`, the label-free criterion: higher is better.
 
-        It compares fits with the same settings. For a search of ``start_weight`` and others, use
+        It compares fits with the same settings. For a search of ``init_weight`` and others, use
         :func:`~skdeepcluster.model_selection.label_free_scorer`.
 
         Parameters
@@ -344,7 +344,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
 
     _parameter_constraints = {
         "n_clusters": [COUNT, AUTO, tuple],
-        "noise": [FRACTION, AUTO],
+        "contamination": [FRACTION, AUTO],
         "use_labels": ["boolean"],
     }
 
@@ -397,7 +397,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         model.fit_outliers(lambda: _pair(fit, labels[taken]))
         outlier_scores = apply(model, model.outlier_scores, data.X_given)
         weight = np.bincount(taken, minlength=len(labels)).astype(np.float64)
-        offset = find_offset(outlier_scores, self.noise, weight)
+        offset = find_offset(outlier_scores, self.contamination, weight)
         attributes |= {
             **data.known.attributes(),
             "labels_": mark_noise(labels, outlier_scores, offset),
@@ -406,7 +406,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
             "offset_": offset,
             "outlier_scores_": outlier_scores,
             "probabilities_": probabilities,
-            "start_labels_": start_labels,
+            "init_labels_": start_labels,
         }
         if fit.start.curve is not None:
             attributes["n_clusters_curve_"] = Bunch(**fit.start.curve)
@@ -418,8 +418,8 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         """Warn of clusters that are empty, or that many samples have left."""
         n_clusters = fit.start.n_clusters
         n_found = len(np.unique(labels))
-        start_weight = self.get_params(deep=False).get("start_weight")
-        is_held = start_weight != 0 and not is_own(self.init)
+        init_weight = self.get_params(deep=False).get("init_weight")
+        is_held = init_weight != 0 and not is_own(self.init)
         if n_found < n_clusters:
             problem = f"Only {n_found} of {n_clusters} clusters have samples"
             if n_found == 1:
@@ -433,11 +433,11 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
             )
         elif is_held and moved > MAX_MOVED:
             longer = "Train longer (max_epochs)"
-            if start_weight is not None:
-                longer += ", raise start_weight"
+            if init_weight is not None:
+                longer += ", raise init_weight"
             warn_user(
-                f"{moved:.0%} of the samples left their initial clusters, start_labels_, which "
-                f"the network does not separate. {longer}, or use start_labels_."
+                f"{moved:.0%} of the samples left their initial clusters, init_labels_, which "
+                f"the network does not separate. {longer}, or use init_labels_."
             )
 
     @maps_blocks
@@ -452,12 +452,12 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
-            Between 0 and ``n_clusters - 1``; -1 for noise, if ``noise`` is not 0.
+            Between 0 and ``n_clusters - 1``; -1 for noise, if ``contamination`` is not 0.
         """
         check_is_fitted(self)
         X = self.preparation_.read(X)
         clusters = assign(self.model_, X)[0]
-        if not self._fit_params.get("noise"):
+        if not self._fit_params.get("contamination"):
             return clusters
         scores = apply(self.model_, self.model_.outlier_scores, X)
         return mark_noise(clusters, scores, self.offset_)

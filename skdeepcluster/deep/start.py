@@ -46,7 +46,7 @@ CONSTRAINTS = {
         "array-like",
     ],
     "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), AUTO],
-    "start_weight": [WEIGHT],
+    "init_weight": [WEIGHT],
     "smoothness_weight": [WEIGHT],
 }
 #: Number of EM runs of a mixture of codes; the likeliest is kept.
@@ -225,7 +225,11 @@ def _configure(clusterer, n_clusters, labels, random_state, augment):
     is_ours = isinstance(clusterer, NeighborClustering)
     if is_ours:
         use_labels = labels is not None
-        settings |= {"noise": 0.0, "use_labels": use_labels, "standardize": False}
+        settings |= {
+            "contamination": 0.0,
+            "use_labels": use_labels,
+            "standardize": False,
+        }
         takes_views = clusterer.metric == "euclidean"
         takes_views &= isinstance(clusterer.categorical_features, str | NoneType)
         if clusterer.augment is None and takes_views:

@@ -174,15 +174,15 @@ def predict_samples(estimator, X):
     return labels
 
 
-def find_offset(outlier_scores, noise, weights):
-    """Return minus the outlier score above which a share ``noise`` of the weights lies.
+def find_offset(outlier_scores, contamination, weights):
+    """Return minus the outlier score above which a share ``contamination`` of the weights lies.
 
     With "auto", it is the outer fence of the scores (J. W. Tukey, "Exploratory Data Analysis",
     1977): three interquartile ranges above the upper quartile.
 
     It is halfway to the next score, so that no label depends on rounding, as in other runtimes.
     """
-    if not noise:
+    if not contamination:
         return -np.inf
     order = np.lexsort((weights, -outlier_scores))
     sums = np.cumsum(weights[order])
@@ -192,7 +192,7 @@ def find_offset(outlier_scores, noise, weights):
         place = np.searchsorted(sums[:-1], limit, side="right")
         return outlier_scores[order[place]]
 
-    if noise == "auto":
+    if contamination == "auto":
         upper = exceed(0.25)
         spread = upper - exceed(0.75)
         if spread == 0:
@@ -200,7 +200,7 @@ def find_offset(outlier_scores, noise, weights):
         fence = upper + FENCE * spread
         last = outlier_scores[outlier_scores <= fence].max()
     else:
-        last = exceed(noise)
+        last = exceed(contamination)
 
     above = outlier_scores[outlier_scores > last].min(initial=np.inf)
     halfway = last + (above - last) / 2

@@ -136,7 +136,7 @@ class Regularizer:
     """Loss terms "start" and "smoothness"; a weight of 0 leaves out a term and its cost."""
 
     #: Weight of the cross-entropy to the anchor.
-    start_weight: float = 0.0
+    init_weight: float = 0.0
     #: Weight of the divergence from p(k|x) to p(k|x + step), see :func:`adversarial_step`.
     smoothness_weight: float = 0.0
     #: Share of the most probable clusters in the anchor at the end of training; it grows linearly
@@ -157,18 +157,18 @@ class Regularizer:
         ``log_resp(x_std)`` if it is known; ``progress`` is the elapsed share of training.
         """
         terms: dict[str, Tensor] = {}
-        start_weight = 0.0 if anchor is None else self.start_weight
-        if not (start_weight or self.smoothness_weight):
+        init_weight = 0.0 if anchor is None else self.init_weight
+        if not (init_weight or self.smoothness_weight):
             return terms
         if log_p is None:
             log_p = log_resp(x_std)
 
-        if anchor is not None and start_weight:
+        if anchor is not None and init_weight:
             if self.own_share:
                 clusters = one_hot(log_p.argmax(1), log_p.shape[1]).to(anchor)
                 anchor = torch.lerp(anchor, clusters, self.own_share * progress)
             agreement = (anchor * log_p).sum(-1).mean()
-            terms["start"] = -start_weight * agreement
+            terms["start"] = -init_weight * agreement
         if self.smoothness_weight:
             # On a two-dimensional manifold, neighbors are sqrt(256 / n) times as far apart.
             density = min(1.0, math.sqrt(len(x_std) / REFERENCE_SIZE))

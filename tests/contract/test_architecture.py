@@ -165,7 +165,7 @@ def test_parameters_are_described_in_order_infrastructure_last(estimator):
         (NETWORKS, "random_state likelihood_ batch_size_ max_epochs_ device_ precision_"),
         (NETWORKS, "standardize standardize_"),
         (CODES, "n_components hidden_layer_sizes activation likelihood decoder use_labels"),
-        (PRIOR, "init start_labels_ batch_size max_epochs pretraining_epochs"),
+        (PRIOR, "init init_labels_ batch_size max_epochs pretraining_epochs"),
         (ADVERSARIAL, "likelihood pretraining_epochs batch_size"),
         (PRIOR + ADVERSARIAL, "pretraining_epochs_ n_iter_"),
         (CLUSTERERS, "noise labels_ probabilities_ outlier_scores_ offset_"),

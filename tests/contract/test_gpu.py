@@ -24,7 +24,7 @@ def test_a_fit_on_a_gpu_predicts_alike_on_a_cpu(estimator, blobs, tmp_path, monk
     X, _ = blobs  # values outside [0, 1] are scaled by tensors
     torch.cuda.manual_seed(0)
     before = torch.cuda.get_rng_state()
-    fit = brief(estimator, device="cuda", noise=0.1).fit(X)
+    fit = brief(estimator, device="cuda", contamination=0.1).fit(X)
     assert torch.equal(before, torch.cuda.get_rng_state())
     to_onnx(fit, tmp_path / "fit.onnx")
     save(fit, tmp_path / "fit")

@@ -105,7 +105,7 @@ def test_whole_weights_are_repetitions(name):
     weighted = fit(name, X, weights)
     repeated = fit(name, X.repeat(weights, axis=0))
     np.testing.assert_array_equal(weighted.predict_proba(X), repeated.predict_proba(X))
-    for attribute in ("labels_", "start_labels_"):
+    for attribute in ("labels_", "init_labels_"):
         found = getattr(weighted, attribute).repeat(weights)
         np.testing.assert_array_equal(found, getattr(repeated, attribute))
     assert weighted.moved_ == repeated.moved_
@@ -128,7 +128,7 @@ def test_the_order_of_features_changes_no_partition(name):
     expected = fitted(name)
     found = fit(name, data()[:, [2, 5, 0, 3, 1, 4]])
     if name in NETWORKS:  # the initial partition is the same; training moves a few samples
-        assert adjusted_rand_score(expected.start_labels_, found.start_labels_) == 1
+        assert adjusted_rand_score(expected.init_labels_, found.init_labels_) == 1
         assert adjusted_rand_score(expected.labels_, found.labels_) > 0.9
     else:
         assert_same_partition(name, found.labels_, expected.labels_)

@@ -90,10 +90,10 @@ def test_networks_begin_with_the_partition_of_neighbor_clustering(X, expected):
     found = clone(NEIGHBORS).fit(X)
     network = clone(VAE).set_params(n_clusters=3, init="neighbors")
     assert found.standardize_ is network.fit(X).standardize_ is expected
-    np.testing.assert_array_equal(network.start_labels_, found.labels_)
+    np.testing.assert_array_equal(network.init_labels_, found.labels_)
     network.set_params(standardize=not expected, likelihood="gaussian").fit(X)
     found.set_params(standardize=not expected).fit(X)
-    np.testing.assert_array_equal(network.start_labels_, found.labels_)
+    np.testing.assert_array_equal(network.init_labels_, found.labels_)
 
 
 @pytest.mark.parametrize("missing", [False, True])

@@ -81,7 +81,7 @@ def test_parameters_set_later_do_not_change_predictions(rows, estimator):
 def test_the_prior_keeps_the_numbers_of_unused_clusters(rows, blobs, method):
     given = np.array([2, 0, 3])[blobs[1]]  # nothing in cluster 1
     fitted = method(4, init=given, **SMALL).set_params(max_epochs=1, learning_rate=1e-30).fit(rows)
-    np.testing.assert_array_equal(fitted.start_labels_, given)
+    np.testing.assert_array_equal(fitted.init_labels_, given)
     codes = fitted.transform(rows)
     for k in (0, 2, 3):
         # So little training leaves the means of the initial partition.

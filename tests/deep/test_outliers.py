@@ -1,4 +1,4 @@
-"""Outlier scores are distances to clusters, and the share ``noise`` of samples is in none."""
+"""Outlier scores are distances to clusters; the share ``contamination`` is in no cluster."""
 
 import warnings
 
@@ -25,7 +25,7 @@ OUTSIDE = [[500.0, 500.0, 500.0]]
 
 
 def noisy_vade(**settings):
-    plain = {"init": TRUE, "noise": 0.05, "pretraining_epochs": 1}
+    plain = {"init": TRUE, "contamination": 0.05, "pretraining_epochs": 1}
     return VaDEClustering(3, **FEW | plain | settings)
 
 
@@ -66,14 +66,14 @@ def test_scores_have_no_unit_and_no_order(scale):
 def test_equal_samples_are_near_and_all_others_far():
     X = np.repeat([[0.25, 0.5], [0.75, 0.5]], 8, axis=0)
     y = np.repeat([0, 1], 8)
-    fit = VaDEClustering(2, **FEW, init=y, noise=0.1, pretraining_epochs=1).fit(X)
+    fit = VaDEClustering(2, **FEW, init=y, contamination=0.1, pretraining_epochs=1).fit(X)
     assert (fit.outlier_scores_ == 0).all()
     np.testing.assert_array_equal(fit.predict([[0.5, 0.5], [0.25, 0.5]]) < 0, [True, False])
 
 
 @pytest.mark.parametrize("estimator", [NeighborClustering(3), noisy_vade()], ids=name)
 def test_the_fence_is_that_of_box_plots(estimator):
-    estimator = clone(estimator).set_params(noise="auto", random_state=0)
+    estimator = clone(estimator).set_params(contamination="auto", random_state=0)
     labels = estimator.fit(PLANTED).labels_
     scores = estimator.outlier_scores_
     lower, upper = np.quantile(scores, [0.25, 0.75])
@@ -83,7 +83,7 @@ def test_the_fence_is_that_of_box_plots(estimator):
 
 def test_the_fence_counts_samples_by_their_weights():
     weights = RNG.integers(1, 4, 180)
-    clusterer = NeighborClustering(3, noise="auto", random_state=0)
+    clusterer = NeighborClustering(3, contamination="auto", random_state=0)
     weighted = clone(clusterer).fit(PLANTED, sample_weight=weights)
     repeated = clone(clusterer).fit(PLANTED.repeat(weights, axis=0))
     assert weighted.offset_ == pytest.approx(repeated.offset_)
@@ -91,7 +91,7 @@ def test_the_fence_counts_samples_by_their_weights():
 
 @pytest.mark.parametrize(("noise", "n_marked"), [(0.0, 0), (0.005, 0), (0.0056, 1), (0.999, 179)])
 def test_the_offset_leaves_the_share_asked_for(noise, n_marked):
-    fit = noisy_vade(noise=noise, max_epochs=1).fit(PLANTED)
+    fit = noisy_vade(contamination=noise, max_epochs=1).fit(PLANTED)
     marked = fit.labels_ < 0
     assert marked.sum() == n_marked
     np.testing.assert_array_equal(marked, fit.outlier_scores_ > -fit.offset_)
@@ -106,8 +106,8 @@ def test_the_offset_leaves_the_share_asked_for(noise, n_marked):
 def test_planted_outliers_are_noise_and_nothing_else_changes(estimator):
     settings = {"likelihood": "gaussian", "max_epochs": 10, "learning_rate": 0.01}
     settings["init"] = "own" if isinstance(estimator, VAEEmbedding) else TRUE
-    noisy = brief(estimator, noise=0.05, **settings).fit(PLANTED)
-    plain = clone(noisy).set_params(noise=0.0).fit(PLANTED)
+    noisy = brief(estimator, contamination=0.05, **settings).fit(PLANTED)
+    plain = clone(noisy).set_params(contamination=0.0).fit(PLANTED)
     assert roc_auc_score(np.arange(180) >= 171, noisy.outlier_scores_) > 0.9
     assert (noisy.labels_ == -1).sum() == 9
     kept = noisy.labels_ >= 0
@@ -122,12 +122,14 @@ def test_planted_outliers_are_noise_and_nothing_else_changes(estimator):
     assert (plain.labels_ >= 0).all()
     assert plain.offset_ == -np.inf
     # Noise survives parameters set since.
-    np.testing.assert_array_equal(noisy.set_params(noise=0.0).predict(PLANTED), noisy.labels_)
+    np.testing.assert_array_equal(
+        noisy.set_params(contamination=0.0).predict(PLANTED), noisy.labels_
+    )
 
 
 def test_clusters_are_counted_before_samples_are_marked():
     """A cluster with nothing but noise has samples."""
-    vade = noisy_vade(noise=0.999)
+    vade = noisy_vade(contamination=0.999)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         vade.fit(PLANTED)

@@ -16,8 +16,8 @@ from skdeepcluster import (
     InfoGANClustering,
     VaDEClustering,
     VAEEmbedding,
+    neighbor_clustering,
 )
-from skdeepcluster import neighbor_clustering
 from skdeepcluster.deep import start
 from skdeepcluster.nn.networks import mlp
 
@@ -43,14 +43,14 @@ def test_separate_groups_are_found_without_a_neighbor_graph(network, groups, mon
     fit = network(4, init="own", **SMALL).fit(X)
     assert adjusted_rand_score(y, fit.labels_) > 0.95
     if network is not VAEEmbedding:
-        assert adjusted_rand_score(y, fit.start_labels_) > 0.95
+        assert adjusted_rand_score(y, fit.init_labels_) > 0.95
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("network", [InfoGANClustering, CatGANClustering])
 def test_without_pretraining_gans_begin_with_no_partition(network, groups):
     fit = network(4, init="own", pretraining_epochs=0, max_epochs=2, **SMALL).fit(groups[0])
-    assert fit.start_labels_ is None
+    assert fit.init_labels_ is None
     assert fit.moved_ is None
     assert network(4, init="own", **SMALL).fit(groups[0]).pretraining_epochs_ > 0
 

@@ -38,7 +38,7 @@ class Recalled(ClusterMixin, BaseEstimator):
 def test_a_fit_begins_with_the_partition_given(method, rows):
     labels = KMeans(3, n_init=1, random_state=0).fit_predict(rows)
     fitted = brief_from_samples(method, init=labels).fit(rows)
-    np.testing.assert_array_equal(fitted.start_labels_, labels)
+    np.testing.assert_array_equal(fitted.init_labels_, labels)
     again = clone(fitted).set_params(init=np.eye(3)[labels]).fit(rows)
     np.testing.assert_array_equal(again.predict_proba(rows), fitted.predict_proba(rows))
 
@@ -47,7 +47,7 @@ def test_a_fit_begins_with_the_partition_given(method, rows):
 @each
 def test_any_initial_partition_can_be_learned(method, rows):
     halves = (rows[:, 0] > np.median(rows[:, 0])).astype(int)
-    settings = {"hidden_layer_sizes": (64, 64), "start_weight": 100.0, "random_state": 0}
+    settings = {"hidden_layer_sizes": (64, 64), "init_weight": 100.0, "random_state": 0}
     fitted = type(method)(2, init=halves, smoothness_weight=0.0, **settings)
     assert (fitted.fit(rows).labels_ == halves).mean() > 0.85
 
@@ -55,7 +55,7 @@ def test_any_initial_partition_can_be_learned(method, rows):
 def test_an_initial_partition_that_is_not_learned_is_warned_of(blobs):
     X, y = blobs
     labels = np.where(np.random.default_rng(0).uniform(size=len(X)) < 0.6, y, (y + 1) % 3)
-    told = r"% of the samples left their initial clusters.* use start_labels_\.$"
+    told = r"% of the samples left their initial clusters.* use init_labels_\.$"
     with pytest.warns(ConvergenceWarning, match=told):
         clone(CATGAN).set_params(init=labels, max_epochs=20).fit(X)
     pretrained = clone(CATGAN).set_params(init=Recalled(labels), pretraining_epochs=1)
@@ -64,13 +64,13 @@ def test_an_initial_partition_that_is_not_learned_is_warned_of(blobs):
 
 
 class Loose(VaDEClustering):
-    """A method without the parameter ``start_weight``, whose epochs are counted."""
+    """A method without the parameter ``init_weight``, whose epochs are counted."""
 
     n_epochs = 0
 
     def get_params(self, deep=True):
         params = super().get_params(deep)
-        del params["start_weight"]
+        del params["init_weight"]
         return params
 
     def _on_epoch(self, model, fit, rows):
@@ -83,9 +83,9 @@ def test_a_partition_that_nothing_holds_may_be_lost(method, blobs, recwarn):
     X, y = blobs
     labels = np.random.default_rng(0).permutation(y)
     settings = {"hidden_layer_sizes": (16,), "pretraining_epochs": 2, "random_state": 0}
-    method(3, init=labels, start_weight=0, max_epochs=20, **settings).fit(X)
+    method(3, init=labels, init_weight=0, max_epochs=20, **settings).fit(X)
     told = [str(warning.message) for warning in recwarn]
-    # With start_weight=0 the user asks for it.
+    # With init_weight=0 the user asks for it.
     is_told = any("left their initial clusters" in text for text in told)
     assert is_told == (method is Loose)
 
@@ -122,9 +122,9 @@ def test_fits_of_all_methods_with_one_seed_begin_alike():
     uniform = np.random.default_rng(0).uniform(size=(60, 5))  # each seed has another partition
     first, *others = (brief_from_samples(e, n_clusters=6).fit(uniform) for e in DEEP)
     for fit in others:
-        np.testing.assert_array_equal(fit.start_labels_, first.start_labels_)
+        np.testing.assert_array_equal(fit.init_labels_, first.init_labels_)
     fit = brief_from_samples(CATGAN, n_clusters=6, random_state=1).fit(uniform)
-    assert adjusted_rand_score(fit.start_labels_, first.start_labels_) < 1
+    assert adjusted_rand_score(fit.init_labels_, first.init_labels_) < 1
 
 
 @quiet
@@ -133,7 +133,7 @@ def test_neighbor_clustering_as_init_equals_its_name(method, rows):
     start = NeighborClustering(7, random_state=5)
     named, given, noisy = (
         brief_from_samples(method, init=init).fit(rows)
-        for init in ("neighbors", start, NeighborClustering(noise=0.5))
+        for init in ("neighbors", start, NeighborClustering(contamination=0.5))
     )
     again = pickle.loads(pickle.dumps(given))
     for fit in (given, again, noisy):
@@ -147,7 +147,7 @@ def test_parameters_of_the_clusterer_are_used(rows):
     # Cosines do not see how far samples are along one direction.
     along = np.outer(rows[:, 0] - rows[:, 0].min() + 1, np.ones(rows.shape[1])) + 0.01 * rows
     plain, other = (
-        brief_from_samples(CATGAN, init=NeighborClustering(metric=metric)).fit(along).start_labels_
+        brief_from_samples(CATGAN, init=NeighborClustering(metric=metric)).fit(along).init_labels_
         for metric in ("euclidean", "cosine")
     )
     assert adjusted_rand_score(plain, other) < 1
@@ -163,7 +163,7 @@ def test_any_clusterer_finds_the_initial_partition(method, init, blobs):
     X, y = blobs
     asked = str(init)
     fit = brief_from_samples(method, init=init).fit(X)
-    assert adjusted_rand_score(fit.start_labels_, y) > 0.95
+    assert adjusted_rand_score(fit.init_labels_, y) > 0.95
     assert str(init) == asked
     assert not hasattr(init, "labels_")
 
@@ -175,8 +175,8 @@ def test_noise_of_a_clusterer_goes_to_the_nearest_mean(blobs):
     found = HDBSCAN(min_cluster_size=9, copy=True).fit(far)
     assert (found.labels_ < 0).any()
     fit = brief_from_samples(CATGAN, init=clone(found)).fit(far)
-    assert (fit.start_labels_ >= 0).all()
-    assert adjusted_rand_score(fit.start_labels_[:180], y) == 1
+    assert (fit.init_labels_ >= 0).all()
+    assert adjusted_rand_score(fit.init_labels_[:180], y) == 1
 
 
 @quiet

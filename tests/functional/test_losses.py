@@ -90,7 +90,7 @@ def test_an_anchor_yields_to_probable_clusters():
     anchor = torch.tensor([[1.0, 0.0], [0.2, 0.8]])
     log_p = torch.tensor([[0.4, 0.6], [0.9, 0.1]]).log()
     clusters = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-    regularizer = model.Regularizer(start_weight=2.0, own_share=0.5)
+    regularizer = model.Regularizer(init_weight=2.0, own_share=0.5)
     for progress in (0.0, 0.5, 1.0):
         share = progress / 2
         target = (1 - share) * anchor + share * clusters
@@ -105,7 +105,7 @@ def test_terms_of_weight_zero_are_left_out():
     def log_resp(rows):
         return torch.tensor([[0.4, 0.6]]).log()
 
-    start = model.Regularizer(start_weight=1.0)
+    start = model.Regularizer(init_weight=1.0)
     assert start.terms(log_resp, x, None) == {}
     assert model.Regularizer().terms(log_resp, x, anchor) == {}
     terms = start.terms(log_resp, x, anchor)

@@ -252,7 +252,7 @@ def test_categories_at_random_make_no_clusters(seed):
 @over_networks
 def test_networks_begin_with_the_same_partition(network, fitted):
     network = clone(network).fit(TABLE)
-    np.testing.assert_array_equal(network.start_labels_, fitted.labels_)
+    np.testing.assert_array_equal(network.init_labels_, fitted.labels_)
     assert network.likelihood_ == "columns"
 
 

@@ -345,7 +345,7 @@ def test_customers_are_found_as_they_come(seed):
     vae = VAEEmbedding(3, max_epochs=1, random_state=0).fit(table)
     given = NeighborClustering(3, random_state=0).fit(table)
     assert adjusted_rand_score(y, given.labels_) > 0.75
-    np.testing.assert_array_equal(vae.start_labels_, given.labels_)
+    np.testing.assert_array_equal(vae.init_labels_, given.labels_)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -22,7 +22,7 @@ GRAPH = NeighborClustering(3, use_labels=True, random_state=0)
 
 def start_of(fit):
     """Return the initial partition of a network, or the clusters of the graph."""
-    return fit.labels_ if isinstance(fit, NeighborClustering) else fit.start_labels_
+    return fit.labels_ if isinstance(fit, NeighborClustering) else fit.init_labels_
 
 
 # ---- laws
@@ -140,7 +140,7 @@ def test_a_partition_given_yields_to_labels(method, blobs):
     X, y = blobs
     known = keep_some((y + 1) % 3, 5)
     fit = brief_from_samples(method(3, random_state=0), init=y, use_labels=True)
-    np.testing.assert_array_equal(fit.fit(X, known).start_labels_, np.where(known >= 0, known, y))
+    np.testing.assert_array_equal(fit.fit(X, known).init_labels_, np.where(known >= 0, known, y))
 
 
 OTHERS = [KMeans(3), clone(GRAPH).set_params(n_neighbors=9)]
@@ -151,7 +151,7 @@ def test_other_initial_partitions_follow_labels(init, blobs):
     X, y = blobs
     labels = (y + 1) % 3
     fit = CatGANClustering(3, init=init, use_labels=True, max_epochs=1, random_state=0)
-    np.testing.assert_array_equal(fit.fit(X, keep_some(labels, 9)).start_labels_, labels)
+    np.testing.assert_array_equal(fit.fit(X, keep_some(labels, 9)).init_labels_, labels)
 
 
 WRONG = {

@@ -117,10 +117,10 @@ def test_networks_give_their_augmentation_to_init():
     expected = shifted().fit(SERIES).labels_
     for method in (CatGANClustering, VaDEClustering):
         fit = method(3, augment=SHIFT, **SMALL).fit(SERIES)
-        np.testing.assert_array_equal(fit.start_labels_, expected)
+        np.testing.assert_array_equal(fit.init_labels_, expected)
     own = NeighborClustering(augment=RandomShift(0.0))
     fit = CatGANClustering(3, augment=SHIFT, init=own, **SMALL).fit(SERIES)
-    assert (fit.start_labels_ != expected).any()
+    assert (fit.init_labels_ != expected).any()
 
 
 # ---- laws
@@ -128,7 +128,7 @@ def test_networks_give_their_augmentation_to_init():
 
 def test_all_options_together():
     known = np.where(np.arange(120) % 20 == 0, KIND, -1)
-    options = {"noise": 0.05, "use_labels": True, "min_cluster_size": 20}
+    options = {"contamination": 0.05, "use_labels": True, "min_cluster_size": 20}
     pairs = {"must_link": [(0, 5)], "cannot_link": [(0, 100)]}
     missing = SERIES.copy()
     missing[3, 5] = np.nan

@@ -105,7 +105,7 @@ def test_training_of_gans_gets_other_versions_and_nothing_else_does(estimator, b
     init = y if "n_clusters" in estimator.get_params() else "own"
     plain = brief(estimator, init=init).fit(X, y)
     augmented = brief(estimator, init=init, augment=negate).fit(X, y)
-    np.testing.assert_array_equal(augmented.start_labels_, plain.start_labels_)
+    np.testing.assert_array_equal(augmented.init_labels_, plain.init_labels_)
     weights = plain.model_.state_dict()
     changed = augmented.model_.state_dict().items()
     assert any((weights[key] != weight).any() for key, weight in changed)

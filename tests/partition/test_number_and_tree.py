@@ -144,7 +144,7 @@ def test_groups_without_common_neighbors_are_cut_apart():
 def test_share_asked_for_is_noise():
     rows = np.r_[X, np.random.default_rng(0).uniform(-20, 28, size=(20, 2))]
     plain = NeighborClustering(4, random_state=0).fit(rows)
-    noisy = NeighborClustering(4, noise=0.05, random_state=0).fit(rows)
+    noisy = NeighborClustering(4, contamination=0.05, random_state=0).fit(rows)
     distances = np.sort(np.linalg.norm(rows[:, None] - rows, axis=2), axis=1)[:, 1:16].mean(1)
     np.testing.assert_allclose(noisy.outlier_scores_, distances, rtol=1e-6)
     np.testing.assert_allclose(noisy.score_samples(rows), -distances, rtol=1e-6)

@@ -18,13 +18,13 @@ centers = np.array([[0, 0], [9, 0], [0, 9], [9, 9]])
 X_old, _ = make_blobs(300, centers=centers[:3], random_state=0)
 X_new, _ = make_blobs(200, centers=centers, random_state=1)
 
-old = NeighborClustering("auto", noise=0.01, random_state=0).fit(X_old)
+old = NeighborClustering("auto", contamination=0.01, random_state=0).fit(X_old)
 predicted = old.predict(X_new)
 print(f"far from all {old.n_clusters_} clusters: {(predicted < 0).mean():.0%}")
 
 X = np.concatenate([X_old, X_new])
 known = np.concatenate([old.labels_, np.full(len(X_new), -1)])
-new = NeighborClustering("auto", noise=0.01, use_labels=True, random_state=0).fit(X, known)
+new = NeighborClustering("auto", contamination=0.01, use_labels=True, random_state=0).fit(X, known)
 
 # %%
 # The cluster that nobody knew last month is gray at first, and gets the next number.

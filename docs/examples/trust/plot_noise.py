@@ -2,8 +2,8 @@
 Noise and outliers
 ==================
 
-Real data has samples that belong nowhere. With ``noise=0.1`` the tenth of the samples that is
-farthest from all clusters gets the label -1. ``outlier_scores_`` ranks all samples.
+Real data has samples that belong nowhere. With ``contamination=0.1`` the tenth of the samples that
+is farthest from all clusters gets the label -1. ``outlier_scores_`` ranks all samples.
 """
 
 import matplotlib.pyplot as plt
@@ -16,7 +16,7 @@ from skdeepcluster.display import EmbeddingDisplay
 rng = np.random.default_rng(0)
 X_moons, _ = make_moons(720, noise=0.05, random_state=0)
 X = np.concatenate([X_moons, rng.uniform([-1.8, -1.4], [2.8, 1.9], size=(80, 2))])
-clusters = NeighborClustering(2, noise=0.1, random_state=0).fit(X)
+clusters = NeighborClustering(2, contamination=0.1, random_state=0).fit(X)
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
 EmbeddingDisplay(X, clusters.labels_).plot(axes[0], s=14)

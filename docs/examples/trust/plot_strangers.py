@@ -4,7 +4,7 @@ What a probability does not say
 
 Probabilities compare clusters: they say which one a sample is in, if it is in any. Digits with
 shuffled pixels are in none, and yet some of them have a high probability. Their outlier scores
-tell: all are beyond the threshold of ``noise="auto"``.
+tell: all are beyond the threshold of ``contamination="auto"``.
 """
 
 import matplotlib.pyplot as plt
@@ -15,7 +15,7 @@ from skdeepcluster import NeighborClustering
 
 X = load_digits().data
 strangers = np.random.default_rng(0).permuted(X, axis=1)
-clusters = NeighborClustering(10, noise="auto", random_state=0).fit(X)
+clusters = NeighborClustering(10, contamination="auto", random_state=0).fit(X)
 
 samples = {"digits": X, "with shuffled pixels": strangers}
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
