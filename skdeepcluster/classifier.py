@@ -16,6 +16,7 @@ from .deep.start import Start, is_own, start_from
 from .input.checks import WEIGHT, store_parameters, warn_user
 from .input.dask import maps_blocks
 from .input.labels import Known, encode_labels, read_labels
+from .input.preparation import Prepared
 from .input.types import Auto, Widths, fit_context
 from .partition.known import partition_by_labels
 
@@ -281,13 +282,13 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             return start_from(np.eye(n_classes)[labels])
         if self._pretrains():
             return Start(n_classes, pretrains=True)
-        augment = data.preparation.scale_augment(augment)
-        points = data.compared_by(self.init)
-        return _spread_labels(points, labels, n_classes, random_state, augment)
+        prepared = data.prepared.change(augment)
+        return _spread_labels(prepared, labels, n_classes, random_state)
 
-    def _search(self, points, fit):
+    def _search(self, codes, fit):
         labels = fit.data.labels
-        return _spread_labels(points, labels, fit.start.n_clusters, fit.random_state)
+        n_classes = fit.start.n_clusters
+        return _spread_labels(Prepared(codes), labels, n_classes, fit.random_state)
 
     def _describe(self, run, fit, labels, probabilities):
         attributes = super()._describe(run, fit, labels, probabilities)
@@ -317,18 +318,12 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             Among ``classes_``.
         """
         check_is_fitted(self)
-        X = self.preparation_.read(X)
+        X = self.preparation_.encode(X)
         return self.classes_[assign(self.model_, X)[0]]
 
 
-def _spread_labels(points, labels, n_classes, random_state, augment=None):
-    """Return the :class:`Start` of the labels (N,), spread along the graph of points (N, D)."""
-    resp = partition_by_labels(
-        points,
-        labels,
-        n_classes,
-        augment=augment,
-        random_state=random_state,
-        n_jobs=torch.get_num_threads(),
-    )
+def _spread_labels(prepared, labels, n_classes, random_state):
+    """Return the :class:`Start` of the labels (N,), spread along the graph of samples."""
+    n_jobs = torch.get_num_threads()
+    resp = partition_by_labels(prepared, labels, n_classes, random_state, n_jobs)
     return start_from(np.eye(n_classes)[resp.argmax(1)])

@@ -175,7 +175,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             The fitted ensemble.
         """
         ensemble = with_plain_numbers(self)
-        preparation = Preparation(None, name=type(self).__name__)
+        preparation = Preparation("numbers", name=type(self).__name__)
         X = ensemble._check_samples(X, preparation, reset=True)
         members = ensemble._fit_members(X)
         consensus = ensemble._describe_consensus(members, X)
@@ -190,7 +190,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     def _check_samples(self, X, preparation, reset=False):
         """Check the shape and the feature names of X; the members check its values."""
-        check_container(X, type(self).__name__, self.accept_sparse)
+        check_container(X)
         if np.ndim(X) != 2:
             check_array(X, dtype=None)  # raises scikit-learn's error
         X = preparation.validate(X, reset, skip_check_array=True)

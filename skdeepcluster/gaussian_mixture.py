@@ -10,6 +10,7 @@ import torch
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture
 from sklearn.mixture._gaussian_mixture import _check_precisions
+from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -26,12 +27,10 @@ from .input.checks import (
     check_enough,
     check_finite,
     check_magnitude,
-    check_range,
     check_responsibilities,
     check_sample_weight,
     check_shape,
     is_dask,
-    is_open,
     keep_fit,
     random_stream,
     store_parameters,
@@ -39,12 +38,13 @@ from .input.checks import (
     warn_user,
     with_plain_numbers,
 )
-from .input.preparation import Preparation
-from .input.tables import frame_as
+from .input.columns import frame_as
+from .input.n_clusters import MAX_CLUSTERS, N_CLUSTERS, read_n_clusters
+from .input.preparation import Preparation, prepare
 from .input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
 from .mixture import dask_rows, em
 from .nn.runtime import draw_generator, resolve_device
-from .partition import count_clusters
+from .partition.search import count_clusters
 
 
 class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
@@ -170,7 +170,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     _parameter_constraints = {
         **GaussianMixture._parameter_constraints,
-        "n_clusters": [COUNT, AUTO, tuple],
+        "n_clusters": N_CLUSTERS,
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "init_params": [
             *GaussianMixture._parameter_constraints["init_params"],
@@ -204,7 +204,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         device: Any = "auto",
         warm_start=False,
         random_state=None,
-        max_clusters=60,
+        max_clusters=MAX_CLUSTERS,
         verbose=0,
         verbose_interval=10,
     ) -> None:
@@ -512,11 +512,7 @@ def begin(estimator, X, sample_weight, last, n_least):
     """
     curve = None
     if last is None:
-        preparation = Preparation(
-            None,
-            accept_sparse=bool(estimator.accept_sparse),
-            name=type(estimator).__name__,
-        )
+        preparation = Preparation("numbers", name=type(estimator).__name__)
         n_clusters, curve = _find_number(estimator, X, sample_weight, preparation)
         n_least = max(n_least, n_clusters)
     else:
@@ -554,24 +550,21 @@ def _check_memory(kind, n_clusters, n_features):
 
 def _find_number(estimator, X, sample_weight, preparation):
     """Return the number of components, and its curve if it is found."""
-    if not is_open(estimator.n_clusters):
+    if isinstance(estimator.n_clusters, Integral):
         return estimator.n_clusters, None
     if is_dask(X):
         raise ValueError(
             f"n_clusters={estimator.n_clusters!r} compares all samples, but X is a Dask array. "
             "Pass a number, for instance n_clusters_ of a fit to some of the samples."
         )
-    X = preparation.fit_read(X)
-    check_magnitude(X)
-    is_auto = estimator.n_clusters == "auto"
-    curve = count_clusters(
-        X,
-        numbers=None if is_auto else check_range(estimator.n_clusters),
-        sample_weight=sample_weight,
-        max_clusters=estimator.max_clusters,
-        random_state=estimator.random_state,
+    n_clusters, curve = count_clusters(
+        prepare(X, Preparation("numbers", name=preparation.name), sample_weight),
+        estimator.n_clusters,
+        estimator.max_clusters,
+        sample_weight,
+        estimator.random_state,
     )
-    return curve.pop("best_n_clusters"), curve
+    return n_clusters, Bunch(**curve._asdict())
 
 
 def list_initial(estimator, rows, n_clusters, last, random_state):
@@ -680,9 +673,9 @@ def read_rows(
     if is_lazy:
         X, values = dask_rows.check(preparation, X, is_first)
     elif is_first:
-        X = values = preparation.fit_read(X, min_samples=min(2, enough))
+        X = values = preparation.fit_encode(X, min_samples=min(2, enough))
     else:
-        X = values = preparation.read(X)
+        X = values = preparation.encode(X)
     check_enough(X.shape[0], enough)
     if n_least is not None:
         check_magnitude(values)
@@ -745,7 +738,7 @@ def _check_continuity(mixture):
     }
     for name, value in known.items():
         now = vars(mixture)[name]
-        among = check_range(now) if isinstance(now, tuple) else (now,)
+        among = read_n_clusters(now).numbers if isinstance(now, tuple) else (now,)
         if now != "auto" and value not in among:
             raise ValueError(
                 f"The fit continues from a mixture with {name}={value!r}, but now "

@@ -18,8 +18,7 @@ PARTS = {
     "conv_generator conv_classifier",
     "neighbors.convolutions": "ConvolutionFeatures",
     "input.preparation": "Preparation Scaled",
-    "input.tables": "TableEncoder",
-    "input.numbers": "NumberColumns",
+    "input.columns": "TableEncoder NumberColumns",
     "partition.selection": "Alternative",
 }
 #: Types and functions that a file may contain besides those that skops trusts.

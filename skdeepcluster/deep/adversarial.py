@@ -10,7 +10,7 @@ from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
 from sklearn.utils._param_validation import Interval
 
 from ..functional.losses import marginal, mutual_information
-from ..input.checks import AUTO, is_open
+from ..input.checks import AUTO
 from ..nn.networks import mlp
 from ..nn.runtime import building
 from .base import DeepEstimator
@@ -50,7 +50,7 @@ class AdversarialEstimator(DeepEstimator):
 
     def _find_start(self, data, augment, random_state):
         pretrains = self._pretrains()
-        if pretrains and not is_open(data.known.n_clusters):
+        if pretrains and isinstance(data.known.n_clusters, Integral):
             return Start(data.known.n_clusters, pretrains=True)
         start = super()._find_start(data, augment, random_state)
         return start._replace(pretrains=pretrains)

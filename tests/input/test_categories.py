@@ -26,8 +26,8 @@ from skdeepcluster.persistence import load, save
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 TINY = {"n_components": 2, "hidden_layer_sizes": (8,), "max_epochs": 1, "random_state": 0}
-NEIGHBORS = NeighborClustering(3, categorical_features="from_dtype", random_state=0)
-VAE = VAEEmbedding(3, categorical_features="from_dtype", **TINY)
+NEIGHBORS = NeighborClustering(3, random_state=0)
+VAE = VAEEmbedding(3, **TINY)
 CODES = [cls(3, pretraining_epochs=1, **TINY) for cls in (VaDEClustering, DACClustering)]
 CODES = [VAE, *(own.set_params(categorical_features="from_dtype") for own in CODES)]
 over_networks = pytest.mark.parametrize("network", some_of(CODES), ids=name)
