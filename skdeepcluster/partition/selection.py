@@ -127,7 +127,7 @@ class Criterion:
         """Return the :class:`~.features.Ensemble` of a number of clusters."""
         if n_clusters not in self.ensembles:
             stream = np.random.RandomState(n_clusters)
-            candidates = find_candidates(self.coords, n_clusters, stream, brief=True)
+            candidates = [*find_candidates(self.coords, n_clusters, stream, brief=True)]
             ensemble = Ensemble(self.measured, candidates, n_clusters)
             self.ensembles[n_clusters] = ensemble
         return self.ensembles[n_clusters]
@@ -276,9 +276,12 @@ def vote(coords, criterion, n_clusters, stream, constraints):
 
     ``constraints`` change the scores that weight the candidates.
     """
-    candidates = list(find_candidates(coords, n_clusters, stream))
-    most = max(candidate.n_clusters for candidate in candidates)
-    labels = np.stack([each.labels for each in candidates if each.n_clusters == most])
+    candidates = np.array(
+        [labels for _, labels in find_candidates(coords, n_clusters, stream)]
+    )
+    counts = np.array([len(np.unique(labels)) for labels in candidates])
+    most = counts.max()
+    labels = candidates[counts == most]
     scored = labels[:, criterion.positions]
 
     scores = np.nan_to_num(criterion.rate(scored))
