@@ -243,7 +243,7 @@ class Lookup:
         self.index.n_jobs = n_jobs
         if reference.views is not None:
             return search_new(reference.views, reference.rows, self.index, X, k)
-        return self.index.query(X, k)
+        return self.index.query(k, X)
 
 
 def interpolate(lookup, X, values, n_jobs=None) -> list[np.ndarray]:

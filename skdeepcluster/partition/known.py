@@ -165,7 +165,7 @@ def _fill_components(spread, labels, samples, n_jobs):
     if known.any() and not known.all():
         rows = samples.reference.rows
         index = NeighborIndex(rows[known], n_jobs=n_jobs)
-        _, nearest = index.query(rows[~known], 1)
+        _, nearest = index.query(1, rows[~known])
         spread[~known] = spread[known][nearest[:, 0]]
 
 
