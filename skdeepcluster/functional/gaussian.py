@@ -217,9 +217,17 @@ def make_density(
     """Return terms -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N)."""
     if kind == "full":
         return _make_full_density(means, scales, constant)
-    if kind == "tied":
-        return _make_tied_density(means, scales, constant)
-    return _make_vector_density(means, scales, constant)
+    if kind != "tied":
+        return _make_vector_density(means, scales, constant)
+    whiten = _invert(scales)[0].T
+    unit = torch.ones_like(means[:1, :1])
+    spherical = _make_vector_density(means @ whiten, unit, constant)
+
+    def density(x: Tensor) -> Tensor:
+        whitened = x @ whiten
+        return spherical(whitened, whitened.square())
+
+    return density
 
 
 def _make_full_density(means: Tensor, scales: Tensor, constant: Tensor) -> Density:
@@ -252,18 +260,6 @@ def triangular_blocks(n_features: int) -> list[tuple[int, int]]:
     n_blocks = min(max(n_features // MIN_BLOCK_ROWS, 1), 4)
     ends = [n_features * i // n_blocks for i in range(n_blocks + 1)]
     return list(pairwise(ends))
-
-
-def _make_tied_density(means: Tensor, scales: Tensor, constant: Tensor) -> Density:
-    whiten = _invert(scales)[0].T
-    unit = torch.ones_like(means[:1, :1])
-    spherical = _make_vector_density(means @ whiten, unit, constant)
-
-    def density(x: Tensor) -> Tensor:
-        whitened = x @ whiten
-        return spherical(whitened, whitened.square())
-
-    return density
 
 
 def _make_vector_density(means: Tensor, stds: Tensor, constant: Tensor) -> Density:
@@ -421,7 +417,15 @@ def maximize(
     if a covariance is not positive definite, with ``reg_covar=0`` beyond rounding errors.
     """
     n, means, squares, of_means = _raw_moments(stats, kind)
-    scales, variances = _factorize(squares - of_means, reg_covar)
+    covariance = squares - of_means
+    if covariance.ndim == 2:
+        variances = covariance.clamp_min(0) + reg_covar
+        scales = variances.sqrt()
+    else:
+        diagonals(covariance).add_(reg_covar)
+        scales, failed = torch.linalg.cholesky_ex(covariance)
+        variances = diagonals(scales).square()
+        variances[failed > 0] = 0.0
 
     rounding = 0.0 if reg_covar else ZERO_VARIANCE * torch.finfo(n.dtype).eps
     lost = (rounding * about.expand_as(means)).square()
@@ -460,19 +464,6 @@ def _square(means: Tensor, kind: str) -> Tensor:
     if kind in MATRIX:
         return means[:, :, None] * means[:, None]
     return means.square()
-
-
-def _factorize(covariance: Tensor, reg_covar: float) -> tuple[Tensor, Tensor]:
-    """Return the scales of covariances, and their squared diagonals, 0 if there is no factor."""
-    if covariance.ndim == 2:
-        variances = covariance.clamp_min(0) + reg_covar
-        return variances.sqrt(), variances
-
-    diagonals(covariance).add_(reg_covar)
-    scales, failed = torch.linalg.cholesky_ex(covariance)
-    pivots = diagonals(scales).square()
-    pivots[failed > 0] = 0.0
-    return scales, pivots
 
 
 def _explain_singular(stats: SufficientStatistics, kind: str, k: int) -> str:
