@@ -608,7 +608,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
     See Also
     --------
     VaDEClustering : Clusters and a density; no adversary.
-    skdeepcluster.display.TraversalDisplay : What the codes change, as a picture.
+    skdeepcluster.display.SamplesDisplay : Samples of each cluster, as a picture.
 
     Notes
     -----
