@@ -172,8 +172,6 @@ class CatGANEstimator(AdversarialEstimator):
     }
 
     _recipe = Recipe(rate=3e-3, steps=12, counts_clusters=True)
-    #: Weight of known labels, a parameter of the classifier.
-    label_weight = 1.0
 
     def _build(self, n_features, n_clusters, widths, likelihood):
         widths = widths[:2]
@@ -196,7 +194,6 @@ class CatGANEstimator(AdversarialEstimator):
             self.n_noise,
             weights=(self.balance_weight, self.fake_weight),
             regularizer=Regularizer(self.init_weight, self.smoothness_weight),
-            label_weight=self.label_weight,
         )
 
     def _before(self, model, fit):
@@ -463,7 +460,6 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         self,
         n_clusters: int | Auto = 8,
         *,
-        n_components=10,
         hidden_layer_sizes: Widths = "auto",
         activation="leaky_relu",
         likelihood: Any = "auto",
@@ -487,12 +483,10 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         batch_size: int | Auto = "auto",
         n_init=1,
         augment=None,
-        precision="float32",
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
         verbose=0,
-        accept_sparse=False,
         random_state=None,
     ) -> None:
         store_parameters(locals())

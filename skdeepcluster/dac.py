@@ -323,8 +323,7 @@ class DACClustering(PriorEstimator):
         activation="relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
-        categorical_features: Any = "from_dtype",
-        kinds=None,
+        kinds: Any = "auto",
         reconstruction_weight=1.0,
         mixture_weight=1.0,
         adversarial_weight=1.0,
@@ -343,12 +342,10 @@ class DACClustering(PriorEstimator):
         batch_size: int | Auto = "auto",
         n_init=1,
         augment=None,
-        precision="float32",
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
         verbose=0,
-        accept_sparse=False,
         random_state=None,
     ) -> None:
         store_parameters(locals())

@@ -670,7 +670,6 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         n_noise=62,
         n_continuous=2,
         other_categories=(),
-        n_components=10,
         hidden_layer_sizes: Widths = "auto",
         activation="leaky_relu",
         likelihood: Any = "auto",
@@ -695,12 +694,10 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         batch_size: int | Auto = "auto",
         n_init=1,
         augment=None,
-        precision="float32",
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
         verbose=0,
-        accept_sparse=False,
         random_state=None,
     ) -> None:
         store_parameters(locals())

@@ -12,7 +12,7 @@ from torch import nn
 from skdeepcluster import InfoGANClustering
 from skdeepcluster.nn.model import Batch
 
-SMALL = {"n_noise": 4, "n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
+SMALL = {"n_noise": 4, "hidden_layer_sizes": (32,), "random_state": 0}
 #: As published, with small networks and two categorical codes.
 PUBLISHED = {
     "n_noise": 5,

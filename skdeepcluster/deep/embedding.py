@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import check_array, check_scalar
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ..functional.points import confident_sample
-from ..input.checks import begin_sample
-from ..input.tables import CATEGORICAL, KINDS
+from ..input.checks import COUNT, begin_sample
 from ..input.types import Auto, Floats, Reals, TransformerMixin
 from ..nn.networks import make_network, mlp
 from ..nn.runtime import draw_generator, isolated
@@ -22,8 +22,8 @@ from .start import CONSTRAINTS, mixture_of_partition, partition_codes
 
 #: Constraints of the parameters of estimators with an encoder and a decoder.
 CODERS = {
-    "categorical_features": CATEGORICAL,
-    "kinds": KINDS,
+    "n_components": [COUNT],
+    "kinds": [StrOptions({"auto", "numbers"}), dict],
     "encoder": [callable, None],
     "decoder": [callable, None],
 }
