@@ -165,7 +165,6 @@ class CatGANEstimator(AdversarialEstimator):
     _parameter_constraints = {
         **AdversarialEstimator._parameter_constraints,
         "n_noise": [COUNT],
-        "layer_noise": [WEIGHT],
         "balance_weight": [WEIGHT],
         "fake_weight": [WEIGHT],
         "class_prior": [StrOptions({"estimated"}), "array-like", None],
@@ -175,9 +174,8 @@ class CatGANEstimator(AdversarialEstimator):
 
     def _build(self, n_features, n_clusters, widths, likelihood):
         widths = widths[:2]
-        make = partial(normalized_mlp, activation=self.activation)
-        body = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
-        mirror = partial(make, hidden_layer_sizes=widths[::-1])
+        body = partial(normalized_mlp, hidden_layer_sizes=widths)
+        mirror = partial(normalized_mlp, hidden_layer_sizes=widths[::-1])
         return CatGAN(
             make_network(
                 "discriminator",
@@ -461,11 +459,9 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         n_clusters: int | Auto = 8,
         *,
         hidden_layer_sizes: Widths = "auto",
-        activation="leaky_relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
         n_noise=64,
-        layer_noise=0.0,
         balance_weight=1.0,
         fake_weight=0.3,
         class_prior: Any = "auto",
