@@ -184,13 +184,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     def __init__(
         self,
         *,
-        n_components=10,
         hidden_layer_sizes: Widths = "auto",
-        activation="leaky_relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
         n_noise=64,
-        layer_noise=0.0,
         label_weight=1.0,
         balance_weight=1.0,
         fake_weight=0.3,
@@ -207,12 +204,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         batch_size: int | Auto = "auto",
         n_init=1,
         augment=None,
-        precision="float32",
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
         verbose=0,
-        accept_sparse=False,
         random_state=None,
     ) -> None:
         store_parameters(locals())
@@ -226,7 +221,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing. Sparse only with ``accept_sparse=True``.
+            Samples, nan where values are missing.
         y : array-like of shape (n_samples,)
             Labels, numbers or strings. -1, None, nan or ``pandas.NA`` where there is none. If -1
             and 1 are the only values, they are two classes.
@@ -266,6 +261,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         classes, targets = encode_labels(y, is_known)
         check_classification_targets(classes)
         return Known(targets, classes, len(classes))
+
+    def _before(self, model, fit):
+        model.label_weight = self.label_weight
+        return super()._before(model, fit)
 
     def _find_start(self, data, augment, random_state):
         """Return the likeliest classes by the neighbor graph."""

@@ -303,12 +303,10 @@ class VaDEClustering(PriorEstimator):
         batch_size: int | Auto = "auto",
         n_init=1,
         augment=None,
-        precision="float32",
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
         verbose=0,
-        accept_sparse=False,
         random_state=None,
     ) -> None:
         store_parameters(locals())

@@ -396,12 +396,10 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         batch_size: int | Auto = "auto",
         n_init=1,
         augment=None,
-        precision="float32",
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
         verbose=0,
-        accept_sparse=False,
         random_state=None,
     ) -> None:
         store_parameters(locals())

@@ -18,6 +18,8 @@ from .codes import GaussianEncoder
 from .fit import apply, assign
 from .start import CONSTRAINTS, Start, is_given, is_own
 
+#: Length of the codes of an autoencoder in whose codes an initial partition is sought.
+N_CODES = 10
 #: Minimum number of samples, generated and of X, that a generator is judged by.
 MIN_JUDGED = 100
 #: Maximum number of samples, generated and of X, that a generator is judged by.
@@ -68,8 +70,8 @@ class AdversarialEstimator(DeepEstimator):
         widths = fit.settings.hidden_layer_sizes
         n_features = fit.X.shape[1]
         with building():
-            encoder = GaussianEncoder(mlp(n_features, 2 * self.n_components, widths))
-            decoder = mlp(self.n_components, n_features, widths[::-1])
+            encoder = GaussianEncoder(mlp(n_features, 2 * N_CODES, widths))
+            decoder = mlp(N_CODES, n_features, widths[::-1])
         likelihood = copy.deepcopy(fit.likelihood)
         autoencoder = fit.pretrain(encoder, decoder, likelihood)
         codes = apply(autoencoder, autoencoder.encode, fit.X)

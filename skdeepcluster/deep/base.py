@@ -79,7 +79,6 @@ class DeepEstimator(BaseEstimator, ABC):
     _draws_labeled = False
 
     _parameter_constraints = {
-        "n_components": [COUNT],
         "hidden_layer_sizes": [AUTO, "array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "image_shape": ["array-like", None],
@@ -94,12 +93,10 @@ class DeepEstimator(BaseEstimator, ABC):
         "learning_rate": [Interval(Real, 0, None, closed="neither"), AUTO],
         "n_init": [COUNT],
         "augment": [callable, AUTO, None],
-        "precision": [StrOptions({"float32", "bfloat16", "auto"})],
         "callbacks": [list, tuple, None],
         "checkpoint": [str, os.PathLike, None],
         "device": [str, torch.device],
         "verbose": ["verbose"],
-        "accept_sparse": ["boolean"],
         "random_state": ["random_state"],
     }
 
@@ -155,8 +152,8 @@ class DeepEstimator(BaseEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing. Sparse only with ``accept_sparse=True``. The
-            order of the samples does not matter if X takes at most 64 MiB.
+            Samples, nan where values are missing. The order of the samples does not matter if X
+            takes at most 64 MiB.
         y : array-like of shape (n_samples,), default=None
             With ``use_labels=True`` the cluster of each sample, -1 where it is unknown; ignored
             otherwise.
@@ -302,7 +299,7 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = bool(self.accept_sparse)
+        tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
 

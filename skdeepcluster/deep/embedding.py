@@ -10,7 +10,7 @@ from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..functional.points import confident_sample
-from ..input.checks import begin_sample
+from ..input.checks import COUNT, begin_sample
 from ..input.columns import KINDS
 from ..input.types import Auto, Floats, Reals, TransformerMixin
 from ..nn.networks import make_network, mlp
@@ -22,6 +22,7 @@ from .start import CONSTRAINTS, mixture_of_partition, partition_codes
 
 #: Constraints of the parameters of estimators with an encoder and a decoder.
 CODERS = {
+    "n_components": [COUNT],
     "kinds": KINDS,
     "encoder": [callable, None],
     "decoder": [callable, None],

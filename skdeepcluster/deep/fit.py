@@ -161,7 +161,6 @@ class Fit:
                 learning_rate=learning_rate,
                 generator=draw_generator(self.random_state),
                 augment=augment,
-                bfloat16=self.settings.precision == "bfloat16",
                 callbacks=callbacks,
             )
 
