@@ -16,8 +16,7 @@ from sklearn.utils.validation import _num_samples
 from .input.checks import warn_user
 from .input.labels import check_labels, mean_greatest_jaccard, predict_samples
 from .input.tables import read_kinds
-from .inspection.moves import match_before
-from .inspection.page import find_spots, write_page
+from .inspection.page import find_spots, match_before, write_page
 from .metrics import check_discrete, clustering_accuracy, expected_score
 from .neighbor_clustering import NeighborClustering, prepare_samples
 from .neighbors.search import has_distances
