@@ -641,8 +641,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Return the state with the mixture's tensors as arrays."""
         state = dict(super().__getstate__())
         if "mixture_" in state:
-            fields = state["mixture_"]
-            state["mixture_"] = tuple(field.numpy() for field in fields)
+            state["mixture_"] = tuple(field.numpy() for field in state["mixture_"])
         return state
 
     def __setstate__(self, state):
@@ -700,10 +699,8 @@ def check_memory(kind, n_clusters, n_features):
 
 # ---- functions of the log-joint (N, K)
 
-
-def log_likelihood(joint):
-    """Return the log-likelihood (N,) of a log-joint (N, K)."""
-    return joint.logsumexp(1)
+#: From a log-joint (N, K) to the log-likelihood (N,).
+log_likelihood = partial(torch.logsumexp, dim=1)
 
 
 def apply_joint(mixture, rows, function):
