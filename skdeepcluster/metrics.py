@@ -141,7 +141,7 @@ def _rate(criterion, samples, partitions):
     judged = [clusters for clusters, _ in filled if clusters is not None]
     # Noise alone scores 0.
     scores = np.zeros(len(filled))
-    scores[has_clusters] = criterion.judge(judged)
+    scores[has_clusters] = criterion.score_robustly(judged)
     return scores * [factor for _, factor in filled]
 
 

@@ -396,14 +396,14 @@ class NeighborClustering(
 
     def _grow_tree(self):
         """Return the :class:`ClusterTree` of the clusters, grown once."""
-        if "_answers" not in vars(self):
+        if "_partitions" not in vars(self):
             raise AttributeError(
                 "The tree of clusters exists after fit. Call fit first."
             )
         if "_tree" not in vars(self):
             reference = self._lookup.reference
             place = np.argsort(np.argsort(reference.kept))
-            most = max(resp.shape[1] for resp, _ in self._answers)
+            most = max(partition.n_clusters for partition in self._partitions)
             self._tree = grow_tree(
                 reference,
                 self._columns,
@@ -681,32 +681,33 @@ def find_clusters(clusterer, preparation, X, problem, groups):
         augmentation, X, settings = _compare(
             clusterer, preparation, X, n_clusters, groups
         )
-        partition = find_partition(
-            X, problem, settings, clusterer.random_state, progress
-        )
-        warn_of_number(clusterer, partition)
+        found = find_partition(X, problem, settings, clusterer.random_state, progress)
+        warn_of_number(clusterer, found)
         progress.begin("assignment", 1)
-        lookup = Lookup(partition.samples.reference)
-        resps = [answer.resp for answer in partition.answers]
+        lookup = Lookup(found.samples.reference)
+        resps = [partition.responsibilities for partition in found.partitions]
         *resps, layout, outlier_scores = interpolate(
-            lookup, X, [*resps, partition.layout], clusterer.n_jobs
+            lookup, X, [*resps, found.layout], clusterer.n_jobs
         )
 
     weights = check_sample_weight(problem.sample_weight, X)
-    merits = [answer[1:] for answer in partition.answers]
+    partitions = [
+        partition._replace(responsibilities=resp)
+        for partition, resp in zip(found.partitions, resps, strict=True)
+    ]
     attributes = {
         **preparation.input_attributes(),
         **augmentation,
-        **_describe_graph(partition.samples),
+        **_describe_graph(found.samples),
         "standardize_": preparation.standardizes_,
         "layout_": layout,
         "outlier_scores_": outlier_scores,
         "offset_": find_offset(outlier_scores, clusterer.contamination, weights),
-        "_answers": [*zip(resps, merits, strict=True)],
+        "_partitions": partitions,
         "_lookup": lookup,
     }
-    if partition.curve is not None:
-        attributes["n_clusters_curve_"] = Bunch(**partition.curve._asdict())
+    if found.curve is not None:
+        attributes["n_clusters_curve_"] = Bunch(**found.curve._asdict())
     return attributes | show_answer(attributes, 0)
 
 
@@ -778,32 +779,32 @@ def show_answer(attributes, place):
     """Return the attributes of one of the answers, and the others as alternatives."""
     outlier_scores = attributes["outlier_scores_"]
     offset = attributes["offset_"]
-    answers = attributes["_answers"]
-    labels = [mark_noise(resp.argmax(1), outlier_scores, offset) for resp, _ in answers]
-    resp, merits = answers[place]
+    partitions = attributes["_partitions"]
+    labels = [mark_noise(p.labels, outlier_scores, offset) for p in partitions]
+    chosen = partitions[place]
     alternatives = []
-    for i, (other, other_merits) in enumerate(answers):
+    for i, other in enumerate(partitions):
         if i == place:
             continue
         changes = describe_changes(labels[place], labels[i])
         while any(changes == before.changes for before in alternatives):
             changes += ", but others"
         alternative = Alternative(
-            n_clusters=other.shape[1],
-            expected_score=other_merits[0],
+            n_clusters=other.n_clusters,
+            expected_score=other.expected_score,
             changes=changes,
-            evidence=_describe_evidence(answers[i], answers[place]),
+            evidence=_describe_evidence(other, chosen),
             labels=labels[i],
-            probabilities=other.max(1),
+            probabilities=other.responsibilities.max(1),
             place=i,
         )
         alternatives.append(alternative)
     return {
-        "responsibilities_": resp,
-        "probabilities_": resp.max(1),
+        "responsibilities_": chosen.responsibilities,
+        "probabilities_": chosen.responsibilities.max(1),
         "labels_": labels[place],
-        "n_clusters_": resp.shape[1],
-        "expected_score_": merits[0],
+        "n_clusters_": chosen.n_clusters,
+        "expected_score_": chosen.expected_score,
         "alternatives_": alternatives,
     }
 
@@ -811,7 +812,7 @@ def show_answer(attributes, place):
 def find_answer(attributes, alternative):
     """Return the attributes of the answer that an alternative of the fit is."""
     place = getattr(alternative, "place", None)
-    if place in range(len(attributes["_answers"])):
+    if place in range(len(attributes["_partitions"])):
         shown = show_answer(attributes, place)
         if np.array_equal(shown["labels_"], alternative.labels):
             return shown
@@ -822,10 +823,13 @@ def find_answer(attributes, alternative):
     )
 
 
-def _describe_evidence(answer, chosen):
-    """Return what speaks for an answer, beside the same numbers of the chosen one."""
+def _describe_evidence(partition, chosen):
+    """Return what speaks for a partition, beside the same numbers of the chosen one."""
     names = "expected score", "agreement of candidates", "mean probability"
-    numbers = [[*merits, resp.max(1).mean()] for resp, merits in (answer, chosen)]
+    numbers = [
+        [p.expected_score, p.agreement, p.responsibilities.max(1).mean()]
+        for p in (partition, chosen)
+    ]
     return ", ".join(
         f"{name} {value:.2f} ({other:.2f})"
         for name, value, other in zip(names, *numbers, strict=True)
@@ -879,13 +883,13 @@ def check_state(state):
 # ---- warnings
 
 
-def warn_of_number(clusterer, partition):
+def warn_of_number(clusterer, found):
     """Warn of empty clusters, and of a number at the edge of those that were tried."""
     warn_of_empty(
-        len(np.unique(partition.answers[0].labels)),
-        partition.n_clusters,
+        len(np.unique(found.partitions[0].labels)),
+        found.partitions[0].n_clusters,
         "clusters",
         "Decrease n_clusters, or leave out duplicate points.",
     )
     if clusterer.n_clusters == "auto":
-        warn_of_edge(partition, clusterer.max_clusters)
+        warn_of_edge(found, clusterer.max_clusters)

@@ -20,7 +20,7 @@ PARTS = {
     "input.preparation": "Preparation Scaled",
     "input.tables": "TableEncoder",
     "input.numbers": "NumberColumns",
-    "partition.selection": "Alternative",
+    "partition.selection": "Alternative Partition",
 }
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [

@@ -60,10 +60,10 @@ def choose_augment(X, n_clusters, settings, kinds, preparation, random_state):
         compared, augment = compare_in(augment, some, preparation)
         changed = settings._replace(augment=augment, max_samples=len(some))
         for seed in seeds:
-            partition = find_partition(compared, problem, changed, seed)
-            answer = partition.answers[0]
-            expected.append(answer.expected_score)
-            labels.append(answer.labels[partition.samples.inverse])
+            found = find_partition(compared, problem, changed, seed)
+            best = found.partitions[0]
+            expected.append(best.expected_score)
+            labels.append(best.labels[found.samples.inverse])
 
     most = max(map(np.max, labels)) + 1
     agreement = measure_agreement(np.array(labels), np.array(labels), most)
