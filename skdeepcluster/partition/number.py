@@ -88,7 +88,7 @@ def choose_number(problem, coords, criterion, constraints, stream, progress):
     about them. Small clusters are left out unless some clusters are known, or sizes are bounded
     from below.
     """
-    progress.begin("number of clusters", len(problem.numbers))
+    progress.begin("number of clusters", len(problem.n_clusters.tried))
     curve = trace_curve(problem, criterion, constraints, progress)
     numbers = list_worthwhile(curve, criterion)
     if constraints is not None:
@@ -144,8 +144,9 @@ def trace_curve(problem, criterion, constraints, progress):
     needed = 1 if problem.labels is None else problem.labels.max() + 1
     if constraints is not None:
         needed = max(needed, len(constraints.exclusive))
-    numbers = [k for k in problem.numbers if k >= needed]
-    if problem.numbers[0] < needed and (problem.has_bounds or not numbers):
+    asked = problem.n_clusters
+    numbers = [k for k in asked.tried if k >= needed]
+    if asked.tried[0] < needed and (asked.is_range or not numbers):
         numbers = sorted({needed, *numbers})
     possible = [k for k in numbers if 1 < k <= criterion.max_clusters]
     tried = [k for k in numbers if k == 1] + _keep_allowed(possible, constraints)
@@ -153,10 +154,10 @@ def trace_curve(problem, criterion, constraints, progress):
     for k in tried or [min(numbers)]:
         points[k] = _try_number(criterion, k, constraints)
         progress.step()
-        if problem.has_bounds and _is_past(points):
+        if asked.is_range and _is_past(points):
             break
     curve = _make_curve(points, criterion)
-    while problem.has_bounds and (between := _list_between(curve, constraints)):
+    while asked.is_range and (between := _list_between(curve, constraints)):
         points |= {k: _try_number(criterion, k, constraints) for k in between}
         curve = _make_curve(points, criterion)
     return curve
