@@ -42,7 +42,6 @@ from skdeepcluster.nn.augmentation import RandomAffine, RandomShift
 from skdeepcluster.partition import selection
 from skdeepcluster.partition.candidates import find_candidates
 from skdeepcluster.partition.coordinates import StepSizes, make_coordinates
-from skdeepcluster.partition.search import Unconstrained
 from skdeepcluster.partition.selection import Criterion, describe_one
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,8 +116,8 @@ def tabulate(kind, seed, has_features):
     tables = [arrange(own, n, own.find_ensemble(n).labels, y) for n in list_tried(own, k, stream)]
     if k > 1:
         found = list(find_candidates(coords, k, stream))
-        labels = np.array([part.labels[own.positions] for part in found])
-        tables.append(arrange(own, k, labels, y, [part.method for part in found]))
+        labels = np.array([part[own.positions] for _, part in found])
+        tables.append(arrange(own, k, labels, y, [method for method, _ in found]))
     tables += [arrange(own, len(set(part)), part[None], y) for part in draw_others(own, stream)]
     entries = [np.concatenate(part) for part in zip(*tables, strict=True)]
     return {"kind": kind, "seed": seed, "k": k, "one": find_one(own), "entries": entries}
@@ -316,9 +315,9 @@ def describe_predictions(kind, seed):
     """Return the inputs of the calibration for the samples of a drawn set, and which are right."""
     data, stream = draw(kind, seed), np.random.RandomState(seed)
     coords, own, y = look(data, data.n_clusters, True, stream)
-    vote, *_ = selection.vote(coords, own, data.n_clusters, stream, Unconstrained())
-    is_right = match_labels(y, vote.labels) == y
-    return selection.describe_labels(vote), is_right
+    (labels, *about), *_ = selection.vote(coords, own, data.n_clusters, stream)
+    is_right = match_labels(y, labels) == y
+    return selection.describe_labels(labels, *about), is_right
 
 
 def calibrate(seeds):

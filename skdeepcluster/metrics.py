@@ -95,7 +95,7 @@ class ExpectedScore:
         judged = [clusters for clusters, _ in filled if clusters is not None]
         # Noise alone scores 0.
         scores = np.zeros(len(filled))
-        scores[has_clusters] = self._criterion.judge(judged)
+        scores[has_clusters] = self._criterion.score_robustly(judged)
         scores *= [factor for _, factor in filled]
         return float(scores[0]) if np.ndim(labels) == 1 else scores
 

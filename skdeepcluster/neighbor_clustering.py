@@ -50,6 +50,7 @@ from .neighbors.search import check_distances
 from .partition.invariance import choose_augment, list_kinds, list_series_features
 from .partition.search import (
     Problem,
+    SearchResult,
     count_clusters,
     find_partition,
     make_criterion,
@@ -347,8 +348,8 @@ class NeighborClustering(
         weights = check_sample_weight(sample_weight, prepared.points)
         offset = find_offset(found.outlier_scores, clusterer.contamination, weights)
 
-        partition = found.partition
-        samples = partition.samples
+        result = found.result
+        samples = result.samples
         order = np.argsort(samples.reference.kept)
         prepared.preparation.write_input(self)
         self.standardize_ = prepared.preparation.standardizes_
@@ -356,9 +357,9 @@ class NeighborClustering(
         self.augment_scores_ = found.augment_scores
         self.classes_ = known.classes
         self.n_clusters_curve_ = None
-        if partition.curve is not None:
-            self.n_clusters_curve_ = Bunch(**partition.curve._asdict())
-        self.layout_ = found.layout
+        if result.curve is not None:
+            self.n_clusters_curve_ = Bunch(**result.curve._asdict())
+        self.layout_ = result.layout
         self.outlier_scores_ = found.outlier_scores
         self.offset_ = offset
         self.graph_ = samples.graph[order][:, order]
@@ -367,29 +368,28 @@ class NeighborClustering(
         self._graph_weights = samples.weights
         self._reference = samples.reference.to_dict()
         self._lookup = found.lookup
-        merits = [answer[1:] for answer in partition.answers]
-        self._answers = [*zip(found.resps, merits, strict=True)]
+        self._partitions = result.partitions
         forget_missing(self, "augment_scores_", "classes_", "n_clusters_curve_")
         return self._show(0)
 
     def _show(self, place):
-        """Take one of the answers of the fit, by its position, and the others as alternatives."""
+        """Take a partition of the fit, by its position, and the others as alternatives."""
         labels = self._list_labels()
-        resp, merits = self._answers[place]
-        self.alternatives_ = list_alternatives(self._answers, labels, place)
-        self.responsibilities_ = resp
-        self.probabilities_ = resp.max(1)
+        chosen = self._partitions[place]
+        self.alternatives_ = list_alternatives(self._partitions, labels, place)
+        self.responsibilities_ = chosen.responsibilities
+        self.probabilities_ = chosen.responsibilities.max(1)
         self.labels_ = labels[place]
-        self.n_clusters_ = resp.shape[1]
-        self.expected_score_ = merits[0]
+        self.n_clusters_ = chosen.n_clusters
+        self.expected_score_ = chosen.expected_score
         self._tree = None
         return self
 
     def _list_labels(self):
-        """Return the labels (N,) of each answer of the fit."""
+        """Return the labels (N,) of each partition of the fit."""
         return [
-            mark_noise(resp.argmax(1), self.outlier_scores_, self.offset_)
-            for resp, _ in self._answers
+            mark_noise(partition.labels, self.outlier_scores_, self.offset_)
+            for partition in self._partitions
         ]
 
     def use(self, alternative) -> Self:
@@ -450,7 +450,7 @@ class NeighborClustering(
         if self._tree is None:
             reference = self._lookup.reference
             place = np.argsort(np.argsort(reference.kept))
-            most = max(resp.shape[1] for resp, _ in self._answers)
+            most = max(partition.n_clusters for partition in self._partitions)
             self._tree = grow_tree(
                 reference,
                 self._columns,
@@ -643,12 +643,8 @@ class NeighborClustering(
 class Found(NamedTuple):
     """The partition that a fit has found, for all N samples."""
 
-    #: The :class:`~.partition.search.Partition` of the samples in the graph.
-    partition: Any
-    #: Responsibilities (N, K) of each answer, the best first.
-    resps: list
-    #: Layout (N, L).
-    layout: np.ndarray
+    #: What the search has found, with responsibilities (N, K) and a layout (N, L).
+    result: SearchResult
     #: Mean distance (N,) of each sample to its neighbors.
     outlier_scores: np.ndarray
     lookup: Lookup
@@ -717,18 +713,23 @@ def find_clusters(
         augment, scores = find_augmentation(clusterer, prepared, numbers)
         prepared = prepared.change(augment)
         settings = make_graph_settings(clusterer)
-        partition = find_partition(
+        result = find_partition(
             prepared, problem, settings, clusterer.random_state, progress
         )
-        warn_of_number(clusterer, partition)
+        warn_of_number(clusterer, result)
 
         progress.begin("assignment", 1)
-        lookup = Lookup(partition.samples.reference)
-        values = [*(answer.resp for answer in partition.answers), partition.layout]
+        lookup = Lookup(result.samples.reference)
+        resps = [partition.responsibilities for partition in result.partitions]
         *resps, layout, outlier_scores = interpolate(
-            lookup, prepared.points, values, clusterer.n_jobs
+            lookup, prepared.points, [*resps, result.layout], clusterer.n_jobs
         )
-    return Found(partition, resps, layout, outlier_scores, lookup, augment, scores)
+    partitions = [
+        partition._replace(responsibilities=resp)
+        for partition, resp in zip(result.partitions, resps, strict=True)
+    ]
+    result = result._replace(partitions=partitions, layout=layout)
+    return Found(result, outlier_scores, lookup, augment, scores)
 
 
 def find_augmentation(clusterer, prepared, numbers):
@@ -781,36 +782,38 @@ def make_graph_settings(clusterer):
     )
 
 
-def list_alternatives(answers, labels, place):
-    """Return the other answers of a fit as alternatives to one of them.
+def list_alternatives(partitions, labels, place):
+    """Return the other partitions of a fit as alternatives to one of them.
 
-    ``answers`` are pairs of responsibilities (N, K) and what speaks for them, ``labels`` (N,) the
-    labels of each, and ``place`` the position of the one that is shown.
+    ``labels`` (N,) are those of each partition, and ``place`` is the position of the chosen one.
     """
     alternatives = []
-    for i, (resp, merits) in enumerate(answers):
+    for i, other in enumerate(partitions):
         if i == place:
             continue
         changes = describe_changes(labels[place], labels[i])
         while any(changes == before.changes for before in alternatives):
             changes += ", but others"
         alternative = Alternative(
-            n_clusters=resp.shape[1],
-            expected_score=merits[0],
+            n_clusters=other.n_clusters,
+            expected_score=other.expected_score,
             changes=changes,
-            evidence=_describe_evidence(answers[i], answers[place]),
+            evidence=_describe_evidence(other, partitions[place]),
             labels=labels[i],
-            probabilities=resp.max(1),
+            probabilities=other.responsibilities.max(1),
             place=i,
         )
         alternatives.append(alternative)
     return alternatives
 
 
-def _describe_evidence(answer, chosen):
-    """Return what speaks for an answer, beside the same numbers of the chosen one."""
+def _describe_evidence(partition, chosen):
+    """Return what speaks for a partition, beside the same numbers of the chosen one."""
     names = "expected score", "agreement of candidates", "mean probability"
-    numbers = [[*merits, resp.max(1).mean()] for resp, merits in (answer, chosen)]
+    numbers = [
+        [each.expected_score, each.agreement, each.responsibilities.max(1).mean()]
+        for each in (partition, chosen)
+    ]
     return ", ".join(
         f"{name} {value:.2f} ({other:.2f})"
         for name, value, other in zip(names, *numbers, strict=True)
@@ -862,13 +865,13 @@ def check_state(state):
 # ---- warnings
 
 
-def warn_of_number(clusterer, partition):
+def warn_of_number(clusterer, result):
     """Warn of empty clusters, and of a number at the edge of those that were tried."""
     warn_of_empty(
-        len(np.unique(partition.answers[0].labels)),
-        partition.n_clusters,
+        len(np.unique(result.best.labels)),
+        result.best.n_clusters,
         "clusters",
         "Decrease n_clusters, or leave out duplicate points.",
     )
     if clusterer.n_clusters == "auto":
-        warn_of_edge(partition, clusterer.max_clusters)
+        warn_of_edge(result, clusterer.max_clusters)

@@ -18,7 +18,7 @@ PARTS = {
     "neighbors.convolutions": "ConvolutionFeatures",
     "input.preparation": "Preparation Scaled",
     "input.columns": "TableEncoder NumberColumns",
-    "partition.selection": "Alternative",
+    "partition.selection": "Alternative Partition",
 }
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [

@@ -172,9 +172,9 @@ def search_start(init, prepared, n_clusters, labels, random_state):
     if isinstance(init, NeighborClustering):
         clusterer._validate_params()
         found = find_clusters(with_plain_numbers(clusterer), prepared, labels)
-        calibrated = found.resps[0]
+        calibrated = found.result.best.responsibilities
         clusters = calibrated.argmax(1)
-        curve = found.partition.curve and found.partition.curve._asdict()
+        curve = found.result.curve and found.result.curve._asdict()
         n_found = calibrated.shape[1]
     else:
         clusterer.fit(prepared.points)

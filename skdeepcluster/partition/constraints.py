@@ -43,8 +43,6 @@ class Constraints(NamedTuple):
     #: Samples of X that must be in different clusters.
     exclusive: list
 
-    are_given = True
-
     def refuse(self, n_clusters):
         """Return why this number of clusters is excluded at once, or None."""
         asked = f"n_clusters={n_clusters}"
@@ -87,7 +85,7 @@ class Constraints(NamedTuple):
         below = (self.least - sizes - SLACK).clip(0).sum()
         return max(above, below)
 
-    def rate(self, labels, n_clusters):
+    def score(self, labels, n_clusters):
         """Return what the constraints add to the scores of candidates (C, M), an array (C,)."""
         missed = [self.miss(row, self.weights, n_clusters) for row in labels]
         kept = _agree(labels, self.joined).sum(1)
@@ -346,18 +344,18 @@ class Relabeling:
     def solve(self, free):
         """Return the clusters (F,) of the ``free`` groups at the least cost, or None."""
         is_fixed = np.isin(np.arange(len(self.mass)), free, invert=True)
-        is_open = np.isfinite(self.costs)
+        is_possible = np.isfinite(self.costs)
         pairs = np.vstack([self.apart, self.apart[:, ::-1]])
         node, fixed = pairs[is_fixed[pairs[:, 1]]].T
-        is_open[node, self.clusters[fixed]] = False
+        is_possible[node, self.clusters[fixed]] = False
 
         scale = self.mass[free].mean()
-        values = np.where(is_open, self.costs, 0)[free]
+        values = np.where(is_possible, self.costs, 0)[free]
         values = values * self.mass[free][:, None] / scale
         best = milp(
             values.ravel(),
             integrality=1,
-            bounds=Bounds(0, is_open[free].ravel().astype(float)),
+            bounds=Bounds(0, is_possible[free].ravel().astype(float)),
             constraints=self.list_rules(free, is_fixed, scale),
             options={"node_limit": 1000, "mip_rel_gap": 1e-3},
         ).x

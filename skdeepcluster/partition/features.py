@@ -207,7 +207,9 @@ def _solve_ridge(wide):
 def _describe(measured, labels, n_clusters):
     """Return the features of a partition (M,) by name."""
     member = np.eye(n_clusters)[labels]
-    spaces = [_describe_space(space, labels, member) for space in measured.spaces]
+    spaces = []
+    for space in measured.spaces:
+        spaces.append(_describe_space(space, labels, member))
 
     features = _describe_sizes(member)
     for name in spaces[0]:
@@ -510,8 +512,10 @@ class Ensemble:
         # Several methods often find the same partition.
         renamed = np.array([_name_by_first(row) for row in labels])
         distinct, places = np.unique(renamed, axis=0, return_inverse=True)
+        rows = []
         with single_threaded("blas"):
-            rows = [_describe(self.measured, row, self.n_clusters) for row in distinct]
+            for row in distinct:
+                rows.append(_describe(self.measured, row, self.n_clusters))
         values = np.array([list(row.values()) for row in rows])[places.ravel()]
 
         features = {

@@ -45,10 +45,10 @@ def choose_augment(prepared, n_clusters, settings, kinds, random_state):
     for augment in kinds.values():
         changed = some.change(augment)
         for seed in seeds:
-            partition = find_partition(changed, problem, settings, seed)
-            answer = partition.answers[0]
-            expected.append(answer.expected_score)
-            labels.append(answer.labels[partition.samples.inverse])
+            found = find_partition(changed, problem, settings, seed)
+            best = found.best
+            expected.append(best.expected_score)
+            labels.append(best.labels[found.samples.inverse])
 
     most = max(map(np.max, labels)) + 1
     agreement = measure_agreement(np.array(labels), np.array(labels), most)

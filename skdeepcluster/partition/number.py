@@ -17,7 +17,7 @@ from .selection import (
     MAX_ALTERNATIVES,
     N_RIVALS,
     ONE_NUMBERS,
-    find_answers,
+    find_partitions,
     keep_distinct,
 )
 
@@ -71,21 +71,16 @@ class Curve(NamedTuple):
             highest = np.where(agreed, evidence, -np.inf).argmax()
         return int(self.n_clusters[highest])
 
-    def among(self, numbers):
-        """Return the curve of some of the numbers."""
-        kept = np.isin(self.n_clusters, numbers)
-        return Curve(*(values[kept] for values in self))
-
-    def update(self, answers):
-        """Return the curve with the scores of answers."""
+    def update(self, partitions):
+        """Return the curve with the scores of partitions."""
         criterion = self.criterion.copy()
-        for answer in answers:
-            criterion[self.n_clusters == answer.n_clusters] = answer.expected_score
+        for found in partitions:
+            criterion[self.n_clusters == found.n_clusters] = found.expected_score
         return self._replace(criterion=criterion)
 
 
 def choose_number(problem, coords, criterion, constraints, stream, progress):
-    """Return the answers with several numbers of clusters, the best first, and the curve.
+    """Return partitions into several numbers of clusters, the best first, and the curve.
 
     Brief searches make the curve, which says whether there is one cluster. The number that it
     chooses and others with high scores are searched again with all candidates, and the number is
@@ -96,37 +91,44 @@ def choose_number(problem, coords, criterion, constraints, stream, progress):
     progress.begin("number of clusters", len(problem.n_clusters.tried))
     curve = trace_curve(problem, criterion, constraints, progress)
     numbers = list_worthwhile(curve, criterion)
-    constraints.check(numbers[0])
-    numbers = [k for k in numbers if constraints.allows(k)]
+    if constraints is not None:
+        constraints.check(numbers[0])
+    numbers = _keep_allowed(numbers, constraints)
 
     progress.begin("partition", 1)
     seed = draw_seed(stream)
-    answers = [
-        find_answers(coords, criterion, k, seed, constraints)[0] for k in numbers
+    partitions = [
+        find_partitions(coords, criterion, k, seed, constraints)[0] for k in numbers
     ]
-    if not constraints.are_given:
-        updated = curve.update(answers)
-        # Both scores of a number are uncertain. One cluster has only one.
-        mean = (curve.criterion + updated.criterion) / 2
-        tried = [k for k in numbers if (k == 1) == (curve.best == 1)]
-        best = curve._replace(criterion=mean).among(tried).best
+    if constraints is None:
+        updated = curve.update(partitions)
+        best = _choose_again(curve, updated, numbers)
         curve = updated
-        answers.sort(
-            key=lambda a: (a.n_clusters != best, -a.expected_score, a.n_clusters)
+        partitions.sort(
+            key=lambda p: (p.n_clusters != best, -p.expected_score, p.n_clusters)
         )
-    answers = keep_distinct(answers)
+    partitions = keep_distinct(partitions)
     if problem.labels is not None or problem.sizes[0] is not None:
-        return answers, curve
+        return partitions, curve
 
     lowest = curve.n_clusters[0]
     # Half a sample less, because shares are rounded.
     least = (LEAST_SIZE - 0.5) / np.count_nonzero(problem.sample_weight)
     least *= coords.weights.sum()
-    answers = [
-        drop_small(answer, criterion, coords.weights, least, lowest)
-        for answer in answers
+    partitions = [
+        drop_small(found, criterion, coords.weights, least, lowest)
+        for found in partitions
     ]
-    return keep_distinct(answers), curve.update(answers[:1])
+    return keep_distinct(partitions), curve.update(partitions[:1])
+
+
+def _choose_again(curve, updated, numbers):
+    """Return the best of the numbers that were searched again, by the mean of both scores."""
+    # One cluster has only one score.
+    tried = [k for k in numbers if (k == 1) == (curve.best == 1)]
+    mean = (curve.criterion + updated.criterion) / 2
+    mean[~np.isin(curve.n_clusters, tried)] = -np.inf
+    return curve._replace(criterion=mean).best
 
 
 # ---- the curve
@@ -139,32 +141,31 @@ def trace_curve(problem, criterion, constraints, progress):
     are left out after two that score low, and then numbers halfway between the best one and those
     next to it are tried until none is left.
     """
-    known = problem.labels
-    n_known = 1 if known is None else known.max() + 1
-    needed = max(n_known, len(constraints.exclusive))
-    numbers = [k for k in problem.n_clusters.tried if k >= needed]
-    if problem.n_clusters.tried[0] < needed and (
-        problem.n_clusters.is_range or not numbers
-    ):
+    needed = 1 if problem.labels is None else problem.labels.max() + 1
+    if constraints is not None:
+        needed = max(needed, len(constraints.exclusive))
+    asked = problem.n_clusters
+    numbers = [k for k in asked.tried if k >= needed]
+    if asked.tried[0] < needed and (asked.is_range or not numbers):
         numbers = sorted({needed, *numbers})
-    tried = [
-        k
-        for k in numbers
-        if k == 1 or (k <= criterion.max_clusters and constraints.allows(k))
-    ]
+    possible = [k for k in numbers if 1 < k <= criterion.max_clusters]
+    tried = [k for k in numbers if k == 1] + _keep_allowed(possible, constraints)
     points = {}
     for k in tried or [min(numbers)]:
         points[k] = _try_number(criterion, k, constraints)
         progress.step()
-        if problem.n_clusters.is_range and _is_past(points):
+        if asked.is_range and _is_past(points):
             break
     curve = _make_curve(points, criterion)
-    while problem.n_clusters.is_range and (
-        between := _list_between(curve, constraints)
-    ):
+    while asked.is_range and (between := _list_between(curve, constraints)):
         points |= {k: _try_number(criterion, k, constraints) for k in between}
         curve = _make_curve(points, criterion)
     return curve
+
+
+def _keep_allowed(numbers, constraints):
+    """Return the numbers that constraints do not exclude at once."""
+    return [k for k in numbers if constraints is None or constraints.allows(k)]
 
 
 def _try_number(criterion, n_clusters, constraints):
@@ -173,15 +174,17 @@ def _try_number(criterion, n_clusters, constraints):
     bic = 0.0
     if n_clusters == 1:
         labels = np.zeros((1, len(criterion.positions)), dtype=int)
-        scores = np.array([criterion.rate_one()])
+        scores = np.array([criterion.score_one()])
     else:
         ensemble = criterion.find_ensemble(n_clusters)
         labels = ensemble.labels
-        scores = criterion.rate_ensemble(n_clusters)
+        scores = criterion.score_ensemble(n_clusters)
         agreement = ensemble.agreement.sum(1) - 1
         stability = agreement.mean() / max(len(labels) - 1, 1)
         bic = ensemble.values[:, ensemble.value_names.index("classes bic")].max()
-    scores = constraints.lower(scores, labels, criterion.coords.weights, n_clusters)
+    if constraints is not None:
+        weights = criterion.coords.weights
+        scores = constraints.lower(scores, labels, weights, n_clusters)
     return float(scores.max()), float(stability), float(bic)
 
 
@@ -198,7 +201,7 @@ def _list_between(curve, constraints):
     place = numbers.index(curve.best)
     around = numbers[max(place - 1, 0) : place + 2]
     halfway = {(low + high) // 2 for low, high in pairwise(around)}
-    return [k for k in halfway.difference(numbers) if constraints.allows(k)]
+    return _keep_allowed(halfway.difference(numbers), constraints)
 
 
 def _make_curve(points, criterion):
@@ -241,16 +244,17 @@ def list_worthwhile(curve, criterion):
     return kept[: 1 + MAX_ALTERNATIVES]
 
 
-def drop_small(answer, criterion, weights, least, lowest):
-    """Return an answer without clusters of less than the weight ``least``.
+def drop_small(partition, criterion, weights, least, lowest):
+    """Return a partition without clusters of less than the weight ``least``.
 
     Their samples go to the next most probable clusters, unless fewer than ``lowest`` clusters
     would remain.
     """
-    sizes = np.bincount(answer.labels, weights, answer.n_clusters)
+    sizes = np.bincount(partition.labels, weights, partition.n_clusters)
     is_large = sizes >= least
     if is_large.all() or is_large.sum() < lowest:
-        return answer
-    resp = normalize_rows(answer.resp[:, is_large])
+        return partition
+    resp = normalize_rows(partition.responsibilities[:, is_large])
     labels = resp.argmax(1)[None, criterion.positions]
-    return answer._replace(resp=resp, expected_score=float(criterion.judge(labels)[0]))
+    score = float(criterion.score_robustly(labels)[0])
+    return partition._replace(responsibilities=resp, expected_score=score)

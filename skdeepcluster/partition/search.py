@@ -22,7 +22,7 @@ from .constraints import constrain
 from .coordinates import make_coordinates
 from .known import count_labels, follow_labels
 from .number import Curve, choose_number
-from .selection import LEAST_SIZE, Criterion, find_answers
+from .selection import LEAST_SIZE, Criterion, find_partitions
 
 
 def read_pairs(name, pairs, n_samples):
@@ -87,53 +87,25 @@ class Problem(NamedTuple):
         return np.concatenate([labels, *pairs])
 
 
-class Unconstrained:
-    """No constraints: the answers of :class:`~.constraints.Constraints` where there are none."""
-
-    are_given = False
-    exclusive = ()
-
-    def allows(self, n_clusters):
-        """Allow every number of clusters."""
-        return True
-
-    def check(self, n_clusters):
-        """Raise no error."""
-
-    def rate(self, labels, n_clusters):
-        """Add nothing to the scores of candidates."""
-        return 0.0
-
-    def lower(self, scores, labels, weights, n_clusters):
-        """Return the scores (C,) of candidates."""
-        return scores
-
-    def impose(self, resp, layout, known=None):
-        """Return the responsibilities (M, K)."""
-        return resp
-
-
-class Partition(NamedTuple):
-    """Clusters of the N samples of X, and the graph and layout that show them."""
+class SearchResult(NamedTuple):
+    """Partitions of samples, and the graph and layout that show them."""
 
     samples: Samples
-    #: The best :class:`~.selection.Answer`, then its alternatives.
-    answers: list
+    #: The best :class:`~.selection.Partition`, then its alternatives.
+    partitions: list
     #: Layout (M, L).
     layout: np.ndarray
     #: Scores of numbers of clusters, if the number was chosen.
-    curve: Curve | None = None
+    curve: Curve | None
 
     @property
-    def n_clusters(self):
-        """Number of clusters of the best answer."""
-        return self.answers[0].n_clusters
+    def best(self):
+        """The best partition."""
+        return self.partitions[0]
 
 
-def find_partition(
-    prepared, problem, settings, random_state=None, progress=None
-) -> Partition:
-    """Return the :class:`Partition` of X (N, D), see :class:`~skdeepcluster.NeighborClustering`.
+def find_partition(prepared, problem, settings, random_state=None, progress=None):
+    """Return the :class:`SearchResult` for prepared samples, see ``NeighborClustering``.
 
     ``settings`` are :class:`~skdeepcluster.neighbors.graph.GraphSettings`. The ``progress`` begins
     a phase at each stage.
@@ -152,41 +124,44 @@ def find_partition(
         problem.sample_weight,
         problem.named_samples,
     )
-    constraints = Unconstrained()
+    constraints = None
     if problem.has_sizes or problem.has_pairs:
         constraints = constrain(samples, problem)
-    if numbers.is_given:
-        constraints.check(numbers.given)
+        if numbers.is_given:
+            constraints.check(numbers.given)
     progress.begin("layout", 1)
     coords = make_coordinates(samples, settings, stream)
     criterion = Criterion(coords, samples.n_features)
 
-    curve = None
     if numbers.is_given:
         progress.begin("partition", 1)
-        seed = draw_seed(stream)
-        answers = find_answers(coords, criterion, numbers.given, seed, constraints)
+        curve = None
+        partitions = find_partitions(
+            coords, criterion, numbers.given, draw_seed(stream), constraints
+        )
     else:
-        tools = coords, criterion, constraints, stream
-        answers, curve = choose_number(problem, *tools, progress)
-
+        partitions, curve = choose_number(
+            problem, coords, criterion, constraints, stream, progress
+        )
     layout = coords.layouts[0]
-    for place, answer in enumerate(answers):
-        resp, known = _use_labels(answer.resp, problem, samples, layout)
+    partitions = [
+        _follow(partition, problem, samples, layout, constraints)
+        for partition in partitions
+    ]
+    return SearchResult(samples, partitions, layout.astype(np.float32), curve)
+
+
+def _follow(partition, problem, samples, layout, constraints):
+    """Return a partition that follows known labels and keeps the constraints."""
+    resp = partition.responsibilities
+    known = None
+    if problem.labels is not None:
+        weights = problem.sample_weight
+        known = count_labels(problem.labels, resp.shape[1], samples.inverse, weights)
+        resp = follow_labels(resp, known, samples.graph, samples.weights, layout)
+    if constraints is not None:
         resp = constraints.impose(resp, layout, known)
-        answers[place] = answer._replace(resp=resp)
-    return Partition(samples, answers, layout.astype(np.float32), curve)
-
-
-def _use_labels(resp, problem, samples, layout):
-    """Return responsibilities (M, K) that follow known labels, and counts of these, or None."""
-    labels = problem.labels
-    if labels is None:
-        return resp, None
-    weights = problem.sample_weight
-    known = count_labels(labels, resp.shape[1], samples.inverse, weights)
-    resp = follow_labels(resp, known, samples.graph, samples.weights, layout)
-    return resp, known
+    return partition._replace(responsibilities=resp)
 
 
 def make_criterion(prepared, settings, sample_weight=None, random_state=None):
@@ -210,17 +185,17 @@ def count_clusters(
     numbers = read_n_clusters(n_clusters, max_clusters)
     problem = Problem(numbers, sample_weight)
     settings = settings or GraphSettings()
-    partition = find_partition(prepared, problem, settings, random_state)
+    found = find_partition(prepared, problem, settings, random_state)
     if numbers.is_range and n_clusters == "auto":
-        warn_of_edge(partition, max_clusters)
-    return partition.n_clusters, partition.curve
+        warn_of_edge(found, max_clusters)
+    return found.best.n_clusters, found.curve
 
 
-def warn_of_edge(partition, max_clusters):
-    """Warn the user if the largest number of clusters was chosen."""
-    chosen = partition.n_clusters
-    n_distinct = len(partition.samples.weights)
-    if chosen < partition.curve.n_clusters[-1] or n_distinct == 1:
+def warn_of_edge(found, max_clusters):
+    """Warn the user if the largest number of clusters was chosen in a :class:`SearchResult`."""
+    chosen = found.best.n_clusters
+    n_distinct = len(found.samples.weights)
+    if chosen < found.curve.n_clusters[-1] or n_distinct == 1:
         return
     advice = f"Raise max_clusters={max_clusters}, or set n_clusters."
     if max_clusters > n_distinct // LEAST_SIZE:

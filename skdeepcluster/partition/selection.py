@@ -149,23 +149,19 @@ class Criterion:
             self.ensembles[n_clusters] = ensemble
         return self.ensembles[n_clusters]
 
-    def rate_features(self, features, names):
-        """Return the expected scores (C,) for named features (C, F)."""
-        return add_trees(features, names, self._trees).clip(0, 1)
-
-    def rate_ensemble(self, n_clusters):
+    def score_ensemble(self, n_clusters):
         """Return the expected scores (R,) of the members of an ensemble."""
         ensemble = self.find_ensemble(n_clusters)
-        return self.rate_features(ensemble.features, ensemble.names)
+        return add_trees(ensemble.features, ensemble.names, self._trees).clip(0, 1)
 
     def find_best(self, n_clusters):
         """Return the labels (M,) of the member of an ensemble with the highest score."""
         if n_clusters == 1:
             return np.zeros(len(self.positions), dtype=int)
-        best = self.rate_ensemble(n_clusters).argmax()
+        best = self.score_ensemble(n_clusters).argmax()
         return self.find_ensemble(n_clusters).labels[best]
 
-    def judge(self, labels):
+    def score_robustly(self, labels):
         """Return the expected scores (C,) of partitions (C, M), nan without evidence.
 
         A few wrong labels change features much. So a partition scores at least as high as the one
@@ -173,8 +169,8 @@ class Criterion:
         """
         smooth = np.array([self._smooth(row) for row in labels])
         agreement = list(map(adjusted_rand_score, labels, smooth))
-        near = np.nan_to_num(self.rate(smooth)) * agreement
-        return np.maximum(self.rate(labels), near)
+        near = np.nan_to_num(self.score(smooth)) * agreement
+        return np.maximum(self.score(labels), near)
 
     def _smooth(self, labels):
         """Return the labels (M,) that most neighbors have."""
@@ -182,7 +178,7 @@ class Criterion:
         votes = np.eye(len(clusters))[places]
         return clusters[spread_votes(votes, self.coords.graph).argmax(1)]
 
-    def rate(self, labels):
+    def score(self, labels):
         """Return the expected scores (C,) of partitions (C, M) as they are."""
         labels = [np.unique(row, return_inverse=True)[1] for row in labels]
         counts = np.array([row.max() + 1 for row in labels])
@@ -190,14 +186,15 @@ class Criterion:
         for k in np.unique(counts):
             has_k = counts == k
             if k == 1:
-                scores[has_k] = self.rate_one()
+                scores[has_k] = self.score_one()
             elif k < len(self.positions):
                 ensemble = self.find_ensemble(k)
                 features = ensemble.compare(np.array(labels)[has_k])
-                scores[has_k] = self.rate_features(features, ensemble.names)
+                sums = add_trees(features, ensemble.names, self._trees)
+                scores[has_k] = sums.clip(0, 1)
         return scores
 
-    def rate_one(self):
+    def score_one(self):
         """Return the expected score of a single cluster: the probability that it is true.
 
         It is nan if there are too few samples for two clusters.
@@ -205,7 +202,7 @@ class Criterion:
         ensembles = self.list_one_ensembles()
         if not ensembles:
             return np.nan
-        found = describe_one(self.measured.data, ensembles, self.rate_ensemble)
+        found = describe_one(self.measured.data, ensembles, self.score_ensemble)
         features = np.array([[*found.values()]], np.float32)
         return float(expit(add_trees(features, found, "one"))[0])
 
@@ -214,18 +211,18 @@ class Criterion:
         return {k: self.find_ensemble(k) for k in ONE_NUMBERS if k <= self.max_clusters}
 
 
-def describe_one(data, ensembles, rate):
+def describe_one(data, ensembles, score):
     """Return the features that tell whether there is one cluster, by name.
 
     ``data`` are features of the data set by name, and ``ensembles`` what
-    :meth:`Criterion.list_one_ensembles` returns. ``rate`` is a function of their numbers of
+    :meth:`Criterion.list_one_ensembles` returns. ``score`` is a function of their numbers of
     clusters that returns the expected scores (R,) of their members.
     """
     found = dict(data)
     for k in ONE_NUMBERS:
         best = dict.fromkeys(ONE_FEATURES, 0.0)
         if k in ensembles:
-            scores = rate(k)
+            scores = score(k)
             features = ensembles[k].features[scores.argmax()]
             best = dict(zip(ensembles[k].names, features, strict=True))
             best["score"] = scores.max()
@@ -236,118 +233,103 @@ def describe_one(data, ensembles, rate):
 # ---- the vote
 
 
-class Answer(NamedTuple):
-    """A partition of the samples."""
+class Partition(NamedTuple):
+    """Clusters of the samples, and what speaks for them."""
 
     #: Responsibilities (M, K).
-    resp: np.ndarray
+    responsibilities: np.ndarray
     #: Expected adjusted Rand index with the true clusters.
     expected_score: float
     #: Mean adjusted Rand index of the other candidates with it.
-    stability: float = 1.0
+    agreement: float = 1.0
 
     @property
     def labels(self):
         """The most probable clusters (M,)."""
-        return self.resp.argmax(1)
+        return self.responsibilities.argmax(1)
 
     @property
     def n_clusters(self):
         """The number of clusters."""
-        return self.resp.shape[1]
+        return self.responsibilities.shape[1]
 
 
-class Vote(NamedTuple):
-    """The partition that candidates choose together."""
-
-    #: Cluster (M,) of each sample.
-    labels: np.ndarray
-    #: Share (M, K) of the votes for each cluster.
-    shares: np.ndarray
-    #: Stability (K,) of each cluster.
-    stability: np.ndarray
-    #: Expected adjusted Rand index.
-    expected_score: float
-    #: Mean adjusted Rand index of the other candidates with it.
-    agreement: float
-
-
-def find_answers(coords, criterion, n_clusters, seed, constraints):
-    """Return the best partition with a number of clusters, then alternatives."""
+def find_partitions(coords, criterion, n_clusters, seed, constraints=None):
+    """Return the best :class:`Partition` into a number of clusters, then alternatives."""
     n_samples = len(coords.wide)
     if n_clusters == 1:
-        return [Answer(np.ones((n_samples, 1)), criterion.rate_one())]
+        return [Partition(np.ones((n_samples, 1)), criterion.score_one())]
     if n_samples <= n_clusters:
         labels = np.arange(n_samples) % n_clusters
-        return [Answer(np.eye(n_clusters)[labels], np.nan)]
+        return [Partition(np.eye(n_clusters)[labels], np.nan)]
     stream = np.random.RandomState(seed)
-    votes = vote(coords, criterion, n_clusters, stream, constraints)
     coefficients = load_parameters()["calibration"]
     return [
-        Answer(calibrate(each, coefficients), each.expected_score, each.agreement)
-        for each in votes
+        calibrate(*voted, coefficients)
+        for voted in vote(coords, criterion, n_clusters, stream, constraints)
     ]
 
 
-def vote(coords, criterion, n_clusters, stream, constraints):
-    """Return the :class:`Vote` of the candidates with the most clusters, and of alternatives.
+def vote(coords, criterion, n_clusters, stream, constraints=None):
+    """Return what the candidates with the most clusters choose, then alternatives.
 
-    ``constraints`` change the scores that weight the candidates.
+    These are the labels (M,), the stability (K,) of each cluster, and the :class:`Partition` with
+    the shares of the votes. ``constraints`` change the scores that weight the candidates.
     """
-    candidates = np.array(
-        [labels for _, labels in find_candidates(coords, n_clusters, stream)]
-    )
-    counts = np.array([len(np.unique(labels)) for labels in candidates])
-    most = counts.max()
-    labels = candidates[counts == most]
+    found = find_candidates(coords, n_clusters, stream)
+    labels = np.array([candidate for _, candidate in found])
+    counts = np.array([len(np.unique(candidate)) for candidate in labels])
+    labels = labels[counts == counts.max()]
     scored = labels[:, criterion.positions]
 
-    scores = np.nan_to_num(criterion.rate(scored))
-    rated = scores + constraints.rate(labels, n_clusters)
+    scores = np.nan_to_num(criterion.score(scored))
+    if constraints is not None:
+        scores = scores + constraints.score(labels, n_clusters)
     agreement = measure_agreement(scored, scored, n_clusters)
-    weights = weight_candidates(rated, agreement)
+    weights = weight_candidates(scores, agreement)
 
     def count(i):
         votes, stability = count_votes(labels, weights, i, coords.weights, n_clusters)
         shares = spread_votes(votes, coords.graph)
-        score = float(criterion.judge(scored[i : i + 1])[0])
+        score = float(criterion.score_robustly(scored[i : i + 1])[0])
         others = np.delete(agreement[i], i)
         mean = float(others.mean()) if len(others) else 1.0
-        return Vote(labels[i], shares, stability, score, mean)
+        return labels[i], stability, Partition(shares, score, mean)
 
-    winner = count((agreement @ weights).argmax())
-    chosen = winner.shares.argmax(1)
+    best, stability, winner = count((agreement @ weights).argmax())
     # Small clusters may lose every vote, and walks may cross thin gaps.
-    if len(np.unique(chosen)) == most:
-        expected = float(criterion.judge(chosen[None, criterion.positions])[0])
+    if len(np.unique(winner.labels)) == counts.max():
+        chosen = winner.labels[None, criterion.positions]
+        expected = float(criterion.score_robustly(chosen)[0])
         if expected >= winner.expected_score:
-            winner = winner._replace(labels=chosen, expected_score=expected)
+            best = winner.labels
+            winner = winner._replace(expected_score=expected)
 
-    votes = [winner]
-    for i in np.argsort(-rated, kind="stable"):
-        if len(votes) > MAX_ALTERNATIVES:
+    voted = [(best, stability, winner)]
+    for i in np.argsort(-scores, kind="stable"):
+        if len(voted) > MAX_ALTERNATIVES:
             break
-        if is_distinct(labels[i], votes, n_clusters):
-            votes.append(count(i))
-    return votes
+        if is_distinct(labels[i], [known for known, *_ in voted], n_clusters):
+            voted.append(count(i))
+    return voted
 
 
-def is_distinct(labels, before, n_clusters):
-    """Return whether labels (M,) differ enough from the ``labels`` of partitions before them."""
-    known = np.array([partition.labels for partition in before])
-    agreement = measure_agreement(labels[None], known, n_clusters)
-    return (agreement < (NEARLY_EQUAL if len(before) <= N_RIVALS else DISTINCT)).all()
+def is_distinct(labels, known, n_clusters):
+    """Return whether labels (M,) differ enough from the ``known`` ones before them."""
+    agreement = measure_agreement(labels[None], np.array(known), n_clusters)
+    return (agreement < (NEARLY_EQUAL if len(known) <= N_RIVALS else DISTINCT)).all()
 
 
-def keep_distinct(answers):
-    """Return the first answer and its alternatives."""
-    most = max(answer.n_clusters for answer in answers)
-    kept = answers[:1]
-    for answer in answers[1:]:
-        is_new = all(answer.n_clusters != other.n_clusters for other in kept)
+def keep_distinct(partitions):
+    """Return the first partition and its alternatives."""
+    most = max(found.n_clusters for found in partitions)
+    kept = partitions[:1]
+    for found in partitions[1:]:
+        is_new = all(found.n_clusters != other.n_clusters for other in kept)
         is_rival = is_new and len(kept) <= N_RIVALS
-        if is_rival or is_distinct(answer.labels, kept, most):
-            kept.append(answer)
+        known = [other.labels for other in kept]
+        if is_rival or is_distinct(found.labels, known, most):
+            kept.append(found)
     return kept[: 1 + MAX_ALTERNATIVES]
 
 
@@ -399,20 +381,22 @@ def spread_votes(votes, graph):
 # ---- probabilities
 
 
-def calibrate(vote, coefficients):
-    """Return responsibilities (M, K) whose maxima are learned probabilities of right labels.
+def calibrate(labels, stability, partition, coefficients):
+    """Return a partition whose highest responsibilities are probabilities of right labels.
 
-    ``coefficients`` (4,) belong to the inputs of :func:`describe_labels`.
+    The arguments are what :func:`vote` returns, and ``coefficients`` (4,) of the inputs of
+    :func:`describe_labels`.
     """
-    n_clusters = vote.shares.shape[1]
-    inputs = describe_labels(vote)
+    inputs = describe_labels(labels, stability, partition)
     check_names("calibration", tuple(inputs))
     inputs = np.stack([*inputs.values()], 1)
+    n_clusters = partition.n_clusters
     probability = expit(inputs @ coefficients)[:, None]
     probability = probability.clip((1 + LEAD) / n_clusters)
 
-    is_other = np.arange(n_clusters) != vote.labels[:, None]
-    others = normalize_rows(np.where(is_other, vote.shares + 1e-3, 0))
+    is_other = np.arange(n_clusters) != labels[:, None]
+    shares = partition.responsibilities
+    others = normalize_rows(np.where(is_other, shares + 1e-3, 0))
     # Mix the others with equal shares where one of them would be as probable as the label.
     mean = 1 / (n_clusters - 1)
     ceiling = probability / (1 + LEAD)
@@ -421,17 +405,18 @@ def calibrate(vote, coefficients):
     excess = (others.max(1, keepdims=True) - mean).clip(1e-12)
     kept = ((ceiling - mean) / excess).clip(0, 1)
     rest = (1 - probability) * (mean + kept * (others - mean))
-    return np.where(is_other, rest, probability)
+    resp = np.where(is_other, rest, probability)
+    return partition._replace(responsibilities=resp)
 
 
-def describe_labels(vote):
-    """Return the inputs (M,) of the calibration, by name."""
-    rows = np.arange(len(vote.labels))
+def describe_labels(labels, stability, partition):
+    """Return the inputs (M,) of the calibration, by name; see :func:`vote`."""
+    rows = np.arange(len(labels))
     ones = np.ones(len(rows))
     inputs = {
-        "votes": vote.shares[rows, vote.labels],
-        "stability": vote.stability[vote.labels],
-        "expected score": vote.expected_score * ones,
+        "votes": partition.responsibilities[rows, labels],
+        "stability": stability[labels],
+        "expected score": partition.expected_score * ones,
     }
     inputs = {name: logit(x.clip(0.01, 0.99)) for name, x in inputs.items()}
     return inputs | {"constant": ones}

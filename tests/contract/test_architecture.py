@@ -41,7 +41,7 @@ OTHERS = {
     "functional": {"torch"},
     "nn": {"torch", "numpy", "scipy", "joblib"},
     "training": {"torch", "numpy", "joblib", "skorch", "dask"},
-    "neighbors": {"numpy", "scipy", "sklearn", "joblib", "torch"},
+    "neighbors": {"numpy", "scipy", "sklearn", "threadpoolctl", "torch"},
     "partition": {"numpy", "scipy", "sklearn", "joblib"},
     "metrics": {"numpy", "scipy", "sklearn", "joblib"},
     "display": {"numpy", "scipy", "sklearn", "matplotlib"},

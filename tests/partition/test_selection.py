@@ -132,13 +132,13 @@ def test_scores_are_sums_of_regression_trees(purpose):
 
 def test_a_partition_has_one_score_wherever_it_comes_from():
     own = selection.Criterion(look(X), 4)
-    scores = own.rate_ensemble(3)
+    scores = own.score_ensemble(3)
     others = [(2 - labels) * 5 for labels in own.find_ensemble(3).labels]
-    np.testing.assert_array_equal(own.rate(others), scores)
-    one = own.rate([np.zeros(120, dtype=int)])
-    assert one == own.rate_one()
+    np.testing.assert_array_equal(own.score(others), scores)
+    one = own.score([np.zeros(120, dtype=int)])
+    assert one == own.score_one()
     assert 0 <= one[0] <= 1
-    assert np.isnan(own.rate([np.arange(120)]))
+    assert np.isnan(own.score([np.arange(120)]))
 
 
 RANDOM = np.random.default_rng(0)
@@ -174,9 +174,10 @@ def test_candidates_vote_by_names_at_the_end_of_a_walk():
     np.testing.assert_allclose(found, steps @ steps @ votes, atol=1e-6)
 
 
-def make_sure(*given):
+def make_sure(labels, votes, stability, score):
     """Return the responsibilities of a vote with some coefficients of the calibration."""
-    return selection.calibrate(selection.Vote(*given, 0.5), [1, 0.5, 0.5, 0])
+    partition = selection.Partition(votes, score)
+    return selection.calibrate(labels, stability, partition, [1, 0.5, 0.5, 0]).responsibilities
 
 
 @pytest.mark.parametrize("n_clusters", [2, 3, 4])
