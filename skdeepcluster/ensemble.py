@@ -30,6 +30,7 @@ from .input.checks import (
     warn_user,
     with_plain_numbers,
 )
+from .input.documentation import shared_docs
 from .input.labels import (
     indicate,
     mean_greatest_jaccard,
@@ -53,6 +54,7 @@ def _members_predict(ensemble):
     return all(hasattr(member, "predict") for member in ensemble._list_templates())
 
 
+@shared_docs
 class ClusterEnsemble(ClusterMixin, BaseEstimator):
     r"""Consensus of several fits of a clusterer.
 
@@ -61,18 +63,16 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     Parameters
     ----------
-    estimator : clusterer or list of clusterers, default=None
+    estimator : clusterer or list of clusterers
         The members are clones of it, or of each in a list in turn, with new seeds. None is
         :class:`~sklearn.cluster.KMeans`.
-    n_estimators : int, default=10
+    n_estimators : int
         Number of members.
-    n_clusters : int, default=None
+    n_clusters : int
         Number of clusters of the consensus; None is the number that most members found.
-    accept_sparse : bool, default=False
-        Whether sparse X is passed to the members, as CSR.
-    n_jobs : int, default=None
+    n_jobs : int
         Number of members that are fitted at the same time, as in scikit-learn.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance or None
         Determines the members' seeds.
 
     Attributes
@@ -96,12 +96,6 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     cluster_stability_ : ndarray of shape (n_clusters,)
         Mean over members of the greatest Jaccard index of each cluster with a cluster of the
         member [2]_. Clusters above 0.85 are stable; do not trust those below 0.6.
-    preparation_ : Preparation
-        How X becomes numbers.
-    n_features_in_ : int
-        Number of features of X.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Feature names, if X has names that are all strings.
 
     See Also
     --------
@@ -112,7 +106,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     Members vote with their probabilities: their clusters are matched with the clusters of the
     consensus (Hungarian algorithm) and their memberships are averaged, in turns [1]_. An
     unmatched cluster of a member joins the cluster of the consensus with which it shares most
-    samples. After Ctrl-C, the completed members give the consensus.
+    samples. After Ctrl-C, the completed members give the consensus. Members get sparse X as CSR.
 
     References
     ----------
