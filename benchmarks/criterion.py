@@ -167,7 +167,9 @@ def arrange(own, n_clusters, labels, y, families=None):
 
 def find_one(own):
     """Return what tells whether there is one cluster, see :func:`describe_one` of the package."""
-    return Bunch(data=own.measured.data, ensembles=own.list_one_ensembles())
+    found = own.list_one_ensembles()
+    members = {k: Bunch(features=each.features, names=each.names) for k, each in found.items()}
+    return Bunch(data=own.measured.data, ensembles=members)
 
 
 def tabulate_seed(seed, folder, measure=tabulate, weights=WEIGHTS):
@@ -232,21 +234,22 @@ def fit_folds(tables):
     return [fit([tables[i] for i in np.flatnonzero(folds != fold)]) for fold in range(FOLDS)]
 
 
-def rate_by(trees, features):
-    """Return the expected scores by trees."""
-    return trees.predict(features).clip(0, 1)
+def rate_by(trees, ensembles, n_clusters):
+    """Return the expected scores of the members of an ensemble by trees."""
+    return trees.predict(ensembles[n_clusters].features).clip(0, 1)
 
 
 def fit_one(tables, folds):
-    """Return the boosted trees of the probability of one cluster, by scores out of fold."""
+    """Return the trees of the probability of one cluster, by scores out of fold, and names."""
     rows = []
     for i, table in enumerate(tables):
         one = table["one"]
-        rate = partial(rate_by, folds[i % FOLDS][judged_by(table)])
+        rate = partial(rate_by, folds[i % FOLDS][judged_by(table)], one.ensembles)
         rows.append(describe_one(one.data, one.ensembles, rate))
     is_one = [table["k"] == 1 for table in tables]
     trees = HistGradientBoostingClassifier(random_state=0, **BOOSTING, **SIZES["one"])
-    return trees.fit(np.array(rows), is_one)
+    values = np.array([[*row.values()] for row in rows], dtype=np.float32)
+    return trees.fit(values, is_one), [*rows[0]]
 
 
 def flatten(trees):
@@ -319,14 +322,16 @@ def describe_predictions(kind, seed):
 
 
 def calibrate(seeds):
-    """Return the coefficients of the logistic regression of right labels, (4,), rounded."""
+    """Return the coefficients of the logistic regression of right labels, (4,), and names."""
     with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
         kinds = [kind for kind in KINDS if not kind.startswith("one_")]
         parts = [describe_predictions(kind, FRESH + seed) for seed in seeds for kind in kinds]
-    inputs, is_right = (np.concatenate(part) for part in zip(*parts, strict=True))
+    inputs = np.concatenate([np.stack([*part.values()], 1) for part, _ in parts])
+    is_right = np.concatenate([part for _, part in parts])
     weights = np.concatenate([np.full(len(part), 1 / len(part)) for _, part in parts])
     regression = LogisticRegression(fit_intercept=False, C=1e3)
-    return regression.fit(inputs, is_right, sample_weight=weights).coef_[0].round(6)
+    found = regression.fit(inputs, is_right, sample_weight=weights).coef_[0].round(6)
+    return found, [*parts[0][0]]
 
 
 def parsed(arguments=None):
@@ -355,17 +360,21 @@ def main(options):
     )
     others = [table for part in Parallel(options.jobs)(draws) for table in part]
     folds = fit_folds(tables)
-    forests = fit(tables) | {"one": fit_one([*tables, *others], folds)}
+    one, one_names = fit_one([*tables, *others], folds)
+    forests = fit(tables) | {"one": one}
+    names = next(iter(tables[0]["one"].ensembles.values())).names
     arrays = {"calibration": np.array([1.0, 0, 0, 0])}
     for purpose, trees in forests.items():
         arrays |= {f"{purpose} {name}": nodes for name, nodes in flatten(trees).items()}
+    for purpose, own in (("score", names), ("layout", names), ("one", one_names)):
+        arrays[f"{purpose} names"] = np.array(own)
     np.savez_compressed(FILE, **arrays)
     selection.load_parameters.cache_clear()
-    arrays["calibration"] = calibrate(parse_seeds(options.calibration_seeds))
-    np.savez_compressed(FILE, **arrays)
+    selection.check_names.cache_clear()
+    arrays["calibration"], inputs = calibrate(parse_seeds(options.calibration_seeds))
+    np.savez_compressed(FILE, **arrays, **{"calibration names": np.array(inputs)})
     report = {"data sets": len(tables), "bytes": FILE.stat().st_size}
     report |= {"calibration": arrays["calibration"].tolist()}
-    names = next(iter(tables[0]["one"].ensembles.values()))[1]
     predicts = [folds[i % FOLDS][judged_by(own)].predict for i, own in enumerate(tables)]
     report |= {"scores out of fold": judge_choice(tables, predicts)}
     report |= {"score": measure_gains(forests["score"], names)}

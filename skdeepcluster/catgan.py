@@ -166,21 +166,17 @@ class CatGANEstimator(AdversarialEstimator):
     _parameter_constraints = {
         **AdversarialEstimator._parameter_constraints,
         "n_noise": [COUNT],
-        "layer_noise": [WEIGHT],
         "balance_weight": [WEIGHT],
         "fake_weight": [WEIGHT],
         "class_prior": [StrOptions({"estimated"}), "array-like", None],
     }
 
     _recipe = Recipe(rate=3e-3, steps=12, counts_clusters=True)
-    #: Weight of known labels, a parameter of the classifier.
-    label_weight = 1.0
 
     def _build(self, n_features, n_clusters, widths, likelihood):
         widths = widths[:2]
-        make = partial(normalized_mlp, activation=self.activation)
-        body = partial(make, hidden_layer_sizes=widths, noise=self.layer_noise)
-        mirror = partial(make, hidden_layer_sizes=widths[::-1])
+        body = partial(normalized_mlp, hidden_layer_sizes=widths)
+        mirror = partial(normalized_mlp, hidden_layer_sizes=widths[::-1])
         return CatGAN(
             make_network(
                 "discriminator",
@@ -197,7 +193,6 @@ class CatGANEstimator(AdversarialEstimator):
             self.n_noise,
             weights=(self.balance_weight, self.fake_weight),
             regularizer=Regularizer(self.init_weight, self.smoothness_weight),
-            label_weight=self.label_weight,
         )
 
     def _before(self, model, fit):
@@ -339,13 +334,10 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         self,
         n_clusters: int | Auto = 8,
         *,
-        n_components=10,
         hidden_layer_sizes: Widths = "auto",
-        activation="leaky_relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
         n_noise=64,
-        layer_noise=0.0,
         balance_weight=1.0,
         fake_weight=0.3,
         class_prior: Any = "auto",
@@ -363,12 +355,10 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         batch_size: int | Auto = "auto",
         n_init=1,
         augment=None,
-        precision="float32",
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
         verbose=0,
-        accept_sparse=False,
         random_state=None,
     ) -> None:
         store_parameters(locals())

@@ -17,6 +17,7 @@ from .deep.start import Start, is_own, start_from
 from .input.checks import WEIGHT, store_parameters, warn_user
 from .input.dask import maps_blocks
 from .input.labels import Known, encode_labels, read_labels
+from .input.preparation import Prepared
 from .input.types import Auto, Widths, fit_context
 from .partition.known import partition_by_labels
 
@@ -95,13 +96,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     def __init__(
         self,
         *,
-        n_components=10,
         hidden_layer_sizes: Widths = "auto",
-        activation="leaky_relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
         n_noise=64,
-        layer_noise=0.0,
         label_weight=1.0,
         balance_weight=1.0,
         fake_weight=0.3,
@@ -118,12 +116,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         batch_size: int | Auto = "auto",
         n_init=1,
         augment=None,
-        precision="float32",
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
         verbose=0,
-        accept_sparse=False,
         random_state=None,
     ) -> None:
         store_parameters(locals())
@@ -137,7 +133,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing. Sparse only with ``accept_sparse=True``.
+            Samples, nan where values are missing.
         y : array-like of shape (n_samples,)
             Labels, numbers or strings. -1, None, nan or ``pandas.NA`` where there is none. If -1
             and 1 are the only values, they are two classes.
@@ -178,6 +174,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         check_classification_targets(classes)
         return Known(targets, classes, len(classes))
 
+    def _before(self, model, fit):
+        model.label_weight = self.label_weight
+        return super()._before(model, fit)
+
     def _find_start(self, data, augment, random_state):
         """Return the likeliest classes by the neighbor graph."""
         n_classes = data.known.n_clusters
@@ -193,13 +193,13 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             return start_from(np.eye(n_classes)[labels])
         if self._pretrains():
             return Start(n_classes, pretrains=True)
-        augment = data.preparation.scale_augment(augment)
-        points = data.compared_by(self.init)
-        return _spread_labels(points, labels, n_classes, random_state, augment)
+        prepared = data.prepared.change(augment)
+        return _spread_labels(prepared, labels, n_classes, random_state)
 
-    def _search(self, points, fit):
+    def _search(self, codes, fit):
         labels = fit.data.labels
-        return _spread_labels(points, labels, fit.start.n_clusters, fit.random_state)
+        n_classes = fit.start.n_clusters
+        return _spread_labels(Prepared(codes), labels, n_classes, fit.random_state)
 
     def _describe(self, run, fit, labels, probabilities):
         attributes = super()._describe(run, fit, labels, probabilities)
@@ -229,18 +229,12 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             Among ``classes_``.
         """
         check_is_fitted(self)
-        X = self.preparation_.read(X)
+        X = self.preparation_.encode(X)
         return self.classes_[assign(self.model_, X)[0]]
 
 
-def _spread_labels(points, labels, n_classes, random_state, augment=None):
-    """Return the :class:`Start` of the labels (N,), spread along the graph of points (N, D)."""
-    resp = partition_by_labels(
-        points,
-        labels,
-        n_classes,
-        augment=augment,
-        random_state=random_state,
-        n_jobs=torch.get_num_threads(),
-    )
+def _spread_labels(prepared, labels, n_classes, random_state):
+    """Return the :class:`Start` of the labels (N,), spread along the graph of samples."""
+    n_jobs = torch.get_num_threads()
+    resp = partition_by_labels(prepared, labels, n_classes, random_state, n_jobs)
     return start_from(np.eye(n_classes)[resp.argmax(1)])

@@ -10,38 +10,40 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.pipeline import Pipeline
-from sklearn.utils import Bunch, check_consistent_length, get_tags
+from sklearn.utils import Bunch, check_consistent_length
 from sklearn.utils.validation import _num_samples
 
 from .input.checks import warn_user
 from .input.labels import check_labels, mean_greatest_jaccard, predict_samples
-from .input.tables import read_kinds
 from .inspection.moves import match_before
 from .inspection.page import find_spots, write_page
-from .metrics import check_discrete, clustering_accuracy, expected_score
-from .neighbor_clustering import NeighborClustering, prepare_samples
+from .metrics import ExpectedScore, check_discrete, clustering_accuracy
 from .neighbors.search import has_distances
 
 
-def compare(X, clusterers, y=None, *, verbose: int = 0, **options) -> "Comparison":
+def compare(
+    X, clusterers, y=None, *, as_is: bool = False, verbose: int = 0, **options
+) -> "Comparison":
     """Fit several clusterers to the same samples and rank them by their expected scores.
 
     Parameters
     ----------
     X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-        Samples. Pipelines, and clusterers of this package that read categories and missing
-        values, get X as it is. If X has such columns or gaps, all others get the numbers that
-        :class:`~skdeepcluster.input.Preparation` makes of X.
+        Samples. Pipelines, and clusterers of this package that read kinds of columns, get X as
+        it is. All others get the numbers that :class:`~skdeepcluster.input.Preparation` makes of
+        X: scaled, with one-hot categories and without gaps.
     clusterers : list of clusterers or dict of clusterers
         Clusterers of scikit-learn, of this package or others, by name; names in a list are those
         of the classes. Their clones are fitted.
     y : array-like of shape (n_samples,), default=None
         Known classes. Labels are compared with them; no clusterer gets them.
+    as_is : bool, default=False
+        Whether all clusterers get X as it is.
     verbose : int, default=0
         1 prints a line for each clusterer that is done, with the estimated time left.
     **options
-        Parameters of :func:`~skdeepcluster.metrics.expected_score`, for instance
-        ``metric="cosine"`` or ``categorical_features=["city"]``.
+        Parameters of :class:`~skdeepcluster.metrics.ExpectedScore`, for instance
+        ``metric="cosine"`` or ``kinds={"city": "category"}``.
 
     Returns
     -------
@@ -78,13 +80,17 @@ def compare(X, clusterers, y=None, *, verbose: int = 0, **options) -> "Compariso
     if y is not None:
         y = check_discrete(y, "y")
         check_consistent_length(X, y)
-    # Errors in X and in options come before the fits. The measurements are cached.
-    expected_score(X, np.zeros(_num_samples(X)), **options)
-    samples, prepared = _prepare(X, clusterers, options)
+    # Errors in X and in options come before the fits.
+    score = ExpectedScore(X, **options)
+    samples = score.prepared.points
+    is_prepared = not as_is and score.prepared.preparation.changes
+    prepared = [
+        name for name in clusterers if is_prepared and _takes_points(clusterers[name])
+    ]
     inputs = {name: samples if name in prepared else X for name in clusterers}
     labels, seconds, errors = _fit_all(clusterers, inputs, verbose)
 
-    scores = expected_score(X, list(labels.values()), **options)
+    scores = score(list(labels.values()))
     order = np.argsort(-scores, kind="stable")  # nan comes last
     names = [list(labels)[i] for i in order]
     labels = {name: labels[name] for name in names}
@@ -131,25 +137,10 @@ def _name_clusterers(clusterers):
 # ---- fits
 
 
-def _prepare(X, clusterers, options):
-    """Return X as the expected score sees it, and the names of the clusterers that need this."""
-    settings = dict(options)
-    weight = settings.pop("sample_weight", None)
-    judge = NeighborClustering(accept_sparse=True, **settings)
-    preparation, samples = prepare_samples(judge, X, weight)
-
-    has_categories = bool(read_kinds(X, judge.categorical_features))
-    if not has_categories and not preparation.has_gaps_:
-        return samples, []
-
-    def reads_table(clusterer):
-        if "categorical_features" in clusterer.get_params(deep=False):
-            return True
-        is_ours = type(clusterer).__module__.startswith(__package__)
-        reads_gaps = is_ours and get_tags(clusterer).input_tags.allow_nan
-        return isinstance(clusterer, Pipeline) or reads_gaps and not has_categories
-
-    return samples, [name for name in clusterers if not reads_table(clusterers[name])]
+def _takes_points(clusterer):
+    """Return whether a clusterer gets prepared numbers: it does not prepare X by itself."""
+    is_pipeline = isinstance(clusterer, Pipeline)
+    return not is_pipeline and "kinds" not in clusterer.get_params(deep=False)
 
 
 def _fit_all(clusterers, inputs, verbose):

@@ -18,6 +18,7 @@ from .functional.losses import called_fake, called_real
 from .input.checks import WEIGHT, store_parameters, warn_user
 from .input.types import Auto, Widths
 from .nn.model import Player, Regularizer
+from .nn.networks import mlp
 
 #: Minimum variance of the mixture, relative to its initial mean variance.
 FLOOR = 0.01
@@ -33,8 +34,8 @@ class DAC(PriorModel):
     encoder : PointEncoder, (N, D) -> (N, L)
     critic : Module, (N, L) -> (N, 1)
         Takes codes that are standardized by the mixture.
-    weights : (float, float, float), default=(1.0, 1.0, 1.0)
-        Weights of reconstruction, mixture and adversarial loss, in the autoencoder's loss.
+    mixture_weight : float, default=1.0
+        Weight of the log-likelihood of the codes under the mixture, in the autoencoder's loss.
     decoder, likelihood, prior, regularizer
         As in :class:`~skdeepcluster.deep.codes.PriorModel`.
     """
@@ -46,12 +47,12 @@ class DAC(PriorModel):
         critic,
         likelihood,
         prior,
-        weights=(1.0, 1.0, 1.0),
+        mixture_weight=1.0,
         **options,
     ):
         super().__init__(encoder, decoder, likelihood, prior, **options)
         self.critic = critic
-        self.weights = weights
+        self.mixture_weight = mixture_weight
 
     def log_joint(self, code, mixture):
         """Log p(E(x), k), (N, K)."""
@@ -83,18 +84,17 @@ class DAC(PriorModel):
         return {"codes": -log_joint(code, self.prior.mixture).logsumexp(-1).mean()}
 
     def loss(self, batch):
-        """Three weighted losses, and the terms of the regularizer."""
+        """Three losses, and the terms of the regularizer."""
         x_std = self.standardize(batch.x)
         mixture = self.prior.mixture
         code = self.encoder(x_std)
         joint = self.log_joint(code, mixture)
         log_code = joint.logsumexp(-1)
 
-        reconstruction, density, adversarial = self.weights
         terms = {
-            "reconstruction": -reconstruction * self.log_prob(batch.x, code).mean(),
-            "mixture": -density * log_code.mean(),
-            "adversarial": adversarial * called_real(self.judge(code, mixture)),
+            "reconstruction": -self.log_prob(batch.x, code).mean(),
+            "mixture": -self.mixture_weight * log_code.mean(),
+            "adversarial": called_real(self.judge(code, mixture)),
         }
         return terms | self.regularize(x_std, batch.anchor, joint, mixture)
 
@@ -118,21 +118,14 @@ class DACClustering(PriorEstimator):
 
     Parameters
     ----------
-    reconstruction_weight : float
-        Weight of the reconstruction.
     mixture_weight : float
         Weight of the codes' negative log-likelihood by the mixture, in the encoder's loss.
-    adversarial_weight : float
-        Weight of the encoder's loss against the critic.
     learning_rate : float or "auto"
         Peak of the one-cycle schedule of AdamW; ten times as large for the prior. "auto":
         ``5e-4 * 500 / w`` with w the width of the first hidden layer.
     encoder : callable
         ``encoder(n_in, n_out)`` returns the encoder, ``n_out = n_components``. None: a multilayer
         perceptron.
-    discriminator : callable
-        ``discriminator(n_in, 1)`` returns the critic of codes, ``n_in = n_components``. None: a
-        multilayer perceptron.
 
     Attributes
     ----------
@@ -195,11 +188,7 @@ class DACClustering(PriorEstimator):
 
     _parameter_constraints = {
         **PriorEstimator._parameter_constraints,
-        **dict.fromkeys(
-            ("reconstruction_weight", "mixture_weight", "adversarial_weight"),
-            [WEIGHT],
-        ),
-        "discriminator": [callable, None],
+        "mixture_weight": [WEIGHT],
     }
 
     _recipe = Recipe(rate=5e-4, steps=6, pretrains=True)
@@ -213,11 +202,8 @@ class DACClustering(PriorEstimator):
         activation="relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
-        categorical_features: Any = "from_dtype",
-        kinds=None,
-        reconstruction_weight=1.0,
+        kinds: Any = "auto",
         mixture_weight=1.0,
-        adversarial_weight=1.0,
         init: Any = "neighbors",
         contamination=0.0,
         use_labels=False,
@@ -229,16 +215,13 @@ class DACClustering(PriorEstimator):
         image_shape=None,
         encoder=None,
         decoder=None,
-        discriminator=None,
         batch_size: int | Auto = "auto",
         n_init=1,
         augment=None,
-        precision="float32",
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
         verbose=0,
-        accept_sparse=False,
         random_state=None,
     ) -> None:
         store_parameters(locals())
@@ -246,14 +229,14 @@ class DACClustering(PriorEstimator):
     def _build(self, n_features, n_clusters, widths, likelihood):
         n_codes = self.n_components
         encoder, decoder = self._make_coders(n_features, n_codes, widths)
-        critic = self._make_network("discriminator", n_codes, 1, widths[:2])
+        critic = mlp(n_codes, 1, widths[:2], self.activation)
         return DAC(
             PointEncoder(encoder),
             decoder,
             critic,
             likelihood,
             MixturePrior(n_clusters, n_codes, FLOOR),
-            (self.reconstruction_weight, self.mixture_weight, self.adversarial_weight),
+            self.mixture_weight,
             regularizer=Regularizer(self.init_weight, self.smoothness_weight),
         )
 

@@ -9,35 +9,28 @@ from typing import Self
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
 from sklearn.utils import check_array, get_tags
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .input.checks import (
     COUNT,
     check_answers,
-    check_container,
     check_enough,
     draw_seeds,
-    keep_fit,
     random_stream,
-    store_parameters,
     warn_of_empty,
     warn_user,
-    with_plain_numbers,
 )
-from .input.documentation import shared_docs
 from .input.labels import (
     indicate,
     mean_greatest_jaccard,
     normalize_rows,
     predict_samples,
 )
-from .input.preparation import Preparation
 from .input.types import ClusterMixin, Doubles, Labels, available_if, fit_context
 from .partition.candidates import agglomerate
 
@@ -46,7 +39,7 @@ CLUSTERER = HasMethods(["fit_predict"])
 #: Maximum number of iterations of matching members to their consensus.
 MAX_MATCHINGS = 20
 #: Number of decimals of memberships that are compared; the others are rounding errors.
-DECIMALS = 12
+N_DECIMALS = 12
 
 
 def _members_predict(ensemble):
@@ -54,7 +47,6 @@ def _members_predict(ensemble):
     return all(hasattr(member, "predict") for member in ensemble._list_templates())
 
 
-@shared_docs
 class ClusterEnsemble(ClusterMixin, BaseEstimator):
     r"""Consensus of several fits of a clusterer.
 
@@ -63,16 +55,16 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     Parameters
     ----------
-    estimator : clusterer or list of clusterers
+    estimator : clusterer or list of clusterers, default=None
         The members are clones of it, or of each in a list in turn, with new seeds. None is
         :class:`~sklearn.cluster.KMeans`.
-    n_estimators : int
+    n_estimators : int, default=10
         Number of members.
-    n_clusters : int
+    n_clusters : int, default=None
         Number of clusters of the consensus; None is the number that most members found.
-    n_jobs : int
+    n_jobs : int, default=None
         Number of members that are fitted at the same time, as in scikit-learn.
-    random_state : int, RandomState instance or None
+    random_state : int, RandomState instance or None, default=None
         Determines the members' seeds.
 
     Attributes
@@ -96,6 +88,10 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     cluster_stability_ : ndarray of shape (n_clusters,)
         Mean over members of the greatest Jaccard index of each cluster with a cluster of the
         member [2]_. Clusters above 0.85 are stable; do not trust those below 0.6.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Feature names, if X has names that are all strings.
 
     See Also
     --------
@@ -106,7 +102,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     Members vote with their probabilities: their clusters are matched with the clusters of the
     consensus (Hungarian algorithm) and their memberships are averaged, in turns [1]_. An
     unmatched cluster of a member joins the cluster of the consensus with which it shares most
-    samples. After Ctrl-C, the completed members give the consensus. Members get sparse X as CSR.
+    samples. After Ctrl-C, the completed members give the consensus. A network whose training is
+    interrupted is complete with what it has learned, and the next member is fitted.
 
     References
     ----------
@@ -126,14 +123,10 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     [1, 1, 1]
     """
 
-    #: Whether this is itself a member of an ensemble, which leaves out interrupted members.
-    _is_member = False
-
     _parameter_constraints = {
         "estimator": [CLUSTERER, list, None],
         "n_estimators": [COUNT],
         "n_clusters": [COUNT, None],
-        "accept_sparse": ["boolean"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
@@ -144,11 +137,14 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         n_estimators=10,
         *,
         n_clusters=None,
-        accept_sparse=False,
         n_jobs=None,
         random_state=None,
     ) -> None:
-        store_parameters(locals())
+        self.estimator = estimator
+        self.n_estimators = n_estimators
+        self.n_clusters = n_clusters
+        self.n_jobs = n_jobs
+        self.random_state = random_state
 
     # ---- fitting
 
@@ -168,27 +164,39 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         self : object
             The fitted ensemble.
         """
-        ensemble = with_plain_numbers(self)
-        preparation = Preparation(None, name=type(self).__name__)
-        X = ensemble._check_samples(X, preparation, reset=True)
-        members = ensemble._fit_members(X)
-        consensus = ensemble._describe_consensus(members, X)
+        members = self._fit_members(X)
+        memberships = [_find_memberships(member, X) for member in members]
+        member_labels = np.stack(list(map(_label, memberships)), 1)
+        numbers = [_count_used(labels) for labels in member_labels.T]
+        usual = np.bincount(numbers).argmax()  # the smallest number of a tie
+        n_clusters = int(self.n_clusters or max(1, usual))
+        check_enough(len(member_labels), n_clusters)
+
+        tables = _find_consensus(memberships, n_clusters)
+        mapped = _map_members(memberships, tables)
+        resp = mapped.mean(0)
+        labels = _label(resp)
+        agree = _label(mapped) == labels
         warn_of_empty(
-            _count_used(consensus["labels_"]),
-            consensus["n_clusters_"],
+            _count_used(labels),
+            n_clusters,
             "clusters of the consensus",
             "Decrease n_clusters or increase n_estimators.",
         )
-        attributes = preparation.input_attributes() | {"estimators_": members}
-        return keep_fit(self, attributes | consensus)
 
-    def _check_samples(self, X, preparation, reset=False):
-        """Check the shape and the feature names of X; the members check its values."""
-        check_container(X, type(self).__name__, self.accept_sparse)
-        if np.ndim(X) != 2:
-            check_array(X, dtype=None)  # raises scikit-learn's error
-        X = preparation.validate(X, reset, skip_check_array=True)
-        return X.tocsr() if sparse.issparse(X) else X
+        validate_data(self, X, skip_check_array=True)
+        self.labels_ = labels
+        self.probabilities_ = np.where(labels < 0, 0.0, normalize_rows(resp).max(1))
+        self.estimators_ = members
+        self.member_labels_ = member_labels
+        self.n_clusters_ = n_clusters
+        self.tables_ = tables
+        self.agreement_ = agree.mean(1)
+        self.row_agreement_ = agree.mean(0)
+        self.cluster_stability_ = mean_greatest_jaccard(
+            labels, member_labels, n_clusters
+        )
+        return self
 
     def _list_templates(self):
         """Return the estimators that the members are clones of."""
@@ -222,40 +230,12 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             for member in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
                 fitted.append(member)
         except KeyboardInterrupt:
-            if self._is_member or not fitted:
+            if not fitted:
                 raise
             warn_user(
-                f"The fit was interrupted: {len(fitted)} of {len(fits)} members are used.",
+                f"The fit was interrupted: {len(fitted)} of {len(fits)} members are used."
             )
         return fitted
-
-    def _describe_consensus(self, members, X):
-        """Return the fitted attributes of the consensus of the members, by name."""
-        memberships = [_find_memberships(member, X) for member in members]
-        member_labels = np.stack(list(map(_label, memberships)), 1)
-        numbers = [_count_used(labels) for labels in member_labels.T]
-        usual = int(np.bincount(numbers).argmax())  # the smallest number of a tie
-        n_clusters = self.n_clusters or max(1, usual)
-        check_enough(len(member_labels), n_clusters)
-        tables = _find_consensus(memberships, n_clusters)
-
-        mapped = _map_members(memberships, tables)
-        resp = mapped.mean(0)
-        labels = _label(resp)
-        greatest = normalize_rows(resp).max(1)
-        agree = _label(mapped) == labels
-        return {
-            "agreement_": agree.mean(1),
-            "cluster_stability_": mean_greatest_jaccard(
-                labels, member_labels, n_clusters
-            ),
-            "labels_": labels,
-            "member_labels_": member_labels,
-            "n_clusters_": n_clusters,
-            "probabilities_": np.where(labels < 0, 0.0, greatest),
-            "row_agreement_": agree.mean(0),
-            "tables_": tables,
-        }
 
     # ---- predictions
 
@@ -313,7 +293,9 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     def _assign(self, X):
         """Return P_m A_m of new samples, (M, N, K); the mean is zero where no member assigns."""
         check_is_fitted(self)
-        X = self._check_samples(X, self.preparation_)
+        if np.ndim(X) != 2:
+            check_array(X, dtype=None)  # raises scikit-learn's error
+        validate_data(self, X, reset=False, skip_check_array=True)
         mapped = [
             _find_memberships(member, X, len(A)) @ A
             for member, A in zip(self.estimators_, self.tables_, strict=True)
@@ -328,10 +310,9 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        first, *_ = self._list_templates() or [None]
-        if CLUSTERER.is_satisfied_by(first):
-            tags.input_tags = get_tags(first).input_tags
-        tags.input_tags.sparse = bool(self.accept_sparse)
+        templates = self._list_templates()
+        if templates:
+            tags.input_tags = get_tags(templates[0]).input_tags
         return tags
 
 
@@ -340,13 +321,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
 def _fit_member(member, X):
     """Fit a member and return it."""
-    parts = [member, *member.get_params().values()]
-    trained = [part for part in parts if hasattr(part, "_is_member")]
-    for part in trained:
-        part._is_member = True
     member.fit_predict(X)
-    for part in trained:
-        del part._is_member
     return member
 
 
@@ -369,7 +344,7 @@ def _map_members(memberships, tables):
 
 def _label(memberships):
     """Return the most probable clusters (..., N), -1 where all memberships are 0."""
-    most_probable = memberships.round(DECIMALS).argmax(-1)
+    most_probable = memberships.round(N_DECIMALS).argmax(-1)
     return np.where(memberships.any(-1), most_probable, -1)
 
 

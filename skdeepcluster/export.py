@@ -11,6 +11,7 @@ import warnings
 from contextlib import ExitStack
 from itertools import chain
 
+import numpy as np
 import torch
 from scipy import sparse
 from sklearn.compose import ColumnTransformer
@@ -205,8 +206,7 @@ def _build_module(estimator):
             f"{type(estimator).__name__} has neither a network nor a mixture to export. "
             "Export the members of an ensemble one by one (estimators_)."
         )
-    preparation = estimator.preparation_
-    if preparation.is_table:
+    if not set(estimator.preparation_.kinds_.values()) <= {"number", "constant"}:
         raise TypeError(
             "A fit to a table with categories, codes or amounts cannot be exported. Encode them "
             "in a Pipeline, set categorical_features=None, and export the Pipeline."
@@ -299,9 +299,9 @@ class _NeighborPredictions(nn.Module):
         self.n_neighbors = min(reference.n_neighbors, len(rows))
 
         # Numbers in the graph, unlike buffers, would be rounded to float32.
-        factors = estimator.preparation_.factors_
+        ones = np.ones((1, estimator.n_features_in_))
         kept = reference.kept
-        self._keep("factors", 1.0 if factors is None else factors)
+        self._keep("factors", np.asarray(estimator.preparation_.transform(ones)))
         self._keep("offset", estimator.offset_)
         self._keep("resp", estimator.responsibilities_[kept])
         self._keep("layout", estimator.layout_[kept])
@@ -309,14 +309,14 @@ class _NeighborPredictions(nn.Module):
         self._keep("rows", rows)
         # Products of samples are rounded less around the mean.
         self._keep("center", self.rows.mean(0))
-        self.rows = self._prepare(self.rows)
+        self.rows = self._center(self.rows)
 
     def _keep(self, name, value):
         """Register a buffer in double precision."""
         tensor = torch.as_tensor(value, dtype=torch.float64)
         self.register_buffer(name, tensor)
 
-    def _prepare(self, x):
+    def _center(self, x):
         """Return samples relative to the mean, or of unit length as in ``NeighborIndex``."""
         x = x.clamp(-self.limit, self.limit)
         if not self.is_cosine:
@@ -338,7 +338,7 @@ class _NeighborPredictions(nn.Module):
         return distances, candidates.gather(1, order)
 
     def forward(self, x):
-        x = self._prepare(x.double() * self.factors)
+        x = self._center(x.double() * self.factors)
         distances, neighbors = self._find_neighbors(x)
         nearest = distances[:, :1]
         is_known = nearest == 0

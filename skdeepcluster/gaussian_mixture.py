@@ -10,6 +10,7 @@ import torch
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture
 from sklearn.mixture._gaussian_mixture import _check_precisions
+from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -26,26 +27,26 @@ from .input.checks import (
     check_enough,
     check_finite,
     check_magnitude,
-    check_range,
     check_responsibilities,
     check_sample_weight,
     check_shape,
+    forget_missing,
     is_dask,
-    is_open,
-    keep_fit,
     random_stream,
     store_parameters,
     warn_of_empty,
     warn_user,
     with_plain_numbers,
 )
+from .input.columns import frame_as
+from .input.dask import read_blocks
 from .input.documentation import shared_docs
-from .input.preparation import Preparation
-from .input.tables import frame_as
+from .input.n_clusters import MAX_CLUSTERS, N_CLUSTERS, read_n_clusters
+from .input.preparation import Preparation, prepare
 from .input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
-from .mixture import dask_rows, em
+from .mixture import em
 from .nn.runtime import draw_generator, resolve_device
-from .partition import count_clusters
+from .partition.search import count_clusters
 
 
 @shared_docs
@@ -58,7 +59,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     ----------
     n_clusters : int, (int, int) or "auto"
         Number of components. "auto" takes the number of clusters that
-        :func:`~skdeepcluster.partition.count_clusters` finds.
+        :class:`~skdeepcluster.NeighborClustering` finds.
     covariance_type : {"full", "tied", "diag", "spherical"}
         One covariance matrix per component, one for all, or variances per feature or component.
     tol : float
@@ -117,7 +118,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     n_clusters_ : int
         Number of components.
     n_clusters_curve_ : Bunch
-        The arrays of :func:`~skdeepcluster.partition.count_clusters`. Only with
+        As in :class:`~skdeepcluster.NeighborClustering`. Only with
         ``n_clusters="auto"``.
     n_iter_, n_batch_iter_ : int
         Number of iterations of the best run, and of steps of ``partial_fit`` since the last fit.
@@ -164,7 +165,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     _parameter_constraints = {
         **GaussianMixture._parameter_constraints,
-        "n_clusters": [COUNT, AUTO, tuple],
+        "n_clusters": N_CLUSTERS,
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "init_params": [
             *GaussianMixture._parameter_constraints["init_params"],
@@ -173,7 +174,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         "learning_decay": [Interval(Real, 0.0, 1.0, closed="both")],
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
         "batch_size": [COUNT, AUTO],
-        "accept_sparse": ["boolean"],
         "device": [str, torch.device],
     }
     del _parameter_constraints["n_components"]
@@ -194,11 +194,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         learning_decay=0.7,
         learning_offset=10.0,
         batch_size: int | Auto = "auto",
-        accept_sparse=False,
         device: Any = "auto",
         warm_start=False,
         random_state=None,
-        max_clusters=60,
+        max_clusters=MAX_CLUSTERS,
         verbose=0,
         verbose_interval=10,
     ) -> None:
@@ -229,22 +228,33 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ValueError
             If a value exceeds 1e100, or samples are too few or too similar for a covariance.
         """
-        estimator = with_plain_numbers(self)
-        last = vars(self).get("mixture_") if self.warm_start else None
-        rows, attributes = begin(estimator, X, sample_weight, last, n_least=2)
+        last = None
+        if self.warm_start and self.__sklearn_is_fitted__():
+            last = self.mixture_
+        begun = self._begin(X, sample_weight, last, n_least=2)
+        rows, n_clusters, preparation, curve = begun
         stream = random_stream(self.random_state)
         run = em.run_em(
             rows,
-            list_initial(estimator, rows, attributes["n_clusters_"], last, stream),
-            make_m_step(estimator),
-            max_iter=estimator.max_iter,
+            self._list_initial(rows, n_clusters, last, stream),
+            self._make_m_step(),
+            max_iter=self.max_iter,
             tol=self.tol,
             bound=-np.inf if last is None else self.lower_bound_,
-            report=partial(report_run, estimator),
+            report=self._report,
         )
-        attributes |= describe_ordered(estimator, run, rows) | {"n_batch_iter_": 0}
-        warn_of_fit(estimator, attributes)
-        return keep_fit(self, attributes)
+        run.mixture, *assigned = order_components(run.mixture.to("cpu"), rows)
+
+        if not run.converged and self.max_iter > 0:
+            warn_user(
+                f"EM did not converge in {len(run.bounds)} iterations. Increase max_iter or tol."
+            )
+        remedy = "Decrease n_clusters or reg_covar, or scale X."
+        n_found = len(np.unique(assigned[0]))
+        warn_of_empty(n_found, n_clusters, "components", remedy)
+        self._set_fitted(run, rows, assigned, preparation, curve)
+        self.n_batch_iter_ = 0
+        return self
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None) -> Self:
@@ -264,23 +274,25 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         self : object
             Fitted estimator.
         """
-        estimator = with_plain_numbers(self)
-        last = vars(self).get("mixture_")
-        rows, attributes = begin(estimator, X, sample_weight, last, n_least=1)
-        n_clusters = attributes["n_clusters_"]
+        is_first = not self.__sklearn_is_fitted__()
+        last = None if is_first else self.mixture_
+        begun = self._begin(X, sample_weight, last, n_least=1)
+        rows, n_clusters, preparation, curve = begun
         stream = random_stream(self.random_state)
-        start = next(list_initial(estimator, rows, n_clusters, last, stream))
+        start = next(self._list_initial(rows, n_clusters, last, stream))
 
-        step = 1 if last is None else self.n_batch_iter_ + 1
-        rate = (self.learning_offset + step - 1) ** -self.learning_decay
-        mixture, bound = em.step(rows, start, make_m_step(self), rate)
+        step = 1 if is_first else self.n_batch_iter_ + 1
+        rate = (float(self.learning_offset) + step - 1) ** -self.learning_decay
+        mixture, bound = em.step(rows, start, self._make_m_step(), rate)
         least = min(rate / rows.X.shape[0], 0.01 / n_clusters)
-        mixture = em.reseed_starved(mixture, least, draw_generator(stream))
+        mixture = em.reseed_starved(mixture, least, draw_generator(stream)).to("cpu")
 
-        attributes |= describe_mixture(
-            estimator, em.EMRun(mixture, bound, [bound]), rows
-        )
-        return keep_fit(self, attributes | {"n_batch_iter_": step, "n_iter_": step})
+        run = em.EMRun(mixture, bound, [bound])
+        assigned = assign_components(mixture, rows)
+        self._set_fitted(run, rows, assigned, preparation, curve)
+        self.n_batch_iter_ = step
+        self.n_iter_ = step
+        return self
 
     # ---- predictions
 
@@ -313,7 +325,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples, n_clusters)
             Each row sums to one.
         """
-        return self._apply(lambda joint: joint.softmax(1), self._check_fitted(X))
+        rows = self._check_fitted(X)
+        return apply_joint(self.mixture_, rows, partial(torch.softmax, dim=1))
 
     def score_samples(self, X) -> Doubles:
         """Return the log-likelihood of each sample.
@@ -328,58 +341,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Logarithm of the density.
         """
-        return self._apply(_log_likelihood, self._check_fitted(X))
-
-    def score(self, X, y=None, sample_weight=None) -> float:
-        """Return the mean log-likelihood of the samples; higher is better.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to score.
-        y : Ignored
-            Present for API consistency by convention.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Sample weights.
-
-        Returns
-        -------
-        float
-            Weighted mean of ``score_samples(X)``.
-        """
-        return self._average(_log_likelihood, self._check_fitted(X, sample_weight))
-
-    def bic(self, X, sample_weight=None) -> float:
-        """Return Bayes' information criterion; lower is better.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to score.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Sample weights; N is their sum.
-
-        Returns
-        -------
-        float
-            -2 l + p log N, for the log-likelihood l of all samples and p free parameters.
-        """
-        rows = self._check_fitted(X, sample_weight)
-        return self._penalize(rows, math.log(rows.total))
-
-    def aic(self, X, sample_weight=None) -> float:
-        """Return Akaike's information criterion, -2 l + 2 p; see ``bic`` for the parameters."""
-        return self._penalize(self._check_fitted(X, sample_weight), 2)
-
-    def icl(self, X, sample_weight=None) -> float:
-        """Return the integrated completed likelihood; see ``bic`` for the parameters.
-
-        It adds twice the entropies of all responsibilities to BIC. Lower is better.
-        """
-        rows = self._check_fitted(X, sample_weight)
-        bic = self._penalize(rows, math.log(rows.total))
-        unsure = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
-        return bic + 2 * unsure * rows.total
+        return apply_joint(self.mixture_, self._check_fitted(X), log_likelihood)
 
     def impute(self, X) -> Any:
         """Replace missing values by their conditional means, given the observed features.
@@ -426,115 +388,269 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         X = sample(self.mixture_, torch.from_numpy(counts), generator)
         return X.numpy(), np.repeat(np.arange(len(counts)), counts)
 
-    # ---- checks
+    # ---- criteria
 
-    def _check_fitted(self, X, sample_weight=None):
-        """Check that the estimator is fitted, then X and its weights."""
-        check_is_fitted(self)
-        return read_rows(self, X, sample_weight, self.preparation_, self.n_clusters_)
+    def score(self, X, y=None, sample_weight=None) -> float:
+        """Return the mean log-likelihood of the samples; higher is better.
 
-    # ---- functions of the log-joint
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+        y : Ignored
+            Present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights.
 
-    def _apply(self, function, rows):
-        """Apply a function of the log-joint (N, K) to all samples; check the results."""
-        return apply_joint(self.mixture_, function, rows)
+        Returns
+        -------
+        float
+            Weighted mean of ``score_samples(X)``.
+        """
+        return self._average(log_likelihood, self._check_fitted(X, sample_weight))
+
+    def bic(self, X, sample_weight=None) -> float:
+        """Return Bayes' information criterion; lower is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sample weights; N is their sum.
+
+        Returns
+        -------
+        float
+            -2 l + p log N, for the log-likelihood l of all samples and p free parameters.
+        """
+        rows = self._check_fitted(X, sample_weight)
+        return self._penalize(rows, math.log(rows.total))
+
+    def aic(self, X, sample_weight=None) -> float:
+        """Return Akaike's information criterion, -2 l + 2 p; see ``bic`` for the parameters."""
+        return self._penalize(self._check_fitted(X, sample_weight), 2)
+
+    def icl(self, X, sample_weight=None) -> float:
+        """Return the integrated completed likelihood; see ``bic`` for the parameters.
+
+        It adds twice the entropies of all responsibilities to BIC. Lower is better.
+        """
+        rows = self._check_fitted(X, sample_weight)
+        bic = self._penalize(rows, math.log(rows.total))
+        unsure = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
+        return bic + 2 * unsure * rows.total
 
     def _average(self, function, rows):
         """Return the weighted mean of a function of the log-joint."""
-        return float(rows.weight @ self._apply(function, rows)) / rows.total
+        values = apply_joint(self.mixture_, rows, function)
+        return float(rows.weight @ values) / rows.total
 
     def _penalize(self, rows, penalty):
         """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
         n_clusters, n_features = self.means_.shape
         scales = self.mixture_.scales
-        per_scale = scales.shape[1]
+        n_parameters = n_clusters * (n_features + 1) - 1  # weights sum to one
         if scales.ndim == 3:
-            per_scale = n_features * (n_features + 1) // 2
-        n_parameters = len(scales) * per_scale + n_clusters * n_features
-        n_parameters += n_clusters - 1  # weights sum to one
-        likelihood = self._average(_log_likelihood, rows)
+            n_parameters += len(scales) * n_features * (n_features + 1) // 2
+        else:
+            n_parameters += scales.numel()
+        likelihood = self._average(log_likelihood, rows)
         return -2 * likelihood * rows.total + n_parameters * penalty
 
-    # ---- scikit-learn's protocols
+    # ---- steps of a fit
 
-    def __sklearn_is_fitted__(self):
-        return "mixture_" in vars(self)
+    def _begin(self, X, sample_weight, last, n_least):
+        """Return X and its weights as rows of EM, and what is known before EM.
 
-    def __getstate__(self):
-        """Return the state with the mixture's tensors as arrays."""
-        state = dict(super().__getstate__())
-        if "mixture_" in state:
-            fields = state["mixture_"]
-            state["mixture_"] = tuple(field.numpy() for field in fields)
-        return state
+        That is the number of components, the preparation of X, and the curve of the numbers or
+        None. The fit continues from the mixture ``last``, unless it is None.
+        """
+        curve = None
+        if last is None:
+            preparation = Preparation("numbers", name=type(self).__name__)
+            plain = with_plain_numbers(self)
+            n_clusters, curve = _find_number(plain, X, sample_weight, preparation)
+            n_least = max(n_least, n_clusters)
+        else:
+            preparation = self.preparation_
+            n_clusters = self.n_clusters_
+            self._check_continuity()
+            curve = vars(self).get("n_clusters_curve_")
 
-    def __setstate__(self, state):
-        """Restore the state, with the mixture's arrays as tensors."""
-        super().__setstate__(state)
-        if "mixture_" in state:
-            fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
-            self.mixture_ = Mixture(*fields)
-            _, means, scales = self.mixture_
-            is_tied = self._covariance_type == "tied"
-            n_scales = 1 if is_tied else len(means)
-            if len(scales) != n_scales or not self.mixture_.is_sound():
+        rows = self._read_rows(
+            X, sample_weight, preparation, n_clusters, last is None, n_least
+        )
+        check_memory(self.covariance_type, n_clusters, rows.X.shape[1])
+        return rows, n_clusters, preparation, curve
+
+    def _check_continuity(self):
+        """Check that parameters agree with the fitted mixture."""
+        pairs = {
+            "n_clusters": (self.n_clusters_, self.n_clusters),
+            "covariance_type": (self._covariance_type, self.covariance_type),
+        }
+        for name, (value, now) in pairs.items():
+            among = read_n_clusters(now).numbers if isinstance(now, tuple) else (now,)
+            if now != "auto" and value not in among:
                 raise ValueError(
-                    "The mixture has wrong weights, means or scales. Fit it again."
+                    f"The fit continues from a mixture with {name}={value!r}, but now "
+                    f"{name}={now!r}. Keep it, or call fit with warm_start=False."
                 )
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = bool(self.accept_sparse)
-        tags.input_tags.allow_nan = True
-        return tags
+    def _check_fitted(self, X, sample_weight=None):
+        """Check that the estimator is fitted; return X and its weights as rows."""
+        check_is_fitted(self)
+        return self._read_rows(X, sample_weight, self.preparation_, self.n_clusters_)
+
+    def _read_rows(
+        self, X, sample_weight, preparation, n_clusters, is_first=False, n_least=None
+    ):
+        """Return X and its weights, checked, as rows of EM; X is neither copied nor cast.
+
+        EM learns from them if ``n_least`` is the minimum number of samples. The first ones
+        decide the features.
+        """
+        is_lazy = is_dask(X)
+        if is_lazy:
+            X, values = read_blocks(X, preparation, is_first)
+        elif is_first:
+            X = values = preparation.fit_encode(X, min_samples=min(2, n_least))
+        else:
+            X = values = preparation.encode(X)
+        if n_least is not None:
+            check_enough(X.shape[0], n_least)
+            check_magnitude(values)
+
+        weight = check_sample_weight(sample_weight, X)
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            shape = n_clusters, X.shape[1]
+            batch_size = em.batch_size_for_cache(*shape, self.covariance_type)
+        if is_lazy:
+            return em.DaskRows(X, weight, int(batch_size))
+        device = resolve_device(self.device)
+        return em.WeightedRows(X, weight, int(batch_size), device)
+
+    def _make_m_step(self):
+        """Return the options of the M-step."""
+        return em.MStep(self.covariance_type, self.reg_covar)
+
+    def _list_initial(self, rows, n_clusters, last, random_state):
+        """Yield the initial mixtures of EM."""
+        if last is not None:
+            yield last.to(rows.device)
+            return
+        fields = self._read_initial(n_clusters, rows.X.shape[1], rows.device)
+        if len(fields) == 3:
+            yield Mixture(**fields)
+            return
+
+        init = self.init_params
+        n_init = self.n_init
+        if not isinstance(init, str):
+            shape = rows.X.shape[0], n_clusters
+            init = check_responsibilities("init_params", init, shape)
+            n_init = 1
+        generator = draw_generator(random_state)
+        initializer = em.Initializer(rows, n_clusters, self._make_m_step(), generator)
+        for _ in range(n_init):
+            mixture = initializer.initialize(init, n_init)
+            yield mixture._replace(**fields)
+
+    def _read_initial(self, n_clusters, n_features, device):
+        """Return the fields of ``Mixture`` that are given as parameters, checked."""
+        read = partial(torch.tensor, device=device)
+        fields = {}
+        if self.weights_init is not None:
+            weights = check_shape("weights_init", self.weights_init, (n_clusters,))
+            least = weights.min()
+            total = weights.sum()
+            if least < 0 or not math.isclose(total, 1, abs_tol=1e-6):
+                raise ValueError(
+                    "The parameter 'weights_init' should be at least 0 and sum to 1, but the "
+                    f"minimum is {least:.6g} and the sum {total:.6g}."
+                )
+            fields["log_weights"] = read(weights).log()
+        shape = n_clusters, n_features
+        if self.means_init is not None:
+            fields["means"] = read(check_shape("means_init", self.means_init, shape))
+        if self.precisions_init is not None:
+            kind = self.covariance_type
+            precisions = check_finite("precisions_init", self.precisions_init)
+            try:
+                precisions = read(_check_precisions(precisions, kind, *shape))
+            except ValueError as error:
+                raise ValueError(f"precisions_init: {error}") from error
+            if kind == "tied":
+                precisions = precisions[None]
+            if kind == "spherical":
+                precisions = precisions[:, None]
+            fields["scales"] = scales_from_precisions(precisions)
+        return fields
+
+    def _report(self, number, run, change):
+        """Print a line per initialization and interval."""
+        i = len(run.bounds)
+        if not self.verbose or i % int(self.verbose_interval):
+            return
+        if i == 0:
+            print(f"Initialization {number}")
+            return
+        detail = f"\t lower bound {run.bound:.6f}\t change {change:.6f}"
+        print(f"  Iteration {i}{detail if self.verbose > 1 else ''}")
+
+    def _set_fitted(self, run, rows, assigned, preparation, curve):
+        """Set the fitted attributes, all of which are known."""
+        mixture = run.mixture
+        kind = self.covariance_type
+        self.mixture_ = mixture
+        self.weights_ = mixture.log_weights.exp().numpy()
+        self.means_ = mixture.means.clone().numpy()
+        self.covariances_ = compact_scales(mixture.covariances(), kind).numpy()
+        self.precisions_ = compact_scales(mixture.precisions(), kind).numpy()
+        factors = mixture.precision_factors()
+        self.precisions_cholesky_ = compact_scales(factors, kind).numpy()
+        self._covariance_type = kind
+        self.labels_, self.probabilities_ = assigned
+        self.n_clusters_ = len(mixture.means)
+
+        self.converged_ = run.converged
+        self.lower_bound_ = run.bound
+        self.lower_bounds_ = run.bounds
+        self.n_iter_ = len(run.bounds)
+        self.batch_size_ = rows.batch_size
+        self.device_ = str(rows.device)
+
+        preparation.write_input(self)
+        self.n_clusters_curve_ = curve
+        forget_missing(self, "n_clusters_curve_")
 
 
-def _log_likelihood(joint):
-    return joint.logsumexp(1)
+def _find_number(estimator, X, sample_weight, preparation):
+    """Return the number of components, and its curve if it is found."""
+    if isinstance(estimator.n_clusters, Integral):
+        return estimator.n_clusters, None
+    if is_dask(X):
+        raise ValueError(
+            f"n_clusters={estimator.n_clusters!r} compares all samples, but X is a Dask array. "
+            "Pass a number, for instance n_clusters_ of a fit to some of the samples."
+        )
+    n_clusters, curve = count_clusters(
+        prepare(X, Preparation(name=preparation.name), sample_weight),
+        estimator.n_clusters,
+        estimator.max_clusters,
+        sample_weight,
+        estimator.random_state,
+    )
+    return n_clusters, Bunch(**curve._asdict())
 
-
-# ---- the fit
 
 #: Number of covariances of a component that EM stores at a time.
 N_STORED = 6
 
 
-def begin(estimator, X, sample_weight, last, n_least):
-    """Return X and its weights as rows of EM, checked, and what is known before EM.
-
-    The fit continues from the mixture ``last``, unless it is None.
-    """
-    curve = None
-    if last is None:
-        preparation = Preparation(
-            None,
-            accept_sparse=bool(estimator.accept_sparse),
-            name=type(estimator).__name__,
-        )
-        n_clusters, curve = _find_number(estimator, X, sample_weight, preparation)
-        n_least = max(n_least, n_clusters)
-    else:
-        preparation = estimator.preparation_
-        n_clusters = len(last.means)
-        _check_continuity(estimator)
-        curve = vars(estimator).get("n_clusters_curve_")
-
-    rows = read_rows(
-        estimator, X, sample_weight, preparation, n_clusters, last is None, n_least
-    )
-    _check_memory(estimator.covariance_type, n_clusters, rows.X.shape[1])
-    attributes = {
-        **preparation.input_attributes(),
-        "batch_size_": rows.batch_size,
-        "device_": str(rows.device),
-        "n_clusters_": n_clusters,
-    }
-    if curve is not None:
-        attributes["n_clusters_curve_"] = curve
-    return rows, attributes
-
-
-def _check_memory(kind, n_clusters, n_features):
+def check_memory(kind, n_clusters, n_features):
     """Check that there is memory for the covariances of all pairs of features."""
     n_stored = N_STORED * {"full": n_clusters, "tied": 1}.get(kind, 0)
     try:
@@ -546,154 +662,15 @@ def _check_memory(kind, n_clusters, n_features):
         ) from error
 
 
-def _find_number(estimator, X, sample_weight, preparation):
-    """Return the number of components, and its curve if it is found."""
-    if not is_open(estimator.n_clusters):
-        return estimator.n_clusters, None
-    if is_dask(X):
-        raise ValueError(
-            f"n_clusters={estimator.n_clusters!r} compares all samples, but X is a Dask array. "
-            "Pass a number, for instance n_clusters_ of a fit to some of the samples."
-        )
-    X = preparation.fit_read(X)
-    check_magnitude(X)
-    is_auto = estimator.n_clusters == "auto"
-    curve = count_clusters(
-        X,
-        numbers=None if is_auto else check_range(estimator.n_clusters),
-        sample_weight=sample_weight,
-        max_clusters=estimator.max_clusters,
-        random_state=estimator.random_state,
-    )
-    return curve.pop("best_n_clusters"), curve
+# ---- functions of the log-joint (N, K)
 
 
-def list_initial(estimator, rows, n_clusters, last, random_state):
-    """Yield the initial mixtures of EM."""
-    if last is not None:
-        yield last.to(rows.device)
-        return
-
-    fields = _read_initial(estimator, rows, n_clusters)
-    if len(fields) == 3:
-        yield Mixture(**fields)
-        return
-
-    generator = draw_generator(random_state)
-    initializer = em.Initializer(rows, n_clusters, make_m_step(estimator), generator)
-    if isinstance(estimator.init_params, str):
-        for _ in range(estimator.n_init):
-            mixture = initializer.initialize(estimator.init_params, estimator.n_init)
-            yield mixture._replace(**fields)
-        return
-
-    shape = (rows.X.shape[0], n_clusters)
-    resp = check_responsibilities("init_params", estimator.init_params, shape)
-    resp = torch.tensor(resp, device=rows.device)
-    mixture = em.fit_responsibilities(
-        rows,
-        lambda batch: resp[batch.where],
-        initializer.about,
-        make_m_step(estimator),
-    )
-    yield mixture._replace(**fields)
+def log_likelihood(joint):
+    """Return the log-likelihood (N,) of a log-joint (N, K)."""
+    return joint.logsumexp(1)
 
 
-def make_m_step(estimator):
-    """Return the options of the M-step."""
-    return em.MStep(estimator.covariance_type, estimator.reg_covar)
-
-
-def report_run(estimator, number, run, change):
-    """Print a line per initialization and interval."""
-    if not estimator.verbose:
-        return
-    i = len(run.bounds)
-    if i == 0:
-        print(f"Initialization {number}")
-    elif i % estimator.verbose_interval == 0:
-        detail = f"\t lower bound {run.bound:.6f}\t change {change:.6f}"
-        print(f"  Iteration {i}{detail if estimator.verbose > 1 else ''}")
-
-
-def describe_ordered(estimator, run, rows):
-    """Return :func:`describe_mixture` with components that have no samples last."""
-    attributes = describe_mixture(estimator, run, rows)
-    log_weights, means, scales = attributes["mixture_"]
-    empty = np.bincount(attributes["labels_"], rows.weight, len(means)) == 0
-    if not empty.any():
-        return attributes
-    order = np.argsort(empty, kind="stable")
-    if len(scales) == len(means):
-        scales = scales[order]
-    run.mixture = Mixture(log_weights[order], means[order], scales)
-    return describe_mixture(estimator, run, rows)
-
-
-def describe_mixture(estimator, run, rows):
-    """Return the fitted attributes of a run of EM, by name."""
-    # Contiguous as in pickled copies, because rounding may depend on the memory layout.
-    fields = (field.contiguous() for field in run.mixture.to("cpu"))
-    mixture = Mixture(*fields)
-    factors = mixture.precision_factors()
-    precisions = factors.square()
-    if factors.ndim == 3:
-        precisions = factors @ factors.mT
-    labels, probabilities = assign_components(mixture, rows)
-
-    def compact(scales):
-        return compact_scales(scales, estimator.covariance_type).numpy()
-
-    return {
-        "converged_": run.converged,
-        "covariances_": compact(mixture.covariances()),
-        "labels_": labels,
-        "lower_bound_": run.bound,
-        "lower_bounds_": run.bounds,
-        "means_": mixture.means.clone().numpy(),
-        "mixture_": mixture,
-        "n_iter_": len(run.bounds),
-        "precisions_": compact(precisions),
-        "precisions_cholesky_": compact(factors),
-        "probabilities_": probabilities,
-        "weights_": mixture.log_weights.exp().numpy(),
-        "_covariance_type": estimator.covariance_type,
-    }
-
-
-def read_rows(
-    estimator, X, sample_weight, preparation, n_clusters, is_first=False, n_least=None
-):
-    """Return X and its weights, checked, as rows of EM; X is neither copied nor cast.
-
-    EM learns from them if ``n_least`` is the minimum number of samples. The first ones
-    decide the features.
-    """
-    enough = n_least or 1
-    is_lazy = is_dask(X)
-    if is_lazy:
-        X, values = dask_rows.check(preparation, X, is_first)
-    elif is_first:
-        X = values = preparation.fit_read(X, min_samples=min(2, enough))
-    else:
-        X = values = preparation.read(X)
-    check_enough(X.shape[0], enough)
-    if n_least is not None:
-        check_magnitude(values)
-
-    weight = check_sample_weight(sample_weight, X)
-    batch_size = estimator.batch_size
-    if batch_size == "auto":
-        batch_size = em.batch_size_for_cache(
-            n_clusters, X.shape[1], estimator.covariance_type
-        )
-    if is_lazy:
-        return dask_rows.DaskRows(X, weight, int(batch_size))
-    device = resolve_device(estimator.device)
-    return em.WeightedRows(X, weight, int(batch_size), device)
-
-
-def apply_joint(mixture, function, rows):
+def apply_joint(mixture, rows, function):
     """Apply a function of a mixture's log-joint (N, K) to all samples; check the results."""
     log_joint = observed_density(mixture.to(rows.device))
 
@@ -706,76 +683,21 @@ def apply_joint(mixture, function, rows):
 
 def assign_components(mixture, rows):
     """Return the most probable component of each sample, and its probability, (N,) each."""
-    pairs = apply_joint(mixture, _assign_surely, rows)
+
+    def assign(joint):
+        best, label = joint.max(1)
+        probability = (best - log_likelihood(joint)).exp()
+        return torch.stack([label.double(), probability], 1)
+
+    pairs = apply_joint(mixture, rows, assign)
     return pairs[:, 0].astype(np.int64), pairs[:, 1].copy()
 
 
-def _assign_surely(joint):
-    """Return the most probable component of each sample and its probability, (N, 2)."""
-    best, label = joint.max(1)
-    probability = (best - joint.logsumexp(1)).exp()
-    return torch.stack([label.double(), probability], 1)
-
-
-def warn_of_fit(estimator, attributes):
-    """Warn about missing convergence and empty components."""
-    if not attributes["converged_"] and estimator.max_iter > 0:
-        warn_user(
-            f"EM did not converge in {attributes['n_iter_']} iterations. Increase max_iter or tol."
-        )
-    warn_of_empty(
-        len(np.unique(attributes["labels_"])),
-        attributes["n_clusters_"],
-        "components",
-        "Decrease n_clusters or reg_covar, or scale X.",
-    )
-
-
-def _check_continuity(mixture):
-    """Check that parameters agree with the fitted mixture."""
-    known = {
-        "n_clusters": mixture.n_clusters_,
-        "covariance_type": mixture._covariance_type,
-    }
-    for name, value in known.items():
-        now = vars(mixture)[name]
-        among = check_range(now) if isinstance(now, tuple) else (now,)
-        if now != "auto" and value not in among:
-            raise ValueError(
-                f"The fit continues from a mixture with {name}={value!r}, but now "
-                f"{name}={now!r}. Keep it, or call fit with warm_start=False."
-            )
-
-
-def _read_initial(mixture, rows, n_clusters):
-    """Return the fields of ``Mixture`` given as parameters, checked."""
-    k = n_clusters
-    d = rows.X.shape[1]
-    read = partial(torch.tensor, device=rows.device)
-    fields = {}
-    if mixture.weights_init is not None:
-        weights = check_shape("weights_init", mixture.weights_init, (k,))
-        least = weights.min()
-        total = weights.sum()
-        if least < 0 or not math.isclose(total, 1, abs_tol=1e-6):
-            raise ValueError(
-                "The parameter 'weights_init' should be at least 0 and sum to 1, but the minimum "
-                f"is {least:.6g} and the sum {total:.6g}."
-            )
-        fields["log_weights"] = read(weights).log()
-    if mixture.means_init is not None:
-        means = check_shape("means_init", mixture.means_init, (k, d))
-        fields["means"] = read(means)
-    if mixture.precisions_init is not None:
-        kind = mixture.covariance_type
-        precisions = check_finite("precisions_init", mixture.precisions_init)
-        try:
-            precisions = read(_check_precisions(precisions, kind, k, d))
-        except ValueError as error:
-            raise ValueError(f"precisions_init: {error}") from error
-        if kind == "tied":
-            precisions = precisions[None]
-        if kind == "spherical":
-            precisions = precisions[:, None]
-        fields["scales"] = scales_from_precisions(precisions)
-    return fields
+def order_components(mixture, rows):
+    """Return a mixture whose last components have no samples, labels and probabilities."""
+    labels, probabilities = assign_components(mixture, rows)
+    empty = np.bincount(labels, rows.weight, len(mixture.means)) == 0
+    if not empty.any():
+        return mixture, labels, probabilities
+    mixture = mixture.reorder(np.argsort(empty, kind="stable"))
+    return mixture, *assign_components(mixture, rows)

@@ -162,7 +162,6 @@ WEIGHTS = (
     "mi_weight",
     "continuous_weight",
     "instance_noise",
-    "style_weight",
     "reconstruction_weight",
 )
 
@@ -179,7 +178,7 @@ class InfoGAN(AdversarialModel):
         Logits of "real", and Q's own layers.
     latent : LatentSpace
     likelihood : Likelihood
-    mi_weight, continuous_weight, instance_noise, style_weight, reconstruction_weight : float
+    mi_weight, continuous_weight, instance_noise, reconstruction_weight : float
         As in :class:`InfoGANClustering`, with other defaults.
     regularizer : Regularizer, default=NO_REGULARIZER
         Terms that keep Q's predictions for samples of X near an anchor.
@@ -196,7 +195,6 @@ class InfoGAN(AdversarialModel):
         mi_weight=1.0,
         continuous_weight=1.0,
         instance_noise=0.0,
-        style_weight=0.0,
         reconstruction_weight=0.0,
         regularizer=NO_REGULARIZER,
     ):
@@ -210,7 +208,6 @@ class InfoGAN(AdversarialModel):
         self.mi_weight = mi_weight
         self.continuous_weight = continuous_weight
         self.instance_noise = instance_noise
-        self.style_weight = style_weight
         self.reconstruction_weight = reconstruction_weight
         self.register_buffer("log_prior", self.log_marginal.clone())
 
@@ -280,10 +277,9 @@ class InfoGAN(AdversarialModel):
         terms = self.regularizer.terms(
             self.log_resp_standardized, view_std, batch.anchor, log_p, self.progress
         )
-        if self.style_weight and "style" in batch.columns:
+        if "style" in batch.columns:
             style = batch.columns["style"][:, : self.latent.n_continuous]
-            loss = self.latent.continuous_loss(reading, style)
-            terms["style"] = self.style_weight * loss
+            terms["style"] = self.latent.continuous_loss(reading, style)
         return terms
 
     def generator_loss(self, batch):
@@ -434,6 +430,8 @@ def _principal_directions(centered, n_codes, random_state):
 
 #: Width of the hidden layer of Q's own part, as in the paper.
 READER_WIDTH = 128
+#: Activation of D and Q.
+ACTIVATION = "leaky_relu"
 #: Share of Q's own clusters in the anchor at the end of training.
 OWN_SHARE = 0.5
 #: Maximum number of noise variables that stand for principal directions in the reconstruction.
@@ -460,8 +458,6 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         Number of continuous codes, uniform on [-1, 1].
     other_categories : array-like of int
         Numbers of values of further categorical codes.
-    activation : {"relu", "tanh", "gelu", "leaky_relu"}
-        Activation of the discriminator and of Q.
     mi_weight : float
         Weight lambda of the information term. With 0, the term trains Q alone.
     continuous_weight : float
@@ -471,9 +467,6 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
     init_weight : float
         Weight of the cross-entropy between the initial partition and Q's predictions for X; half
         of it moves to Q's own clusters in training.
-    style_weight : float
-        Weight of the loss that trains Q to read continuous codes in samples of X: their ranks
-        along the principal directions within clusters.
     reconstruction_weight : float
         Weight of the squared error between samples of X and those that the generator makes from
         their clusters and ranks; fades linearly to 0.
@@ -515,7 +508,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
     See Also
     --------
     VaDEClustering : Clusters and a density; no adversary.
-    skdeepcluster.display.TraversalDisplay : What the codes change, as a picture.
+    skdeepcluster.display.SamplesDisplay : Samples of each cluster, as a picture.
 
     Notes
     -----
@@ -577,9 +570,7 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         n_noise=62,
         n_continuous=2,
         other_categories=(),
-        n_components=10,
         hidden_layer_sizes: Widths = "auto",
-        activation="leaky_relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
         mi_weight=1.0,
@@ -590,7 +581,6 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         use_labels=False,
         init_weight=20.0,
         smoothness_weight=20.0,
-        style_weight=1.0,
         reconstruction_weight=100.0,
         pretraining_epochs: int | Auto = "auto",
         max_epochs: int | Auto = "auto",
@@ -602,12 +592,10 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         batch_size: int | Auto = "auto",
         n_init=1,
         augment=None,
-        precision="float32",
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
         verbose=0,
-        accept_sparse=False,
         random_state=None,
     ) -> None:
         store_parameters(locals())
@@ -617,11 +605,10 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         n_hidden = widths[-1] if widths else n_features
         sizes = check_widths("other_categories", self.other_categories)
         latent = LatentSpace(self.n_noise, [n_clusters, *sizes], self.n_continuous)
-        activation = self.activation
         mirror = partial(
             normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
         )
-        perceptron = partial(mlp, hidden_layer_sizes=widths[:-1], activation=activation)
+        perceptron = partial(mlp, hidden_layer_sizes=widths[:-1], activation=ACTIVATION)
         image = self.image_shape
         sizes = latent.n_inputs, n_features
         generator = make_network("generator", self.generator, *sizes, mirror, image)
@@ -631,9 +618,9 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         )
         return InfoGAN(
             generator,
-            nn.Sequential(body, ACTIVATIONS[activation]()),
+            nn.Sequential(body, ACTIVATIONS[ACTIVATION]()),
             mlp(n_hidden, 1, ()),
-            mlp(n_hidden, latent.n_readings, (READER_WIDTH,), activation),
+            mlp(n_hidden, latent.n_readings, (READER_WIDTH,), ACTIVATION),
             latent,
             likelihood,
             **{name: vars(self)[name] for name in WEIGHTS},

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from joblib import hash as hash_of
 from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score, roc_auc_score
+from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
@@ -19,18 +18,14 @@ from .input.labels import indicate
 from .neighbors.search import find_nearest
 
 __all__ = [
+    "ExpectedScore",
     "clustering_accuracy",
-    "error_auc",
     "expected_calibration_error",
     "expected_score",
-    "majority_accuracy",
     "match_labels",
+    "purity_score",
 ]
 
-#: Maximum number of data sets whose criteria are kept.
-KEPT = 8
-#: Criteria of data sets and their distinct samples.
-_criteria: dict[Any, Any] = {}
 #: Maximum error of probabilities: sums of float32 are not exact.
 SHARE_ERROR = 1e-5
 
@@ -38,19 +33,98 @@ SHARE_ERROR = 1e-5
 # ---- without classes
 
 
-def expected_score(
-    X,
-    labels,
-    *,
-    metric: Any = "euclidean",
-    standardize: Any = "auto",
-    categorical_features: Any = "from_dtype",
-    kinds=None,
-    augment: Any = None,
-    sample_weight=None,
-    random_state=0,
-    n_jobs: int | None = None,
-) -> float | npt.NDArray[np.float64]:
+class ExpectedScore:
+    """Expected scores of partitions of one data set, which is measured once.
+
+    ``ExpectedScore(X)(labels)`` is ``expected_score(X, labels)``; further partitions take
+    milliseconds.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Samples, nan where values are missing, or the distances between samples.
+    metric, standardize, kinds, augment, sample_weight, random_state, n_jobs
+        As in :class:`~skdeepcluster.NeighborClustering` and its ``fit``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skdeepcluster.metrics import ExpectedScore
+    >>> X, y = make_blobs(100, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    >>> score = ExpectedScore(X)
+    >>> bool(score(y) > score(y % 2))
+    True
+    """
+
+    def __init__(
+        self,
+        X,
+        *,
+        metric: Any = "euclidean",
+        standardize: Any = "auto",
+        kinds: Any = "auto",
+        augment: Any = None,
+        sample_weight=None,
+        random_state=0,
+        n_jobs: int | None = None,
+    ) -> None:
+        from .neighbor_clustering import (
+            NeighborClustering,
+            measure_partitions,
+            prepare_samples,
+        )
+
+        clusterer = NeighborClustering(
+            metric=metric,
+            standardize=standardize,
+            kinds=kinds,
+            augment=augment,
+            random_state=random_state,
+            n_jobs=n_jobs,
+        )
+        self.prepared = prepare_samples(clusterer, X, sample_weight)
+        self._criterion, self._samples = measure_partitions(
+            clusterer, self.prepared, sample_weight
+        )
+
+    def __call__(self, labels) -> float | npt.NDArray[np.float64]:
+        """Return the scores of labels (n_samples,) or (n_partitions, n_samples)."""
+        partitions = _read_partitions(labels, self._samples.inverse)
+        filled = [self._fill_noise(each) for each in partitions]
+        has_clusters = [clusters is not None for clusters, _ in filled]
+        judged = [clusters for clusters, _ in filled if clusters is not None]
+        # Noise alone scores 0.
+        scores = np.zeros(len(filled))
+        scores[has_clusters] = self._criterion.judge(judged)
+        scores *= [factor for _, factor in filled]
+        return float(scores[0]) if np.ndim(labels) == 1 else scores
+
+    def _fill_noise(self, partition):
+        """Return the clusters (M,) of the scored samples, or None, and a factor of their score.
+
+        Equal samples are in the cluster of most of them, and noise in the nearest cluster.
+        """
+        inverse = self._samples.inverse
+        in_graph = inverse >= 0
+        names, labels = np.unique(partition[in_graph], return_inverse=True)
+        inverse = inverse[in_graph]
+        counts = indicate(labels, len(names)).T
+        counts = counts @ indicate(inverse, len(self._samples.weights))
+        usual = np.ravel(counts.argmax(0))
+
+        clusters = usual[self._criterion.positions]
+        is_cluster = (names != -1)[clusters]
+        if not is_cluster.any():
+            return None, 0.0
+
+        points = self._criterion.coords.layouts[0]
+        nearest = find_nearest(points[~is_cluster], points[is_cluster])
+        clusters[~is_cluster] = clusters[is_cluster][nearest]
+        agreement = adjusted_rand_score(labels, usual[inverse])
+        return clusters, agreement * (partition != -1).mean()
+
+
+def expected_score(X, labels, **options) -> float | npt.NDArray[np.float64]:
     """Return the expected adjusted Rand index of partitions with the unknown true clusters.
 
     A criterion that was learned on simulated data sets judges each partition by how well its
@@ -61,15 +135,15 @@ def expected_score(
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Samples, nan where values are missing, or the distances between samples. Measurements
-        are cached: further calls for the same X and parameters take milliseconds.
+        Samples, nan where values are missing, or the distances between samples.
+        :class:`ExpectedScore` measures X once for several calls.
     labels : array-like of shape (n_samples,) or (n_partitions, n_samples)
         Clusters under any names, -1 for noise. Noise is judged in the nearest clusters, and the
         score is multiplied by the share of samples that are not noise. Equal samples are judged in
         the cluster of most of them, and the score is multiplied by the adjusted Rand index of
         these clusters with the given ones.
-    metric, standardize, categorical_features, kinds, augment, sample_weight, random_state, n_jobs
-        As in :class:`~skdeepcluster.NeighborClustering` and its ``fit``.
+    **options
+        As in :class:`ExpectedScore`, for instance ``metric="cosine"``.
 
     Returns
     -------
@@ -97,75 +171,18 @@ def expected_score(
     >>> bool(moons > straight)
     True
     """
+    _read_partitions(labels, X)
+    return ExpectedScore(X, **options)(labels)
+
+
+def _read_partitions(labels, X):
+    """Return partitions, labels (N,) each, checked to be as long as X."""
     labels = np.asarray(labels)
     partitions = [labels] if labels.ndim == 1 else labels
     partitions = [check_discrete(partition, "labels") for partition in partitions]
     for partition in partitions:
         check_consistent_length(X, partition)
-
-    params = {
-        "metric": metric,
-        "standardize": standardize,
-        "categorical_features": categorical_features,
-        "kinds": kinds,
-        "augment": augment,
-        "random_state": random_state,
-    }
-    criterion, samples = _find_criterion(X, params, sample_weight, n_jobs)
-    scores = _rate(criterion, samples, partitions)
-    return float(scores[0]) if labels.ndim == 1 else scores
-
-
-def _find_criterion(X, params, sample_weight, n_jobs):
-    """Return the criterion of X and its distinct samples, made once.
-
-    Data are known by their values, and functions by their identity, not by their names.
-    """
-    from .neighbor_clustering import NeighborClustering, look_at
-
-    known = [id(value) if callable(value) else value for value in params.values()]
-    key = hash_of((X, sample_weight, known))
-    if key not in _criteria:
-        if len(_criteria) == KEPT:
-            _criteria.clear()
-        estimator = NeighborClustering(accept_sparse=True, n_jobs=n_jobs, **params)
-        # The functions are kept, so that no other gets their identity.
-        _criteria[key] = *look_at(estimator, X, sample_weight), params
-    return _criteria[key][:2]
-
-
-def _rate(criterion, samples, partitions):
-    """Return the expected scores of partitions, labels (N,) each."""
-    filled = [_fill_noise(criterion, samples, each) for each in partitions]
-    has_clusters = [clusters is not None for clusters, _ in filled]
-    judged = [clusters for clusters, _ in filled if clusters is not None]
-    # Noise alone scores 0.
-    scores = np.zeros(len(filled))
-    scores[has_clusters] = criterion.judge(judged)
-    return scores * [factor for _, factor in filled]
-
-
-def _fill_noise(criterion, samples, partition):
-    """Return the clusters (M,) of the scored samples, or None, and the factor of their score.
-
-    Equal samples are in the cluster of most of them, and noise in the nearest cluster.
-    """
-    in_graph = samples.inverse >= 0
-    names, labels = np.unique(partition[in_graph], return_inverse=True)
-    inverse = samples.inverse[in_graph]
-    counts = indicate(labels, len(names)).T @ indicate(inverse, len(samples.weights))
-    usual = np.ravel(counts.argmax(0))
-
-    clusters = usual[criterion.positions]
-    is_cluster = (names != -1)[clusters]
-    if not is_cluster.any():
-        return None, 0.0
-
-    points = criterion.coords.layouts[0]
-    nearest = find_nearest(points[~is_cluster], points[is_cluster])
-    clusters[~is_cluster] = clusters[is_cluster][nearest]
-    agreement = adjusted_rand_score(labels, usual[inverse])
-    return clusters, agreement * (partition != -1).mean()
+    return partitions
 
 
 # ---- with classes
@@ -212,7 +229,7 @@ def clustering_accuracy(labels_true, labels_pred) -> float:
     return float(table[matched].sum() / table.sum())
 
 
-def majority_accuracy(labels_true, labels_pred) -> float:
+def purity_score(labels_true, labels_pred) -> float:
     """Share of samples in the most frequent class of their cluster (purity).
 
     ``(1/N) sum_k max_c #{i : labels_pred[i] = k, labels_true[i] = c}``. It never falls when
@@ -347,40 +364,6 @@ def expected_calibration_error(y_true, y_prob, *, n_bins: int = 10) -> float:
     bins = np.array_split(order, min(n_bins, len(order)))
     gaps = [abs((shares[rows] - confidence[rows]).sum()) for rows in bins]
     return float(sum(gaps) / len(order))
-
-
-def error_auc(y_true, y_prob) -> float:
-    """Area under the ROC curve for detecting wrong samples by their low confidence.
-
-    The probability that a wrong sample has a lower confidence than a right one; ties count half.
-
-    Parameters
-    ----------
-    y_true : array-like of shape (n_samples,)
-        Classes, matched with the clusters as in :func:`match_labels`.
-    y_prob : array-like of shape (n_samples, n_clusters) or (n_samples,)
-        Probabilities of the clusters. If only the confidences in [0, 1] are given, (n_samples,),
-        ``y_true`` says whether each sample is right.
-
-    Returns
-    -------
-    auc : float
-        0.5 by chance; NaN if all samples are right or all are wrong.
-
-    See Also
-    --------
-    expected_calibration_error : Whether confidences are right on average.
-
-    Examples
-    --------
-    >>> from skdeepcluster.metrics import error_auc
-    >>> error_auc([True, True, False], [0.9, 0.5, 0.5])
-    0.75
-    """
-    right, confidence = _read_confidence(y_true, y_prob)
-    if len(np.unique(right)) < 2:
-        return float("nan")
-    return float(roc_auc_score(right, confidence))
 
 
 def _read_confidence(y_true, y_prob):

@@ -1,52 +1,68 @@
 """Model selection without labels: the number of clusters, and a scorer for searches."""
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from operator import methodcaller
 
 import numpy as np
+from joblib import hash as hash_of
 from sklearn.base import clone
 from sklearn.utils import Bunch
 from sklearn.utils.validation import _num_samples
 
-from .input.checks import check_count, warn_user
+from .input.checks import warn_user
 from .input.labels import predict_samples
-from .metrics import expected_score
+from .input.n_clusters import read_n_clusters
+from .metrics import ExpectedScore
+from .neighbor_clustering import NeighborClustering, count_by
 from .neighbors.search import has_distances
-from .partition import count_clusters
 
+#: Parameters of a clusterer that the search for its number of clusters shares.
+SHARED = {
+    "augment",
+    "image_shape",
+    "kinds",
+    "max_clusters",
+    "max_samples",
+    "metric",
+    "n_neighbors",
+    "n_views",
+    "random_state",
+    "standardize",
+}
 #: Information criteria, which are methods of mixtures; lower is better.
 CRITERIA = ("bic", "icl", "aic")
 
 
 def select_n_clusters(
     X,
-    n_clusters: Iterable[int] = range(1, 11),
+    estimator=None,
+    n_clusters="auto",
     *,
     criterion: str = "expected_score",
-    estimator=None,
     sample_weight=None,
-    **params,
 ) -> Bunch:
     """Choose the number of clusters of any clusterer by a criterion without labels.
 
     Parameters
     ----------
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Samples to cluster.
-    n_clusters : iterable of int, default=range(1, 11)
-        Numbers of clusters to try.
-    criterion : {"expected_score", "bic", "icl", "aic"}, default="expected_score"
-        "expected_score" is computed by :func:`~skdeepcluster.partition.count_clusters` and needs
-        a single fit. "bic" (number of Gaussians), "icl" (number of separate clusters) and "aic"
-        (density that predicts best) are minimized and need mixtures.
+    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        Samples to cluster, as ``fit`` takes them.
     estimator : clusterer, default=None
-        Clusterer with a parameter ``n_clusters``, or mixture with ``n_components``; None is
-        :class:`~skdeepcluster.GaussianMixtureEM`. Its clones are fitted.
+        Clusterer with a parameter ``n_clusters``, or mixture with ``n_components``; its clones
+        are fitted. None: :class:`~skdeepcluster.NeighborClustering`, or
+        :class:`~skdeepcluster.GaussianMixtureEM` with another criterion than "expected_score".
+    n_clusters : "auto", (int, int) or iterable of int, default="auto"
+        Numbers of clusters to choose from: "auto" and bounds as in
+        :class:`~skdeepcluster.NeighborClustering`, or a list or range. "auto" needs
+        "expected_score".
+    criterion : {"expected_score", "bic", "icl", "aic"}, default="expected_score"
+        "expected_score" needs a single fit of the estimator: the number is the one that
+        :class:`~skdeepcluster.NeighborClustering` finds, with the metric, kinds of columns,
+        neighbors and seed of the estimator if it has such parameters. "bic" (number of
+        Gaussians), "icl" (number of separate clusters) and "aic" (density that predicts best)
+        are minimized and need mixtures.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the samples for fits and information criteria.
-    **params
-        Parameters of the clones, for instance ``covariance_type="diag", n_init=5``.
+        Weights of the samples for fits and criteria.
 
     Returns
     -------
@@ -62,7 +78,6 @@ def select_n_clusters(
 
     See Also
     --------
-    skdeepcluster.partition.count_clusters : Number of clusters without a clusterer.
     skdeepcluster.display.NumberOfClustersDisplay : Plot of the criterion.
 
     Examples
@@ -71,35 +86,34 @@ def select_n_clusters(
     >>> from sklearn.datasets import make_blobs
     >>> from skdeepcluster.model_selection import select_n_clusters
     >>> X, _ = make_blobs(300, centers=3, cluster_std=0.5, random_state=0)
-    >>> select_n_clusters(X, range(2, 6), estimator=KMeans(random_state=0)).best_n_clusters
+    >>> select_n_clusters(X, KMeans(random_state=0)).best_n_clusters
     3
     """
+    is_mixture = criterion != "expected_score"
     if estimator is None:
-        from .gaussian_mixture import GaussianMixtureEM
-
-        estimator = GaussianMixtureEM()
-    base = clone(estimator).set_params(**params)
-    numbers = _check_numbers(n_clusters)
-    name = "n_clusters" if "n_clusters" in base.get_params() else "n_components"
-    _check_criterion(criterion, base)
+        estimator = _make_default(is_mixture)
+    _check_criterion(criterion, estimator)
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    name = "n_clusters" if "n_clusters" in estimator.get_params() else "n_components"
 
     def fit(number):
-        return clone(base).set_params(**{name: number}).fit(X, **weights)
+        return clone(estimator).set_params(**{name: number}).fit(X, **weights)
 
-    if criterion == "expected_score":
-        best, results = _count(X, numbers, base, weights)
-        fitted = fit(best)
-    else:
-        fits = [fit(number) for number in numbers]
+    numbers = read_n_clusters(n_clusters)
+    if is_mixture:
+        tried = list(numbers.numbers)
+        fits = [fit(number) for number in tried]
         measure = methodcaller(criterion, X, **weights)
         values = np.array(list(map(measure, fits)))
-        results = {"n_clusters": np.array(numbers), criterion: values}
-        index = values.argmin()
-        best = numbers[index]
-        fitted = fits[index]
+        results = {"n_clusters": np.array(tried), criterion: values}
+        best = tried[values.argmin()]
+        fitted = fits[values.argmin()]
+    else:
+        best, results = _count(X, n_clusters, estimator, sample_weight)
+        fitted = fit(best)
 
-    _warn_of_edges(results["n_clusters"].tolist(), best, criterion)
+    if not isinstance(n_clusters, str):
+        _warn_of_edges(results["n_clusters"].tolist(), best, criterion)
     return Bunch(
         best_estimator=fitted,
         best_n_clusters=best,
@@ -108,17 +122,13 @@ def select_n_clusters(
     )
 
 
-def _check_numbers(n_clusters):
-    """Return the numbers of clusters to try as a list of int, each once."""
-    if isinstance(n_clusters, str) or not isinstance(n_clusters, Iterable):
-        raise TypeError(
-            f"n_clusters={n_clusters!r} is a single value. Give several numbers to "
-            "compare, e.g. range(1, 11)."
-        )
-    numbers = [check_count("n_clusters", k) for k in n_clusters]
-    if not numbers:
-        raise ValueError("n_clusters is empty. Give numbers of clusters to try.")
-    return list(dict.fromkeys(numbers))
+def _make_default(is_mixture):
+    """Return the estimator that stands for None."""
+    if is_mixture:
+        from .gaussian_mixture import GaussianMixtureEM
+
+        return GaussianMixtureEM()
+    return NeighborClustering()
 
 
 def _check_criterion(criterion, estimator):
@@ -133,28 +143,27 @@ def _check_criterion(criterion, estimator):
         )
 
 
-def _count(X, numbers, estimator, weights):
+def _count(X, n_clusters, estimator, sample_weight):
     """Return the best number of clusters by the expected score, and the results."""
     params = estimator.get_params(deep=False)
-    names = "metric", "n_neighbors", "random_state"
-    options = {name: params[name] for name in names if params.get(name) is not None}
-    # As in expected_score, so that a clusterer without a seed has one curve.
-    if "random_state" not in params:
-        options["random_state"] = 0
-    curve = count_clusters(X, numbers=numbers, **options, **weights)
+    known = NeighborClustering().get_params()
+    shared = {name: params[name] for name in params.keys() & known.keys() & SHARED}
+    # A clusterer without a seed has one curve.
+    clusterer = NeighborClustering(**{"random_state": 0} | shared)
+    best, curve = count_by(clusterer, X, n_clusters, sample_weight)
 
-    known = curve.n_clusters
-    if len(known) < len(numbers):
+    tried = curve.n_clusters
+    if not isinstance(n_clusters, str | tuple) and tried.max() < max(n_clusters):
         warn_user(
-            f"Numbers above {known.max()} are left out: too few samples are distinct.",
+            f"Numbers above {tried.max()} are left out: too few samples are distinct.",
             UserWarning,
         )
     results = {
-        "n_clusters": known,
+        "n_clusters": tried,
         "expected_score": curve.criterion,
         "stability": curve.stability,
     }
-    return curve.best_n_clusters, results
+    return best, results
 
 
 def _warn_of_edges(numbers, best, criterion):
@@ -234,13 +243,27 @@ def label_free_scorer(**options) -> Callable[..., float]:
     >>> round(scorer(KMeans(3, random_state=0).fit(X), X), 1)
     1.0
     """
-    # A closure could not be pickled for joblib's workers.
-    return partial(_score, options=options)
+    return LabelFreeScorer(options)
 
 
-def _score(estimator, X, y=None, *, options):
-    """Return the expected score of the cluster labels of X."""
-    labels = predict_samples(estimator, X)
-    if has_distances(estimator):
-        options = {"metric": "precomputed"} | options
-    return expected_score(X, labels, **options)
+class LabelFreeScorer:
+    """Scores a fitted clusterer; it remembers the measurements of the last X.
+
+    A closure could not be pickled for joblib's workers.
+    """
+
+    def __init__(self, options) -> None:
+        self.options = options
+        self._key = None
+
+    def __call__(self, estimator, X, y=None) -> float:
+        """Return the expected score of the cluster labels of X."""
+        options = self.options
+        if has_distances(estimator):
+            options = {"metric": "precomputed"} | options
+        labels = predict_samples(estimator, X)
+        key = hash_of((X, options.get("metric")))
+        if key != self._key:
+            self._score = ExpectedScore(X, **options)
+            self._key = key
+        return self._score(labels)

@@ -5,7 +5,7 @@ N samples, M distinct samples in the graph, D features, K clusters, L layout dim
 
 from collections.abc import Callable
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,34 +28,34 @@ from .input.checks import (
     FRACTION,
     check_sample_weight,
     draw_seed,
+    forget_missing,
     is_dask,
-    keep_fit,
     random_stream,
-    read_numbers,
     store_parameters,
     warn_of_empty,
     with_plain_numbers,
 )
+from .input.columns import KINDS
 from .input.dask import draw_rows, maps_blocks
 from .input.distinct import TINY
 from .input.documentation import shared_docs
 from .input.labels import LabeledClusterMixin, cluster_means, find_offset, mark_noise
-from .input.preparation import Preparation
+from .input.n_clusters import MAX_CLUSTERS, N_CLUSTERS, read_n_clusters
+from .input.preparation import Preparation, Prepared, prepare
 from .input.progress import Progress
-from .input.tables import CATEGORICAL, KINDS
 from .input.types import Auto, Labels, TransformerMixin, fit_context
 from .neighbors.augmented import check_augment
 from .neighbors.graph import GraphSettings
 from .neighbors.samples import Lookup, Reference, interpolate
 from .neighbors.search import check_distances
-from .partition.invariance import (
-    analyze_semantics,
-    choose_augment,
-    compare_in,
-    list_kinds,
-    list_series_features,
+from .partition.invariance import choose_augment, list_kinds, list_series_features
+from .partition.search import (
+    Problem,
+    count_clusters,
+    find_partition,
+    make_criterion,
+    warn_of_edge,
 )
-from .partition.search import Problem, find_partition, make_criterion, warn_of_edge
 from .partition.selection import Alternative, describe_changes
 from .partition.tree import find_leaves, group_leaves, grow_tree
 
@@ -244,11 +244,10 @@ class NeighborClustering(
     """
 
     _parameter_constraints = {
-        "n_clusters": [COUNT, AUTO, tuple],
+        "n_clusters": N_CLUSTERS,
         "n_neighbors": [COUNT],
         "metric": [StrOptions(set().union(*VALID_METRICS.values())), callable],
         "standardize": [AUTO, "boolean"],
-        "categorical_features": CATEGORICAL,
         "kinds": KINDS,
         "augment": [callable, HasMethods("transform"), AUTO, None],
         "n_views": [COUNT],
@@ -258,7 +257,6 @@ class NeighborClustering(
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "min_cluster_size": SIZE,
         "max_cluster_size": SIZE,
-        "accept_sparse": ["boolean"],
         "contamination": [FRACTION, AUTO],
         "use_labels": ["boolean"],
         "n_jobs": [Integral, None],
@@ -273,17 +271,15 @@ class NeighborClustering(
         n_neighbors=15,
         metric: str | Callable[..., float] = "euclidean",
         standardize: bool | Auto = "auto",
-        categorical_features: Any = "from_dtype",
-        kinds=None,
+        kinds: Any = "auto",
         augment: Any = None,
         n_views=16,
         image_shape=None,
         n_components=5,
         max_samples=70_000,
-        max_clusters=60,
+        max_clusters=MAX_CLUSTERS,
         min_cluster_size=None,
         max_cluster_size=None,
-        accept_sparse=False,
         contamination=0.0,
         use_labels=False,
         n_jobs=None,
@@ -324,11 +320,64 @@ class NeighborClustering(
                     "must_link and cannot_link must be None. Or pass an array, as by X.compute()."
                 )
             X = draw_rows(X, clusterer.max_samples, clusterer.random_state)
-        attributes = cluster_samples(
-            clusterer, X, y, sample_weight, must_link, cannot_link
-        )
-        vars(self).pop("_tree", None)
-        return keep_fit(self, attributes)
+        with np.errstate(under="ignore"):
+            prepared = prepare_samples(clusterer, X, sample_weight)
+            known = clusterer._read_known(y, prepared.points.shape[0])
+            found = find_clusters(
+                clusterer,
+                prepared,
+                known.labels,
+                sample_weight,
+                must_link=must_link,
+                cannot_link=cannot_link,
+            )
+        weights = check_sample_weight(sample_weight, prepared.points)
+        offset = find_offset(found.outlier_scores, clusterer.contamination, weights)
+
+        partition = found.partition
+        samples = partition.samples
+        order = np.argsort(samples.reference.kept)
+        prepared.preparation.write_input(self)
+        self.standardize_ = prepared.preparation.standardizes_
+        self.augment_ = found.augment
+        self.augment_scores_ = found.augment_scores
+        self.classes_ = known.classes
+        self.n_clusters_curve_ = None
+        if partition.curve is not None:
+            self.n_clusters_curve_ = Bunch(**partition.curve._asdict())
+        self.layout_ = found.layout
+        self.outlier_scores_ = found.outlier_scores
+        self.offset_ = offset
+        self.graph_ = samples.graph[order][:, order]
+        self.graph_indices_ = samples.reference.kept[order]
+        self._columns = samples.columns
+        self._graph_weights = samples.weights
+        self._reference = samples.reference.to_dict()
+        self._lookup = found.lookup
+        merits = [answer[1:] for answer in partition.answers]
+        self._answers = [*zip(found.resps, merits, strict=True)]
+        forget_missing(self, "augment_scores_", "classes_", "n_clusters_curve_")
+        return self._show(0)
+
+    def _show(self, place):
+        """Take one of the answers of the fit, by its position, and the others as alternatives."""
+        labels = self._list_labels()
+        resp, merits = self._answers[place]
+        self.alternatives_ = list_alternatives(self._answers, labels, place)
+        self.responsibilities_ = resp
+        self.probabilities_ = resp.max(1)
+        self.labels_ = labels[place]
+        self.n_clusters_ = resp.shape[1]
+        self.expected_score_ = merits[0]
+        self._tree = None
+        return self
+
+    def _list_labels(self):
+        """Return the labels (N,) of each answer of the fit."""
+        return [
+            mark_noise(resp.argmax(1), self.outlier_scores_, self.offset_)
+            for resp, _ in self._answers
+        ]
 
     def use(self, alternative) -> Self:
         """Take one of the ``alternatives_`` as the partition; nothing is fitted again.
@@ -346,10 +395,14 @@ class NeighborClustering(
             The estimator.
         """
         check_is_fitted(self)
-        attributes = find_answer(vars(self), alternative)
-        vars(self).pop("_tree", None)
-        vars(self).update(attributes)
-        return self
+        if isinstance(alternative, Alternative):
+            known = dict(enumerate(self._list_labels())).get(alternative.place)
+            if np.array_equal(alternative.labels, known):
+                return self._show(alternative.place)
+        raise ValueError(
+            f"alternative must be one of the {len(self.alternatives_)} alternatives_ of this fit, "
+            f"such as use(fit.alternatives_[0]), got {type(alternative).__name__}."
+        )
 
     # ---- the tree of clusters, grown when it is asked for
 
@@ -377,11 +430,11 @@ class NeighborClustering(
 
     def _grow_tree(self):
         """Return the :class:`ClusterTree` of the clusters, grown once."""
-        if "_answers" not in vars(self):
+        if not self.__sklearn_is_fitted__():
             raise AttributeError(
                 "The tree of clusters exists after fit. Call fit first."
             )
-        if "_tree" not in vars(self):
+        if self._tree is None:
             reference = self._lookup.reference
             place = np.argsort(np.argsort(reference.kept))
             most = max(resp.shape[1] for resp, _ in self._answers)
@@ -531,7 +584,7 @@ class NeighborClustering(
         reference = self._lookup.reference
         compares_features = hasattr(self.augment_, "transform")
         donors = None if compares_features else reference.rows
-        X = self.preparation_.prepare(X, donors)
+        X = self.preparation_.read(X, donors)
         X = self.augment_.transform(X) if compares_features else X
         if reference.rows is None:
             check_distances(X, square=False)
@@ -542,24 +595,28 @@ class NeighborClustering(
     def _n_features_out(self):
         return self.layout_.shape[1]
 
+    def __sklearn_is_fitted__(self):
+        return "labels_" in vars(self)
+
     def __getstate__(self):
         """Return the state without what predictions and cuts prepare."""
         state = dict(super().__getstate__())
-        state.pop("_lookup", None)
-        state.pop("_tree", None)
+        if self.__sklearn_is_fitted__():
+            del state["_lookup"]
+            state["_tree"] = None
         return state
 
     def __setstate__(self, state):
         """Restore the state, checked, because compiled code trusts it."""
         super().__setstate__(state)
-        check_state(vars(self))
-        if "_reference" in state:
+        if self.__sklearn_is_fitted__():
+            check_state(vars(self))
             self._lookup = Lookup(Reference.from_dict(state["_reference"]))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         is_given = self.metric == "precomputed"
-        tags.input_tags.sparse = bool(self.accept_sparse) or is_given
+        tags.input_tags.sparse = True
         tags.input_tags.pairwise = is_given
         tags.input_tags.positive_only = is_given
         tags.input_tags.allow_nan = not is_given
@@ -570,37 +627,43 @@ class NeighborClustering(
 # ---- the fit
 
 
-def prepare_samples(clusterer, X, sample_weight=None):
-    """Return the fitted :class:`~skdeepcluster.input.Preparation` of X, and X, prepared."""
-    metric = clusterer.metric
-    standardize = clusterer.standardize
-    if clusterer.augment is not None:
-        check_augment(metric)
-    if standardize == "auto" and metric != "euclidean":
-        standardize = False
-    if standardize and metric == "precomputed":
-        raise ValueError(
-            "standardize=True needs features, but metric='precomputed' takes distances. Set "
-            "standardize='auto', or name a metric of features."
-        )
+class Found(NamedTuple):
+    """The partition that a fit has found, for all N samples."""
 
-    is_unchanged = clusterer.augment is None and clusterer.image_shape is None
+    #: The :class:`~.partition.search.Partition` of the samples in the graph.
+    partition: Any
+    #: Responsibilities (N, K) of each answer, the best first.
+    resps: list
+    #: Layout (N, L).
+    layout: np.ndarray
+    #: Mean distance (N,) of each sample to its neighbors.
+    outlier_scores: np.ndarray
+    lookup: Lookup
+    #: How the samples were compared, and the merits of what was tried with "auto".
+    augment: Any
+    augment_scores: dict | None
+
+
+def prepare_samples(clusterer, X, sample_weight=None) -> Prepared:
+    """Return X, prepared as a NeighborClustering compares samples."""
+    metric = clusterer.metric
+    augment = clusterer.augment
+    if augment is not None:
+        check_augment(metric)
     preparation = Preparation(
-        clusterer.categorical_features,
-        kinds=clusterer.kinds,
-        learns_kinds=is_unchanged,
-        standardize=standardize,
+        clusterer.kinds,
+        standardize=clusterer.standardize,
+        metric=metric,
         n_neighbors=clusterer.n_neighbors,
-        accept_sparse=bool(clusterer.accept_sparse) or metric == "precomputed",
-        allow_nan=metric != "precomputed",
+        learns_kinds=augment is None and clusterer.image_shape is None,
         name=type(clusterer).__name__,
     )
-    X = preparation.fit_prepare(X, sample_weight)
+    prepared = prepare(X, preparation, sample_weight)
     if preparation.groups_:
-        check_categories(metric, clusterer.augment)
+        check_categories(metric, augment)
     if clusterer.verbose and preparation.is_table:
         print(preparation.describe())
-    return preparation, X
+    return prepared
 
 
 def check_categories(metric, augment):
@@ -613,135 +676,87 @@ def check_categories(metric, augment):
     if metric != "euclidean":
         raise ValueError(
             f"X has categories, which need metric='euclidean', got {metric!r}. Set it, "
-            "or encode them and set categorical_features=None."
+            "or encode them and set kinds='numbers'."
         )
 
 
-def cluster_samples(
-    clusterer,
-    X,
-    y=None,
-    sample_weight=None,
-    must_link=None,
-    cannot_link=None,
-    groups=None,
-):
-    """Return the fitted attributes of a NeighborClustering of X (N, D), by name.
+def find_clusters(
+    clusterer, prepared, labels=None, sample_weight=None, **pairs
+) -> Found:
+    """Return the clusters of samples by the settings of a NeighborClustering.
 
-    ``groups`` are the one-hot columns of a table, if X has none by itself.
+    ``labels`` (N,) are known clusters, -1 where unknown, or None.
     """
-    with np.errstate(under="ignore"):
-        preparation, X = prepare_samples(clusterer, X, sample_weight)
-        known = clusterer._read_known(y, X.shape[0])
-        problem = Problem(
-            read_numbers(clusterer.n_clusters, clusterer.max_clusters),
-            sample_weight,
-            known.labels,
-            sizes=(clusterer.min_cluster_size, clusterer.max_cluster_size),
-            must_link=must_link,
-            cannot_link=cannot_link,
-        )
-        attributes = find_clusters(clusterer, preparation, X, problem, groups)
-    return attributes | known.attributes()
-
-
-def find_clusters(clusterer, preparation, X, problem, groups):
-    """Return the fitted attributes of a NeighborClustering of prepared X (N, E), by name.
-
-    ``problem`` is the :class:`~skdeepcluster.partition.search.Problem` to solve, and ``groups``
-    are those of a table that the preparation does not know.
-    """
+    problem = Problem(
+        read_n_clusters(clusterer.n_clusters, clusterer.max_clusters),
+        sample_weight,
+        labels,
+        sizes=(clusterer.min_cluster_size, clusterer.max_cluster_size),
+        **pairs,
+    )
     with Progress(type(clusterer).__name__, bool(clusterer.verbose)) as progress:
+        numbers = problem.n_clusters
+        n_tried = 0 if numbers.is_given else len(numbers.tried)
         # Graph, layout, partition, assignment, augmentation, and each number that is tried.
-        progress.plan(4 + (clusterer.augment == "auto") + problem.n_tried)
-        n_clusters = problem.n_clusters
+        progress.plan(4 + (clusterer.augment == "auto") + n_tried)
         if clusterer.augment == "auto":
             progress.begin("augmentation", 1)
-        if groups is None:
-            groups = preparation.table_groups
-        augmentation, X, settings = _compare(
-            clusterer, preparation, X, n_clusters, groups
-        )
+        augment, scores = find_augmentation(clusterer, prepared, numbers)
+        prepared = prepared.change(augment)
+        settings = make_graph_settings(clusterer)
         partition = find_partition(
-            X, problem, settings, clusterer.random_state, progress
+            prepared, problem, settings, clusterer.random_state, progress
         )
         warn_of_number(clusterer, partition)
+
         progress.begin("assignment", 1)
         lookup = Lookup(partition.samples.reference)
-        resps = [answer.resp for answer in partition.answers]
+        values = [*(answer.resp for answer in partition.answers), partition.layout]
         *resps, layout, outlier_scores = interpolate(
-            lookup, X, [*resps, partition.layout], clusterer.n_jobs
+            lookup, prepared.points, values, clusterer.n_jobs
         )
-
-    weights = check_sample_weight(problem.sample_weight, X)
-    merits = [answer[1:] for answer in partition.answers]
-    attributes = {
-        **preparation.input_attributes(),
-        **augmentation,
-        **_describe_graph(partition.samples),
-        "standardize_": preparation.standardizes_,
-        "layout_": layout,
-        "outlier_scores_": outlier_scores,
-        "offset_": find_offset(outlier_scores, clusterer.contamination, weights),
-        "_answers": [*zip(resps, merits, strict=True)],
-        "_lookup": lookup,
-    }
-    if partition.curve is not None:
-        attributes["n_clusters_curve_"] = Bunch(**partition.curve._asdict())
-    return attributes | show_answer(attributes, 0)
+    return Found(partition, resps, layout, outlier_scores, lookup, augment, scores)
 
 
-def _compare(clusterer, preparation, X, n_clusters, groups):
-    """Return the attributes of the augmentation, X as it is compared, and how it is."""
-    augmentation = _find_augmentation(clusterer, preparation, X, n_clusters)
-    X, augment = compare_in(augmentation["augment_"], X, preparation)
-    return augmentation, X, make_graph_settings(clusterer, augment, groups)
-
-
-def _find_augmentation(clusterer, preparation, X, n_clusters):
-    """Return the attributes of the augmentation, the one with the highest score if "auto"."""
-    if clusterer.augment is None and clusterer.metric in ("euclidean", "cosine"):
-        return {"augment_": analyze_semantics(X)}
+def find_augmentation(clusterer, prepared, numbers):
+    """Return the augmentation, the one with the highest merit if "auto", and the merits."""
     if clusterer.augment != "auto":
-        return {"augment_": clone(clusterer.augment, safe=False)}
-    stream = random_stream(clusterer.random_state)
-    kinds = list_kinds(X.shape[1], clusterer.image_shape)
+        return clone(clusterer.augment, safe=False), None
+    n_features = prepared.points.shape[1]
+    kinds = list_kinds(n_features, clusterer.image_shape)
     if clusterer.image_shape is None:
         kinds |= list_series_features()
-    augment, scores = choose_augment(
-        X,
+    stream = random_stream(clusterer.random_state)
+    stream = np.random.RandomState(draw_seed(stream))
+    settings = make_graph_settings(clusterer)
+    return choose_augment(prepared, numbers, settings, kinds, stream)
+
+
+def measure_partitions(clusterer, prepared, sample_weight=None):
+    """Return the criterion of samples, and the distinct samples of their graph."""
+    numbers = read_n_clusters("auto", clusterer.max_clusters)
+    augment, _ = find_augmentation(clusterer, prepared, numbers)
+    prepared = prepared.change(augment)
+    settings = make_graph_settings(clusterer)
+    return make_criterion(prepared, settings, sample_weight, clusterer.random_state)
+
+
+def count_by(clusterer, X, n_clusters, sample_weight=None):
+    """Return the number of clusters of X by the settings of a clusterer, and the curve."""
+    prepared = prepare_samples(clusterer, X, sample_weight)
+    numbers = read_n_clusters(n_clusters, clusterer.max_clusters)
+    augment, _ = find_augmentation(clusterer, prepared, numbers)
+    return count_clusters(
+        prepared.change(augment),
         n_clusters,
+        clusterer.max_clusters,
+        sample_weight,
+        clusterer.random_state,
         make_graph_settings(clusterer),
-        kinds,
-        preparation,
-        np.random.RandomState(draw_seed(stream)),
     )
-    return {"augment_": augment, "augment_scores_": scores}
 
 
-def _describe_graph(samples):
-    """Return the attributes of a graph, and what its tree of clusters needs."""
-    kept = samples.reference.kept
-    order = np.argsort(kept)
-    return {
-        "graph_": samples.graph[order][:, order],
-        "graph_indices_": kept[order],
-        "_columns": samples.columns,
-        "_graph_weights": samples.weights,
-        "_reference": samples.reference.to_dict(),
-    }
-
-
-def look_at(clusterer, X, sample_weight=None):
-    """Return the criterion of X (N, D), and the distinct samples of its graph."""
-    preparation, X = prepare_samples(clusterer, X, sample_weight)
-    numbers = read_numbers("auto", clusterer.max_clusters)
-    groups = preparation.table_groups
-    _, X, settings = _compare(clusterer, preparation, X, numbers, groups)
-    return make_criterion(X, settings, sample_weight, clusterer.random_state)
-
-
-def make_graph_settings(clusterer, augment=None, groups=None):
+def make_graph_settings(clusterer):
     """Return the :class:`GraphSettings` of a NeighborClustering."""
     return GraphSettings(
         n_neighbors=clusterer.n_neighbors,
@@ -749,58 +764,34 @@ def make_graph_settings(clusterer, augment=None, groups=None):
         n_components=clusterer.n_components,
         max_samples=clusterer.max_samples,
         n_jobs=clusterer.n_jobs,
-        augment=augment,
         n_views=clusterer.n_views,
-        groups=groups,
     )
 
 
-def show_answer(attributes, place):
-    """Return the attributes of one of the answers, and the others as alternatives."""
-    outlier_scores = attributes["outlier_scores_"]
-    offset = attributes["offset_"]
-    answers = attributes["_answers"]
-    labels = [mark_noise(resp.argmax(1), outlier_scores, offset) for resp, _ in answers]
-    resp, merits = answers[place]
+def list_alternatives(answers, labels, place):
+    """Return the other answers of a fit as alternatives to one of them.
+
+    ``answers`` are pairs of responsibilities (N, K) and what speaks for them, ``labels`` (N,) the
+    labels of each, and ``place`` the position of the one that is shown.
+    """
     alternatives = []
-    for i, (other, other_merits) in enumerate(answers):
+    for i, (resp, merits) in enumerate(answers):
         if i == place:
             continue
         changes = describe_changes(labels[place], labels[i])
         while any(changes == before.changes for before in alternatives):
             changes += ", but others"
         alternative = Alternative(
-            n_clusters=other.shape[1],
-            expected_score=other_merits[0],
+            n_clusters=resp.shape[1],
+            expected_score=merits[0],
             changes=changes,
             evidence=_describe_evidence(answers[i], answers[place]),
             labels=labels[i],
-            probabilities=other.max(1),
+            probabilities=resp.max(1),
             place=i,
         )
         alternatives.append(alternative)
-    return {
-        "responsibilities_": resp,
-        "probabilities_": resp.max(1),
-        "labels_": labels[place],
-        "n_clusters_": resp.shape[1],
-        "expected_score_": merits[0],
-        "alternatives_": alternatives,
-    }
-
-
-def find_answer(attributes, alternative):
-    """Return the attributes of the answer that an alternative of the fit is."""
-    place = getattr(alternative, "place", None)
-    if place in range(len(attributes["_answers"])):
-        shown = show_answer(attributes, place)
-        if np.array_equal(shown["labels_"], alternative.labels):
-            return shown
-    n_others = len(attributes["alternatives_"])
-    raise ValueError(
-        f"alternative must be one of the {n_others} alternatives_ of this fit, such as "
-        f"use(fit.alternatives_[0]), got {type(alternative).__name__}."
-    )
+    return alternatives
 
 
 def _describe_evidence(answer, chosen):
@@ -835,17 +826,15 @@ def measure_silhouette(layout, clusters, new_layout, new_resp):
 
 def check_state(state):
     """Check the fitted attributes of a NeighborClustering that comes from a file."""
-    reference = state.get("_reference", {})
+    reference = state["_reference"]
     for value in filter(sparse.issparse, [*state.values(), *reference.values()]):
         value.check_format()
 
-    resp = state.get("responsibilities_", np.ones((1, 1)))
+    resp = state["responsibilities_"]
     if not np.allclose(resp.sum(1), 1):
         raise ValueError(
             "The responsibilities do not sum to one. Fit the estimator again."
         )
-    if not reference:
-        return
     kept = reference["kept"]
     is_sample = (kept >= 0) & (kept < len(resp))
     arrays = [reference["keys"], reference["spacing"], state["graph_indices_"]]

@@ -3,14 +3,13 @@
 import importlib
 import os
 from collections.abc import Sequence
-from zipfile import ZipFile
 
 from sklearn.base import BaseEstimator
 
 from .input.files import replace_atomically
 
 #: Modules of the public names.
-MODULES = importlib.import_module(__package__)._MODULES
+PUBLIC = importlib.import_module(__package__)._MODULES
 #: Other names in files, by module: none is imported before a file needs it.
 PARTS = {
     "nn.augmentation": "RandomAffine RandomFlip RandomShift",
@@ -18,13 +17,12 @@ PARTS = {
     "conv_generator conv_classifier",
     "neighbors.convolutions": "ConvolutionFeatures",
     "input.preparation": "Preparation Scaled",
-    "input.tables": "TableEncoder",
-    "input.numbers": "NumberColumns",
+    "input.columns": "TableEncoder NumberColumns",
     "partition.selection": "Alternative",
 }
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [
-    *(f"{__package__}.{module}.{name}" for name, module in MODULES.items()),
+    *(f"{__package__}.{module}.{name}" for name, module in PUBLIC.items()),
     *(
         f"{__package__}.{module}.{name}"
         for module, names in PARTS.items()
@@ -37,10 +35,6 @@ TRUSTED = [
     "sklearn.compose._column_transformer._RemainderColsList",  # of scikit-learn 1.6
     "sklearn.utils._bunch.Bunch",
 ]
-#: Part of a file that tells whether the others are whole.
-DIGEST = "digest"
-#: Maximum size of the content, as a multiple of the file's size: ``save`` does not compress.
-MAX_EXPANSION = 10
 
 
 def save(estimator, path: str | os.PathLike[str]) -> None:
@@ -90,8 +84,6 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
     with replace_atomically(path) as file:
         skops.io.dump(estimator, file)
         file.flush()
-        with ZipFile(file.name, "a") as parts:
-            parts.writestr(DIGEST, _make_digest(parts))
         try:
             skops.io.load(file.name, skops.io.get_untrusted_types(file=file.name))
         except Exception as error:
@@ -120,7 +112,7 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
     Raises
     ------
     ValueError
-        If the file was not written by :func:`save`, is damaged, or expands far beyond its size.
+        If the file was not written by :func:`save`, or is damaged.
     TypeError
         If the file contains types that are not trusted. The error names them.
 
@@ -131,14 +123,6 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
     import skops.io
 
     try:
-        with ZipFile(path) as file:
-            size = sum(part.file_size for part in file.infolist())
-            if size > MAX_EXPANSION * os.path.getsize(path):
-                raise ValueError(
-                    f"its content would take {size} bytes, far more than the file"
-                )
-            if DIGEST in file.namelist() and file.read(DIGEST) != _make_digest(file):
-                raise ValueError("its parts are not those that were saved")
         estimator = skops.io.load(path, trusted=[*TRUSTED, *trusted])
     except OSError:
         raise
@@ -155,10 +139,3 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
             f"{path} contains a {type(estimator).__name__}, not an estimator."
         )
     return estimator
-
-
-def _make_digest(file):
-    """Return the names and checksums of the parts of an open file."""
-    parts = [f"{part.filename} {part.CRC}" for part in file.infolist()]
-    known = [part for part in parts if not part.startswith(DIGEST)]
-    return " ".join(sorted(known)).encode()

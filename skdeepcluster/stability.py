@@ -22,7 +22,6 @@ def cluster_stability(
     *,
     n_resamples: int = 10,
     share: float = 0.5,
-    max_samples: int | None = None,
     verbose: int = 0,
     random_state=None,
 ) -> Doubles:
@@ -44,8 +43,6 @@ def cluster_stability(
         Number of subsets.
     share : float, default=0.5
         Share of the samples in a subset, in (0, 1); a subset has at least one per cluster.
-    max_samples : int, default=None
-        Maximum number of samples in a subset.
     verbose : int, default=0
         1 shows a progress bar.
     random_state : int, RandomState instance or None, default=None
@@ -76,8 +73,9 @@ def cluster_stability(
     True
     """
     check_count("n_resamples", n_resamples)
-    is_open = {"min_val": 0, "max_val": 1, "include_boundaries": "neither"}
-    check_scalar(share, "share", Real, **is_open)
+    check_scalar(
+        share, "share", Real, min_val=0, max_val=1, include_boundaries="neither"
+    )
     if labels is None:
         message = "The estimator has no labels_. Pass labels, or a fitted clusterer."
         check_is_fitted(estimator, "labels_", msg=message)
@@ -90,9 +88,6 @@ def cluster_stability(
     n_clusters = labels.max(initial=-1) + 1
     n_least = max(n_clusters, 1)
     n_drawn = int(max(share * n_samples, n_least))
-    if max_samples is not None:
-        n_drawn = min(n_drawn, check_count("max_samples", max_samples, n_least))
-
     X = X.tocsr() if sparse.issparse(X) else X
     stream = random_stream(random_state)
     indices = np.full((n_resamples, n_clusters), np.nan)

@@ -177,8 +177,7 @@ class VaDEClustering(PriorEstimator):
         activation="relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
-        categorical_features: Any = "from_dtype",
-        kinds=None,
+        kinds: Any = "auto",
         objective="optimal",
         init: Any = "neighbors",
         contamination=0.0,
@@ -194,12 +193,10 @@ class VaDEClustering(PriorEstimator):
         batch_size: int | Auto = "auto",
         n_init=1,
         augment=None,
-        precision="float32",
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
         verbose=0,
-        accept_sparse=False,
         random_state=None,
     ) -> None:
         store_parameters(locals())

@@ -30,7 +30,7 @@ from .deep.start import CONSTRAINTS, fit_mixture, mixture_of_partition
 from .functional.gaussian import Mixture, standard_kl
 from .functional.points import normal_quantiles, random_shifts, uniform_points
 from .input.checks import WEIGHT, begin_sample, check_count, store_parameters, warn_user
-from .input.tables import frame_as
+from .input.columns import frame_as
 from .input.types import Auto, Doubles, Reals, Widths
 from .nn.likelihood import Bernoulli
 from .nn.model import NO_REGULARIZER, Regularizer
@@ -286,8 +286,7 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         activation="relu",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
-        categorical_features: Any = "from_dtype",
-        kinds=None,
+        kinds: Any = "auto",
         init: Any = "neighbors",
         contamination=0.0,
         use_labels=False,
@@ -303,12 +302,10 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         batch_size: int | Auto = "auto",
         n_init=1,
         augment=None,
-        precision="float32",
         callbacks=None,
         checkpoint=None,
         device: Any = "auto",
         verbose=0,
-        accept_sparse=False,
         random_state=None,
     ) -> None:
         store_parameters(locals())
@@ -400,8 +397,9 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         X_imputed : {ndarray, DataFrame} of shape (n_samples, n_features)
             E[x | observed features] by the model, in the units of X; observed values unchanged.
         """
-        table = self.preparation_.restore(self._map("impute", X))
-        left_out = self.preparation_.left_out
+        table = self.preparation_.decode(self._map("impute", X))
+        kinds = self.preparation_.kinds_.items()
+        left_out = [name for name, kind in kinds if kind == "out"]
         if left_out and hasattr(X, "iloc"):
             table[left_out] = X[left_out].to_numpy()
         return frame_as(X, table)

@@ -22,7 +22,8 @@ from skdeepcluster import (
 from skdeepcluster.nn.augmentation import RandomShift
 
 #: Small networks, for tests that fit many times.
-SMALL = {"n_components": 2, "hidden_layer_sizes": (16,)}
+NARROW = {"hidden_layer_sizes": (16,)}
+SMALL = NARROW | {"n_components": 2}
 #: The shortest training, for tests that do not depend on what is learned.
 BRIEF = {"max_epochs": 2, "pretraining_epochs": 2}
 
@@ -33,10 +34,10 @@ ONE_OF_EACH = [
     VAEEmbedding(3, random_state=0, **SMALL),
     VaDEClustering(3, random_state=0, **SMALL),
     DACClustering(3, random_state=0, **SMALL),
-    InfoGANClustering(3, random_state=0, **SMALL),
-    CatGANClustering(3, random_state=0, **SMALL),
+    InfoGANClustering(3, random_state=0, **NARROW),
+    CatGANClustering(3, random_state=0, **NARROW),
 ]
-CLASSIFIERS = [CatGANClassifier(random_state=0, **SMALL)]
+CLASSIFIERS = [CatGANClassifier(random_state=0, **NARROW)]
 #: Clusterers that train a network.
 DEEP = [estimator for estimator in ONE_OF_EACH if "max_epochs" in estimator.get_params()]
 #: Every class with its defaults.
@@ -52,7 +53,7 @@ WAYS = [
     InfoGANClustering(
         3, init="own", pretraining_epochs=0, n_continuous=0, n_noise=2, hidden_layer_sizes=(32, 32)
     ),
-    CatGANClustering(3, init="own", pretraining_epochs=0, likelihood="gaussian", **SMALL),
+    CatGANClustering(3, init="own", pretraining_epochs=0, likelihood="gaussian", **NARROW),
     CatGANClassifier(init="own", likelihood="gaussian", hidden_layer_sizes=(64,)),
 ]
 #: Classes that stand for the others in the quick tier; .ci/full tries all.

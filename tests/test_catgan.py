@@ -17,8 +17,7 @@ from torch import nn
 from skdeepcluster import CatGANClassifier, CatGANClustering
 from skdeepcluster.nn.model import Batch
 
-SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
-CLASSIFIER = {"hidden_layer_sizes": (32,), "random_state": 0}
+SMALL = {"hidden_layer_sizes": (32,), "random_state": 0}
 
 
 with seeded(1):
@@ -221,7 +220,7 @@ def test_markers_of_missing_labels_and_names_change_nothing(names, blobs):
 )
 def test_mixed_or_no_labels_are_refused(labels, message):
     y = labels if isinstance(labels, np.ndarray) else np.array(labels, dtype=object)
-    classifier = CatGANClassifier(**CLASSIFIER)
+    classifier = CatGANClassifier(**SMALL)
     before = dict(vars(classifier))
     with pytest.raises(ValueError, match=message):
         classifier.fit(np.random.default_rng(0).normal(size=(len(y), 2)), y)
@@ -233,7 +232,7 @@ def test_minus_one_and_one_are_two_classes(kind, blobs):
     two = blobs[1] < 2
     X = blobs[0][two]
     y = np.where(blobs[1] == 0, -1, 1)[two].astype(kind)
-    catgan = CatGANClassifier(**CLASSIFIER, max_epochs=20).fit(X, y)
+    catgan = CatGANClassifier(**SMALL, max_epochs=20).fit(X, y)
     np.testing.assert_array_equal(catgan.classes_, np.unique(y))
     np.testing.assert_array_equal(catgan.predict(X), y)
 
@@ -242,7 +241,7 @@ def test_one_class_for_all_samples_is_a_warning(rows):
     y = np.full(180, -1)
     y[:2] = 0, 1
     with pytest.warns(ConvergenceWarning, match="All samples are classified as"):
-        CatGANClassifier(**CLASSIFIER, max_epochs=2).fit(np.zeros_like(rows), y)
+        CatGANClassifier(**SMALL, max_epochs=2).fit(np.zeros_like(rows), y)
 
 
 @pytest.mark.filterwarnings("ignore:.* of the samples left their initial clusters")

@@ -16,8 +16,7 @@ SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 @pytest.fixture
 def dac():
     plain = {"init_weight": 0.0, "smoothness_weight": 0.0, "init": "own"}
-    published = {"reconstruction_weight": 1.0, "mixture_weight": 1.0, "adversarial_weight": 1.0}
-    settings = SMALL | plain | published | {"hidden_layer_sizes": (8,)}
+    settings = SMALL | plain | {"hidden_layer_sizes": (8,)}
     X = np.random.default_rng(0).uniform(size=(50, 6))
     return make_model(DACClustering(3, likelihood="bernoulli", **settings), X)
 

@@ -1,14 +1,13 @@
 """Displays: what they draw is what they are given, and errors say what to do."""
 
 from itertools import combinations
-from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from common import full_covariances
 from scipy.cluster.hierarchy import fcluster
 from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.decomposition import PCA
@@ -16,14 +15,12 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KernelDensity
 from sklearn.utils import Bunch
 
-from skdeepcluster import GaussianMixtureEM, NeighborClustering, VAEEmbedding, select_n_clusters
+from skdeepcluster import NeighborClustering, select_n_clusters
 from skdeepcluster.display import (
     DendrogramDisplay,
     EmbeddingDisplay,
-    MixtureDisplay,
     NumberOfClustersDisplay,
     SamplesDisplay,
-    TraversalDisplay,
 )
 from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
 
@@ -40,18 +37,11 @@ class Blurry:
         return np.full((n_samples, 4), float(cluster))
 
 
-class Coded(Blurry):
-    """A generator of four features: cluster, a code, another code, and the noise."""
+class Counted(BaseEstimator):
+    """An estimator that has chosen a number of clusters."""
 
-    code_names_ = ["cluster", "continuous0", "continuous1"]
-
-    def traverse(self, code, values=None, *, n_samples=1, cluster=None):
-        values = np.arange(3.0) if values is None else np.asarray(values)
-        rows = np.zeros((n_samples, len(values), 4))
-        rows[..., 0] = 0 if cluster is None else cluster
-        rows[..., self.code_names_.index(code)] = values
-        rows[..., 3] = np.arange(n_samples)[:, None]
-        return rows
+    def fit(self, X, y=None):
+        return self
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +81,7 @@ def test_principal_components_have_their_variance_and_one_scale(embedding):
     assert not display.ax_.texts
 
 
-def test_one_or_two_columns_are_drawn_as_they_are():
+def test_two_columns_are_drawn_as_they_are():
     names = ["length (cm)", "width (cm)"]
     display = EmbeddingDisplay(X[:, 20:22], Y).plot()
     np.testing.assert_array_equal(display.points_, X[:, 20:22])
@@ -99,9 +89,12 @@ def test_one_or_two_columns_are_drawn_as_they_are():
     frame = pytest.importorskip("pandas").DataFrame(X[:, :2], columns=names)
     named = EmbeddingDisplay(frame).plot().ax_
     assert [named.get_xlabel(), named.get_ylabel()] == names
-    strips = EmbeddingDisplay(X[:, 20:21], Y).plot()
-    np.testing.assert_array_equal(np.rint(-strips.points_[:, 1]), Y)
-    assert strips.ax_.get_xlabel() == "column 0"
+
+
+def test_one_column_is_projected():
+    display = EmbeddingDisplay(X[:, 20:21], Y).plot()
+    expected = neighbor_layout(neighbor_graph(X[:, 20:21]), 2, random_state=0)
+    np.testing.assert_array_equal(display.points_, expected)
 
 
 def test_noise_is_named_in_the_legend_only():
@@ -176,7 +169,8 @@ ERRORS = [
     (lambda: EmbeddingDisplay(X[0]).plot(), "Expected 2D array"),
     (lambda: SamplesDisplay(X, image_shape=(7, 8)).plot(), r"\(7, 8\) does not fit.*64"),
     (lambda: SamplesDisplay(X, image_shape=(2, 4, 8)).plot(), "1 or 3 channels"),
-    (lambda: MixtureDisplay.from_estimator(MEANS, X), "KMeans has no means_ and no covariances_"),
+    (lambda: DendrogramDisplay.from_estimator(MEANS), "KMeans has no children_ and distances_"),
+    (lambda: NumberOfClustersDisplay.from_estimator(MEANS), "KMeans has no n_clusters_curve_"),
     (lambda: DendrogramDisplay([[0, 1], [0, 3]], RISING).plot(), "children and distances"),
     (lambda: DendrogramDisplay(CHAIN, RISING, n_clusters=4).plot(), "n_clusters=4 must be"),
 ]
@@ -232,52 +226,6 @@ def test_samples_of_estimators_are_by_cluster_where_known():
     assert display.image_.get_array().shape == (8, 17)
 
 
-def test_traversals_are_clusters_with_noise_and_codes():
-    display = TraversalDisplay.from_estimator(
-        Coded(), values=[-2, 0, 2], n_noise=5, image_shape=(2, 2)
-    )
-    assert {title: panel.get_title() for title, panel in display.axes_.items()} == {
-        "cluster": "cluster, one column per noise vector",
-        "continuous0": "continuous0, -2 to 2, left to right",
-        "continuous1": "continuous1, -2 to 2, left to right",
-    }
-    clusters = display.grids["cluster"]
-    swept = display.grids["continuous1"]
-    np.testing.assert_array_equal(clusters[:, 2, 0], [0, 1, 2])
-    np.testing.assert_array_equal(clusters[1, :, 3], np.arange(5))
-    np.testing.assert_array_equal(swept[2, :, 2], [-2, 0, 2])
-    np.testing.assert_array_equal(swept[:, 0, 0], [0, 1, 2])
-    drawn = display.axes_["continuous1"].images[0].get_array()
-    assert drawn.shape == (3 * 3 - 1, 3 * 3 - 1)
-    assert drawn[6 + 1, 6 + 0] == 2  # third cluster, third value: feature 2, a tile of two rows
-
-
-# ---- mixtures
-
-
-@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
-def test_ellipses_have_the_axes_of_the_covariances(kind):
-    points = np.random.RandomState(0).normal(size=(200, 2)) @ [[2.0, 1.0], [0.0, 0.5]]
-    mixture = GaussianMixtureEM(2, covariance_type=kind, random_state=0).fit(points)
-    display = MixtureDisplay.from_estimator(mixture, points, n_std=(1.5,))
-    for k, ellipse in enumerate(display.ellipses_):
-        np.testing.assert_allclose(ellipse.center, mixture.means_[k])
-        outline = ellipse.get_transform().transform(ellipse.get_path().vertices[::3])
-        outline = display.ax_.transData.inverted().transform(outline) - mixture.means_[k]
-        precision = np.linalg.inv(full_covariances(mixture.mixture_)[k])
-        distance = np.einsum("ni,ij,nj->n", outline, precision, outline)
-        np.testing.assert_allclose(np.sqrt(distance), 1.5, rtol=1e-3)
-
-
-def test_mixtures_of_codes_are_projected_with_the_codes():
-    vae = VAEEmbedding(3, hidden_layer_sizes=(8,), max_epochs=3, random_state=0).fit(X / 16)
-    display = MixtureDisplay.from_estimator(vae, X / 16)
-    assert len(display.ellipses_) == 6
-    pca = PCA(2).fit(vae.transform(X / 16))
-    centers = [ellipse.center for ellipse in display.ellipses_[::2]]
-    np.testing.assert_allclose(np.abs(centers), np.abs(pca.transform(vae.means_)), atol=1e-4)
-
-
 # ---- number of clusters
 
 
@@ -290,7 +238,9 @@ def test_stability_of_numbers_of_clusters_has_its_own_axis():
         stability=stability,
         penalty=np.zeros(3),
     )
-    estimator = SimpleNamespace(n_clusters_=4, n_clusters_curve_=curve)
+    estimator = Counted()
+    estimator.n_clusters_ = 4
+    estimator.n_clusters_curve_ = curve
     display = NumberOfClustersDisplay.from_estimator(estimator, name="mine")
     np.testing.assert_array_equal(display.line_.get_data(), [[2, 3, 4], [5, np.nan, 9]])
     np.testing.assert_array_equal(display.stability_line_.get_data(), [[2, 3, 4], [0.9, 0.7, 0.5]])
@@ -335,16 +285,8 @@ def test_of_many_leaves_the_last_merges_are_drawn():
     assert len(display.plot(max_leaves=1).tree_["leaves"]) == 3
 
 
-def test_a_dendrogram_dots_the_numbers_of_other_answers_once():
+def test_leaves_of_a_neighbor_tree_have_their_samples():
     samples, _ = make_blobs(240, centers=6, cluster_std=0.5, random_state=2)
-    fit = NeighborClustering("auto", random_state=0).fit(samples)
-    numbers = [answer.n_clusters for answer in fit.alternatives_]
-    assert numbers
-    fit.alternatives_ = [*fit.alternatives_, fit.alternatives_[0]]
+    fit = NeighborClustering(6, random_state=0).fit(samples)
     display = DendrogramDisplay.from_estimator(fit)
     assert sum(map(int, display.tree_["ivl"])) == 240
-    _, labels = display.ax_.get_legend_handles_labels()
-    shown = [fit.n_clusters_, *numbers]
-    assert labels == [f"{k} cluster{'s' * (k > 1)}" for k in shown]
-    heights = [line.get_ydata()[0] for line in display.ax_.lines]
-    assert np.argsort(heights).tolist() == np.argsort(np.negative(shown)).tolist()

@@ -194,7 +194,7 @@ UNNAMED = ColumnTransformer([("a", MinMaxScaler(), [0, 2])], remainder="passthro
 def test_pipelines_predict_the_same(steps, tmp_path):
     pytest.importorskip("skl2onnx")
     rows = NAMED if steps == [COLUMNS] else X
-    vae = sk.VAEEmbedding(3, categorical_features=None, **FROM_EM)
+    vae = sk.VAEEmbedding(3, kinds="numbers", **FROM_EM)
     pipeline = make_pipeline(*steps, vae).fit(rows)
     to_onnx(pipeline, tmp_path / "fit.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "fit.onnx")

@@ -223,7 +223,6 @@ NO_FILE = {
     "text": (lambda path: path.write_text("no model"), "BadZipFile"),
     "no schema": (lambda path: write_zip(path, schema_json="{}"), "protocol"),
     "no estimator": (lambda path: skops.dump({"a": 1}, path), "contains a dict, not an estimator"),
-    "a bomb": (lambda path: write_zip(path, schema_json=b" " * 10**7), "would take 10000000 byte"),
 }
 
 
@@ -290,31 +289,16 @@ def test_states_that_no_fit_has_are_refused(name, edit, reason, tmp_path):
     tracemalloc.stop()
 
 
-def replace_array(path, name, change):
-    """Change an array in a skops file."""
-    with ZipFile(path) as file:
-        content = {part: file.read(part) for part in file.namelist()}
-    array = np.load(BytesIO(content[name]), allow_pickle=False)
-    changed = BytesIO()
-    np.save(changed, change(array))
-    content[name] = changed.getvalue()
-    with ZipFile(path, "w") as file:
-        for part, value in content.items():
-            file.writestr(part, value)
-
-
-@pytest.mark.parametrize("name", ["mixture", "tied", "neighbors", "vade", "catgan", "ensemble"])
-def test_arrays_that_are_cut_short_are_refused(name, tmp_path):
+def test_a_damaged_file_is_refused(tmp_path):
     path = tmp_path / "fit.skops"
-    save(fit(name), path)
-    whole = path.read_bytes()
+    save(fit("neighbors"), path)
     with ZipFile(path) as file:
-        arrays = [part for part in file.namelist() if part.endswith(".npy")]
-    for array in arrays:
-        path.write_bytes(whole)
-        replace_array(path, array, lambda values: values.ravel()[: values.size // 2])
-        with pytest.raises(ValueError, match="fit.skops cannot be read"):
-            load(path)
+        largest = max(file.infolist(), key=lambda part: part.file_size)
+    content = bytearray(path.read_bytes())
+    content[largest.header_offset + largest.file_size // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"fit.skops cannot be read .*CRC"):
+        load(path)
 
 
 # ---- writing

@@ -81,8 +81,8 @@ def test_the_steps_of_a_pipeline_are_seeded_too():
 
 
 def test_what_cannot_be_meant_is_refused_by_name():
-    with pytest.raises(ValueError, match="max_samples == 2, must be >= 3"):
-        cluster_stability(KMeans(3), X, Y, max_samples=2)
+    with pytest.raises(ValueError, match="share == 1, must be < 1"):
+        cluster_stability(KMeans(3), X, Y, share=1)
     with pytest.raises(ValueError, match="labels has -2"):
         cluster_stability(KMeans(3), X, Y - 2)
     with pytest.raises(ValueError, match="has no labels_. Pass labels"):

@@ -106,7 +106,8 @@ def stability(method, data, seed):
     X = np.concatenate(blobs(np.random.default_rng(seed), sizes, n_features, gap=GAP))
     model = METHODS[method](Bunch(X=X), n_clusters, seed).fit(X)
     y = np.repeat(np.arange(n_planted), sizes)
-    stable = cluster_stability(model, X, max_samples=1000, random_state=seed)
+    share = min(0.5, 1000 / len(X))
+    stable = cluster_stability(model, X, share=share, random_state=seed)
     return {
         "least": float(stable.min()),
         "mean": float(stable.mean()),

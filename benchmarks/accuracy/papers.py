@@ -212,7 +212,7 @@ class SquaredError(Bernoulli):
         return -(self.mean(decoded) - x).square()
 
 
-def pretrain(X, n_epochs, seed, precision):
+def pretrain(X, n_epochs, seed):
     """Return encoder and decoder, perceptrons, of an autoencoder without noise, trained on X."""
     torch.manual_seed(seed)
     encoder, decoder = mlp(784, 10), mlp(10, 784, (2000, 500, 500))
@@ -223,7 +223,6 @@ def pretrain(X, n_epochs, seed, precision):
         batch_size=256,
         learning_rate=1e-3,
         generator=torch.Generator().manual_seed(seed),
-        bfloat16=precision == "bfloat16",
     )
     return encoder, decoder
 
@@ -246,9 +245,9 @@ def widened(encoder, n_in, n_out):
     return network
 
 
-def estimator_of(paper, seed, n_epochs, precision):
+def estimator_of(paper, seed, n_epochs):
     """Return the estimator of an experiment, not fitted."""
-    settings = {"max_epochs": n_epochs, "precision": precision, "random_state": seed}
+    settings = {"max_epochs": n_epochs, "random_state": seed}
     settings |= PRESETS[paper.estimator.replace("Classifier", "Clustering")] | settings
     if paper.estimator != "CatGANClassifier":
         settings["n_clusters"] = 10
@@ -260,7 +259,7 @@ def run(name, seed, options, data):
     """Fit an experiment; keep records of its curve and of its end."""
     paper, began = PAPERS[name], time.perf_counter()
     n_epochs = max(1, round(options.share * paper.epochs))
-    estimator = estimator_of(paper, seed, n_epochs, options.precision)
+    estimator = estimator_of(paper, seed, n_epochs)
     known = data.X if paper.judge in (accuracy, majority_error) else data.X[:N_TRAIN]
     y = draw_labels(data.y[:N_TRAIN], PER_CLASS, seed) if paper.judge is test_error else None
     row = name if options.share == 1 else f"{name}, shortened, {options.share:g} of the steps"
@@ -271,11 +270,11 @@ def run(name, seed, options, data):
         found |= dict(zip(("published", "chosen"), TEXTS[name], strict=True))
         found |= before | paper.judge(model, data)
         found["seconds"] = round(time.perf_counter() - began, 1)
-        keep(found, options.precision, options.out)
+        keep(found, "float32", options.out)
 
     before = {}
     if paper.autoencoder:
-        encoder, decoder = pretrain(known, paper.autoencoder, seed, options.precision)
+        encoder, decoder = pretrain(known, paper.autoencoder, seed)
         before["kmeans"] = accuracy_of_codes(encoder, data, seed)
         estimator.set_params(
             encoder=partial(widened, encoder),
@@ -321,7 +320,6 @@ def parsed(arguments=None):
     made = parser(__doc__, seeds="0-0")
     made.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PAPERS)}")
     made.add_argument("--share", type=float, default=1.0, help="of the epochs (%(default)s)")
-    made.add_argument("--precision", default="float32", choices=["float32", "bfloat16", "auto"])
     made.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="to resume from")
     made.add_argument("--picture", type=Path, help="file for the curves of --out")
     options = parse(made, arguments, names=lambda names: chosen(names, PAPERS, "NAME"))

@@ -10,7 +10,7 @@ from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
 from sklearn.utils._param_validation import Interval
 
 from ..functional.losses import marginal, mutual_information
-from ..input.checks import AUTO, is_open
+from ..input.checks import AUTO
 from ..nn.networks import mlp
 from ..nn.runtime import building
 from .base import DeepEstimator
@@ -18,6 +18,8 @@ from .codes import GaussianEncoder
 from .fit import apply, assign
 from .start import CONSTRAINTS, Start, is_given, is_own
 
+#: Length of the codes of an autoencoder in whose codes an initial partition is sought.
+N_CODES = 10
 #: Minimum number of samples, generated and of X, that a generator is judged by.
 MIN_JUDGED = 100
 #: Maximum number of samples, generated and of X, that a generator is judged by.
@@ -50,7 +52,7 @@ class AdversarialEstimator(DeepEstimator):
 
     def _find_start(self, data, augment, random_state):
         pretrains = self._pretrains()
-        if pretrains and not is_open(data.known.n_clusters):
+        if pretrains and isinstance(data.known.n_clusters, Integral):
             return Start(data.known.n_clusters, pretrains=True)
         start = super()._find_start(data, augment, random_state)
         return start._replace(pretrains=pretrains)
@@ -68,8 +70,8 @@ class AdversarialEstimator(DeepEstimator):
         widths = fit.settings.hidden_layer_sizes
         n_features = fit.X.shape[1]
         with building():
-            encoder = GaussianEncoder(mlp(n_features, 2 * self.n_components, widths))
-            decoder = mlp(self.n_components, n_features, widths[::-1])
+            encoder = GaussianEncoder(mlp(n_features, 2 * N_CODES, widths))
+            decoder = mlp(N_CODES, n_features, widths[::-1])
         likelihood = copy.deepcopy(fit.likelihood)
         autoencoder = fit.pretrain(encoder, decoder, likelihood)
         codes = apply(autoencoder, autoencoder.encode, fit.X)

@@ -6,7 +6,7 @@ N samples, E encoded features, K clusters.
 import copy
 import os
 from abc import ABC, abstractmethod
-from numbers import Real
+from numbers import Integral, Real
 from typing import Self
 
 import numpy as np
@@ -21,7 +21,6 @@ from ..input.checks import (
     AUTO,
     COUNT,
     FRACTION,
-    is_open,
     keep_fit,
     random_stream,
     warn_user,
@@ -29,8 +28,10 @@ from ..input.checks import (
 )
 from ..input.dask import maps_blocks
 from ..input.labels import LabeledClusterMixin, find_offset, mark_noise
-from ..input.preparation import Preparation
+from ..input.n_clusters import N_CLUSTERS
+from ..input.preparation import Preparation, Prepared
 from ..input.types import Doubles, Floats, Labels, fit_context
+from ..neighbor_clustering import NeighborClustering
 from ..nn.likelihood import ColumnLikelihood, restore_likelihood
 from ..nn.networks import ACTIVATIONS
 from ..nn.runtime import BLOCK, batches, forked, isolated
@@ -78,7 +79,6 @@ class DeepEstimator(BaseEstimator, ABC):
     _draws_labeled = False
 
     _parameter_constraints = {
-        "n_components": [COUNT],
         "hidden_layer_sizes": [AUTO, "array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "image_shape": ["array-like", None],
@@ -93,12 +93,10 @@ class DeepEstimator(BaseEstimator, ABC):
         "learning_rate": [Interval(Real, 0, None, closed="neither"), AUTO],
         "n_init": [COUNT],
         "augment": [callable, AUTO, None],
-        "precision": [StrOptions({"float32", "bfloat16", "auto"})],
         "callbacks": [list, tuple, None],
         "checkpoint": [str, os.PathLike, None],
         "device": [str, torch.device],
         "verbose": ["verbose"],
-        "accept_sparse": ["boolean"],
         "random_state": ["random_state"],
     }
 
@@ -154,8 +152,8 @@ class DeepEstimator(BaseEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing. Sparse only with ``accept_sparse=True``. The
-            order of the samples does not matter if X takes at most 64 MiB.
+            Samples, nan where values are missing. The order of the samples does not matter if X
+            takes at most 64 MiB.
         y : array-like of shape (n_samples,), default=None
             With ``use_labels=True`` the cluster of each sample, -1 where it is unknown; ignored
             otherwise.
@@ -215,17 +213,17 @@ class DeepEstimator(BaseEstimator, ABC):
         """Return the preparation of X, and X, checked and encoded, (N, E)."""
         check_callbacks(self.callbacks)
         check_init(self.init)
-        params = vars(self)
         is_unchanged = self.augment is None and self.image_shape is None
+        graph = self.init if isinstance(self.init, NeighborClustering) else None
         preparation = Preparation(
-            params.get("categorical_features"),
-            kinds=params.get("kinds"),
-            learns_kinds=is_unchanged and self.likelihood in ("auto", "gaussian"),
+            vars(self).get("kinds", "numbers"),
             standardize=self.standardize,
-            accept_sparse=bool(self.accept_sparse),
+            metric="euclidean" if graph is None else graph.metric,
+            n_neighbors=15 if graph is None else graph.n_neighbors,
+            learns_kinds=is_unchanged and self.likelihood in ("auto", "gaussian"),
             name=type(self).__name__,
         )
-        X = preparation.fit_read(X, min_samples=2, sample_weight=sample_weight)
+        X = preparation.fit_encode(X, sample_weight, min_samples=2)
         if self.verbose and preparation.is_table:
             print(preparation.describe())
         return preparation, X
@@ -237,7 +235,7 @@ class DeepEstimator(BaseEstimator, ABC):
         check_is_fitted(self)
         if isinstance(function, str):
             function = getattr(self.model_, function)
-        return apply(self.model_, function, self.preparation_.read(X))
+        return apply(self.model_, function, self.preparation_.encode(X))
 
     @maps_blocks
     def predict_proba(self, X) -> Floats:
@@ -301,7 +299,7 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = bool(self.accept_sparse)
+        tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
 
@@ -343,7 +341,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
     """A deep estimator that finds clusters."""
 
     _parameter_constraints = {
-        "n_clusters": [COUNT, AUTO, tuple],
+        "n_clusters": N_CLUSTERS,
         "contamination": [FRACTION, AUTO],
         "use_labels": ["boolean"],
     }
@@ -364,16 +362,15 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         labels = data.labels
         if is_given(init):
             return read_start(init, data)
-        if is_own(init) and not is_open(n_clusters):
+        if is_own(init) and isinstance(n_clusters, Integral):
             return Start(n_clusters)
-        points = data.compared_by(init)
         if is_own(init):
-            return find_number(points, n_clusters, labels, random_state)
-        augment = data.preparation.scale_augment(augment)
-        groups = data.preparation.table_groups
-        return search_start(
-            init, points, n_clusters, labels, random_state, augment, groups
+            return find_number(data.prepared, n_clusters, labels, random_state)
+        takes_views = not isinstance(init, NeighborClustering) or (
+            init.metric == "euclidean" and init.augment is None
         )
+        prepared = data.prepared.change(augment if takes_views else None)
+        return search_start(init, prepared, n_clusters, labels, random_state)
 
     def _search(self, codes, fit):
         """Return the :class:`Start` found in codes (N, L)."""
@@ -381,6 +378,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         if is_own(self.init):
             return start_from(partition_codes(codes, n_clusters, fit.random_state))
         labels = fit.data.labels
+        codes = Prepared(codes)
         return search_start(self.init, codes, n_clusters, labels, fit.random_state)
 
     def _describe(self, run, fit, labels, probabilities):
@@ -455,7 +453,7 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
             Between 0 and ``n_clusters - 1``; -1 for noise, if ``contamination`` is not 0.
         """
         check_is_fitted(self)
-        X = self.preparation_.read(X)
+        X = self.preparation_.encode(X)
         clusters = assign(self.model_, X)[0]
         if not self._fit_params.get("contamination"):
             return clusters

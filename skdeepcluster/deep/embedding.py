@@ -10,8 +10,8 @@ from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..functional.points import confident_sample
-from ..input.checks import begin_sample
-from ..input.tables import CATEGORICAL, KINDS
+from ..input.checks import COUNT, begin_sample
+from ..input.columns import KINDS
 from ..input.types import Auto, Floats, Reals, TransformerMixin
 from ..nn.networks import make_network, mlp
 from ..nn.runtime import draw_generator, isolated
@@ -22,7 +22,7 @@ from .start import CONSTRAINTS, mixture_of_partition, partition_codes
 
 #: Constraints of the parameters of estimators with an encoder and a decoder.
 CODERS = {
-    "categorical_features": CATEGORICAL,
+    "n_components": [COUNT],
     "kinds": KINDS,
     "encoder": [callable, None],
     "decoder": [callable, None],
@@ -77,7 +77,7 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         if random_state is not None and self.preparation_.is_table:
             std = apply(self.model_, self.model_.likelihood.deviation, X)
             X = X + std * random_state.standard_normal(X.shape)
-        return self.preparation_.restore(X, random_state)
+        return self.preparation_.decode(X, random_state)
 
     def _make_network(self, role, n_in, n_out, widths, image_shape=None):
         """Return the encoder, decoder or discriminator, by default a perceptron."""

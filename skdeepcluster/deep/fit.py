@@ -6,7 +6,7 @@ N samples, E encoded features, K clusters.
 import copy
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,13 @@ from ..input.checks import (
     check_enough,
     check_sample_weight,
     draw_seed,
-    is_open,
     sample_systematically,
     warn_user,
 )
 from ..input.distinct import order_rows
 from ..input.labels import Known
-from ..input.preparation import Preparation
-from ..neighbor_clustering import NeighborClustering
+from ..input.n_clusters import read_n_clusters
+from ..input.preparation import Preparation, Prepared
 from ..nn.likelihood import Likelihood
 from ..nn.runtime import (
     BLOCK,
@@ -102,17 +101,13 @@ class Data:
         column[self.index] = chosen
         return column
 
-    def compared_by(self, init):
-        """Return the samples as ``init`` compares them, (N, E), dense.
-
-        They are standardized if features have scales of their own, as NeighborClustering
-        does, so that it finds the same partition by itself.
-        """
-        X = self.X.toarray() if sparse.issparse(self.X) else self.X
-        is_graph = isinstance(init, NeighborClustering)
-        if is_graph and init.metric != "euclidean":
-            return X
-        return self.preparation.scale(X)
+    @cached_property
+    def prepared(self):
+        """The samples to train on, :class:`Prepared` for clusterers, dense."""
+        points = self.preparation.fit_compare(self.X)
+        if sparse.issparse(points):
+            points = points.toarray()
+        return Prepared(points, self.preparation)
 
 
 @dataclass(frozen=True)
@@ -166,7 +161,6 @@ class Fit:
                 learning_rate=learning_rate,
                 generator=draw_generator(self.random_state),
                 augment=augment,
-                bfloat16=self.settings.precision == "bfloat16",
                 callbacks=callbacks,
             )
 
@@ -357,7 +351,7 @@ def choose_samples(preparation, X, known, sample_weight, random_state):
     has_gaps = preparation.has_gaps_
     index = _order_samples(X, has_gaps, known.labels, weight, random_state)
     chosen = X if index is None else X[index]
-    least = 1 if is_open(known.n_clusters) else known.n_clusters
+    least = read_n_clusters(known.n_clusters).lowest
     check_enough(chosen.shape[0], least, index is not None)
     return Data(preparation, X, chosen, index, known)
 
@@ -393,7 +387,11 @@ def scale_samples(estimator, data):
     if not groups:
         standardize = likelihood.standardizes
     columns = None if groups else list_standardized(likelihood)
-    preparation.fit_scale(data.X, standardize, None, columns, features)
+    if preparation.metric != "euclidean":
+        standardize = False
+    preparation.fit_scale(
+        data.X, standardize=standardize, columns=columns, features=features
+    )
     return likelihood
 
 

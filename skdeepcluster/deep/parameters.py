@@ -24,18 +24,14 @@ moved_ : float or None
 n_clusters_ : int
     Number of clusters.
 n_clusters_curve_ : Bunch
-    With ``n_clusters="auto"``: see :func:`~skdeepcluster.partition.count_clusters`.
+    With ``n_clusters="auto"``: as in :class:`NeighborClustering`.
 temperature_ : float
     Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
 
 With fake_weight
 ----------------
-activation : {"relu", "tanh", "gelu", "leaky_relu"}
-    Activation of the hidden layers of both networks, which are normalized by batch.
 n_noise : int
     Number of inputs of the generator, drawn from N(0, I).
-layer_noise : float
-    Standard deviation of noise added to the discriminator's layers; 0.3 or more in the paper.
 balance_weight : float
     Weight of the entropy of the mean prediction of a batch; 1 in the paper.
 fake_weight : float
@@ -50,10 +46,11 @@ image_shape : tuple of int
     the discriminator is then convolutional by default.
 generator : callable
     ``generator(n_in, n_out)`` returns the generator, ``n_in = n_noise``. None: a multilayer
-    perceptron.
+    perceptron that is normalized by batch.
 discriminator : callable
     ``discriminator(n_in, n_out)`` returns the discriminator, whose outputs are logits. None: a
-    multilayer perceptron.
+    multilayer perceptron that is normalized by batch. That of the paper adds noise of 0.3 or more
+    to its layers, as does ``skdeepcluster.nn.networks.normalized_mlp`` with ``noise=0.3``.
 generator_distance_ : float
     Median distance of generated samples to the nearest sample of X, rescaled: 0 is the median
     between nearest neighbors in X, 1 between any two samples. Large values are usual.
@@ -115,8 +112,7 @@ With max_epochs
 likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood
     Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
     with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
-    ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``. Categories of
-    tables are "categorical", and decoded and generated samples are then tables like X.
+    ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
 standardize : "auto" or bool
     Whether Gaussian features are divided by their own standard deviations (True) or all by one
     number (False). "auto": False for features of comparable scales or principal components.

@@ -18,7 +18,7 @@ from ..input.scales import (
 )
 from ..nn.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 from ..nn.networks import check_widths
-from ..nn.runtime import resolve_precision, to_tensor
+from ..nn.runtime import to_tensor
 from ..training.loop import count_batches
 
 #: Minimum of the largest magnitude: squares of smaller values lose digits in double precision.
@@ -67,7 +67,6 @@ class Settings:
     #: None for an estimator without this parameter.
     pretraining_epochs: int | None
     device: str
-    precision: str
 
     def attributes(self):
         """Return the fitted attributes, by name."""
@@ -102,7 +101,6 @@ def choose_settings(params, recipe, shape, n_clusters, device, pretrains):
         learning_rate=choose_learning_rate(params["learning_rate"], recipe, widths),
         pretraining_epochs=pretraining_epochs,
         device=str(device),
-        precision=resolve_precision(params["precision"], device),
     )
 
 
@@ -151,7 +149,7 @@ def choose_likelihood(likelihood, standardize, X, groups=()):
     """
     if groups and not isinstance(likelihood, str):
         raise ValueError(
-            f"likelihood={likelihood!r} gives columns, and so does categorical_features. Set "
+            f"likelihood={likelihood!r} gives columns, but X has categories. Set "
             "likelihood to 'auto', 'gaussian' or 'bernoulli', which is that of the numbers."
         )
     if isinstance(likelihood, dict):

@@ -5,7 +5,6 @@ N samples, D features, L code length, K clusters.
 
 from collections.abc import Callable, Mapping
 from numbers import Integral
-from types import NoneType
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,6 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.metrics import pairwise_distances_argmin
-from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ..functional.gaussian import log_joint
@@ -22,21 +20,18 @@ from ..input.checks import (
     AUTO,
     WEIGHT,
     check_finite,
-    check_range,
     check_responsibilities,
-    is_open,
-    read_numbers,
     with_plain_numbers,
 )
-from ..input.imputation import impute
 from ..input.labels import check_labels, cluster_means
+from ..input.n_clusters import read_n_clusters
 from ..mixture import em
-from ..neighbor_clustering import NeighborClustering, cluster_samples
+from ..neighbor_clustering import NeighborClustering, find_clusters
 from ..neighbors.graph import GraphSettings
 from ..nn.runtime import draw_generator
-from ..partition import count_clusters
 from ..partition.invariance import choose_augment, list_kinds
 from ..partition.known import name_clusters
+from ..partition.search import count_clusters
 
 #: Constraints on the parameters of all networks with an initial partition.
 CONSTRAINTS = {
@@ -121,7 +116,7 @@ def read_start(init, data):
     ``data`` is the :class:`~skdeepcluster.deep.fit.Data` of a fit.
     """
     n_clusters = data.known.n_clusters
-    if is_open(n_clusters):
+    if not isinstance(n_clusters, Integral):
         values = check_finite("init", init)
         n_given = values.max() + 1 if values.ndim == 1 else values.shape[1]
         n_clusters = _at_least(max(int(n_given), 1), data.labels)
@@ -146,57 +141,47 @@ def find_augmentation(estimator, data, random_state):
     """Return the augmentation of a network, found by the expected score if it is "auto"."""
     if estimator.augment != "auto":
         return FoundAugmentation(estimator.augment)
-    samples = impute(data.compared_by(estimator.init))
+    prepared = data.prepared
     found = choose_augment(
-        samples,
-        read_numbers(data.known.n_clusters),
+        prepared,
+        read_n_clusters(data.known.n_clusters),
         GraphSettings(),
-        list_kinds(samples.shape[1], estimator.image_shape),
-        data.preparation,
+        list_kinds(prepared.points.shape[1], estimator.image_shape),
         random_state,
     )
     return FoundAugmentation(*found)
 
 
-def find_number(points, n_clusters, labels, random_state):
+def find_number(prepared, n_clusters, labels, random_state):
     """Return a :class:`Start` with the number of clusters alone."""
-    numbers = None if n_clusters == "auto" else check_range(n_clusters)
-    curve = count_clusters(points, numbers=numbers, random_state=random_state)
-    n_clusters = _at_least(curve.pop("best_n_clusters"), labels)
-    return Start(n_clusters, curve=curve)
+    found, curve = count_clusters(prepared, n_clusters, random_state=random_state)
+    return Start(_at_least(found, labels), curve=curve._asdict())
 
 
-def search_start(
-    init, points, n_clusters, labels, random_state, augment=None, groups=None
-):
-    """Return the :class:`Start` that ``init``, no array, finds in ``points`` (N, D).
+def search_start(init, prepared, n_clusters, labels, random_state):
+    """Return the :class:`Start` that ``init``, no array, finds in :class:`Prepared` samples.
 
-    The points are samples or codes. ``labels`` (N,) are known clusters, -1 where unknown, or
-    None. ``n_clusters`` may be "auto" or bounds. A NeighborClustering without ``augment`` takes
-    the given. ``groups`` are the one-hot columns of a table.
+    They may be codes of a network. ``labels`` (N,) are known clusters, -1 where unknown, or None.
+    ``n_clusters`` may be "auto" or bounds.
     """
     if isinstance(init, str):
         init = NeighborClustering()
-    if not get_tags(init).input_tags.allow_nan:
-        points = impute(points)
-
-    clusterer = _configure(init, n_clusters, labels, random_state, augment)
+    clusterer = _configure(init, n_clusters, random_state)
     calibrated = None
     curve = None
     if isinstance(init, NeighborClustering):
         clusterer._validate_params()
-        clusterer = with_plain_numbers(clusterer)
-        fitted = cluster_samples(clusterer, points, labels, groups=groups)
-        clusters = fitted["labels_"]
-        calibrated = fitted["responsibilities_"]
-        curve = fitted.get("n_clusters_curve_")
-        n_found = fitted["n_clusters_"]
+        found = find_clusters(with_plain_numbers(clusterer), prepared, labels)
+        calibrated = found.resps[0]
+        clusters = calibrated.argmax(1)
+        curve = found.partition.curve and found.partition.curve._asdict()
+        n_found = calibrated.shape[1]
     else:
-        clusterer.fit(points)
-        clusters = _assign_all(clusterer, points)
+        clusterer.fit(prepared.points)
+        clusters = _assign_all(clusterer, prepared.points)
         n_found = int(clusters.max()) + 1
 
-    if is_open(n_clusters):
+    if not isinstance(n_clusters, Integral):
         n_clusters = _at_least(n_found, labels)
     if n_found > n_clusters:
         raise ValueError(
@@ -206,7 +191,7 @@ def search_start(
     # One-hot: shared responsibilities would blur the clusters of the codes.
     anchor = np.eye(n_clusters)[clusters]
     if calibrated is None:
-        return start_from(_match_labels(anchor, labels, points))
+        return start_from(_match_labels(anchor, labels, prepared.points))
     anchor = hold_labels(anchor, labels)
     return start_from(anchor, calibrated=calibrated, curve=curve)
 
@@ -216,26 +201,14 @@ def _at_least(n_clusters, labels):
     return n_clusters if labels is None else max(n_clusters, int(labels.max()) + 1)
 
 
-def _configure(clusterer, n_clusters, labels, random_state, augment):
+def _configure(clusterer, n_clusters, random_state):
     """Return a clone with the number and seed of a fit, where it has such parameters.
 
-    Only a NeighborClustering knows "auto"; others then keep their own number.
+    Only a NeighborClustering finds the number; others then keep their own.
     """
-    settings = {"random_state": random_state}
-    is_ours = isinstance(clusterer, NeighborClustering)
-    if is_ours:
-        use_labels = labels is not None
-        settings |= {
-            "contamination": 0.0,
-            "use_labels": use_labels,
-            "standardize": False,
-        }
-        takes_views = clusterer.metric == "euclidean"
-        takes_views &= isinstance(clusterer.categorical_features, str | NoneType)
-        if clusterer.augment is None and takes_views:
-            settings["augment"] = augment
     params = clusterer.get_params(deep=False)
-    if is_ours or not is_open(n_clusters):
+    settings = {"random_state": random_state}
+    if isinstance(clusterer, NeighborClustering) or isinstance(n_clusters, Integral):
         name = "n_clusters" if "n_clusters" in params else "n_components"
         settings[name] = n_clusters
     known = {name: value for name, value in settings.items() if name in params}

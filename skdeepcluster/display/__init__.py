@@ -5,15 +5,13 @@ draws it with matplotlib and returns the display. Read ``base`` first.
 """
 
 from .dendrogram import DendrogramDisplay
-from .embedding import EmbeddingDisplay, MixtureDisplay
+from .embedding import EmbeddingDisplay
 from .number import NumberOfClustersDisplay
-from .samples import SamplesDisplay, TraversalDisplay
+from .samples import SamplesDisplay
 
 __all__ = [
     "DendrogramDisplay",
     "EmbeddingDisplay",
-    "MixtureDisplay",
     "NumberOfClustersDisplay",
     "SamplesDisplay",
-    "TraversalDisplay",
 ]

@@ -1,4 +1,4 @@
-"""Base class of the displays, and their colors, panels and names of features."""
+"""Base class of the displays, and their colors and names of features."""
 
 from dataclasses import KW_ONLY, dataclass
 from math import ceil
@@ -27,10 +27,6 @@ COLORS = [
 NOISE = "0.6"
 #: Markers: each is used with all colors before the next one.
 MARKERS = "o^sDvP*X<>"
-#: Maximum number of feature names written along an axis.
-MAX_NAMES = 15
-#: Maximum number of characters of a feature name.
-MAX_NAME_LENGTH = 20
 #: Maximum number of entries in a column of a legend.
 MAX_ENTRIES = 18
 
@@ -68,24 +64,6 @@ class Display:
         ax.set_title(self.name or "")
         return ax
 
-    def _open_panels(self, ax, size, titles, max_columns):
-        """Return a panel of a size in inches for each title, in place of the axes."""
-        n_rows = ceil(len(titles) / max_columns)
-        n_columns = ceil(len(titles) / n_rows)
-        width, height = size
-        ax = self._open(ax, (width * n_columns, height * n_rows + 0.4))
-        ax.set_axis_off()
-        ax.set_title("")
-
-        figure = ax.figure.add_subfigure(ax.get_subplotspec())
-        figure.suptitle(self.name or "")
-        panels = []
-        for k, title in enumerate(titles, start=1):
-            panel = figure.add_subplot(n_rows, n_columns, k)
-            panel.set_title(title, fontsize="medium")
-            panels.append(panel)
-        return panels
-
 
 # ---- what displays are given
 
@@ -111,14 +89,6 @@ def transform_samples(estimator, X):
     return estimator.transform(X) if hasattr(estimator, "transform") else X
 
 
-def check_has(estimator, *names, remedy):
-    """Raise ValueError if an estimator lacks an attribute."""
-    missing = [name for name in names if not hasattr(estimator, name)]
-    if missing:
-        lacks = " and no ".join(missing)
-        raise ValueError(f"{type(estimator).__name__} has no {lacks}. {remedy}")
-
-
 def to_array(X):
     """Return a sparse matrix as an array, and anything else as it is."""
     return X.toarray() if issparse(X) else X
@@ -141,14 +111,9 @@ def group_samples(samples, labels):
     if names.dtype.kind in "iu" and names[0] >= -1 and names[-1] < 2 * len(names):
         numbers = names.tolist()
 
-    colors = [choose_color(k) for k in numbers]
+    colors = [NOISE if k < 0 else COLORS[k % len(COLORS)] for k in numbers]
     markers = [MARKERS[max(k, 0) // len(COLORS) % len(MARKERS)] for k in numbers]
     return names, index, colors, markers
-
-
-def choose_color(k):
-    """Return the color of cluster k, gray for noise."""
-    return NOISE if k < 0 else COLORS[k % len(COLORS)]
 
 
 def draw_legend(ax):
@@ -163,9 +128,6 @@ def draw_legend(ax):
     )
 
 
-# ---- profiles over the features
-
-
 def name_features(n_features, names=None, X=None, estimator=None):
     """Return the given names of the features, else the names in X or in a fit, or None."""
     if names is None:
@@ -178,17 +140,3 @@ def name_features(n_features, names=None, X=None, estimator=None):
             f"feature_names must have {n_features} names, got {len(names)}."
         )
     return list(map(str, names))
-
-
-def label_profiles(ax, names):
-    """Label axes with features, by at most `MAX_NAMES` names, or by numbers for None."""
-    ax.set_ylabel("value")
-    if names is None:
-        ax.set_xlabel("feature")
-        ax.locator_params(axis="x", nbins=5, integer=True, min_n_ticks=1)
-        return
-
-    step = ceil(len(names) / MAX_NAMES)
-    places = range(0, len(names), step)
-    texts = [name[:MAX_NAME_LENGTH] for name in names[::step]]
-    ax.set_xticks(places, texts, rotation=90, fontsize="small")

@@ -1,14 +1,14 @@
 """DendrogramDisplay: the tree of merges of an agglomerative clustering."""
 
-from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
+from sklearn.utils.validation import check_is_fitted
 
-from .base import COLORS, Display, check_has, draw_legend, take_last_step
+from .base import COLORS, Display, draw_legend, take_last_step
 
 #: Color of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"
@@ -28,8 +28,6 @@ class DendrogramDisplay(Display):
         Number of samples at each leaf; None means 1.
     n_clusters : int, default=None
         Number of clusters below the cut; None draws no cut.
-    alternatives : array-like of int, default=()
-        Other numbers of clusters, whose cuts are dotted.
     name : str, default=None
 
     Attributes
@@ -58,7 +56,6 @@ class DendrogramDisplay(Display):
     counts: ArrayLike | None = None
     _: KW_ONLY
     n_clusters: int | None = None
-    alternatives: Sequence[int] = ()
 
     @classmethod
     def from_estimator(
@@ -72,12 +69,14 @@ class DendrogramDisplay(Display):
     ) -> Self:
         """Draw the ``children_`` and ``distances_`` of a fitted clusterer.
 
-        The default of `n_clusters` is its ``n_clusters_``. Cuts into the numbers of its
-        ``alternatives_`` are dotted.
+        The default of `n_clusters` is its ``n_clusters_``.
         """
         estimator, name = take_last_step(estimator, name)
-        remedy = "Fit AgglomerativeClustering with compute_distances=True."
-        check_has(estimator, "children_", "distances_", remedy=remedy)
+        message = (
+            "%(name)s has no children_ and distances_. Fit AgglomerativeClustering with "
+            "compute_distances=True."
+        )
+        check_is_fitted(estimator, ("children_", "distances_"), msg=message)
         n_leaves = len(estimator.children_) + 1
         if n_clusters is None:
             # Some clusters may be empty.
@@ -88,14 +87,11 @@ class DendrogramDisplay(Display):
             leaves = estimator.leaves_
             counts = np.bincount(leaves[leaves >= 0], minlength=n_leaves)
 
-        alternatives = getattr(estimator, "alternatives_", ())
-        numbers = [answer.n_clusters for answer in alternatives]
         display = cls(
             estimator.children_,
             estimator.distances_,
             counts,
             n_clusters=n_clusters,
-            alternatives=[k for k in numbers if k <= n_leaves],
             name=name,
         )
         return display.plot(ax, **kwargs)
@@ -133,21 +129,13 @@ class DendrogramDisplay(Display):
         self.cut_ = None
         if self.n_clusters is not None:
             self.cut_ = cut
-            self._draw_cut(n_clusters, "--")
-            for other in dict.fromkeys(self.alternatives):
-                if other != n_clusters:
-                    self._draw_cut(other, ":")
+            label = f"{n_clusters} cluster" + "s" * (n_clusters > 1)
+            ax.axhline(cut, color=ABOVE, ls="--", lw=1, label=label)
             draw_legend(ax)
 
         ax.set(xlabel="number of samples in each group", ylabel="distance")
         ax.set_ylim(bottom=0)
         return self
-
-    def _draw_cut(self, n_clusters, style):
-        """Draw a line at the height of a cut, with its number of clusters in the legend."""
-        label = f"{n_clusters} cluster" + "s" * (n_clusters > 1)
-        height = self._find_cut(n_clusters)
-        self.ax_.axhline(height, color=ABOVE, ls=style, lw=1, label=label)
 
     def _build_linkage(self):
         """Return the linkage matrix, and the number of samples in each node."""

@@ -1,4 +1,4 @@
-"""EmbeddingDisplay and MixtureDisplay: samples in the plane, and the components of a mixture."""
+"""EmbeddingDisplay: samples in the plane."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
@@ -14,8 +14,6 @@ from ..neighbors import neighbor_graph, neighbor_layout
 from .base import (
     NOISE,
     Display,
-    check_has,
-    choose_color,
     draw_legend,
     group_samples,
     name_features,
@@ -26,7 +24,7 @@ from .base import (
 )
 from .places import place_names
 
-#: Projections of more than two columns.
+#: Projections.
 METHODS = "auto", "pca", "neighbors"
 #: Properties of axes with one scale.
 EQUAL = {"aspect": "equal", "adjustable": "datalim"}
@@ -35,7 +33,7 @@ MAX_LAYOUT = 5000
 #: Maximum number of labels that are written next to their points.
 MAX_NUMBERED = 50
 #: Height of a written label, in points.
-LINE = 14
+LABEL_HEIGHT = 14
 
 
 @dataclass(eq=False, repr=False)
@@ -45,33 +43,24 @@ class EmbeddingDisplay(Display):
     Parameters
     ----------
     embedding : {array-like, sparse matrix} of shape (n_samples, n_components)
-        Two columns are drawn as they are, a single one is spread out vertically, and more columns
-        are projected.
+        Two columns are drawn as they are; any other number is projected.
     labels : array-like of shape (n_samples,), default=None
         Clusters or classes, numbers or strings.
     method : {"auto", "pca", "neighbors"}, default="auto"
-        Projection of more than two columns. ``"neighbors"`` is a
+        Projection of other numbers of columns. ``"neighbors"`` is a
         :func:`~skdeepcluster.neighbors.neighbor_layout`, where distances between clusters mean
         little. ``"auto"`` takes it for up to 5,000 samples, and PCA for more.
     metric : str or callable, default="euclidean"
         Metric of :func:`~skdeepcluster.neighbors.neighbor_graph`.
-    random_state : int, RandomState instance or None, default=0
-        Random state of the projection.
     name : str, default=None
 
     Attributes
     ----------
     points_ : ndarray of shape (n_samples, 2)
         Points that are drawn.
-    projection_ : PCA or None
-        The fitted projection by PCA.
     scatter_ : list of matplotlib PathCollection
         The points, one collection per marker.
     legend_ : matplotlib Legend or None
-
-    See Also
-    --------
-    MixtureDisplay : The same with the components of a mixture.
 
     Examples
     --------
@@ -87,7 +76,6 @@ class EmbeddingDisplay(Display):
     _: KW_ONLY
     method: str = "auto"
     metric: Any = "euclidean"
-    random_state: Any = 0
 
     @classmethod
     def from_estimator(
@@ -113,7 +101,7 @@ class EmbeddingDisplay(Display):
         display = cls(transform_samples(last, X), labels, method=method, name=name)
         is_layout = display._choose_method(len(labels)) == "neighbors"
         if is_layout and isinstance(last, NeighborClustering):
-            display.embedding = last.preparation_.prepare(X)
+            display.embedding = last.preparation_.read(X)
             display.metric = last.metric
         return display.plot(ax, **kwargs)
 
@@ -121,12 +109,6 @@ class EmbeddingDisplay(Display):
         """Draw by ``Axes.scatter``, which takes ``kwargs``, with at most 50 labels written."""
         points, axes = self._project()
         names, index, colors, markers = group_samples(points, self.labels)
-
-        if points.shape[1] == 1:
-            # A jittered strip for each label.
-            jitter = np.random.RandomState(0).uniform(-0.3, 0.3, len(index))
-            points = np.column_stack([points, jitter - index])
-            axes |= {"ylabel": "spread at random", "yticks": []}
 
         self.points_ = points
         ax = self._open(ax, (6.4, 4.8))
@@ -163,37 +145,30 @@ class EmbeddingDisplay(Display):
             self.scatter_.append(self.ax_.scatter(*self.points_[some].T, **look))
 
     def _project(self):
-        """Return the points in two columns, or in one, and properties of the axes."""
+        """Return the points (N, 2) and properties of the axes."""
         embedding = check_array(
             self.embedding, accept_sparse=True, input_name="embedding"
         )
-
-        n_samples, n_columns = embedding.shape
-        method = self._choose_method(n_samples)
-        self.projection_ = None
-        if n_columns < 3:
+        method = self._choose_method(embedding.shape[0])
+        if embedding.shape[1] == 2:
             points = to_array(embedding)
-            names = name_features(n_columns, X=self.embedding)
-            names = names or [f"column {k}" for k in range(n_columns)]
+            names = name_features(2, X=self.embedding) or ["column 0", "column 1"]
             axes = {}
         elif method == "neighbors":
             graph = neighbor_graph(embedding, metric=self.metric)
-            points = neighbor_layout(graph, 2, random_state=self.random_state)
+            points = neighbor_layout(graph, 2, random_state=0)
             names = "neighbor layout 1", "neighbor layout 2"
             # A layout has no unit.
             axes = EQUAL | {"xticks": [], "yticks": []}
         else:
-            pca = PCA(2, random_state=self.random_state)
+            pca = PCA(2, random_state=0)
             points = pca.fit_transform(embedding)
             names = [
                 f"component {k} ({share:.0%} of the variance)"
                 for k, share in enumerate(pca.explained_variance_ratio_, start=1)
             ]
             axes = EQUAL
-            self.projection_ = pca
-
-        labels = zip(("xlabel", "ylabel"), names, strict=False)
-        return points, dict(labels) | axes
+        return points, dict(zip(("xlabel", "ylabel"), names, strict=True)) | axes
 
     def _choose_method(self, n_samples):
         """Return the projection that "auto" stands for, or the given one."""
@@ -209,7 +184,7 @@ class EmbeddingDisplay(Display):
         self.figure_.canvas.figure.draw_without_rendering()
         to_pixels = self.ax_.transData
         pixels = to_pixels.transform(self.points_)
-        line = LINE * self.figure_.dpi / 72
+        line = LABEL_HEIGHT * self.figure_.dpi / 72
         box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.6}
         for name, *middle in place_names(pixels, labels, names, line):
             self.ax_.text(
@@ -220,124 +195,3 @@ class EmbeddingDisplay(Display):
                 weight="bold",
                 bbox=box,
             )
-
-
-@dataclass(eq=False, repr=False)
-class MixtureDisplay(Display):
-    """Ellipses of the components of a mixture, with the samples.
-
-    More than two dimensions are projected on the first two principal components of the samples.
-
-    Parameters
-    ----------
-    points : array-like of shape (n_samples, n_components)
-        Samples, or their codes.
-    means : array-like of shape (n_clusters, n_components)
-    covariances : array-like
-        Covariances in scikit-learn's shape for this ``covariance_type``.
-    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
-    labels : array-like of shape (n_samples,), default=None
-        Clusters of the points, which set their colors.
-    name : str, default=None
-
-    Attributes
-    ----------
-    ellipses_ : list of matplotlib Ellipse
-        For each component and each number of standard deviations.
-    legend_ : matplotlib Legend
-
-    See Also
-    --------
-    EmbeddingDisplay : The samples alone, with other projections.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from skdeepcluster import GaussianMixtureEM
-    >>> from skdeepcluster.display import MixtureDisplay
-    >>> X, _ = make_blobs(100, n_features=5, random_state=0)
-    >>> mixture = GaussianMixtureEM(3, random_state=0).fit(X)
-    >>> len(MixtureDisplay.from_estimator(mixture, X).ellipses_)
-    6
-    """
-
-    points: Any
-    means: ArrayLike
-    covariances: ArrayLike
-    _: KW_ONLY
-    covariance_type: str = "full"
-    labels: ArrayLike | None = None
-
-    @classmethod
-    def from_estimator(
-        cls, estimator, X, *, labels=None, name=None, ax=None, **kwargs
-    ) -> Self:
-        """Draw the mixture of a fitted estimator, in its codes if it has ``transform``.
-
-        The default of `labels` is ``predict(X)``.
-        """
-        _, name = take_last_step(estimator, name)
-        check_has(estimator, "means_", "covariances_", remedy="Use EmbeddingDisplay.")
-        display = cls(
-            transform_samples(estimator, X),
-            estimator.means_,
-            estimator.covariances_,
-            covariance_type=getattr(estimator, "covariance_type", "diag"),
-            labels=estimator.predict(X) if labels is None else labels,
-            name=name,
-        )
-        return display.plot(ax, **kwargs)
-
-    def plot(self, ax=None, *, n_std=(1.0, 2.0), **kwargs) -> Self:
-        """Draw ellipses at `n_std` standard deviations from the mean, one number or several.
-
-        :meth:`EmbeddingDisplay.plot` draws the samples with ``kwargs``.
-        """
-        points = to_array(self.points)
-        means = np.asarray(self.means)
-        covariances = self._expand_covariances(*means.shape)
-        embedding = EmbeddingDisplay(points, self.labels, method="pca", name=self.name)
-        embedding.plot(ax, **{"alpha": 0.5, **kwargs})
-        self.ax_ = embedding.ax_
-        self.figure_ = embedding.figure_
-
-        pca = embedding.projection_
-        if pca is not None:
-            means = pca.transform(means)
-            covariances = pca.components_ @ covariances @ pca.components_.T
-
-        n_std = np.atleast_1d(n_std)
-        self.ellipses_ = []
-        for k, mean in enumerate(means):
-            for n in n_std:
-                self._draw_ellipse(k, mean, covariances[k], n)
-
-        numbers = ", ".join(f"{n:g}" for n in n_std)
-        self.ellipses_[0].set_label(f"component:\n{numbers} standard\ndeviations")
-        self.legend_ = draw_legend(self.ax_)
-        self.ax_.autoscale_view()
-        return self
-
-    def _draw_ellipse(self, k, mean, covariance, n_std):
-        from matplotlib.patches import Ellipse
-
-        values, vectors = np.linalg.eigh(covariance)
-        width, height = 2 * n_std * np.sqrt(values)
-        ellipse = Ellipse(
-            mean,
-            width,
-            height,
-            angle=np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0])),
-            fill=False,
-            edgecolor=choose_color(k),
-            linewidth=1.8,
-        )
-        self.ellipses_.append(self.ax_.add_patch(ellipse))
-
-    def _expand_covariances(self, n_clusters, n_features):
-        """Return the covariances as matrices, (n_clusters, n_features, n_features)."""
-        covariances = np.asarray(self.covariances)
-        if self.covariance_type in ("full", "tied"):
-            shape = n_clusters, n_features, n_features
-            return np.broadcast_to(covariances, shape)
-        return covariances.reshape(n_clusters, -1, 1) * np.eye(n_features)

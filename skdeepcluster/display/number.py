@@ -5,8 +5,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 
-from .base import COLORS, Display, check_has, take_last_step
+from .base import COLORS, Display, take_last_step
 
 
 @dataclass(eq=False, repr=False)
@@ -65,8 +66,8 @@ class NumberOfClustersDisplay(Display):
     def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs) -> Self:
         """Draw how a clusterer fitted with ``n_clusters="auto"`` chose its number of clusters."""
         estimator, name = take_last_step(estimator, name)
-        remedy = "Fit it with n_clusters='auto'."
-        check_has(estimator, "n_clusters_curve_", remedy=remedy)
+        message = "%(name)s has no n_clusters_curve_. Fit it with n_clusters='auto'."
+        check_is_fitted(estimator, "n_clusters_curve_", msg=message)
         alternatives = getattr(estimator, "alternatives_", ())
         curve = estimator.n_clusters_curve_
         is_plain = not np.any(curve.penalty)

@@ -4,12 +4,12 @@ import numpy as np
 
 #: Mean width of a letter, and gap between a name and samples, as shares of a line's height.
 LETTER = 0.525
-CLEAR = 0.5
+GAP = 0.5
 #: Directions from a sample in which a name is tried.
 DIRECTIONS = np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1]), axis=-1)
-#: Maximum numbers of samples beside which a name is tried, and of a cluster that are looked at.
+#: Maximum numbers of samples of a cluster beside which a name is tried, and that it may cover.
 N_TRIED = 30
-N_SEEN = 1000
+N_COVERED = 1000
 
 
 def place_names(points, labels, names, line):
@@ -25,17 +25,17 @@ def place_names(points, labels, names, line):
     places = {}
     for k in np.unique(labels[labels >= 0]):
         half = np.array([LETTER * len(str(names[k])), 1]) / 2
-        own = _thin(points[labels == k], N_SEEN)
-        others = _thin(points[labels != k], N_SEEN)
+        own = _thin(points[labels == k], N_COVERED)
+        others = _thin(points[labels != k], N_COVERED)
         beside = _thin(own, N_TRIED)[:, None, None]
-        middles = (beside + DIRECTIONS * (half + CLEAR)).reshape(-1, 2)
+        middles = (beside + DIRECTIONS * (half + GAP)).reshape(-1, 2)
         middles = middles.clip(low + half, high - half)
 
         cost = np.hypot(*(middles - np.median(own, 0)).T)
         cost += 4 * _count_within(own, middles, half)
-        cost += 4 * _count_within(others, middles, half + 2 * CLEAR)
+        cost += 4 * _count_within(others, middles, half + 2 * GAP)
         for middle, size in places.values():
-            cost += N_SEEN * _count_within(middle[None], middles, half + size)
+            cost += N_COVERED * _count_within(middle[None], middles, half + size)
         places[k] = middles[cost.argmin()], half
     return [(names[k], *(middle * line)) for k, (middle, _) in places.items()]
 

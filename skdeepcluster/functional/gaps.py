@@ -106,7 +106,7 @@ class _VectorGaps:
     def joint(self, x: Tensor) -> Tensor:
         """Return the log-joint (N, K)."""
         if is_separated(self.mixture):
-            parts = [component.joint(x) for component in self._components()]
+            parts = [_VectorGaps(part).joint(x) for part in self.mixture.components()]
             return torch.cat(parts, 1)
 
         log_weights, means, scales = self.mixture
@@ -134,10 +134,8 @@ class _VectorGaps:
 
     def _sum(self, x: Tensor, resp: Tensor, about: Tensor) -> SufficientStatistics:
         if about.ndim == 2:
-            parts = [
-                component._sum(x, resp[:, k : k + 1], about[k])
-                for k, component in enumerate(self._components())
-            ]
+            each = zip(self.mixture.components(), resp.split(1, 1), about, strict=True)
+            parts = [_VectorGaps(part)._sum(x, *own) for part, *own in each]
             return join(parts)
 
         missing = resp.T @ x.isnan().to(x.dtype)
@@ -147,11 +145,6 @@ class _VectorGaps:
         squares = shift.square() + self.mixture.covariances()
         s2 = resp.T @ x.square() + missing * squares
         return SufficientStatistics(resp.sum(0), s1, s2)
-
-    def _components(self) -> "list[_VectorGaps]":
-        fields = (field.split(1) for field in self.mixture)
-        each = zip(*fields, strict=True)
-        return [_VectorGaps(Mixture(*component)) for component in each]
 
 
 class _Completed(NamedTuple):

@@ -47,8 +47,18 @@ class Mixture(NamedTuple):
     scales: Tensor
 
     def to(self, like: Any) -> "Mixture":
-        """Return the mixture with another device or dtype."""
-        return Mixture(*(field.to(like) for field in self))
+        """Return the mixture with another device or dtype, contiguous as pickled copies are.
+
+        Rounding may depend on the memory layout.
+        """
+        return Mixture(*(field.to(like).contiguous() for field in self))
+
+    def reorder(self, order: Any) -> "Mixture":
+        """Return the mixture with its components in another order."""
+        log_weights, means, scales = self
+        if len(scales) == len(means):
+            scales = scales[order]
+        return Mixture(log_weights[order], means[order], scales)
 
     def covariances(self) -> Tensor:
         """Return S_k S_k^T or s_k^2, in the shape of ``scales``."""
@@ -62,11 +72,21 @@ class Mixture(NamedTuple):
             return _invert(self.scales).mT
         return self.scales.reciprocal()
 
-    def is_sound(self) -> bool:
+    def precisions(self) -> Tensor:
+        """Return the inverse covariances, in the shape of ``scales``."""
+        factors = self.precision_factors()
+        return factors @ factors.mT if factors.ndim == 3 else factors.square()
+
+    def is_sound(self, kind: str) -> bool:
         """Return whether shapes agree, weights sum to one and scales are positive and finite."""
         k, d = self.means.shape
-        shapes = {(k, d, d), (1, d, d), (k, d), (k, 1)}
-        if self.log_weights.shape != (k,) or self.scales.shape not in shapes:
+        shapes = {
+            "full": (k, d, d),
+            "tied": (1, d, d),
+            "diag": (k, d),
+            "spherical": (k, 1),
+        }
+        if self.log_weights.shape != (k,) or self.scales.shape != shapes[kind]:
             return False
 
         total = float(self.log_weights.exp().sum())
@@ -76,6 +96,12 @@ class Mixture(NamedTuple):
             and bool(self.scales.isfinite().all())
             and bool((diagonals(self.scales) > 0).all())
         )
+
+    def components(self) -> "list[Mixture]":
+        """Return the components, each as a mixture."""
+        scales = self.scales.expand(len(self.means), *self.scales.shape[1:])
+        fields = (field.split(1) for field in self._replace(scales=scales))
+        return [Mixture(*component) for component in zip(*fields, strict=True)]
 
     def center(self) -> Tensor:
         """Return sum_k pi_k mu_k, of shape (D,)."""
@@ -135,16 +161,15 @@ def log_joint(x: Tensor, mixture: Mixture) -> Tensor:
 
 def joint_density(mixture: Mixture) -> Function:
     """Return x -> log_joint(x, mixture), with terms of the mixture computed once."""
+    if is_separated(mixture):
+        parts = [joint_density(component) for component in mixture.components()]
+        return lambda x: torch.cat([part(x) for part in parts], 1)
+
     log_weights, means, scales = mixture
     constant = log_constant(scales, means.shape[1])
     kind = "diag"
     if scales.ndim == 3:
         kind = "full" if len(scales) == len(means) else "tied"
-
-    if is_separated(mixture):
-        separate = make_separate_density(means, scales, constant, kind)
-        return lambda x: separate(x).T + log_weights
-
     shift = means.detach().mean(0)
     density = make_density(means - shift, scales, constant, kind)
 
@@ -192,34 +217,17 @@ def make_density(
     """Return terms -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N)."""
     if kind == "full":
         return _make_full_density(means, scales, constant)
-    if kind == "tied":
-        return _make_tied_density(means, scales, constant)
-    return _make_vector_density(means, scales, constant)
+    if kind != "tied":
+        return _make_vector_density(means, scales, constant)
+    whiten = _invert(scales)[0].T
+    unit = torch.ones_like(means[:1, :1])
+    spherical = _make_vector_density(means @ whiten, unit, constant)
 
+    def density(x: Tensor) -> Tensor:
+        whitened = x @ whiten
+        return spherical(whitened, whitened.square())
 
-def make_separate_density(
-    means: Tensor,
-    scales: Tensor,
-    constant: Tensor,
-    kind: str,
-) -> Function:
-    """Return samples -> the densities (K, N) from differences to each mean, which keep digits."""
-    origin = torch.zeros_like(means[:1])
-    scales = scales.expand(len(means), *scales.shape[1:])
-    constant = constant.expand(len(means))
-    densities = [
-        make_density(origin, scales[k : k + 1], constant[k : k + 1], kind)
-        for k in range(len(means))
-    ]
-
-    def separate(x: Tensor) -> Tensor:
-        parts = []
-        for mean, density in zip(means, densities, strict=True):
-            terms = expand(x - mean, kind)
-            parts.append(density(*terms))
-        return torch.cat(parts)
-
-    return separate
+    return density
 
 
 def _make_full_density(means: Tensor, scales: Tensor, constant: Tensor) -> Density:
@@ -250,22 +258,8 @@ def triangular_blocks(n_features: int) -> list[tuple[int, int]]:
     Entries to the right of the end of a block are zero, so products skip them.
     """
     n_blocks = min(max(n_features // MIN_BLOCK_ROWS, 1), 4)
-    ends = [0]
-    for i in range(1, n_blocks + 1):
-        ends.append(n_features * i // n_blocks)
+    ends = [n_features * i // n_blocks for i in range(n_blocks + 1)]
     return list(pairwise(ends))
-
-
-def _make_tied_density(means: Tensor, scales: Tensor, constant: Tensor) -> Density:
-    whiten = _invert(scales)[0].T
-    unit = torch.ones_like(means[:1, :1])
-    spherical = _make_vector_density(means @ whiten, unit, constant)
-
-    def density(x: Tensor) -> Tensor:
-        whitened = x @ whiten
-        return spherical(whitened, whitened.square())
-
-    return density
 
 
 def _make_vector_density(means: Tensor, stds: Tensor, constant: Tensor) -> Density:
@@ -315,19 +309,22 @@ def expected_statistics(
     kind: str,
 ) -> Expectation:
     """Return the E-step of complete samples."""
+    if about.ndim == 2:
+        joint = joint_density(mixture)
+
+        def expect_apart(x: Tensor, weight: Tensor) -> Sums:
+            resp, evidence = _normalize(joint(x).T, weight)
+            return *sufficient_statistics(x, resp.T, about, kind), evidence
+
+        return expect_apart
+
     log_weights, means, scales = mixture
     constant = log_constant(scales, means.shape[1]) + log_weights
-    separate = about.ndim == 2
-    if separate:
-        density = make_separate_density(means, scales, constant, kind)
-    else:
-        density = make_density(means - about, scales, constant, kind)
+    density = make_density(means - about, scales, constant, kind)
 
     def expect(x: Tensor, weight: Tensor) -> Sums:
-        terms = (x,) if separate else expand(x - about, kind)
+        terms = expand(x - about, kind)
         resp, evidence = _normalize(density(*terms), weight)
-        if separate:
-            return *sufficient_statistics(x, resp.T, about, kind), evidence
         return *_sum_terms(terms, resp, kind), evidence
 
     return expect
@@ -420,7 +417,15 @@ def maximize(
     if a covariance is not positive definite, with ``reg_covar=0`` beyond rounding errors.
     """
     n, means, squares, of_means = _raw_moments(stats, kind)
-    scales, variances = _factorize(squares - of_means, reg_covar)
+    covariance = squares - of_means
+    if covariance.ndim == 2:
+        variances = covariance.clamp_min(0) + reg_covar
+        scales = variances.sqrt()
+    else:
+        diagonals(covariance).add_(reg_covar)
+        scales, failed = torch.linalg.cholesky_ex(covariance)
+        variances = diagonals(scales).square()
+        variances[failed > 0] = 0.0
 
     rounding = 0.0 if reg_covar else ZERO_VARIANCE * torch.finfo(n.dtype).eps
     lost = (rounding * about.expand_as(means)).square()
@@ -459,19 +464,6 @@ def _square(means: Tensor, kind: str) -> Tensor:
     if kind in MATRIX:
         return means[:, :, None] * means[:, None]
     return means.square()
-
-
-def _factorize(covariance: Tensor, reg_covar: float) -> tuple[Tensor, Tensor]:
-    """Return the scales of covariances, and their squared diagonals, 0 if there is no factor."""
-    if covariance.ndim == 2:
-        variances = covariance.clamp_min(0) + reg_covar
-        return variances.sqrt(), variances
-
-    diagonals(covariance).add_(reg_covar)
-    scales, failed = torch.linalg.cholesky_ex(covariance)
-    pivots = diagonals(scales).square()
-    pivots[failed > 0] = 0.0
-    return scales, pivots
 
 
 def _explain_singular(stats: SufficientStatistics, kind: str, k: int) -> str:

@@ -111,11 +111,6 @@ def mutual_information(log_p: Tensor) -> Tensor:
     >>> mutual_information(torch.eye(4).log()).exp()
     tensor(4.)
     """
-    if log_p.ndim != 2:
-        raise ValueError(
-            "mutual_information needs log p(y | x_n) of shape (N, K), but got the shape "
-            f"{tuple(log_p.shape)}. Stack one distribution per sample."
-        )
     marginal_entropy = entropy(marginal(log_p))
     return marginal_entropy - entropy(log_p).mean()
 

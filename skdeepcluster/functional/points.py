@@ -35,15 +35,6 @@ def normal_quantiles(
     return torch.special.ndtri(levels)
 
 
-def normal_points(
-    n_points: int,
-    n_dimensions: int,
-) -> Tensor:
-    """Return fixed quasi-random points of N(0, I), (n_points, n_dimensions), float64."""
-    uniform = uniform_points(n_points, n_dimensions)
-    return normal_quantiles(uniform)
-
-
 def balanced_points(
     n_points: int,
     n_dimensions: int,
@@ -53,7 +44,7 @@ def balanced_points(
     Quasi-random points are whitened and mirrored, so means of polynomials of degree three are
     exact. ``n_points`` must be larger than ``n_dimensions``.
     """
-    points = normal_points(n_points, n_dimensions)
+    points = normal_quantiles(uniform_points(n_points, n_dimensions))
     scale = torch.linalg.cholesky(points.T @ points / n_points)
     whitened = torch.linalg.solve_triangular(scale, points.T, upper=False)
     half = whitened.T

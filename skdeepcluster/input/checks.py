@@ -41,13 +41,8 @@ INTERNAL = {"skdeepcluster", "sklearn", "joblib", "contextlib"}
 # ---- samples and predictions
 
 
-def check_container(X, name, accept_sparse):
-    """Check that the estimator ``name`` can read X: a table, an array or a list of samples."""
-    if sparse.issparse(X) and not accept_sparse:
-        raise TypeError(
-            f"{name} got sparse data, but takes dense arrays. Set "
-            "accept_sparse=True, or pass X.toarray()."
-        )
+def check_container(X):
+    """Check that X can be read: a table, an array or a list of samples."""
     is_frame = hasattr(X, "shape") and hasattr(X, "dtypes")
     try:
         values = X if is_frame or sparse.issparse(X) or is_dask(X) else np.asarray(X)
@@ -74,9 +69,8 @@ def name_column(X):
         kind = TypeError if type(error) is TypeError else ValueError
         reason = str(error).partition(". ")[0].rstrip(".")
         raise kind(
-            f"Column {name!r} of X is not numeric: {reason}. Encode categories by OneHotEncoder, "
-            "or name them in categorical_features if it is a parameter, and convert dates to "
-            "numbers."
+            f"Column {name!r} of X is not numeric: {reason}. Name categories in kinds, or encode "
+            "them by OneHotEncoder, and convert dates to numbers."
         ) from error
 
 
@@ -135,43 +129,6 @@ def check_enough(n_samples, n_clusters, is_weighted=False):
             f"n_samples={n_samples} should be >= n_clusters={n_clusters}. Pass more "
             "samples or ask for fewer clusters."
         )
-
-
-def is_open(n_clusters):
-    """Return whether the number of clusters is to be found: "auto" or bounds."""
-    return not isinstance(n_clusters, Integral)
-
-
-def check_range(n_clusters):
-    """Return the numbers from the lowest to the highest number of clusters, checked."""
-    is_sound = len(n_clusters) == 2 and all(
-        isinstance(number, Integral) and number >= 1 for number in n_clusters
-    )
-    if not is_sound or n_clusters[0] > n_clusters[1]:
-        raise ValueError(
-            "n_clusters must be a number, 'auto', or the lowest and the highest number, such as "
-            f"(5, 20), got {n_clusters!r}."
-        )
-    low, high = n_clusters
-    return range(low, high + 1)
-
-
-def list_numbers(highest, lowest=1):
-    """Return the numbers of clusters that are tried first: up to 4, then in steps of half."""
-    numbers = [1, 2, 3, 4]
-    while numbers[-1] < highest:
-        numbers.append(3 * numbers[-1] // 2)
-    between = {number for number in numbers if lowest < number < highest}
-    return sorted(between | {lowest, highest})
-
-
-def read_numbers(n_clusters, max_clusters=60):
-    """Return a number of clusters, or the range to choose from for "auto" or bounds, checked."""
-    if not is_open(n_clusters):
-        return n_clusters
-    if n_clusters == "auto":
-        return range(1, max_clusters + 1)
-    return check_range(n_clusters)
 
 
 def check_magnitude(values):
@@ -325,6 +282,13 @@ def keep_fit(estimator, attributes):
         del state[name]
     state.update(attributes)
     return estimator
+
+
+def forget_missing(estimator, *names):
+    """Remove the attributes that a fit has set to None: it has none."""
+    for name in names:
+        if vars(estimator)[name] is None:
+            delattr(estimator, name)
 
 
 # ---- random numbers

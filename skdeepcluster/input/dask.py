@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 import numpy as np
+from sklearn.utils import assert_all_finite
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted
 
@@ -25,6 +26,15 @@ def check_blocks(X):
     if not lengths:
         raise ValueError("Found array with 0 sample(s): the Dask array has no samples.")
     return X.rechunk((lengths, -1))
+
+
+def read_blocks(X, preparation, reset):
+    """Check a Dask array; return it in blocks with all features, and its largest magnitude."""
+    X = check_blocks(X)
+    preparation.validate(X, reset, skip_check_array=True)
+    largest = np.atleast_1d(np.fmax(abs(X), 0).max().compute())
+    assert_all_finite(largest, estimator_name=preparation.name, input_name="X")
+    return X, largest
 
 
 def _join_features(X):

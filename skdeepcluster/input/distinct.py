@@ -3,17 +3,14 @@
 N samples, D features.
 """
 
-import functools
 from hashlib import blake2b
 from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.cluster import KMeans
 from sklearn.utils import gen_batches
 from sklearn.utils.sparsefuncs import min_max_axis
-from threadpoolctl import ThreadpoolController
 
 #: Smallest denominator.
 TINY = np.finfo(float).tiny
@@ -57,12 +54,10 @@ def project_rows(X, direction):
     if sparse.issparse(X):
         return X @ direction
     # Summed row by row: a matrix product may round equal rows differently at other positions.
-    parts = [(_to_doubles(X[part]) * direction).sum(1) for part in split_rows(X)]
-    return np.concatenate(parts)
-
-
-def _to_doubles(X):
-    return np.asarray(X, float, "C")
+    products = np.empty(len(X))
+    for part in split_rows(X):
+        products[part] = (np.asarray(X[part], float, "C") * direction).sum(1)
+    return products
 
 
 def hash_samples(X, stored_zeros=False):
@@ -74,8 +69,8 @@ def hash_samples(X, stored_zeros=False):
         rows = _list_stored(X, stored_zeros)
     else:
         # Adding zero makes negative zeros positive.
-        parts = (X[part] + 0.0 for part in split_rows(X))
-        rows = chain.from_iterable(map(_to_doubles, parts))
+        parts = (np.add(X[part], 0.0, dtype=float, order="C") for part in split_rows(X))
+        rows = chain.from_iterable(parts)
     hashes = [blake2b(row, digest_size=8).digest() for row in rows]
     return np.frombuffer(b"".join(hashes), dtype="<i8").astype(int)
 
@@ -122,19 +117,6 @@ def merge_equal(keys, weights):
     return Distinct(first, inverse, total).take(np.flatnonzero(total))
 
 
-#: The loaded libraries with threads, found once per process.
-_libraries = functools.cache(ThreadpoolController)
-
-
-def single_threaded(user_api=None):
-    """Return a context that limits BLAS and OpenMP to one thread, which fixes the rounding."""
-    return _libraries().limit(limits=1, user_api=user_api)
-
-
-#: Context that limits BLAS to one thread.
-single_threaded_blas = functools.partial(single_threaded, "blas")
-
-
 def find_apart(points):
     """Return the first positions, ascending, of points (M, D) whose distances exceed rounding."""
     gaps = points - points.mean(0)
@@ -143,16 +125,6 @@ def find_apart(points):
     direction = np.random.RandomState(0).standard_normal(points.shape[1])
     _, first = np.unique(project_rows(places, direction), return_index=True)
     return np.sort(first)
-
-
-def fit_kmeans(points, n_clusters, *, sample_weight=None, **options):
-    """Return k-means fitted to points (M, D), in one thread.
-
-    scikit-learn warns of more clusters than points apart, so there are at most as many.
-    """
-    n_clusters = min(n_clusters, len(find_apart(points)))
-    with single_threaded():
-        return KMeans(n_clusters, **options).fit(points, sample_weight=sample_weight)
 
 
 def order_columns(X):

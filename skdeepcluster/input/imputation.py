@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import gen_batches
+from threadpoolctl import threadpool_limits
 
 from .checks import check_sample_weight, misses_values, warn_user
 from .distinct import (
@@ -14,7 +15,6 @@ from .distinct import (
     merge_equal,
     order_columns,
     order_rows,
-    single_threaded_blas,
     sort_nearest,
 )
 
@@ -61,7 +61,7 @@ class Imputer(NamedTuple):
         has_value = (~np.isnan(donors)).T.astype(float)
         known = has_value, np.nan_to_num(donors).T
         # Several threads would round differently.
-        with single_threaded_blas():
+        with threadpool_limits(1, "blas"):
             for block in gen_batches(len(incomplete), BLOCK_SIZE):
                 rows = X[incomplete[block]]
                 distances, nearest = _search(*known, self._scale(rows))

@@ -225,21 +225,6 @@ def indicate(labels, n_clusters):
     return sparse.csr_array((ones, (rows, labels[rows])), shape=shape)
 
 
-def share_out(densities, weights):
-    """Return responsibilities by log densities (N, K), and the mean log-likelihood.
-
-    This is the E-step of a mixture of samples with ``weights`` (N, 1). The responsibilities take
-    the memory of the densities: new memory costs more than the exponentials.
-    """
-    highest = densities.max(1, keepdims=True)
-    densities -= highest
-    resp = np.exp(densities, out=densities)
-    total = resp.sum(1, keepdims=True)
-    resp /= total
-    likelihood = (weights * (highest + np.log(total))).sum() / weights.sum()
-    return resp, likelihood
-
-
 def cluster_means(resp, rows):
     """Return the means (K, D) of samples (N, D) by responsibilities; zero for empty clusters."""
     sizes = resp.sum(0)[:, None]

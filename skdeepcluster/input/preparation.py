@@ -1,16 +1,19 @@
-"""The preparation of X: from samples as users have them to numbers that can be compared.
+"""How X becomes numbers: :func:`prepare` is the door to all that clusters or scores samples.
 
-A fit reads X (checks, categories), scales it, and fills gaps. N samples, D columns of the table
-or features, E encoded columns.
+N samples, D columns of X, E encoded columns: numbers first, then the one-hot columns of
+categories.
 """
 
 from functools import partial
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import TruncatedSVD
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Normalizer
 from sklearn.utils import check_array
 from sklearn.utils.validation import (
     _check_feature_names_in,
@@ -23,17 +26,54 @@ from .checks import (
     check_container,
     check_magnitude,
     check_sample_weight,
+    forget_missing,
     misses_values,
     name_column,
     refuse_empty,
 )
+from .columns import ONE_HOT, NumberColumns, TableEncoder, is_table, read_kinds
 from .imputation import Imputer, fit_imputer
-from .numbers import MAX_COLUMNS, NumberColumns, is_table
 from .scales import find_factors, measure_features
-from .tables import ONE_HOT, TableEncoder, read_kinds
 
+#: Maximum number of columns of an array whose kinds are learned.
+MAX_COLUMNS = 200
 #: Maximum number of columns of a kind that are named in a line.
 MAX_LISTED = 5
+#: Number of components in which sparse samples of more than twice as many features are compared.
+N_COMPONENTS = 50
+
+
+class Prepared(NamedTuple):
+    """Samples as everything in this package clusters and scores them."""
+
+    #: Points (N, E), or distances (N, N), without gaps.
+    points: Any
+    #: The fitted :class:`Preparation`; None for codes of a network.
+    preparation: Any = None
+    #: Augmentation of the points: changes that do not matter, or None.
+    augment: Any = None
+
+    @property
+    def groups(self):
+        """One-hot columns of each category of a table, or None."""
+        return self.preparation and self.preparation.table_groups
+
+    def change(self, augment):
+        """Return the points with an augmentation of samples, or as a transformer makes them."""
+        if augment is None:
+            return self
+        if hasattr(augment, "transform"):
+            return self._replace(points=augment.fit_transform(self.points))
+        if self.preparation is not None:
+            augment = self.preparation.scale_augment(augment)
+        return self._replace(augment=augment)
+
+
+def prepare(X, preparation, sample_weight=None):
+    """Fit a :class:`Preparation` to X, and return the :class:`Prepared` samples."""
+    encoded = preparation.fit_encode(X, sample_weight)
+    preparation.fit_scale(encoded, sample_weight)
+    return Prepared(preparation.fit_compare(encoded, sample_weight), preparation)
 
 
 class Preparation(TransformerMixin, BaseEstimator):
@@ -45,22 +85,18 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    categorical_features : array-like, "from_dtype" or None, default="from_dtype"
-        Columns of categories: indices, names or a mask. "from_dtype": the columns of a DataFrame
-        that are categories, texts or booleans. Categories that ``fit`` did not see are missing.
-    kinds : dict, default=None
-        Kinds of columns by name or position, where they are not what they look like: "number",
-        "amount", "code", "flag", "category" or "left out".
+    kinds : "auto", "numbers" or dict, default="auto"
+        Kinds of columns. "auto": categories, texts and booleans by the types of a DataFrame, the
+        others by their values. "numbers": all columns are numbers as they are. A dict says
+        otherwise by name or position: "number", "amount", "code", "flag", "category" or "out".
     standardize : "auto" or bool, default="auto"
         Whether features are divided by their own standard deviations. "auto": False for
-        comparable scales, probabilities and principal components; True for the numbers of a table
-        with kinds of columns.
+        comparable scales, probabilities, principal components and other metrics than
+        "euclidean"; True for the numbers of a table with kinds of columns.
+    metric : str or callable, default="euclidean"
+        How samples will be compared; with "precomputed", X has distances.
     n_neighbors : int, default=15
         Number of neighbors whose mean fills a gap.
-    accept_sparse : bool, default=False
-        Whether X may be a sparse matrix.
-    allow_nan : bool, default=True
-        Whether dense X may have gaps.
     learns_kinds : bool, default=True
         Whether numbers may be amounts, codes and flags, if features have units of their own.
     name : str, default="Preparation"
@@ -69,11 +105,14 @@ class Preparation(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     kinds_ : dict of str
-        Kind of each column: what ``kinds`` may say, or "constant".
+        Kind of each column: what a dict may say, or "constant".
     factors_ : ndarray of shape (n_encoded,) or None
         What the encoded columns are multiplied by.
     standardizes_ : bool
         Whether features are divided by their own standard deviations.
+    components_ : Pipeline or None
+        What turns sparse samples of many features, such as texts, into ``N_COMPONENTS``
+        components of length one.
     has_gaps_ : bool
         Whether X of ``fit`` misses values.
     groups_ : list of list of int
@@ -99,26 +138,23 @@ class Preparation(TransformerMixin, BaseEstimator):
     numbers_ = None
     imputer_ = None
     factors_ = None
+    components_ = None
     standardizes_ = False
 
     def __init__(
         self,
-        categorical_features="from_dtype",
+        kinds="auto",
         *,
-        kinds=None,
         standardize="auto",
+        metric="euclidean",
         n_neighbors=15,
-        accept_sparse=False,
-        allow_nan=True,
         learns_kinds=True,
         name="Preparation",
     ) -> None:
-        self.categorical_features = categorical_features
         self.kinds = kinds
         self.standardize = standardize
+        self.metric = metric
         self.n_neighbors = n_neighbors
-        self.accept_sparse = accept_sparse
-        self.allow_nan = allow_nan
         self.learns_kinds = learns_kinds
         self.name = name
 
@@ -139,7 +175,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         self : object
             The fitted preparation.
         """
-        self.fit_prepare(X, sample_weight)
+        prepare(X, self, sample_weight)
         return self
 
     def fit_transform(self, X, y=None, sample_weight=None) -> Any:
@@ -159,7 +195,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         ndarray, CSR matrix or DataFrame of shape (n_samples, n_encoded)
             Prepared samples.
         """
-        return self.fit_prepare(X, sample_weight)
+        return prepare(X, self, sample_weight).points
 
     def transform(self, X, donors=None) -> Any:
         """Prepare new samples.
@@ -176,7 +212,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         ndarray, CSR matrix or DataFrame of shape (n_samples, n_encoded)
             Prepared samples.
         """
-        return self.prepare(X, donors)
+        return self.read(X, donors)
 
     def inverse_transform(self, X) -> Any:
         """Return prepared samples in the columns and units of ``fit``.
@@ -193,7 +229,9 @@ class Preparation(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = np.asarray(X)
-        return self.restore(X if self.factors_ is None else X / self.factors_)
+        if self.components_ is not None:
+            X = self.components_[0].inverse_transform(X)
+        return self.decode(X if self.factors_ is None else X / self.factors_)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Return the names of the encoded columns: numbers, then "column_category".
@@ -212,41 +250,16 @@ class Preparation(TransformerMixin, BaseEstimator):
         names = _check_feature_names_in(self, input_features)
         if self.table_ is not None:
             names = self.table_.list_names(names)
+        if self.components_ is not None:
+            names = [f"component{i}" for i in range(N_COMPONENTS)]
         return np.array(names, dtype=object)
 
-    # ---- steps
+    # ---- from columns to numbers
 
-    def fit_prepare(self, X, sample_weight=None) -> Any:
-        """Return X of a fit, prepared (N, E): an array, whatever ``set_output`` says."""
-        X = _to_floats(self.fit_read(X, sample_weight=sample_weight))
-        weights = sample_weight
-        if weights is not None:
-            weights = check_sample_weight(weights, X)
-        self.fit_scale(X, self.standardize, weights)
-        X = self.scale(X)
-        if self.has_gaps_:
-            imputer = fit_imputer(X, self.n_neighbors, weights)
-            self.imputer_ = imputer._asdict()
-            X = imputer.fill(X)
-        return X
-
-    def prepare(self, X, donors=None) -> Any:
-        """Return new samples, prepared (N, E): an array, whatever ``set_output`` says."""
-        X = self.scale(_to_floats(self.read(X)))
-        if not misses_values(X):
-            return X
-        if self.imputer_ is not None:
-            return Imputer(**self.imputer_).fill(X)
-        if donors is None:
-            raise ValueError(
-                "X has missing values, but X of fit had none. Give donors: prepared samples."
-            )
-        return fit_imputer(np.asarray(donors), self.n_neighbors).fill(X)
-
-    def fit_read(self, X, min_samples=1, sample_weight=None) -> Any:
-        """Return X of a fit, checked and encoded, (N, E)."""
-        check_container(X, self.name, self.accept_sparse)
-        known = read_kinds(X, self.categorical_features, self.kinds)
+    def fit_encode(self, X, sample_weight=None, min_samples=1) -> Any:
+        """Learn the kinds of columns; return X, checked and encoded, (N, E)."""
+        check_container(X)
+        known = read_kinds(X, self.kinds)
         self.table_ = None
         self.imputer_ = None
         self.numbers_ = None
@@ -259,9 +272,7 @@ class Preparation(TransformerMixin, BaseEstimator):
             X = self._check_numbers(X, reset=True, min_samples=min_samples)
             if not hasattr(table, "dtypes") or hasattr(table, "dask"):
                 table = X
-        is_open = self.categorical_features is not None or self.kinds
-        takes_kinds = self.learns_kinds and is_open
-        if takes_kinds and not sparse.issparse(X):
+        if self.learns_kinds and self.kinds != "numbers" and not sparse.issparse(X):
             self._fit_kinds(table, X, known, sample_weight)
         if self.table_ is not None:
             X = self._encode(table, min_samples)
@@ -284,7 +295,7 @@ class Preparation(TransformerMixin, BaseEstimator):
             numbers = numbers[weights > 0]
             weights = weights[weights > 0] / weights.max()
         is_wide = numbers.shape[1] > MAX_COLUMNS and not known
-        if is_wide or not numbers.size or self.standardize is False:
+        if is_wide or not numbers.size or self._standardize() is False:
             return
         features = measure_features(numbers, sample_weight=weights)
         if not known and not is_table(numbers, features, self.standardize, weights):
@@ -307,10 +318,10 @@ class Preparation(TransformerMixin, BaseEstimator):
             if self.table_ is None and hasattr(table, "dtypes"):
                 self.table_ = TableEncoder({}).fit(table)
 
-    def read(self, X) -> Any:
+    def encode(self, X) -> Any:
         """Return new samples, checked and encoded, (N, E)."""
         check_is_fitted(self)
-        check_container(X, self.name, self.accept_sparse)
+        check_container(X)
         if self.table_ is None:
             X = self._check_numbers(X, reset=False)
         else:
@@ -319,14 +330,31 @@ class Preparation(TransformerMixin, BaseEstimator):
             return X
         return self.numbers_.transform(X)
 
+    def decode(self, X, random_state=None) -> Any:
+        """Return encoded samples (N, E) in the columns of the table of the fit.
+
+        Categories are the most probable ones, or drawn by a RandomState.
+        """
+        if self.numbers_ is not None:
+            n_numbers = len(self.number_columns)
+            X = np.array(X, dtype=float)
+            X[:, :n_numbers] = self.numbers_.inverse_transform(X[:, :n_numbers])
+        if self.table_ is None:
+            return X
+        return self.table_.inverse_transform(X, random_state)
+
+    # ---- from numbers to points
+
     def fit_scale(
-        self, X, standardize, sample_weight=None, columns=None, features=None
+        self, X, sample_weight=None, *, standardize=None, columns=None, features=None
     ) -> None:
         """Find the factors of encoded samples X (N, E).
 
-        ``columns`` are those that are standardized; None: all. ``features`` are the measures of
-        X if they are known.
+        ``standardize`` is another value than the parameter, ``columns`` are those that it is
+        about, and ``features`` are the measures of X, where they are known.
         """
+        if standardize is None:
+            standardize = self._standardize()
         groups = self.groups_
         self.factors_ = None
         self.standardizes_ = False
@@ -337,6 +365,7 @@ class Preparation(TransformerMixin, BaseEstimator):
                 check_magnitude(X)
             return
         if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X)
             check_magnitude(X)
             kept = sample_weight > 0
             X = X[kept]
@@ -349,8 +378,56 @@ class Preparation(TransformerMixin, BaseEstimator):
             self.factors_ = np.where(kept, self.factors_, 1.0)
         self.standardizes_ = self.factors_ is not None and bool(standardize)
 
-    def scale(self, X) -> Any:
-        """Return encoded samples (N, E) times the factors, in double precision."""
+    def fit_compare(self, X, sample_weight=None) -> Any:
+        """Return encoded samples X (N, E) of a fit as points, which fill gaps of others."""
+        points = self._scale(X)
+        self.components_ = None
+        if self.has_gaps_:
+            imputer = fit_imputer(points, self.n_neighbors, sample_weight)
+            self.imputer_ = imputer._asdict()
+            points = imputer.fill(points)
+        elif self._has_components(points):
+            svd = TruncatedSVD(N_COMPONENTS, random_state=0)
+            self.components_ = make_pipeline(svd, Normalizer())
+            points = self.components_.fit_transform(points)
+        return points
+
+    def read(self, X, donors=None) -> Any:
+        """Return new samples as points: an array, whatever ``set_output`` says."""
+        points = self._scale(self.encode(X))
+        if self.components_ is not None:
+            return self.components_.transform(points)
+        if not misses_values(points):
+            return points
+        if self.imputer_ is not None:
+            return Imputer(**self.imputer_).fill(points)
+        if donors is None:
+            raise ValueError(
+                "X has missing values, but X of fit had none. Give donors: prepared samples."
+            )
+        return fit_imputer(np.asarray(donors), self.n_neighbors).fill(points)
+
+    def scale_augment(self, augment) -> Any:
+        """Return the augmentation, or None, of points."""
+        if augment is None or self.factors_ is None:
+            return augment
+        return Scaled(augment, self.factors_)
+
+    def _standardize(self):
+        """Return what ``standardize`` means for the metric."""
+        if self.standardize == "auto" and self.metric != "euclidean":
+            return False
+        if self.standardize and self.metric == "precomputed":
+            raise ValueError(
+                "standardize=True needs features, but metric='precomputed' takes distances. Set "
+                "standardize='auto', or name a metric of features."
+            )
+        return self.standardize
+
+    def _scale(self, X):
+        """Return encoded samples (N, E) times the factors, in floating point."""
+        if X.dtype not in (np.float32, np.float64):
+            X = X.astype(np.float64)
         if self.factors_ is None:
             return X
         with np.errstate(over="ignore"):  # infinite values of new samples are clipped
@@ -358,29 +435,23 @@ class Preparation(TransformerMixin, BaseEstimator):
                 return X.multiply(self.factors_).tocsr()
             return X * self.factors_
 
-    def scale_augment(self, augment) -> Any:
-        """Return the augmentation, or None, of scaled samples."""
-        if augment is None or self.factors_ is None:
-            return augment
-        return Scaled(augment, self.factors_)
+    def _has_components(self, X):
+        """Return whether points X (N, E) are compared by their components."""
+        is_wide = sparse.issparse(X) and X.shape[1] > 2 * N_COMPONENTS
+        return is_wide and self.metric in ("euclidean", "cosine")
 
-    def restore(self, X, random_state=None) -> Any:
-        """Return encoded samples (N, E) in the columns of the table of the fit.
-
-        A RandomState draws categories; None gives the most probable ones.
-        """
-        if self.numbers_ is not None:
-            n_numbers = len(self.number_columns)
-            X = np.array(X, dtype=float)
-            X[:, :n_numbers] = self.numbers_.inverse_transform(X[:, :n_numbers])
-        if self.table_ is None:
-            return X
-        return self.table_.inverse_transform(X, random_state)
+    # ---- what is said of it
 
     @property
     def is_table(self) -> bool:
         """Whether columns have kinds."""
         return self.numbers_ is not None or self.table_ is not None
+
+    @property
+    def changes(self) -> bool:
+        """Whether points differ from X."""
+        is_scaled = self.factors_ is not None or self.components_ is not None
+        return is_scaled or self.is_table or self.has_gaps_
 
     @property
     def table_groups(self) -> list[list[int]] | None:
@@ -400,11 +471,6 @@ class Preparation(TransformerMixin, BaseEstimator):
             kinds |= {i: self.table_.kinds_[i] for i in others}
         return {name: kinds[i] for i, name in enumerate(names)}
 
-    @property
-    def left_out(self) -> list[Any]:
-        """Names of the columns that are left out."""
-        return [name for name, kind in self.kinds_.items() if kind == "left out"]
-
     def describe(self) -> str:
         """Return a line about the kinds of columns."""
         columns = {}
@@ -414,7 +480,9 @@ class Preparation(TransformerMixin, BaseEstimator):
         for kind, names in columns.items():
             listed = ", ".join(names[:MAX_LISTED])
             more = ", ..." if len(names) > MAX_LISTED else ""
-            if len(names) > 1 and kind != "left out":
+            if kind == "out":
+                kind = "left out"
+            elif len(names) > 1:
                 kind = "categories" if kind == "category" else f"{kind}s"
             parts.append(f"{len(names)} {kind} ({listed}{more})")
         return f"Columns: {'; '.join(parts)}"
@@ -431,6 +499,13 @@ class Preparation(TransformerMixin, BaseEstimator):
             return list(range(self.n_features_in_))
         return self.table_.numeric_
 
+    def write_input(self, estimator) -> None:
+        """Set the attributes of a fitted estimator that are about its input."""
+        estimator.preparation_ = self
+        estimator.n_features_in_ = self.n_features_in_
+        estimator.feature_names_in_ = vars(self).get("feature_names_in_")
+        forget_missing(estimator, "feature_names_in_")
+
     def input_attributes(self) -> dict[str, Any]:
         """Return what a fitted estimator says of its input, by name."""
         state = vars(self)
@@ -442,8 +517,8 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self.allow_nan
-        tags.input_tags.sparse = self.accept_sparse
+        tags.input_tags.allow_nan = self.metric != "precomputed"
+        tags.input_tags.sparse = True
         return tags
 
     def validate(self, X, reset, **options) -> Any:
@@ -464,7 +539,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         """Return samples, checked; duplicate entries of sparse arrays are summed."""
         if isinstance(X, np.ma.MaskedArray):
             X = X.astype(float).filled(np.nan)
-        allows_nan = self.allow_nan and not sparse.issparse(X)
+        allows_nan = self.metric != "precomputed" and not sparse.issparse(X)
         with name_column(X):
             if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
                 raise ValueError("it has dates or times")
@@ -472,7 +547,7 @@ class Preparation(TransformerMixin, BaseEstimator):
                 X,
                 reset,
                 dtype=DTYPES,
-                accept_sparse="csr" if self.accept_sparse else False,
+                accept_sparse="csr",
                 ensure_all_finite="allow-nan" if allows_nan else True,
                 ensure_min_samples=min_samples,
             )
@@ -484,7 +559,7 @@ class Preparation(TransformerMixin, BaseEstimator):
     def _check_table(self, X, reset):
         """Return a table, checked to have the columns of the fit."""
         if sparse.issparse(X):
-            raise TypeError("categorical_features needs dense X, got a sparse matrix.")
+            raise TypeError("kinds of columns need dense X, got a sparse matrix.")
         if isinstance(X, list | tuple):
             X = np.array(X, dtype=object)
         self.validate(X, reset, skip_check_array=True)
@@ -498,10 +573,6 @@ class Preparation(TransformerMixin, BaseEstimator):
             ensure_min_samples=min_samples,
             estimator=self.name,
         )
-
-
-def _to_floats(X):
-    return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
 
 
 class Scaled:

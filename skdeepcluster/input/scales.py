@@ -15,7 +15,6 @@ from sklearn.utils import gen_batches
 
 from .checks import check_magnitude
 from .distinct import find_ranges
-from .tables import check_one_hot
 
 #: Maximum distance of probabilities from [0, 1], in eps of their type, as after MinMaxScaler.
 RANGE_ERROR = 4
@@ -84,6 +83,27 @@ def measure_features(X, groups=(), sample_weight=None):
             columns = rows[:, group]
             weights[i] = check_one_hot(columns, group, part.start, weights[i])
     return Features(scaler.mean_, scaler.scale_, low, high)
+
+
+def check_one_hot(columns, group, start, weight):
+    """Return the single nonzero value of one-hot columns, checked; 0 if it is not known yet.
+
+    The samples are numbered from ``start`` and may have zeros alone.
+    """
+    rows = columns.toarray() if sparse.issparse(columns) else columns
+    rows = np.nan_to_num(rows)
+    weight = weight or rows.max()
+    is_other = np.isin(rows, (0, weight), invert=True).any(1)
+    wrong = is_other | (np.count_nonzero(rows, axis=1) > 1)
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise ValueError(
+            f"The categorical columns {group} must have a single 1, or zeros alone, "
+            f"but sample {start + i} has {rows[i].tolist()}. Encode the category by "
+            "OneHotEncoder and do not standardize it, or give these columns as "
+            "'gaussian'."
+        )
+    return weight
 
 
 def are_probabilities(low, high, dtype):

@@ -6,8 +6,8 @@ from sklearn.utils import Bunch, check_array
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from ..display.base import name_features
+from ..input.columns import MANY_VALUES, read_types, to_pandas
 from ..input.labels import check_labels, cluster_means, indicate
-from ..input.tables import MANY_VALUES, read_types, to_pandas
 
 #: Maximum standard deviation of a constant feature, from rounding, as a share of its mean.
 DEVIATION_ROUNDING = 1e-14

@@ -9,8 +9,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_consistent_length
 
 from ..display.base import reach_last_step, transform_samples
+from ..input.columns import to_pandas
 from ..input.labels import predict_samples
-from ..input.tables import to_pandas
 from ..neighbor_clustering import NeighborClustering
 from ..neighbors.search import has_distances
 from ..partition.selection import describe_changes
@@ -43,7 +43,7 @@ def prepare_samples(estimator, X, resp, feature_names, row_names):
     preparation = vars(last).get("preparation_")
     # A Pipeline has changed the columns.
     kinds = preparation.kinds_ if preparation and last is estimator else {}
-    left_out = [i for i, kind in enumerate(kinds.values()) if kind == "left out"]
+    left_out = [i for i, kind in enumerate(kinds.values()) if kind == "out"]
     table, origins = count_categories(X, left_out)
     values = read_values(table)
 
@@ -55,7 +55,7 @@ def prepare_samples(estimator, X, resp, feature_names, row_names):
         if not sparse.issparse(values):
             missing = np.isnan(values).mean(0)
         if isinstance(last, NeighborClustering):
-            samples = last.preparation_.prepare(reached)
+            samples = last.preparation_.read(reached)
             metric = last.metric
 
     codes = samples

@@ -5,6 +5,7 @@ Results depend only on the samples, their weights and their order. Letters: N sa
 K clusters.
 """
 
+import copy
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from ..functional import gaps, gaussian, points
 from ..functional.gaussian import (
+    Expectation,
     Function,
     Mixture,
     SufficientStatistics,
@@ -27,7 +29,7 @@ from ..functional.gaussian import (
     sufficient_statistics,
 )
 from ..input.checks import sample_systematically
-from ..nn.runtime import share_out, to_tensor
+from ..nn.runtime import limited_threads, share_out, to_tensor
 
 #: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19
@@ -35,27 +37,8 @@ BATCH_ELEMENTS = 2**19
 MAX_DISTINCT_ROWS = 25_000
 
 
-class WeightedBatch(NamedTuple):
-    """A batch (N, D), its weights (N,), and the position of its first sample in X."""
-
-    start: int
-    x: Tensor
-    weight: Tensor
-
-    @property
-    def where(self) -> slice:
-        """The positions of the samples in X."""
-        return slice(self.start, self.start + len(self.x))
-
-
-#: A batch -> its responsibilities (N, K).
-Responsibilities = Callable[[WeightedBatch], Tensor]
-#: A batch -> tensors that add up over batches.
-Summary = Callable[[WeightedBatch], Sums]
-
-
 class WeightedRows:
-    """Samples X (N, D), an array, memory map or CSR matrix, and their weights (N,)."""
+    """Samples X (N, D), an array, memory map or CSR matrix, and their weights (N,) or (N, K)."""
 
     def __init__(
         self,
@@ -77,18 +60,23 @@ class WeightedRows:
         results = np.empty(shape, dtype=one.dtype)
 
         def work(first: int, every: int) -> None:
-            for batch in self._batches(first, every):
-                results[batch.where] = function(batch.x).cpu().numpy()
+            for where in self._list_batches(first, every):
+                x = self._read(self.X[where])
+                results[where] = function(x).cpu().numpy()
 
         share_out(work, self._max_workers)
         return results
 
-    def sums(self, summarize: Summary) -> Sums:
-        """Sum a function over the batches."""
+    def sums(self, summarize: Expectation) -> Sums:
+        """Sum a function of samples and weights over the batches."""
 
         def work(first: int, every: int) -> Sums:
-            batches = self._batches(first, every)
-            return functools.reduce(add, map(summarize, batches))
+            batches = self._list_batches(first, every)
+            parts = (
+                summarize(self._read(self.X[where]), self._read(self.weight[where]))
+                for where in batches
+            )
+            return functools.reduce(add, parts)
 
         return add(*share_out(work, self._max_workers))
 
@@ -103,14 +91,11 @@ class WeightedRows:
             return 1
         return math.ceil(self.X.shape[0] / self.batch_size)
 
-    def _batches(self, first: int, every: int) -> Iterator[WeightedBatch]:
-        """Yield every ``every``-th batch from ``first`` on, in double precision, maybe views."""
+    def _list_batches(self, first: int, every: int) -> Iterator[slice]:
+        """Yield the positions of every ``every``-th batch from ``first`` on."""
         size = self.batch_size
         for start in range(first * size, self.X.shape[0], every * size):
-            where = slice(start, start + size)
-            x = self._read(self.X[where])
-            weight = self._read(self.weight[where])
-            yield WeightedBatch(start, x, weight)
+            yield slice(start, start + size)
 
     def _read(self, rows: Any) -> Tensor:
         """Return rows as a tensor, without a copy if they are in double precision."""
@@ -122,6 +107,72 @@ class WeightedRows:
         )
         tensor = torch.from_numpy(rows) if is_plain else to_tensor(rows, double=True)
         return tensor.to(self.device)
+
+
+class DaskRows:
+    """Samples of a Dask array (N, D) with blocks of all features, and their weights.
+
+    Each worker sums the statistics of its own blocks.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, X: Any, weight: np.ndarray, batch_size: int) -> None:
+        self.X = X
+        self.weight = weight
+        self.batch_size = batch_size
+        self.total = float(weight.sum())
+
+    def map(self, function: Function) -> np.ndarray:
+        """Apply a row-wise function to all samples; return the results in their order."""
+        from dask import compute
+
+        parts = self._call(WeightedRows.map, function)
+        return np.concatenate(compute(*parts))
+
+    def sums(self, summarize: Expectation) -> Sums:
+        """Sum a function over the batches, as a binary tree over the blocks."""
+        from dask import delayed
+
+        add_blocks = delayed(add, pure=False)
+        parts = self._call(WeightedRows.sums, summarize)
+        while len(parts) > 1:
+            pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
+            parts = [add_blocks(*pair) for pair in pairs]
+        return parts[0].compute()
+
+    def take(self, index: np.ndarray) -> Tensor:
+        """Return the samples at the given positions."""
+        order = np.argsort(index, kind="stable")
+        rows = np.empty((len(index), self.X.shape[1]))
+        rows[order] = self.X[index[order]].compute()
+        return torch.from_numpy(rows)
+
+    def _call(
+        self, method: Callable[..., Any], function: Function | Expectation
+    ) -> list[Any]:
+        """Return the delayed calls of a method of :class:`WeightedRows` for all blocks."""
+        from dask import delayed
+
+        call = delayed(_call_on_block, pure=False)
+        weights = np.split(self.weight, np.cumsum(self.X.chunks[0][:-1]))
+        pairs = zip(self.X.to_delayed().ravel(), weights, strict=True)
+        return [call(method, function, self.batch_size, *pair) for pair in pairs]
+
+
+def _call_on_block(
+    method: Callable[..., Any],
+    function: Function | Expectation,
+    batch_size: int,
+    block: Any,
+    weight: np.ndarray,
+) -> Any:
+    rows = WeightedRows(np.asarray(block), weight, batch_size)
+    with limited_threads():
+        return method(rows, function)
+
+
+Rows = WeightedRows | DaskRows
 
 
 def as_rows(X: np.ndarray, n_clusters: int, kind: str) -> WeightedRows:
@@ -150,7 +201,7 @@ class MStep(NamedTuple):
 
 
 def step(
-    rows: WeightedRows,
+    rows: Rows,
     mixture: Mixture,
     m_step: MStep,
     learning_rate: float = 1.0,
@@ -165,7 +216,7 @@ def step(
     def sums(about: Tensor) -> SufficientStatistics:
         nonlocal bound
         expect = gaps.e_step(mixture, about, m_step.covariance_type)
-        *terms, bound = rows.sums(lambda batch: expect(batch.x, batch.weight))
+        *terms, bound = rows.sums(expect)
         stats = SufficientStatistics(*terms)
         if learning_rate == 1:
             return stats
@@ -182,18 +233,22 @@ def step(
 
 
 def fit_responsibilities(
-    rows: WeightedRows,
-    resp: Responsibilities,
+    rows: Rows,
+    resp: Function | np.ndarray,
     about: Tensor,
     m_step: MStep,
 ) -> Mixture:
-    """Return the M-step over all samples of responsibilities; ``about`` fills gaps."""
+    """Return the M-step of responsibilities (N, K), or of x -> (N, K); ``about`` fills gaps."""
+    if isinstance(resp, np.ndarray):
+        rows = copy.copy(rows)
+        rows.weight = resp * rows.weight[:, None]
 
     def sums(shift: Tensor) -> SufficientStatistics:
-        def summarize(batch: WeightedBatch) -> Sums:
-            x = torch.where(batch.x.isnan(), about, batch.x)
-            weighted = resp(batch._replace(x=x)) * batch.weight[:, None]
-            return sufficient_statistics(x, weighted, shift, m_step.covariance_type)
+        def summarize(x: Tensor, weight: Tensor) -> Sums:
+            x = torch.where(x.isnan(), about, x)
+            if callable(resp):
+                weight = resp(x) * weight[:, None]
+            return sufficient_statistics(x, weight, shift, m_step.covariance_type)
 
         return SufficientStatistics(*rows.sums(summarize))
 
@@ -223,11 +278,10 @@ def m_step(
     reg_covar: float,
 ) -> Mixture:
     """Return the M-step over samples X (N, D) and responsibilities (N, K), on the CPU."""
-    fixed = torch.as_tensor(resp, dtype=torch.float64, device="cpu")
     about = torch.from_numpy(X.mean(0, dtype=np.float64))
     rows = as_rows(X, resp.shape[1], kind)
-    options = MStep(kind, reg_covar)
-    return fit_responsibilities(rows, lambda batch: fixed[batch.where], about, options)
+    resp = np.asarray(resp, dtype=np.float64)
+    return fit_responsibilities(rows, resp, about, MStep(kind, reg_covar))
 
 
 def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
@@ -272,7 +326,7 @@ def _options(generator: torch.Generator) -> dict[str, Any]:
 
 
 def distinct_samples(
-    rows: WeightedRows,
+    rows: Rows,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Return distinct samples, sorted by a random projection, and their weights.
@@ -302,7 +356,7 @@ def distinct_samples(
 
 
 def _project_samples(
-    rows: WeightedRows,
+    rows: Rows,
     order: np.ndarray,
     direction: Tensor,
 ) -> np.ndarray:
@@ -338,7 +392,7 @@ class Initializer:
 
     def __init__(
         self,
-        rows: WeightedRows,
+        rows: Rows,
         n_clusters: int,
         m_step: MStep,
         generator: torch.Generator,
@@ -350,55 +404,48 @@ class Initializer:
         self.x, self.weight = distinct_samples(rows, generator)
         self.about = gaussian.weighted_mean(self.x, self.weight / self.weight.sum())
 
-    def initialize(self, method: str, n_init: int) -> Mixture:
-        """Return the M-step of "kmeans", "k-means++", "random" or "random_from_data".
+    def initialize(self, init: str | np.ndarray, n_init: int) -> Mixture:
+        """Return the M-step of responsibilities (N, K), or of the name of a method.
 
         "kmeans" is the best of 10 runs, divided among ``n_init`` initializations.
         """
-        if method == "random":
+        resp: Function | np.ndarray
+        if not isinstance(init, str):
+            resp = init
+        elif init == "random":
             resp = self._draw_responsibilities()
         else:
-            seeds = self._find_seeds(method, n_init)
-            if method != "kmeans":
+            seeds = self._find_seeds(init, max(1, 10 // n_init))
+            if init != "kmeans":
                 return self._maximize(seeds)
             resp = self._assign_to_nearest(seeds)
         return fit_responsibilities(self.rows, resp, self.about, self.m_step)
 
     def _maximize(self, seeds: Tensor) -> Mixture:
         """Return the M-step of one sample for each component."""
-        resp = torch.eye(self.n_clusters, dtype=seeds.dtype, device=seeds.device)
-        kind = self.m_step.covariance_type
-        stats = sufficient_statistics(seeds, resp, seeds, kind)
+        eye = torch.eye(self.n_clusters).to(seeds)
+        stats = sufficient_statistics(seeds, eye, seeds, self.m_step.covariance_type)
         return gaussian.maximize(stats, seeds, *self.m_step)
 
-    def _find_seeds(self, method: str, n_init: int) -> Tensor:
-        """Return the initial means (K, D) of a method."""
-        if len(self.x) <= self.n_clusters:
-            index = torch.arange(self.n_clusters, device=self.x.device)
+    def _find_seeds(self, method: str, n_runs: int) -> Tensor:
+        """Return the initial means (K, D), of the lowest inertia among ``n_runs`` of k-means."""
+        n_clusters = self.n_clusters
+        if len(self.x) <= n_clusters:
+            index = torch.arange(n_clusters, device=self.x.device)
             return self.x[index % len(self.x)]
-        if method == "kmeans":
-            return self._find_centers(max(1, 10 // n_init))
+        if method == "random_from_data":
+            weights = self.weight.cpu()
+            return self.x[weights.multinomial(n_clusters, generator=self.generator)]
+
+        x = (self.x - self.about).cpu().numpy()
+        weight = self.weight.cpu().numpy()
         if method == "k-means++":
-            x, weight = self._centered_samples()
             return self.x[self._find_far_samples(x, weight)]
-
-        weights = self.weight.cpu()
-        drawn = weights.multinomial(self.n_clusters, generator=self.generator)
-        return self.x[drawn]
-
-    def _centered_samples(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the distinct samples, shifted to their mean, and their weights."""
-        x = self.x - self.about
-        return x.cpu().numpy(), self.weight.cpu().numpy()
-
-    def _find_centers(self, n_runs: int) -> Tensor:
-        """Return the centers (K, D) with the lowest inertia among ``n_runs`` runs of k-means."""
-        x, weight = self._centered_samples()
-        centers = x[: self.n_clusters]
+        centers = x[:n_clusters]
         least = math.inf
         for _ in range(n_runs):
             seeds = x[self._find_far_samples(x, weight)]
-            run = KMeans(self.n_clusters, init=seeds, n_init=1)
+            run = KMeans(n_clusters, init=seeds, n_init=1)
             run.fit(x, sample_weight=weight)
             # Rounding must not decide between runs that found the same clusters.
             if run.inertia_ < least * (1 - 1e-9):
@@ -434,20 +481,19 @@ class Initializer:
             n_drawn = 2 + int(math.log(self.n_clusters))
         return np.array(chosen)
 
-    def _assign_to_nearest(self, centers: Tensor) -> Responsibilities:
+    def _assign_to_nearest(self, centers: Tensor) -> Function:
         """Assign each sample to its nearest center."""
-        eye = torch.eye(self.n_clusters, dtype=centers.dtype, device=centers.device)
+        eye = torch.eye(self.n_clusters).to(centers)
         centers = centers - self.about
         norms = centers.square().sum(1)
 
-        def resp(batch: WeightedBatch) -> Tensor:
-            x = batch.x - self.about
-            distances = norms - 2 * x @ centers.T
+        def resp(x: Tensor) -> Tensor:
+            distances = norms - 2 * (x - self.about) @ centers.T
             return eye[distances.argmin(1)]
 
         return resp
 
-    def _draw_responsibilities(self) -> Responsibilities:
+    def _draw_responsibilities(self) -> Function:
         """Return pseudo-random responsibilities, normalized, that hash the values of a sample.
 
         They are fractional parts of large random projections: equal for equal samples.
@@ -457,8 +503,8 @@ class Initializer:
         largest = float((self.x - self.about).abs().max())
         directions = draws[1:] * (1e4 / largest if largest > 0 else 1.0)
 
-        def resp(batch: WeightedBatch) -> Tensor:
-            projections = (batch.x - self.about) @ directions + draws[0]
+        def resp(x: Tensor) -> Tensor:
+            projections = (x - self.about) @ directions + draws[0]
             fractions = projections.remainder(1.0)
             return fractions / fractions.sum(1, keepdim=True)
 
@@ -479,7 +525,7 @@ class EMRun:
 
 
 def run_em(
-    rows: WeightedRows,
+    rows: Rows,
     starts: Iterable[Mixture],
     m_step: MStep,
     *,

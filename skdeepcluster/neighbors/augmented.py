@@ -10,11 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 from scipy.spatial.distance import cdist
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
-from ..input.distinct import find_apart, fit_kmeans, sort_nearest
-from .search import find_nearest, make_factors, open_threads, stack_parts, take_below
+from ..input.distinct import find_apart, sort_nearest
+from .search import (
+    find_nearest,
+    make_factors,
+    open_threads,
+    single_threaded,
+    stack_parts,
+    take_below,
+)
 
 #: Number of principal components used to compare views.
 VIEW_COMPONENTS = 50
@@ -293,8 +301,9 @@ class Cells:
         n_cells = int(2 * np.sqrt(len(apart)))
         order = np.random.RandomState(0).permutation(apart)
         some = points[order[: SAMPLES_IN_CELL * n_cells]]
-        options = {"init": "random", "n_init": 1, "max_iter": 8, "random_state": 0}
-        return fit_kmeans(some, n_cells, **options).cluster_centers_
+        kmeans = KMeans(n_cells, init="random", n_init=1, max_iter=8, random_state=0)
+        with single_threaded():
+            return kmeans.fit(some).cluster_centers_
 
     def _divide(self, points):
         """Return the places of the points in each cell."""
@@ -330,7 +339,7 @@ def search_new(views, rows, index, X, k):
     parts = []
     for block in gen_batches(len(X), MAX_QUERIES):
         points = views.project(X[block])
-        places = index.query(points, min(NEAREST, len(rows)))[1]
+        places = index.query(min(NEAREST, len(rows)), points)[1]
         squares = _compare_new(views, rows, points, places)
         squares, places = sort_nearest(squares, places, k)
         if views.neighbors.shape[1]:

@@ -4,7 +4,6 @@ N samples, D features, k neighbors, L layout dimensions.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -17,9 +16,15 @@ from scipy.sparse.linalg import ArpackNoConvergence, aslinearoperator, eigsh
 from sklearn.utils import check_array, check_scalar, gen_batches
 
 from ..input.checks import draw_seed, random_stream
-from ..input.distinct import TINY, single_threaded_blas
+from ..input.distinct import TINY
 from .augmented import check_augment, prepare_views, search_views
-from .search import NeighborIndex, check_distances, count_threads, nearest_entries
+from .search import (
+    NeighborIndex,
+    check_distances,
+    nearest_entries,
+    open_threads,
+    single_threaded,
+)
 
 #: Parameter a of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
 CURVE_A = 1.929
@@ -120,8 +125,7 @@ def neighbor_graph(
 def search_neighbors(X, k, settings, stream):
     """Return distances and places of the k nearest others of each sample, and views or None."""
     if settings.augment is None:
-        index = NeighborIndex(X, settings.metric, settings.n_jobs)
-        return index.query_self(k), None
+        return NeighborIndex(X, settings.metric, settings.n_jobs).query(k), None
     seed = draw_seed(stream)
     views = prepare_views(settings.augment, settings.n_views, seed, X)
     nearest = search_views(views, X, k, settings.n_jobs)
@@ -204,7 +208,7 @@ def whiten_by_graph(points, graph, n_neighbors, n_jobs=None):
 
 def _whiten_once(points, graph):
     degree = sum_links(graph)
-    with single_threaded_blas():
+    with single_threaded("blas"):
         gaps = degree[:, None] * points - graph @ points
         scatter = points.T @ gaps / degree.sum()
         return points @ whitening_matrix(scatter, len(points))
@@ -308,7 +312,7 @@ def _embed_spectrally(graph, n_components, random):
     similarity = similarity + sparse.eye(n_rows)
     trivial = np.sqrt(degree / degree.sum())
 
-    with single_threaded_blas():
+    with single_threaded("blas"):
         if n_rows <= max(500, 4 * n_components):
             known = 2 * np.outer(trivial, trivial)
             values, vectors = np.linalg.eigh(similarity.toarray() - known)
@@ -372,11 +376,10 @@ def _optimize(graph, start, n_epochs, random, n_jobs):
     n_steps = 5 * n_epochs if n_rows > 1 else 0
     n_subsets = DRAWS // ATTRACTIONS
     blocks = list(gen_batches(n_rows, 8192))  # tasks of threads
-    n_threads = min(count_threads(n_jobs), len(blocks))
 
-    with ThreadPoolExecutor(n_threads) as threads:
+    with open_threads(n_jobs) as pool:
         # Handing over a single block takes longer than most of its steps.
-        do_each = map if n_threads == 1 else threads.map
+        do_each = pool.map if len(blocks) > 1 else map
         for t in range(n_steps):
             if t % (4 * n_subsets) == 0:  # each sampled link is used four times
                 drawn = _draw_links(graph, random)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import check_scalar
 
-from ..input.checks import LARGEST, check_answers, check_sample_weight, name_column
+from ..input.checks import LARGEST, check_answers, check_sample_weight
 from ..input.distinct import (
     find_ranges,
     hash_samples,
@@ -19,7 +19,6 @@ from ..input.distinct import (
     order_columns,
     project_rows,
 )
-from ..input.imputation import impute
 from ..input.labels import average_finite
 from .augmented import AugmentedViews, search_new
 from .graph import link_neighbors, search_neighbors
@@ -75,19 +74,6 @@ class Samples(NamedTuple):
 
 
 # ---- distinct samples and their graph
-
-
-def read_samples(X, n_neighbors, sample_weight=None):
-    """Return samples X (N, D), checked, with missing values filled."""
-    with name_column(X):
-        X = check_array(
-            X,
-            accept_sparse="csr",
-            dtype=[float, np.float32],
-            ensure_all_finite=True if sparse.issparse(X) else "allow-nan",
-            input_name="X",
-        )
-    return impute(X, n_neighbors, sample_weight)
 
 
 def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> Samples:
@@ -257,7 +243,7 @@ class Lookup:
         self.index.n_jobs = n_jobs
         if reference.views is not None:
             return search_new(reference.views, reference.rows, self.index, X, k)
-        return self.index.query(X, k)
+        return self.index.query(k, X)
 
 
 def interpolate(lookup, X, values, n_jobs=None) -> list[np.ndarray]:

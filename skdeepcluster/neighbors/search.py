@@ -5,9 +5,9 @@ N samples, D features, M queries, k neighbors.
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
-from joblib import effective_n_jobs
 from scipy import sparse
 from scipy.spatial import cKDTree
 from sklearn.decomposition import PCA
@@ -18,14 +18,10 @@ from sklearn.utils import gen_batches, get_tags
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_non_negative
+from threadpoolctl import ThreadpoolController
 
 from ..input.checks import warn_user
-from ..input.distinct import (
-    single_threaded,
-    single_threaded_blas,
-    sort_nearest,
-    split_rows,
-)
+from ..input.distinct import sort_nearest, split_rows
 
 #: Maximum number of features for which a k-d tree is faster than matrix products.
 TREE_FEATURES = 10
@@ -38,23 +34,28 @@ LARGEST_TILE = 4096
 SEARCH_COMPONENTS = 50
 
 
-def count_threads(n_jobs=None):
-    """Return the number of threads: as many as OpenMP takes if ``n_jobs`` is None."""
-    if n_jobs is None:
-        return _openmp_effective_n_threads()
-    return effective_n_jobs(n_jobs)
+#: Returns the loaded libraries with threads, found once per process.
+find_libraries = cache(ThreadpoolController)
+
+
+def single_threaded(user_api=None):
+    """Return a context that limits BLAS or OpenMP, or both, to one thread: it fixes rounding."""
+    return find_libraries().limit(limits=1, user_api=user_api)
 
 
 @contextmanager
 def open_threads(n_jobs=None):
-    """Yield a pool of threads, in each of which BLAS and OpenMP use one thread."""
+    """Yield a pool of threads, as many as OpenMP takes if ``n_jobs`` is None.
+
+    BLAS and OpenMP use one thread in each of them.
+    """
     # Several OpenMP threads would choose differently among equal distances.
     pool = ThreadPoolExecutor(
-        count_threads(n_jobs),
+        _openmp_effective_n_threads(n_jobs),
         initializer=single_threaded,
         initargs=("openmp",),
     )
-    with single_threaded_blas(), pool:
+    with single_threaded("blas"), pool:
         yield pool
 
 
@@ -105,23 +106,23 @@ class NeighborIndex:
         parts = [(X[part] - self.center) @ self.axes for part in split_rows(X)]
         return np.concatenate(parts).astype(np.float32)
 
-    def query(self, X, k):
-        """Return distances (float64) and indices of the k samples nearest to each of X, (M, k)."""
-        return self._search(_unit_rows(X) if self.is_cosine else X, k)
+    def query(self, k, X=None):
+        """Return distances (float64) and indices of the k samples nearest to each of X, (M, k).
 
-    def query_self(self, k):
-        """Return distances (float64) and indices of the k nearest others of each, (N, k)."""
-        return self._search(self.X, k, leaves_out=True)
-
-    def _search(self, X, k, leaves_out=False):
-        """Return distances and indices of the k samples nearest to X, or to each among others."""
+        Without X, they are the nearest others of each sample.
+        """
         n_rows = self.X.shape[0]
-        k = min(k, n_rows - leaves_out)
+        is_self = X is None
+        if is_self:
+            X = self.X
+        elif self.is_cosine:
+            X = _unit_rows(X)
+        k = min(k, n_rows - is_self)
         # More are searched because of ties, and because components only estimate distances.
         factor = 1 if self.axes is None else 3
         wide = min(k * factor + 6, n_rows)
 
-        def search_part(part):
+        def search(part):
             rows = self._project(X[part])
             distances, places = self.library.kneighbors(rows, wide)
             if self.is_measured:
@@ -132,14 +133,13 @@ class NeighborIndex:
                 distances = np.sqrt(distances)
             # Rounding may make a metric negative.
             distances = np.maximum(distances, 0, dtype=float)
-            if leaves_out:
+            if is_self:
                 rows = np.arange(part.start, part.stop)[:, None]
                 distances[places == rows] = np.inf
             return sort_nearest(distances, places, k)
 
         with open_threads(self.n_jobs) as pool:
-            parts = gen_batches(X.shape[0], 512)
-            return stack_parts(pool.map(search_part, parts))
+            return stack_parts(pool.map(search, gen_batches(X.shape[0], 512)))
 
 
 def stack_parts(parts):
@@ -183,7 +183,7 @@ def find_nearest(points, known):
     Points are dense, and their distances are not needed: :class:`NeighborIndex` costs more.
     """
     if points.shape[1] <= TREE_FEATURES:
-        return cKDTree(known).query(points, workers=count_threads())[1]
+        return cKDTree(known).query(points, workers=_openmp_effective_n_threads())[1]
 
     def find(part):
         return pairwise_distances_argmin(points[part], known)

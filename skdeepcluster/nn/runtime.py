@@ -1,4 +1,4 @@
-"""What a fit runs in: device, precision, random numbers, threads, and samples as tensors.
+"""What a fit runs in: device, random numbers, threads, and samples as tensors.
 
 Random numbers come from generators of the current fit, so that fits in several threads do not
 disturb each other; outside of fits, from torch's own.
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..input.checks import draw_seed
 
-# ---- device and precision
+# ---- device
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -34,17 +34,6 @@ def resolve_device(device: str | torch.device) -> torch.device:
             f"torch cannot use device={str(device)!r} here. Use 'auto', 'cpu' or 'cuda'."
         ) from error
     return torch.device(chosen)
-
-
-def resolve_precision(precision: str, device: torch.device) -> str:
-    """Return a precision; "auto" is "bfloat16" on GPUs with it and on CPUs with AMX tiles."""
-    if precision != "auto":
-        return precision
-    if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = torch.cpu._is_amx_tile_supported()
-    return "bfloat16" if fast else "float32"
 
 
 # ---- random numbers

@@ -1,5 +1,1 @@
 """The search for a partition: candidates, a learned criterion, a vote."""
-
-from .search import count_clusters
-
-__all__ = ["count_clusters"]

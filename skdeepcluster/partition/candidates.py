@@ -4,19 +4,24 @@ M distinct samples, F of them fitted, D features, L dimensions, K clusters, P gr
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from operator import itemgetter
 
 import numpy as np
 from scipy.special import entr
+from sklearn.cluster import KMeans
 
 from ..input.checks import draw_seed
-from ..input.distinct import fit_kmeans, single_threaded, single_threaded_blas
+from ..input.distinct import find_apart
 from ..input.labels import indicate
-from .coordinates import Coordinates, MergeTrees
-from .mixtures import fit_by_em
+from ..neighbors.search import single_threaded
+from .coordinates import Coordinates, MergeTrees, cut_tree
 
 #: Number of runs of k-means.
 KMEANS_RUNS = 3
+#: Maximum number of iterations of EM.
+EM_ITERATIONS = 60
+#: EM ends when the mean log-likelihood rises by less than this, in nats.
+EM_TOLERANCE = 1e-3
 #: Added to the variances of a mixture of a layout, as a share of their mean variance.
 LAYOUT_REGULARIZATION = 1e-4
 #: Number of random starts of latent classes.
@@ -25,19 +30,6 @@ N_RANDOM = 4
 COMPONENTS = 2
 #: Maximum number of components, whose merging takes time and memory with its cube and square.
 MAX_COMPONENTS = 300
-
-
-class Candidate(NamedTuple):
-    """A partition, and the name of the method that found it."""
-
-    method: str
-    #: Cluster (M,) of each sample.
-    labels: np.ndarray
-
-    @property
-    def n_clusters(self):
-        """The number of clusters with samples."""
-        return len(np.unique(self.labels))
 
 
 # ---- what is tried
@@ -75,7 +67,7 @@ class Search:
         return fit_gaussians(points, self.coords, *task).argmax(1)
 
     def find_classes(self, *starts):
-        """Find latent classes from labels of other methods and from random ones."""
+        """Find latent classes by EM from labels of other methods and from random ones."""
         table = self.coords.table
         if table is None:
             return None
@@ -83,11 +75,26 @@ class Search:
         size = N_RANDOM, len(fitted)
         starts = [self.labels[name][fitted] for name in starts if name in self.labels]
         starts += list(self.stream.randint(self.n_clusters, size=size))
-        return table.fit_classes(fitted, self.coords.weights, starts, self.n_clusters)
+
+        statistics = table.statistics[fitted]
+        weights = self.coords.weights[fitted, None]
+        usual = statistics.T @ weights / weights.sum()
+
+        def estimate(resp):
+            return table.estimate(statistics.T @ (resp * weights), usual)
+
+        runs = []
+        with single_threaded("blas"):
+            for labels in starts:
+                resp = indicate(labels, self.n_clusters).toarray()
+                runs.append(fit_by_em(statistics, resp, weights, estimate))
+            _, coefficients = max(runs, key=itemgetter(0))
+            return (table.statistics @ coefficients).argmax(1)
 
     def cut(self, method):
         """Cut a merge tree."""
-        return self.trees.cut(method, self.n_clusters)
+        tree, nearest = self.trees.find(method)
+        return cut_tree(tree, self.n_clusters)[nearest]
 
     def merge_mixture(self, regroups=False):
         """Merge the components of a mixture, more than clusters, by the edges between them."""
@@ -146,7 +153,10 @@ SELDOM = {
 
 
 def find_candidates(coords, n_clusters, stream, brief=False):
-    """Yield candidates; ``brief`` leaves out those that seldom help to find ``n_clusters``."""
+    """Yield candidates: the name of a method, and the cluster (M,) of each sample.
+
+    ``brief`` leaves out methods that seldom help to find ``n_clusters``.
+    """
     left_out = SELDOM if brief else BRIEF
     in_samples, *in_layouts = coords.trees
     places = [(trees, IN_LAYOUT) for trees in in_layouts]
@@ -160,7 +170,7 @@ def find_candidates(coords, n_clusters, stream, brief=False):
             labels = method(search, *options)
             if labels is not None:
                 search.labels[name] = labels
-                yield Candidate(name, labels)
+                yield name, labels
 
 
 # ---- k-means and mixtures
@@ -168,20 +178,43 @@ def find_candidates(coords, n_clusters, stream, brief=False):
 
 def run_kmeans(points, coords, n_clusters, stream, n_init):
     """Return the labels (M,) of k-means fitted to points (M, D)."""
-    seed = draw_seed(stream)
     fitted = coords.draw(coords.sizes.fitted)
-    kmeans = fit_kmeans(
-        points[fitted],
-        n_clusters,
-        sample_weight=coords.weights[fitted],
+    some = points[fitted]
+    kmeans = KMeans(
+        # scikit-learn warns of more clusters than points apart.
+        min(n_clusters, len(find_apart(some))),
         n_init=n_init,
         max_iter=50,
-        random_state=seed,
+        random_state=draw_seed(stream),
     )
-    if len(fitted) == len(points):
-        return kmeans.labels_
     with single_threaded():
-        return kmeans.predict(points)
+        kmeans.fit(some, sample_weight=coords.weights[fitted])
+        is_whole = len(fitted) == len(points)
+        return kmeans.labels_ if is_whole else kmeans.predict(points)
+
+
+def fit_by_em(statistics, resp, weights, estimate):
+    """Return the mean log-likelihood, and the coefficients (S, K) of log densities.
+
+    The log densities are sums of sufficient statistics (M, S), times the coefficients. EM begins
+    with responsibilities (M, K) of samples with ``weights`` (M, 1). ``estimate`` is the M-step: a
+    function of responsibilities that returns coefficients.
+    """
+    last = -np.inf
+    for _ in range(EM_ITERATIONS):
+        coefficients = estimate(resp)
+        # The E-step stays in the memory of the densities: new memory costs more than exp.
+        resp = statistics @ coefficients
+        highest = resp.max(1, keepdims=True)
+        resp -= highest
+        np.exp(resp, out=resp)
+        total = resp.sum(1, keepdims=True)
+        resp /= total
+        likelihood = (weights * (highest + np.log(total))).sum() / weights.sum()
+        if likelihood - last < EM_TOLERANCE:
+            break
+        last = likelihood
+    return likelihood, coefficients
 
 
 def make_monomials(points):
@@ -256,8 +289,8 @@ def fit_gaussians(points, coords, labels, n_components, kind, reg=1e-3):
         sizes, means, inner = estimate_gaussians(resp, weighted, n_features, kind)
         return list_coefficients(sizes, means, inner + variance)
 
-    with single_threaded_blas():
-        coefficients, _ = fit_by_em(monomials, resp, weights, estimate)
+    with single_threaded("blas"):
+        _, coefficients = fit_by_em(monomials, resp, weights, estimate)
         return all_monomials @ coefficients
 
 

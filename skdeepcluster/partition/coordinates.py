@@ -4,9 +4,9 @@ M distinct samples, F of them linked or merged, D features, L layout dimensions.
 """
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -109,9 +109,7 @@ class Coordinates:
     def trees(self):
         """The merge trees of the samples, then of each layout, for all numbers of clusters."""
         places = [self.wide, *self.layouts]
-        inner = [None] * len(places)
-        if self.core is not self:
-            inner = self.core.trees
+        inner = [None] * len(places) if self.core is self else self.core.trees
         pairs = zip(places, inner, strict=True)
         return [MergeTrees(points, self, each) for points, each in pairs]
 
@@ -227,52 +225,36 @@ def scale_points(points):
 # ---- merge trees
 
 
+@dataclass(eq=False)
 class MergeTrees:
-    """The trees of Ward's method, average linkage and Genie, of points (M, D).
+    """The trees of Ward's method, average linkage and Genie, of points (M, D)."""
 
-    ``inner`` are the trees of the merged points, if these are not all.
-    """
-
-    def __init__(self, points, coords, inner=None):
-        self.points = points
-        self.inner = inner
-        self.merged = coords.draw(coords.sizes.merged)
-        self.linked = coords.draw(coords.sizes.linked)
-        self.trees = {}
+    points: np.ndarray
+    coords: Coordinates
+    #: Trees of the merged points, if these are not all.
+    inner: Any
+    #: What :meth:`find` returns, by method.
+    found: dict = field(default_factory=dict)
 
     def find(self, method):
-        """Return the tree of a method, built once."""
-        if method not in self.trees:
-            if method == "genie":
-                edges = spanning_tree(self.points[self.linked])
-                tree = link_fairly(edges, len(self.linked))
-            elif self.inner is not None:
-                tree = self.inner.find(method)
-            else:
-                tree = linkage(pdist(self.points[self.merged]), method)
-            self.trees[method] = tree
-        return self.trees[method]
-
-    def cut(self, method, n_clusters):
-        """Return the labels (M,) of a cut of the tree of a method."""
-        labels = cut_tree(self.find(method), n_clusters)
-        return labels[self.near_linked if method == "genie" else self.near_merged]
-
-    @cached_property
-    def near_merged(self):
-        """The place (M,) among the merged points of the one nearest to each point."""
-        return self._find_nearest(self.merged)
-
-    @cached_property
-    def near_linked(self):
-        """The place (M,) among the linked points of the one nearest to each point."""
-        return self._find_nearest(self.linked)
-
-    def _find_nearest(self, known):
-        """Return the place (M,) among known points of the one nearest to each point."""
-        if len(known) == len(self.points):
-            return np.arange(len(known))
-        return find_nearest(self.points, self.points[known])
+        """Return the tree of a method, and the place (M,) in it nearest to each point."""
+        if method in self.found:
+            return self.found[method]
+        sizes = self.coords.sizes
+        is_genie = method == "genie"
+        known = self.coords.draw(sizes.linked if is_genie else sizes.merged)
+        points = self.points[known]
+        if is_genie:
+            tree = link_fairly(spanning_tree(points), len(known))
+        elif self.inner is not None:
+            tree, _ = self.inner.find(method)
+        else:
+            tree = linkage(pdist(points), method)
+        nearest = np.arange(len(known))
+        if len(known) < len(self.points):
+            nearest = find_nearest(self.points, points)
+        self.found[method] = tree, nearest
+        return tree, nearest
 
 
 def cut_tree(tree, n_clusters):
@@ -291,7 +273,7 @@ def spanning_tree(points, nearest=None):
     It spans the graph of 15 neighbors, ``nearest``, with its components joined by short edges.
     """
     n_points = len(points)
-    distances, neighbors = nearest or NeighborIndex(points).query_self(15)
+    distances, neighbors = nearest or NeighborIndex(points).query(15)
     floor = max(1e-12 * distances.max(initial=0), np.finfo(np.float64).tiny)
     starts = np.arange(n_points + 1) * distances.shape[1]
     links = distances.clip(floor).ravel(), neighbors.ravel(), starts
@@ -315,7 +297,7 @@ def _join_piece(points, inside):
     """Return the shortest edge (i, j, length) from a piece of the points to the others."""
     inner = np.flatnonzero(inside)
     outer = np.flatnonzero(~inside)
-    distances, nearest = NeighborIndex(points[outer]).query(points[inner], 1)
+    distances, nearest = NeighborIndex(points[outer]).query(1, points[inner])
     first = distances[:, 0].argmin()
     return inner[first], outer[nearest[first, 0]], distances[first, 0]
 
@@ -327,7 +309,7 @@ def link_fairly(tree, n_points):
     above GINI (M. Gagolewski, M. Bartoszuk, A. Cena, "Genie", Information Sciences 363, 2016).
     """
     edges = np.column_stack(tree[:2]).tolist()
-    is_open = [True] * len(edges)
+    remains = [True] * len(edges)
     clusters = DisjointSet(range(n_points))
     names = list(range(n_points))
     merges = []
@@ -341,12 +323,12 @@ def link_fairly(tree, n_points):
         is_fair = gap <= GINI * n_points * (n_clusters - 1)
         size = 0 if is_fair else min(counts)
         edge = first[size]
-        while not is_open[edge] or not (
+        while not remains[edge] or not (
             is_fair or size in map(clusters.subset_size, edges[edge])
         ):
             edge += 1
         first[size] = edge
-        is_open[edge] = False
+        remains[edge] = False
 
         i, j = edges[edge]
         a = clusters.subset_size(i)

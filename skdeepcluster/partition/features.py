@@ -13,10 +13,9 @@ from scipy import sparse
 from scipy.sparse.linalg import eigsh
 from scipy.special import entr
 
-from ..input.distinct import single_threaded_blas
 from ..input.labels import cluster_means
 from ..neighbors.graph import link_neighbors, scale_links, sum_links
-from ..neighbors.search import NeighborIndex
+from ..neighbors.search import NeighborIndex, single_threaded
 from .candidates import estimate_gaussians, make_monomials
 from .coordinates import spanning_tree
 from .table import EXPLAINED, Table
@@ -110,7 +109,7 @@ class Measured(NamedTuple):
 def prepare(coords, n_features, n_samples):
     """Return :class:`Measured` for the coordinates of the scored ones of N samples."""
     wide = coords.wide
-    distances, neighbors = NeighborIndex(wide).query_self(15)
+    distances, neighbors = NeighborIndex(wide).query(15)
     graph = link_neighbors(distances, neighbors)
 
     # Samples of the same direction are one point with metric="cosine".
@@ -166,7 +165,7 @@ def _find_spectrum(graph):
     n_samples = len(degrees)
     steps = scale_links(graph, 1 / np.sqrt(degrees))
 
-    with single_threaded_blas():
+    with single_threaded("blas"):
         if n_samples <= 5 * N_EIGENVECTORS:
             values, vectors = np.linalg.eigh(steps.toarray())
         else:
@@ -196,7 +195,7 @@ def _solve_ridge(wide):
     points = np.hstack([wide / scale, np.ones((n_samples, 1))])
     penalty = PENALTY * n_samples / 100 / n_features * np.eye(n_features + 1)
 
-    with single_threaded_blas():
+    with single_threaded("blas"):
         solution = np.linalg.solve(points.T @ points + penalty, points.T)
 
     return Ridge(points, solution, np.einsum("ij,ji->i", points, solution))
@@ -511,7 +510,7 @@ class Ensemble:
         # Several methods often find the same partition.
         renamed = np.array([_name_by_first(row) for row in labels])
         distinct, places = np.unique(renamed, axis=0, return_inverse=True)
-        with single_threaded_blas():
+        with single_threaded("blas"):
             rows = [_describe(self.measured, row, self.n_clusters) for row in distinct]
         values = np.array([list(row.values()) for row in rows])[places.ravel()]
 

@@ -6,10 +6,7 @@ N samples, D features.
 from functools import partial
 
 import numpy as np
-from scipy import sparse
-from sklearn.decomposition import TruncatedSVD
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, Normalizer
+from sklearn.preprocessing import FunctionTransformer
 
 from ..input.checks import read_image_shape
 from ..neighbors.convolutions import ConvolutionFeatures
@@ -27,40 +24,28 @@ CLEAR = 0.05
 #: Largest shifts of series that are tried, as shares of the length.
 SHIFTS = 0.05, 0.15, 0.3
 WRAPPED_SHIFTS = 0.3, 1.0
-#: Number of components in which sparse samples of more than twice as many features are compared.
-SEMANTIC_COMPONENTS = 50
 
 
-def compare_in(augment, X, preparation):
-    """Return samples X (N, D), scaled by a ``preparation``, as they are compared.
-
-    The second value is the augmentation in the search for neighbors. An ``augment`` that has
-    ``transform`` is fitted instead.
-    """
-    if hasattr(augment, "transform"):
-        return augment.fit_transform(X), None
-    return X, preparation.scale_augment(augment)
-
-
-def choose_augment(X, n_clusters, settings, kinds, preparation, random_state):
+def choose_augment(prepared, n_clusters, settings, kinds, random_state):
     """Return the one of ``kinds``, by name, with the highest merit, and the merits of all.
 
-    X (N, D) are scaled by a ``preparation``. The merit of a kind is its expected score, raised by
+    The merit of a kind is its expected score, raised by
     AGREEMENT_WEIGHT times the agreement of its clusters with those of other kinds: what is true is
     seen in several ways.
     """
-    order = np.random.RandomState(0).permutation(len(X))
-    some = X[np.sort(order[:TRIED_SAMPLES])]
+    points = prepared.points
+    order = np.random.RandomState(0).permutation(len(points))
+    some = prepared._replace(points=points[np.sort(order[:TRIED_SAMPLES])])
     problem = Problem(n_clusters)
+    settings = settings._replace(max_samples=len(some.points))
     kinds = {"none": None} | kinds
     seeds = random_state.randint(2**31, size=N_FITS)
     expected = []
     labels = []
     for augment in kinds.values():
-        compared, augment = compare_in(augment, some, preparation)
-        changed = settings._replace(augment=augment, max_samples=len(some))
+        changed = some.change(augment)
         for seed in seeds:
-            partition = find_partition(compared, problem, changed, seed)
+            partition = find_partition(changed, problem, settings, seed)
             answer = partition.answers[0]
             expected.append(answer.expected_score)
             labels.append(answer.labels[partition.samples.inverse])
@@ -77,19 +62,6 @@ def choose_augment(X, n_clusters, settings, kinds, preparation, random_state):
     if merits[best] < merits["none"] + CLEAR:
         best = "none"
     return kinds[best], merits
-
-
-def analyze_semantics(X):
-    """Return a transformer of sparse samples X (N, D), such as texts, None for others.
-
-    It is the latent semantic analysis (S. Deerwester et al., "Indexing by latent semantic
-    analysis", JASIS 1990): singular vectors of unit length.
-    """
-    if not sparse.issparse(X) or X.shape[1] <= 2 * SEMANTIC_COMPONENTS:
-        return None
-    return make_pipeline(
-        TruncatedSVD(SEMANTIC_COMPONENTS, random_state=0), Normalizer()
-    )
 
 
 def list_series_features():

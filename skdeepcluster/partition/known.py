@@ -14,7 +14,7 @@ from ..input.checks import random_stream
 from ..input.distinct import TINY
 from ..input.labels import cluster_means, normalize_rows
 from ..neighbors.graph import GraphSettings, neighbor_layout, scale_links, sum_links
-from ..neighbors.samples import connect, read_samples
+from ..neighbors.samples import connect
 from ..neighbors.search import NeighborIndex
 from .candidates import COMPONENTS, fit_layout
 from .coordinates import scale_points, use_layout
@@ -133,24 +133,17 @@ def absorb_walk(graph, labels, votes, stops):
 
 
 def partition_by_labels(
-    X,
-    targets,
-    n_classes,
-    *,
-    n_neighbors=15,
-    augment=None,
-    random_state=None,
-    n_jobs=None,
+    prepared, targets, n_classes, random_state=None, n_jobs=None
 ) -> np.ndarray:
     """Return class probabilities (N, K) from a few ``targets`` (N,), -1 for none.
 
-    They are the mean of two estimates. The first spreads the labels along the neighbor graph. The
-    second fits mixtures of 2 K components to the layout and averages the first by component.
+    Labels are spread along the graph of :class:`Prepared` samples, and smoothed by mixtures of
+    its layout.
     """
-    X = read_samples(X, n_neighbors)
+    X = prepared.points
     stream = random_stream(random_state)
     settings = GraphSettings(
-        n_neighbors, max_samples=X.shape[0], n_jobs=n_jobs, augment=augment
+        max_samples=X.shape[0], n_jobs=n_jobs, augment=prepared.augment
     )
     samples = connect(X, n_classes, settings, stream)
     graph = samples.graph
@@ -172,7 +165,7 @@ def _fill_components(spread, labels, samples, n_jobs):
     if known.any() and not known.all():
         rows = samples.reference.rows
         index = NeighborIndex(rows[known], n_jobs=n_jobs)
-        _, nearest = index.query(rows[~known], 1)
+        _, nearest = index.query(1, rows[~known])
         spread[~known] = spread[known][nearest[:, 0]]
 
 

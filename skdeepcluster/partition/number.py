@@ -93,7 +93,7 @@ def choose_number(problem, coords, criterion, constraints, stream, progress):
     about them. Small clusters are left out unless some clusters are known, or sizes are bounded
     from below.
     """
-    progress.begin("number of clusters", len(problem.numbers))
+    progress.begin("number of clusters", len(problem.n_clusters.tried))
     curve = trace_curve(problem, criterion, constraints, progress)
     numbers = list_worthwhile(curve, criterion)
     constraints.check(numbers[0])
@@ -142,8 +142,10 @@ def trace_curve(problem, criterion, constraints, progress):
     known = problem.labels
     n_known = 1 if known is None else known.max() + 1
     needed = max(n_known, len(constraints.exclusive))
-    numbers = [k for k in problem.numbers if k >= needed]
-    if problem.numbers[0] < needed and (problem.has_bounds or not numbers):
+    numbers = [k for k in problem.n_clusters.tried if k >= needed]
+    if problem.n_clusters.tried[0] < needed and (
+        problem.n_clusters.is_range or not numbers
+    ):
         numbers = sorted({needed, *numbers})
     tried = [
         k
@@ -154,10 +156,12 @@ def trace_curve(problem, criterion, constraints, progress):
     for k in tried or [min(numbers)]:
         points[k] = _try_number(criterion, k, constraints)
         progress.step()
-        if problem.has_bounds and _is_past(points):
+        if problem.n_clusters.is_range and _is_past(points):
             break
     curve = _make_curve(points, criterion)
-    while problem.has_bounds and (between := _list_between(curve, constraints)):
+    while problem.n_clusters.is_range and (
+        between := _list_between(curve, constraints)
+    ):
         points |= {k: _try_number(criterion, k, constraints) for k in between}
         curve = _make_curve(points, criterion)
     return curve

@@ -3,25 +3,21 @@
 N samples, M distinct samples in the graph; D features, L layout dimensions, K clusters.
 """
 
-from collections.abc import Callable, Iterable
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import Bunch
 
 from ..input.checks import (
-    check_count,
     check_enough,
     check_sample_weight,
     draw_seed,
-    list_numbers,
     random_stream,
     warn_user,
 )
+from ..input.n_clusters import MAX_CLUSTERS, ClusterNumbers, read_n_clusters
 from ..input.progress import Progress
 from ..neighbors.graph import GraphSettings
-from ..neighbors.samples import Samples, connect, read_samples
+from ..neighbors.samples import Samples, connect
 from .constraints import constrain
 from .coordinates import make_coordinates
 from .known import count_labels, follow_labels
@@ -51,8 +47,7 @@ def read_pairs(name, pairs, n_samples):
 class Problem(NamedTuple):
     """What is asked of a partition, and what is known about it."""
 
-    #: A number of clusters, their range, or a list of numbers to choose from.
-    n_clusters: Any
+    n_clusters: ClusterNumbers
     #: Weights (N,) of the samples.
     sample_weight: Any = None
     #: Known clusters (N,) from 0 on, -1 where unknown.
@@ -62,28 +57,6 @@ class Problem(NamedTuple):
     #: Pairs (P, 2) of samples in one cluster, and in two.
     must_link: Any = None
     cannot_link: Any = None
-
-    @property
-    def n_tried(self):
-        """Maximum number of numbers of clusters that are tried, 0 if it is given."""
-        return len(self.numbers) if self.is_open else 0
-
-    @property
-    def is_open(self):
-        """Whether the number of clusters is to be chosen."""
-        return not isinstance(self.n_clusters, Integral)
-
-    @property
-    def has_bounds(self):
-        """Whether any number in a range may be chosen."""
-        return isinstance(self.n_clusters, range)
-
-    @property
-    def numbers(self):
-        """The numbers of clusters to try first."""
-        if self.has_bounds:
-            return list_numbers(self.n_clusters[-1], self.n_clusters[0])
-        return list(self.n_clusters)
 
     @property
     def has_sizes(self):
@@ -99,7 +72,7 @@ class Problem(NamedTuple):
         """Return the problem with weights and pairs of the samples X as arrays, checked."""
         n_samples = X.shape[0]
         weights = check_sample_weight(self.sample_weight, X)
-        check_enough(n_samples, min(self.numbers) if self.is_open else self.n_clusters)
+        check_enough(n_samples, self.n_clusters.lowest)
         return self._replace(
             sample_weight=weights,
             must_link=read_pairs("must_link", self.must_link, n_samples),
@@ -157,7 +130,9 @@ class Partition(NamedTuple):
         return self.answers[0].n_clusters
 
 
-def find_partition(X, problem, settings, random_state=None, progress=None) -> Partition:
+def find_partition(
+    prepared, problem, settings, random_state=None, progress=None
+) -> Partition:
     """Return the :class:`Partition` of X (N, D), see :class:`~skdeepcluster.NeighborClustering`.
 
     ``settings`` are :class:`~skdeepcluster.neighbors.graph.GraphSettings`. The ``progress`` begins
@@ -165,12 +140,13 @@ def find_partition(X, problem, settings, random_state=None, progress=None) -> Pa
     """
     progress = progress or Progress()
     stream = random_stream(random_state)
-    problem = problem.check(X)
-    n_clusters = problem.n_clusters
+    problem = problem.check(prepared.points)
+    numbers = problem.n_clusters
+    settings = settings._replace(augment=prepared.augment, groups=prepared.groups)
     progress.begin("graph", 1)
     samples = connect(
-        X,
-        "auto" if problem.is_open else n_clusters,
+        prepared.points,
+        numbers.given if numbers.is_given else "auto",
         settings,
         stream,
         problem.sample_weight,
@@ -179,20 +155,20 @@ def find_partition(X, problem, settings, random_state=None, progress=None) -> Pa
     constraints = Unconstrained()
     if problem.has_sizes or problem.has_pairs:
         constraints = constrain(samples, problem)
-    if not problem.is_open:
-        constraints.check(n_clusters)
+    if numbers.is_given:
+        constraints.check(numbers.given)
     progress.begin("layout", 1)
     coords = make_coordinates(samples, settings, stream)
     criterion = Criterion(coords, samples.n_features)
 
     curve = None
-    if problem.is_open:
-        tools = coords, criterion, constraints, stream
-        answers, curve = choose_number(problem, *tools, progress)
-    else:
+    if numbers.is_given:
         progress.begin("partition", 1)
         seed = draw_seed(stream)
-        answers = find_answers(coords, criterion, n_clusters, seed, constraints)
+        answers = find_answers(coords, criterion, numbers.given, seed, constraints)
+    else:
+        tools = coords, criterion, constraints, stream
+        answers, curve = choose_number(problem, *tools, progress)
 
     layout = coords.layouts[0]
     for place, answer in enumerate(answers):
@@ -213,72 +189,31 @@ def _use_labels(resp, problem, samples, layout):
     return resp, known
 
 
-def make_criterion(X, settings, sample_weight=None, random_state=None):
-    """Return the :class:`~.selection.Criterion` of X, and its distinct :class:`Samples`."""
+def make_criterion(prepared, settings, sample_weight=None, random_state=None):
+    """Return the :class:`~.selection.Criterion` of samples, and the distinct :class:`Samples`."""
     stream = random_stream(random_state)
-    samples = connect(X, "auto", settings, stream, sample_weight)
+    settings = settings._replace(augment=prepared.augment, groups=prepared.groups)
+    samples = connect(prepared.points, "auto", settings, stream, sample_weight)
     coords = make_coordinates(samples, settings, stream)
     return Criterion(coords, samples.n_features), samples
 
 
 def count_clusters(
-    X,
-    *,
-    n_neighbors: int = 15,
-    metric: str | Callable[..., float] = "euclidean",
+    prepared,
+    n_clusters="auto",
+    max_clusters=MAX_CLUSTERS,
     sample_weight=None,
-    max_clusters: int = 60,
-    numbers: Iterable[int] | None = None,
-    n_components: int = 5,
-    max_samples: int = 20_000,
     random_state=None,
-    n_jobs: int | None = None,
-) -> Bunch:
-    """Find the number of clusters of X without labels.
-
-    The criterion of :class:`~skdeepcluster.NeighborClustering` compares candidate partitions.
-
-    Parameters
-    ----------
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Samples, or their distances with ``metric="precomputed"``.
-    n_neighbors, metric, max_clusters, n_components, max_samples, random_state, n_jobs
-        As in :class:`~skdeepcluster.NeighborClustering`.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the samples.
-    numbers : iterable of int, default=None
-        Numbers to try; None tries numbers up to ``max_clusters``.
-
-    Returns
-    -------
-    Bunch
-        ``best_n_clusters``, and the arrays of ``n_clusters_curve_`` of
-        :class:`~skdeepcluster.NeighborClustering`.
-
-    See Also
-    --------
-    skdeepcluster.select_n_clusters : For any clusterer.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import make_blobs
-    >>> from skdeepcluster.partition import count_clusters
-    >>> X, _ = make_blobs(300, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
-    >>> count_clusters(X, random_state=0).best_n_clusters
-    3
-    """
-    X = read_samples(X, n_neighbors, sample_weight)
-    settings = GraphSettings(n_neighbors, metric, n_components, max_samples, n_jobs)
-    if numbers is None:
-        max_clusters = check_count("max_clusters", max_clusters)
-        tried = range(1, max_clusters + 1)
-    else:
-        tried = list(numbers)
-    problem = Problem(tried, sample_weight)
-    partition = find_partition(X, problem, settings, random_state)
-    if numbers is None:
+    settings=None,
+):
+    """Return the number of clusters that :func:`find_partition` chooses, and the curve."""
+    numbers = read_n_clusters(n_clusters, max_clusters)
+    problem = Problem(numbers, sample_weight)
+    settings = settings or GraphSettings()
+    partition = find_partition(prepared, problem, settings, random_state)
+    if numbers.is_range and n_clusters == "auto":
         warn_of_edge(partition, max_clusters)
-    return Bunch(best_n_clusters=partition.n_clusters, **partition.curve._asdict())
+    return partition.n_clusters, partition.curve
 
 
 def warn_of_edge(partition, max_clusters):

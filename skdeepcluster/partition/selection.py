@@ -2,12 +2,13 @@
 
 The expected score is the expected adjusted Rand index with the true clusters of the world that
 made the data, which may be one. Trees predict it from :mod:`.features` of a partition
-(``benchmarks/criterion.py`` simulates the data sets and fits the trees).
+(``benchmarks/criterion`` simulates the data sets and fits the trees).
 
 N samples, M distinct ones in the graph; D features, C candidates or partitions, K clusters.
 """
 
 from dataclasses import dataclass, field
+from difflib import unified_diff
 from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -26,8 +27,9 @@ from .features import Ensemble, measure_agreement, prepare
 
 #: Numbers of clusters whose ensembles tell whether there is one cluster.
 ONE_NUMBERS = 2, 3, 4, 6, 9
-#: Features of the best members of these ensembles.
+#: Features of the members of these ensembles with the highest scores.
 ONE_FEATURES = (
+    "score",
     "points valley",
     "layout valley",
     "layout silhouette",
@@ -74,15 +76,30 @@ def load_parameters():
     The score is the sum of regression trees, whose T nodes are numbered together. "roots" are the
     positions of the roots. "feature" (T,) is compared with "threshold" (T,). "left" and "right"
     (T,) are the steps to the children, 0 at a leaf. "value" (T,) is set for leaves. "base" is the
-    score without trees, and "depth" the maximum number of comparisons.
+    score without trees, and "depth" the maximum number of comparisons. "names" (F,) are the
+    features, in their order.
     """
     path = Path(__file__).with_name("criterion.npz")
     with np.load(path) as arrays:
         return dict(arrays)
 
 
-def add_trees(features, purpose):
-    """Return the sums (C,) of the trees "score", "layout" or "one" for features (C, F)."""
+@cache
+def check_names(purpose, names):
+    """Raise an error unless the file has these inputs of the trees or of the calibration."""
+    known = [*load_parameters()[f"{purpose} names"]]
+    if known != [*names]:
+        lines = unified_diff(known, names, "file", "code", n=0, lineterm="")
+        raise RuntimeError(
+            f"criterion.npz has other inputs of {purpose!r} than the code:\n"
+            + "\n".join(lines)
+            + "\nReinstall skdeepcluster or run python -m benchmarks.criterion."
+        )
+
+
+def add_trees(features, names, purpose):
+    """Return the sums (C,) of the trees "score", "layout" or "one" for named features (C, F)."""
+    check_names(purpose, tuple(names))
     rows = np.arange(len(features))[:, None]
 
     def read(name):
@@ -127,18 +144,19 @@ class Criterion:
         """Return the :class:`~.features.Ensemble` of a number of clusters."""
         if n_clusters not in self.ensembles:
             stream = np.random.RandomState(n_clusters)
-            candidates = find_candidates(self.coords, n_clusters, stream, brief=True)
+            candidates = [*find_candidates(self.coords, n_clusters, stream, brief=True)]
             ensemble = Ensemble(self.measured, candidates, n_clusters)
             self.ensembles[n_clusters] = ensemble
         return self.ensembles[n_clusters]
 
-    def rate_features(self, features):
-        """Return the expected scores (C,) for features (C, F)."""
-        return add_trees(features, self._trees).clip(0, 1)
+    def rate_features(self, features, names):
+        """Return the expected scores (C,) for named features (C, F)."""
+        return add_trees(features, names, self._trees).clip(0, 1)
 
     def rate_ensemble(self, n_clusters):
         """Return the expected scores (R,) of the members of an ensemble."""
-        return self.rate_features(self.find_ensemble(n_clusters).features)
+        ensemble = self.find_ensemble(n_clusters)
+        return self.rate_features(ensemble.features, ensemble.names)
 
     def find_best(self, n_clusters):
         """Return the labels (M,) of the member of an ensemble with the highest score."""
@@ -174,8 +192,9 @@ class Criterion:
             if k == 1:
                 scores[has_k] = self.rate_one()
             elif k < len(self.positions):
-                features = self.find_ensemble(k).compare(np.array(labels)[has_k])
-                scores[has_k] = self.rate_features(features)
+                ensemble = self.find_ensemble(k)
+                features = ensemble.compare(np.array(labels)[has_k])
+                scores[has_k] = self.rate_features(features, ensemble.names)
         return scores
 
     def rate_one(self):
@@ -186,33 +205,32 @@ class Criterion:
         ensembles = self.list_one_ensembles()
         if not ensembles:
             return np.nan
-        features = describe_one(self.measured.data, ensembles, self.rate_features)
-        return float(expit(add_trees(features[None], "one"))[0])
+        found = describe_one(self.measured.data, ensembles, self.rate_ensemble)
+        features = np.array([[*found.values()]], np.float32)
+        return float(expit(add_trees(features, found, "one"))[0])
 
     def list_one_ensembles(self):
-        """Return features (R, F) and their names, of the ensembles of ONE_NUMBERS by number."""
-        numbers = [k for k in ONE_NUMBERS if k <= self.max_clusters]
-        ensembles = map(self.find_ensemble, numbers)
-        return {each.n_clusters: (each.features, each.names) for each in ensembles}
+        """Return the ensembles of those ONE_NUMBERS that are possible, by number."""
+        return {k: self.find_ensemble(k) for k in ONE_NUMBERS if k <= self.max_clusters}
 
 
 def describe_one(data, ensembles, rate):
-    """Return the features (F,) that tell whether there is one cluster.
+    """Return the features that tell whether there is one cluster, by name.
 
     ``data`` are features of the data set by name, and ``ensembles`` what
-    :meth:`Criterion.list_one_ensembles` returns. ``rate`` is a function of features (R, F) that
-    returns expected scores (R,).
+    :meth:`Criterion.list_one_ensembles` returns. ``rate`` is a function of their numbers of
+    clusters that returns the expected scores (R,) of their members.
     """
-    values = [*data.values()]
+    found = dict(data)
     for k in ONE_NUMBERS:
-        if k not in ensembles:
-            values += [0.0] * (1 + len(ONE_FEATURES))
-            continue
-        features, names = ensembles[k]
-        scores = rate(features)
-        best = dict(zip(names, features[scores.argmax()], strict=True))
-        values += [scores.max(), *(best[name] for name in ONE_FEATURES)]
-    return np.array(values, dtype=np.float32)
+        best = dict.fromkeys(ONE_FEATURES, 0.0)
+        if k in ensembles:
+            scores = rate(k)
+            features = ensembles[k].features[scores.argmax()]
+            best = dict(zip(ensembles[k].names, features, strict=True))
+            best["score"] = scores.max()
+        found |= {f"{k} clusters: {name}": best[name] for name in ONE_FEATURES}
+    return found
 
 
 # ---- the vote
@@ -276,9 +294,12 @@ def vote(coords, criterion, n_clusters, stream, constraints):
 
     ``constraints`` change the scores that weight the candidates.
     """
-    candidates = list(find_candidates(coords, n_clusters, stream))
-    most = max(candidate.n_clusters for candidate in candidates)
-    labels = np.stack([each.labels for each in candidates if each.n_clusters == most])
+    candidates = np.array(
+        [labels for _, labels in find_candidates(coords, n_clusters, stream)]
+    )
+    counts = np.array([len(np.unique(labels)) for labels in candidates])
+    most = counts.max()
+    labels = candidates[counts == most]
     scored = labels[:, criterion.positions]
 
     scores = np.nan_to_num(criterion.rate(scored))
@@ -384,7 +405,10 @@ def calibrate(vote, coefficients):
     ``coefficients`` (4,) belong to the inputs of :func:`describe_labels`.
     """
     n_clusters = vote.shares.shape[1]
-    probability = expit(describe_labels(vote) @ coefficients)[:, None]
+    inputs = describe_labels(vote)
+    check_names("calibration", tuple(inputs))
+    inputs = np.stack([*inputs.values()], 1)
+    probability = expit(inputs @ coefficients)[:, None]
     probability = probability.clip((1 + LEAD) / n_clusters)
 
     is_other = np.arange(n_clusters) != vote.labels[:, None]
@@ -401,14 +425,16 @@ def calibrate(vote, coefficients):
 
 
 def describe_labels(vote):
-    """Return the inputs (M, 4) of the calibration."""
+    """Return the inputs (M,) of the calibration, by name."""
     rows = np.arange(len(vote.labels))
-    inputs = np.ones((len(rows), 4))
-    inputs[:, 0] = vote.shares[rows, vote.labels]
-    inputs[:, 1] = vote.stability[vote.labels]
-    inputs[:, 2] = vote.expected_score
-    inputs[:, :3] = logit(inputs[:, :3].clip(0.01, 0.99))
-    return inputs
+    ones = np.ones(len(rows))
+    inputs = {
+        "votes": vote.shares[rows, vote.labels],
+        "stability": vote.stability[vote.labels],
+        "expected score": vote.expected_score * ones,
+    }
+    inputs = {name: logit(x.clip(0.01, 0.99)) for name, x in inputs.items()}
+    return inputs | {"constant": ones}
 
 
 # ---- alternatives

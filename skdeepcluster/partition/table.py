@@ -9,10 +9,8 @@ from functools import cached_property
 import numpy as np
 from scipy.special import logsumexp
 
-from ..input.distinct import single_threaded_blas
-from ..input.labels import cluster_means, indicate
+from ..input.labels import cluster_means
 from ..input.scales import NO_WEIGHT
-from .mixtures import fit_by_em
 
 #: Number of samples of a category's usual shares that are added to each class.
 PRIOR = 1.0
@@ -62,31 +60,6 @@ class Table:
 
     # ---- latent classes
 
-    def fit_classes(self, fitted, weights, starts, n_clusters):
-        """Return the labels (M,) of the likeliest latent classes, by EM from several starts.
-
-        Numbers are normal and categories multinomial, independent given the class
-        (L. Hunt, M. Jorgensen, "Mixture model clustering for mixed data with missing
-        information", Computational Statistics & Data Analysis 41, 2003). EM learns from the F
-        samples at ``fitted``, whose labels (F,) are the ``starts``.
-        """
-        statistics = self.statistics[fitted]
-        weights = weights[fitted, None]
-        usual = statistics.T @ weights / weights.sum()
-
-        def estimate(resp):
-            return self._estimate(statistics.T @ (resp * weights), usual)
-
-        best = -np.inf
-        with single_threaded_blas():
-            for labels in starts:
-                resp = indicate(labels, n_clusters).toarray()
-                found, likelihood = fit_by_em(statistics, resp, weights, estimate)
-                if likelihood > best:
-                    best = likelihood
-                    coefficients = found
-            return (self.statistics @ coefficients).argmax(1)
-
     @cached_property
     def statistics(self):
         """Squares of the numbers, the columns and ones: sufficient statistics (M, S)."""
@@ -100,10 +73,16 @@ class Table:
         statistics = self.statistics
         sums = statistics.T @ np.ones((len(statistics), 1))
         usual = statistics.mean(0)[:, None]
-        return (statistics @ self._estimate(sums, usual)).mean()
+        return (statistics @ self.estimate(sums, usual)).mean()
 
-    def _estimate(self, sums, usual):
-        """Return the coefficients (S, K) of the log densities by sums (S, K) of statistics."""
+    def estimate(self, sums, usual):
+        """Return the coefficients (S, K) of the log densities by sums (S, K) of statistics.
+
+        Numbers are normal and categories multinomial, independent given the class
+        (L. Hunt, M. Jorgensen, "Mixture model clustering for mixed data with missing
+        information", Computational Statistics & Data Analysis 41, 2003). ``usual`` (S, 1) are the
+        means of the statistics.
+        """
         n = self.n_numbers
         sizes = sums[-1].clip(1e-10)
         means = sums[n : 2 * n] / sizes
@@ -160,7 +139,7 @@ class Table:
         n_samples, n_clusters = member.shape
         statistics = self.statistics
         usual = statistics.mean(0)[:, None]
-        densities = statistics @ self._estimate(statistics.T @ member, usual)
+        densities = statistics @ self.estimate(statistics.T @ member, usual)
         inner = (densities * member).sum(1)
 
         n_free = 2 * self.n_numbers + sum(len(group) - 1 for group in self.groups) + 1

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.neighbors import NearestNeighbors
 
 from ..input.distinct import TINY
 from ..input.labels import cluster_means, indicate
 from ..neighbors.samples import Samples
+from ..neighbors.search import find_nearest
 from .candidates import run_kmeans
 from .coordinates import WIDE, cut_tree, project_points, take_points, use_layout
 
@@ -41,10 +41,7 @@ def find_leaves(centers, clusters, layout, labels):
         rows = labels == cluster
         inside = clusters == cluster
         candidates = np.flatnonzero(inside if inside.any() else ~inside)
-        nearest = pairwise_distances_argmin(
-            layout[rows].astype(float),
-            centers[candidates],
-        )
+        nearest = find_nearest(layout[rows], centers[candidates])
         leaves[rows] = candidates[nearest]
     return leaves
 
@@ -144,8 +141,7 @@ def _place_components(layout, samples, drawn):
     points = take_points(samples)
     points = project_points(points, drawn, WIDE)
     means = cluster_means(member, points)
-    index = NearestNeighbors(n_neighbors=1)
-    gaps, _ = index.fit(means).kneighbors()
+    gaps, _ = NearestNeighbors(n_neighbors=1).fit(means).kneighbors()
     wide = 4 * np.abs(within).max()
     means *= wide / max(np.median(gaps), 1e-9)
     return np.column_stack([within, means[piece]])

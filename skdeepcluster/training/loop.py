@@ -144,12 +144,10 @@ class Net(NeuralNet):
         module: TrainableModel,
         *,
         augment: Augmentation | None,
-        bfloat16: bool,
         generators: Sequence[torch.Generator],
         **kwargs: Any,
     ) -> None:
         self.augment: Any = augment
-        self.bfloat16 = bfloat16
         self.generators = generators
         super().__init__(module, criterion=nn.Identity, **kwargs)
 
@@ -244,12 +242,7 @@ class Net(NeuralNet):
         # The optimizer's zero_grad takes a quarter of a step of small networks.
         for parameter in self._all_parameters:
             parameter.grad = None
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.bfloat16):
-            terms = player.loss(batch)
-        if self.bfloat16:
-            # Otherwise casts of old weights are kept until the outermost autocast block ends.
-            torch.clear_autocast_cache()
-
+        terms = player.loss(batch)
         losses = torch.stack(list(terms.values()))
         losses.sum().backward(inputs=parameters)
 
@@ -260,7 +253,7 @@ class Net(NeuralNet):
             training=True,
         )
         self.optimizer_.step()
-        return tuple(f"{player.name}_{name}" for name in terms), losses.detach().float()
+        return tuple(f"{player.name}_{name}" for name in terms), losses.detach()
 
     def _augment(self, batch: Batch) -> Batch:
         """Add the other versions of the samples that the user's function returns."""
@@ -360,7 +353,6 @@ def train(
     learning_rate: float,
     generator: torch.Generator,
     augment: Augmentation | None = None,
-    bfloat16: bool = False,
     callbacks: Sequence[Any] = (),
 ) -> tuple[list[dict[str, float]], bool]:
     """Train a model in place by AdamW; return the history, and whether Ctrl-C stopped it.
@@ -383,7 +375,6 @@ def train(
     net = Net(
         model,
         augment=augment,
-        bfloat16=bfloat16,
         generators=generators,
         optimizer=AdamW,
         optimizer__param_groups=rates,

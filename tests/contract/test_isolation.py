@@ -25,7 +25,7 @@ ESTIMATORS = {
     "vade": sk.VaDEClustering(3, **START),
     "dac": sk.DACClustering(3, **START),
     "infogan": sk.InfoGANClustering(3, **TINY),
-    "catgan": sk.CatGANClustering(3, layer_noise=0.1, **TINY | {"max_epochs": 9}),
+    "catgan": sk.CatGANClustering(3, **TINY | {"max_epochs": 9}),
     "classifier": sk.CatGANClassifier(**TINY),
     "ensemble": sk.ClusterEnsemble(sk.CatGANClustering(3, **TINY), n_estimators=2),
 }

@@ -19,7 +19,7 @@ from skdeepcluster import (
 from skdeepcluster.deep.settings import choose_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
+TINY = {"hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
 X = np.random.RandomState(0).uniform(size=(30, 4))
 Y = np.arange(30) % 3
 SHAPES = [(n, d) for n in (2, 150, 20_000, 10**6) for d in (1, 64, 784)]
@@ -92,7 +92,6 @@ CHOSEN = {
     "batch_size_": 30,
     "max_epochs_": 2,
     "device_": "cpu",
-    "precision_": "float32",
 }
 #: Settings by the user.
 SET = {"likelihood": "gaussian", "batch_size": 7, "device": "cpu", "max_epochs": 1}

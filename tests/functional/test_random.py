@@ -37,7 +37,7 @@ def test_quasi_random_points_have_one_in_each_interval(n_dimensions):
     intervals = (64 * uniform).floor().sort(0).values
     expected = torch.arange(64.0).double()[:, None].expand(64, n_dimensions)
     assert torch.equal(intervals, expected)
-    normal = points.normal_points(64, n_dimensions)
+    normal = points.normal_quantiles(uniform)
     close(normal, torch.from_numpy(norm.ppf(uniform)))
 
 

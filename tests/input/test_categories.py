@@ -26,10 +26,10 @@ from skdeepcluster.persistence import load, save
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 TINY = {"n_components": 2, "hidden_layer_sizes": (8,), "max_epochs": 1, "random_state": 0}
-NEIGHBORS = NeighborClustering(3, categorical_features="from_dtype", random_state=0)
-VAE = VAEEmbedding(3, categorical_features="from_dtype", **TINY)
+NEIGHBORS = NeighborClustering(3, random_state=0)
+VAE = VAEEmbedding(3, **TINY)
 CODES = [cls(3, pretraining_epochs=1, **TINY) for cls in (VaDEClustering, DACClustering)]
-CODES = [VAE, *(own.set_params(categorical_features="from_dtype") for own in CODES)]
+CODES = [VAE, *CODES]
 over_networks = pytest.mark.parametrize("network", some_of(CODES), ids=name)
 
 
@@ -286,7 +286,7 @@ def test_imputed_tables_keep_what_is_observed():
 
 def test_arrays_decode_to_arrays():
     numbers = np.column_stack([TABLE["age"], np.arange(60) % 3, np.zeros(60)])
-    vae = clone(VAE).set_params(categorical_features=[1, 2]).fit(numbers)
+    vae = clone(VAE).set_params(kinds={1: "category", 2: "category"}).fit(numbers)
     drawn = vae.sample(5)
     assert drawn.dtype == np.float64
     assert set(drawn[:, 1]) <= {0, 1, 2}

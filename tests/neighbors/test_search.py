@@ -26,7 +26,7 @@ def mixture(n_rows, n_features, n_clusters=50, spread=2.0, seed=0):
 @pytest.mark.parametrize("n_features", [1, 10, 11, 64])
 def test_samples_are_searched_exactly(n_features):
     X = mixture(500, n_features)
-    distances, indices = NeighborIndex(X).query_self(7)
+    distances, indices = NeighborIndex(X).query(7)
     gaps = cdist(X, X)
     np.fill_diagonal(gaps, np.inf)
     np.testing.assert_array_equal(indices, gaps.argsort(1)[:, :7])
@@ -34,7 +34,7 @@ def test_samples_are_searched_exactly(n_features):
     assert distances.dtype == np.float64
     assert indices.dtype == np.int64
     queries = mixture(40, n_features, seed=1)
-    distances, indices = NeighborIndex(X).query(queries, 500)
+    distances, indices = NeighborIndex(X).query(500, queries)
     np.testing.assert_array_equal(np.sort(indices), np.tile(np.arange(500), (40, 1)))
     np.testing.assert_allclose(distances, np.sort(cdist(queries, X)))
 
@@ -42,7 +42,7 @@ def test_samples_are_searched_exactly(n_features):
 @pytest.mark.parametrize("n_features", [3, 40])
 def test_equal_samples_have_distance_zero(n_features):
     X = np.repeat(mixture(120, n_features), 20, axis=0)
-    distances, indices = NeighborIndex(X.astype(np.float32)).query_self(19)
+    distances, indices = NeighborIndex(X.astype(np.float32)).query(19)
     assert (distances == 0).all()
     assert (indices // 20 == np.arange(2400)[:, None] // 20).all()
     assert (indices != np.arange(2400)[:, None]).all()
@@ -56,7 +56,7 @@ def test_matrix_products_far_from_zero_mislead_no_query(dtype):
     rows = rows.astype(dtype)
     gaps = cdist(rows, rows)
     np.fill_diagonal(gaps, np.inf)
-    found = NeighborIndex(rows).query_self(10)[0]
+    found = NeighborIndex(rows).query(10)[0]
     np.testing.assert_allclose(found, np.sort(gaps)[:, :10], rtol=1e-6)
 
 
@@ -64,8 +64,8 @@ def test_matrix_products_far_from_zero_mislead_no_query(dtype):
 @pytest.mark.parametrize("exponent", [-400, 300])
 def test_power_of_two_changes_no_index(n_features, exponent):
     X = mixture(700, n_features)
-    distances, indices = NeighborIndex(X).query_self(6)
-    scaled, same = NeighborIndex(np.ldexp(X, exponent)).query_self(6)
+    distances, indices = NeighborIndex(X).query(6)
+    scaled, same = NeighborIndex(np.ldexp(X, exponent)).query(6)
     np.testing.assert_array_equal(same, indices)
     np.testing.assert_array_equal(scaled, np.ldexp(distances, exponent))
 
@@ -73,7 +73,7 @@ def test_power_of_two_changes_no_index(n_features, exponent):
 @pytest.mark.parametrize("n_features", [4, 30])
 def test_ties_go_to_the_lower_index(n_features):
     X = np.repeat(mixture(100, n_features), 3, axis=0)
-    indices = NeighborIndex(X).query(X, 2)[1]
+    indices = NeighborIndex(X).query(2, X)[1]
     np.testing.assert_array_equal(indices, np.repeat(np.arange(0, 300, 3), 3)[:, None] + [0, 1])
 
 
@@ -83,13 +83,13 @@ def test_cosine(n_features):
     X[7] = 0
     expected = cosine_distances(X)
     index = NeighborIndex(X, "cosine")
-    distances, indices = index.query_self(8)
+    distances, indices = index.query(8)
     np.testing.assert_allclose(distances, np.take_along_axis(expected, indices, 1), atol=1e-12)
-    np.testing.assert_allclose(index.query(X[[7]], 3)[0], [[0, 1, 1]], rtol=1e-12)
+    np.testing.assert_allclose(index.query(3, X[[7]])[0], [[0, 1, 1]], rtol=1e-12)
     np.fill_diagonal(expected, np.inf)
     np.testing.assert_allclose(distances, np.sort(expected)[:, :8], atol=1e-12)
     filled = np.setdiff1d(np.arange(300), [7])
-    found = index.query(3 * normalize(X[filled]), 1)[1]
+    found = index.query(1, 3 * normalize(X[filled]))[1]
     np.testing.assert_array_equal(found.ravel(), filled)
 
 
@@ -99,8 +99,8 @@ def test_sparse_samples_and_other_metrics_are_scikit_learns(metric):
     library = NearestNeighbors(metric=metric).fit(X)
     index = NeighborIndex(X, metric)
     for found, expected in (
-        (index.query_self(4), library.kneighbors(n_neighbors=4)),
-        (index.query(X[:9], 4), library.kneighbors(X[:9], 4)),
+        (index.query(4), library.kneighbors(n_neighbors=4)),
+        (index.query(4, X[:9]), library.kneighbors(X[:9], 4)),
     ):
         np.testing.assert_allclose(found[0], expected[0], atol=1e-7)
         np.testing.assert_array_equal(found[1], expected[1])
@@ -111,11 +111,11 @@ def test_few_samples_have_few_neighbors(n_features):
     X = mixture(3, n_features)
     X.setflags(write=False)
     index = NeighborIndex(X)
-    assert index.query_self(9)[1].shape == (3, 2)
-    assert index.query(X[:2], 9)[1].shape == (2, 3)
-    assert NeighborIndex(X[:1]).query_self(9)[0].shape == (1, 0)
-    assert NeighborIndex(X[:1]).query(X, 1)[1].tolist() == [[0], [0], [0]]
-    assert (NeighborIndex(np.zeros((50, n_features))).query_self(3)[0] == 0).all()
+    assert index.query(9)[1].shape == (3, 2)
+    assert index.query(9, X[:2])[1].shape == (2, 3)
+    assert NeighborIndex(X[:1]).query(9)[0].shape == (1, 0)
+    assert NeighborIndex(X[:1]).query(1, X)[1].tolist() == [[0], [0], [0]]
+    assert (NeighborIndex(np.zeros((50, n_features))).query(3)[0] == 0).all()
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
@@ -146,7 +146,7 @@ def test_distances_of_any_scale_are_no_similarities():
 def test_many_samples_have_nearly_exact_neighbors():
     axes = np.random.default_rng(1).normal(size=(6, 120))
     X = np.random.default_rng(0).normal(size=(6000, 6)) @ axes
-    distances, found = NeighborIndex(X).query_self(5)
+    distances, found = NeighborIndex(X).query(5)
     exact = NearestNeighbors(n_neighbors=5, algorithm="brute").fit(X).kneighbors()
     shared = [len(set(a) & set(b)) for a, b in zip(found, exact[1], strict=True)]
     assert np.mean(shared) > 4.9

@@ -1,4 +1,4 @@
-"""Samples as tensors: all storage formats give the same numbers. Precision by hardware."""
+"""Samples as tensors: all storage formats give the same numbers."""
 
 import numpy as np
 import pytest
@@ -42,13 +42,3 @@ def test_a_result_is_the_same_beside_any_samples(n_rows):
     order = stream.permutation(len(X))[:n_rows]
     some = runtime.map_rows(network, X[order])
     np.testing.assert_array_equal(some, runtime.map_rows(network, X)[order])
-
-
-@pytest.mark.parametrize("has_tiles", [False, True])
-def test_auto_is_bfloat16_on_a_cpu_with_tiles(monkeypatch, has_tiles):
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_tiles)
-    cpu = torch.device("cpu")
-    fast = "bfloat16" if has_tiles else "float32"
-    assert runtime.resolve_precision("auto", cpu) == fast
-    assert runtime.resolve_precision("bfloat16", cpu) == "bfloat16"
-    assert runtime.resolve_precision("float32", cpu) == "float32"

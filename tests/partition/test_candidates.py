@@ -17,7 +17,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils import Bunch
 
 from skdeepcluster.neighbors import neighbor_graph
-from skdeepcluster.partition import candidates, coordinates, mixtures
+from skdeepcluster.partition import candidates, coordinates
 from skdeepcluster.partition.table import read_table
 
 X, Y = make_blobs(240, n_features=3, centers=4, cluster_std=1.5, random_state=1)
@@ -51,10 +51,10 @@ def make_reference(rows, weights, start, kind):
 @pytest.mark.parametrize("kind", ["full", "tied", "diag"])
 @pytest.mark.parametrize(("rows", "start"), [(X - X.mean(0), Y), (NORMAL, Y[:90] % 2)])
 def test_mixture_is_that_of_scikit_learn(kind, rows, start, monkeypatch):
-    monkeypatch.setattr(mixtures, "EM_TOLERANCE", -np.inf)
+    monkeypatch.setattr(candidates, "EM_TOLERANCE", -np.inf)
     weights = np.arange(len(rows)) % 3 + 1
     reference = make_reference(rows, weights, start, kind)
-    known = reference(tol=0, max_iter=mixtures.EM_ITERATIONS - 1)
+    known = reference(tol=0, max_iter=candidates.EM_ITERATIONS - 1)
     given = rows, look(rows, weights), start, start.max() + 1, kind
     found = candidates.fit_gaussians(*given)
     np.testing.assert_array_equal(found.argmax(1), known.predict(rows))
@@ -136,21 +136,27 @@ def test_each_method_finds_the_given_number(n_clusters):
     views = {"white": X, "table": read_table(samples, [[3, 4, 5]])}
     found = list_candidates(look(X, **views), n_clusters)
     expected = {name for name, *_ in (*candidates.IN_SAMPLES, *candidates.IN_LAYOUT)}
-    assert {candidate.method for candidate in found} == expected - candidates.BRIEF
-    assert all(set(candidate.labels) == set(range(n_clusters)) for candidate in found)
+    assert {method for method, _ in found} == expected - candidates.BRIEF
+    assert all(set(labels) == set(range(n_clusters)) for _, labels in found)
+
+
+def cut(coords, method):
+    """Return the labels of nine clusters by a merge tree of the samples."""
+    tree, nearest = coords.trees[0].find(method)
+    return coordinates.cut_tree(tree, 9)[nearest]
 
 
 @pytest.mark.parametrize("rows", [X, np.c_[X, np.zeros((240, 20))]], ids=["tree", "brute"])
 def test_labels_are_extended_to_all_samples(rows):
     coords = look(rows, white=X, sizes=coordinates.StepSizes(fitted=100, linked=80, merged=60))
-    for candidate in list_candidates(coords, 4):
-        assert adjusted_rand_score(Y, candidate.labels) > 0.9, candidate.method
+    for method, labels in list_candidates(coords, 4):
+        assert adjusted_rand_score(Y, labels) > 0.9, method
     for method, n_known in (("ward", 60), ("genie", 80)):
-        labels = coords.trees[0].cut(method, 9)
+        labels = cut(coords, method)
         known = coords.draw(n_known)
         nearest = known[cKDTree(rows[known]).query(rows)[1]]
         np.testing.assert_array_equal(labels, labels[nearest])
-        alone = look(rows[known]).trees[0].cut(method, 9)
+        alone = cut(look(rows[known]), method)
         assert adjusted_rand_score(alone, labels[known]) == 1
 
 

@@ -118,7 +118,7 @@ def test_scores_are_sums_of_regression_trees(purpose):
         for n, own in selection.load_parameters().items()
         if n.startswith(purpose)
     }
-    rows = np.random.default_rng(0).normal(size=(20, 1 + trees["feature"].max()))
+    rows = np.random.default_rng(0).normal(size=(20, len(trees["names"])))
     rows = rows.astype(np.float32)
     expected = np.full(20, float(trees["base"]))
     for i, row in enumerate(rows):
@@ -127,7 +127,7 @@ def test_scores_are_sums_of_regression_trees(purpose):
                 goes_left = row[trees["feature"][node]] <= trees["threshold"][node]
                 node += trees["left" if goes_left else "right"][node]
             expected[i] += trees["value"][node]
-    np.testing.assert_allclose(selection.add_trees(rows, purpose), expected)
+    np.testing.assert_allclose(selection.add_trees(rows, trees["names"], purpose), expected)
 
 
 def test_a_partition_has_one_score_wherever_it_comes_from():

@@ -161,17 +161,3 @@ def test_divergence_names_term_epoch_and_remedies(rows):
 
     with pytest.raises(FloatingPointError, match=r"left_aim.*epoch 2.*learning_rate"):
         fit(Duel(), rows, callbacks=[Spoil()])
-
-
-def test_bfloat16_computes_losses_under_autocast(rows):
-    kinds = set()
-
-    class Probe(Duel):
-        def left_loss(self, batch):
-            kinds.add(self.left(batch.x).dtype)
-            return super().left_loss(batch)
-
-    model = Probe()
-    fit(model, rows, bfloat16=True)
-    assert kinds == {torch.bfloat16}
-    assert model.left.weight.dtype == torch.float32

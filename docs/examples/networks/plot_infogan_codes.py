@@ -7,15 +7,29 @@ varies within all clusters. Along each row one code changes and all else stays.
 """
 
 import matplotlib.pyplot as plt
+import numpy as np
 from sklearn.datasets import load_digits
 
 from skdeepcluster import InfoGANClustering
-from skdeepcluster.display import TraversalDisplay
+from skdeepcluster.display import SamplesDisplay
 from skdeepcluster.nn.augmentation import RandomAffine
 
 X = load_digits().data / 16
 gan = InfoGANClustering(10, augment=RandomAffine((1, 8, 8)), random_state=0).fit(X)
-TraversalDisplay.from_estimator(gan, image_shape=(8, 8), name="codes of digits")
+clusters = np.repeat(np.arange(10), 9)
+codes = ["continuous0", "continuous1"]
+figure, axes = plt.subplots(1, 2, figsize=(11, 5.8), layout="constrained")
+for ax, code in zip(axes, codes, strict=True):
+    values = np.linspace(-2, 2, 9)
+    rows = [gan.traverse(code, values, cluster=k)[0] for k in range(10)]
+    rows = np.concatenate(rows)
+    SamplesDisplay(rows, clusters, image_shape=(8, 8), name=f"{code} from -2 to 2").plot(ax)
+plt.show()
+
+# %%
+# Other codes and noise, all at once: ten images of each cluster.
+
+SamplesDisplay.from_estimator(gan, image_shape=(8, 8), name="ten samples of each cluster")
 plt.show()
 
 # %%
