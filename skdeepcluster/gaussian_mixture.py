@@ -626,6 +626,36 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         self.n_clusters_curve_ = curve
         forget_missing(self, "n_clusters_curve_")
 
+    # ---- scikit-learn's protocols
+
+    def __sklearn_is_fitted__(self):
+        return "mixture_" in vars(self)
+
+    def __getstate__(self):
+        """Return the state with the mixture's tensors as arrays."""
+        state = dict(super().__getstate__())
+        if "mixture_" in state:
+            fields = state["mixture_"]
+            state["mixture_"] = tuple(field.numpy() for field in fields)
+        return state
+
+    def __setstate__(self, state):
+        """Restore the state, with the mixture's arrays as tensors."""
+        super().__setstate__(state)
+        if "mixture_" in state:
+            fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
+            self.mixture_ = Mixture(*fields)
+            if not self.mixture_.is_sound(self._covariance_type):
+                raise ValueError(
+                    "The mixture has wrong weights, means or scales. Fit it again."
+                )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        return tags
+
 
 def _find_number(estimator, X, sample_weight, preparation):
     """Return the number of components, and its curve if it is found."""
