@@ -98,8 +98,8 @@ class NeighborClustering(
         ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
         clusters, as in the networks. The distance between two samples is then the smallest from
         one to changed versions (views) of the other, in 50 principal components.
-        :class:`~skdeepcluster.nn.augmentation.RandomAffine` suits images,
-        :class:`~skdeepcluster.nn.augmentation.RandomShift` series. A transformer returns
+        :class:`~skdeepcluster.nn.RandomAffine` suits images,
+        :class:`~skdeepcluster.nn.RandomShift` series. A transformer returns
         features to compare, such as :class:`~skdeepcluster.neighbors.ConvolutionFeatures` of
         series. "auto" tries such changes and features, and X as it is, on at most 4,000 samples,
         and takes what has the highest score in ``augment_scores_``.

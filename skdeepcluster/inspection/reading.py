@@ -116,7 +116,7 @@ def describe_samples(estimator, X, resp, feature_names, row_names):
     last, reached = reach_last_step(estimator, X)
     preparation = getattr(last, "preparation_", None)
     kinds = preparation.kinds_ if preparation else {}
-    left_out = [i for i, kind in enumerate(kinds.values()) if kind == "left out"]
+    left_out = [i for i, kind in enumerate(kinds.values()) if kind == "out"]
     if last is not estimator:
         # A Pipeline has changed the columns.
         left_out = []
