@@ -616,7 +616,7 @@ class NeighborClustering(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         is_given = self.metric == "precomputed"
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = is_given
         tags.input_tags.pairwise = is_given
         tags.input_tags.positive_only = is_given
         tags.input_tags.allow_nan = not is_given
