@@ -65,12 +65,13 @@ def test_copies_get_the_classes_of_their_like(form, n_distinct):
 
 
 def test_classes_of_few_samples():
-    rows = np.arange(4.0)[:, None]
+    few = Prepared(np.arange(4.0)[:, None])
+    equal = Prepared(np.ones((4, 2)))
     targets = np.array([0, -1, -1, 1])
-    assert module.partition_by_labels(Prepared(rows), targets, 2).argmax(1)[[0, 3]].tolist() == [0, 1]
-    np.testing.assert_allclose(module.partition_by_labels(Prepared(rows), np.minimum(targets, 0), 1), 1)
-    np.testing.assert_allclose(module.partition_by_labels(Prepared(rows), np.full(4, -1), 2), 0.5)
-    np.testing.assert_allclose(module.partition_by_labels(Prepared(np.ones((4, 2))), targets, 2), 0.5)
+    assert module.partition_by_labels(few, targets, 2).argmax(1)[[0, 3]].tolist() == [0, 1]
+    np.testing.assert_allclose(module.partition_by_labels(few, np.minimum(targets, 0), 1), 1)
+    np.testing.assert_allclose(module.partition_by_labels(few, np.full(4, -1), 2), 0.5)
+    np.testing.assert_allclose(module.partition_by_labels(equal, targets, 2), 0.5)
 
 
 def test_pieces_without_labels_follow_the_nearest_sample():
