@@ -14,6 +14,7 @@ from torch.nn.functional import nll_loss
 
 from .deep.adversarial import AdversarialEstimator
 from .deep.base import DeepClusterer, apply
+from .deep.parameters import network_docs
 from .deep.settings import Recipe
 from .functional.losses import cross_entropy, entropy, marginal
 from .input.checks import COUNT, WEIGHT, begin_sample, check_finite, store_parameters
@@ -252,6 +253,7 @@ class CatGANEstimator(AdversarialEstimator):
         return apply(model, model.decode, Z.astype(np.float32))
 
 
+@network_docs
 class CatGANClustering(CatGANEstimator, DeepClusterer):
     r"""Categorical generative adversarial network.
 
@@ -260,114 +262,14 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int, (int, int) or "auto", default=8
-        Number of clusters. With "auto" or bounds (lowest, highest), ``init`` finds the number.
-    n_components : int, default=10
-        Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
-    hidden_layer_sizes : array-like of int or "auto", default="auto"
-        Widths of the autoencoder. The discriminator uses the first two; the generator mirrors it.
-        "auto": (w, w, 4 w), w =
-        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
-    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
-        Activation of the hidden layers of both networks, which are normalized by batch.
-    likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
-        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
-        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
-    standardize : "auto" or bool, default="auto"
-        Whether Gaussian features are divided by their own standard deviations (True) or all by one
-        number (False). "auto": False for features of comparable scales or principal components.
-    n_noise : int, default=64
-        Number of inputs of the generator, drawn from N(0, I).
-    layer_noise : float, default=0.0
-        Standard deviation of noise added to the discriminator's layers; 0.3 or more in the paper.
-    balance_weight : float, default=1.0
-        Weight of the entropy of the mean prediction of a batch; 1 in the paper.
-    fake_weight : float, default=0.3
-        Weight of the entropy of predictions for generated samples, in D's loss; 1 in the paper.
-    class_prior : {"auto", "estimated"}, array-like of shape (n_clusters,) or None, default="auto"
+    class_prior : {"auto", "estimated"}, array-like of shape (n_clusters,) or None
         Shares that the clusters should have. "estimated": the shares in the initial partition.
         None: equal shares, as published. "auto": "estimated" if there is an initial partition.
-    init : {"neighbors", "own"}, clusterer or array-like, default="neighbors"
-        Initial partition. "neighbors": :class:`NeighborClustering`. A scikit-learn clusterer: a
-        clone of it with this ``n_clusters`` and ``random_state``. Both cluster X, standardized if
-        ``standardize_``, or its codes if there is pretraining. "own": a Gaussian mixture of the
-        codes of a pretrained autoencoder; with ``pretraining_epochs=0`` no initial partition, as
-        published. An array: clusters (n_samples,) or responsibilities (n_samples, n_clusters).
-    contamination : float or "auto", default=0.0
-        Share of the samples to label as noise, in [0, 1): those with the highest
-        ``outlier_scores_`` get the label -1. "auto": those with scores more than three
-        interquartile ranges above the upper quartile, the outer fence of box plots.
-    use_labels : bool, default=False
-        Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
-        contains them; ``init_weight`` keeps them in training. ``labels_`` may differ from ``y``.
-    init_weight : float, default=1.0
+    init_weight : float
         Weight of the cross-entropy between initial partition and predictions; fades linearly to 0.
-    smoothness_weight : float, default=2.0
-        Weight of the divergence between predictions for a sample and for the nearby point where
-        they change most (virtual adversarial training [2]_).
-    pretraining_epochs : int or "auto", default="auto"
-        Epochs of a variational autoencoder whose codes are clustered instead of X. "auto":
-        ``6 * sqrt(n_samples)`` steps for a clusterer with ``init="own"``, else none.
-    max_epochs : int or "auto", default="auto"
-        Epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)`` steps.
-    learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW. "auto": ``3e-3 * 500 / w`` with w the width of the
-        first hidden layer, and ``3e-3`` for the generator.
-    image_shape : tuple of int, default=None
-        (height, width) or (channels, height, width) of images whose pixels are the features;
-        the discriminator is then convolutional by default.
-    generator : callable, default=None
-        ``generator(n_in, n_out)`` returns the generator, ``n_in = n_noise``. None: a multilayer
-        perceptron.
-    discriminator : callable, default=None
-        ``discriminator(n_in, n_out)`` returns the discriminator, whose outputs are logits. None: a
-        multilayer perceptron.
-    batch_size : int or "auto", default="auto"
-        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
-    n_init : int, default=1
-        Number of training runs from new weights. The best by mean :meth:`score_samples` is kept.
-    augment : callable or "auto", default=None
-        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
-        clusters; :class:`~skdeepcluster.nn.augmentation.RandomAffine` suits images. The
-        neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
-        Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
-        :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
-    precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Precision of training. "auto": bfloat16 on hardware that is fast at it.
-    callbacks : list of skorch callbacks, default=None
-        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
-    checkpoint : str or path-like, default=None
-        File for the state of a running fit, removed at its end. After a crash, the same call
-        resumes from it and gives the same result bit for bit.
-    device : str or torch.device, default="auto"
-        "auto": a GPU if there is one, else the CPU.
-    verbose : int, default=0
-        1: a progress bar over all phases. 2: a table with a line per epoch.
-    accept_sparse : bool, default=False
-        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
-    random_state : int, RandomState instance or None, default=None
-        Determines all random choices. An int gives the same result on every call.
 
     Attributes
     ----------
-    labels_ : ndarray of shape (n_samples,)
-        Cluster of each sample of X, -1 for noise; equal to ``predict(X)``.
-    probabilities_ : ndarray of shape (n_samples,)
-        Probability of the most probable cluster of each sample.
-    outlier_scores_ : ndarray of shape (n_samples,)
-        Mahalanobis distance of each sample to the nearest cluster mean [3]_.
-    offset_ : float
-        Samples whose outlier score exceeds ``-offset_`` are noise.
-    init_labels_ : ndarray of shape (n_samples,) or None
-        Initial partition, numbered like ``labels_``, or None without any.
-    moved_ : float or None
-        Share of the samples whose cluster differs from ``init_labels_``.
-    generator_distance_ : float
-        Median distance of generated samples to the nearest sample of X, rescaled: 0 is the median
-        between nearest neighbors in X, 1 between any two samples. Large values are usual.
-    generator_coverage_ : float
-        Share of the clusters of X that generated samples fall into.
     class_prior_ : ndarray of shape (n_clusters,)
         Shares that training asks the clusters to have.
     model_ : CatGAN
@@ -376,32 +278,6 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
         ``"discriminator_"`` followed by certainty, balance, fake, start or smoothness, and
         ``"generator_"`` followed by certainty or balance.
-    n_clusters_ : int
-        Number of clusters.
-    n_clusters_curve_ : Bunch
-        With ``n_clusters="auto"``: see :func:`~skdeepcluster.partition.count_clusters`.
-    n_iter_ : int
-        Number of training epochs, without pretraining.
-    likelihood_ : {"bernoulli", "gaussian", "columns"}
-        Likelihood used; "columns" if it differs between columns.
-    standardize_ : bool
-        Whether features are divided by their own standard deviations.
-    temperature_ : float
-        Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
-    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
-        Values used.
-    device_, precision_ : str
-        Device and precision of training.
-    augment_ : callable or None
-        The augmentation used.
-    augment_scores_ : dict
-        With ``augment="auto"``, the score of each, as in NeighborClustering.
-    preparation_ : Preparation
-        How X becomes numbers.
-    n_features_in_ : int
-        Number of features of X.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Feature names, if X has names that are all strings.
 
     See Also
     --------
@@ -441,7 +317,7 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     >>> from sklearn.datasets import load_iris
     >>> from skdeepcluster import CatGANClustering
     >>> X = load_iris().data
-    >>> catgan = CatGANClustering(3, n_components=2, hidden_layer_sizes=(16,), random_state=0)
+    >>> catgan = CatGANClustering(3, hidden_layer_sizes=(16,), random_state=0)
     >>> catgan.fit(X).predict_proba(X).shape
     (150, 3)
     >>> catgan.sample(5).shape

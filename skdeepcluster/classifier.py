@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .catgan import CatGANEstimator
 from .deep.base import assign
+from .deep.parameters import network_docs
 from .deep.start import Start, is_own, start_from
 from .input.checks import WEIGHT, store_parameters, warn_user
 from .input.dask import maps_blocks
@@ -21,6 +22,7 @@ from .input.types import Auto, Widths, fit_context
 from .partition.known import partition_by_labels
 
 
+@network_docs
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     """Categorical generative adversarial network for few labels and many samples.
 
@@ -28,84 +30,19 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     Parameters
     ----------
-    n_components : int, default=10
-        Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
-    hidden_layer_sizes : array-like of int or "auto", default="auto"
-        Widths of the autoencoder. The discriminator uses the first two; the generator mirrors it.
-        "auto": (w, w, 4 w), w =
-        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
-    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
-        Activation of the hidden layers of both networks, which are normalized by batch.
-    likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
-        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
-        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
-    standardize : "auto" or bool, default="auto"
-        Whether Gaussian features are divided by their own standard deviations (True) or all by one
-        number (False). "auto": False for features of comparable scales or principal components.
-    n_noise : int, default=64
-        Number of inputs of the generator, drawn from N(0, I).
-    layer_noise : float, default=0.0
-        Standard deviation of noise added to the discriminator's layers; 0.3 or more in the paper.
-    label_weight : float, default=1.0
+    label_weight : float
         Weight of the cross-entropy of labeled samples.
-    balance_weight : float, default=1.0
-        Weight of the entropy of the mean prediction of a batch; 1 in the paper.
-    fake_weight : float, default=0.3
-        Weight of the entropy of predictions for generated samples, in D's loss; 1 in the paper.
-    class_prior : None, "estimated" or array-like of shape (n_classes,), default=None
+    class_prior : None, "estimated" or array-like of shape (n_classes,)
         Shares that the classes should have. None: equal. "estimated": by the initial classes.
-    init : {"neighbors", "own"}, default="neighbors"
+    init : {"neighbors", "own"}
         Initial classes. "neighbors": the most probable class of each sample when the labels spread
-        along a neighbor graph of X, standardized if ``standardize_``, or of its codes if there is
-        pretraining. "own": no initial classes, as published.
-    init_weight : float, default=1.0
+        along a neighbor graph of X, made dense, and standardized if ``standardize_``, or of its
+        codes if there is pretraining. "own": no initial classes, as published.
+    init_weight : float
         Weight of the cross-entropy between initial classes and predictions; fades linearly to 0.
-    smoothness_weight : float, default=4.0
+    smoothness_weight : float
         Weight of the divergence between predictions for a sample and for the nearby point where
         they change most (virtual adversarial training [2]_). 1 suits data that are all labeled.
-    pretraining_epochs : int or "auto", default="auto"
-        Epochs of a variational autoencoder whose codes are clustered instead of X. "auto":
-        ``6 * sqrt(n_samples)`` steps for a clusterer with ``init="own"``, else none.
-    max_epochs : int or "auto", default="auto"
-        Epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)`` steps.
-    learning_rate : float or "auto", default="auto"
-        Peak of the one-cycle schedule of AdamW. "auto": ``3e-3 * 500 / w`` with w the width of the
-        first hidden layer, and ``3e-3`` for the generator.
-    image_shape : tuple of int, default=None
-        (height, width) or (channels, height, width) of images whose pixels are the features;
-        the discriminator is then convolutional by default.
-    generator : callable, default=None
-        ``generator(n_in, n_out)`` returns the generator, ``n_in = n_noise``. None: a multilayer
-        perceptron.
-    discriminator : callable, default=None
-        ``discriminator(n_in, n_out)`` returns the discriminator, whose outputs are logits. None: a
-        multilayer perceptron.
-    batch_size : int or "auto", default="auto"
-        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
-    n_init : int, default=1
-        Number of training runs from new weights. The best by mean :meth:`score_samples` is kept.
-    augment : callable or "auto", default=None
-        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
-        clusters; :class:`~skdeepcluster.nn.augmentation.RandomAffine` suits images. The
-        neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
-        Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
-        :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
-    precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Precision of training. "auto": bfloat16 on hardware that is fast at it.
-    callbacks : list of skorch callbacks, default=None
-        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
-    checkpoint : str or path-like, default=None
-        File for the state of a running fit, removed at its end. After a crash, the same call
-        resumes from it and gives the same result bit for bit.
-    device : str or torch.device, default="auto"
-        "auto": a GPU if there is one, else the CPU.
-    verbose : int, default=0
-        1: a progress bar over all phases. 2: a table with a line per epoch.
-    accept_sparse : bool, default=False
-        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
-    random_state : int, RandomState instance or None, default=None
-        Determines all random choices. An int gives the same result on every call.
 
     Attributes
     ----------
@@ -113,39 +50,14 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         The labels, sorted.
     init_labels_ : ndarray of shape (n_samples,) or None
         Initial classes.
-    generator_distance_ : float
-        Median distance of generated samples to the nearest sample of X, rescaled: 0 is the median
-        between nearest neighbors in X, 1 between any two samples. Large values are usual.
-    generator_coverage_ : float
-        Share of the clusters of X that generated samples fall into.
     class_prior_ : ndarray of shape (n_classes,)
         Shares that training asks the classes to have.
     model_ : CatGAN
         The trained torch module.
     history_ : list of dict
         One record per epoch, as in :class:`CatGANClustering`, and "discriminator_labels".
-    n_iter_ : int
-        Number of training epochs, without pretraining.
-    likelihood_ : {"bernoulli", "gaussian", "columns"}
-        Likelihood used; "columns" if it differs between columns.
-    standardize_ : bool
-        Whether features are divided by their own standard deviations.
     temperature_ : float
         Always 1.
-    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
-        Values used.
-    device_, precision_ : str
-        Device and precision of training.
-    augment_ : callable or None
-        The augmentation used.
-    augment_scores_ : dict
-        With ``augment="auto"``, the score of each, as in NeighborClustering.
-    preparation_ : Preparation
-        How X becomes numbers.
-    n_features_in_ : int
-        Number of features of X.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Feature names, if X has names that are all strings.
 
     See Also
     --------

@@ -15,8 +15,7 @@ from sklearn.utils.validation import _num_samples
 
 from .input.checks import warn_user
 from .input.labels import check_labels, mean_greatest_jaccard, predict_samples
-from .inspection.moves import match_before
-from .inspection.page import find_spots, write_page
+from .inspection.page import find_spots, match_before, write_page
 from .metrics import ExpectedScore, check_discrete, clustering_accuracy
 from .neighbors.search import has_distances
 

@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
@@ -20,6 +21,7 @@ from .input.checks import (
     COUNT,
     check_answers,
     check_enough,
+    check_sparse,
     draw_seeds,
     random_stream,
     warn_of_empty,
@@ -164,6 +166,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         self : object
             The fitted ensemble.
         """
+        if sparse.issparse(X) and not get_tags(self).input_tags.pairwise:
+            check_sparse(X)
         members = self._fit_members(X)
         memberships = [_find_memberships(member, X) for member in members]
         member_labels = np.stack(list(map(_label, memberships)), 1)
@@ -313,6 +317,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         templates = self._list_templates()
         if templates:
             tags.input_tags = get_tags(templates[0]).input_tags
+            tags.input_tags.sparse = tags.input_tags.pairwise
         return tags
 
 

@@ -40,6 +40,7 @@ from .input.checks import (
 )
 from .input.columns import frame_as
 from .input.dask import read_blocks
+from .input.documentation import shared_docs
 from .input.n_clusters import MAX_CLUSTERS, N_CLUSTERS, read_n_clusters
 from .input.preparation import Preparation, prepare
 from .input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
@@ -48,6 +49,7 @@ from .nn.runtime import draw_generator, resolve_device
 from .partition.search import count_clusters
 
 
+@shared_docs
 class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     r"""Gaussian mixture by EM over batches, for any size of X and weighted samples.
 
@@ -55,48 +57,46 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_clusters : int, (int, int) or "auto", default=8
+    n_clusters : int, (int, int) or "auto"
         Number of components. "auto" takes the number of clusters that
         :class:`~skdeepcluster.NeighborClustering` finds.
-    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+    covariance_type : {"full", "tied", "diag", "spherical"}
         One covariance matrix per component, one for all, or variances per feature or component.
-    tol : float, default=1e-3
+    tol : float
         EM stops when the mean log-likelihood rises by less than this.
-    reg_covar : float, default=1e-6
+    reg_covar : float
         Added to every variance.
-    max_iter : int, default=100
+    max_iter : int
         Maximum number of EM iterations; 0 keeps the initial mixture.
-    n_init : int, default=1
+    n_init : int
         Number of initializations. The run with the highest lower bound is kept.
-    init_params : str or array-like of shape (n_samples, n_clusters), default="kmeans"
+    init_params : str or array-like of shape (n_samples, n_clusters)
         The initial mixture comes from an M-step on one of these: the best of 10 runs of k-means
         ("kmeans"), samples far apart ("k-means++"), random samples ("random_from_data"), or random
         ("random") or given responsibilities. The runs of k-means are divided among the
         initializations.
-    weights_init, means_init : array-like, default=None
+    weights_init, means_init : array-like
         Initial weights and means. They replace the result of ``init_params``.
-    precisions_init : array-like, default=None
+    precisions_init : array-like
         Initial inverse covariances, in the shape of ``precisions_``.
-    learning_decay : float, default=0.7
+    learning_decay : float
         Call t of ``partial_fit`` gives the statistics of the batch the weight
         ``(learning_offset + t - 1) ** -learning_decay``; 0 forgets earlier batches.
-    learning_offset : float, default=10.0
+    learning_offset : float
         Larger values make the first steps of ``partial_fit`` smaller.
-    batch_size : int or "auto", default="auto"
+    batch_size : int or "auto"
         Samples per batch of an EM iteration. It changes time and memory, not results.
-    accept_sparse : bool, default=False
-        Accept sparse X, which is made dense one batch at a time.
-    device : str or torch.device, default="auto"
+    device : str or torch.device
         Where EM runs, in double precision. "auto" is CUDA if there is a GPU, else the CPU.
-    warm_start : bool, default=False
+    warm_start : bool
         Continue from the last fit. ``n_init`` is ignored then.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance or None
         Determines initializations and samples.
-    max_clusters : int, default=60
+    max_clusters : int
         Maximum number of clusters for ``n_clusters="auto"``.
-    verbose : int, default=0
+    verbose : int
         1 prints initializations and iterations, 2 the bounds as well.
-    verbose_interval : int, default=10
+    verbose_interval : int
         Number of iterations between two lines.
 
     Attributes
@@ -126,12 +126,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Mean log-likelihood in the last and in each E-step of the best run.
     batch_size_, device_ : int and str
         Samples per batch, and where EM ran.
-    preparation_ : Preparation
-        How X becomes numbers.
-    n_features_in_ : int
-        Number of features of X.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Feature names, if X has names that are all strings.
 
     See Also
     --------
@@ -145,7 +139,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     Missing values are nan. Fits and predictions use the density of a sample's observed features,
     which is exact if values are missing at random [3]_. Initial mixtures fill in the mean of the
-    feature. Sparse X must have no missing values.
+    feature. Sparse X must have no missing values, and is made dense one batch at a time.
 
     ``partial_fit`` is stepwise EM [2]_. Its first batch should have many samples per cluster. A
     component with less than one effective sample is replaced by half of the heaviest component.
@@ -641,8 +635,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Return the state with the mixture's tensors as arrays."""
         state = dict(super().__getstate__())
         if "mixture_" in state:
-            fields = state["mixture_"]
-            state["mixture_"] = tuple(field.numpy() for field in fields)
+            state["mixture_"] = tuple(field.numpy() for field in state["mixture_"])
         return state
 
     def __setstate__(self, state):
@@ -658,7 +651,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
 
@@ -700,10 +692,8 @@ def check_memory(kind, n_clusters, n_features):
 
 # ---- functions of the log-joint (N, K)
 
-
-def log_likelihood(joint):
-    """Return the log-likelihood (N,) of a log-joint (N, K)."""
-    return joint.logsumexp(1)
+#: From a log-joint (N, K) to the log-likelihood (N,).
+log_likelihood = partial(torch.logsumexp, dim=1)
 
 
 def apply_joint(mixture, rows, function):

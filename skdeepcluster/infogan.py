@@ -25,6 +25,7 @@ from torch.optim.swa_utils import update_bn
 from .deep.adversarial import FAR_FROM_DATA, FEW, AdversarialEstimator
 from .deep.base import DeepClusterer, apply
 from .deep.embedding import EmbeddingMixin
+from .deep.parameters import network_docs
 from .deep.settings import Recipe
 from .functional.gaussian import log_prob_diag
 from .functional.losses import called_fake, called_real
@@ -439,6 +440,7 @@ NOISE_DIRECTIONS = 8
 SWEEP = np.linspace(-2, 2, 9)
 
 
+@network_docs
 class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
     r"""Information maximizing generative adversarial network (InfoGAN).
 
@@ -447,119 +449,45 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int, (int, int) or "auto", default=8
+    n_clusters : int, (int, int) or "auto"
         Number of clusters: values of the categorical code that is the cluster. With "auto" or
         bounds (lowest, highest), ``init`` finds the number.
-    n_noise : int, default=62
+    n_noise : int
         Number of noise variables, uniform on [-1, 1].
-    n_continuous : int, default=2
+    n_continuous : int
         Number of continuous codes, uniform on [-1, 1].
-    other_categories : array-like of int, default=()
+    other_categories : array-like of int
         Numbers of values of further categorical codes.
-    n_components : int, default=10
-        Size of the code of the autoencoder, if ``pretraining_epochs`` asks for one.
-    hidden_layer_sizes : array-like of int or "auto", default="auto"
-        Widths of the autoencoder. The discriminator uses the first two; the generator mirrors it.
-        "auto": (w, w, 4 w), w =
-        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
-    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
-        Activation of the discriminator and of Q.
-    likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
-        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
-        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
-    standardize : "auto" or bool, default="auto"
-        Whether Gaussian features are divided by their own standard deviations (True) or all by one
-        number (False). "auto": False for features of comparable scales or principal components.
-    mi_weight : float, default=1.0
+    mi_weight : float
         Weight lambda of the information term. With 0, the term trains Q alone.
-    continuous_weight : float, default=0.5
+    continuous_weight : float
         Weight of the continuous codes in the information term.
-    instance_noise : float, default=0.1
+    instance_noise : float
         Standard deviation of noise added to the inputs of the discriminator; 0 as published.
-    init : {"neighbors", "own"}, clusterer or array-like, default="neighbors"
-        Initial partition. "neighbors": :class:`NeighborClustering`. A scikit-learn clusterer: a
-        clone of it with this ``n_clusters`` and ``random_state``. Both cluster X, standardized if
-        ``standardize_``, or its codes if there is pretraining. "own": a Gaussian mixture of the
-        codes of a pretrained autoencoder; with ``pretraining_epochs=0`` no initial partition, as
-        published. An array: clusters (n_samples,) or responsibilities (n_samples, n_clusters).
-    contamination : float or "auto", default=0.0
-        Share of the samples to label as noise, in [0, 1): those with the highest
-        ``outlier_scores_`` get the label -1. "auto": those with scores more than three
-        interquartile ranges above the upper quartile, the outer fence of box plots.
-    use_labels : bool, default=False
-        Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
-        contains them; ``init_weight`` keeps them in training. ``labels_`` may differ from ``y``.
-    init_weight : float, default=20.0
+    init_weight : float
         Weight of the cross-entropy between the initial partition and Q's predictions for X; half
         of it moves to Q's own clusters in training.
-    smoothness_weight : float, default=20.0
-        Weight of the divergence between predictions for a sample and for the nearby point where
-        they change most (virtual adversarial training [2]_).
-    style_weight : float, default=1.0
-        Weight of the loss that trains Q to read continuous codes in samples of X: their ranks
-        along the principal directions within clusters.
-    reconstruction_weight : float, default=100.0
+    reconstruction_weight : float
         Weight of the squared error between samples of X and those that the generator makes from
         their clusters and ranks; fades linearly to 0.
-    pretraining_epochs : int or "auto", default="auto"
-        Epochs of a variational autoencoder whose codes are clustered instead of X. "auto":
-        ``6 * sqrt(n_samples)`` steps for a clusterer with ``init="own"``, else none.
-    max_epochs : int or "auto", default="auto"
+    max_epochs : int or "auto"
         Epochs after pretraining. "auto": ``10 * max(sqrt(n_samples), n_clusters)`` steps.
-    learning_rate : float or "auto", default="auto"
+    learning_rate : float or "auto"
         Peak of the one-cycle schedule of AdamW. "auto": ``2e-3 * 500 / w`` with w the width of the
         first hidden layer.
-    generator_learning_rate : float, default=1e-2
+    generator_learning_rate : float
         Peak of the generator's schedule.
-    image_shape : tuple of int, default=None
+    image_shape : tuple of int
         (height, width) or (channels, height, width) of images whose pixels are the features;
         generator and discriminator are then convolutional by default.
-    generator : callable, default=None
+    generator : callable
         ``generator(n_in, n_out)`` returns the generator. None: a multilayer perceptron.
-    discriminator : callable, default=None
+    discriminator : callable
         ``discriminator(n_in, n_out)`` returns the body that discriminator and Q share. None: a
         multilayer perceptron. ``skdeepcluster.nn.networks`` has the convolutional pair.
-    batch_size : int or "auto", default="auto"
-        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
-    n_init : int, default=1
-        Number of training runs from new weights. The best by mean :meth:`score_samples` is kept.
-    augment : callable or "auto", default=None
-        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
-        clusters; :class:`~skdeepcluster.nn.augmentation.RandomAffine` suits images. The
-        neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
-        Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
-        :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
-    precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Precision of training. "auto": bfloat16 on hardware that is fast at it.
-    callbacks : list of skorch callbacks, default=None
-        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
-    checkpoint : str or path-like, default=None
-        File for the state of a running fit, removed at its end. After a crash, the same call
-        resumes from it and gives the same result bit for bit.
-    device : str or torch.device, default="auto"
-        "auto": a GPU if there is one, else the CPU.
-    verbose : int, default=0
-        1: a progress bar over all phases. 2: a table with a line per epoch.
-    accept_sparse : bool, default=False
-        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
-    random_state : int, RandomState instance or None, default=None
-        Determines all random choices. An int gives the same result on every call.
 
     Attributes
     ----------
-    labels_ : ndarray of shape (n_samples,)
-        Cluster of each sample of X, -1 for noise; equal to ``predict(X)``.
-    probabilities_ : ndarray of shape (n_samples,)
-        Probability of the most probable cluster of each sample.
-    outlier_scores_ : ndarray of shape (n_samples,)
-        Mahalanobis distance of each sample to the nearest cluster mean [3]_.
-    offset_ : float
-        Samples whose outlier score exceeds ``-offset_`` are noise.
-    init_labels_ : ndarray of shape (n_samples,) or None
-        Initial partition, numbered like ``labels_``, or None without any.
-    moved_ : float or None
-        Share of the samples whose cluster differs from ``init_labels_``.
     code_names_ : list of str
         "cluster", "category1", ..., "continuous0", ...
     weights_ : ndarray of shape (n_clusters,)
@@ -576,32 +504,6 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         ``"discriminator_"`` followed by real, fake, category, continuous, start, smoothness or
         style, and ``"generator_"`` followed by adversarial, category, continuous or
         reconstruction (a squared error).
-    n_clusters_ : int
-        Number of clusters.
-    n_clusters_curve_ : Bunch
-        With ``n_clusters="auto"``: see :func:`~skdeepcluster.partition.count_clusters`.
-    n_iter_ : int
-        Number of training epochs, without pretraining.
-    likelihood_ : {"bernoulli", "gaussian", "columns"}
-        Likelihood used; "columns" if it differs between columns.
-    standardize_ : bool
-        Whether features are divided by their own standard deviations.
-    temperature_ : float
-        Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
-    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_, pretraining_epochs_ : numbers
-        Values used.
-    device_, precision_ : str
-        Device and precision of training.
-    augment_ : callable or None
-        The augmentation used.
-    augment_scores_ : dict
-        With ``augment="auto"``, the score of each, as in NeighborClustering.
-    preparation_ : Preparation
-        How X becomes numbers.
-    n_features_in_ : int
-        Number of features of X.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Feature names, if X has names that are all strings.
 
     See Also
     --------

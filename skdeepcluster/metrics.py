@@ -208,7 +208,7 @@ def clustering_accuracy(labels_true, labels_pred) -> float:
 
     See Also
     --------
-    majority_accuracy : Several clusters may share a class.
+    purity_score : Several clusters may share a class.
     sklearn.metrics.adjusted_rand_score : Agreement of pairs, corrected for chance.
 
     References
@@ -244,7 +244,7 @@ def purity_score(labels_true, labels_pred) -> float:
 
     Returns
     -------
-    accuracy : float
+    purity : float
         Between the share of the most frequent class and 1.
 
     See Also
@@ -258,9 +258,9 @@ def purity_score(labels_true, labels_pred) -> float:
 
     Examples
     --------
-    >>> from skdeepcluster.metrics import clustering_accuracy, majority_accuracy
+    >>> from skdeepcluster.metrics import clustering_accuracy, purity_score
     >>> classes, clusters = [0, 0, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2]
-    >>> majority_accuracy(classes, clusters)
+    >>> purity_score(classes, clusters)
     1.0
     >>> round(clustering_accuracy(classes, clusters), 3)
     0.667
@@ -336,7 +336,6 @@ def expected_calibration_error(y_true, y_prob, *, n_bins: int = 10) -> float:
 
     See Also
     --------
-    error_auc : Whether errors have lower confidences.
     sklearn.calibration.CalibrationDisplay : The same as a plot.
 
     References

@@ -100,6 +100,13 @@ def select_n_clusters(
         return clone(estimator).set_params(**{name: number}).fit(X, **weights)
 
     numbers = read_n_clusters(n_clusters)
+    if numbers.is_given or is_mixture and n_clusters == "auto":
+        raise ValueError(
+            f"A choice by {criterion!r} needs bounds such as (2, 20), or a list of numbers, got "
+            f"n_clusters={n_clusters!r}."
+        )
+    if not isinstance(n_clusters, str | tuple):
+        n_clusters = numbers.numbers  # an iterator can be read once
     if is_mixture:
         tried = list(numbers.numbers)
         fits = [fit(number) for number in tried]

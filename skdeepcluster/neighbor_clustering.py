@@ -38,6 +38,7 @@ from .input.checks import (
 from .input.columns import KINDS
 from .input.dask import draw_rows, maps_blocks
 from .input.distinct import TINY
+from .input.documentation import shared_docs
 from .input.labels import LabeledClusterMixin, cluster_means, find_offset, mark_noise
 from .input.n_clusters import MAX_CLUSTERS, N_CLUSTERS, read_n_clusters
 from .input.preparation import Preparation, Prepared, prepare
@@ -63,6 +64,7 @@ from .partition.tree import find_leaves, group_leaves, grow_tree
 SIZE = [COUNT, Interval(RealNotInt, 0, 1, closed="neither"), None]
 
 
+@shared_docs
 class NeighborClustering(
     LabeledClusterMixin,
     TransformerMixin,
@@ -78,66 +80,54 @@ class NeighborClustering(
 
     Parameters
     ----------
-    n_clusters : int, (int, int) or "auto", default=8
+    n_clusters : int, (int, int) or "auto"
         Number of clusters, or the lowest and the highest number to choose between. "auto": from 1
         to ``max_clusters``.
-    n_neighbors : int, default=15
+    n_neighbors : int
         Number of neighbors of each sample in the graph, at most the average number of other
         distinct samples in a cluster.
-    metric : str or callable, default="euclidean"
+    metric : str or callable
         As in :class:`sklearn.neighbors.NearestNeighbors`; "cosine" suits text and embeddings. With
         "precomputed", X has the distances between all samples, or is a sparse graph of them as
         :class:`~sklearn.neighbors.KNeighborsTransformer` with ``mode="distance"`` returns.
-    standardize : "auto" or bool, default="auto"
+    standardize : "auto" or bool
         Whether features are divided by their own standard deviations. "auto": False for metrics
         except "euclidean", comparable scales, probabilities, and principal components; True for
         tables. Networks have the same rule.
-    kinds : "auto", "numbers" or dict, default="auto"
-        Kinds of columns. "auto": categories, texts and booleans by the types of a DataFrame, and
-        by the values where features have units of their own. "numbers": all columns are numbers
-        as they are. A dict says it by name or position, for columns that are not what they look
-        like: "number"; "amount", skewed, which becomes its logarithm; "code", few values with an
-        order, spread over the gaps between them; "flag" or "category"; "out".
-    augment : callable, transformer or "auto", default=None
+    augment : callable, transformer or "auto"
         ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
         clusters, as in the networks. The distance between two samples is then the smallest from
         one to changed versions (views) of the other, in 50 principal components.
-        :class:`~skdeepcluster.nn.augmentation.RandomAffine` suits images,
-        :class:`~skdeepcluster.nn.augmentation.RandomShift` series. A transformer returns
+        :class:`~skdeepcluster.nn.RandomAffine` suits images,
+        :class:`~skdeepcluster.nn.RandomShift` series. A transformer returns
         features to compare, such as :class:`~skdeepcluster.neighbors.ConvolutionFeatures` of
         series. "auto" tries such changes and features, and X as it is, on at most 4,000 samples,
         and takes what has the highest score in ``augment_scores_``.
-    n_views : int, default=16
+    n_views : int
         Number of views of each sample, if there is ``augment``.
-    image_shape : tuple of int, default=None
+    image_shape : tuple of int
         (height, width) or (channels, height, width) of images, for ``augment="auto"``. None: X are
         periodic series.
-    n_components : int, default=5
+    n_components : int
         Number of dimensions of the layouts.
-    max_samples : int, default=70_000
+    max_samples : int
         Maximum number of distinct samples in the graph. The others are predicted like new ones.
         Graphs of sparse distances have all samples.
-    max_clusters : int, default=60
+    max_clusters : int
         Maximum for ``n_clusters="auto"``, which also needs five distinct samples per cluster.
         Where the number is sought, samples of smaller clusters are moved to others, unless labels
         or ``min_cluster_size`` are given.
-    min_cluster_size, max_cluster_size : int or float, default=None
+    min_cluster_size, max_cluster_size : int or float
         Bounds on the size of every cluster: a number, or a share in (0, 1), of the samples. With
         ``sample_weight``, sizes are sums of weights. Samples change their cluster until all sizes
         are within the bounds (see Notes). "auto" prefers numbers with a candidate within them.
-    contamination : float or "auto", default=0.0
-        Share of the samples to label as noise, in [0, 1): those with the highest
-        ``outlier_scores_`` get the label -1. "auto": those with scores more than three
-        interquartile ranges above the upper quartile, the outer fence of box plots.
-    use_labels : bool, default=False
+    use_labels : bool
         Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
         where unknown. ``n_clusters="auto"`` then finds at least as many clusters.
-    n_jobs : int, default=None
+    n_jobs : int
         Number of threads; None: as many as OpenMP takes. No result depends on it.
-    verbose : int, default=0
+    verbose : int
         1 prints the kinds of columns, and shows the stages in a bar, or as lines in a file.
-    random_state : int, RandomState instance or None, default=None
-        Determines all random choices. An int gives the same result on every call.
 
     Attributes
     ----------
@@ -191,12 +181,6 @@ class NeighborClustering(
         Nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`.
     distances_ : ndarray of shape (`n_leaves_` - 1,)
         Ward's distance of each merge in the layout, ascending.
-    preparation_ : Preparation
-        How X becomes numbers.
-    n_features_in_ : int
-        Number of features of X.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Feature names, if X has names that are all strings.
 
     See Also
     --------
@@ -225,6 +209,9 @@ class NeighborClustering(
     columns. If one category tells another, only the better explained one counts. The penalty of a
     number of clusters is 0.6 times the share of categories, times the square root of how far the
     BIC of latent classes is below its highest, in nats per sample.
+
+    Sparse samples with more than 100 features, such as TF-IDF of texts, are compared by a latent
+    semantic analysis: 50 components, scaled to unit length.
 
     New samples get the mean of their nearest samples in the graph, weighted by 1 / distance.
 
@@ -629,7 +616,7 @@ class NeighborClustering(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         is_given = self.metric == "precomputed"
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = is_given
         tags.input_tags.pairwise = is_given
         tags.input_tags.positive_only = is_given
         tags.input_tags.allow_nan = not is_given

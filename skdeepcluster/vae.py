@@ -24,6 +24,7 @@ from .deep.codes import (
     evidence_bound,
 )
 from .deep.embedding import CODERS, EmbeddingMixin, draw_codes
+from .deep.parameters import network_docs
 from .deep.settings import Recipe
 from .deep.start import CONSTRAINTS, fit_mixture, mixture_of_partition
 from .functional.gaussian import Mixture, standard_kl
@@ -175,6 +176,7 @@ class VAE(CodeModel):
         return self.mixture.fitted_attributes()
 
 
+@network_docs
 class VAEEmbedding(EmbeddingMixin, DeepClusterer):
     r"""Variational autoencoder as an embedding, with a Gaussian mixture on its codes.
 
@@ -183,139 +185,43 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int, (int, int) or "auto", default=8
-        Number of clusters. With "auto" or bounds (lowest, highest), ``init`` finds the number.
-    n_components : int, default=10
-        Size of the code.
-    hidden_layer_sizes : array-like of int or "auto", default="auto"
-        Widths of the encoder's hidden layers; the decoder mirrors them. "auto": (w, w, 4 w), w =
-        ``max(500 * sqrt(min(n_features / 784, 1)) * min(n_samples / 70000, 1) ** 0.25, 128)``.
-    activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="relu"
-        Activation of the hidden layers.
-    likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood, default="auto"
-        Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
-        with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
-        ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
-    standardize : "auto" or bool, default="auto"
-        Whether Gaussian features are divided by their own standard deviations (True) or all by one
-        number (False). "auto": False for features of comparable scales or principal components.
-    categorical_features : array-like, "from_dtype" or None, default="from_dtype"
-        Columns of categories, as in :class:`NeighborClustering`. They get the categorical
-        likelihood, and decoded and generated samples are tables like X.
-    kinds : dict, default=None
-        Kinds of columns by name, as in :class:`NeighborClustering`.
-    init : {"neighbors", "own"}, clusterer or array-like, default="neighbors"
+    init : {"neighbors", "own"}, clusterer or array-like
         Initial partition. An M-step from it on the codes gives the mixture. "neighbors":
         :class:`NeighborClustering`. A scikit-learn clusterer: a clone of it with this
-        ``n_clusters`` and ``random_state``. Both cluster X as it is, or standardized if
+        ``n_clusters`` and ``random_state``. Both cluster X, made dense, and standardized if
         ``standardize_``. An array: clusters (n_samples,) or responsibilities (n_samples,
         n_clusters). "own": no initial partition, as published; EM fits the mixture.
-    contamination : float or "auto", default=0.0
-        Share of the samples to label as noise, in [0, 1): those with the highest
-        ``outlier_scores_`` get the label -1. "auto": those with scores more than three
-        interquartile ranges above the upper quartile, the outer fence of box plots.
-    use_labels : bool, default=False
-        Whether ``y`` of ``fit`` holds known clusters, -1 where unknown. The initial partition
-        contains them; ``init_weight`` keeps them in training. ``labels_`` may differ from ``y``.
-    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+    covariance_type : {"full", "tied", "diag", "spherical"}
         Covariances of the mixture on the codes.
-    init_weight : float, default=0.5
+    init_weight : float
         Weight, times sqrt(n_features), of the cross-entropy between the initial partition and what
         a linear classifier reads from z. Keeps clusters apart in the codes; 0 as published.
-    max_epochs : int or "auto", default="auto"
+    max_epochs : int or "auto"
         Number of epochs. "auto": ``20 * sqrt(n_samples)`` steps.
-    learning_rate : float or "auto", default="auto"
+    learning_rate : float or "auto"
         Peak of the one-cycle schedule of AdamW. "auto": ``5e-4 * 500 / w`` with w the width of the
         first hidden layer.
-    kl_warm_up : float, default=0.5
+    kl_warm_up : float
         Share of training during which the weight of the KL term rises from 0 to 1; 0 as published.
-    image_shape : tuple of int, default=None
-        (height, width) or (channels, height, width) of images whose pixels are the features;
-        encoder and decoder are then convolutional by default.
-    encoder : callable, default=None
+    encoder : callable
         ``encoder(n_in, n_out)`` returns the encoder, ``n_out = 2 * n_components``. None: a
         multilayer perceptron. Default networks start as probabilistic PCA (see Notes).
-    decoder : callable, default=None
-        ``decoder(n_in, n_out)`` returns the decoder. None: the mirrored perceptron.
-    binarize : bool, default=False
+    binarize : bool
         Whether binary samples are drawn from Bernoulli(x) in every step; for "bernoulli" only.
-    batch_size : int or "auto", default="auto"
-        Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
-    n_init : int, default=1
-        Number of training runs from new weights. The best by mean :meth:`score_samples` is kept.
-    augment : callable or "auto", default=None
-        ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
-        clusters; :class:`~skdeepcluster.nn.augmentation.RandomAffine` suits images. The
-        neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
-        Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
-        :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
-    precision : {"float32", "bfloat16", "auto"}, default="float32"
-        Precision of training. "auto": bfloat16 on hardware that is fast at it.
-    callbacks : list of skorch callbacks, default=None
-        Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
-    checkpoint : str or path-like, default=None
-        File for the state of a running fit, removed at its end. After a crash, the same call
-        resumes from it and gives the same result bit for bit.
-    device : str or torch.device, default="auto"
-        "auto": a GPU if there is one, else the CPU.
-    verbose : int, default=0
-        1: a progress bar over all phases. 2: a table with a line per epoch.
-    accept_sparse : bool, default=False
-        Whether sparse X is accepted. The search for an initial partition makes all of it dense.
-    random_state : int, RandomState instance or None, default=None
-        Determines all random choices. An int gives the same result on every call.
 
     Attributes
     ----------
-    labels_ : ndarray of shape (n_samples,)
-        Cluster of each sample of X, -1 for noise; equal to ``predict(X)``.
-    probabilities_ : ndarray of shape (n_samples,)
-        Probability of the most probable cluster of each sample.
-    init_labels_ : ndarray of shape (n_samples,) or None
-        Initial partition, numbered like ``labels_``.
-    moved_ : float or None
-        Share of the samples whose cluster differs from ``init_labels_``.
-    outlier_scores_ : ndarray of shape (n_samples,)
-        Mahalanobis distance of each sample to the nearest cluster mean [3]_.
-    offset_ : float
-        Samples whose outlier score exceeds ``-offset_`` are noise.
     model_ : VAE
         The trained torch module.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
         "vae_reconstruction", "vae_kl" and "vae_start".
-    n_clusters_ : int
-        Number of clusters.
-    n_clusters_curve_ : Bunch
-        With ``n_clusters="auto"``: see :func:`~skdeepcluster.partition.count_clusters`.
-    n_iter_ : int
-        Number of training epochs, without pretraining.
     weights_ : ndarray of shape (n_clusters,)
         Weights of the mixture on the codes.
     means_ : ndarray of shape (n_clusters, n_components)
         Means of the mixture.
     covariances_ : ndarray
         Covariances of the mixture, in the shapes of :class:`GaussianMixtureEM`.
-    likelihood_ : {"bernoulli", "gaussian", "columns"}
-        Likelihood used; "columns" if it differs between columns.
-    standardize_ : bool
-        Whether features are divided by their own standard deviations.
-    temperature_ : float
-        Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
-    hidden_layer_sizes_, learning_rate_, batch_size_, max_epochs_ : numbers
-        Values used.
-    device_, precision_ : str
-        Device and precision of training.
-    augment_ : callable or None
-        The augmentation used.
-    augment_scores_ : dict
-        With ``augment="auto"``, the score of each, as in NeighborClustering.
-    preparation_ : Preparation
-        How X becomes numbers.
-    n_features_in_ : int
-        Number of features of X.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Feature names, if X has names that are all strings.
 
     See Also
     --------

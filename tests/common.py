@@ -19,7 +19,7 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
-from skdeepcluster.nn.augmentation import RandomShift
+from skdeepcluster.nn import RandomShift
 
 #: Small networks, for tests that fit many times.
 NARROW = {"hidden_layer_sizes": (16,)}

@@ -2,7 +2,6 @@
 
 import re
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,9 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import skdeepcluster.comparison
-from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, NeighborClustering, compare
+from skdeepcluster import ClusterEnsemble, NeighborClustering, compare
 from skdeepcluster.input import Preparation
-from skdeepcluster.metrics import clustering_accuracy, expected_score
+from skdeepcluster.metrics import ExpectedScore, clustering_accuracy, expected_score
 from skdeepcluster.model_selection import NoSplit, label_free_scorer
 
 X, Y = make_moons(150, noise=0.05, random_state=0)
@@ -100,8 +99,12 @@ def test_the_text_has_a_table_and_says_which_to_take(found):
 
 def test_unknown_scores_come_last(monkeypatch):
     scores = np.array([np.nan, 0.2, 0.9])
-    given = SimpleNamespace(score=lambda X, labels, **options: scores[: len(labels)])
-    monkeypatch.setattr(skdeepcluster.comparison, "expected_score", given.score)
+
+    class Given(ExpectedScore):
+        def __call__(self, labels):
+            return scores[: len(labels)]
+
+    monkeypatch.setattr(skdeepcluster.comparison, "ExpectedScore", Given)
     found = compare(X, [NOISY, HALVES, MOONS])
     assert found.names == ["NeighborClustering", "KMeans", "DBSCAN"]
     assert re.search(r"DBSCAN +- ", str(found))
@@ -135,19 +138,33 @@ def test_distances_are_compared_as_distances():
 def test_a_table_goes_unchanged_to_those_that_read_it(table):
     encoder = make_pipeline(OneHotEncoder(), HALVES)
     ours = NeighborClustering(2, random_state=0)
-    tried = [HALVES, HDBSCAN(copy=True), ours, GaussianMixtureEM(2), encoder]
+    tried = [HALVES, HDBSCAN(copy=True), ours, GaussianMixture(2), encoder]
     found = compare(table, tried)
-    assert found.prepared == ["KMeans", "HDBSCAN", "GaussianMixtureEM"]
-    assert "KMeans, HDBSCAN, GaussianMixtureEM got the prepared numbers" in str(found)
+    assert found.prepared == ["KMeans", "HDBSCAN", "GaussianMixture"]
+    assert "KMeans, HDBSCAN, GaussianMixture got prepared numbers" in str(found)
+    assert "`as_is=True` gives X as it is" in str(found)
     prepared = Preparation().fit_transform(table)
     np.testing.assert_array_equal(found.labels["KMeans"], HALVES.fit_predict(prepared))
     np.testing.assert_array_equal(found.labels["NeighborClustering"], MOONS.fit_predict(table))
     assert "&lt;r3&gt;: " in found.to_html()
-    # Gaps alone are read by more clusterers, but not by all ensembles.
-    gaps = table[["age", "spend"]]
-    tried = [GaussianMixtureEM(2), ClusterEnsemble(HALVES, 2)]
-    assert compare(gaps, tried).prepared == ["ClusterEnsemble"]
-    assert compare(gaps.fillna(0), tried).prepared == []
+
+
+def test_numbers_are_filled_and_scaled_unless_they_are_fine_as_they_are(table):
+    numbers = table[["age", "spend"]]
+    tried = [GaussianMixture(2), ClusterEnsemble(HALVES, 2), MOONS]
+    assert compare(numbers, tried).prepared == ["GaussianMixture", "ClusterEnsemble"]
+    whole = numbers.fillna(0) * [1, 100]
+    found = compare(whole, [HALVES])
+    assert found.prepared == ["KMeans"]
+    scaled = Preparation().fit_transform(whole)
+    np.testing.assert_array_equal(found.labels["KMeans"], HALVES.fit_predict(scaled))
+    as_is = compare(whole, [HALVES], as_is=True)
+    assert as_is.prepared == []
+    assert "prepared" not in str(as_is)
+    np.testing.assert_array_equal(as_is.labels["KMeans"], HALVES.fit_predict(whole))
+    assert compare(X, [HALVES]).prepared == []  # both features have one scale
+    with pytest.warns(FitFailedWarning, match="contains NaN"):
+        assert compare(numbers, [HALVES, MOONS], as_is=True).names == ["NeighborClustering"]
 
 
 def test_a_failing_clusterer_does_not_stop_the_others():

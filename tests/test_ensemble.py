@@ -52,17 +52,8 @@ def noisy_labels(n_samples=300, n_clusters=4, n_members=7, errors=0.15, seed=0):
     return y, [stream.permutation(n_clusters)[labels] for labels in partitions]
 
 
-#: scikit-learn reads tags of classifiers if there are probabilities of sparse samples.
-FAILING = dict.fromkeys(
-    ["check_estimator_sparse_array", "check_estimator_sparse_matrix"], "KMeans has no such tags"
-)
-
-
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(
-    [ClusterEnsemble(), ClusterEnsemble(KMeans(3), n_estimators=2)],
-    expected_failed_checks=lambda _: FAILING,
-)
+@parametrize_with_checks([ClusterEnsemble(), ClusterEnsemble(KMeans(3), n_estimators=2)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

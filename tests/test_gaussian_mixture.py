@@ -1,9 +1,11 @@
 """GaussianMixtureEM against scikit-learn's, against its own laws, and its errors."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from common import constrain, full_covariances, given_mixture, in_full
+from scipy.sparse import csr_array
 from scipy.special import xlogy
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
@@ -290,6 +292,28 @@ def test_mistakes_are_explained_and_leave_nothing_behind(X, settings, message):
     with pytest.raises(NotFittedError):
         mixture.predict(X)
     assert not [name for name in vars(mixture) if name.endswith("_")]
+
+
+def test_a_fit_forgets_the_last_one_but_nothing_of_the_user(X):
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    mixture = GaussianMixtureEM("auto", max_clusters=4, random_state=0).fit(frame)
+    assert {"n_clusters_curve_", "feature_names_in_"} < vars(mixture).keys()
+    mixture.note_ = "mine"
+    again = mixture.set_params(n_clusters=K).fit(X)
+    expected = clone(again).fit(X)
+    assert vars(again).keys() == vars(expected).keys() | {"note_"}
+    assert again.note_ == "mine"
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+@no_convergence
+def test_sparse_samples_are_taken_as_dense_ones(X, covariance_type):
+    thinned = X * (np.abs(X) > 1)
+    mixture = GaussianMixtureEM(K, covariance_type=covariance_type, max_iter=5, random_state=0)
+    dense = clone(mixture).fit(thinned)
+    found = clone(mixture).fit(csr_array(thinned))
+    assert_same(found, dense)
+    np.testing.assert_array_equal(found.predict_proba(csr_array(X)), found.predict_proba(X))
 
 
 # ---- values of any size

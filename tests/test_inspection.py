@@ -455,7 +455,7 @@ def test_names_that_call_themselves_html_are_escaped():
     # scikit-learn 1.6 refuses names of several types.
     table = table.rename(columns={"size": bad[0]}).rename(columns=markup)
     fit = NeighborClustering(2, random_state=0).fit(table)
-    page = ClusterReport.from_estimator(fit, table, names=bad, row_names=[bad[0]] * 60).to_html()
+    page = ClusterReport.from_estimator(fit, table, row_names=[bad[0]] * 60).to_html()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
 

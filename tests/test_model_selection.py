@@ -25,11 +25,8 @@ X, Y = make_blobs(120, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)
     ids=str,
 )
 def test_any_clusterer_finds_four(estimator, criteria):
-    seed = {"random_state": 0} if estimator is None else {}
     for criterion in criteria:
-        selection = select_n_clusters(
-            X, range(2, 7), estimator=estimator, criterion=criterion, **seed
-        )
+        selection = select_n_clusters(X, estimator, range(2, 7), criterion=criterion)
         assert (selection.criterion, selection.best_n_clusters) == (criterion, 4)
         assert len(np.unique(selection.best_estimator.fit_predict(X))) == 4
         np.testing.assert_array_equal(selection.results["n_clusters"], range(2, 7))
@@ -39,14 +36,14 @@ def test_any_clusterer_finds_four(estimator, criteria):
 
 def test_clusterers_without_a_seed_have_one_curve():
     clusterer = AgglomerativeClustering()
-    first, second = (select_n_clusters(X, range(2, 7), estimator=clusterer) for _ in range(2))
+    first, second = (select_n_clusters(X, clusterer, range(2, 7)) for _ in range(2))
     np.testing.assert_array_equal(
         first.results["expected_score"], second.results["expected_score"]
     )
 
 
 def test_scores_are_those_of_the_clusterer_itself():
-    found = select_n_clusters(X, range(1, 11), estimator=NeighborClustering(random_state=0))
+    found = select_n_clusters(X, NeighborClustering(random_state=0), range(1, 11))
     fit = NeighborClustering("auto", max_clusters=10, random_state=0).fit(X)
     assert found.best_n_clusters == fit.n_clusters_ == 4
     curve = fit.n_clusters_curve_
@@ -59,15 +56,26 @@ def test_scores_are_those_of_the_clusterer_itself():
     np.testing.assert_array_equal(scores[once], curve.criterion[once])
     np.testing.assert_array_equal(found.results["stability"][places], curve.stability)
     with pytest.warns(UserWarning, match="Give larger"):
-        assert select_n_clusters(X, [2, 4], random_state=0).best_n_clusters == 4
+        assert select_n_clusters(X, n_clusters=[2, 4]).best_n_clusters == 4
     with pytest.raises(ValueError, match="n_samples=20 should be >= n_clusters=30"):
-        select_n_clusters(X[:20], [30, 40], random_state=0)
+        select_n_clusters(X[:20], n_clusters=[30, 40])
 
 
 def test_numbers_with_too_few_samples_are_left_out():
     with pytest.warns(UserWarning, match="Numbers above 5 are left out"):
-        found = select_n_clusters(X, [3, 4, 5, 90], random_state=0)
+        found = select_n_clusters(X, n_clusters=[3, 4, 5, 90])
     np.testing.assert_array_equal(found.results["n_clusters"], [3, 4, 5])
+
+
+def test_an_iterator_bounds_and_none_choose_the_same():
+    once = select_n_clusters(X, n_clusters=iter([2, 3, 4, 5]))
+    bounds = select_n_clusters(X, n_clusters=(2, 9))
+    auto = select_n_clusters(X)
+    assert once.best_n_clusters == bounds.best_n_clusters == auto.best_n_clusters == 4
+    assert isinstance(auto.best_estimator, NeighborClustering)
+    mixture = select_n_clusters(X, n_clusters=(2, 9), criterion="bic")
+    assert isinstance(mixture.best_estimator, GaussianMixtureEM)
+    assert mixture.best_n_clusters == 4
 
 
 @pytest.mark.parametrize(
@@ -80,37 +88,44 @@ def test_numbers_with_too_few_samples_are_left_out():
 def test_a_choice_at_the_edge_is_a_warning(numbers, criterion, message):
     mixture = GaussianMixtureEM(random_state=0)
     with pytest.warns(UserWarning, match=message):
-        select_n_clusters(X, numbers, estimator=mixture, criterion=criterion)
+        select_n_clusters(X, mixture, numbers, criterion=criterion)
 
 
 def test_no_warning_where_nothing_lies_beyond():
     one = np.random.RandomState(0).normal(size=(100, 2))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert select_n_clusters(one, range(1, 4), random_state=0).best_n_clusters == 1
-        assert select_n_clusters(X, [3], random_state=0).best_n_clusters == 3
+        assert select_n_clusters(one, n_clusters=range(1, 4)).best_n_clusters == 1
+        assert select_n_clusters(X, n_clusters=[3]).best_n_clusters == 3
 
 
 def test_weights_are_passed_only_if_given():
     weights = (Y != 3).astype(float)  # three clusters have weight
     mixture = GaussianMixtureEM(random_state=0)
-    options = {"estimator": mixture, "sample_weight": weights}
-    assert select_n_clusters(X, range(1, 6), **options).best_n_clusters == 3
-    weighted = select_n_clusters(X, range(1, 6), criterion="bic", **options)
+    options = {"n_clusters": range(1, 6), "sample_weight": weights}
+    assert select_n_clusters(X, mixture, **options).best_n_clusters == 3
+    weighted = select_n_clusters(X, mixture, criterion="bic", **options)
     assert weighted.best_n_clusters == 3
     fit = weighted.best_estimator
     assert weighted.results["bic"][2] == fit.bic(X, weights) != fit.bic(X)
     with pytest.raises(TypeError, match="unexpected keyword argument 'sample_weight'"):
-        select_n_clusters(X, [3, 4], estimator=AgglomerativeClustering(), sample_weight=weights)
+        select_n_clusters(X, AgglomerativeClustering(), [3, 4], sample_weight=weights)
 
 
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ({"n_clusters": "auto"}, TypeError, "n_clusters='auto' is a single"),
-        ({"n_clusters": []}, ValueError, "n_clusters is empty"),
-        ({"n_clusters": [2, 0]}, ValueError, "n_clusters == 0, must be >= 1"),
-        ({"n_clusters": [2.5]}, TypeError, "n_clusters must be an instance of"),
+        ({"n_clusters": "all"}, ValueError, "n_clusters must be .*'auto', or .* got 'all'"),
+        ({"n_clusters": []}, ValueError, r"n_clusters must be .* got \[\]"),
+        ({"n_clusters": [2, 0]}, ValueError, r"n_clusters must be .* got \[2, 0\]"),
+        ({"n_clusters": [2.5]}, ValueError, r"n_clusters must be .* got \[2\.5\]"),
+        ({"n_clusters": (4, 2)}, ValueError, r"n_clusters must be .* got \(4, 2\)"),
+        ({"n_clusters": 4}, ValueError, "needs bounds .* or a list of numbers, got n_clusters=4"),
+        (
+            {"n_clusters": "auto", "criterion": "bic"},
+            ValueError,
+            "by 'bic' needs bounds such as .* got n_clusters='auto'",
+        ),
         ({"criterion": "mdl"}, ValueError, "criterion='mdl' is unknown.*'icl'"),
         (
             {"criterion": "bic", "estimator": KMeans()},

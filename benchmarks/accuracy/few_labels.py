@@ -27,7 +27,7 @@ from lib.records import complete, timed
 from lib.tables import as_frame, pivot
 
 from skdeepcluster import CatGANClassifier, NeighborClustering
-from skdeepcluster.nn.augmentation import RandomAffine
+from skdeepcluster.nn import RandomAffine
 
 N_TRAIN = 60_000  # images of MNIST before its test images
 SETS = ("digits", "mnist", "iris", "wine", "breast_cancer", "statlog", "d31")

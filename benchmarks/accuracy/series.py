@@ -20,7 +20,7 @@ from lib.records import complete, described, judged, timed
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import ConvolutionFeatures
-from skdeepcluster.nn.augmentation import RandomShift
+from skdeepcluster.nn import RandomShift
 
 #: How series are compared, by row; "found" is the choice among all of them.
 SPACES = {

@@ -27,7 +27,7 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
-from skdeepcluster.nn.augmentation import RandomAffine
+from skdeepcluster.nn import RandomAffine
 
 IMAGES = {
     "digits": ("digits", None, (1, 8, 8)),

@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 import skdeepcluster
-from skdeepcluster.nn.augmentation import RandomAffine
+from skdeepcluster.nn import RandomAffine
 
 MAX_FEATURES_FULL = 100
 

@@ -69,14 +69,11 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     >>> kl_divergence(p, p)
     tensor(0.)
     """
-    log_p, log_q = torch.broadcast_tensors(log_p, log_q)
-    log_ratio = log_p - log_q
-    return _expect(log_p, log_ratio)
+    return _expect(log_p, log_p - log_q)
 
 
 def cross_entropy(log_p: Tensor, log_q: Tensor) -> Tensor:
     """H(p, q) = -sum_k p_k log q_k = H(p) + KL(p || q), in nats, of shape (...)."""
-    log_p, log_q = torch.broadcast_tensors(log_p, log_q)
     return _expect(log_p, -log_q)
 
 

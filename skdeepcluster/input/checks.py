@@ -28,6 +28,9 @@ DTYPES = list(map(np.dtype, "dfe?bhilqBHILQ"))
 #: Maximum magnitude of values in fits: sums of their squares stay in double precision.
 LARGEST = 1e100
 
+#: Maximum share of stored values of sparse samples, as in ColumnTransformer.
+MAX_DENSITY = 0.3
+
 #: Constraints of parameters of estimators.
 AUTO = StrOptions({"auto"})
 COUNT = Interval(Integral, 1, None, closed="left")
@@ -39,6 +42,20 @@ INTERNAL = {"skdeepcluster", "sklearn", "joblib", "contextlib"}
 
 
 # ---- samples and predictions
+
+
+def check_sparse(X):
+    """Check that sparse samples are worth it.
+
+    Others are refused, because scikit-learn's checks of estimators that take them know
+    ``predict_proba`` of classifiers only.
+    """
+    density = X.nnz / max(1, math.prod(X.shape))
+    if density > MAX_DENSITY:
+        raise ValueError(
+            f"X is a sparse matrix that stores {density:.0%} of its values, but at most "
+            f"{MAX_DENSITY:.0%} are expected. Pass X.toarray()."
+        )
 
 
 def check_container(X):

@@ -94,7 +94,7 @@ def _find_column(X, name):
     if isinstance(X, list | tuple):
         X = np.array(X, dtype=object)
     try:
-        return _get_column_indices(X, [name])[0]
+        return int(_get_column_indices(X, [name])[0])
     except (TypeError, ValueError) as error:
         raise ValueError(f"kinds names no column of X: {error}") from error
 
@@ -323,7 +323,7 @@ class TableEncoder(BaseEstimator):
         return encoded
 
     def inverse_transform(self, X, random_state=None):
-        """Return encoded samples (N, E) as a table, see :meth:`Preparation.restore`.
+        """Return encoded samples (N, E) as a table, see :meth:`Preparation.decode`.
 
         Columns that are left out miss all values.
         """

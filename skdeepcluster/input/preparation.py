@@ -26,6 +26,7 @@ from .checks import (
     check_container,
     check_magnitude,
     check_sample_weight,
+    check_sparse,
     forget_missing,
     misses_values,
     name_column,
@@ -259,6 +260,8 @@ class Preparation(TransformerMixin, BaseEstimator):
     def fit_encode(self, X, sample_weight=None, min_samples=1) -> Any:
         """Learn the kinds of columns; return X, checked and encoded, (N, E)."""
         check_container(X)
+        if sparse.issparse(X) and self.metric != "precomputed":
+            check_sparse(X)
         known = read_kinds(X, self.kinds)
         self.table_ = None
         self.imputer_ = None
@@ -518,7 +521,6 @@ class Preparation(TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.metric != "precomputed"
-        tags.input_tags.sparse = True
         return tags
 
     def validate(self, X, reset, **options) -> Any:

@@ -4,8 +4,7 @@
 fitted clusterer, as a text and as a page of HTML.
 """
 
-from .features import compare_features
+from .clusters import compare_features, find_medoids
 from .report import ClusterReport
-from .samples import find_medoids
 
 __all__ = ["ClusterReport", "compare_features", "find_medoids"]

@@ -1,4 +1,4 @@
-"""What a report reads in a fitted clusterer: clusters, probabilities, codes, names."""
+"""What is read in samples and in fits: values, names, clusters, codes."""
 
 from collections.abc import Mapping
 
@@ -8,13 +8,87 @@ from sklearn.base import is_classifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_consistent_length
 
-from ..display.base import reach_last_step, transform_samples
-from ..input.columns import to_pandas
-from ..input.labels import predict_samples
+from ..display.base import name_features, reach_last_step, transform_samples
+from ..input.columns import MANY_VALUES, read_types, to_pandas
+from ..input.labels import check_labels, predict_samples
 from ..neighbor_clustering import NeighborClustering
 from ..neighbors.search import has_distances
-from ..partition.selection import describe_changes
-from .features import count_categories, name_columns, read_values
+
+#: Maximum number of characters of a text in a table, and of a category.
+MAX_TEXT = 80
+#: Kinds of columns that stay as they are.
+PLAIN = {"number", "constant"}
+
+
+# ---- samples
+
+
+def read_labeled(X, labels):
+    """Return X as `read_values` does, and the labels, checked."""
+    X = read_values(X)
+    return X, check_labels("labels", labels, X.shape[0])
+
+
+def read_values(X):
+    """Return X as float64, checked, dense with nan for missing values or CSR."""
+    finite = True if sparse.issparse(X) else "allow-nan"
+    return check_array(
+        X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=finite
+    )
+
+
+def count_categories(X, left_out=()):
+    """Return a pandas DataFrame with zeros and ones for each category, without dates.
+
+    Also return the column that each new one comes from, and whether it is a category's. Texts
+    that are all numbers are numbers. Texts at ``left_out`` with many values are identifiers, and
+    dropped. Others than DataFrames stay as they are.
+    """
+    X = to_pandas(X)
+    types = read_types(X) if hasattr(X, "iloc") else {}
+    if not types:
+        return X, [(i, False) for i in range(np.shape(X)[1])]
+
+    import pandas as pd
+
+    columns = []
+    origins = []
+    for i, (name, column) in enumerate(X.items()):
+        kind = types.get(i, "number")
+        if kind == "number":
+            columns.append(column.astype(float))
+            # The mean of zeros and ones is a share, too.
+            origins.append((i, column.dropna().isin([0, 1]).all()))
+        if kind in ("number", "date"):
+            continue
+        if i in left_out and column.nunique() > MANY_VALUES:
+            continue
+
+        texts = column.astype(object).map(shorten, na_action="ignore")
+        shares = pd.get_dummies(texts, name, " = ", dtype=float)
+        if column.dtype.kind == "b":
+            # The share of False says nothing more.
+            shares = shares.filter([f"{name} = True"])
+        shares[column.isna()] = np.nan
+        columns.append(shares)
+        origins += [(i, True)] * shares.shape[1]
+    return pd.concat(columns, axis=1), origins
+
+
+def shorten(value):
+    """Return a value as a text of at most `MAX_TEXT` characters."""
+    text = str(value)
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+
+
+def name_columns(X, names, estimator=None):
+    """Return the given names (D,), the names in X or in the fit, or "x0", "x1" etc."""
+    n_features = np.shape(X)[1]
+    names = name_features(n_features, names, X, estimator)
+    return np.array(names or [f"x{i}" for i in range(n_features)])
+
+
+# ---- fits
 
 
 def predict_clusters(estimator, X):
@@ -36,37 +110,29 @@ def predict_clusters(estimator, X):
     return labels, None, n_clusters
 
 
-def prepare_samples(estimator, X, resp, feature_names, row_names):
+def describe_samples(estimator, X, resp, feature_names, row_names):
     """Return values and codes of samples X, and the attributes that all partitions share."""
     check_consistent_length(X, row_names)
     last, reached = reach_last_step(estimator, X)
-    preparation = vars(last).get("preparation_")
-    # A Pipeline has changed the columns.
-    kinds = preparation.kinds_ if preparation and last is estimator else {}
+    preparation = getattr(last, "preparation_", None)
+    kinds = preparation.kinds_ if preparation else {}
     left_out = [i for i, kind in enumerate(kinds.values()) if kind == "out"]
+    if last is not estimator:
+        # A Pipeline has changed the columns.
+        left_out = []
     table, origins = count_categories(X, left_out)
     values = read_values(table)
 
-    samples = missing = None
-    metric = "euclidean"
-    is_told = preparation and (preparation.is_table or hasattr(X, "columns"))
+    samples, metric, codes = _find_codes(last, reached, values, resp)
+    missing = None
     if not has_distances(estimator):
-        missing = np.zeros(values.shape[1])
-        if not sparse.issparse(values):
-            missing = np.isnan(values).mean(0)
-        if isinstance(last, NeighborClustering):
-            samples = last.preparation_.read(reached)
-            metric = last.metric
-
-    codes = samples
-    if samples is None or metric != "euclidean":
-        # KMeans has no probabilities, and its transform returns distances.
-        codes = reached if resp is None else _encode(last, reached, values)
-        codes = check_array(codes, accept_sparse="csr", dtype=np.float64)
+        is_sparse = sparse.issparse(values)
+        missing = np.zeros(values.shape[1]) if is_sparse else np.isnan(values).mean(0)
 
     if row_names is None:
         row_names = _find_row_names(X, left_out)
     names = name_columns(table, feature_names, estimator)
+    is_told = kinds and (hasattr(X, "columns") or not PLAIN.issuperset(kinds.values()))
     attributes = {
         "kinds": preparation.describe() if is_told else "",
         "feature_names": names,
@@ -74,10 +140,39 @@ def prepare_samples(estimator, X, resp, feature_names, row_names):
         "metric": metric,
         "missing": missing,
         "row_names": None if row_names is None else np.asarray(row_names),
-        "samples": codes if samples is None else samples,
+        "samples": samples,
         "table": np.asarray(X) if isinstance(X, list | tuple) else X,
     }
     return values, codes, attributes
+
+
+def _find_codes(estimator, X, values, resp):
+    """Return samples as a clusterer compares them, their metric, and their codes."""
+    samples = None
+    metric = "euclidean"
+    if isinstance(estimator, NeighborClustering) and not has_distances(estimator):
+        samples = estimator.preparation_.transform(X)
+        samples = check_array(samples, accept_sparse="csr")
+        metric = estimator.metric
+        if metric == "euclidean":
+            return samples, metric, samples
+
+    # KMeans has no probabilities, and its transform returns distances.
+    codes = X
+    if resp is not None:
+        codes = transform_samples(estimator, X)
+        if codes is X and not sparse.issparse(values):
+            codes = np.nan_to_num(StandardScaler().fit_transform(values))
+    codes = check_array(codes, accept_sparse="csr", dtype=np.float64)
+    return codes if samples is None else samples, metric, codes
+
+
+def _find_row_names(X, places):
+    """Return the first of some columns of a table with texts that all differ, or None."""
+    X = to_pandas(X)
+    columns = [X.iloc[:, i] for i in places] if hasattr(X, "iloc") else []
+    named = (own for own in columns if own.dtype.kind == "O" and own.is_unique)
+    return next(named, None)
 
 
 def choose_names(estimator, names, n_clusters):
@@ -89,37 +184,9 @@ def choose_names(estimator, names, n_clusters):
 
     if isinstance(names, Mapping):
         names = [names.get(name, name) for name in known.tolist()]
-    # Subclasses of str may say that they are HTML.
-    names = [str(name) if isinstance(name, str) else name for name in names]
     names = np.asarray(names, dtype=object)
     if names.shape != (n_clusters,) or len(set(names)) < n_clusters:
         raise ValueError(
             f"names must be {n_clusters} different names, one for each cluster, got {list(names)}."
         )
     return names
-
-
-def list_answers(estimator, clusters):
-    """Return the other partitions of a fit in words."""
-    answers = []
-    for answer in getattr(estimator, "alternatives_", ()):
-        changes = describe_changes(estimator.labels_, answer.labels, clusters)
-        score = f"expected score {answer.expected_score:.2f}"
-        answers.append(f"{answer.n_clusters} clusters ({score}): {changes}")
-    return answers
-
-
-def _encode(estimator, X, values):
-    """Return the codes of X, the standardized values for a clusterer without codes."""
-    codes = transform_samples(estimator, X)
-    if codes is X and not sparse.issparse(values):
-        return np.nan_to_num(StandardScaler().fit_transform(values))
-    return codes
-
-
-def _find_row_names(X, places):
-    """Return the first of some columns of a table with texts that all differ, or None."""
-    X = to_pandas(X)
-    columns = [X.iloc[:, i] for i in places] if hasattr(X, "iloc") else []
-    named = (own for own in columns if own.dtype.kind == "O" and own.is_unique)
-    return next(named, None)

@@ -2,12 +2,12 @@
 
 import os
 from copy import copy
+from functools import partial
 from io import BytesIO
 from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.metrics import euclidean_distances
 from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
@@ -15,11 +15,16 @@ from ..display.base import reach_last_step, to_array
 from ..display.places import place_names
 from ..display.samples import find_white, make_mosaic
 from ..input.labels import check_labels, cluster_means, indicate, is_missing
-from .features import compare_means, list_features, shorten
-from .moves import list_moves, match_before
-from .page import find_spots, write_page
-from .reading import choose_names, list_answers, predict_clusters, prepare_samples
-from .samples import find_medoids, find_typical, rank_samples
+from ..partition.selection import describe_changes
+from .clusters import (
+    compare_means,
+    find_medoids,
+    find_typical,
+    list_features,
+    rank_samples,
+)
+from .page import find_spots, list_moves, match_before, write_page
+from .reading import choose_names, describe_samples, predict_clusters, shorten
 
 #: Minimum margin of samples that are not listed as near a border.
 SURE = 0.995
@@ -27,9 +32,7 @@ SURE = 0.995
 LARGE = 0.5
 SMALL = 0.2
 #: Height of a name in the map of a page, as a share of its width.
-LINE = 0.04
-#: Attributes that are None where they are not known.
-UNKNOWN = "before", "differences", "means", "probabilities"
+NAME_HEIGHT = 0.04
 #: Maximum number of features in the tables of all clusters and of the samples of the map.
 MAX_PROFILE = 15
 
@@ -163,16 +166,16 @@ class ClusterReport(Bunch):
         """
         last, reached = reach_last_step(estimator, X)
         clusters = predict_clusters(last, reached)
-        options = Bunch(
-            samples=prepare_samples(
-                estimator, X, clusters[1], feature_names, row_names
-            ),
+        samples = describe_samples(estimator, X, clusters[1], feature_names, row_names)
+        describe = partial(
+            cls._describe_partition,
+            samples=samples,
             images=images,
             n_rows=n_rows,
             n_features=n_features,
             random_state=random_state,
         )
-        report = cls._describe_partition(last, clusters, names, options)
+        report = describe(last, clusters, names)
         if before is not None:
             n_clusters = len(report.clusters)
             report.before = match_before(before, X, report.labels, n_clusters)
@@ -180,51 +183,61 @@ class ClusterReport(Bunch):
         for answer in getattr(last, "alternatives_", ()):
             other = copy(last).use(answer)
             clusters = predict_clusters(other, reached)
-            other = cls._describe_partition(other, clusters, None, options)
-            report.others.append(other)
+            report.others.append(describe(other, clusters, None))
+            report.alternatives.append(_write_answer(answer, last, report.clusters))
         return report
 
     @classmethod
-    def _describe_partition(cls, estimator, clusters, names, options):
+    def _describe_partition(
+        cls,
+        estimator,
+        clusters,
+        names,
+        samples,
+        images,
+        n_rows,
+        n_features,
+        random_state,
+    ):
         """Return the report of one partition of the samples."""
         labels, resp, n_clusters = clusters
-        values, codes, attributes = options.samples
+        values, codes, attributes = samples
         labels = check_labels("labels", labels, values.shape[0])
         member = indicate(labels, n_clusters).toarray()
-        distances = euclidean_distances(codes, cluster_means(member, codes))
-        distances[:, ~member.any(0)] = np.inf
-        medoids = find_medoids(codes, labels, random_state=options.random_state)
+        medoids = find_medoids(codes, labels, random_state=random_state)
         n_empty = n_clusters - len(medoids)
         medoids = np.pad(medoids, (0, n_empty), constant_values=-1)
 
         report = cls(
             **attributes,
+            **rank_samples(codes, labels, resp, member, n_rows),
             name=type(estimator).__name__,
             clusters=choose_names(estimator, names, n_clusters),
             labels=labels,
             sizes=member.sum(0).astype(int),
             medoids=medoids,
+            typical_rows=find_typical(codes, labels, medoids, n_rows),
+            expected_score=getattr(estimator, "expected_score_", None),
+            stability=getattr(estimator, "cluster_stability_", None),
+            probabilities=None,
             features=[],
+            means=None,
+            differences=None,
+            before=None,
+            alternatives=[],
             others=[],
             pictures=[],
-            typical_rows=find_typical(codes, labels, medoids, options.n_rows),
-            **rank_samples(labels, resp, distances, options.n_rows),
-            **dict.fromkeys(UNKNOWN),
         )
-        report.alternatives = list_answers(estimator, report.clusters)
-        report.expected_score = getattr(estimator, "expected_score_", None)
         if resp is not None:
             report.probabilities = cluster_means(member, resp).diagonal()
-        report.stability = getattr(estimator, "cluster_stability_", None)
         # Distances have no features.
         if report.missing is not None:
             found = compare_means(values, member)
             report.differences, report.means, _ = found
-            names = report.feature_names
-            report.features = list_features(names, options.n_features, *found)
+            report.features = list_features(report.feature_names, n_features, *found)
         report.examples = report._list_examples()
-        if options.images is not None:
-            report.pictures = report._draw(values, options.images)
+        if images is not None:
+            report.pictures = report._draw(values, images)
         return report
 
     def to_frame(self) -> Any:
@@ -284,7 +297,7 @@ class ClusterReport(Bunch):
         """Return the names of the clusters and their places in the map."""
         rows, points = zip(*spots, strict=True)
         labels = self.labels[list(rows)]
-        return place_names(np.array(points), labels, self.clusters, LINE)
+        return place_names(np.array(points), labels, self.clusters, NAME_HEIGHT)
 
     def _list_moves(self):
         """Return sizes before and now, and who stayed, came and left, of each cluster."""
@@ -339,11 +352,15 @@ class ClusterReport(Bunch):
             )
         return lines
 
+    def _list_features(self, k):
+        """Return name, difference, mean and mean elsewhere of the features of a cluster."""
+        columns = self.features[k].values() if self.features else ()
+        return zip(*columns, strict=True)
+
     def _list_traits(self, k):
         """Return the two columns that set a cluster apart most, in words that name it."""
         traits = {}
-        columns = self.features[k].values() if self.features else ()
-        for name, gap, *_ in zip(*columns, strict=True):
+        for name, gap, *_ in self._list_features(k):
             column, is_share = self.origins[name]
             words = ("rarely", "often") if is_share else ("low", "high")
             if abs(gap) >= (LARGE if traits else SMALL):
@@ -351,7 +368,7 @@ class ClusterReport(Bunch):
                 traits.setdefault(column, trait)
         return list(traits.values())[:2]
 
-    def _describe(self, k):
+    def _list_facts(self, k):
         """Return texts about the samples and the features of a cluster, by their titles."""
         if not self.sizes[k]:
             return {}
@@ -380,8 +397,7 @@ class ClusterReport(Bunch):
     def _list_differences(self, k):
         """Return texts about the features that set a cluster apart, and their differences."""
         lines = []
-        columns = self.features[k].values() if self.features else ()
-        for name, gap, *means in zip(*columns, strict=True):
+        for name, gap, *means in self._list_features(k):
             if abs(gap) >= SMALL:
                 mean, other = _write_means(means, self._is_share(name))
                 lines.append((f"{name}: {mean}, elsewhere {other}", gap))
@@ -419,6 +435,13 @@ class ClusterReport(Bunch):
                 imsave(file, make_mosaic([samples], images), format="png", **style)
                 pictures[k][title] = file.getvalue()
         return pictures
+
+
+def _write_answer(answer, estimator, clusters):
+    """Return another partition of a fit in words."""
+    changes = describe_changes(estimator.labels_, answer.labels, clusters)
+    score = f"expected score {answer.expected_score:.2f}"
+    return f"{answer.n_clusters} clusters ({score}): {changes}"
 
 
 def _write_means(means, is_share):

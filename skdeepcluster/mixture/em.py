@@ -6,9 +6,9 @@ K clusters.
 """
 
 import copy
-import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ from ..functional.gaussian import (
     sufficient_statistics,
 )
 from ..input.checks import sample_systematically
-from ..nn.runtime import limited_threads, share_out, to_tensor
+from ..nn.runtime import limited_threads, to_tensor
 
 #: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19
@@ -64,32 +64,37 @@ class WeightedRows:
                 x = self._read(self.X[where])
                 results[where] = function(x).cpu().numpy()
 
-        share_out(work, self._max_workers)
+        self._share(work)
         return results
 
     def sums(self, summarize: Expectation) -> Sums:
         """Sum a function of samples and weights over the batches."""
 
         def work(first: int, every: int) -> Sums:
-            batches = self._list_batches(first, every)
-            parts = (
-                summarize(self._read(self.X[where]), self._read(self.weight[where]))
-                for where in batches
-            )
-            return functools.reduce(add, parts)
+            total: Sums = ()
+            for where in self._list_batches(first, every):
+                x = self._read(self.X[where])
+                part = summarize(x, self._read(self.weight[where]))
+                total = add(total, part) if total else part
+            return total
 
-        return add(*share_out(work, self._max_workers))
+        return add(*self._share(work))
 
     def take(self, index: np.ndarray) -> Tensor:
         """Return the samples at the given positions."""
         return to_tensor(self.X[index], double=True).to(self.device)
 
-    @property
-    def _max_workers(self) -> int:
-        """Maximum number of threads that have a batch each; one on a GPU."""
-        if self.device.type != "cpu":
-            return 1
-        return math.ceil(self.X.shape[0] / self.batch_size)
+    def _share(self, work: Callable[[int, int], Any]) -> list[Any]:
+        """Return [work(i, n) for i < n], each call in a thread of its own.
+
+        n is the number of torch's threads that have a batch each; one on a GPU.
+        """
+        n_batches = math.ceil(self.X.shape[0] / self.batch_size)
+        n = min(n_batches, torch.get_num_threads())
+        if n == 1 or self.device.type != "cpu":
+            return [work(0, 1)]
+        with limited_threads(), ThreadPoolExecutor(n) as pool:
+            return list(pool.map(work, range(n), [n] * n))
 
     def _list_batches(self, first: int, every: int) -> Iterator[slice]:
         """Yield the positions of every ``every``-th batch from ``first`` on."""
@@ -306,10 +311,9 @@ def reseed_starved(
     scales = mixture.scales.clone()
     for k in (weights < least).nonzero().squeeze(1).tolist():
         heavy = int(weights.argmax())
-        counts = torch.zeros(len(weights), dtype=torch.long, device="cpu")
-        counts[heavy] = 1
-        now = Mixture(weights, means, scales)
-        means[k] = points.sample(now, counts, generator)[0]
+        heaviest = Mixture(weights, means, scales).components()[heavy]
+        one = torch.ones(1, dtype=torch.long, device="cpu")
+        means[k] = points.sample(heaviest, one, generator)[0]
 
         weights[[k, heavy]] = weights[heavy] / 2
         if len(scales) == len(weights):

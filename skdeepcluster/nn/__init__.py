@@ -1,1 +1,23 @@
-"""Building blocks of the models: networks, likelihoods, codes, regularization, base classes."""
+"""Networks, augmentations and likelihoods, and the base classes of models."""
+
+from .augmentation import RandomAffine, RandomFlip, RandomShift
+from .likelihood import ColumnLikelihood
+from .networks import (
+    conv_classifier,
+    conv_decoder,
+    conv_discriminator,
+    conv_encoder,
+    conv_generator,
+)
+
+__all__ = [
+    "ColumnLikelihood",
+    "RandomAffine",
+    "RandomFlip",
+    "RandomShift",
+    "conv_classifier",
+    "conv_decoder",
+    "conv_discriminator",
+    "conv_encoder",
+    "conv_generator",
+]

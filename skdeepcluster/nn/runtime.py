@@ -6,7 +6,6 @@ disturb each other; outside of fits, from torch's own.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -185,19 +184,6 @@ def threads_by_size(model: torch.nn.Module, n_rows: int) -> AbstractContextManag
     """Use one thread if a pass of ``n_rows`` samples is small, else all available processors."""
     n_products = n_rows * sum(p.numel() for p in model.parameters())
     return limited_threads(1 if n_products < MANY_PRODUCTS else joblib.cpu_count())
-
-
-def share_out(work: Callable[[int, int], Any], max_workers: int) -> list[Any]:
-    """Return [work(i, n) for i < n], each call in a thread of its own.
-
-    ``work(i, n)`` does every n-th task from task i on. n is the number of torch's threads, at most
-    ``max_workers``.
-    """
-    n = min(max_workers, torch.get_num_threads())
-    if n == 1:
-        return [work(0, 1)]
-    with limited_threads(), ThreadPoolExecutor(n) as pool:
-        return list(pool.map(work, range(n), [n] * n))
 
 
 # ---- samples as tensors: X is an array, memory map or CSR matrix, converted one batch at a time

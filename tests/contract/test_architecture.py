@@ -1,16 +1,24 @@
-"""The order of the package: imports without circles, short functions, one text per parameter."""
+"""The order of the package: imports without circles, short functions, complete docstrings."""
 
 import ast
 import graphlib
 import inspect
 import re
 import sys
-from collections import defaultdict
+import warnings
+from collections import Counter, defaultdict
+from itertools import chain
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from common import CLASSIFIERS, ONE_OF_EACH, brief, name
+from sklearn.cluster import KMeans
+from sklearn.datasets import make_blobs
 
 import skdeepcluster
+from skdeepcluster import ClusterEnsemble
+from skdeepcluster.input.documentation import shared_docs
 
 PACKAGE = Path(skdeepcluster.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -130,17 +138,25 @@ def test_no_fit_filters_warnings():
 PROMISED = [getattr(skdeepcluster, name) for name in skdeepcluster.__all__]
 ESTIMATORS = [thing for thing in PROMISED if inspect.isclass(thing)]
 NETWORKS = [thing for thing in ESTIMATORS if "max_epochs" in inspect.signature(thing).parameters]
-PRIOR = [thing for thing in NETWORKS if thing.__name__ in ("VaDEClustering", "DACClustering")]
-ADVERSARIAL = [thing for thing in NETWORKS if "GAN" in thing.__name__]
-CODES = [thing for thing in NETWORKS if thing not in ADVERSARIAL]
-CLUSTERERS = [*CODES, *ADVERSARIAL[1:]]
+#: Names, type and text of an entry of numpydoc.
+ENTRY = re.compile(r"^([\w, ]+) : (.+)((?:\n+    .*)+)", re.MULTILINE)
+#: Attributes of fits that choose the number of clusters or the augmentation.
+SOMETIMES = {"n_clusters_curve_", "augment_scores_"}
 
 
-def described(thing):
-    """Return name -> description of the parameters and attributes in a docstring."""
-    text = inspect.cleandoc(re.sub(r"\\\n", "", thing.__doc__))
-    entries = re.findall(r"^([\w, ]+)(?: : (.*))?((?:\n    .*)+)", text, re.MULTILINE)
-    return {name: (kind, text) for names, kind, text in entries for name in names.split(", ")}
+def entries(doc):
+    """Return the entries of a docstring: names, type and text."""
+    return [(found[1].split(", "), found[2], found[3].strip()) for found in ENTRY.finditer(doc)]
+
+
+def section(estimator, title):
+    """Return the entries of a section of the docstring that users see."""
+    doc = inspect.getdoc(estimator)
+    parts = re.split(r"\n\n([A-Z][\w ]+)\n-+\n", doc)
+    assert parts.count(title) == 1, f"one section {title}"
+    body = parts[parts.index(title) + 1]
+    assert ENTRY.sub("", body).split() == []  # without type or text
+    return entries(body)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -151,28 +167,81 @@ def test_every_parameter_is_checked(estimator):
 
 
 @pytest.mark.parametrize("estimator", NETWORKS)
-def test_parameters_are_described_in_order_infrastructure_last(estimator):
+def test_infrastructure_is_last(estimator):
     names, last = (list(inspect.signature(kind).parameters) for kind in (estimator, NETWORKS[0]))
-    assert [name for name in described(estimator) if name in names] == names
     assert names[-6:] == last[-6:]
 
 
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_parameters_are_described_in_order_with_their_defaults(estimator):
+    parameters = inspect.signature(estimator).parameters
+    described = section(estimator, "Parameters")
+    assert [name for names, _, _ in described for name in names] == list(parameters)
+    for names, kind, _ in described:
+        _, default = kind.split(", default=")  # once: the class does not write it
+        assert all(parameters[name].default == ast.literal_eval(default) for name in names)
+
+
 @pytest.mark.parametrize(
-    ("estimators", "names"),
-    [
-        (ESTIMATORS, "n_features_in_ feature_names_in_"),
-        (NETWORKS, "n_init augment callbacks checkpoint device verbose"),
-        (NETWORKS, "random_state likelihood_ batch_size_ max_epochs_"),
-        (NETWORKS, "standardize standardize_"),
-        (CODES, "n_components hidden_layer_sizes activation likelihood decoder use_labels"),
-        (PRIOR, "init init_labels_ batch_size max_epochs pretraining_epochs"),
-        (ADVERSARIAL, "likelihood pretraining_epochs batch_size"),
-        (PRIOR + ADVERSARIAL, "pretraining_epochs_ n_iter_"),
-        (CLUSTERERS, "contamination labels_ probabilities_ outlier_scores_ offset_"),
-        (ADVERSARIAL[1:], "use_labels"),
-    ],
+    "estimator", [*ONE_OF_EACH, *CLASSIFIERS, ClusterEnsemble(KMeans(3), 2)], ids=name
 )
-def test_what_estimators_share_is_one_text(estimators, names):
-    """Readers find the text repeated; it stays one text."""
-    for name in names.split():
-        assert len({described(estimator)[name] for estimator in estimators}) == 1, name
+def test_fitted_attributes_are_described_and_no_others(estimator):
+    X, y = make_blobs(60, n_features=3, random_state=0)
+    with warnings.catch_warnings(action="ignore"):
+        fitted = brief(estimator).fit(pd.DataFrame(X, columns=["a", "b", "c"]), y)
+    public = [key for key in dir(fitted) if key.endswith("_") and key[0] != "_"]
+    found = {key for key in public if hasattr(fitted, key)}
+    described = [key for keys, _, _ in section(type(fitted), "Attributes") for key in keys]
+    assert len(described) == len(set(described))
+    assert found - set(described) == set()
+    assert set(described) - found - SOMETIMES == set()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_references_are_listed(estimator):
+    doc = inspect.getdoc(estimator)
+    assert set(re.findall(r"\[(\d)\]_", doc)) == set(re.findall(r"^\.\. \[(\d)\]", doc, re.M))
+
+
+#: Files of texts that estimators share.
+SHARED = [PACKAGE / "input" / "documentation.py", PACKAGE / "deep" / "parameters.py"]
+
+
+def written(path):
+    """Return name -> entries in the source, of the module, "", and of its classes."""
+    tree = ast.parse(path.read_text())
+    nodes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    texts = {"": tree} | {node.name: node for node in nodes}
+    return {name: entries(ast.get_docstring(node) or "") for name, node in texts.items()}
+
+
+def shown(estimators):
+    """Return the names and texts that users see."""
+    sections = [
+        section(thing, part) for thing in estimators for part in ("Parameters", "Attributes")
+    ]
+    return [(names, text) for names, _, text in chain(*sections)]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_what_a_class_says_itself_is_shown(estimator):
+    own = written(Path(inspect.getsourcefile(estimator)))[estimator.__name__]
+    seen = shown([estimator])
+    assert own
+    assert [names for names, _, text in own if (names, text) not in seen] == []
+
+
+def test_shared_texts_are_needed_and_written_once():
+    """Classes say what they say differently; the rest comes from one place."""
+    seen = shown(ESTIMATORS)
+    shared = [entry for path in SHARED for entry in written(path)[""]]
+    assert [names for names, _, text in shared if (names, text) not in seen] == []
+
+    files = {Path(inspect.getsourcefile(estimator)) for estimator in ESTIMATORS}
+    own = [entry for path in files for entry in chain(*written(path).values())]
+    texts = Counter((*names, text) for names, _, text in shared + own if "\n" in text)
+    assert max(texts.values()) == 1, texts.most_common(1)
+
+
+def test_python_may_leave_docstrings_out():
+    assert not shared_docs(type("Estimator", (), {})).__doc__  # python -OO

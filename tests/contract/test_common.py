@@ -39,27 +39,13 @@ over_some = pytest.mark.parametrize("estimator", some_of(ONE_OF_EACH), ids=name)
 LEARNED = {"check_clustering", "check_classifiers_train"}
 
 
-#: Checks of sparse data, which take all with predict_proba for classifiers of four classes.
-SPARSE = ["check_estimator_sparse_array", "check_estimator_sparse_matrix"]
-
-
-def list_failing(estimator):
-    """Return the checks that no clusterer with predict_proba that takes sparse data can pass."""
-    tags = estimator.__sklearn_tags__()
-    if not tags.input_tags.sparse or tags.classifier_tags is not None:
-        return {}
-    return dict.fromkeys(SPARSE, "the check expects a classifier")
-
-
-@parametrize_with_checks(
-    [short(e, hidden_layer_sizes=(16,)) for e in DEFAULTS], expected_failed_checks=list_failing
-)
+@parametrize_with_checks([short(e, hidden_layer_sizes=(16,)) for e in DEFAULTS])
 def test_scikit_learn_checks(estimator, check):
     check(estimator if check.func.__name__ in LEARNED else brief(estimator))
 
 
 @pytest.mark.full
-@parametrize_with_checks(DEFAULTS + WAYS, expected_failed_checks=list_failing)
+@parametrize_with_checks(DEFAULTS + WAYS)
 def test_scikit_learn_checks_after_whole_training(estimator, check):
     check(estimator)
 

@@ -36,8 +36,9 @@ EXAMPLES = "\n".join(
 @over_listed
 def test_a_page_has_an_example_and_no_dead_links(name):
     assert re.search(rf"\b{name.rpartition('.')[2]}\b", EXAMPLES), "nothing shows its use"
-    section = re.search(r"    See Also\n    -+\n(.*?)\n\s*\n", LISTED[name].__doc__ + "\n\n", re.S)
-    links = re.findall(r"^    ([\w.]+) : \w", section[1], re.MULTILINE) if section else []
+    doc = inspect.getdoc(LISTED[name])
+    section = re.search(r"^See Also\n-+\n(.*?)\n\s*\n", doc + "\n\n", re.M | re.S)
+    links = re.findall(r"^([\w.]+) : \w", section[1], re.MULTILINE) if section else []
     for other in links:
         beside = f"{name.rpartition('.')[0]}.{other}"
         owner = other.rpartition(".")[0]

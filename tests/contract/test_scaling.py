@@ -9,7 +9,7 @@ from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler, minmax_scale
 
 from skdeepcluster import NeighborClustering, VaDEClustering, VAEEmbedding
-from skdeepcluster.nn.likelihood import ColumnLikelihood
+from skdeepcluster.nn import ColumnLikelihood
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}

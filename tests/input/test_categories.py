@@ -1,4 +1,4 @@
-"""Tables with categories: `categorical_features` of clusterers and networks."""
+"""Tables with categories: what `kinds` says to clusterers and networks."""
 
 import importlib.util
 
@@ -49,7 +49,7 @@ def draw_table(n_samples=60):
 
 
 TABLE, Y = draw_table()
-WAYS = [[1, 3, 4], ["site", "grade", "treated"], [False, True, False, True, True]]
+WAYS = [[1, 3, 4], ["site", "grade", "treated"]]
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +60,10 @@ def fitted():
 # ---- what a column is
 
 
-@pytest.mark.parametrize("columns", WAYS, ids=["indices", "names", "mask"])
-def test_columns_are_given_as_in_scikit_learn(columns, fitted):
-    found = clone(NEIGHBORS).set_params(categorical_features=columns).fit(TABLE)
+@pytest.mark.parametrize("columns", WAYS, ids=["positions", "names"])
+def test_categories_are_given_by_name_or_position(columns, fitted):
+    kinds = dict.fromkeys(columns, "category")
+    found = clone(NEIGHBORS).set_params(kinds=kinds).fit(TABLE)
     np.testing.assert_array_equal(found.predict_proba(TABLE), fitted.predict_proba(TABLE))
     if not isinstance(columns[0], str):
         array = TABLE.to_numpy(dtype=object)
@@ -92,22 +93,23 @@ def test_order_of_columns_and_names_of_categories_do_not_matter():
 
 
 @pytest.mark.parametrize(
-    ("columns", "table", "error", "message"),
+    ("columns", "table", "message"),
     [
-        ([True, False], TABLE, ValueError, "^categorical_features .*must be in"),
-        (["place"], TABLE, ValueError, "^categorical_features are no columns of X"),
-        ([7], TABLE, ValueError, "^categorical_features .*features"),
-        ([0.5], TABLE, ValueError, "^categorical_features are no columns of X"),
-        ([[0]], TABLE, ValueError, "^categorical_features are no columns of X"),
-        (["site"], TABLE.to_numpy(dtype=object), ValueError, "only supported for dataframes"),
-        ([1], TABLE.assign(site=None), ValueError, r"no values in the columns \['site'\]"),
-        ([1], TABLE.assign(age=np.nan), ValueError, "leaves out must be numbers"),
-        ([1, 3, 4], TABLE.assign(age=np.inf), ValueError, "infinity"),
+        (["place"], TABLE, "^kinds names no column of X"),
+        ([7], TABLE, "^kinds names no column of X.*features"),
+        ([0.5], TABLE, "^kinds names no column of X"),
+        ([(0,)], TABLE, "^kinds names no column of X"),
+        (["site"], TABLE.to_numpy(dtype=object), "only supported for dataframes"),
+        ([1], TABLE.assign(site=None), r"no values in the columns \['site'\]"),
+        ([1], TABLE.assign(age=np.nan), r"no values in the columns \['age'\]"),
+        ([3], TABLE.to_numpy(dtype=object), "must be numbers unless kinds says otherwise"),
+        ([1, 3, 4], TABLE.assign(age=np.inf), "infinity"),
     ],
 )
-def test_wrong_columns_and_categories_are_explained(columns, table, error, message):
-    with pytest.raises(error, match=message):
-        clone(NEIGHBORS).set_params(categorical_features=columns).fit(table)
+def test_wrong_columns_and_categories_are_explained(columns, table, message):
+    kinds = dict.fromkeys(columns, "category")
+    with pytest.raises(ValueError, match=message):
+        clone(NEIGHBORS).set_params(kinds=kinds).fit(table)
 
 
 def test_other_metrics_and_likelihoods_are_refused(tmp_path, fitted):
@@ -120,7 +122,7 @@ def test_other_metrics_and_likelihoods_are_refused(tmp_path, fitted):
 
 
 def test_categories_texts_and_booleans_of_a_frame_are_found(fitted):
-    assert NeighborClustering().categorical_features == "from_dtype"
+    assert NeighborClustering().kinds == "auto"
     found = NeighborClustering(3, random_state=0).fit(TABLE.astype({"site": "string"}))
     np.testing.assert_array_equal(found.labels_, fitted.labels_)
     numbers = TABLE[["age", "count"]]
@@ -212,7 +214,7 @@ def test_categories_weigh_what_other_columns_explain(gap, weighted):
     assert (gap == 0) == (weight < 0.05)
     assert (gap == 2) == (weight == 0.625)
 
-    found = NeighborClustering(2, categorical_features=[2], random_state=0)
+    found = NeighborClustering(2, kinds={2: "category"}, random_state=0)
     kept = np.repeat([1.0, 0.0], [200, 50])
     table = np.column_stack([X, level])
     if weighted:

@@ -111,23 +111,23 @@ def test_comparable_numbers_stay_as_they_are(X):
     assert set(found.kinds_.values()) == {"number"}
 
 
-def test_none_takes_numbers_as_they_are():
+def test_numbers_stay_as_they_are():
     X = draw_columns()[NUMBERS].to_numpy()
-    fit = NeighborClustering(2, categorical_features=None, random_state=0).fit(X)
+    fit = NeighborClustering(2, kinds="numbers", random_state=0).fit(X)
     expected = X / X.std(0)
     np.testing.assert_allclose(fit.preparation_.transform(X), expected, rtol=1e-6)
 
 
 def test_what_a_user_says_comes_first():
     table = draw_columns()
-    said = {"rating": "category", "spend": "number", "member": "number", 6: "left out"}
+    said = {"rating": "category", "spend": "number", "member": "number", 6: "out"}
     found = Preparation(kinds=said).fit(table)
     changed = {"rating": "category", "spend": "number", "member": "number"}
-    assert found.kinds_ == KINDS | changed | {"constant": "left out"}
+    assert found.kinds_ == KINDS | changed | {"constant": "out"}
     names = found.get_feature_names_out().tolist()
     assert "rating_5" in names
     assert "constant" not in names
-    fit = VAEEmbedding(2, kinds={"spend": "left out"}, max_epochs=1, random_state=0).fit(table)
+    fit = VAEEmbedding(2, kinds={"spend": "out"}, max_epochs=1, random_state=0).fit(table)
     assert fit.sample(3)["spend"].isna().all()
 
 
@@ -135,10 +135,10 @@ def test_what_a_user_says_comes_first():
     ("kinds", "message"),
     [
         ({"rating": "rank"}, "'rank' for column 'rating', but a kind is one of number"),
-        ({"weight": "code"}, "kinds are no columns of X"),
+        ({"weight": "code"}, "kinds names no column of X"),
         ({"city": "code"}, "'city' is a code, but its texts have no order"),
         ({"city": "number"}, "must be numbers"),
-        (dict.fromkeys(KINDS, "left out"), "All columns of X are left out"),
+        (dict.fromkeys(KINDS, "out"), "All columns of X are left out"),
     ],
 )
 def test_wrong_kinds_are_explained(kinds, message):
@@ -150,7 +150,7 @@ def test_identifiers_are_left_out_and_dates_are_refused():
     table = draw_columns()
     names = [f"customer {i}" for i in range(N)]
     fit = NeighborClustering(2, random_state=0).fit(table.assign(name=names))
-    assert fit.preparation_.kinds_["name"] == "left out"
+    assert fit.preparation_.kinds_["name"] == "out"
     equal = NeighborClustering(2, random_state=0).fit(table)
     np.testing.assert_array_equal(fit.labels_, equal.labels_)
     named = table.assign(name=names)
@@ -175,7 +175,7 @@ def test_dates_of_polars_are_refused_where_columns_have_no_kinds(estimator):
 def test_a_thousand_levels_are_no_error():
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"x": rng.normal(size=4000), "city": rng.integers(0, 1000, 4000)})
-    found = Preparation(["city"]).fit(table)
+    found = Preparation({"city": "category"}).fit(table)
     assert found.n_encoded_ == 1 + 255
     assert np.isfinite(found.transform(table)).all()
 

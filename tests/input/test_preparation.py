@@ -40,7 +40,7 @@ def fit(X, n_clusters=2, **options):
     return NeighborClustering(n_clusters, random_state=0, **options).fit(X)
 
 
-@parametrize_with_checks([Preparation(), Preparation(accept_sparse=True, allow_nan=False)])
+@parametrize_with_checks([Preparation()])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

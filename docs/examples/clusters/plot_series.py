@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.nn.augmentation import RandomShift
+from skdeepcluster.nn import RandomShift
 
 stream = np.random.RandomState(0)
 t = np.arange(60)

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from skdeepcluster import InfoGANClustering
 from skdeepcluster.display import SamplesDisplay
-from skdeepcluster.nn.augmentation import RandomAffine
+from skdeepcluster.nn import RandomAffine
 
 X = load_digits().data / 16
 gan = InfoGANClustering(10, augment=RandomAffine((1, 8, 8)), random_state=0).fit(X)

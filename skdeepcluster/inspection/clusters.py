@@ -1,18 +1,116 @@
-"""Features that set clusters apart, and categories as shares."""
+"""What clusters consist of: medoids, typical and doubtful samples, features that differ."""
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import Bunch, check_array
+from sklearn.metrics import euclidean_distances, pairwise_distances_chunked
+from sklearn.utils import Bunch
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
-from ..display.base import name_features
-from ..input.columns import MANY_VALUES, read_types, to_pandas
-from ..input.labels import check_labels, cluster_means, indicate
+from ..input.checks import random_stream
+from ..input.labels import cluster_means, indicate
+from ..input.types import Labels
+from .reading import count_categories, name_columns, read_labeled
 
+#: Maximum number of samples over which the distances to a medoid are averaged.
+MEDOID_SAMPLES = 2000
 #: Maximum standard deviation of a constant feature, from rounding, as a share of its mean.
 DEVIATION_ROUNDING = 1e-14
-#: Maximum number of characters of a text in a table, and of a category.
-MAX_TEXT = 80
+
+
+# ---- samples
+
+
+def find_medoids(X, labels, *, random_state=None) -> Labels:
+    """Find the medoid of each cluster, the sample with the least mean distance to the others.
+
+    It is the center of PAM [1]_.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Samples, or their codes. Distances are Euclidean.
+    labels : array-like of shape (n_samples,)
+        Clusters from 0 on, -1 for noise.
+    random_state : int, RandomState instance or None, default=None
+        Determines the 2,000 samples to which distances are measured in a larger cluster.
+
+    Returns
+    -------
+    ndarray of shape (n_clusters,)
+        Positions of the medoids in X; -1 for an empty cluster.
+
+    See Also
+    --------
+    ClusterReport : Also lists typical and doubtful samples.
+
+    References
+    ----------
+    .. [1] L. Kaufman, P. J. Rousseeuw, "Finding Groups in Data", Wiley 1990, chapter 2.
+
+    Examples
+    --------
+    >>> from skdeepcluster.inspection import find_medoids
+    >>> find_medoids([[0.0], [1.0], [3.0], [9.0], [9.5]], [0, 0, 0, 1, -1])
+    array([1, 3])
+    """
+    X, labels = read_labeled(X, labels)
+    stream = random_stream(random_state)
+    medoids = np.full(labels.max(initial=-1) + 1, -1)
+    for k in np.unique(labels[labels >= 0]):
+        rows = np.flatnonzero(labels == k)
+        compared = rows
+        if len(rows) > MEDOID_SAMPLES:
+            compared = stream.choice(rows, MEDOID_SAMPLES, replace=False)
+
+        parts = pairwise_distances_chunked(
+            X[rows], X[compared], reduce_func=lambda part, _: part.mean(1)
+        )
+        medoids[k] = rows[np.concatenate(list(parts)).argmin()]
+    return medoids
+
+
+def find_typical(codes, labels, medoids, n_rows):
+    """Return the samples of each cluster that are nearest to its medoid, without the medoid."""
+    typical = []
+    for k, medoid in enumerate(medoids):
+        rows = np.flatnonzero(labels == k)
+        rows = rows[rows != medoid]
+        if len(rows):
+            gaps = euclidean_distances(codes[rows], codes[[medoid]])[:, 0]
+            rows = rows[gaps.argsort(kind="stable")[:n_rows]]
+        typical.append(rows)
+    return typical
+
+
+def rank_samples(codes, labels, resp, member, n_rows):
+    """Return runners-up, margins, and the doubtful samples of each cluster."""
+    if resp is None:
+        closeness = -euclidean_distances(codes, cluster_means(member, codes))
+        closeness[:, ~member.any(0)] = -np.inf
+    else:
+        closeness = resp.copy()
+
+    nearest = closeness.argmax(1)
+    index = np.arange(len(labels)), np.where(labels < 0, nearest, labels)
+    best = closeness[index]
+    closeness[index] = -np.inf
+    second = closeness.max(1)
+    runner_up = np.where(np.isinf(second), -1, closeness.argmax(1))
+
+    if resp is None:
+        limits = np.finfo(float)
+        second = np.maximum(second, limits.min)
+        farther = -np.minimum(best, second)
+        margin = (best - second) / np.maximum(farther, limits.tiny)
+    else:
+        margin = best - np.maximum(second, 0)
+
+    order = margin.argsort(kind="stable")
+    border = [order[labels[order] == k][:n_rows] for k in range(member.shape[1])]
+    return {"runner_up": runner_up, "margin": margin, "border_rows": border}
+
+
+# ---- features
 
 
 def compare_features(
@@ -112,71 +210,3 @@ def average_known(member, X):
 
     known = ~np.isnan(X)
     return member.T @ np.where(known, X, 0) / np.maximum(member.T @ known, 1)
-
-
-# ---- tables
-
-
-def read_labeled(X, labels):
-    """Return X as :func:`_read_values` does, and the labels, checked."""
-    X = read_values(X)
-    return X, check_labels("labels", labels, X.shape[0])
-
-
-def read_values(X):
-    """Return X as float64, checked, dense with nan for missing values or CSR."""
-    finite = True if sparse.issparse(X) else "allow-nan"
-    return check_array(
-        X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=finite
-    )
-
-
-def count_categories(X, left_out=()):
-    """Return a pandas DataFrame with zeros and ones for each category, without dates.
-
-    Also return the column that each new one comes from, and whether it is a category's. Texts
-    that are all numbers are numbers. Texts at ``left_out`` with many values are identifiers, and
-    dropped. Others than DataFrames stay as they are.
-    """
-    X = to_pandas(X)
-    types = read_types(X) if hasattr(X, "iloc") else {}
-    if not types:
-        return X, [(i, False) for i in range(np.shape(X)[1])]
-
-    import pandas as pd
-
-    columns = []
-    origins = []
-    for i, (name, column) in enumerate(X.items()):
-        kind = types.get(i, "number")
-        if kind == "number":
-            columns.append(column.astype(float))
-            # The mean of zeros and ones is a share, too.
-            origins.append((i, column.dropna().isin([0, 1]).all()))
-        if kind in ("number", "date"):
-            continue
-        if i in left_out and column.nunique() > MANY_VALUES:
-            continue
-
-        texts = column.astype(object).map(shorten, na_action="ignore")
-        shares = pd.get_dummies(texts, name, " = ", dtype=float)
-        if column.dtype.kind == "b":
-            # The share of False says nothing more.
-            shares = shares.filter([f"{name} = True"])
-        shares[column.isna()] = np.nan
-        columns.append(shares)
-        origins += [(i, True)] * shares.shape[1]
-    return pd.concat(columns, axis=1), origins
-
-
-def shorten(value):
-    """Return a value as a text of at most `MAX_TEXT` characters."""
-    text = str(value)
-    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
-
-
-def name_columns(X, names, estimator=None):
-    """Return the given names (D,), the names in X or in the fit, or "x0", "x1" etc."""
-    n_features = np.shape(X)[1]
-    names = name_features(n_features, names, X, estimator)
-    return np.array(names or [f"x{i}" for i in range(n_features)])
