@@ -6,6 +6,7 @@ from common import keep_some
 from scipy import sparse
 from sklearn.datasets import make_blobs
 
+from skdeepcluster.input.preparation import Prepared
 from skdeepcluster.neighbors import neighbor_graph
 from skdeepcluster.partition import known as module
 
@@ -57,26 +58,27 @@ def test_copies_get_the_classes_of_their_like(form, n_distinct):
     which = stream.permutation(np.repeat(np.arange(n_distinct), 20))
     rows = form(texts.astype(float)[which])
     labels = kind[which]
-    found = module.partition_by_labels(rows, keep_some(labels, 4), 3, random_state=0)
+    found = module.partition_by_labels(Prepared(rows), keep_some(labels, 4), 3, random_state=0)
     assert (found.argmax(1) == labels).mean() > 0.95
     first = np.unique(which, return_index=True)[1]
     np.testing.assert_array_equal(found, found[first][which])
 
 
 def test_classes_of_few_samples():
-    rows = np.arange(4.0)[:, None]
+    few = Prepared(np.arange(4.0)[:, None])
+    equal = Prepared(np.ones((4, 2)))
     targets = np.array([0, -1, -1, 1])
-    assert module.partition_by_labels(rows, targets, 2).argmax(1)[[0, 3]].tolist() == [0, 1]
-    np.testing.assert_allclose(module.partition_by_labels(rows, np.minimum(targets, 0), 1), 1)
-    np.testing.assert_allclose(module.partition_by_labels(rows, np.full(4, -1), 2), 0.5)
-    np.testing.assert_allclose(module.partition_by_labels(np.ones((4, 2)), targets, 2), 0.5)
+    assert module.partition_by_labels(few, targets, 2).argmax(1)[[0, 3]].tolist() == [0, 1]
+    np.testing.assert_allclose(module.partition_by_labels(few, np.minimum(targets, 0), 1), 1)
+    np.testing.assert_allclose(module.partition_by_labels(few, np.full(4, -1), 2), 0.5)
+    np.testing.assert_allclose(module.partition_by_labels(equal, targets, 2), 0.5)
 
 
 def test_pieces_without_labels_follow_the_nearest_sample():
     rows = np.repeat([0.0, 10.0, 10.9], 30)[:, None] + np.linspace(0, 0.1, 90)[:, None] ** 2
     targets = np.full(90, -1)
     targets[[0, 40]] = 0, 1
-    found = module.partition_by_labels(rows, targets, 2, n_neighbors=3, random_state=0)
+    found = module.partition_by_labels(Prepared(rows), targets, 2, random_state=0)
     np.testing.assert_array_equal(found.argmax(1), np.repeat([0, 1, 1], 30))
 
 
