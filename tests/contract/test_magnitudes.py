@@ -52,7 +52,7 @@ def test_finite_samples_get_finite_predictions(estimator, likelihood, unit):
 def test_values_too_large_or_small_to_learn_from_are_named(estimator, scale, unit):
     for broken in (unit[0] * scale, csr_array(unit[0] * scale)):
         with pytest.raises(ValueError, match=r"magnitude .*[0-9.]+e[+-](1[56]\d|31\d)"):
-            brief(estimator).set_params(accept_sparse=True).fit(broken, unit[1])
+            brief(estimator).fit(broken, unit[1])
 
 
 @over_networks
@@ -95,7 +95,7 @@ def test_a_sample_without_a_finite_prediction_is_named(form, unit):
         def forward(self, x):
             return super().forward(x) / (x[:, :1] < 1)
 
-    vae = VAEEmbedding(2, n_components=1, max_epochs=1, init="own", accept_sparse=True)
+    vae = VAEEmbedding(2, n_components=1, max_epochs=1, init="own")
     vae.set_params(encoder=Fragile, random_state=0).fit(form(unit[0]))
     far = unit[0][:9].copy()
     far[7, 0] = 3

@@ -14,7 +14,7 @@ from skdeepcluster.nn import ColumnLikelihood
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
 KINDS = {"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6, 7]]}
-VAE = VAEEmbedding(2, init="own", accept_sparse=True, batch_size=200, **TINY)
+VAE = VAEEmbedding(2, init="own", batch_size=200, **TINY)
 VADE = VaDEClustering(3, init="own", pretraining_epochs=1, **TINY)
 IRIS = load_iris().data
 WINE = load_wine().data
@@ -117,7 +117,7 @@ def test_weights_and_sparse_samples_scale_alike():
     found = clone(NEIGHBORS).fit(WINE, sample_weight=weights)
     np.testing.assert_array_equal(found.predict(WINE), expected)
     rows = csr_array(WINE)
-    found = clone(NEIGHBORS).set_params(accept_sparse=True).fit(rows)
+    found = clone(NEIGHBORS).fit(rows)
     assert found.standardize_ is True
     np.testing.assert_array_equal(found.labels_, found.predict(rows))
 
@@ -143,7 +143,7 @@ def test_indices_a_ready_likelihood_and_sparse_agree():
     expected = clone(VADE).set_params(likelihood=KINDS, standardize=True).fit(X)
     for ways, rows in (
         ({"likelihood": ColumnLikelihood(**KINDS)}, X),
-        ({"accept_sparse": True}, csr_array(X)),
+        ({}, csr_array(X)),
     ):
         fit = clone(expected).set_params(**ways).fit(rows)
         np.testing.assert_allclose(fit.predict_proba(rows), expected.predict_proba(X), atol=1e-5)

@@ -204,8 +204,8 @@ def test_functions_that_are_no_augmentation_are_refused(augment, message):
     ("settings", "X", "message"),
     [
         ({"metric": "cosine"}, SERIES, "augment needs metric='euclidean'"),
-        ({"categorical_features": [0]}, SERIES.round(), "changes numbers, but X has categories"),
-        ({"accept_sparse": True}, sparse.csr_matrix(SERIES), "needs dense samples"),
+        ({"kinds": {0: "category"}}, SERIES.round(), "changes numbers, but X has categories"),
+        ({}, sparse.csr_matrix(SERIES), "needs dense samples"),
         ({}, SERIES.reshape(120, 8, 5), r"shape \(120, 8, 5\).*X\.reshape\(len\(X\), -1\)"),
     ],
     ids=["metric", "categories", "sparse", "3-D"],

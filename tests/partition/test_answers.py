@@ -15,10 +15,15 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 
-from skdeepcluster import CatGANClustering, GaussianMixtureEM, NeighborClustering, persistence
+from skdeepcluster import (
+    CatGANClustering,
+    GaussianMixtureEM,
+    NeighborClustering,
+    persistence,
+    select_n_clusters,
+)
 from skdeepcluster.metrics import expected_score
 from skdeepcluster.model_selection import NoSplit, label_free_scorer
-from skdeepcluster.partition import count_clusters
 from skdeepcluster.partition.selection import describe_changes
 
 #: Five groups, two pairs of which overlap.
@@ -171,13 +176,13 @@ def test_all_ways_to_a_partition_give_one_score(fit):
     scores = expected_score(GROUPS, [other.labels for other in fit.alternatives_])
     found = [other.expected_score for other in fit.alternatives_]
     np.testing.assert_allclose(scores, found, atol=0.01)
-    counted = count_clusters(GROUPS, random_state=0)
-    np.testing.assert_array_equal(counted.criterion, fit.n_clusters_curve_.criterion)
+    counted = select_n_clusters(GROUPS, NeighborClustering(random_state=0)).results
+    np.testing.assert_array_equal(counted["expected_score"], fit.n_clusters_curve_.criterion)
     given = NeighborClustering(fit.n_clusters_, random_state=0).fit(GROUPS)
     assert given.expected_score_ == pytest.approx(fit.expected_score_, abs=0.01)
     for other in fit.alternatives_:
-        place = counted.n_clusters.tolist().index(other.n_clusters)
-        assert counted.criterion[place] == pytest.approx(other.expected_score, abs=0.01)
+        place = counted["n_clusters"].tolist().index(other.n_clusters)
+        assert counted["expected_score"][place] == pytest.approx(other.expected_score, abs=0.01)
 
 
 def test_right_partitions_have_higher_scores_than_wrong_ones():

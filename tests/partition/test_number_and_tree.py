@@ -9,13 +9,18 @@ from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
-from skdeepcluster import NeighborClustering
+from skdeepcluster import NeighborClustering, select_n_clusters
 from skdeepcluster.neighbors import neighbor_graph
-from skdeepcluster.partition import count_clusters
 from skdeepcluster.partition.number import Curve
 from skdeepcluster.partition.tree import build_tree, group_leaves
 
 X, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
+
+
+def count(rows, n_clusters="auto", **settings):
+    """Return what is chosen by the expected score."""
+    clusterer = NeighborClustering(random_state=0, **settings)
+    return select_n_clusters(rows, clusterer, n_clusters)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +43,7 @@ def test_separate_groups_are_counted(n_clusters):
 )
 def test_one_normal_or_uniform_cluster_is_one(draw, shape):
     rows = getattr(np.random.RandomState(0), draw)(size=shape)
-    assert count_clusters(rows, max_clusters=20, random_state=0).best_n_clusters == 1
+    assert count(rows, max_clusters=20).best_n_clusters == 1
 
 
 def test_the_number_taken_is_near_the_peak_of_the_curve(auto):
@@ -52,21 +57,22 @@ def test_the_number_taken_is_near_the_peak_of_the_curve(auto):
 
 
 def test_number_is_chosen_among_those_given():
-    found = count_clusters(X, numbers=[2, 4, 9], random_state=0)
-    assert (found.best_n_clusters, found.n_clusters.tolist()) == (4, [2, 4, 9])
-    again = count_clusters(X, numbers=np.array([9, 4, 2]), random_state=0)
-    np.testing.assert_array_equal(again.criterion, found.criterion)
+    found = count(X, [2, 4, 9])
+    assert found.best_n_clusters == found.best_estimator.n_clusters_ == 4
+    assert found.results["n_clusters"].tolist() == [2, 4, 9]
+    again = count(X, np.array([9, 4, 2])).results
+    np.testing.assert_array_equal(again["expected_score"], found.results["expected_score"])
     with pytest.warns(ConvergenceWarning, match=r"chose 4, the largest.*Raise max_clusters=4"):
         NeighborClustering("auto", max_clusters=4, random_state=0).fit(X)
     with pytest.warns(ConvergenceWarning, match="chose 1, the largest.*only 3 distinct samples"):
-        assert count_clusters(np.repeat(X[:3], 50, axis=0)).best_n_clusters == 1
+        assert count(np.repeat(X[:3], 50, axis=0)).best_n_clusters == 1
 
 
 def test_clusters_of_distances_are_counted():
     graph = neighbor_graph(X, 10)
     graph.data = 1 / graph.data
     for distances in (graph, pairwise_distances(X)):
-        assert count_clusters(distances, metric="precomputed", random_state=0).best_n_clusters == 4
+        assert count(distances, metric="precomputed").best_n_clusters == 4
 
 
 def test_tree_of_parts_is_wards_tree():
@@ -119,7 +125,7 @@ def test_the_tree_is_grown_on_demand():
     rows, _ = make_blobs(240, centers=6, cluster_std=0.5, random_state=2)
     fit = NeighborClustering("auto", random_state=0).fit(rows)
     copy = pickle.loads(pickle.dumps(fit))
-    assert "_tree" not in vars(fit)
+    assert fit._tree is None
     children = fit.children_
     assert "_tree" in vars(fit)
     for other in (copy, pickle.loads(pickle.dumps(fit))):
@@ -127,7 +133,7 @@ def test_the_tree_is_grown_on_demand():
         np.testing.assert_array_equal(other.leaves_, fit.leaves_)
         np.testing.assert_array_equal(other.cut(2), fit.cut(2))
     fit.use(fit.alternatives_[0])
-    assert "_tree" not in vars(fit)
+    assert fit._tree is None
     np.testing.assert_array_equal(fit.cut(fit.n_clusters_), fit.labels_)
     assert not np.array_equal(fit.children_, children)
 
@@ -165,7 +171,7 @@ def test_numbers_around_the_best_are_tried_afterwards():
     assert curve.n_clusters[[0, -1]].tolist() == [9, 40]
     assert {19, 20, 21} < set(curve.n_clusters)
     assert len(curve.n_clusters) < 15
-    assert count_clusters(np.ones((9, 2))).best_n_clusters == 1
+    assert count(np.ones((9, 2))).best_n_clusters == 1
 
 
 def test_the_best_number_of_a_curve():

@@ -6,11 +6,10 @@ from scipy import sparse
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
-from skdeepcluster import NeighborClustering
+from skdeepcluster import NeighborClustering, select_n_clusters
 from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
 from skdeepcluster.neighbors.graph import GraphSettings
 from skdeepcluster.neighbors.samples import connect
-from skdeepcluster.partition import count_clusters
 from skdeepcluster.partition.coordinates import make_coordinates
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
@@ -24,8 +23,9 @@ WEIGHTS = RANDOM.integers(1, 4, 120)
 
 def find(rows, n_clusters=4, sample_weight=None, **settings):
     """Return the labels of all samples, with their responsibilities checked."""
-    settings |= {"random_state": 0, "accept_sparse": True}
-    fit = NeighborClustering(n_clusters, **settings).fit(rows, sample_weight=sample_weight)
+    fit = NeighborClustering(n_clusters, random_state=0, **settings).fit(
+        rows, sample_weight=sample_weight
+    )
     assert fit.responsibilities_.shape == (rows.shape[0], n_clusters)
     has_evidence = n_clusters < rows.shape[0] and rows.shape[0] >= 10
     assert 0 <= fit.expected_score_ <= 1 or not has_evidence
@@ -45,7 +45,6 @@ def locate(rows, n_clusters, **settings):
 def test_no_digit_depends_on_columns_order_and_copies(rows, metric):
     model = NeighborClustering(4, metric=metric, random_state=0)
     copies = np.repeat(ROWS, WEIGHTS)
-    model.set_params(accept_sparse=True)
     constant = np.c_[np.full(120, 7.0 if metric == "euclidean" else 0.0), rows]
     one = model.fit(rows).responsibilities_
     for same, expected in ((constant, one), (rows[:, ::-1], one), (rows[ORDER], one[ORDER])):
@@ -84,7 +83,10 @@ def test_each_cluster_has_a_sample_when_there_are_few(n_samples):
         (lambda: neighbor_graph(X, metric="precomputed"), r"square matrix.*got \(240, 6\)"),
         (lambda: neighbor_layout(np.eye(9), 0), "n_components == 0"),
         (lambda: neighbor_layout(np.eye(9), n_epochs=-1), "n_epochs == -1"),
-        (lambda: count_clusters(-np.eye(9), metric="precomputed"), "Negative values in data"),
+        (
+            lambda: select_n_clusters(-np.eye(9), NeighborClustering(metric="precomputed")),
+            "Negative values in data",
+        ),
     ],
 )
 def test_errors_say_what_was_found(call, message):
