@@ -127,7 +127,7 @@ def test_the_tree_is_grown_on_demand():
     copy = pickle.loads(pickle.dumps(fit))
     assert fit._tree is None
     children = fit.children_
-    assert "_tree" in vars(fit)
+    assert fit._tree is not None
     for other in (copy, pickle.loads(pickle.dumps(fit))):
         np.testing.assert_array_equal(other.children_, children)
         np.testing.assert_array_equal(other.leaves_, fit.leaves_)
