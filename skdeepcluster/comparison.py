@@ -82,10 +82,7 @@ def compare(
     # Errors in X and in options come before the fits.
     score = ExpectedScore(X, **options)
     samples = score.prepared.points
-    is_prepared = not as_is and score.prepared.preparation.changes
-    prepared = [
-        name for name in clusterers if is_prepared and _takes_points(clusterers[name])
-    ]
+    prepared = [] if as_is else _list_prepared(clusterers, score.prepared)
     inputs = {name: samples if name in prepared else X for name in clusterers}
     labels, seconds, errors = _fit_all(clusterers, inputs, verbose)
 
@@ -136,10 +133,16 @@ def _name_clusterers(clusterers):
 # ---- fits
 
 
-def _takes_points(clusterer):
-    """Return whether a clusterer gets prepared numbers: it does not prepare X by itself."""
-    is_pipeline = isinstance(clusterer, Pipeline)
-    return not is_pipeline and "kinds" not in clusterer.get_params(deep=False)
+def _list_prepared(clusterers, prepared):
+    """Return the names of the clusterers that get prepared numbers if they differ from X."""
+    if not prepared.preparation.changes:
+        return []
+    return [
+        name
+        for name, clusterer in clusterers.items()
+        if not isinstance(clusterer, Pipeline)
+        and "kinds" not in clusterer.get_params(deep=False)
+    ]
 
 
 def _fit_all(clusterers, inputs, verbose):

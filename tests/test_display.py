@@ -251,7 +251,9 @@ def test_stability_of_numbers_of_clusters_has_its_own_axis():
 
 
 def test_number_of_clusters_of_a_selection_has_its_criterion():
-    found = select_n_clusters(X[:, 20:24], range(1, 8), criterion="bic", random_state=0)
+    found = select_n_clusters(
+        X[:, 20:24], GaussianMixtureEM(random_state=0), range(1, 8), criterion="bic"
+    )
     display = NumberOfClustersDisplay.from_selection(found)
     np.testing.assert_array_equal(display.line_.get_ydata(), found.results["bic"])
     assert display.ax_.get_ylabel() == "BIC"

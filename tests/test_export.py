@@ -243,7 +243,7 @@ def test_what_cannot_be_exported_is_named(tmp_path):
     with pytest.raises(TypeError, match=r"ClusterEnsemble has neither.*estimators_"):
         to_onnx(sk.ClusterEnsemble(KMeans(3), 2).fit(X), tmp_path / "fit.onnx")
     for rows, metric in ((sparse.csr_array(X), "euclidean"), (X, "manhattan")):
-        neighbors = sk.NeighborClustering(3, metric=metric, accept_sparse=True, random_state=0)
+        neighbors = sk.NeighborClustering(3, metric=metric, random_state=0)
         neighbors.fit(rows)
         with pytest.raises(TypeError, match=f"can be exported, but got metric='{metric}'"):
             to_onnx(neighbors, tmp_path / "fit.onnx")

@@ -34,7 +34,6 @@ for _array in (X, Y, NORMAL, NEW):
 FROM_X = cdist(X, X)
 FROM_NORMAL = cdist(NORMAL, NORMAL)
 THREE = NeighborClustering(3, n_neighbors=8, random_state=0)
-SPARSE = clone(THREE).set_params(accept_sparse=True)
 DISTANCES = clone(THREE).set_params(metric="precomputed")
 SCALED = clone(DISTANCES).set_params(standardize=True)
 
@@ -61,17 +60,21 @@ def test_sparse_texts_are_compared_by_their_semantics():
     words = np.repeat([np.arange(0, 80), np.arange(60, 140)], 60, axis=0)
     texts = [" ".join(f"w{word}" for word in stream.choice(row, 12)) for row in words]
     counts = TfidfVectorizer().fit_transform(texts)
-    found = fit(SPARSE, counts)
+    found = fit(THREE, counts)
     semantics = make_pipeline(TruncatedSVD(50, random_state=0), Normalizer())
     same = fit(THREE, semantics.fit_transform(counts))
     np.testing.assert_array_equal(found.labels_, same.labels_)
     np.testing.assert_array_equal(found.predict(counts), found.labels_)
-    two = clone(SPARSE).set_params(n_clusters=2).fit(counts)
+    assert found.augment_ is None
+    assert found.preparation_.components_[0].n_components == 50
+    two = clone(THREE).set_params(n_clusters=2).fit(counts)
     assert adjusted_rand_score(np.repeat([0, 1], 60), two.labels_) > 0.9
 
     narrow = counts[:, :100]  # is compared as it is
     plain = fit(THREE, narrow.toarray())
-    np.testing.assert_array_equal(fit(SPARSE, narrow).labels_, plain.labels_)
+    as_sparse = fit(THREE, narrow)
+    np.testing.assert_array_equal(as_sparse.labels_, plain.labels_)
+    assert as_sparse.preparation_.components_ is None
 
 
 def test_outlier_scores_use_as_many_neighbors_as_clusters_have():
@@ -112,7 +115,7 @@ def test_weights_are_repetitions_and_zero_is_absence():
     assert_equal_predictions(weighted, repeated)
     np.testing.assert_array_equal(weighted.labels_, repeated.predict(NORMAL))
     assert set(weighted.graph_indices_) == set(np.flatnonzero(weight))
-    as_sparse = fit(SPARSE, sparse.csr_array(NORMAL), sample_weight=weight)
+    as_sparse = fit(THREE, sparse.csr_array(NORMAL), sample_weight=weight)
     np.testing.assert_allclose(
         as_sparse.predict_proba(NEW), weighted.predict_proba(NEW), atol=1e-9
     )
@@ -133,13 +136,13 @@ def test_the_order_of_distances_changes_no_digit():
 def test_stored_zeros_and_duplicate_entries_change_nothing():
     rows = np.maximum(X, 0)
     whole = sparse.csr_array(rows)
-    one = fit(SPARSE, rows)
+    one = fit(THREE, rows)
     halves = whole.data.repeat(2) / 2, whole.indices.repeat(2), 2 * whole.indptr
     stored = rows.ravel(), np.tile(np.arange(3), 90), 3 * np.arange(91)
     same = (sparse.csr_array(parts, shape=X.shape) for parts in (halves, stored))
     for X_same in (whole, np.where(rows == 0, -0.0, rows), *same):
         np.testing.assert_array_equal(one.predict_proba(X_same), one.responsibilities_)
-        np.testing.assert_array_equal(fit(SPARSE, X_same).graph_indices_, one.graph_indices_)
+        np.testing.assert_array_equal(fit(THREE, X_same).graph_indices_, one.graph_indices_)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "manhattan"])

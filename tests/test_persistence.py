@@ -140,7 +140,7 @@ def test_partial_fit_continues_after_reading(tmp_path):
 
 
 def test_sparse_samples_come_back(tmp_path):
-    one = sk.NeighborClustering(3, n_neighbors=5, accept_sparse=True, random_state=0)
+    one = sk.NeighborClustering(3, n_neighbors=5, random_state=0)
     two = through_file(one.fit(sparse.csr_matrix(X)), tmp_path)
     assert_same(one, two, sparse.csr_array(X + 1))
     assert (two.graph_ != one.graph_).nnz == 0

@@ -1,11 +1,11 @@
-"""Scripts and lib on the path, one thread, and no windows."""
+"""The packages, scripts and lib on the path, one thread, and no windows."""
 
 import os
 import sys
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = map(str, Path(__file__).resolve().parents[1:3])
 
 import torch
 

@@ -44,7 +44,7 @@ def test_text_stays_sparse_to_the_last_step(estimator, monkeypatch):
 
     for kind in (sparse.csr_array, sparse.csr_matrix):
         monkeypatch.setattr(kind, "toarray", note)
-    settings = {"accept_sparse": True, "batch_size": 16, "init": "own"}
+    settings = {"batch_size": 16, "init": "own"}
     model = make_pipeline(TfidfVectorizer(), brief(estimator, **settings))
     labels = model.fit_predict(texts)
     np.testing.assert_array_equal(labels, model.predict(texts))

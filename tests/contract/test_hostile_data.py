@@ -70,9 +70,6 @@ def try_fit(estimator, X):
     """Fit X with a few labels; return the warnings and the error, None without one."""
     n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
     failure = None
-    for part in (estimator, getattr(estimator, "estimator", None)):
-        if sparse.issparse(X) and hasattr(part, "accept_sparse"):
-            part.set_params(accept_sparse=True)
     y = np.where(np.arange(n_samples) % 4, -1, np.arange(n_samples) // 4 % 3)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -47,7 +47,7 @@ def test_a_page_has_an_example_and_no_dead_links(name):
 
 def test_every_public_object_has_a_page():
     modules = [skdeepcluster]
-    for part in ("metrics", "inspection", "display", "functional", "neighbors"):
+    for part in ("metrics", "inspection", "display", "functional", "neighbors", "nn"):
         modules.append(importlib.import_module(f"skdeepcluster.{part}"))
     public = {getattr(module, name) for module in modules for name in module.__all__}
     assert public <= set(LISTED.values())
@@ -109,7 +109,7 @@ X = [[0.0], [0.1], [0.2], [0.3], [5.0], [5.1], [5.2], [5.3]]
 labels = NeighborClustering(2, random_state=0).fit_predict(X)
 assert metrics.clustering_accuracy([0, 0, 0, 0, 1, 1, 1, 1], labels) == 1
 ClusterEnsemble(KMeans(2, n_init=1), 2).fit(X)
-select_n_clusters(X, [2, 3, 4], estimator=KMeans(n_init=1))
+select_n_clusters(X, KMeans(n_init=1), [2, 3, 4])
 compare(X, [KMeans(2, n_init=1)]).to_html()
 assert not {"torch", "skorch", "matplotlib"} & set(sys.modules)
 """

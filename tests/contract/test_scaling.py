@@ -117,7 +117,7 @@ def test_weights_and_sparse_samples_scale_alike():
     found = clone(NEIGHBORS).fit(WINE, sample_weight=weights)
     np.testing.assert_array_equal(found.predict(WINE), expected)
     rows = csr_array(WINE)
-    found = clone(NEIGHBORS).set_params(accept_sparse=True).fit(rows)
+    found = clone(NEIGHBORS).fit(rows)
     assert found.standardize_ is True
     np.testing.assert_array_equal(found.labels_, found.predict(rows))
 

@@ -1,0 +1,112 @@
+"""Draw data sets, fit the criterion that scores partitions, and write it into the package.
+
+    python -m benchmarks.criterion --jobs 2
+    python -m benchmarks.criterion --leave-one-out
+
+Every kind of ``draw.py`` is drawn with every seed, as often as WEIGHTS says, scored with and
+without features, and kept in ``build/criterion``. Gradient boosting learns the adjusted Rand index
+with the known clusters from the package's features of candidates with many numbers of clusters,
+and whether there is a single cluster. The criterion is written to
+``skdeepcluster/partition/criterion.npz``, and what each feature is worth to
+``results/criterion.json``. ``--leave-one-out`` scores kinds by trees that have not seen them,
+and writes nothing.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from joblib import Parallel, delayed
+
+from ..lib.options import parse, parse_seeds
+from .evaluate import leave_kinds_out, measure_gains, score_out_of_fold
+from .measure import (
+    ONE_WEIGHTS,
+    WEIGHTS,
+    Measure,
+    measure_one,
+    measure_partitions,
+    measure_seed,
+)
+from .train import FILE, UNCALIBRATED, calibrate, fit_folds, fit_one, fit_scores, write
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parents[2]
+REPORT = ROOT / "benchmarks" / "results" / "criterion.json"
+#: Offset of the seeds of the data sets of one cluster or several.
+OTHER = 50_000
+
+
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.criterion",
+        description=(__doc__ or "").partition("\n")[0],
+    )
+    parser.add_argument("--seeds", default="0-10", help="as 0-10 or 3 (%(default)s)")
+    parser.add_argument(
+        "--one-seeds", default="0-15", help="of one or several clusters"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
+    parser.add_argument("--calibration-seeds", default="0-4", help="(%(default)s)")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "criterion")
+    parser.add_argument("--leave-one-out", action="store_true")
+    readers = {"one_seeds": parse_seeds, "calibration_seeds": parse_seeds}
+    options: argparse.Namespace = parse(parser, arguments, **readers)
+    return options
+
+
+def main(options: argparse.Namespace) -> None:
+    """Draw, fit and write, or score kinds left out."""
+    options.folder.mkdir(parents=True, exist_ok=True)
+    records = measure_all(options, options.seeds, measure_partitions, WEIGHTS)
+    if options.leave_one_out:
+        leave_kinds_out(records)
+        return
+
+    seeds = [OTHER + seed for seed in options.one_seeds]
+    others = measure_all(options, seeds, measure_one, ONE_WEIGHTS)
+    folds = fit_folds(records)
+    forests = fit_scores(records)
+    summaries = [record.summary for record in records]
+    forests["one"] = fit_one([*summaries, *others], folds)
+    # The calibration scores partitions by these trees.
+    write(forests, UNCALIBRATED)
+    calibration = calibrate(options.calibration_seeds)
+    write(forests, calibration)
+
+    write_report(
+        {
+            "data sets": len(records),
+            "bytes": FILE.stat().st_size,
+            "calibration": calibration.coefficients.tolist(),
+            "scores out of fold": score_out_of_fold(records, folds),
+            "score": measure_gains(forests["score"]),
+        }
+    )
+
+
+def measure_all(
+    options: argparse.Namespace,
+    seeds: Sequence[int],
+    measure: Measure[T],
+    weights: Mapping[str, int],
+) -> list[T]:
+    """Return what is measured of all seeds, by several processes."""
+    tasks = (
+        delayed(measure_seed)(seed, options.folder, measure, weights) for seed in seeds
+    )
+    return [each for part in Parallel(options.jobs)(tasks) for each in part]
+
+
+def write_report(report: dict[str, Any]) -> None:
+    """Write and print what was learned."""
+    text = json.dumps(report, indent=1)
+    REPORT.write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main(parsed())

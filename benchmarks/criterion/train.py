@@ -1,0 +1,236 @@
+"""Fit the trees that score partitions and the calibration of probabilities, and write them.
+
+C partitions, F features.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.random import RandomState
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from skdeepcluster.metrics import match_labels
+from skdeepcluster.partition import selection
+
+from .draw import KINDS, draw
+from .draw_common import Array
+from .measure import Record, Summary, prepare
+
+FILE = Path(selection.__file__).with_name("criterion.npz")
+#: Settings of the boosted trees.
+BOOSTING: dict[str, Any] = {
+    "learning_rate": 0.06,
+    "l2_regularization": 5.0,
+    "early_stopping": False,
+    "random_state": 0,
+}
+LARGE = {"max_leaf_nodes": 16, "min_samples_leaf": 40, "max_features": 0.15}
+SIZES: dict[str, dict[str, Any]] = {
+    "score": {"max_iter": 1000, **LARGE},
+    "layout": {"max_iter": 300, **LARGE},
+    "one": {
+        "max_iter": 100,
+        "max_leaf_nodes": 6,
+        "min_samples_leaf": 20,
+        "max_features": 0.3,
+    },
+}
+#: Number of parts of the drawn sets, each scored by trees that have not seen it.
+FOLDS = 2
+#: Offset of the seeds of the data sets on which probabilities are calibrated.
+FRESH = 100_000
+
+
+@dataclass
+class Forest:
+    """Boosted trees and the names (F,) of their features."""
+
+    trees: Any
+    names: list[str]
+
+    def predict(self, features: Array) -> Array:
+        """Return the predictions (C,) for features (C, F)."""
+        predictions: Array = self.trees.predict(features)
+        return predictions
+
+
+#: Trees by what they score.
+Forests = dict[str, Forest]
+
+
+# ---- scores of partitions
+
+
+def fit_scores(records: Sequence[Record]) -> Forests:
+    """Return the trees fitted to the partitions of the records, "score" and "layout"."""
+    forests = {}
+    for purpose in ("score", "layout"):
+        own = [record for record in records if record.summary.purpose == purpose]
+        names = find_names([record.summary for record in own])
+        features = np.concatenate([record.partitions.features for record in own])
+        scores = np.concatenate([record.partitions.scores for record in own])
+        weights = np.concatenate([weight_partitions(record) for record in own])
+
+        trees = HistGradientBoostingRegressor(**BOOSTING, **SIZES[purpose])
+        trees.fit(features, scores, sample_weight=weights)
+        forests[purpose] = Forest(trees, names)
+    return forests
+
+
+def weight_partitions(record: Record) -> Array:
+    """Return the weights (C,) of the partitions of a data set.
+
+    A data set counts by how much its partitions differ, however many they are: half by those with
+    the right number of clusters. One with a single cluster counts as much as most.
+    """
+    scores = record.partitions.scores
+    weights = np.full(len(scores), 1 / len(scores))
+    is_right = record.partitions.n_clusters == record.summary.n_clusters
+    if not is_right.any():
+        return weights * 0.5
+
+    weights = (weights + is_right / is_right.sum()) / 2
+    return weights * (np.ptp(scores[is_right]) / 2 + np.ptp(scores) / 2 + 0.02)
+
+
+def find_names(summaries: Sequence[Summary]) -> list[str]:
+    """Return the names of the features of partitions, which all data sets must share."""
+    names = summaries[0].names
+    for summary in summaries:
+        if summary.names != names:
+            others = sorted({*names} ^ {*summary.names})
+            raise ValueError(
+                f"Data sets have different features, or another order of them: {others}. "
+                "Some were measured by other code. Delete the folder that holds them, "
+                "by default build/criterion."
+            )
+    return names
+
+
+def fit_folds(records: Sequence[Record]) -> list[Forests]:
+    """Return the trees for each fold of the records, fitted to all others."""
+    forests = []
+    for fold in range(FOLDS):
+        others = [record for i, record in enumerate(records) if i % FOLDS != fold]
+        forests.append(fit_scores(others))
+    return forests
+
+
+# ---- one cluster or several
+
+
+def fit_one(summaries: Sequence[Summary], folds: Sequence[Forests]) -> Forest:
+    """Return the trees of the probability of one cluster, by scores out of fold."""
+    rows = [
+        describe_one(summary, folds[i % FOLDS][summary.purpose])
+        for i, summary in enumerate(summaries)
+    ]
+    features = np.array([[*row.values()] for row in rows], dtype=np.float32)
+    is_one = [summary.n_clusters == 1 for summary in summaries]
+    trees = HistGradientBoostingClassifier(**BOOSTING, **SIZES["one"])
+    return Forest(trees.fit(features, is_one), [*rows[0]])
+
+
+def describe_one(summary: Summary, forest: Forest) -> dict[str, float]:
+    """Return the features that tell whether a data set is one cluster, by name."""
+
+    def rate(n_clusters: int) -> Array:
+        return forest.predict(summary.ensembles[n_clusters].features).clip(0, 1)
+
+    found: dict[str, float] = selection.describe_one(
+        summary.data, summary.ensembles, rate
+    )
+    return found
+
+
+# ---- probabilities
+
+
+@dataclass
+class Calibration:
+    """Coefficients of the logistic regression of right labels, and their inputs."""
+
+    coefficients: Array
+    names: list[str]
+
+
+#: The probability is the share of votes.
+UNCALIBRATED = Calibration(np.array([1.0, 0, 0, 0]), [])
+
+
+def calibrate(seeds: Sequence[int]) -> Calibration:
+    """Fit the probabilities of labels in data sets that no tree has seen."""
+    kinds = [kind for kind in KINDS if not kind.startswith("one_")]
+    with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
+        parts = [
+            describe_labels(kind, FRESH + seed) for seed in seeds for kind in kinds
+        ]
+
+    rows = [np.stack([*inputs.values()], 1) for inputs, _ in parts]
+    is_right = np.concatenate([right for _, right in parts])
+    weights = np.concatenate([np.full(len(row), 1 / len(row)) for row in rows])
+    regression = LogisticRegression(fit_intercept=False, C=1e3)
+    regression.fit(np.concatenate(rows), is_right, sample_weight=weights)
+    return Calibration(regression.coef_[0].round(6), [*parts[0][0]])
+
+
+def describe_labels(kind: str, seed: int) -> tuple[dict[str, Array], Array]:
+    """Return the inputs of the calibration for the samples of a drawn set, and which are right."""
+    data = draw(kind, seed)
+    stream = RandomState(seed)
+    n_clusters = data.n_clusters
+    coords, criterion, y = prepare(data, n_clusters, True, stream)
+    winner = selection.vote(coords, criterion, n_clusters, stream)[0]
+    is_right = match_labels(y, winner[0]) == y
+    return selection.describe_labels(*winner), is_right
+
+
+# ---- the file
+
+
+def write(forests: Mapping[str, Forest], calibration: Calibration) -> None:
+    """Write what was learned into the package, and let it read it again."""
+    arrays: dict[str, Any] = {"calibration": calibration.coefficients}
+    for purpose, forest in forests.items():
+        nodes = flatten(forest.trees)
+        arrays |= {f"{purpose} {name}": array for name, array in nodes.items()}
+    for purpose, forest in forests.items():
+        arrays[f"{purpose} names"] = np.array(forest.names)
+    arrays["calibration names"] = np.array(calibration.names)
+
+    np.savez_compressed(FILE, **arrays)
+    selection.load_parameters.cache_clear()
+    selection.check_names.cache_clear()
+
+
+def flatten(trees: Any) -> dict[str, Array]:
+    """Return the nodes of all trees as the arrays that the package reads."""
+    # scikit-learn has no public access to these nodes.
+    parts = [predictor.nodes for (predictor,) in trees._predictors]
+    starts = np.cumsum([0, *map(len, parts)])
+    nodes = np.concatenate(parts)
+    places = np.concatenate([np.arange(len(part)) for part in parts])
+    is_leaf = nodes["is_leaf"].astype(bool)
+
+    def keep(condition: Array, values: Array, dtype: type) -> Array:
+        return np.where(condition, values, 0).astype(dtype)
+
+    return {
+        "roots": starts[:-1].astype(np.uint16),
+        "feature": keep(~is_leaf, nodes["feature_idx"], np.uint16),
+        "threshold": keep(~is_leaf, nodes["num_threshold"], np.float32),
+        "left": keep(~is_leaf, nodes["left"] - places, np.uint16),
+        "right": keep(~is_leaf, nodes["right"] - places, np.uint16),
+        "value": keep(is_leaf, nodes["value"], np.float32),
+        "base": np.array(trees._baseline_prediction.item()),
+        "depth": np.array(nodes["depth"].max(), dtype=np.int64),
+    }

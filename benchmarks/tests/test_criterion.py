@@ -1,0 +1,67 @@
+"""The training of the criterion: what is drawn, and the file that is written."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.criterion import __main__ as training
+from benchmarks.criterion import draw, measure, train
+from skdeepcluster import NeighborClustering
+from skdeepcluster.partition import selection
+
+
+@pytest.mark.parametrize("kind", draw.KINDS)
+def test_every_kind_has_its_classes_and_is_drawn_again_by_its_seed(kind):
+    data = draw.draw(kind, 0)
+    again = draw.draw(kind, 0)
+    assert len(data.X) == len(data.y)
+    assert set(data.y) == set(range(data.n_clusters))
+    assert (data.n_clusters == 1) == kind.startswith("one_")
+    np.testing.assert_array_equal(data.y, again.y)
+    np.testing.assert_array_equal(np.array(data.X, dtype="U"), np.array(again.X, dtype="U"))
+
+
+@pytest.fixture
+def few(tmp_path, monkeypatch):
+    """Train on few kinds, with few trees, and write and read in another folder."""
+    kinds = {name: draw.KINDS[name] for name in ("gaussians", "one_band")}
+    for module in (measure, train):
+        monkeypatch.setattr(module, "KINDS", kinds)
+    monkeypatch.setattr(measure, "NUMBERS", range(2, 10))
+    for settings in train.SIZES.values():
+        monkeypatch.setitem(settings, "max_iter", 5)
+    monkeypatch.setattr(training, "WEIGHTS", {})
+    monkeypatch.setattr(training, "ONE_WEIGHTS", {})
+    monkeypatch.setattr(training, "REPORT", tmp_path / "criterion.json")
+    monkeypatch.setattr(train, "FILE", tmp_path / "criterion.npz")
+    monkeypatch.setattr(selection, "__file__", str(tmp_path / "selection.py"))
+    yield tmp_path
+    monkeypatch.undo()
+    selection.load_parameters.cache_clear()
+    selection.check_names.cache_clear()
+
+
+def test_training_writes_what_the_package_reads(few):
+    arguments = "--seeds", "1", "--one-seeds", "1", "--calibration-seeds", "1"
+    options = training.parsed([*arguments, "--folder", str(few)])
+    training.main(options)
+    written = selection.load_parameters()
+    assert len(written["score roots"]) == 5
+    for purpose in ("score", "layout", "one"):
+        assert written[f"{purpose} feature"].max() < len(written[f"{purpose} names"])
+
+    report = json.loads((few / "criterion.json").read_text())
+    assert set(report["score"]) <= {n.partition(",")[0] for n in written["score names"]}
+    assert report["calibration"] == written["calibration"].tolist()
+    X = draw.draw("gaussians", 5).X[:200]
+    assert 0 <= NeighborClustering(3).fit(X).expected_score_ <= 1
+
+
+def test_data_sets_of_other_code_are_refused():
+    members = {2: measure.Members(np.zeros((1, 2)), ["a", "b"])}
+    one = measure.Summary("blobs", 3, {"has features": 1.0}, members)
+    other = one._replace(ensembles={2: members[2]._replace(names=["a", "c"])})
+    assert train.find_names([one, one]) == ["a", "b"]
+    with pytest.raises(ValueError, match=r"\['b', 'c'\].*Delete the folder"):
+        train.find_names([one, other])
