@@ -46,7 +46,7 @@ from .input.progress import Progress
 from .input.types import Auto, Labels, TransformerMixin, fit_context
 from .neighbors.augmented import check_augment
 from .neighbors.graph import GraphSettings
-from .neighbors.samples import Lookup, Reference, interpolate
+from .neighbors.samples import Lookup, interpolate
 from .neighbors.search import check_distances
 from .partition.invariance import choose_augment, list_kinds, list_series_features
 from .partition.search import (
@@ -353,7 +353,7 @@ class NeighborClustering(
         self.graph_indices_ = samples.reference.kept[order]
         self._columns = samples.columns
         self._graph_weights = samples.weights
-        self._reference = samples.reference.to_dict()
+        self._reference = samples.reference
         self._lookup = found.lookup
         self._partitions = result.partitions
         forget_missing(self, "augment_scores_", "classes_", "n_clusters_curve_")
@@ -611,7 +611,7 @@ class NeighborClustering(
         super().__setstate__(state)
         if self.__sklearn_is_fitted__():
             check_state(vars(self))
-            self._lookup = Lookup(Reference.from_dict(state["_reference"]))
+            self._lookup = Lookup(self._reference)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -830,7 +830,7 @@ def measure_silhouette(layout, clusters, new_layout, new_resp):
 def check_state(state):
     """Check the fitted attributes of a NeighborClustering that comes from a file."""
     reference = state["_reference"]
-    for value in filter(sparse.issparse, [*state.values(), *reference.values()]):
+    for value in filter(sparse.issparse, [*state.values(), *reference]):
         value.check_format()
 
     resp = state["responsibilities_"]
@@ -838,11 +838,11 @@ def check_state(state):
         raise ValueError(
             "The responsibilities do not sum to one. Fit the estimator again."
         )
-    kept = reference["kept"]
+    kept = reference.kept
     is_sample = (kept >= 0) & (kept < len(resp))
-    arrays = [reference["keys"], reference["spacing"], state["graph_indices_"]]
+    arrays = [reference.keys, reference.spacing, state["graph_indices_"]]
     has_all = {len(array) for array in arrays} == {len(kept)}
-    if not has_all or not is_sample.all() or reference["n_neighbors"] < 1:
+    if not has_all or not is_sample.all() or reference.n_neighbors < 1:
         raise ValueError(
             "The graph names samples or neighbors that there are not. Fit the estimator "
             "again."
