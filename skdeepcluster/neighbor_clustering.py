@@ -334,15 +334,19 @@ class NeighborClustering(
             )
         weights = check_sample_weight(sample_weight, prepared.points)
         offset = find_offset(found.outlier_scores, clusterer.contamination, weights)
+        self._write(prepared.preparation, known.classes, found, offset)
+        return self._show(0)
 
+    def _write(self, preparation, classes, found, offset):
+        """Set the attributes that hold for every answer of the fit."""
         result = found.result
         samples = result.samples
         order = np.argsort(samples.reference.kept)
-        prepared.preparation.write_input(self)
-        self.standardize_ = prepared.preparation.standardizes_
+        preparation.write_input(self)
+        self.standardize_ = preparation.standardizes_
         self.augment_ = found.augment
         self.augment_scores_ = found.augment_scores
-        self.classes_ = known.classes
+        self.classes_ = classes
         self.n_clusters_curve_ = None
         if result.curve is not None:
             self.n_clusters_curve_ = Bunch(**result.curve._asdict())
@@ -357,7 +361,6 @@ class NeighborClustering(
         self._lookup = found.lookup
         self._partitions = result.partitions
         forget_missing(self, "augment_scores_", "classes_", "n_clusters_curve_")
-        return self._show(0)
 
     def _show(self, place):
         """Take a partition of the fit, by its position, and the others as alternatives."""
