@@ -18,6 +18,8 @@ PARTS = {
     "neighbors.convolutions": "ConvolutionFeatures",
     "input.preparation": "Preparation Scaled",
     "input.columns": "TableEncoder NumberColumns",
+    "input.imputation": "Imputer",
+    "input.scales": "Features",
     "partition.selection": "Alternative Partition",
 }
 #: Types and functions that a file may contain besides those that skops trusts.
