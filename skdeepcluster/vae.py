@@ -34,7 +34,7 @@ from .input.checks import begin_sample, check_count, store_parameters, warn_user
 from .input.columns import frame_as
 from .input.types import Auto, Doubles, Reals, Widths
 from .nn.likelihood import Bernoulli
-from .nn.model import Regularizer
+from .nn.model import Player, Regularizer
 from .nn.runtime import bernoulli, randn_like
 
 #: Minimum number of samples of z that an importance-weighted bound averages over.
@@ -98,6 +98,10 @@ class VAE(CodeModel):
         kl = weight * standard_kl(mean, std).mean()
         terms = {"reconstruction": -self.log_prob(x, z).mean(), "kl": kl}
         return terms | self.regularizer.terms(self.classify, z, batch.anchor)
+
+    def players(self):
+        """Return a single loss of all parameters."""
+        return (Player("vae", [self], self.loss),)
 
     def classify(self, z):
         """Log p(c | z) of codes by the classifier, (N, K)."""

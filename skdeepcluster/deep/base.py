@@ -37,6 +37,7 @@ from ..input.dask import maps_blocks
 from ..input.labels import find_offset, mark_noise, read_known
 from ..input.n_clusters import N_CLUSTERS
 from ..input.preparation import Preparation, Prepared
+from ..input.progress import Progress
 from ..input.types import (
     ClusterMixin,
     Floats,
@@ -50,7 +51,7 @@ from ..nn.likelihood import ColumnLikelihood, restore_likelihood
 from ..nn.networks import ACTIVATIONS, make_network, mlp
 from ..nn.runtime import BLOCK, batches, forked, isolated
 from ..training.checkpoint import Checkpoint
-from ..training.loop import StepProgress, check_callbacks
+from ..training.loop import check_callbacks
 from .codes import describe_mixture, draw_codes
 from .fit import (
     Fit,
@@ -224,7 +225,7 @@ class DeepEstimator(BaseEstimator, ABC):
         checkpoint = None
         with (
             isolated(),
-            StepProgress(type(self).__name__, self.verbose == 1) as progress,
+            Progress(type(self).__name__, self.verbose == 1) as progress,
         ):
             preparation, X = fitted._read(X, sample_weight)
             known = fitted._read_known(y, X.shape[0])

@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from ..functional.gaussian import Mixture, compact_scales, log_joint, standard_kl
 from ..functional.points import balanced_points, confident_sample
 from ..nn.likelihood import Likelihood
-from ..nn.model import NO_REGULARIZER, Batch, ClusterModel, Regularizer, TrainableModel
+from ..nn.model import (
+    NO_REGULARIZER,
+    Batch,
+    ClusterModel,
+    Player,
+    Regularizer,
+    TrainableModel,
+)
 from ..nn.runtime import draw_generator, isolated, multinomial, randn_like
 
 #: Number of samples of z in one call of the decoder.
@@ -103,6 +110,10 @@ class Autoencoder(TrainableModel):
     def encode(self, x: Tensor) -> Tensor:
         """Code of each sample, or the mean of its posterior, (N, L)."""
         return self.encoder.mean(self.likelihood.standardize(x))
+
+    def players(self) -> tuple[Player, ...]:
+        """Return a single loss of all parameters."""
+        return (Player("autoencoder", [self], self.loss),)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Mean negative log-likelihood of the reconstructed samples."""

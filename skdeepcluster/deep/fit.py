@@ -28,6 +28,7 @@ from ..input.distinct import order_rows
 from ..input.labels import Known
 from ..input.n_clusters import read_n_clusters
 from ..input.preparation import Preparation, Prepared
+from ..input.progress import Progress
 from ..nn.likelihood import Likelihood, choose_likelihood, list_standardized
 from ..nn.networks import check_widths
 from ..nn.runtime import (
@@ -155,7 +156,7 @@ class Fit:
     #: The partition that all trainings begin with, as far as it does not depend on codes.
     initial: InitialPartition
     random_state: np.random.RandomState
-    progress: StepProgress
+    progress: Progress
     checkpoint: Checkpoint | None
 
     @property
@@ -198,7 +199,7 @@ class Fit:
         """Run the training loop; return the history, and whether the user interrupted it."""
         estimator = self.estimator
         self.progress.begin(phase, max_epochs * self.n_batches)
-        callbacks = [self.progress, *callbacks]
+        callbacks = [StepProgress(self.progress), *callbacks]
         if estimator.verbose > 1:
             callbacks.append(epoch_table())
         if self.checkpoint is not None:

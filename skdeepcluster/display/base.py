@@ -1,7 +1,9 @@
 """Base class of the displays, and their colors and names of features."""
 
+from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
 from math import ceil
+from typing import Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -32,7 +34,7 @@ MAX_ENTRIES = 18
 
 
 @dataclass(eq=False, repr=False)
-class Display:
+class Display(ABC):
     """Base class of the displays.
 
     ``from_estimator`` and ``from_predictions`` pass ``ax`` and further keywords to ``plot``.
@@ -50,6 +52,10 @@ class Display:
 
     _: KW_ONLY
     name: str | None = None
+
+    @abstractmethod
+    def plot(self, ax=None) -> Self:
+        """Draw with matplotlib, and return the display."""
 
     def _open(self, ax, size):
         """Set and return the axes: the given ones, or new ones of a size in inches."""

@@ -59,6 +59,10 @@ class Progress:
         """Count a step."""
         self.bar.update()
 
+    def show(self, detail: str) -> None:
+        """Write a detail beside the phase, when the bar is drawn again."""
+        self.bar.set_postfix_str(f"{self._phase}, {detail}", refresh=False)
+
     def _end_phase(self) -> None:
         """Count the steps that the phase has left out."""
         self.bar.update(self._n_begun - self.bar.n)

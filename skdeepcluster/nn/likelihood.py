@@ -39,9 +39,9 @@ class Likelihood(nn.Module, ABC):
     name: str
 
     @property
+    @abstractmethod
     def standardizes(self) -> bool:
         """Whether features are divided by their own standard deviations."""
-        return False
 
     @abstractmethod
     def standardize(self, x: Tensor) -> Tensor:
@@ -63,13 +63,13 @@ class Likelihood(nn.Module, ABC):
     def mean(self, decoded: Tensor) -> Tensor:
         """E[x | decoded] in the units of the data, (N, D)."""
 
+    @abstractmethod
     def deviation(self, x: Tensor) -> Tensor:
         """Return standard deviations of noise in the units of the data, shaped as x (N, D)."""
-        return torch.zeros_like(x)
 
+    @abstractmethod
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return ``standardize(mean(decoded))``, (N, D)."""
-        return self.standardize(self.mean(decoded))
 
     @abstractmethod
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,6 +80,7 @@ class Bernoulli(Likelihood):
     """Features clipped to [0, 1], taken as probabilities; the decoder gives logits."""
 
     name = "bernoulli"
+    standardizes = False
 
     def standardize(self, x: Tensor) -> Tensor:
         """Float32, clipped to [0, 1]."""
@@ -94,6 +95,14 @@ class Bernoulli(Likelihood):
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities."""
         return decoded.sigmoid()
+
+    def deviation(self, x: Tensor) -> Tensor:
+        """Return zeros: there is no noise."""
+        return torch.zeros_like(x)
+
+    def standardized_mean(self, decoded: Tensor) -> Tensor:
+        """Return the standardized means."""
+        return self.standardize(self.mean(decoded))
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits, and 1 / (p (1 - p))."""
@@ -167,6 +176,7 @@ class Gaussian(Likelihood):
 class Categorical(Likelihood):
     """One-hot features in groups of ``sizes``, times ``weight`` (D,); the decoder gives logits."""
 
+    standardizes = False
     weight: Tensor
 
     def __init__(self, sizes: Iterable[int]) -> None:
@@ -188,6 +198,14 @@ class Categorical(Likelihood):
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities times the weights."""
         return self._log_softmax(decoded).exp() * self.weight
+
+    def deviation(self, x: Tensor) -> Tensor:
+        """Return zeros: there is no noise."""
+        return torch.zeros_like(x)
+
+    def standardized_mean(self, decoded: Tensor) -> Tensor:
+        """Return the standardized means."""
+        return self.standardize(self.mean(decoded))
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return log p and 1 / (weight p), with p = mean / weight."""

@@ -77,7 +77,7 @@ def current_stream() -> Stream | None:
 
 def _options(device: torch.device) -> dict[str, Any]:
     """Return the device and its generator as options of torch's functions."""
-    stream = current_stream()
+    stream = _stream.get()
     generator = stream and stream.on(device)
     return {"generator": generator, "device": device}
 
@@ -98,7 +98,7 @@ def rand(
 
 def randn_like(x: Tensor) -> Tensor:
     """Draw from N(0, 1), of the shape, dtype and device of ``x``."""
-    return randn(x.shape, x.device, x.dtype)
+    return torch.randn(x.shape, **_options(x.device), dtype=x.dtype)
 
 
 def randint(high: int, shape: Sequence[int], device: torch.device) -> Tensor:

@@ -293,17 +293,19 @@ def epoch_table() -> PrintLog:
     return PrintLog(sink=partial(print))
 
 
-class StepProgress(Progress, Callback):
-    """Progress that counts the steps of trainings; it is among their callbacks."""
+class StepProgress(Callback):
+    """Counts the steps of trainings in the progress of a fit."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
 
     def on_batch_end(self, net: NeuralNet, **_: object) -> None:
         """Count a step."""
-        self.step()
+        self.progress.step()
 
     def on_epoch_end(self, net: NeuralNet, **_: object) -> None:
         """Show the loss."""
-        loss = net.history[-1, "train_loss"]
-        self.bar.set_postfix_str(f"{self._phase}, loss={loss:.4g}", refresh=False)
+        self.progress.show(f"loss={net.history[-1, 'train_loss']:.4g}")
 
 
 def check_callbacks(callbacks: Any) -> None:
