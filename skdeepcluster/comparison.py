@@ -94,7 +94,7 @@ def compare(
     results = {
         "expected_score": scores[order],
         "agreement": agreement[0],
-        **_measure(labels, y),
+        **_measure_all(labels, y),
         "seconds": np.array([seconds[name] for name in names]),
     }
     metric = options.get("metric", "euclidean")
@@ -135,7 +135,9 @@ def _name_clusterers(clusterers):
 
 def _list_prepared(clusterers, prepared):
     """Return the names of the clusterers that get prepared numbers if they differ from X."""
-    if not prepared.preparation.changes:
+    preparation = prepared.preparation
+    is_scaled = preparation.factors_ is not None or preparation.components_ is not None
+    if not (is_scaled or preparation.is_table or preparation.has_gaps_):
         return []
     return [
         name
@@ -155,7 +157,7 @@ def _fit_all(clusterers, inputs, verbose):
         start = perf_counter()
         try:
             labels[name] = _fit(clusterer, inputs[name])
-            line = f"{name}: {_count(labels[name])} clusters"
+            line = f"{name}: {_count_found(labels[name])} clusters"
         except Exception as error:
             errors[name] = f"{type(error).__name__}: {error}"
             line = f"{name} failed: {errors[name]}"
@@ -183,14 +185,14 @@ def _fit(clusterer, X):
 # ---- what is compared
 
 
-def _count(labels):
+def _count_found(labels):
     """Return the number of clusters, without noise."""
     return len(np.unique(labels[labels >= 0]))
 
 
-def _measure(labels, y):
+def _measure_all(labels, y):
     """Return measures of labels, and with classes y their agreement."""
-    measures = {"clusters": _count, "noise": lambda own: np.mean(own < 0)}
+    measures = {"clusters": _count_found, "noise": lambda own: np.mean(own < 0)}
     if y is not None:
         measures["ACC"] = partial(clustering_accuracy, y)
         measures["ARI"] = partial(adjusted_rand_score, y)

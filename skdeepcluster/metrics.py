@@ -43,8 +43,12 @@ class ExpectedScore:
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Samples, nan where values are missing, or the distances between samples.
-    metric, standardize, kinds, augment, sample_weight, random_state, n_jobs
-        As in :class:`~skdeepcluster.NeighborClustering` and its ``fit``.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the samples.
+    **options
+        Parameters of :class:`~skdeepcluster.NeighborClustering` that say how samples are compared,
+        such as ``metric``, ``standardize``, ``kinds`` and ``augment``; ``random_state`` is 0 by
+        default.
 
     Examples
     --------
@@ -56,32 +60,14 @@ class ExpectedScore:
     True
     """
 
-    def __init__(
-        self,
-        X,
-        *,
-        metric: Any = "euclidean",
-        standardize: Any = "auto",
-        kinds: Any = "auto",
-        augment: Any = None,
-        sample_weight=None,
-        random_state=0,
-        n_jobs: int | None = None,
-    ) -> None:
+    def __init__(self, X, *, sample_weight=None, **options: Any) -> None:
         from .neighbor_clustering import (
             NeighborClustering,
             measure_partitions,
             prepare_samples,
         )
 
-        clusterer = NeighborClustering(
-            metric=metric,
-            standardize=standardize,
-            kinds=kinds,
-            augment=augment,
-            random_state=random_state,
-            n_jobs=n_jobs,
-        )
+        clusterer = NeighborClustering(**{"random_state": 0} | options)
         self.prepared = prepare_samples(clusterer, X, sample_weight)
         self._criterion, self._samples = measure_partitions(
             clusterer, self.prepared, sample_weight
@@ -89,22 +75,20 @@ class ExpectedScore:
 
     def __call__(self, labels) -> float | npt.NDArray[np.float64]:
         """Return the scores of labels (n_samples,) or (n_partitions, n_samples)."""
-        partitions = _read_partitions(labels, self._samples.inverse)
-        filled = [self._fill_noise(each) for each in partitions]
-        has_clusters = [clusters is not None for clusters, _ in filled]
-        judged = [clusters for clusters, _ in filled if clusters is not None]
-        # Noise alone scores 0.
-        scores = np.zeros(len(filled))
-        scores[has_clusters] = self._criterion.score_robustly(judged)
-        scores *= [factor for _, factor in filled]
-        return float(scores[0]) if np.ndim(labels) == 1 else scores
+        labels = np.asarray(labels)
+        filled = map(self._fill_noise, np.atleast_2d(labels))
+        clusters, factors = zip(*filled, strict=True)
+        scores = self._criterion.score_robustly(clusters) * factors
+        return float(scores[0]) if labels.ndim == 1 else scores
 
     def _fill_noise(self, partition):
-        """Return the clusters (M,) of the scored samples, or None, and a factor of their score.
+        """Return the clusters (M,) of the scored samples, and a factor of their score.
 
         Equal samples are in the cluster of most of them, and noise in the nearest cluster.
         """
         inverse = self._samples.inverse
+        partition = check_discrete(partition, "labels")
+        check_consistent_length(inverse, partition)
         in_graph = inverse >= 0
         names, labels = np.unique(partition[in_graph], return_inverse=True)
         inverse = inverse[in_graph]
@@ -115,7 +99,7 @@ class ExpectedScore:
         clusters = usual[self._criterion.positions]
         is_cluster = (names != -1)[clusters]
         if not is_cluster.any():
-            return None, 0.0
+            return clusters, 0.0
 
         points = self._criterion.coords.layouts[0]
         nearest = find_nearest(points[~is_cluster], points[is_cluster])
@@ -149,8 +133,8 @@ def expected_score(X, labels, **options) -> float | npt.NDArray[np.float64]:
     -------
     score : float or ndarray of shape (n_partitions,)
         In [0, 1]. A single cluster scores the probability that there is one; noise alone scores 0.
-        nan if there is no evidence: as many clusters as distinct samples, or one cluster of fewer
-        than ten.
+        nan if there is no evidence: as many clusters as distinct samples, or one cluster or noise
+        of fewer than ten.
 
     See Also
     --------
@@ -171,18 +155,7 @@ def expected_score(X, labels, **options) -> float | npt.NDArray[np.float64]:
     >>> bool(moons > straight)
     True
     """
-    _read_partitions(labels, X)
     return ExpectedScore(X, **options)(labels)
-
-
-def _read_partitions(labels, X):
-    """Return partitions, labels (N,) each, checked to be as long as X."""
-    labels = np.asarray(labels)
-    partitions = [labels] if labels.ndim == 1 else labels
-    partitions = [check_discrete(partition, "labels") for partition in partitions]
-    for partition in partitions:
-        check_consistent_length(X, partition)
-    return partitions
 
 
 # ---- with classes

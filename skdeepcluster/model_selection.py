@@ -1,7 +1,6 @@
 """Model selection without labels: the number of clusters, and a scorer for searches."""
 
 from collections.abc import Callable, Iterator
-from operator import methodcaller
 
 import numpy as np
 from joblib import hash as hash_of
@@ -29,8 +28,8 @@ SHARED = {
     "random_state",
     "standardize",
 }
-#: Information criteria, which are methods of mixtures; lower is better.
-CRITERIA = ("bic", "icl", "aic")
+#: Criteria; those after the first are methods of mixtures, and lower is better.
+CRITERIA = ("expected_score", "bic", "icl", "aic")
 
 
 def select_n_clusters(
@@ -90,9 +89,7 @@ def select_n_clusters(
     3
     """
     is_mixture = criterion != "expected_score"
-    if estimator is None:
-        estimator = _make_default(is_mixture)
-    _check_criterion(criterion, estimator)
+    estimator = _read_estimator(estimator, criterion)
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
     name = "n_clusters" if "n_clusters" in estimator.get_params() else "n_components"
 
@@ -105,18 +102,20 @@ def select_n_clusters(
             f"A choice by {criterion!r} needs bounds such as (2, 20), or a list of numbers, got "
             f"n_clusters={n_clusters!r}."
         )
-    if not isinstance(n_clusters, str | tuple):
+    if not numbers.is_range:
         n_clusters = numbers.numbers  # an iterator can be read once
     if is_mixture:
-        tried = list(numbers.numbers)
-        fits = [fit(number) for number in tried]
-        measure = methodcaller(criterion, X, **weights)
-        values = np.array(list(map(measure, fits)))
-        results = {"n_clusters": np.array(tried), criterion: values}
-        best = tried[values.argmin()]
-        fitted = fits[values.argmin()]
+        fits = [fit(number) for number in numbers.numbers]
+        values = [getattr(each, criterion)(X, **weights) for each in fits]
+        results = {
+            "n_clusters": np.array(numbers.numbers),
+            criterion: np.array(values),
+        }
+        place = np.argmin(values)
+        best = numbers.numbers[place]
+        fitted = fits[place]
     else:
-        best, results = _count(X, n_clusters, estimator, sample_weight)
+        best, results = _count_clusters(X, n_clusters, estimator, sample_weight)
         fitted = fit(best)
 
     if not isinstance(n_clusters, str):
@@ -129,38 +128,34 @@ def select_n_clusters(
     )
 
 
-def _make_default(is_mixture):
-    """Return the estimator that stands for None."""
-    if is_mixture:
+def _read_estimator(estimator, criterion):
+    """Return the estimator, or what stands for None, checked to have the criterion."""
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion={criterion!r} is unknown. Use one of {CRITERIA}.")
+    if criterion == "expected_score":
+        return NeighborClustering() if estimator is None else estimator
+    if estimator is None:
         from .gaussian_mixture import GaussianMixtureEM
 
         return GaussianMixtureEM()
-    return NeighborClustering()
-
-
-def _check_criterion(criterion, estimator):
-    """Check that the criterion is known and can be computed."""
-    known = ("expected_score", *CRITERIA)
-    if criterion not in known:
-        raise ValueError(f"criterion={criterion!r} is unknown. Use one of {known}.")
-    if criterion in CRITERIA and not hasattr(estimator, criterion):
+    if not hasattr(estimator, criterion):
         raise ValueError(
             f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, but "
             f"got {type(estimator).__name__}."
         )
+    return estimator
 
 
-def _count(X, n_clusters, estimator, sample_weight):
+def _count_clusters(X, n_clusters, estimator, sample_weight):
     """Return the best number of clusters by the expected score, and the results."""
     params = estimator.get_params(deep=False)
-    known = NeighborClustering().get_params()
-    shared = {name: params[name] for name in params.keys() & known.keys() & SHARED}
+    shared = {name: params[name] for name in params.keys() & SHARED}
     # A clusterer without a seed has one curve.
     clusterer = NeighborClustering(**{"random_state": 0} | shared)
     best, curve = count_by(clusterer, X, n_clusters, sample_weight)
 
     tried = curve.n_clusters
-    if not isinstance(n_clusters, str | tuple) and tried.max() < max(n_clusters):
+    if isinstance(n_clusters, list) and tried.max() < max(n_clusters):
         warn_user(
             f"Numbers above {tried.max()} are left out: too few samples are distinct.",
             UserWarning,

@@ -334,18 +334,21 @@ class NeighborClustering(
             )
         weights = check_sample_weight(sample_weight, prepared.points)
         offset = find_offset(found.outlier_scores, clusterer.contamination, weights)
+        self._write(prepared.preparation, known.classes, found, offset)
+        return self._show(0)
 
+    def _write(self, preparation, classes, found, offset):
+        """Set the attributes that hold for every answer of the fit."""
         result = found.result
         samples = result.samples
+        curve = result.curve
         order = np.argsort(samples.reference.kept)
-        prepared.preparation.write_input(self)
-        self.standardize_ = prepared.preparation.standardizes_
+        preparation.write_input(self)
+        self.standardize_ = preparation.standardizes_
         self.augment_ = found.augment
         self.augment_scores_ = found.augment_scores
-        self.classes_ = known.classes
-        self.n_clusters_curve_ = None
-        if result.curve is not None:
-            self.n_clusters_curve_ = Bunch(**result.curve._asdict())
+        self.classes_ = classes
+        self.n_clusters_curve_ = curve and Bunch(**curve._asdict())
         self.layout_ = result.layout
         self.outlier_scores_ = found.outlier_scores
         self.offset_ = offset
@@ -357,7 +360,6 @@ class NeighborClustering(
         self._lookup = found.lookup
         self._partitions = result.partitions
         forget_missing(self, "augment_scores_", "classes_", "n_clusters_curve_")
-        return self._show(0)
 
     def _show(self, place):
         """Take a partition of the fit, by its position, and the others as alternatives."""
@@ -430,10 +432,7 @@ class NeighborClustering(
 
     def _grow_tree(self):
         """Return the :class:`ClusterTree` of the clusters, grown once."""
-        if not self.__sklearn_is_fitted__():
-            raise AttributeError(
-                "The tree of clusters exists after fit. Call fit first."
-            )
+        check_is_fitted(self)
         if self._tree is None:
             reference = self._lookup.reference
             place = np.argsort(np.argsort(reference.kept))
@@ -522,22 +521,19 @@ class NeighborClustering(
 
         bounds = {"min_val": 1, "max_val": self.n_leaves_}
         check_scalar(n_clusters, "n_clusters", Integral, **bounds)
-
-        if X is None:
-            tree = self._grow_tree()
-            groups = group_leaves(tree.children, tree.clusters, n_clusters)
-            return mark_noise(groups[self.leaves_], self.outlier_scores_, self.offset_)
-        return self._cut_new(X, n_clusters)
+        return self._cut(X, n_clusters)
 
     @maps_blocks
-    def _cut_new(self, X, n_clusters):
-        """Return the labels of new samples in fewer or more clusters."""
+    def _cut(self, X, n_clusters):
+        """Return the labels of new samples, or those of the fit, in another number of clusters."""
         tree = self._grow_tree()
         groups = group_leaves(tree.children, tree.clusters, n_clusters)
-        names = "responsibilities_", "layout_"
-        resp, layout, outlier_scores = self._interpolate(X, *names)
-        clusters = resp.argmax(1)
-        leaves = find_leaves(tree.centers, tree.clusters, layout, clusters)
+        leaves = self.leaves_
+        outlier_scores = self.outlier_scores_
+        if X is not None:
+            names = "responsibilities_", "layout_"
+            resp, layout, outlier_scores = self._interpolate(X, *names)
+            leaves = find_leaves(tree.centers, tree.clusters, layout, resp.argmax(1))
         return mark_noise(groups[leaves], outlier_scores, self.offset_)
 
     @maps_blocks
@@ -595,13 +591,10 @@ class NeighborClustering(
     def _n_features_out(self):
         return self.layout_.shape[1]
 
-    def __sklearn_is_fitted__(self):
-        return "labels_" in vars(self)
-
     def __getstate__(self):
         """Return the state without what predictions and cuts prepare."""
         state = dict(super().__getstate__())
-        if self.__sklearn_is_fitted__():
+        if "_lookup" in state:
             del state["_lookup"]
             state["_tree"] = None
         return state
@@ -609,7 +602,7 @@ class NeighborClustering(
     def __setstate__(self, state):
         """Restore the state, checked, because compiled code trusts it."""
         super().__setstate__(state)
-        if self.__sklearn_is_fitted__():
+        if "_reference" in state:
             check_state(vars(self))
             self._lookup = Lookup(self._reference)
 
@@ -655,25 +648,19 @@ def prepare_samples(clusterer, X, sample_weight=None) -> Prepared:
         name=type(clusterer).__name__,
     )
     prepared = prepare(X, preparation, sample_weight)
-    if preparation.groups_:
-        check_categories(metric, augment)
-    if clusterer.verbose and preparation.is_table:
-        print(preparation.describe())
-    return prepared
-
-
-def check_categories(metric, augment):
-    """Check that a table with categories is compared by Euclidean distances, unchanged."""
-    if augment is not None:
+    if preparation.groups_ and augment is not None:
         raise ValueError(
             "augment changes numbers, but X has categories. Set augment=None, or leave out "
             "their columns."
         )
-    if metric != "euclidean":
+    if preparation.groups_ and metric != "euclidean":
         raise ValueError(
             f"X has categories, which need metric='euclidean', got {metric!r}. Set it, "
             "or encode them and set kinds='numbers'."
         )
+    if clusterer.verbose and preparation.is_table:
+        print(preparation.describe())
+    return prepared
 
 
 def find_clusters(
@@ -697,8 +684,7 @@ def find_clusters(
         progress.plan(4 + (clusterer.augment == "auto") + n_tried)
         if clusterer.augment == "auto":
             progress.begin("augmentation", 1)
-        augment, scores = find_augmentation(clusterer, prepared, numbers)
-        prepared = prepared.change(augment)
+        prepared, augment, scores = augment_samples(clusterer, prepared, numbers)
         settings = make_graph_settings(clusterer)
         result = find_partition(
             prepared, problem, settings, clusterer.random_state, progress
@@ -719,25 +705,26 @@ def find_clusters(
     return Found(result, outlier_scores, lookup, augment, scores)
 
 
-def find_augmentation(clusterer, prepared, numbers):
-    """Return the augmentation, the one with the highest merit if "auto", and the merits."""
-    if clusterer.augment != "auto":
-        return clone(clusterer.augment, safe=False), None
-    n_features = prepared.points.shape[1]
-    kinds = list_kinds(n_features, clusterer.image_shape)
-    if clusterer.image_shape is None:
-        kinds |= list_series_features()
-    stream = random_stream(clusterer.random_state)
-    stream = np.random.RandomState(draw_seed(stream))
-    settings = make_graph_settings(clusterer)
-    return choose_augment(prepared, numbers, settings, kinds, stream)
+def augment_samples(clusterer, prepared, numbers):
+    """Return the samples with their augmentation, the augmentation, and the merits with "auto"."""
+    augment = clone(clusterer.augment, safe=False)
+    scores = None
+    if augment == "auto":
+        n_features = prepared.points.shape[1]
+        kinds = list_kinds(n_features, clusterer.image_shape)
+        if clusterer.image_shape is None:
+            kinds |= list_series_features()
+        stream = random_stream(clusterer.random_state)
+        stream = np.random.RandomState(draw_seed(stream))
+        settings = make_graph_settings(clusterer)
+        augment, scores = choose_augment(prepared, numbers, settings, kinds, stream)
+    return prepared.change(augment), augment, scores
 
 
 def measure_partitions(clusterer, prepared, sample_weight=None):
     """Return the criterion of samples, and the distinct samples of their graph."""
     numbers = read_n_clusters("auto", clusterer.max_clusters)
-    augment, _ = find_augmentation(clusterer, prepared, numbers)
-    prepared = prepared.change(augment)
+    prepared, *_ = augment_samples(clusterer, prepared, numbers)
     settings = make_graph_settings(clusterer)
     return make_criterion(prepared, settings, sample_weight, clusterer.random_state)
 
@@ -746,9 +733,9 @@ def count_by(clusterer, X, n_clusters, sample_weight=None):
     """Return the number of clusters of X by the settings of a clusterer, and the curve."""
     prepared = prepare_samples(clusterer, X, sample_weight)
     numbers = read_n_clusters(n_clusters, clusterer.max_clusters)
-    augment, _ = find_augmentation(clusterer, prepared, numbers)
+    prepared, *_ = augment_samples(clusterer, prepared, numbers)
     return count_clusters(
-        prepared.change(augment),
+        prepared,
         n_clusters,
         clusterer.max_clusters,
         sample_weight,

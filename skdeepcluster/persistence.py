@@ -20,6 +20,8 @@ PARTS = {
     "neighbors.samples": "Reference",
     "input.preparation": "Preparation Scaled",
     "input.columns": "TableEncoder NumberColumns",
+    "input.imputation": "Imputer",
+    "input.scales": "Features",
     "partition.selection": "Alternative Partition",
 }
 #: Types and functions that a file may contain besides those that skops trusts.

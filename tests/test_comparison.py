@@ -120,7 +120,8 @@ def test_any_clusterer_is_named_and_compared():
     found = compare(X.tolist(), tried)
     names = {"KMeans", "KMeans 2", "GaussianMixture", "GridSearchCV", "Pipeline"}
     assert set(found.labels) == names
-    named = compare(sparse.csr_matrix(X), {"two": HALVES}, metric="cosine")
+    wide = sparse.csr_matrix(np.hstack([X, np.zeros((len(X), 8))]))
+    named = compare(wide, {"two": HALVES}, metric="cosine")
     assert named.names == ["two"]
     assert named.to_html().count("<circle") == len(X)
 

@@ -16,7 +16,7 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from skdeepcluster.input import Preparation
+from skdeepcluster.input import Preparation, preparation
 from skdeepcluster.neighbors.graph import GraphSettings
 from skdeepcluster.neighbors.samples import connect
 from skdeepcluster.nn import RandomAffine, RandomShift
@@ -145,15 +145,15 @@ def prepare(
     sizes: StepSizes = ALL,
 ) -> Prepared:
     """Return a data set as it comes through the preparation of every fit."""
-    preparation = Preparation(learns_kinds=has_features)
-    X = preparation.fit_transform(data.X)
-    settings = GraphSettings(n_neighbors=15, groups=preparation.table_groups)
+    door = Preparation(learns_kinds=has_features)
+    prepared = preparation.prepare(data.X, door)
+    settings = GraphSettings(n_neighbors=15, groups=prepared.groups)
     if not has_features:
         augment = CHANGES.get(data.kind, Tensor.clone)
         n_views = N_VIEWS if data.kind in CHANGES else 0
         settings = settings._replace(augment=augment, n_views=n_views)
 
-    samples = connect(X, n_clusters, settings, stream)
+    samples = connect(prepared.points, n_clusters, settings, stream)
     coords = make_coordinates(samples, settings, stream, sizes)
     criterion = Criterion(coords, samples.n_features)
     return Prepared(coords, criterion, data.y[samples.reference.kept])

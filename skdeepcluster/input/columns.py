@@ -74,17 +74,19 @@ def read_kinds(X, kinds="auto"):
     known = read_types(X) if hasattr(X, "columns") else {}
     if kinds == "numbers":
         known = {i: kind for i, kind in known.items() if kind == "date"}
-    for name, kind in (kinds if isinstance(kinds, dict) else {}).items():
+    given = kinds if isinstance(kinds, dict) else {}
+    for name, kind in given.items():
         if kind not in NAMES:
             raise ValueError(
                 f"kinds has {kind!r} for column {name!r}, but a kind is one of "
                 f"{', '.join(NAMES)}."
             )
         known[_find_column(X, name)] = kind
-    for i in [i for i, kind in known.items() if kind == "date"]:
+    dates = [i for i, kind in known.items() if kind == "date"]
+    if dates:
         raise ValueError(
-            f"Column {list(X.columns)[i]!r} of X is not numeric: it has dates or times. Convert "
-            "dates to numbers, such as days since a date, or leave them out."
+            f"Column {list(X.columns)[dates[0]]!r} of X is not numeric: it has dates or times. "
+            "Convert dates to numbers, such as days since a date, or leave them out."
         )
     return known
 
@@ -158,11 +160,12 @@ def is_table(X, features, standardize, sample_weight=None):
         np.abs(features.deviations - 1).max() < STANDARD
         and np.abs(features.mean[varies]).max() < STANDARD
     )
-    if standardize is True or was_standardized:
-        return True
-    if _mixes_kinds(X, features, sample_weight):
-        return True
-    return not are_comparable(X, features, sample_weight)
+    return (
+        standardize is True
+        or was_standardized
+        or _mixes_kinds(X, features, sample_weight)
+        or not are_comparable(X, features, sample_weight)
+    )
 
 
 def _mixes_kinds(X, features, sample_weight):
@@ -244,8 +247,7 @@ class TableEncoder(BaseEstimator):
         """Find the levels and one-hot columns of the categories."""
         values = self._read_categories(X)
         names = [self.names_[i] for i in self.categorical_]
-        columns = zip(names, values.T, strict=True)
-        levels = [_find_levels(name, column) for name, column in columns]
+        levels = list(map(_list_levels, names, values.T))
         each = zip(names, levels, strict=True)
         refuse_empty([name for name, known in each if not len(known)])
 
@@ -258,7 +260,6 @@ class TableEncoder(BaseEstimator):
         sizes = self.encoder_.fit(values)._n_features_outs if levels else ()
         ends = np.cumsum([len(self.numeric_), *sizes]).tolist()
         self.groups_ = [list(range(*pair)) for pair in pairwise(ends)]
-        self.n_encoded_ = ends[-1]
 
     def list_names(self, names):
         """Return the names of the encoded columns for the ``names`` (D,) of the columns."""
@@ -403,7 +404,7 @@ def _read_objects(X, i):
     return values
 
 
-def _find_levels(name, values):
+def _list_levels(name, values):
     """Return the categories of a column, sorted."""
     for value in values:
         if not isinstance(value, str | Real | np.bool_ | NoneType):
@@ -445,7 +446,7 @@ class NumberColumns(BaseEstimator):
         self.levels_ = {}
         self.logarithms_ = {}
         self.decimals_ = []
-        self.features_ = features._asdict()
+        self.features_ = features
         for j, kind in enumerate(self.kinds):
             values = X[:, j].astype(float)
             weights = np.ones(len(X)) if sample_weight is None else sample_weight
@@ -504,12 +505,12 @@ class NumberColumns(BaseEstimator):
             middles = (levels[1:] + levels[:-1]) / 2
             place = np.searchsorted(middles, X[:, j])
             X[:, j] = np.where(np.isnan(X[:, j]), np.nan, levels[place])
-        return X.clip(self.features_["low"], self.features_["high"])
+        return X.clip(self.features_.low, self.features_.high)
 
     def _hash(self, X):
         """Return a hash (N,) of each sample, which neither order nor units of columns change."""
-        mean = self.features_["mean"]
-        steps = (X[:, : len(mean)] - mean) / self.features_["scale"] * HASH_STEPS
+        mean = self.features_.mean
+        steps = (X[:, : len(mean)] - mean) / self.features_.scale * HASH_STEPS
         is_known = np.abs(steps) < 2**60
         steps = np.where(is_known, steps, 0).round().astype(np.int64)
         keys = np.where(is_known, _mix(steps.view(np.uint64)), 0)

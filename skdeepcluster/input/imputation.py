@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 from threadpoolctl import threadpool_limits
 
-from .checks import check_sample_weight, misses_values, warn_user
+from .checks import check_sample_weight, warn_user
 from .distinct import (
     hash_samples,
     merge_equal,
@@ -131,10 +131,3 @@ def fit_imputer(X, n_neighbors=15, sample_weight=None):
     order = order_rows(filled[:, columns])
     order = order[:: -(-len(order) // MAX_DONORS)]
     return Imputer(rows[order], weights[order], means, columns, n_neighbors)
-
-
-def impute(X, n_neighbors=15, sample_weight=None):
-    """Return X with its missing values filled by :func:`fit_imputer`; X itself without any."""
-    if not misses_values(X):
-        return X
-    return fit_imputer(X, n_neighbors, sample_weight).fill(X)

@@ -51,10 +51,7 @@ class LabeledClusterMixin(ClusterMixin):
 
     def _read_known(self, y, n_samples):
         """Return the :class:`Known` clusters, and the number asked for."""
-        n_clusters = self.n_clusters
-        most = n_samples if n_clusters == "auto" else np.max(n_clusters)
-        known = read_known(y if self.use_labels else None, n_samples, most)
-        return known._replace(n_clusters=n_clusters)
+        return read_known(y if self.use_labels else None, n_samples, self.n_clusters)
 
 
 class Known(NamedTuple):
@@ -77,26 +74,28 @@ def read_known(y, n_samples, n_clusters):
 
     Numbers are cluster labels; other labels are numbered in order, as in ``classes_``.
     """
+    unknown = Known(n_clusters=n_clusters)
     if y is None:
-        return Known()
+        return unknown
     labels, is_known = read_labels(y)
     if not is_known.any():
-        return Known()
+        return unknown
 
+    most = n_samples if n_clusters == "auto" else np.max(n_clusters)
     known = labels[is_known].tolist()
     if all(isinstance(label, int | float) for label in known):
         numbers = np.where(is_known, labels, -1)
-        numbers = check_labels("y", numbers, n_samples, n_clusters)
+        numbers = check_labels("y", numbers, n_samples, most)
         classes = np.arange(numbers.max() + 1)
     else:
         classes, numbers = encode_labels(labels, is_known)
         numbers = check_labels("y", numbers, n_samples)
-    if len(classes) > n_clusters:
+    if len(classes) > most:
         raise ValueError(
             f"y has {len(classes)} labels, {', '.join(map(str, classes))}, but "
             f"n_clusters={n_clusters}. Raise n_clusters, or use 'auto'."
         )
-    return Known(numbers, classes)
+    return Known(numbers, classes, n_clusters)
 
 
 def read_labels(y):

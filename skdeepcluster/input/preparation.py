@@ -33,7 +33,7 @@ from .checks import (
     refuse_empty,
 )
 from .columns import ONE_HOT, NumberColumns, TableEncoder, is_table, read_kinds
-from .imputation import Imputer, fit_imputer
+from .imputation import fit_imputer
 from .scales import find_factors, measure_features
 
 #: Maximum number of columns of an array whose kinds are learned.
@@ -57,7 +57,9 @@ class Prepared(NamedTuple):
     @property
     def groups(self):
         """One-hot columns of each category of a table, or None."""
-        return self.preparation and self.preparation.table_groups
+        if self.preparation is None or not self.preparation.is_table:
+            return None
+        return self.preparation.groups_
 
     def change(self, augment):
         """Return the points with an augmentation of samples, or as a transformer makes them."""
@@ -65,8 +67,9 @@ class Prepared(NamedTuple):
             return self
         if hasattr(augment, "transform"):
             return self._replace(points=augment.fit_transform(self.points))
-        if self.preparation is not None:
-            augment = self.preparation.scale_augment(augment)
+        factors = self.preparation and self.preparation.factors_
+        if factors is not None:
+            augment = Scaled(augment, factors)
         return self._replace(augment=augment)
 
 
@@ -269,18 +272,13 @@ class Preparation(TransformerMixin, BaseEstimator):
         if known:
             table = self._check_table(X, reset=True)
             self.table_ = TableEncoder(known).fit(table)
-            X = self.table_.read_numbers(table)
+            numbers = self.table_.read_numbers(table)
         else:
-            table = X
-            X = self._check_numbers(X, reset=True, min_samples=min_samples)
-            if not hasattr(table, "dtypes") or hasattr(table, "dask"):
-                table = X
+            numbers = self._check_numbers(X, reset=True, min_samples=min_samples)
+            table = X if hasattr(X, "dtypes") else numbers
         if self.learns_kinds and self.kinds != "numbers" and not sparse.issparse(X):
-            self._fit_kinds(table, X, known, sample_weight)
-        if self.table_ is not None:
-            X = self._encode(table, min_samples)
-        if self.numbers_ is not None:
-            X = self.numbers_.transform(X)
+            self._fit_kinds(table, numbers, known, sample_weight)
+        X = self._encode(numbers if self.table_ is None else table, min_samples)
 
         self.n_encoded_ = X.shape[1]
         self.has_gaps_ = misses_values(X)
@@ -292,11 +290,7 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def _fit_kinds(self, table, numbers, known, sample_weight):
         """Learn the kinds of the ``numbers`` (N, C) of X, if they are columns of a table."""
-        weights = None
-        if sample_weight is not None:
-            weights = check_sample_weight(sample_weight, numbers)
-            numbers = numbers[weights > 0]
-            weights = weights[weights > 0] / weights.max()
+        numbers, weights = _leave_weighted(numbers, sample_weight)
         is_wide = numbers.shape[1] > MAX_COLUMNS and not known
         if is_wide or not numbers.size or self._standardize() is False:
             return
@@ -325,13 +319,19 @@ class Preparation(TransformerMixin, BaseEstimator):
         """Return new samples, checked and encoded, (N, E)."""
         check_is_fitted(self)
         check_container(X)
-        if self.table_ is None:
-            X = self._check_numbers(X, reset=False)
-        else:
-            X = self._encode(self._check_table(X, reset=False))
-        if self.numbers_ is None:
-            return X
-        return self.numbers_.transform(X)
+        check = self._check_numbers if self.table_ is None else self._check_table
+        return self._encode(check(X, reset=False))
+
+    def _encode(self, X, min_samples=1):
+        """Return checked samples as numbers and one-hot columns (N, E)."""
+        if self.table_ is not None:
+            X = check_array(
+                self.table_.transform(X),
+                ensure_all_finite="allow-nan",
+                ensure_min_samples=min_samples,
+                estimator=self.name,
+            )
+        return X if self.numbers_ is None else self.numbers_.transform(X)
 
     def decode(self, X, random_state=None) -> Any:
         """Return encoded samples (N, E) in the columns of the table of the fit.
@@ -363,19 +363,14 @@ class Preparation(TransformerMixin, BaseEstimator):
         self.standardizes_ = False
         if standardize == "auto" and self.is_table:
             standardize = True
-        if not standardize and not groups:
-            if features is None:
-                check_magnitude(X)
-            return
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X)
-            check_magnitude(X)
-            kept = sample_weight > 0
-            X = X[kept]
-            sample_weight = sample_weight[kept] / sample_weight.max()
         if features is None:
-            features = measure_features(X, sample_weight=sample_weight)
-        self.factors_ = find_factors(X, features, standardize, sample_weight, groups)
+            check_magnitude(X)
+        if not standardize and not groups:
+            return
+        X, weights = _leave_weighted(X, sample_weight)
+        if features is None:
+            features = measure_features(X, sample_weight=weights)
+        self.factors_ = find_factors(X, features, standardize, weights, groups)
         if columns is not None:
             kept = np.isin(np.arange(X.shape[1]), columns)
             self.factors_ = np.where(kept, self.factors_, 1.0)
@@ -385,11 +380,11 @@ class Preparation(TransformerMixin, BaseEstimator):
         """Return encoded samples X (N, E) of a fit as points, which fill gaps of others."""
         points = self._scale(X)
         self.components_ = None
+        is_wide = sparse.issparse(points) and points.shape[1] > 2 * N_COMPONENTS
         if self.has_gaps_:
-            imputer = fit_imputer(points, self.n_neighbors, sample_weight)
-            self.imputer_ = imputer._asdict()
-            points = imputer.fill(points)
-        elif self._has_components(points):
+            self.imputer_ = fit_imputer(points, self.n_neighbors, sample_weight)
+            points = self.imputer_.fill(points)
+        elif is_wide and self.metric in ("euclidean", "cosine"):
             svd = TruncatedSVD(N_COMPONENTS, random_state=0)
             self.components_ = make_pipeline(svd, Normalizer())
             points = self.components_.fit_transform(points)
@@ -403,18 +398,12 @@ class Preparation(TransformerMixin, BaseEstimator):
         if not misses_values(points):
             return points
         if self.imputer_ is not None:
-            return Imputer(**self.imputer_).fill(points)
+            return self.imputer_.fill(points)
         if donors is None:
             raise ValueError(
                 "X has missing values, but X of fit had none. Give donors: prepared samples."
             )
         return fit_imputer(np.asarray(donors), self.n_neighbors).fill(points)
-
-    def scale_augment(self, augment) -> Any:
-        """Return the augmentation, or None, of points."""
-        if augment is None or self.factors_ is None:
-            return augment
-        return Scaled(augment, self.factors_)
 
     def _standardize(self):
         """Return what ``standardize`` means for the metric."""
@@ -438,28 +427,12 @@ class Preparation(TransformerMixin, BaseEstimator):
                 return X.multiply(self.factors_).tocsr()
             return X * self.factors_
 
-    def _has_components(self, X):
-        """Return whether points X (N, E) are compared by their components."""
-        is_wide = sparse.issparse(X) and X.shape[1] > 2 * N_COMPONENTS
-        return is_wide and self.metric in ("euclidean", "cosine")
-
     # ---- what is said of it
 
     @property
     def is_table(self) -> bool:
         """Whether columns have kinds."""
         return self.numbers_ is not None or self.table_ is not None
-
-    @property
-    def changes(self) -> bool:
-        """Whether points differ from X."""
-        is_scaled = self.factors_ is not None or self.components_ is not None
-        return is_scaled or self.is_table or self.has_gaps_
-
-    @property
-    def table_groups(self) -> list[list[int]] | None:
-        """One-hot columns of each category of a table, or None."""
-        return self.groups_ if self.is_table else None
 
     @property
     def kinds_(self) -> dict[Any, str]:
@@ -567,14 +540,14 @@ class Preparation(TransformerMixin, BaseEstimator):
         self.validate(X, reset, skip_check_array=True)
         return X
 
-    def _encode(self, X, min_samples=1):
-        """Return a table as numbers and one-hot columns (N, E)."""
-        return check_array(
-            self.table_.transform(X),
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=min_samples,
-            estimator=self.name,
-        )
+
+def _leave_weighted(X, sample_weight):
+    """Return the samples of positive weight, and their weights, relative to the largest."""
+    if sample_weight is None:
+        return X, None
+    weights = check_sample_weight(sample_weight, X)
+    kept = weights > 0
+    return X[kept], weights[kept] / weights.max()
 
 
 class Scaled:

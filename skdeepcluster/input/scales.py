@@ -26,10 +26,10 @@ CHUNK = 4096
 #: Scales are comparable if the largest standard deviation is at most this many times the median.
 MAX_SPREAD = 10.0
 #: Weight of one-hot columns next to standardized numbers, if the other columns explain at least
-#: the share ``EXPLAINED`` of them. Nearest samples agree in heavier categories, and the graph
+#: the share ``MIN_EXPLAINED`` of them. Nearest samples agree in heavier categories, and the graph
 #: would fall apart into their combinations.
 CATEGORY_WEIGHT = 0.625
-EXPLAINED = 0.1
+MIN_EXPLAINED = 0.1
 #: Minimum share of the information of a category in another one that makes both the same fact.
 SAME_FACT = 0.8
 #: Weights are positive multiples of this, so that their squares are exact in any order of the
@@ -148,15 +148,13 @@ def _are_components(X, features, sample_weight):
     return bool(np.abs(correlation).max() <= MAX_CORRELATION)
 
 
-def find_factors(X, features, standardize="auto", sample_weight=None, groups=()):
+def find_factors(X, features, standardize, sample_weight, groups):
     """Return the factors (D,) that standardize X, or None if features keep their scales.
 
     "auto" is the rule of networks whose likelihood is "auto". With categories, it standardizes the
     numbers. ``groups`` of one-hot columns have the weights of :func:`weigh_categories`, or 1 if
     numbers keep their scales.
     """
-    if not standardize and not groups:
-        return None
     if standardize == "auto" and not groups:
         is_uniform = are_comparable(X, features, sample_weight)
         if is_uniform or look_like_probabilities(features, X.dtype):
@@ -174,7 +172,7 @@ def find_factors(X, features, standardize="auto", sample_weight=None, groups=())
     return factors
 
 
-def weigh_categories(X, features, groups, sample_weight=None):
+def weigh_categories(X, features, groups, sample_weight):
     """Return the weights of categories next to standardized numbers.
 
     The weight grows with the share of a category's variance that a linear regression on the
@@ -186,7 +184,7 @@ def weigh_categories(X, features, groups, sample_weight=None):
     # Copies of a sample say nothing new.
     n_samples = len({hash(row.tobytes()) for row in X})
     facts = _find_facts(X, groups, sample_weight, n_samples)
-    shares = np.full(len(groups), EXPLAINED)
+    shares = np.full(len(groups), MIN_EXPLAINED)
     n_numbers = groups[0][0]
     if (features.high > features.low)[:n_numbers].any():
         covariance = _correlate(X, features, sample_weight)
@@ -200,7 +198,7 @@ def weigh_categories(X, features, groups, sample_weight=None):
                 left = _leave_unexplained(covariance, group, sum(same, []))
                 shares[i] = 1 - left * (n_samples - 1) / freedom
 
-    weights = CATEGORY_WEIGHT * np.clip(shares / EXPLAINED, 0, 1)
+    weights = CATEGORY_WEIGHT * np.clip(shares / MIN_EXPLAINED, 0, 1)
     weights = np.maximum(np.round(weights / WEIGHT_STEP), 1) * WEIGHT_STEP
     for fact in np.unique(facts):
         same = np.flatnonzero(facts == fact)

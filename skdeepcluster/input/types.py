@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+# ruff: noqa: F401 (other files import the names below)
+
 #: Type of parameters that a fit may choose.
 Auto: TypeAlias = Literal["auto"]
 #: Type of the widths of hidden layers.
@@ -47,17 +49,3 @@ else:
     from sklearn.base import ClusterMixin, TransformerMixin
     from sklearn.base import _fit_context as fit_context
     from sklearn.utils.metaestimators import available_if
-
-
-__all__ = [
-    "Auto",
-    "ClusterMixin",
-    "Doubles",
-    "Floats",
-    "Labels",
-    "Reals",
-    "TransformerMixin",
-    "Widths",
-    "available_if",
-    "fit_context",
-]

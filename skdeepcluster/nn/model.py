@@ -70,12 +70,11 @@ class Batch(NamedTuple):
         def move(tensor: Tensor) -> Tensor:
             return tensor.to(device, non_blocking=True)
 
-        return Batch(
-            move(self.x),
-            None if self.anchor is None else move(self.anchor),
-            {name: move(column) for name, column in self.columns.items()},
-            self.extra and self.extra.to(device),
-            None if self.augmented is None else move(self.augmented),
+        return self._replace(
+            x=move(self.x),
+            anchor=None if self.anchor is None else move(self.anchor),
+            columns={name: move(column) for name, column in self.columns.items()},
+            extra=self.extra and self.extra.to(device),
         )
 
 
@@ -315,17 +314,13 @@ class ClusterModel(TrainableModel, ABC):
 
     # ---- the fitted model
 
-    def fitted_attributes(self) -> dict[str, Tensor]:
-        """Return the estimator's fitted attributes that the trained model determines."""
-        return {}
-
-    def restore_buffers(
-        self,
-        tensors: dict[str, Tensor],
-    ) -> None:
-        """Create the buffers that only a trained model has, before its state dict is loaded."""
-        for name in ("whitening", "whitened_means"):
-            self.register_buffer(name, tensors.get(name))
+    def restore_buffers(self, tensors: dict[str, Tensor]) -> None:
+        """Set the buffers that only a trained model has, before its state dict is loaded."""
+        for path, module in self.named_modules():
+            for name, buffer in module._buffers.items():
+                if buffer is None:
+                    key = f"{path}.{name}" if path else name
+                    module.register_buffer(name, tensors.get(key))
 
 
 def _apply_whitening(x_std: Tensor, whitening: Tensor) -> Tensor:
@@ -343,11 +338,7 @@ class AdversarialModel(ClusterModel):
     #: Logarithm of the mean of p(k | x) over the training data, (K,); uniform before a fit.
     log_marginal: Tensor
 
-    def __init__(
-        self,
-        likelihood: Likelihood,
-        n_clusters: int,
-    ) -> None:
+    def __init__(self, likelihood: Likelihood, n_clusters: int) -> None:
         super().__init__(likelihood)
         uniform = _one().new_full((n_clusters,), -math.log(n_clusters))
         self.register_buffer("log_marginal", uniform)
