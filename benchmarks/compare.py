@@ -23,7 +23,7 @@ from lib.records import described, environment, judged
 from sklearn.exceptions import FitFailedWarning
 
 from skdeepcluster import compare
-from skdeepcluster.metrics import majority_accuracy
+from skdeepcluster.metrics import purity_score
 
 #: Entry of a record -> column of the table, and its format.
 COLUMNS = {
@@ -68,7 +68,7 @@ def measured(data, name, found):
     entries["moved"] = getattr(found.estimators[name], "moved_", None)
     if data.y is not None:
         entries |= judged(data.y, found.labels[name])
-        entries["majority"] = majority_accuracy(data.y, found.labels[name])
+        entries["majority"] = purity_score(data.y, found.labels[name])
     return entries
 
 

@@ -12,14 +12,20 @@ import torch
 from sklearn.utils._param_validation import StrOptions
 from torch.nn.functional import nll_loss
 
-from .deep.adversarial import AdversarialEstimator
-from .deep.base import DeepClusterer, apply
+from .deep.adversarial import (
+    BATCH_SIZE,
+    compare_generated,
+    find_in_codes,
+    score_together,
+    set_marginal,
+)
+from .deep.base import ClusteringMixin, DeepEstimator
+from .deep.fit import apply
 from .deep.parameters import network_docs
-from .deep.settings import Recipe
 from .functional.losses import cross_entropy, entropy, marginal
 from .input.checks import COUNT, WEIGHT, begin_sample, check_finite, store_parameters
 from .input.types import Auto, Reals, Widths
-from .nn.model import NO_REGULARIZER, AdversarialModel, Player, Regularizer, observed
+from .nn.model import AdversarialModel, Player, Regularizer, observed
 from .nn.networks import keep_running_statistics, make_network, normalized_mlp
 from .nn.runtime import randn
 
@@ -39,11 +45,11 @@ class CatGAN(AdversarialModel):
     likelihood : Likelihood
     n_classes, n_noise : int
         K and L.
-    weights : (float, float), default=(1.0, 1.0)
+    weights : (float, float)
         Weights of "balance" and "fake" in D's loss.
-    regularizer : Regularizer, default=NO_REGULARIZER
+    regularizer : Regularizer
         Terms that keep the assignment near an anchor; "start" fades out.
-    label_weight : float, default=1.0
+    label_weight : float
         Weight of the cross-entropy of labeled samples.
 
     Attributes
@@ -59,10 +65,9 @@ class CatGAN(AdversarialModel):
         likelihood,
         n_classes,
         n_noise,
-        *,
-        weights=(1.0, 1.0),
-        regularizer=NO_REGULARIZER,
-        label_weight=1.0,
+        weights,
+        regularizer,
+        label_weight,
     ):
         super().__init__(likelihood, n_classes)
         self.discriminator = discriminator
@@ -100,13 +105,6 @@ class CatGAN(AdversarialModel):
             p = torch.as_tensor(p, dtype=torch.float64, device=self.log_marginal.device)
             p = (p / p.sum()).log().to(self.log_marginal)
         self.log_prior = p
-
-    def fitted_attributes(self):
-        """Return the class prior."""
-        log_prior = self.log_prior
-        if log_prior is None:
-            log_prior = torch.zeros_like(self.log_marginal).log_softmax(0)
-        return {"class_prior_": log_prior.exp()}
 
     def restore_buffers(self, tensors):
         """Create the class prior, if there is one."""
@@ -160,20 +158,26 @@ class CatGAN(AdversarialModel):
         )
 
 
-class CatGANEstimator(AdversarialEstimator):
+#: Constraints of the parameters of clusterer and classifier.
+CONSTRAINTS = {
+    "n_noise": [COUNT],
+    "balance_weight": [WEIGHT],
+    "fake_weight": [WEIGHT],
+    "class_prior": [StrOptions({"estimated"}), "array-like", None],
+    "batch_size": BATCH_SIZE,
+}
+
+
+class CatGANEstimator(DeepEstimator):
     """Base of clusterer and classifier: the model, its class prior, and samples."""
 
-    _parameter_constraints = {
-        **AdversarialEstimator._parameter_constraints,
-        "n_noise": [COUNT],
-        "balance_weight": [WEIGHT],
-        "fake_weight": [WEIGHT],
-        "class_prior": [StrOptions({"estimated"}), "array-like", None],
-    }
+    _rate = 3e-3
+    _steps = 12
+    _is_adversarial = True
 
-    _recipe = Recipe(rate=3e-3, steps=12, counts_clusters=True)
-
-    def _build(self, n_features, n_clusters, widths, likelihood):
+    def _build_catgan(
+        self, n_features, n_clusters, widths, likelihood, label_weight=1.0
+    ):
         widths = widths[:2]
         body = partial(normalized_mlp, hidden_layer_sizes=widths)
         mirror = partial(normalized_mlp, hidden_layer_sizes=widths[::-1])
@@ -191,36 +195,38 @@ class CatGANEstimator(AdversarialEstimator):
             likelihood,
             n_clusters,
             self.n_noise,
-            weights=(self.balance_weight, self.fake_weight),
-            regularizer=Regularizer(self.init_weight, self.smoothness_weight),
+            (self.balance_weight, self.fake_weight),
+            Regularizer(self.init_weight, self.smoothness_weight),
+            label_weight,
         )
 
-    def _before(self, model, fit):
+    def _train(self, model, fit):
         if self.learning_rate == "auto":
             # At the rates of narrow networks, generated samples leave the range of the data.
-            factor = self._recipe.rate / fit.settings.learning_rate
-            model.rates = {"generator.*": factor}
-        start = super()._before(model, fit)
-        model.set_prior(self._find_prior(start))
-        return start
+            model.rates = {"generator.*": self._rate / self.learning_rate_}
+        initial = find_in_codes(fit)
+        model.set_prior(self._find_prior(initial))
+        run = fit.train(model, initial)
+        set_marginal(model, fit)
+        return run
 
-    def _find_prior(self, start):
+    def _find_prior(self, initial):
         """Return the class prior (K,) that training follows, or None if it is uniform."""
         prior = self.class_prior
         if prior is None:
             return None
         if not isinstance(prior, str):
             given = check_finite("class_prior", prior)
-            n_classes = start.n_clusters
+            n_classes = initial.n_clusters
             if given.shape != (n_classes,) or not (given > 0).all():
                 raise ValueError(
                     f"class_prior must be {n_classes} positive numbers, one for each class, got "
                     f"{given}."
                 )
             return given
-        if start.anchor is not None:
-            share = start.anchor.mean(0, dtype=np.float64)
-            return np.maximum(share, 0.5 / len(start.anchor))
+        if initial.resp is not None:
+            share = initial.resp.mean(0, dtype=np.float64)
+            return np.maximum(share, 0.5 / len(initial.resp))
         if prior == "estimated":
             raise ValueError(
                 "class_prior='estimated' needs an initial partition, but there is none with "
@@ -228,6 +234,35 @@ class CatGANEstimator(AdversarialEstimator):
                 "Give the prior as an array, or choose another init."
             )
         return None
+
+    def _describe(self, model, fit):
+        log_prior = model.log_prior
+        if log_prior is None:
+            log_prior = torch.zeros_like(model.log_marginal).log_softmax(0)
+        self.class_prior_ = log_prior.exp().cpu().numpy()
+
+        def generate(n_samples):
+            return _generate(model, n_samples, fit.random_state)
+
+        found = compare_generated(model, fit, generate)
+        self.generator_distance_, self.generator_coverage_ = found
+
+    # ---- predictions
+
+    def score_samples(self, X) -> Reals:
+        """KL(p(c|x) || p(c)) of each sample: its information about its cluster, in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+
+        Returns
+        -------
+        information : ndarray of shape (n_samples,), float64
+            Without ``temperature_``; p(c) is the mean of p(c|x) over the training data.
+        """
+        return self._map("score", X)
 
     def sample(self, n_samples: int = 1) -> Reals:
         """Generate samples.
@@ -246,15 +281,17 @@ class CatGANEstimator(AdversarialEstimator):
             In the units of X. An int ``random_state`` gives the same samples on every call.
         """
         n_samples, stream = begin_sample(self, n_samples)
-        return self._generate(self.model_, n_samples, stream)
+        return _generate(self.model_, n_samples, stream)
 
-    def _generate(self, model, n_samples, random_state):
-        Z = random_state.standard_normal((n_samples, model.n_noise))
-        return apply(model, model.decode, Z.astype(np.float32))
+
+def _generate(model, n_samples, random_state):
+    """Return the samples that a model generates from noise."""
+    Z = random_state.standard_normal((n_samples, model.n_noise))
+    return apply(model, model.decode, Z.astype(np.float32))
 
 
 @network_docs
-class CatGANClustering(CatGANEstimator, DeepClusterer):
+class CatGANClustering(ClusteringMixin, CatGANEstimator):
     r"""Categorical generative adversarial network.
 
     A classifier trained without labels: its predictions are certain for samples, use all clusters,
@@ -325,8 +362,7 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
     """
 
     _parameter_constraints = {
-        **CatGANEstimator._parameter_constraints,
-        **DeepClusterer._parameter_constraints,
+        **CONSTRAINTS,
         "class_prior": [StrOptions({"auto", "estimated"}), "array-like", None],
     }
 
@@ -362,3 +398,27 @@ class CatGANClustering(CatGANEstimator, DeepClusterer):
         random_state=None,
     ) -> None:
         store_parameters(locals())
+
+    def _build(self, n_features, n_clusters, widths, likelihood):
+        return self._build_catgan(n_features, n_clusters, widths, likelihood)
+
+    def score(self, X, y=None) -> float:
+        """Mutual information between samples and clusters, H[mean p] - mean H[p].
+
+        p is the p(c|x) of the objective, without ``temperature_``. It compares fits with the same
+        settings. For a search of ``init_weight`` and others, use
+        :func:`~skdeepcluster.model_selection.label_free_scorer`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score together: p(c) is the mean over them.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        score : float
+            In nats, between 0 and log ``n_clusters``; higher is better.
+        """
+        return score_together(self, X)

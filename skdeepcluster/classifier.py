@@ -10,10 +10,15 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from .catgan import CatGANEstimator
-from .deep.base import assign
+from .catgan import CONSTRAINTS, CatGANEstimator
+from .deep.fit import assign
 from .deep.parameters import network_docs
-from .deep.start import Start, is_own, start_from
+from .deep.start import (
+    InitialPartition,
+    is_own,
+    partition_from,
+    seeks_in_codes,
+)
 from .input.checks import WEIGHT, store_parameters, warn_user
 from .input.dask import maps_blocks
 from .input.labels import Known, encode_labels, read_labels
@@ -88,7 +93,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     """
 
     _parameter_constraints = {
-        **CatGANEstimator._parameter_constraints,
+        **CONSTRAINTS,
         "init": [StrOptions({"neighbors", "own"})],
         "label_weight": [WEIGHT],
     }
@@ -156,7 +161,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         check_consistent_length(X, y)
-        return super().fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight)
 
     def _read_known(self, y, n_samples):
         """Return the :class:`Known` classes, sorted, of the samples."""
@@ -174,11 +179,11 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         check_classification_targets(classes)
         return Known(targets, classes, len(classes))
 
-    def _before(self, model, fit):
-        model.label_weight = self.label_weight
-        return super()._before(model, fit)
+    def _build(self, n_features, n_clusters, widths, likelihood):
+        sizes = n_features, n_clusters, widths
+        return self._build_catgan(*sizes, likelihood, self.label_weight)
 
-    def _find_start(self, data, augment, random_state):
+    def _find_initial(self, data, random_state):
         """Return the likeliest classes by the neighbor graph."""
         n_classes = data.known.n_clusters
         labels = data.labels
@@ -188,31 +193,30 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
                 "use a clusterer."
             )
         if is_own(self.init):
-            return Start(n_classes)
+            return InitialPartition(n_classes)
         if (labels >= 0).all():
-            return start_from(np.eye(n_classes)[labels])
-        if self._pretrains():
-            return Start(n_classes, pretrains=True)
-        prepared = data.prepared.change(augment)
+            return partition_from(np.eye(n_classes)[labels])
+        if seeks_in_codes(self):
+            return InitialPartition(n_classes, pretrains=True)
+        prepared = data.prepared.change(self.augment_)
         return _spread_labels(prepared, labels, n_classes, random_state)
 
-    def _search(self, codes, fit):
+    def _partition(self, codes, fit):
         labels = fit.data.labels
-        n_classes = fit.start.n_clusters
+        n_classes = fit.initial.n_clusters
         return _spread_labels(Prepared(codes), labels, n_classes, fit.random_state)
 
-    def _describe(self, run, fit, labels, probabilities):
-        attributes = super()._describe(run, fit, labels, probabilities)
+    def _set_labels(self, fit, run):
         classes = fit.data.known.classes
+        labels, _ = assign(run.model, fit.data.X_given)
         if len(classes) > 1 and (labels == labels[0]).all():
             warn_user(
                 f"All samples are classified as {classes[labels[0]]}. Give more labels, "
                 "train longer (max_epochs), scale the features, or give class_prior."
             )
-        start_labels = fit.data.fill(run.start.labels, labels)
-        if start_labels is not None:
-            start_labels = classes[start_labels]
-        return attributes | {"classes_": classes, "init_labels_": start_labels}
+        initial = fit.data.fill(run.initial.labels, labels)
+        self.classes_ = classes
+        self.init_labels_ = None if initial is None else classes[initial]
 
     @maps_blocks
     def predict(self, X) -> np.ndarray:
@@ -234,7 +238,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
 
 def _spread_labels(prepared, labels, n_classes, random_state):
-    """Return the :class:`Start` of the labels (N,), spread along the graph of samples."""
+    """Return the initial partition of the labels (N,), spread along the graph of samples."""
     n_jobs = torch.get_num_threads()
     resp = partition_by_labels(prepared, labels, n_classes, random_state, n_jobs)
-    return start_from(np.eye(n_classes)[resp.argmax(1)])
+    return partition_from(np.eye(n_classes)[resp.argmax(1)])

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from .deep.codes import MixturePrior, PointEncoder, PriorModel
-from .deep.embedding import PriorEstimator
+from .deep.base import ClusteringMixin, DeepEstimator, EmbeddingMixin
+from .deep.codes import CodeModel, MixturePrior, PointEncoder, regularize
 from .deep.parameters import network_docs
-from .deep.settings import Recipe
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
 from .input.checks import WEIGHT, store_parameters, warn_user
-from .input.types import Auto, Widths
+from .input.types import Auto, Doubles, Reals, Widths
 from .nn.model import Player, Regularizer
 from .nn.networks import mlp
 
@@ -26,33 +25,39 @@ FLOOR = 0.01
 MIN_SEPARATION = 0.1
 
 
-class DAC(PriorModel):
+class DAC(CodeModel):
     """Deep adversarial Gaussian mixture autoencoder.
 
     Parameters
     ----------
     encoder : PointEncoder, (N, D) -> (N, L)
+    decoder, likelihood, regularizer
+        As in :class:`~skdeepcluster.deep.codes.CodeModel`.
+    prior : MixturePrior
     critic : Module, (N, L) -> (N, 1)
         Takes codes that are standardized by the mixture.
-    mixture_weight : float, default=1.0
+    mixture_weight : float
         Weight of the log-likelihood of the codes under the mixture, in the autoencoder's loss.
-    decoder, likelihood, prior, regularizer
-        As in :class:`~skdeepcluster.deep.codes.PriorModel`.
     """
 
+    rates = CodeModel.rates | {"prior.*": 10.0}
+
     def __init__(
-        self,
-        encoder,
-        decoder,
-        critic,
-        likelihood,
-        prior,
-        mixture_weight=1.0,
-        **options,
+        self, encoder, decoder, likelihood, regularizer, prior, critic, mixture_weight
     ):
-        super().__init__(encoder, decoder, likelihood, prior, **options)
+        super().__init__(encoder, decoder, likelihood, regularizer)
+        self.prior = prior
         self.critic = critic
         self.mixture_weight = mixture_weight
+
+    def set_mixture(self, mixture):
+        """Begin with a mixture of codes."""
+        self.prior.set_mixture(mixture)
+
+    def log_resp_standardized(self, x_std, mixture=None):
+        """Log p(k | E(x)), (N, K), by the mixture, which may be passed if it is known."""
+        mixture = mixture or self.prior.mixture
+        return self.log_joint(self.encoder(x_std), mixture).log_softmax(-1)
 
     def log_joint(self, code, mixture):
         """Log p(E(x), k), (N, K)."""
@@ -96,7 +101,7 @@ class DAC(PriorModel):
             "mixture": -self.mixture_weight * log_code.mean(),
             "adversarial": called_real(self.judge(code, mixture)),
         }
-        return terms | self.regularize(x_std, batch.anchor, joint, mixture)
+        return terms | regularize(self, x_std, batch.anchor, joint, mixture)
 
     def players(self):
         """Critic, mixture (fitted to the codes), autoencoder."""
@@ -109,7 +114,7 @@ class DAC(PriorModel):
 
 
 @network_docs
-class DACClustering(PriorEstimator):
+class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     r"""Deep adversarial Gaussian mixture autoencoder.
 
     The initial partition is found without labels, and the networks are pretrained as an
@@ -187,11 +192,12 @@ class DACClustering(PriorEstimator):
     """
 
     _parameter_constraints = {
-        **PriorEstimator._parameter_constraints,
         "mixture_weight": [WEIGHT],
     }
 
-    _recipe = Recipe(rate=5e-4, steps=6, pretrains=True)
+    _rate = 5e-4
+    _steps = 6
+    _pretrains = True
 
     def __init__(
         self,
@@ -229,25 +235,100 @@ class DACClustering(PriorEstimator):
     def _build(self, n_features, n_clusters, widths, likelihood):
         n_codes = self.n_components
         encoder, decoder = self._make_coders(n_features, n_codes, widths)
-        critic = mlp(n_codes, 1, widths[:2], self.activation)
         return DAC(
             PointEncoder(encoder),
             decoder,
-            critic,
             likelihood,
+            Regularizer(self.init_weight, self.smoothness_weight),
             MixturePrior(n_clusters, n_codes, FLOOR),
+            mlp(n_codes, 1, widths[:2], self.activation),
             self.mixture_weight,
-            regularizer=Regularizer(self.init_weight, self.smoothness_weight),
         )
 
-    def _describe(self, run, fit, labels, probabilities):
-        attributes = super()._describe(run, fit, labels, probabilities)
-        separation = run.model.prior.separation()
+    def _train(self, model, fit):
+        initial = fit.begin_with_mixture(model)
+        return fit.train(model, initial)
+
+    def _describe(self, model, fit):
+        self._describe_prior(model)
+        separation = model.prior.separation()
         # A single cluster has its own warning.
-        if separation < MIN_SEPARATION and np.ptp(labels):
+        if separation < MIN_SEPARATION and np.ptp(self.labels_[self.labels_ >= 0]):
             warn_user(
                 "Clusters overlap in the codes: the means of the mixture make up at most "
                 f"{separation:.1%} of the variance of a code. Train shorter (max_epochs), lower "
                 "mixture_weight, or use init='neighbors' with init_weight."
             )
-        return attributes
+
+    # ---- predictions
+
+    def score_samples(self, X) -> Doubles:
+        """Return log p(x | G(z)) + log p(z) at z = E(x), in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,), float64
+            In the units of X.
+        """
+        return self._map("score", X)
+
+    def score(self, X, y=None) -> float:
+        """Mean of :meth:`score_samples`, the label-free criterion: higher is better.
+
+        It compares fits with the same settings. For a search of ``init_weight`` and others, use
+        :func:`~skdeepcluster.model_selection.label_free_scorer`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        score : float
+            Mean over the samples, in nats.
+        """
+        return float(self.score_samples(X).mean())
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        cluster: int | None = None,
+        *,
+        min_confidence: float | Auto = "auto",
+    ) -> Reals:
+        """Draw codes from the mixture, or from one of its clusters, and decode them.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of samples.
+        cluster : int, default=None
+            Cluster to draw from. None: all clusters, in proportion to their weights.
+        min_confidence : float or "auto", default="auto"
+            Minimum probability p(c | z) of a code's own cluster; 0.999 in the paper's figures, 0
+            for draws from the unrestricted mixture. "auto" is 0.9 times the probability at the
+            mean of the cluster. Codes still below the minimum after several draws are moved
+            toward the mean of their cluster.
+
+        Returns
+        -------
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            E[x|z] of the codes, in the units of X. Tables with amounts, codes, flags or categories
+            are draws from p(x|z): categories by their probabilities, numbers with the learned
+            noise, in the range and with the decimals of X. An int ``random_state`` gives the same
+            samples on every call.
+
+        Raises
+        ------
+        ValueError
+            If even the mean of a cluster falls short of ``min_confidence``.
+        """
+        return self._sample_prior(n_samples, cluster, min_confidence)

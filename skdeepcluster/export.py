@@ -19,8 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from .deep.base import DeepEstimator
-from .deep.embedding import EmbeddingMixin
+from .deep.base import DeepEstimator, EmbeddingMixin
 from .functional.gaussian import joint_density
 from .gaussian_mixture import GaussianMixtureEM
 from .input.files import replace_atomically

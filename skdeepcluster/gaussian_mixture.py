@@ -228,15 +228,13 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ValueError
             If a value exceeds 1e100, or samples are too few or too similar for a covariance.
         """
-        last = None
-        if self.warm_start and self.__sklearn_is_fitted__():
-            last = self.mixture_
-        begun = self._begin(X, sample_weight, last, n_least=2)
-        rows, n_clusters, preparation, curve = begun
+        last = vars(self).get("mixture_") if self.warm_start else None
         stream = random_stream(self.random_state)
+        begun = self._begin(X, sample_weight, last, stream, n_least=2)
+        rows, starts, preparation, curve = begun
         run = em.run_em(
             rows,
-            self._list_initial(rows, n_clusters, last, stream),
+            starts,
             self._make_m_step(),
             max_iter=self.max_iter,
             tol=self.tol,
@@ -251,7 +249,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             )
         remedy = "Decrease n_clusters or reg_covar, or scale X."
         n_found = len(np.unique(assigned[0]))
-        warn_of_empty(n_found, n_clusters, "components", remedy)
+        warn_of_empty(n_found, len(run.mixture.means), "components", remedy)
         self._set_fitted(run, rows, assigned, preparation, curve)
         self.n_batch_iter_ = 0
         return self
@@ -274,17 +272,15 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         self : object
             Fitted estimator.
         """
-        is_first = not self.__sklearn_is_fitted__()
-        last = None if is_first else self.mixture_
-        begun = self._begin(X, sample_weight, last, n_least=1)
-        rows, n_clusters, preparation, curve = begun
+        last = vars(self).get("mixture_")
         stream = random_stream(self.random_state)
-        start = next(self._list_initial(rows, n_clusters, last, stream))
+        begun = self._begin(X, sample_weight, last, stream, n_least=1)
+        rows, starts, preparation, curve = begun
 
-        step = 1 if is_first else self.n_batch_iter_ + 1
+        step = 1 if last is None else self.n_batch_iter_ + 1
         rate = (float(self.learning_offset) + step - 1) ** -self.learning_decay
-        mixture, bound = em.step(rows, start, self._make_m_step(), rate)
-        least = min(rate / rows.X.shape[0], 0.01 / n_clusters)
+        mixture, bound = em.step(rows, next(starts), self._make_m_step(), rate)
+        least = min(rate / rows.X.shape[0], 0.01 / len(mixture.means))
         mixture = em.reseed_starved(mixture, least, draw_generator(stream)).to("cpu")
 
         run = em.EMRun(mixture, bound, [bound])
@@ -460,29 +456,32 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     # ---- steps of a fit
 
-    def _begin(self, X, sample_weight, last, n_least):
-        """Return X and its weights as rows of EM, and what is known before EM.
+    def _begin(self, X, sample_weight, last, stream, n_least):
+        """Return the rows and the initial mixtures of EM, the preparation of X, and a curve.
 
-        That is the number of components, the preparation of X, and the curve of the numbers or
-        None. The fit continues from the mixture ``last``, unless it is None.
+        The curve of the numbers of clusters is None for a given number. The fit continues from
+        the mixture ``last``, unless it is None.
         """
-        curve = None
         if last is None:
             preparation = Preparation("numbers", name=type(self).__name__)
             plain = with_plain_numbers(self)
-            n_clusters, curve = _find_number(plain, X, sample_weight, preparation)
+            n_clusters, curve = choose_n_components(plain, X, sample_weight)
             n_least = max(n_least, n_clusters)
         else:
+            self._check_continuity()
             preparation = self.preparation_
             n_clusters = self.n_clusters_
-            self._check_continuity()
             curve = vars(self).get("n_clusters_curve_")
 
         rows = self._read_rows(
             X, sample_weight, preparation, n_clusters, last is None, n_least
         )
         check_memory(self.covariance_type, n_clusters, rows.X.shape[1])
-        return rows, n_clusters, preparation, curve
+        if last is None:
+            starts = self._list_initial(rows, n_clusters, stream)
+        else:
+            starts = iter([last.to(rows.device)])
+        return rows, starts, preparation, curve
 
     def _check_continuity(self):
         """Check that parameters agree with the fitted mixture."""
@@ -536,11 +535,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """Return the options of the M-step."""
         return em.MStep(self.covariance_type, self.reg_covar)
 
-    def _list_initial(self, rows, n_clusters, last, random_state):
+    def _list_initial(self, rows, n_clusters, random_state):
         """Yield the initial mixtures of EM."""
-        if last is not None:
-            yield last.to(rows.device)
-            return
         fields = self._read_initial(n_clusters, rows.X.shape[1], rows.device)
         if len(fields) == 3:
             yield Mixture(**fields)
@@ -578,10 +574,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         if self.precisions_init is not None:
             kind = self.covariance_type
             precisions = check_finite("precisions_init", self.precisions_init)
-            try:
-                precisions = read(_check_precisions(precisions, kind, *shape))
-            except ValueError as error:
-                raise ValueError(f"precisions_init: {error}") from error
+            precisions = read(_check_precisions(precisions, kind, *shape))
             if kind == "tied":
                 precisions = precisions[None]
             if kind == "spherical":
@@ -644,10 +637,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         if "mixture_" in state:
             fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
             self.mixture_ = Mixture(*fields)
-            if not self.mixture_.is_sound(self._covariance_type):
-                raise ValueError(
-                    "The mixture has wrong weights, means or scales. Fit it again."
-                )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -655,7 +644,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return tags
 
 
-def _find_number(estimator, X, sample_weight, preparation):
+def choose_n_components(estimator, X, sample_weight):
     """Return the number of components, and its curve if it is found."""
     if isinstance(estimator.n_clusters, Integral):
         return estimator.n_clusters, None
@@ -665,7 +654,7 @@ def _find_number(estimator, X, sample_weight, preparation):
             "Pass a number, for instance n_clusters_ of a fit to some of the samples."
         )
     n_clusters, curve = count_clusters(
-        prepare(X, Preparation(name=preparation.name), sample_weight),
+        prepare(X, Preparation(name=type(estimator).__name__), sample_weight),
         estimator.n_clusters,
         estimator.max_clusters,
         sample_weight,

@@ -22,11 +22,18 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss, nll_loss, one_hot
 from torch.optim.swa_utils import update_bn
 
-from .deep.adversarial import FAR_FROM_DATA, FEW, AdversarialEstimator
-from .deep.base import DeepClusterer, apply
-from .deep.embedding import EmbeddingMixin
+from .deep.adversarial import (
+    BATCH_SIZE,
+    FAR_FROM_DATA,
+    FEW,
+    compare_generated,
+    find_in_codes,
+    score_together,
+    set_marginal,
+)
+from .deep.base import ClusteringMixin, DeepEstimator, EmbeddingMixin
+from .deep.fit import apply
 from .deep.parameters import network_docs
-from .deep.settings import Recipe
 from .functional.gaussian import log_prob_diag
 from .functional.losses import called_fake, called_real
 from .input.checks import (
@@ -39,7 +46,7 @@ from .input.checks import (
 )
 from .input.labels import cluster_means
 from .input.types import Auto, Reals, Widths
-from .nn.model import NO_REGULARIZER, AdversarialModel, Player, Regularizer, observed
+from .nn.model import AdversarialModel, Player, Regularizer, observed
 from .nn.networks import ACTIVATIONS, check_widths, make_network, mlp, normalized_mlp
 from .nn.runtime import (
     batches,
@@ -157,14 +164,6 @@ class LatentSpace:
 
 # ---- the model
 
-#: Parameters of :class:`InfoGAN` that weight its losses and noise, at least 0.
-WEIGHTS = (
-    "mi_weight",
-    "continuous_weight",
-    "instance_noise",
-    "reconstruction_weight",
-)
-
 
 class InfoGAN(AdversarialModel):
     """Information maximizing generative adversarial network.
@@ -178,10 +177,10 @@ class InfoGAN(AdversarialModel):
         Logits of "real", and Q's own layers.
     latent : LatentSpace
     likelihood : Likelihood
-    mi_weight, continuous_weight, instance_noise, reconstruction_weight : float
-        As in :class:`InfoGANClustering`, with other defaults.
-    regularizer : Regularizer, default=NO_REGULARIZER
+    regularizer : Regularizer
         Terms that keep Q's predictions for samples of X near an anchor.
+    mi_weight, continuous_weight, instance_noise, reconstruction_weight : float
+        As in :class:`InfoGANClustering`.
     """
 
     def __init__(
@@ -192,11 +191,11 @@ class InfoGAN(AdversarialModel):
         reader,
         latent,
         likelihood,
-        mi_weight=1.0,
-        continuous_weight=1.0,
-        instance_noise=0.0,
-        reconstruction_weight=0.0,
-        regularizer=NO_REGULARIZER,
+        regularizer,
+        mi_weight,
+        continuous_weight,
+        instance_noise,
+        reconstruction_weight,
     ):
         super().__init__(likelihood, latent.sizes[0])
         self.generator = generator
@@ -240,10 +239,6 @@ class InfoGAN(AdversarialModel):
         """Generate standardized samples for Codes, (N, D)."""
         output = self.generator(self.latent.inputs(codes))
         return self.likelihood.standardized_mean(output)
-
-    def fitted_attributes(self):
-        """Names of the codes, and the probabilities of the clusters in generated samples."""
-        return {"code_names_": self.latent.names, "weights_": self.log_prior.exp()}
 
     # ---- losses
 
@@ -441,7 +436,7 @@ SWEEP = np.linspace(-2, 2, 9)
 
 
 @network_docs
-class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
+class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     r"""Information maximizing generative adversarial network (InfoGAN).
 
     A generator makes samples from noise and codes, a discriminator judges them, and Q reads the
@@ -552,16 +547,20 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
     """
 
     _parameter_constraints = {
-        **AdversarialEstimator._parameter_constraints,
-        **DeepClusterer._parameter_constraints,
+        "batch_size": BATCH_SIZE,
         "n_noise": [Interval(Integral, 0, None, closed="left")],
         "n_continuous": [Interval(Integral, 0, None, closed="left")],
         "other_categories": ["array-like"],
-        **dict.fromkeys(WEIGHTS, [WEIGHT]),
+        "mi_weight": [WEIGHT],
+        "continuous_weight": [WEIGHT],
+        "instance_noise": [WEIGHT],
+        "reconstruction_weight": [WEIGHT],
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
-    _recipe = Recipe(rate=2e-3, steps=10, counts_clusters=True)
+    _rate = 2e-3
+    _steps = 10
+    _is_adversarial = True
 
     def __init__(
         self,
@@ -623,45 +622,94 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
             mlp(n_hidden, latent.n_readings, (READER_WIDTH,), ACTIVATION),
             latent,
             likelihood,
-            **{name: vars(self)[name] for name in WEIGHTS},
-            regularizer=Regularizer(
-                self.init_weight, self.smoothness_weight, OWN_SHARE
-            ),
+            Regularizer(self.init_weight, self.smoothness_weight, OWN_SHARE),
+            self.mi_weight,
+            self.continuous_weight,
+            self.instance_noise,
+            self.reconstruction_weight,
         )
 
-    def _before(self, model, fit):
-        factor = self.generator_learning_rate / fit.settings.learning_rate
-        model.rates = {"generator.*": factor}
-        start = super()._before(model, fit)
-        if start.anchor is None:
-            return start
-        shares = torch.from_numpy(start.anchor.mean(0, dtype="float64"))
-        model.log_prior.copy_(shares.log().log_softmax(0))
+    def _train(self, model, fit):
+        model.rates = {
+            "generator.*": self.generator_learning_rate / self.learning_rate_
+        }
+        initial = find_in_codes(fit)
+        columns = {}
+        if initial.resp is not None:
+            shares = torch.from_numpy(initial.resp.mean(0, dtype="float64"))
+            model.log_prior.copy_(shares.log().log_softmax(0))
+            n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
+            columns["style"] = find_style(
+                fit.likelihood.standardize,
+                fit.X,
+                initial.resp,
+                n_codes,
+                fit.random_state,
+            )
+        run = fit.train(model, initial, **columns)
 
-        n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
-        standardize = fit.likelihood.standardize
-        style = find_style(standardize, fit.X, start.anchor, n_codes, fit.random_state)
-        return start._replace(columns={"style": style})
-
-    def _after(self, model, fit, start):
-        blocks = batches(fit.X, fit.settings.batch_size)
+        blocks = batches(fit.X, self.batch_size_)
         x_std = (model.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
         update_bn(x_std, model.body)  # running statistics of samples of X alone
-        super()._after(model, fit, start)
+        set_marginal(model, fit)
+        return run
 
-    def _describe(self, run, fit, labels, probabilities):
-        attributes = super()._describe(run, fit, labels, probabilities)
-        distance = attributes["generator_distance_"]
-        coverage = attributes["generator_coverage_"]
-        if distance > FAR_FROM_DATA or coverage < FEW:
+    def _describe(self, model, fit):
+        latent = model.latent
+        self._n_features_out = sum(latent.sizes) + latent.n_continuous
+        self.code_names_ = latent.names
+        self.weights_ = model.log_prior.exp().cpu().numpy()
+
+        def generate(n_samples):
+            return _render(model, _draw(model, n_samples, fit.random_state))
+
+        found = compare_generated(model, fit, generate)
+        self.generator_distance_, self.generator_coverage_ = found
+        if self.generator_distance_ > FAR_FROM_DATA or self.generator_coverage_ < FEW:
             warn_user(
-                f"Generated samples are unlike those of X: generator_distance_ = {distance:.2f}, "
-                f"generator_coverage_ = {coverage:.2f}. Train longer (max_epochs), or raise "
+                "Generated samples are unlike those of X: generator_distance_ = "
+                f"{self.generator_distance_:.2f}, generator_coverage_ = "
+                f"{self.generator_coverage_:.2f}. Train longer (max_epochs), or raise "
                 "reconstruction_weight or generator_learning_rate. labels_ do not depend on it."
             )
-        return attributes
 
     # ---- predictions
+
+    def score_samples(self, X) -> Reals:
+        """KL(p(c|x) || p(c)) of each sample: its information about its cluster, in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+
+        Returns
+        -------
+        information : ndarray of shape (n_samples,), float64
+            Without ``temperature_``; p(c) is the mean of p(c|x) over the training data.
+        """
+        return self._map("score", X)
+
+    def score(self, X, y=None) -> float:
+        """Mutual information between samples and clusters, H[mean p] - mean H[p].
+
+        p is the p(c|x) of the objective, without ``temperature_``. It compares fits with the same
+        settings. For a search of ``init_weight`` and others, use
+        :func:`~skdeepcluster.model_selection.label_free_scorer`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score together: p(c) is the mean over them.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        score : float
+            In nats, between 0 and log ``n_clusters``; higher is better.
+        """
+        return score_together(self, X)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.
@@ -746,14 +794,6 @@ class InfoGANClustering(EmbeddingMixin, AdversarialEstimator, DeepClusterer):
         if cluster is not None:
             codes = {**codes, "cluster": cluster}
         return set_codes(self.model_.latent, drawn, codes)
-
-    @property
-    def _n_features_out(self):
-        latent = self.model_.latent
-        return sum(latent.sizes) + latent.n_continuous
-
-    def _generate(self, model, n_samples, random_state):
-        return _render(model, _draw(model, n_samples, random_state))
 
 
 def _draw(model, n_samples, random_state):

@@ -39,14 +39,14 @@ from .input.columns import KINDS
 from .input.dask import draw_rows, maps_blocks
 from .input.distinct import TINY
 from .input.documentation import shared_docs
-from .input.labels import LabeledClusterMixin, cluster_means, find_offset, mark_noise
+from .input.labels import cluster_means, find_offset, mark_noise, read_known
 from .input.n_clusters import MAX_CLUSTERS, N_CLUSTERS, read_n_clusters
 from .input.preparation import Preparation, Prepared, prepare
 from .input.progress import Progress
-from .input.types import Auto, Labels, TransformerMixin, fit_context
+from .input.types import Auto, ClusterMixin, Labels, TransformerMixin, fit_context
 from .neighbors.augmented import check_augment
 from .neighbors.graph import GraphSettings
-from .neighbors.samples import Lookup, Reference, interpolate
+from .neighbors.samples import Lookup, interpolate
 from .neighbors.search import check_distances
 from .partition.invariance import choose_augment, list_kinds, list_series_features
 from .partition.search import (
@@ -66,7 +66,7 @@ SIZE = [COUNT, Interval(RealNotInt, 0, 1, closed="neither"), None]
 
 @shared_docs
 class NeighborClustering(
-    LabeledClusterMixin,
+    ClusterMixin,
     TransformerMixin,
     ClassNamePrefixFeaturesOutMixin,
     BaseEstimator,
@@ -323,7 +323,8 @@ class NeighborClustering(
             X = draw_rows(X, clusterer.max_samples, clusterer.random_state)
         with np.errstate(under="ignore"):
             prepared = prepare_samples(clusterer, X, sample_weight)
-            known = clusterer._read_known(y, prepared.points.shape[0])
+            y = y if clusterer.use_labels else None
+            known = read_known(y, prepared.points.shape[0], clusterer.n_clusters)
             found = find_clusters(
                 clusterer,
                 prepared,
@@ -334,16 +335,40 @@ class NeighborClustering(
             )
         weights = check_sample_weight(sample_weight, prepared.points)
         offset = find_offset(found.outlier_scores, clusterer.contamination, weights)
+        self._write(prepared.preparation, known.classes, found, offset)
+        return self._show(0)
 
+    def fit_predict(self, X, y=None, **kwargs) -> Labels:
+        """Fit to X and return the cluster labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to cluster.
+        y : array-like of shape (n_samples,), default=None
+            Known clusters with ``use_labels=True``, ignored otherwise.
+        **kwargs : dict
+            Further arguments of ``fit``.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            ``labels_``, or the predictions for a Dask array.
+        """
+        self.fit(X, y, **kwargs)
+        return self.predict(X) if is_dask(X) else self.labels_
+
+    def _write(self, preparation, classes, found, offset):
+        """Set the attributes that hold for every answer of the fit."""
         result = found.result
         samples = result.samples
         curve = result.curve
         order = np.argsort(samples.reference.kept)
-        prepared.preparation.write_input(self)
-        self.standardize_ = prepared.preparation.standardizes_
+        preparation.write_input(self)
+        self.standardize_ = preparation.standardizes_
         self.augment_ = found.augment
         self.augment_scores_ = found.augment_scores
-        self.classes_ = known.classes
+        self.classes_ = classes
         self.n_clusters_curve_ = curve and Bunch(**curve._asdict())
         self.layout_ = result.layout
         self.outlier_scores_ = found.outlier_scores
@@ -352,11 +377,10 @@ class NeighborClustering(
         self.graph_indices_ = samples.reference.kept[order]
         self._columns = samples.columns
         self._graph_weights = samples.weights
-        self._reference = samples.reference.to_dict()
+        self._reference = samples.reference
         self._lookup = found.lookup
         self._partitions = result.partitions
         forget_missing(self, "augment_scores_", "classes_", "n_clusters_curve_")
-        return self._show(0)
 
     def _show(self, place):
         """Take a partition of the fit, by its position, and the others as alternatives."""
@@ -601,7 +625,7 @@ class NeighborClustering(
         super().__setstate__(state)
         if "_reference" in state:
             check_state(vars(self))
-            self._lookup = Lookup(Reference.from_dict(state["_reference"]))
+            self._lookup = Lookup(self._reference)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -762,13 +786,10 @@ def list_alternatives(partitions, labels, place):
     for i, other in enumerate(partitions):
         if i == place:
             continue
-        changes = describe_changes(labels[place], labels[i])
-        while any(changes == before.changes for before in alternatives):
-            changes += ", but others"
         alternative = Alternative(
             n_clusters=other.n_clusters,
             expected_score=other.expected_score,
-            changes=changes,
+            changes=describe_changes(labels[place], labels[i]),
             evidence=_describe_evidence(other, partitions[place]),
             labels=labels[i],
             probabilities=other.responsibilities.max(1),
@@ -814,7 +835,7 @@ def measure_silhouette(layout, clusters, new_layout, new_resp):
 def check_state(state):
     """Check the fitted attributes of a NeighborClustering that comes from a file."""
     reference = state["_reference"]
-    for value in filter(sparse.issparse, [*state.values(), *reference.values()]):
+    for value in filter(sparse.issparse, [*state.values(), *reference]):
         value.check_format()
 
     resp = state["responsibilities_"]
@@ -822,11 +843,11 @@ def check_state(state):
         raise ValueError(
             "The responsibilities do not sum to one. Fit the estimator again."
         )
-    kept = reference["kept"]
+    kept = reference.kept
     is_sample = (kept >= 0) & (kept < len(resp))
-    arrays = [reference["keys"], reference["spacing"], state["graph_indices_"]]
+    arrays = [reference.keys, reference.spacing, state["graph_indices_"]]
     has_all = {len(array) for array in arrays} == {len(kept)}
-    if not has_all or not is_sample.all() or reference["n_neighbors"] < 1:
+    if not has_all or not is_sample.all() or reference.n_neighbors < 1:
         raise ValueError(
             "The graph names samples or neighbors that there are not. Fit the estimator "
             "again."

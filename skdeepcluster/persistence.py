@@ -15,7 +15,9 @@ PARTS = {
     "nn.augmentation": "RandomAffine RandomFlip RandomShift",
     "nn.networks": "mlp normalized_mlp conv_encoder conv_decoder conv_discriminator "
     "conv_generator conv_classifier",
+    "neighbors.augmented": "AugmentedViews",
     "neighbors.convolutions": "ConvolutionFeatures",
+    "neighbors.samples": "Reference",
     "input.preparation": "Preparation Scaled",
     "input.columns": "TableEncoder NumberColumns",
     "input.imputation": "Imputer",

@@ -8,40 +8,50 @@ from typing import Any
 
 from sklearn.utils._param_validation import StrOptions
 
-from .deep.codes import GaussianEncoder, MixturePrior, PriorModel, evidence_bound
-from .deep.embedding import PriorEstimator
+from .deep.base import ClusteringMixin, DeepEstimator, EmbeddingMixin
+from .deep.codes import (
+    CodeModel,
+    GaussianEncoder,
+    MixturePrior,
+    evidence_bound,
+    regularize,
+)
 from .deep.parameters import network_docs
-from .deep.settings import Recipe
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
 from .input.checks import store_parameters
-from .input.types import Auto, Widths
+from .input.types import Auto, Doubles, Reals, Widths
 from .nn.model import Regularizer
 from .nn.runtime import randn_like
 
 
-class VaDE(PriorModel):
+class VaDE(CodeModel):
     """Variational deep embedding.
 
     Parameters
     ----------
     encoder : GaussianEncoder, (N, D) -> (N, L), (N, L)
-    objective : {"optimal", "sampled", "published"}, default="optimal"
+    decoder, likelihood, regularizer
+        As in :class:`~skdeepcluster.deep.codes.CodeModel`.
+    prior : MixturePrior
+    objective : {"optimal", "sampled", "published"}
         Form of the divergence, see :meth:`divergence`.
-    decoder, likelihood, prior, regularizer
-        As in :class:`~skdeepcluster.deep.codes.PriorModel`.
     """
 
-    def __init__(
-        self,
-        encoder,
-        decoder,
-        likelihood,
-        prior,
-        objective="optimal",
-        **options,
-    ):
-        super().__init__(encoder, decoder, likelihood, prior, **options)
+    rates = CodeModel.rates | {"prior.*": 10.0}
+
+    def __init__(self, encoder, decoder, likelihood, regularizer, prior, objective):
+        super().__init__(encoder, decoder, likelihood, regularizer)
+        self.prior = prior
         self.objective = objective
+
+    def set_mixture(self, mixture):
+        """Begin with a mixture of codes as prior."""
+        self.prior.set_mixture(mixture)
+
+    def log_resp_standardized(self, x_std, mixture=None):
+        """Log q(k | x), (N, K), by the prior's mixture, which may be passed if it is known."""
+        mixture = mixture or self.prior.mixture
+        return self.log_joint(self.encoder(x_std), mixture).log_softmax(-1)
 
     def log_joint(self, posterior, mixture):
         """Log pi_c - KL_c, whose softmax is the gamma that maximizes eq. 12, (N, K)."""
@@ -74,7 +84,7 @@ class VaDE(PriorModel):
             "reconstruction": -self.log_prob(batch.x, z).mean(),
             "kl": self.divergence(mean, std, z, expected, mixture).mean(),
         }
-        return terms | self.regularize(x_std, batch.anchor, expected, mixture)
+        return terms | regularize(self, x_std, batch.anchor, expected, mixture)
 
     def score(self, x, points=None):
         """Bound at the best gamma, (N,), over points (S, L), see :func:`evidence_bound`."""
@@ -86,7 +96,7 @@ class VaDE(PriorModel):
 
 
 @network_docs
-class VaDEClustering(PriorEstimator):
+class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     r"""Variational deep embedding: a variational autoencoder with a Gaussian mixture as prior.
 
     The initial partition is found without labels, the networks are pretrained as a
@@ -162,11 +172,12 @@ class VaDEClustering(PriorEstimator):
     """
 
     _parameter_constraints = {
-        **PriorEstimator._parameter_constraints,
         "objective": [StrOptions({"optimal", "sampled", "published"})],
     }
 
-    _recipe = Recipe(rate=1e-3, steps=6, pretrains=True)
+    _rate = 1e-3
+    _steps = 6
+    _pretrains = True
 
     def __init__(
         self,
@@ -208,7 +219,87 @@ class VaDEClustering(PriorEstimator):
             GaussianEncoder(encoder),
             decoder,
             likelihood,
+            Regularizer(self.init_weight, self.smoothness_weight),
             MixturePrior(n_clusters, n_codes),
             self.objective,
-            regularizer=Regularizer(self.init_weight, self.smoothness_weight),
         )
+
+    def _train(self, model, fit):
+        initial = fit.begin_with_mixture(model)
+        return fit.train(model, initial)
+
+    def _describe(self, model, fit):
+        self._describe_prior(model)
+
+    # ---- predictions
+
+    def score_samples(self, X) -> Doubles:
+        """Lower bound on log p(x) of each sample, in nats and in the units of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+
+        Returns
+        -------
+        bound : ndarray of shape (n_samples,), float64
+            The expectation over z is a mean over fixed points.
+        """
+        return self._map("score", X)
+
+    def score(self, X, y=None) -> float:
+        """Mean of :meth:`score_samples`, the label-free criterion: higher is better.
+
+        It compares fits with the same settings. For a search of ``init_weight`` and others, use
+        :func:`~skdeepcluster.model_selection.label_free_scorer`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        score : float
+            Mean over the samples, in nats.
+        """
+        return float(self.score_samples(X).mean())
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        cluster: int | None = None,
+        *,
+        min_confidence: float | Auto = "auto",
+    ) -> Reals:
+        """Draw codes from the mixture, or from one of its clusters, and decode them.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of samples.
+        cluster : int, default=None
+            Cluster to draw from. None: all clusters, in proportion to their weights.
+        min_confidence : float or "auto", default="auto"
+            Minimum probability p(c | z) of a code's own cluster; 0.999 in the paper's figures, 0
+            for draws from the unrestricted mixture. "auto" is 0.9 times the probability at the
+            mean of the cluster. Codes still below the minimum after several draws are moved
+            toward the mean of their cluster.
+
+        Returns
+        -------
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            E[x|z] of the codes, in the units of X. Tables with amounts, codes, flags or categories
+            are draws from p(x|z): categories by their probabilities, numbers with the learned
+            noise, in the range and with the decimals of X. An int ``random_state`` gives the same
+            samples on every call.
+
+        Raises
+        ------
+        ValueError
+            If even the mean of a cluster falls short of ``min_confidence``.
+        """
+        return self._sample_prior(n_samples, cluster, min_confidence)

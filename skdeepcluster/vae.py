@@ -14,26 +14,27 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from .deep.base import DeepClusterer, DeepEstimator, apply
+from .deep.base import ClusteringMixin, DeepEstimator, EmbeddingMixin
 from .deep.codes import (
     SAMPLES_AT_ONCE,
     CodeMixture,
     CodeModel,
     GaussianEncoder,
     decode_samples,
+    describe_mixture,
+    draw_codes,
     evidence_bound,
 )
-from .deep.embedding import CODERS, EmbeddingMixin, draw_codes
+from .deep.fit import apply
 from .deep.parameters import network_docs
-from .deep.settings import Recipe
-from .deep.start import CONSTRAINTS, fit_mixture, mixture_of_partition
+from .deep.start import fit_mixture, mixture_of_partition
 from .functional.gaussian import Mixture, standard_kl
 from .functional.points import normal_quantiles, random_shifts, uniform_points
-from .input.checks import WEIGHT, begin_sample, check_count, store_parameters, warn_user
+from .input.checks import begin_sample, check_count, store_parameters, warn_user
 from .input.columns import frame_as
 from .input.types import Auto, Doubles, Reals, Widths
 from .nn.likelihood import Bernoulli
-from .nn.model import NO_REGULARIZER, Regularizer
+from .nn.model import Regularizer
 from .nn.runtime import bernoulli, randn_like
 
 #: Minimum number of samples of z that an importance-weighted bound averages over.
@@ -57,12 +58,11 @@ class VAE(CodeModel):
     Parameters
     ----------
     encoder : GaussianEncoder, (N, D) -> (N, L), (N, L)
-    decoder : Module, (N, L) -> (N, D)
-    likelihood : Likelihood
+    decoder, likelihood, regularizer
+        As in :class:`~skdeepcluster.deep.codes.CodeModel`. The regularizer keeps clusters apart in
+        the codes, if there is a ``classifier``.
     kl_warm_up, binarize, covariance_type
         As in :class:`VAEEmbedding`.
-    regularizer : Regularizer, default=NO_REGULARIZER
-        Its anchor term keeps clusters apart in the codes, if there is a ``classifier``.
 
     Attributes
     ----------
@@ -77,16 +77,15 @@ class VAE(CodeModel):
         encoder,
         decoder,
         likelihood,
-        kl_warm_up=0.0,
-        binarize=False,
-        covariance_type="full",
-        regularizer=NO_REGULARIZER,
+        regularizer,
+        kl_warm_up,
+        binarize,
+        covariance_type,
     ):
-        super().__init__(encoder, decoder, likelihood)
+        super().__init__(encoder, decoder, likelihood, regularizer)
         self.kl_warm_up = kl_warm_up
         self.binarize = binarize
         self.covariance_type = covariance_type
-        self.regularizer = regularizer
         self.classifier = None
 
     def loss(self, batch):
@@ -171,13 +170,9 @@ class VAE(CodeModel):
         mixture = Mixture(*(tensors[f"mixture.{name}"] for name in Mixture._fields))
         self.set_mixture(mixture)
 
-    def fitted_attributes(self):
-        """Weights, means and covariances of the mixture."""
-        return self.mixture.fitted_attributes()
-
 
 @network_docs
-class VAEEmbedding(EmbeddingMixin, DeepClusterer):
+class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     r"""Variational autoencoder as an embedding, with a Gaussian mixture on its codes.
 
     Learns codes by maximizing the evidence lower bound, then divides them into ``n_clusters`` with
@@ -265,17 +260,13 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
     """
 
     _parameter_constraints = {
-        **DeepEstimator._parameter_constraints,
-        **DeepClusterer._parameter_constraints,
-        **CODERS,
-        "init": CONSTRAINTS["init"],
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
-        "init_weight": [WEIGHT],
         "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
         "binarize": ["boolean"],
     }
 
-    _recipe = Recipe(rate=5e-4, steps=20)
+    _rate = 5e-4
+    _steps = 20
 
     def __init__(
         self,
@@ -322,45 +313,48 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
             GaussianEncoder(encoder),
             decoder,
             likelihood,
+            Regularizer(self.init_weight * math.sqrt(n_features)),
             self.kl_warm_up,
             self.binarize,
             self.covariance_type,
-            Regularizer(self.init_weight * math.sqrt(n_features)),
         )
 
-    def _before(self, model, fit):
+    def _train(self, model, fit):
         if self._has_perceptrons():
             fit.start_as_pca(model)
-        start = fit.start
-        if start.anchor is not None and self.init_weight:
-            sizes = self.n_components, start.n_clusters
+        initial = fit.initial
+        if initial.resp is not None and self.init_weight:
+            sizes = self.n_components, initial.n_clusters
             options = {"device": fit.device, "dtype": torch.float32}
             model.classifier = ZeroLinear(*sizes, **options)
-        return start
+        run = fit.train(model, initial)
 
-    def _after(self, model, fit, start):
         model.classifier = None
         fit.progress.begin("mixture")
         codes = apply(model, model.encode, fit.X)
-        n_clusters = start.n_clusters
+        n_clusters = initial.n_clusters
         kind = self.covariance_type
-        if start.anchor is None:
+        if initial.resp is None:
             mixture = fit_mixture(codes, n_clusters, fit.random_state, kind)
         else:
-            resp = np.eye(n_clusters)[start.labels]
+            resp = np.eye(n_clusters)[initial.labels]
             mixture = mixture_of_partition(codes, resp, kind)
         model.set_mixture(mixture)
+        return run
 
-    def _describe(self, run, fit, labels, probabilities):
-        attributes = super()._describe(run, fit, labels, probabilities)
-        codes = apply(run.model, run.model.encode, fit.X)
+    def _describe(self, model, fit):
+        self._n_features_out = self.n_components
+        described = describe_mixture(model.mixture.mixture, self.covariance_type)
+        self.weights_, self.means_, self.covariances_ = described
+        codes = apply(model, model.encode, fit.X)
         if codes.var(0).max() <= ACTIVE:
             warn_user(
                 f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}. "
                 "Train longer (max_epochs), raise kl_warm_up, init_weight or n_components, or "
                 "use the default networks."
             )
-        return attributes
+
+    # ---- predictions
 
     def score_samples(self, X, n_importance_samples: int | None = None) -> Doubles:
         """Lower bound on log p(x) of each sample, in nats and in the units of X.
@@ -380,9 +374,29 @@ class VAEEmbedding(EmbeddingMixin, DeepClusterer):
         """
         check_is_fitted(self)
         if n_importance_samples is None:
-            return super().score_samples(X)
+            return self._map("score", X)
         n_samples = check_count("n_importance_samples", n_importance_samples)
         return self._map(lambda x: self.model_.importance_bound(x, n_samples), X)
+
+    def score(self, X, y=None) -> float:
+        """Mean of :meth:`score_samples`, the label-free criterion: higher is better.
+
+        It compares fits with the same settings. For a search of ``init_weight`` and others, use
+        :func:`~skdeepcluster.model_selection.label_free_scorer`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        score : float
+            Mean over the samples, in nats.
+        """
+        return float(self.score_samples(X).mean())
 
     def impute(self, X) -> Any:
         """Replace missing values by their conditional means, given the observed features.

@@ -15,7 +15,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KernelDensity
 from sklearn.utils import Bunch
 
-from skdeepcluster import NeighborClustering, select_n_clusters
+from skdeepcluster import GaussianMixtureEM, NeighborClustering, select_n_clusters
 from skdeepcluster.display import (
     DendrogramDisplay,
     EmbeddingDisplay,

@@ -308,12 +308,13 @@ def test_a_fit_forgets_the_last_one_but_nothing_of_the_user(X):
 @pytest.mark.parametrize("covariance_type", TYPES)
 @no_convergence
 def test_sparse_samples_are_taken_as_dense_ones(X, covariance_type):
-    thinned = X * (np.abs(X) > 1)
+    thinned = X * (np.abs(X) > np.quantile(np.abs(X), 0.75))
     mixture = GaussianMixtureEM(K, covariance_type=covariance_type, max_iter=5, random_state=0)
     dense = clone(mixture).fit(thinned)
     found = clone(mixture).fit(csr_array(thinned))
     assert_same(found, dense)
-    np.testing.assert_array_equal(found.predict_proba(csr_array(X)), found.predict_proba(X))
+    new = thinned[::2]
+    np.testing.assert_array_equal(found.predict_proba(csr_array(new)), found.predict_proba(new))
 
 
 # ---- values of any size

@@ -251,7 +251,7 @@ def drop_a_mean(fitted):
 
 
 def cut_places(fitted):
-    fitted._reference["spacing"] = fitted._reference["spacing"][:60]
+    fitted._reference = fitted._reference._replace(spacing=fitted._reference.spacing[:60])
 
 
 def share_a_scale(fitted):

@@ -86,7 +86,7 @@ def load_path(path):
 
 def fit(X, n_clusters, seed):
     """Return NeighborClustering, fitted, and its number of clusters, score and seconds."""
-    clusterer = NeighborClustering(n_clusters, accept_sparse=True, random_state=seed)
+    clusterer = NeighborClustering(n_clusters, random_state=seed)
     made, seconds = timed(clusterer.fit, X)
     record = {"found": made.n_clusters_, "expected": made.expected_score_, "seconds": seconds}
     return made, record

@@ -39,7 +39,7 @@ CUSTOMERS = range(200, 220)
 
 def ours(X, prepared, seed):
     """Return the labels of the answers of NeighborClustering, the chosen one first."""
-    fit = NeighborClustering("auto", accept_sparse=True, random_state=seed).fit(X)
+    fit = NeighborClustering("auto", random_state=seed).fit(X)
     return [fit.labels_, *(other.labels for other in fit.alternatives_)]
 
 
@@ -128,7 +128,7 @@ def read_set(load):
         rows = np.sort(np.random.RandomState(0).permutation(rows)[:MAX_SAMPLES])
     X = data.X
     X = X.iloc[rows].reset_index(drop=True) if isinstance(X, pd.DataFrame) else X[rows]
-    prepared = Preparation(accept_sparse=True).fit_transform(X)
+    prepared = Preparation().fit_transform(X)
     if hasattr(prepared, "toarray"):
         prepared = prepared.toarray()
     gaps = np.isnan(prepared)

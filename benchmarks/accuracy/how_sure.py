@@ -6,7 +6,6 @@ Each part fits its methods to its sets with every seed, appends a JSON line for 
 a table. Fits that the file holds are not run again.
 """
 
-import math
 import sys
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,11 @@ from lib.synthetic import blobs
 from lib.tables import as_frame, pivot
 
 from skdeepcluster import ClusterEnsemble, NeighborClustering
-from skdeepcluster.metrics import clustering_accuracy, error_auc, expected_calibration_error
+from skdeepcluster.metrics import (
+    clustering_accuracy,
+    expected_calibration_error,
+    match_labels,
+)
 from skdeepcluster.stability import cluster_stability
 
 MAX_SAMPLES = 5000  # of networks
@@ -50,11 +53,12 @@ def calibration(method, data, seed):
     make = ensemble if method == "ClusterEnsemble" else METHODS[method]
     model = make(data, data.n_clusters, seed).fit(data.X)
     probabilities = np.asarray(model.predict_proba(data.X), dtype=np.float64)
-    auc = error_auc(data.y, probabilities)
+    right = match_labels(data.y, probabilities.argmax(1)) == data.y
+    has_both = 0 < right.mean() < 1
     return {
         "acc": clustering_accuracy(data.y, probabilities.argmax(1)),
         "ece": expected_calibration_error(data.y, probabilities),
-        "auc": None if math.isnan(auc) else auc,
+        "auc": float(roc_auc_score(right, probabilities.max(1))) if has_both else None,
         "confidence": float(probabilities.max(1).mean()),
     }
 

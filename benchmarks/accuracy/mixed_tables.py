@@ -77,9 +77,7 @@ def fill(X, imputer=None):
 def ours(kind, X, n_clusters, seed, imputer=None):
     """Fit an estimator to a table by its categories, after imputation or as it is."""
     X = X if imputer is None else fill(X, imputer)
-    made = getattr(skdeepcluster, kind)
-    made = made(n_clusters, categorical_features="from_dtype", random_state=seed)
-    return made.fit(X)
+    return getattr(skdeepcluster, kind)(n_clusters, random_state=seed).fit(X)
 
 
 def encoder(X):
@@ -255,7 +253,7 @@ def ways(data):
     """
     is_bundled = data.name in BUNDLED
     for kind in OURS if is_bundled else OURS[:1]:
-        for way, make in {"categorical_features": ours, "one-hot, weight 1": one_hot}.items():
+        for way, make in {"kinds": ours, "one-hot, weight 1": one_hot}.items():
             yield kind, way, partial(make, kind)
             if kind == OURS[0]:
                 yield OPEN, way, partial(open_number, make)

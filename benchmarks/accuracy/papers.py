@@ -30,7 +30,7 @@ from lib.tables import as_frame
 
 import skdeepcluster
 from skdeepcluster.deep.codes import Autoencoder, PointEncoder
-from skdeepcluster.metrics import clustering_accuracy, majority_accuracy
+from skdeepcluster.metrics import clustering_accuracy, purity_score
 from skdeepcluster.nn.likelihood import Bernoulli
 from skdeepcluster.nn.networks import mlp
 from skdeepcluster.training.loop import Rows, train
@@ -62,7 +62,7 @@ def accuracy(model, data):
 def majority_error(model, data):
     """Return the error if each cluster is named after its most frequent class."""
     labels = predicted(model, data.X)
-    return {"error": 1 - majority_accuracy(data.y, labels)} | judged(data.y, labels)
+    return {"error": 1 - purity_score(data.y, labels)} | judged(data.y, labels)
 
 
 def test_error(model, data):

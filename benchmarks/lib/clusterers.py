@@ -110,8 +110,7 @@ def clustpy(name, X, n_clusters, seed):
 
 def neighbor_clustering(X, n_clusters, seed):
     """NeighborClustering of this package."""
-    settings = {"n_jobs": N_THREADS, "accept_sparse": issparse(X)}
-    return network("NeighborClustering", X, n_clusters, seed, **settings).labels_
+    return network("NeighborClustering", X, n_clusters, seed, n_jobs=N_THREADS).labels_
 
 
 def network(name, X, n_clusters, seed, **settings):

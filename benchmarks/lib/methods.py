@@ -30,19 +30,14 @@ def mixture(kind, data, n_clusters, seed):
         return made
     variances = mean_variance_axis(X, axis=0)[1] if issparse(X) else X.var(axis=0)
     made.set_params(reg_covar=0.01 * float(variances.mean()) or 1e-6)
-    if not issparse(X):
-        return made
-    if kind is GaussianMixture:  # it takes no sparse samples
+    if issparse(X) and kind is GaussianMixture:  # it takes no sparse samples
         return make_pipeline(FunctionTransformer(methodcaller("toarray")), made)
-    return made.set_params(accept_sparse=True)
+    return made
 
 
 def ours(name, data, n_clusters, seed, **settings):
     """Make an estimator of this package."""
-    made = getattr(skdeepcluster, name)(n_clusters, random_state=seed, **settings)
-    if issparse(data.X) and "accept_sparse" in made.get_params():
-        made.set_params(accept_sparse=True)
-    return made
+    return getattr(skdeepcluster, name)(n_clusters, random_state=seed, **settings)
 
 
 def with_views(data, n_clusters, seed):

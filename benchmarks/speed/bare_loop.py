@@ -26,7 +26,7 @@ from lib.records import described, keep, timed
 from lib.sets import SETS, load_set
 
 from skdeepcluster.deep import fit as _fit
-from skdeepcluster.deep.base import DeepClusterer
+from skdeepcluster.deep.base import ClusteringMixin
 from skdeepcluster.nn.model import Batch
 
 #: Calls a function and returns its processor seconds, too.
@@ -57,7 +57,7 @@ def train_bare(model, rows, *, max_epochs, batch_size, learning_rate, augment):
 def measure(method, data, seed):
     """Fit a method once, and train its networks bare; return the record."""
     trainings, seconds = [], {"initial": 0.0, "bare": 0.0}
-    train, search = _fit.train, DeepClusterer._find_start
+    train, search = _fit.train, ClusteringMixin._find_initial
 
     def remember(model, rows, **options):
         names = ("max_epochs", "batch_size", "learning_rate", "augment")
@@ -71,7 +71,7 @@ def measure(method, data, seed):
 
     with (
         mock.patch.object(_fit, "train", remember),
-        mock.patch.object(DeepClusterer, "_find_start", search_timed),
+        mock.patch.object(ClusteringMixin, "_find_initial", search_timed),
     ):
         _, whole = measured(METHODS[method](data, data.n_clusters, seed).fit, data.X)
     for model, rows, options in trainings:

@@ -1,7 +1,6 @@
 """What adversarial methods share: initialization, score, and a check of the generator."""
 
 import copy
-from abc import abstractmethod
 from numbers import Integral
 
 import numpy as np
@@ -13,10 +12,8 @@ from ..functional.losses import marginal, mutual_information
 from ..input.checks import AUTO
 from ..nn.networks import mlp
 from ..nn.runtime import building
-from .base import DeepEstimator
 from .codes import GaussianEncoder
 from .fit import apply, assign
-from .start import CONSTRAINTS, Start, is_given, is_own
 
 #: Length of the codes of an autoencoder in whose codes an initial partition is sought.
 N_CODES = 10
@@ -32,101 +29,59 @@ FAR_FROM_DATA = 1 / 3
 FEW = 0.5
 
 
-class AdversarialEstimator(DeepEstimator):
-    """An estimator that trains an :class:`~skdeepcluster.nn.model.AdversarialModel`.
+#: Constraint of a batch size: batch normalization needs two samples.
+BATCH_SIZE = [Interval(Integral, 2, None, closed="left"), AUTO]
 
-    Its initial partition is found in samples, or in the codes of an autoencoder if
-    ``pretraining_epochs`` asks for one.
+
+def find_in_codes(fit):
+    """Return the initial partition of a training, sought in codes if the fit asks for it.
+
+    The autoencoder is discarded.
     """
+    if not fit.initial.pretrains:
+        return fit.initial
+    widths = fit.estimator.hidden_layer_sizes_
+    n_features = fit.X.shape[1]
+    with building():
+        encoder = GaussianEncoder(mlp(n_features, 2 * N_CODES, widths))
+        decoder = mlp(N_CODES, n_features, widths[::-1])
+    likelihood = copy.deepcopy(fit.likelihood)
+    autoencoder = fit.pretrain(encoder, decoder, likelihood)
+    codes = apply(autoencoder, autoencoder.encode, fit.X)
+    fit.progress.begin("initial partition")
+    return fit.estimator._partition(codes, fit)
 
-    _augments_training = True
 
-    _parameter_constraints = {
-        **DeepEstimator._parameter_constraints,
-        **CONSTRAINTS,
-        "generator": [callable, None],
-        "discriminator": [callable, None],
-        # Batch normalization needs two samples.
-        "batch_size": [Interval(Integral, 2, None, closed="left"), AUTO],
-    }
+def set_marginal(model, fit):
+    """Set p(k) of a trained model to the mean of p(k | x) over the samples."""
+    log_p = apply(model, model.log_resp, fit.X)
+    log_p = torch.as_tensor(log_p, device="cpu").double()
+    model.log_marginal.copy_(marginal(log_p))
 
-    def _find_start(self, data, augment, random_state):
-        pretrains = self._pretrains()
-        if pretrains and isinstance(data.known.n_clusters, Integral):
-            return Start(data.known.n_clusters, pretrains=True)
-        start = super()._find_start(data, augment, random_state)
-        return start._replace(pretrains=pretrains)
 
-    def _pretrains(self):
-        """Return whether the initial partition is sought in the codes of an autoencoder."""
-        if self.pretraining_epochs == "auto":
-            return is_own(self.init)
-        return self.pretraining_epochs > 0 and not is_given(self.init)
+def score_together(estimator, X):
+    """Return the mutual information between samples and clusters, H[mean p] - mean H[p]."""
+    log_p = torch.as_tensor(estimator._map("log_resp", X), device="cpu").double()
+    return float(mutual_information(log_p))
 
-    def _before(self, model, fit):
-        if not fit.start.pretrains:
-            return fit.start
-        # The autoencoder is discarded.
-        widths = fit.settings.hidden_layer_sizes
-        n_features = fit.X.shape[1]
-        with building():
-            encoder = GaussianEncoder(mlp(n_features, 2 * N_CODES, widths))
-            decoder = mlp(N_CODES, n_features, widths[::-1])
-        likelihood = copy.deepcopy(fit.likelihood)
-        autoencoder = fit.pretrain(encoder, decoder, likelihood)
-        codes = apply(autoencoder, autoencoder.encode, fit.X)
-        fit.progress.begin("initial partition")
-        return self._search(codes, fit)
 
-    def _after(self, model, fit, start):
-        log_p = apply(model, model.log_resp, fit.X)
-        log_p = torch.as_tensor(log_p, device="cpu").double()
-        model.log_marginal.copy_(marginal(log_p))
+def compare_generated(model, fit, generate):
+    """Return the distance of generated samples to those of a fit, and the share of clusters met.
 
-    def _describe(self, run, fit, labels, probabilities):
-        attributes = super()._describe(run, fit, labels, probabilities)
-        model = run.model
-        n_judged = min(MAX_JUDGED, max(MIN_JUDGED, ELEMENTS // fit.X.shape[1]))
-        some = fit.random_state.permutation(fit.X.shape[0])[:n_judged]
-        generated = self._generate(model, n_judged, fit.random_state)
-        real = fit.X[np.sort(some)]
+    ``generate(n_samples)`` returns samples (N, D) in the units of the data.
+    """
+    n_judged = min(MAX_JUDGED, max(MIN_JUDGED, ELEMENTS // fit.X.shape[1]))
+    some = fit.random_state.permutation(fit.X.shape[0])[:n_judged]
+    generated = generate(n_judged)
+    real = fit.X[np.sort(some)]
 
-        distance = relative_distance(
-            apply(model, model.standardize, generated),
-            apply(model, model.standardize, real),
-        )
-        clusters = np.unique(assign(model, real)[0])
-        is_reached = np.isin(clusters, assign(model, generated)[0])
-        return attributes | {
-            "generator_distance_": distance,
-            "generator_coverage_": float(is_reached.mean()),
-        }
-
-    @abstractmethod
-    def _generate(self, model, n_samples, random_state):
-        """Return generated samples, (N, D), in the units of the data."""
-
-    def score(self, X, y=None) -> float:
-        """Mutual information between samples and clusters, H[mean p] - mean H[p].
-
-        p is the p(c|x) of the objective, without ``temperature_``. It compares fits with the same
-        settings. For a search of ``init_weight`` and others, use
-        :func:`~skdeepcluster.model_selection.label_free_scorer`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to score together: p(c) is the mean over them.
-        y : Ignored
-            Present for API consistency by convention.
-
-        Returns
-        -------
-        score : float
-            In nats, between 0 and log ``n_clusters``; higher is better.
-        """
-        log_p = torch.as_tensor(self._map("log_resp", X), device="cpu").double()
-        return float(mutual_information(log_p))
+    distance = relative_distance(
+        apply(model, model.standardize, generated),
+        apply(model, model.standardize, real),
+    )
+    clusters = np.unique(assign(model, real)[0])
+    is_reached = np.isin(clusters, assign(model, generated)[0])
+    return distance, float(is_reached.mean())
 
 
 def relative_distance(generated, real):

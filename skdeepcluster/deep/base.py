@@ -1,19 +1,22 @@
 """What all estimators with networks share: the fit, predictions and saved state.
 
-N samples, E encoded features, K clusters.
+A method is a model and an estimator that derives from :class:`DeepEstimator`, and from
+:class:`ClusteringMixin` and :class:`EmbeddingMixin` as it clusters and encodes samples. N samples,
+E encoded features, K clusters, L code length.
 """
 
 import copy
 import os
 from abc import ABC, abstractmethod
+from functools import partial
 from numbers import Integral, Real
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
-from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
+from sklearn.utils import Bunch, check_array, check_scalar
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import one_hot
 
@@ -21,129 +24,316 @@ from ..input.checks import (
     AUTO,
     COUNT,
     FRACTION,
-    keep_fit,
+    WEIGHT,
+    begin_sample,
+    forget_missing,
+    is_dask,
     random_stream,
     warn_user,
     with_plain_numbers,
 )
+from ..input.columns import KINDS
 from ..input.dask import maps_blocks
-from ..input.labels import LabeledClusterMixin, find_offset, mark_noise
+from ..input.labels import find_offset, mark_noise, read_known
 from ..input.n_clusters import N_CLUSTERS
 from ..input.preparation import Preparation, Prepared
-from ..input.types import Doubles, Floats, Labels, fit_context
+from ..input.types import (
+    ClusterMixin,
+    Floats,
+    Labels,
+    Reals,
+    TransformerMixin,
+    fit_context,
+)
 from ..neighbor_clustering import NeighborClustering
 from ..nn.likelihood import ColumnLikelihood, restore_likelihood
-from ..nn.networks import ACTIVATIONS
+from ..nn.networks import ACTIVATIONS, make_network, mlp
 from ..nn.runtime import BLOCK, batches, forked, isolated
 from ..training.checkpoint import Checkpoint
 from ..training.loop import StepProgress, check_callbacks
+from .codes import describe_mixture, draw_codes
 from .fit import (
-    BUILDERS,
     Fit,
     apply,
     assign,
     choose_samples,
+    choose_settings,
     scale_samples,
-    settle,
+    takes_builders,
     train_best,
 )
-from .settings import Recipe
 from .start import (
-    Start,
+    InitialPartition,
     check_init,
     find_augmentation,
     find_number,
     is_given,
     is_own,
     partition_codes,
-    read_start,
+    partition_from,
+    read_partition,
     search_start,
-    start_from,
+    seeks_in_codes,
 )
 
 #: Maximum share of the samples that leave their initial clusters without a warning.
 MAX_MOVED = 0.25
+#: Parameters that predictions do not need.
+OF_TRAINING = ("callbacks", "augment", "checkpoint", "init")
+#: Constraints of parameters with the same meaning in all methods.
+CONSTRAINTS = {
+    "n_clusters": N_CLUSTERS,
+    "n_components": [COUNT],
+    "hidden_layer_sizes": [AUTO, "array-like"],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "likelihood": [
+        StrOptions({"auto", "bernoulli", "gaussian"}),
+        dict,
+        ColumnLikelihood,
+    ],
+    "standardize": [AUTO, "boolean"],
+    "kinds": KINDS,
+    "init": [
+        StrOptions({"neighbors", "own"}),
+        HasMethods(["fit", "get_params", "set_params"]),
+        "array-like",
+    ],
+    "contamination": [FRACTION, AUTO],
+    "use_labels": ["boolean"],
+    "init_weight": [WEIGHT],
+    "smoothness_weight": [WEIGHT],
+    "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), AUTO],
+    "max_epochs": [COUNT, AUTO],
+    "learning_rate": [Interval(Real, 0, None, closed="neither"), AUTO],
+    "image_shape": ["array-like", None],
+    "encoder": [callable, None],
+    "decoder": [callable, None],
+    "generator": [callable, None],
+    "discriminator": [callable, None],
+    "batch_size": [COUNT, AUTO],
+    "n_init": [COUNT],
+    "augment": [callable, AUTO, None],
+    "callbacks": [list, tuple, None],
+    "checkpoint": [str, os.PathLike, None],
+    "device": [str, torch.device],
+    "verbose": ["verbose"],
+    "random_state": ["random_state"],
+}
 
 
 class DeepEstimator(BaseEstimator, ABC):
     """An estimator that trains a :class:`~skdeepcluster.nn.model.ClusterModel`.
 
-    A method defines ``__init__``, its recipe for "auto", and the five steps of a fit below.
+    A method defines ``__init__``, constraints of parameters that are not in ``CONSTRAINTS``, what
+    "auto" is computed from, and the abstract methods.
     """
 
-    #: Whether training sees augmented samples. They would widen densities and codes.
-    _augments_training = False
-    #: Whether this is a member of an ensemble, which leaves out interrupted members.
-    _is_member = False
+    _parameter_constraints: dict[str, Any] = {}
+
+    #: Peak learning rate of a network whose first hidden layer has the papers' width.
+    _rate: float
+    #: Training steps, in units of sqrt(N).
+    _steps: float
+    #: Whether the networks of the model are pretrained as an autoencoder.
+    _pretrains = False
+    #: Whether the model is a GAN. It sees augmented samples, which would widen densities and
+    #: codes, and learns each cluster from nothing: the unit of its steps is K above sqrt(N).
+    _is_adversarial = False
     #: Whether each batch also has labeled samples of its own.
     _draws_labeled = False
+    #: Kinds of columns, of a method without this parameter.
+    kinds: Any = "numbers"
 
-    _parameter_constraints = {
-        "hidden_layer_sizes": [AUTO, "array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "image_shape": ["array-like", None],
-        "likelihood": [
-            StrOptions({"auto", "bernoulli", "gaussian"}),
-            dict,
-            ColumnLikelihood,
-        ],
-        "standardize": [AUTO, "boolean"],
-        "max_epochs": [COUNT, AUTO],
-        "batch_size": [COUNT, AUTO],
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), AUTO],
-        "n_init": [COUNT],
-        "augment": [callable, AUTO, None],
-        "callbacks": [list, tuple, None],
-        "checkpoint": [str, os.PathLike, None],
-        "device": [str, torch.device],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-    }
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        known = CONSTRAINTS | cls._parameter_constraints
+        names = cls._get_param_names()
+        cls._parameter_constraints = {
+            name: known[name] for name in names if name in known
+        }
 
     # ---- what a method defines
-
-    _recipe: Recipe
-
-    @abstractmethod
-    def _read_known(self, y, n_samples):
-        """Return the :class:`Known` clusters or classes, and the number asked for."""
 
     @abstractmethod
     def _build(self, n_features, n_clusters, widths, likelihood):
         """Return a new model, a ClusterModel, with hidden layers of the given widths."""
 
     @abstractmethod
-    def _find_start(self, data, augment, random_state):
-        """Return the :class:`Start` of all trainings."""
+    def _train(self, model, fit):
+        """Initialize, train and complete a model; return the run that ``fit.train`` returns."""
 
     @abstractmethod
-    def _before(self, model, fit):
-        """Initialize a model, and return the :class:`Start` of its training."""
+    def _describe(self, model, fit):
+        """Set the fitted attributes of the method, and warn of a model that learned little."""
 
-    def _after(self, model, fit, start):
-        """Complete a trained model before it predicts; nothing by default."""
+    @abstractmethod
+    def score_samples(self, X) -> Reals:
+        """Label-free criterion of each sample, in nats: what the model's ``score`` returns."""
 
-    def _describe(self, run, fit, labels, probabilities):
-        """Return the fitted attributes by name; labels and probabilities (N,) are of all of X."""
-        model = run.model
-        return {
-            **fit.data.preparation.input_attributes(),
-            **fit.settings.attributes(),
-            **read_attributes(model),
-            "augment_": fit.augmentation.augment,
-            "history_": run.history,
-            "likelihood_": model.likelihood.name,
-            "model_": model,
-            "n_iter_": len(run.history),
-            "standardize_": model.likelihood.standardizes,
-            "temperature_": float(model.temperature),
-            "_fit_params": resolve_params(fit),
-        }
+    # ---- what ClusteringMixin defines
 
-    #: What a method does at the beginning of each epoch, ``_on_epoch(model, fit, rows)``, or None.
-    _on_epoch = None
+    @abstractmethod
+    def _read_known(self, y, n_samples):
+        """Return the :class:`Known` clusters or classes, and the number asked for."""
+
+    @abstractmethod
+    def _find_initial(self, data, random_state):
+        """Return the :class:`InitialPartition` of all trainings."""
+
+    @abstractmethod
+    def _partition(self, codes, fit):
+        """Return the :class:`InitialPartition` found in codes (N, L) of pretrained networks."""
+
+    @abstractmethod
+    def _set_labels(self, fit, run):
+        """Set the fitted attributes about clusters or classes, and warn if there are few."""
 
     # ---- the fit
+
+    def _fit(self, X, y, sample_weight):
+        """Fit a copy, and take over its attributes when it has succeeded."""
+        fitted = copy.copy(with_plain_numbers(self))
+        with (
+            isolated(),
+            StepProgress(type(self).__name__, self.verbose == 1) as progress,
+        ):
+            fitted._learn(X, y, sample_weight, progress)
+        self.__dict__ = vars(fitted) | self.get_params(deep=False)
+        return self
+
+    def _learn(self, X, y, sample_weight, progress):
+        """Read X, train, and set the fitted attributes."""
+        preparation, X = self._read(X, sample_weight)
+        known = self._read_known(y, X.shape[0])
+        random_state = random_stream(self.random_state)
+        checkpoint = None
+        if self.checkpoint is not None:
+            data_of_fit = X, known.labels, sample_weight
+            checkpoint = Checkpoint(self, data_of_fit, random_state)
+        data = choose_samples(preparation, X, known, sample_weight, random_state)
+
+        likelihood = scale_samples(self, data)
+        progress.begin("initial partition")
+        found = find_augmentation(self, data, random_state)
+        self.augment_, self.augment_scores_ = found
+        initial = self._find_initial(data, random_state)
+        choose_settings(self, data.X.shape, initial)
+        fit = Fit(self, data, likelihood, initial, random_state, progress, checkpoint)
+        run = train_best(fit)
+
+        self._set_model(fit, run)
+        self._set_labels(fit, run)
+        self._describe(run.model, fit)
+        if checkpoint is not None and not run.interrupted:
+            checkpoint.remove()
+
+    def _read(self, X, sample_weight):
+        """Return the preparation of X, and X, checked and encoded, (N, E)."""
+        check_callbacks(self.callbacks)
+        check_init(self.init)
+        is_unchanged = self.augment is None and self.image_shape is None
+        graph = self.init if isinstance(self.init, NeighborClustering) else None
+        preparation = Preparation(
+            self.kinds,
+            standardize=self.standardize,
+            metric="euclidean" if graph is None else graph.metric,
+            n_neighbors=15 if graph is None else graph.n_neighbors,
+            learns_kinds=is_unchanged and self.likelihood in ("auto", "gaussian"),
+            name=type(self).__name__,
+        )
+        X = preparation.fit_encode(X, sample_weight, min_samples=2)
+        if self.verbose and preparation.is_table:
+            print(preparation.describe())
+        return preparation, X
+
+    def _set_model(self, fit, run):
+        """Set the fitted attributes about X, the model and its training."""
+        preparation = fit.data.preparation
+        self.preparation_ = preparation
+        self.n_features_in_ = preparation.n_features_in_
+        self.feature_names_in_ = vars(preparation).get("feature_names_in_")
+        forget_missing(self, "augment_scores_", "feature_names_in_")
+        model = run.model
+        self.model_ = model
+        self.likelihood_ = model.likelihood.name
+        self.standardize_ = model.likelihood.standardizes
+        self.temperature_ = float(model.temperature)
+        self.history_ = run.history
+        self.n_iter_ = len(run.history)
+
+        params = self.get_params(deep=False)
+        self._fit_params = {
+            name: value for name, value in params.items() if name not in OF_TRAINING
+        }
+        if "n_clusters" in params:
+            self._fit_params["n_clusters"] = fit.initial.n_clusters
+
+    # ---- predictions
+
+    def _map(self, function, X):
+        """Validate X and apply a method of the model, by name, or a function of tensors to it."""
+        check_is_fitted(self)
+        if isinstance(function, str):
+            function = getattr(self.model_, function)
+        return apply(self.model_, function, self.preparation_.encode(X))
+
+    @maps_blocks
+    def predict_proba(self, X) -> Floats:
+        """Probability of each cluster, given the sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to assign. For a Dask array, the result is lazy.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_clusters), float32
+            Rows sum to one. The columns of a classifier are in the order of ``classes_``.
+        """
+        return self._map("resp", X)
+
+    # ---- state
+
+    def __sklearn_is_fitted__(self):
+        return "model_" in vars(self)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def __getstate__(self):
+        """Return the state as arrays and plain objects, so that it loads without a GPU."""
+        state = make_plain(super().__getstate__())
+        if "model_" in state:
+            tensors = state["model_"].state_dict()
+            state["model_"] = {
+                name: tensor.cpu().numpy() for name, tensor in tensors.items()
+            }
+            state["_fit_params"] = make_plain(state["_fit_params"])
+        return state
+
+    def __setstate__(self, state):
+        """Restore the state; the model is rebuilt with the parameters of the fit."""
+        state = dict(state)
+        arrays = state.pop("model_", None)
+        super().__setstate__(state)
+        if arrays is None:
+            return
+        tensors = {
+            name: torch.tensor(array, device="cpu") for name, array in arrays.items()
+        }
+        fitted = copy.copy(self).set_params(**self._fit_params)
+        with forked(0), torch.device("cpu"):
+            self.model_ = rebuild(fitted, tensors).eval()
+
+
+class ClusteringMixin(ClusterMixin):
+    """Clusters: the initial partition, known clusters, noise, and predictions."""
+
+    #: Weight of the initial partition; None for a method without this parameter.
+    init_weight: Any = None
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None) -> Self:
@@ -173,269 +363,27 @@ class DeepEstimator(BaseEstimator, ABC):
         FloatingPointError
             If a loss or a weight is not finite.
         """
-        estimator = with_plain_numbers(self)
-        with (
-            isolated(),
-            StepProgress(type(self).__name__, self.verbose == 1) as progress,
-        ):
-            preparation, X = estimator._read(X, sample_weight)
-            known = estimator._read_known(y, X.shape[0])
-            random_state = random_stream(self.random_state)
-            checkpoint = None
-            if self.checkpoint is not None:
-                data_of_fit = X, known.labels, sample_weight
-                checkpoint = Checkpoint(estimator, data_of_fit, random_state)
-            data = choose_samples(preparation, X, known, sample_weight, random_state)
+        return self._fit(X, y, sample_weight)
 
-            likelihood = scale_samples(estimator, data)
-            progress.begin("initial partition")
-            augmentation = find_augmentation(estimator, data, random_state)
-            start = estimator._find_start(data, augmentation.augment, random_state)
-            settings = settle(estimator, data.X.shape, start)
-            fit = Fit(
-                estimator=estimator,
-                data=data,
-                likelihood=likelihood,
-                augmentation=augmentation,
-                start=start,
-                settings=settings,
-                random_state=random_state,
-                progress=progress,
-                checkpoint=checkpoint,
-            )
-            run = train_best(fit)
-            attributes = estimator._describe(run, fit, *assign(run.model, X))
-        if checkpoint is not None and not run.interrupted:
-            checkpoint.remove()
-        return keep_fit(self, attributes)
-
-    def _read(self, X, sample_weight):
-        """Return the preparation of X, and X, checked and encoded, (N, E)."""
-        check_callbacks(self.callbacks)
-        check_init(self.init)
-        is_unchanged = self.augment is None and self.image_shape is None
-        graph = self.init if isinstance(self.init, NeighborClustering) else None
-        preparation = Preparation(
-            vars(self).get("kinds", "numbers"),
-            standardize=self.standardize,
-            metric="euclidean" if graph is None else graph.metric,
-            n_neighbors=15 if graph is None else graph.n_neighbors,
-            learns_kinds=is_unchanged and self.likelihood in ("auto", "gaussian"),
-            name=type(self).__name__,
-        )
-        X = preparation.fit_encode(X, sample_weight, min_samples=2)
-        if self.verbose and preparation.is_table:
-            print(preparation.describe())
-        return preparation, X
-
-    # ---- predictions
-
-    def _map(self, function, X):
-        """Validate X and apply a method of the model, by name, or a function of tensors to it."""
-        check_is_fitted(self)
-        if isinstance(function, str):
-            function = getattr(self.model_, function)
-        return apply(self.model_, function, self.preparation_.encode(X))
-
-    @maps_blocks
-    def predict_proba(self, X) -> Floats:
-        """Probability of each cluster, given the sample.
+    def fit_predict(self, X, y=None, **kwargs) -> Labels:
+        """Fit to X and return the cluster labels.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to assign. For a Dask array, the result is lazy.
+            Samples to cluster.
+        y : array-like of shape (n_samples,), default=None
+            Known clusters with ``use_labels=True``, ignored otherwise.
+        **kwargs : dict
+            Further arguments of ``fit``.
 
         Returns
         -------
-        resp : ndarray of shape (n_samples, n_clusters), float32
-            Rows sum to one. The columns of a classifier are in the order of ``classes_``.
+        labels : ndarray of shape (n_samples,)
+            ``labels_``, or the predictions for a Dask array.
         """
-        return self._map("resp", X)
-
-    def score_samples(self, X) -> Doubles:
-        """Label-free criterion of each sample, in nats: higher is better.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to score.
-
-        Returns
-        -------
-        criterion : ndarray of shape (n_samples,), float64
-            VAEEmbedding, VaDEClustering: a lower bound on log p(x), in the units of X, with the
-            expectation over z taken over a fixed set of points. DACClustering:
-            log p(x | G(z)) + log p(z) at z = E(x). InfoGANClustering, CatGANClustering:
-            KL(p(c|x) || p(c)), the information of a sample about its cluster, without
-            ``temperature_`` and with p(c) the mean of p(c|x) over the training data.
-        """
-        return self._map("score", X)
-
-    def score(self, X, y=None) -> float:
-        """Mean of :meth:`score_samples`, the label-free criterion: higher is better.
-
-        It compares fits with the same settings. For a search of ``init_weight`` and others, use
-        :func:`~skdeepcluster.model_selection.label_free_scorer`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to score.
-        y : Ignored
-            Present for API consistency by convention.
-
-        Returns
-        -------
-        score : float
-            Mean over the samples, in nats.
-        """
-        return float(np.mean(self.score_samples(X), dtype=np.float64))
-
-    # ---- state
-
-    def __sklearn_is_fitted__(self):
-        return "model_" in vars(self)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
-
-    def __getstate__(self):
-        """Return the state as arrays and plain objects, so that it loads without a GPU."""
-        state = make_plain(super().__getstate__())
-        if "model_" in state:
-            tensors = state["model_"].state_dict()
-            state["model_"] = {
-                name: tensor.cpu().numpy() for name, tensor in tensors.items()
-            }
-            state["_fit_params"] = make_plain(state["_fit_params"])
-        return state
-
-    def __setstate__(self, state):
-        """Restore the state; the model is rebuilt with the parameters of the fit."""
-        arrays = state.get("model_")
-        super().__setstate__(
-            {name: value for name, value in state.items() if name != "model_"}
-        )
-        if arrays is None:
-            return
-        tensors = {
-            name: torch.tensor(array, device="cpu") for name, array in arrays.items()
-        }
-        prefix = "likelihood."
-        parts = {
-            name.removeprefix(prefix): tensor
-            for name, tensor in tensors.items()
-            if name.startswith(prefix)
-        }
-        fitted = copy.copy(self).set_params(**self._fit_params)
-        with forked(0), torch.device("cpu"):
-            likelihood = restore_likelihood(parts)
-            self.model_ = rebuild(fitted, tensors, likelihood).eval()
-
-
-class DeepClusterer(LabeledClusterMixin, DeepEstimator):
-    """A deep estimator that finds clusters."""
-
-    _parameter_constraints = {
-        "n_clusters": N_CLUSTERS,
-        "contamination": [FRACTION, AUTO],
-        "use_labels": ["boolean"],
-    }
-
-    def _read_known(self, y, n_samples):
-        """Return the :class:`Known` clusters of the samples."""
-        known = super()._read_known(y, n_samples)
-        if known.labels is not None and is_own(self.init):
-            raise ValueError(
-                "use_labels=True needs an initial partition that labels are part of, but "
-                "init='own' has none. Use init='neighbors' or use_labels=False."
-            )
-        return known
-
-    def _find_start(self, data, augment, random_state):
-        init = self.init
-        n_clusters = data.known.n_clusters
-        labels = data.labels
-        if is_given(init):
-            return read_start(init, data)
-        if is_own(init) and isinstance(n_clusters, Integral):
-            return Start(n_clusters)
-        if is_own(init):
-            return find_number(data.prepared, n_clusters, labels, random_state)
-        takes_views = not isinstance(init, NeighborClustering) or (
-            init.metric == "euclidean" and init.augment is None
-        )
-        prepared = data.prepared.change(augment if takes_views else None)
-        return search_start(init, prepared, n_clusters, labels, random_state)
-
-    def _search(self, codes, fit):
-        """Return the :class:`Start` found in codes (N, L)."""
-        n_clusters = fit.start.n_clusters
-        if is_own(self.init):
-            return start_from(partition_codes(codes, n_clusters, fit.random_state))
-        labels = fit.data.labels
-        codes = Prepared(codes)
-        return search_start(self.init, codes, n_clusters, labels, fit.random_state)
-
-    def _describe(self, run, fit, labels, probabilities):
-        attributes = super()._describe(run, fit, labels, probabilities)
-        model = run.model
-        data = fit.data
-        start_labels = data.fill(run.start.labels, labels)
-        moved = None
-        if start_labels is not None:
-            moved = float(np.mean(data.take(labels != start_labels)))
-        self._warn_of_lost_clusters(data.take(labels), moved or 0, fit)
-
-        taken = data.take(np.arange(len(labels)))
-        model.fit_outliers(lambda: _pair(fit, labels[taken]))
-        outlier_scores = apply(model, model.outlier_scores, data.X_given)
-        weight = np.bincount(taken, minlength=len(labels)).astype(np.float64)
-        offset = find_offset(outlier_scores, self.contamination, weight)
-        attributes |= {
-            **data.known.attributes(),
-            "labels_": mark_noise(labels, outlier_scores, offset),
-            "moved_": moved,
-            "n_clusters_": fit.start.n_clusters,
-            "offset_": offset,
-            "outlier_scores_": outlier_scores,
-            "probabilities_": probabilities,
-            "init_labels_": start_labels,
-        }
-        if fit.start.curve is not None:
-            attributes["n_clusters_curve_"] = Bunch(**fit.start.curve)
-        if fit.augmentation.scores is not None:
-            attributes["augment_scores_"] = fit.augmentation.scores
-        return attributes
-
-    def _warn_of_lost_clusters(self, labels, moved, fit):
-        """Warn of clusters that are empty, or that many samples have left."""
-        n_clusters = fit.start.n_clusters
-        n_found = len(np.unique(labels))
-        init_weight = self.get_params(deep=False).get("init_weight")
-        is_held = init_weight != 0 and not is_own(self.init)
-        if n_found < n_clusters:
-            problem = f"Only {n_found} of {n_clusters} clusters have samples"
-            if n_found == 1:
-                problem = "All samples fell into one cluster"
-            lower = "Lower"
-            if fit.X.shape[1] > fit.X.shape[0]:
-                lower = "Take principal components first (PCA), lower"
-            warn_user(
-                f"{problem}. {lower} n_clusters, train longer (max_epochs), scale the features to "
-                "a common range, or increase n_init."
-            )
-        elif is_held and moved > MAX_MOVED:
-            longer = "Train longer (max_epochs)"
-            if init_weight is not None:
-                longer += ", raise init_weight"
-            warn_user(
-                f"{moved:.0%} of the samples left their initial clusters, init_labels_, which "
-                f"the network does not separate. {longer}, or use init_labels_."
-            )
+        self.fit(X, y, **kwargs)
+        return self.predict(X) if is_dask(X) else self.labels_
 
     @maps_blocks
     def predict(self, X) -> Labels:
@@ -454,10 +402,207 @@ class DeepClusterer(LabeledClusterMixin, DeepEstimator):
         check_is_fitted(self)
         X = self.preparation_.encode(X)
         clusters = assign(self.model_, X)[0]
-        if not self._fit_params.get("contamination"):
+        if self.offset_ == -np.inf:
             return clusters
         scores = apply(self.model_, self.model_.outlier_scores, X)
         return mark_noise(clusters, scores, self.offset_)
+
+    # ---- steps of the fit
+
+    def _read_known(self, y, n_samples):
+        y = y if self.use_labels else None
+        known = read_known(y, n_samples, self.n_clusters)
+        if known.labels is not None and is_own(self.init):
+            raise ValueError(
+                "use_labels=True needs an initial partition that labels are part of, but "
+                "init='own' has none. Use init='neighbors' or use_labels=False."
+            )
+        return known
+
+    def _find_initial(self, data, random_state):
+        init = self.init
+        n_clusters = data.known.n_clusters
+        labels = data.labels
+        if is_given(init):
+            return read_partition(init, data)
+        pretrains = seeks_in_codes(self)
+        if (is_own(init) or pretrains) and isinstance(n_clusters, Integral):
+            return InitialPartition(n_clusters, pretrains=pretrains)
+
+        if is_own(init):
+            found = find_number(data.prepared, n_clusters, labels, random_state)
+        else:
+            takes_views = not isinstance(init, NeighborClustering) or (
+                init.metric == "euclidean" and init.augment is None
+            )
+            prepared = data.prepared.change(self.augment_ if takes_views else None)
+            found = search_start(init, prepared, n_clusters, labels, random_state)
+        return found._replace(pretrains=pretrains)
+
+    def _partition(self, codes, fit):
+        n_clusters = fit.initial.n_clusters
+        if is_own(self.init):
+            resp = partition_codes(codes, n_clusters, fit.random_state)
+            return partition_from(resp)
+        labels = fit.data.labels
+        prepared = Prepared(codes)
+        return search_start(self.init, prepared, n_clusters, labels, fit.random_state)
+
+    def _set_labels(self, fit, run):
+        data = fit.data
+        model = run.model
+        labels, probabilities = assign(model, data.X_given)
+        initial = data.fill(run.initial.labels, labels)
+        moved = None
+        if initial is not None:
+            moved = float(np.mean(data.take(labels != initial)))
+        self._warn_of_lost_clusters(data.take(labels), moved or 0, fit)
+
+        taken = data.take(np.arange(len(labels)))
+        model.fit_outliers(lambda: _pair(fit, labels[taken]))
+        scores = apply(model, model.outlier_scores, data.X_given)
+        weight = np.bincount(taken, minlength=len(labels)).astype(np.float64)
+        offset = find_offset(scores, self.contamination, weight)
+        self.labels_ = mark_noise(labels, scores, offset)
+        self.probabilities_ = probabilities
+        self.outlier_scores_ = scores
+        self.offset_ = offset
+        self.init_labels_ = initial
+        self.moved_ = moved
+        self.n_clusters_ = fit.initial.n_clusters
+        curve = fit.initial.curve
+        self.n_clusters_curve_ = curve and Bunch(**curve)
+        self.classes_ = data.known.classes
+        forget_missing(self, "classes_", "n_clusters_curve_")
+
+    def _warn_of_lost_clusters(self, labels, moved, fit):
+        """Warn of clusters that are empty, or that many samples have left."""
+        n_clusters = fit.initial.n_clusters
+        n_found = len(np.unique(labels))
+        is_held = self.init_weight != 0 and not is_own(self.init)
+        if n_found < n_clusters:
+            problem = f"Only {n_found} of {n_clusters} clusters have samples"
+            if n_found == 1:
+                problem = "All samples fell into one cluster"
+            lower = "Lower"
+            if fit.X.shape[1] > fit.X.shape[0]:
+                lower = "Take principal components first (PCA), lower"
+            warn_user(
+                f"{problem}. {lower} n_clusters, train longer (max_epochs), scale the features to "
+                "a common range, or increase n_init."
+            )
+        elif is_held and moved > MAX_MOVED:
+            longer = "Train longer (max_epochs)"
+            if self.init_weight is not None:
+                longer += ", raise init_weight"
+            warn_user(
+                f"{moved:.0%} of the samples left their initial clusters, init_labels_, which "
+                f"the network does not separate. {longer}, or use init_labels_."
+            )
+
+
+class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """Codes: ``transform`` by the model's ``encode``, ``inverse_transform`` by its ``decode``.
+
+    A fit sets ``_n_features_out``, the length of a code.
+    """
+
+    def transform(self, X) -> Floats:
+        """Return the codes of samples, as the model encodes them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to encode.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_codes), float32
+            Codes; the mean of a code that is random.
+        """
+        return self._map("encode", X)
+
+    def inverse_transform(self, X) -> Reals:
+        """Decode codes: E[x | z], in the units of the training data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+            Codes, for instance from :meth:`transform`, or points between them.
+
+        Returns
+        -------
+        X_original : ndarray or DataFrame of shape (n_samples, n_features)
+            With the most probable categories.
+        """
+        check_is_fitted(self)
+        Z = check_array(X, dtype=np.float32, input_name="X")
+        if Z.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"Codes must have shape (n_samples, {self._n_features_out}), got {Z.shape}. Pass "
+                "what transform() returns."
+            )
+        return self._decode(Z)
+
+    def _decode(self, Z, random_state=None):
+        """Return E[x | z] of codes (N, L), float32, or draws of tables by a RandomState."""
+        X = apply(self.model_, self.model_.decode, Z)
+        if random_state is not None and self.preparation_.is_table:
+            std = apply(self.model_, self.model_.likelihood.deviation, X)
+            X = X + std * random_state.standard_normal(X.shape)
+        return self.preparation_.decode(X, random_state)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    # ---- for methods with encoder and decoder
+
+    def _has_perceptrons(self):
+        """Return whether encoder and decoder are the default perceptrons."""
+        return self.encoder is self.decoder is self.image_shape is None
+
+    def _make_coders(self, n_features, n_outputs, widths):
+        """Return encoder (N, D) -> (N, n_outputs) and decoder (N, L) -> (N, D)."""
+        perceptron = partial(mlp, activation=self.activation)
+        encoder = make_network(
+            "encoder",
+            self.encoder,
+            n_features,
+            n_outputs,
+            partial(perceptron, hidden_layer_sizes=widths),
+            self.image_shape,
+        )
+        decoder = make_network(
+            "decoder",
+            self.decoder,
+            self.n_components,
+            n_features,
+            partial(perceptron, hidden_layer_sizes=widths[::-1]),
+            self.image_shape,
+        )
+        return encoder, decoder
+
+    # ---- for methods whose codes follow a mixture that is learned with the networks
+
+    def _describe_prior(self, model):
+        """Set the fitted attributes about the prior, a mixture of codes."""
+        self._n_features_out = self.n_components
+        described = describe_mixture(model.prior.mixture, "diag")
+        self.weights_, self.means_, self.covariances_ = described
+        with torch.no_grad():
+            self.cluster_centers_ = model.decode(model.prior.means).cpu().numpy()
+
+    def _sample_prior(self, n_samples, cluster, min_confidence):
+        """Return decoded codes of the prior, or of one of its clusters."""
+        n_samples, stream = begin_sample(self, n_samples)
+        least = None
+        if min_confidence != "auto":
+            bounds = {"min_val": 0, "max_val": 1}
+            least = check_scalar(min_confidence, "min_confidence", Real, **bounds)
+        Z = draw_codes(self.model_.prior, n_samples, cluster, least, stream)
+        return self._decode(Z, stream)
 
 
 def _pair(fit, labels):
@@ -484,33 +629,20 @@ def make_plain(params):
     return plain
 
 
-def read_attributes(model):
-    """Return the fitted attributes that a model names, as arrays."""
-    attributes = {}
-    with torch.no_grad():
-        for name, value in model.fitted_attributes().items():
-            is_tensor = isinstance(value, torch.Tensor)
-            attributes[name] = value.cpu().numpy() if is_tensor else value
-    return attributes
-
-
-def resolve_params(fit):
-    """Return the parameters that predictions need, with the number of clusters found."""
-    params = fit.estimator.get_params(deep=False)
-    for name in ("callbacks", "augment", "checkpoint", "init"):
-        params.pop(name, None)
-    if "n_clusters" in params:
-        params["n_clusters"] = fit.start.n_clusters
-    return params
-
-
-def rebuild(estimator, tensors, likelihood):
+def rebuild(estimator, tensors):
     """Return the model of the current parameters with the weights of a state dict."""
-    params = vars(estimator)
-    n_clusters = params.get("n_clusters") or len(estimator.classes_)
+    prefix = "likelihood."
+    likelihood = restore_likelihood(
+        {
+            name.removeprefix(prefix): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
+        }
+    )
+    n_clusters = estimator._fit_params.get("n_clusters") or len(estimator.classes_)
     n_features = estimator.preparation_.n_encoded_
     sizes = n_features, n_clusters, estimator.hidden_layer_sizes_
-    if all(params.get(name) is None for name in BUILDERS):
+    if not takes_builders(estimator):
         with torch.device("meta"):
             check_shapes(estimator._build(*sizes, likelihood), tensors)
     model = estimator._build(*sizes, likelihood)

@@ -7,16 +7,19 @@ the data, ``x_std`` is standardized by the likelihood for the networks.
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
+from sklearn.utils import check_scalar
 from torch import Tensor, nn
 
 from ..functional.gaussian import Mixture, compact_scales, log_joint, standard_kl
-from ..functional.points import balanced_points
+from ..functional.points import balanced_points, confident_sample
 from ..nn.likelihood import Likelihood
 from ..nn.model import NO_REGULARIZER, Batch, ClusterModel, Regularizer, TrainableModel
-from ..nn.runtime import multinomial, randn_like
+from ..nn.runtime import draw_generator, isolated, multinomial, randn_like
 
 #: Number of samples of z in one call of the decoder.
 SAMPLES_AT_ONCE = 16
@@ -50,7 +53,7 @@ class PointEncoder(Encoder):
 
     def forward(self, x_std: Tensor) -> Tensor:
         """Code, (N, L)."""
-        return self.network(x_std).float()
+        return self.network(x_std)
 
     def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
         """Code and zeros, (N, L) each."""
@@ -67,8 +70,7 @@ class GaussianEncoder(Encoder):
 
     def forward(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the code, (N, L) each."""
-        output = self.network(x_std).float()
-        mean, log_var = output.chunk(2, dim=-1)
+        mean, log_var = self.network(x_std).chunk(2, dim=-1)
         log_var = (log_var + self.LOG_VAR).clamp(-16.0, 16.0)
         return mean, (0.5 * log_var).exp()
 
@@ -114,7 +116,16 @@ class Autoencoder(TrainableModel):
 
 
 class CodeModel(ClusterModel):
-    """A model that encodes standardized samples, and decodes codes (N, L) to (N, D)."""
+    """A model that encodes standardized samples, and decodes codes (N, L) to (N, D).
+
+    Parameters
+    ----------
+    encoder : Encoder, of standardized samples
+    decoder : Module, (N, L) -> (N, D)
+    likelihood : Likelihood
+    regularizer : Regularizer, default=NO_REGULARIZER
+        Terms that keep the assignment near an initial partition.
+    """
 
     rates = {"likelihood.*": 10.0}
 
@@ -123,10 +134,16 @@ class CodeModel(ClusterModel):
         encoder: Encoder,
         decoder: nn.Module,
         likelihood: Likelihood,
+        regularizer: Regularizer = NO_REGULARIZER,
     ) -> None:
         super().__init__(likelihood)
         self.encoder = encoder
         self.decoder = decoder
+        self.regularizer = regularizer
+
+    @abstractmethod
+    def set_mixture(self, mixture: Mixture) -> None:
+        """Set the clusters to a mixture of codes."""
 
     def encode(self, x: Tensor) -> Tensor:
         """Code of each sample, or the mean of its posterior, (N, L)."""
@@ -223,16 +240,13 @@ class CodeMixture(nn.Module):
         z = z.to(self.means.dtype)
         return log_joint(z, self.mixture).log_softmax(-1)
 
-    def fitted_attributes(self) -> dict[str, Tensor]:
-        """Weights, means and covariances of the mixture."""
-        return _mixture_attributes(self.mixture, self.covariance_type)
-
 
 class MixturePrior(nn.Module):
     """Mixture of diagonal Gaussians over codes, learned by gradient: Cat(pi), N(mu_c, diag s_c^2).
 
-    All components begin as N(0, I); :meth:`set` copies a mixture found by EM. Variances stay above
-    ``floor`` times their mean in that mixture, because codes would otherwise collapse onto means.
+    All components begin as N(0, I); :meth:`set_mixture` copies a mixture found by EM. Variances
+    stay above ``floor`` times their mean in that mixture, because codes would otherwise collapse
+    onto means.
     """
 
     #: Minimum log-variance, ().
@@ -258,7 +272,7 @@ class MixturePrior(nn.Module):
         self.log_vars = nn.Parameter(zeros(shape))
 
     @torch.no_grad()
-    def set(self, mixture: Mixture) -> None:
+    def set_mixture(self, mixture: Mixture) -> None:
         """Copy weights, means and standard deviations from a diagonal mixture."""
         self.logits.copy_(mixture.log_weights)
         self.means.copy_(mixture.means)
@@ -307,74 +321,52 @@ def _center_and_variance(mixture: Mixture) -> tuple[Tensor, Tensor]:
     return center, (weights * around).sum(0)
 
 
-def _mixture_attributes(mixture: Mixture, covariance_type: str) -> dict[str, Tensor]:
-    """Weights, means and covariances in scikit-learn's shapes, by attribute."""
-    covariances = mixture.covariances()
-    return {
-        "weights_": mixture.log_weights.exp(),
-        "means_": mixture.means.clone(),
-        "covariances_": compact_scales(covariances, covariance_type),
-    }
+def regularize(
+    model: Any,
+    x_std: Tensor,
+    anchor: Tensor | None,
+    log_joint: Tensor,
+    mixture: Mixture,
+) -> dict[str, Tensor]:
+    """Terms of a model's regularizer, none without an anchor; ``log_joint`` is that of ``x_std``.
 
-
-class PriorModel(CodeModel):
-    """A model whose codes follow a mixture of Gaussians, learned with the networks.
-
-    Parameters
-    ----------
-    encoder : Encoder, of standardized samples
-    decoder : Module, (N, L) -> (N, D)
-    likelihood : Likelihood
-    prior : MixturePrior
-    regularizer : Regularizer, default=NO_REGULARIZER
-        Terms that keep the assignment near an anchor.
+    ``mixture`` is that of the model's prior, which need not be computed again.
     """
+    if anchor is None:
+        return {}
+    log_resp = partial(model.log_resp_standardized, mixture=mixture)
+    log_p = log_joint.log_softmax(-1)
+    return model.regularizer.terms(log_resp, x_std, anchor, log_p)
 
-    rates = CodeModel.rates | {"prior.*": 10.0}
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        prior: MixturePrior,
-        regularizer: Regularizer = NO_REGULARIZER,
-    ) -> None:
-        super().__init__(encoder, decoder, likelihood)
-        self.prior = prior
-        self.regularizer = regularizer
+def describe_mixture(mixture: Mixture, covariance_type: str) -> list[np.ndarray]:
+    """Return weights (K,), means (K, L) and covariances, in scikit-learn's shapes."""
+    covariances = compact_scales(mixture.covariances(), covariance_type)
+    tensors = mixture.log_weights.exp(), mixture.means.clone(), covariances
+    return [tensor.detach().cpu().numpy() for tensor in tensors]
 
-    @abstractmethod
-    def log_joint(self, posterior: Any, mixture: Mixture) -> Tensor:
-        """Logits of p(k | x), (N, K), from the output of the encoder."""
 
-    def log_resp_standardized(
-        self, x_std: Tensor, mixture: Mixture | None = None
-    ) -> Tensor:
-        """Log p(k | x), (N, K), by the prior's mixture, which may be passed if it is known."""
-        if mixture is None:
-            mixture = self.prior.mixture
-        return self.log_joint(self.encoder(x_std), mixture).log_softmax(-1)
-
-    def regularize(
-        self,
-        x_std: Tensor,
-        anchor: Tensor | None,
-        log_joint: Tensor,
-        mixture: Mixture,
-    ) -> dict[str, Tensor]:
-        """Terms of the regularizer, none without an anchor; ``log_joint`` is that of ``x_std``."""
-        if anchor is None:
-            return {}
-        log_resp = partial(self.log_resp_standardized, mixture=mixture)
-        log_p = log_joint.log_softmax(-1)
-        return self.regularizer.terms(log_resp, x_std, anchor, log_p)
-
-    def fitted_attributes(self) -> dict[str, Tensor]:
-        """Weights, means and variances of the prior, and its decoded means."""
-        attributes = _mixture_attributes(self.prior.mixture, "diag")
-        attributes["cluster_centers_"] = self.decode(self.prior.means)
-        return attributes
+def draw_codes(
+    prior: CodeMixture | MixturePrior,
+    n_samples: int,
+    cluster: int | None,
+    confidence: float | None,
+    random_state: np.random.RandomState,
+) -> np.ndarray:
+    """Return codes (N, L), float32, of a cluster of a mixture, or of all (None)."""
+    with isolated(), torch.no_grad():
+        mixture = prior.mixture.to("cpu")
+        weights = mixture.log_weights.exp().double().numpy()
+        if cluster is None:
+            counts = random_state.multinomial(n_samples, weights / weights.sum())
+        else:
+            last = len(weights) - 1
+            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=last)
+            counts = n_samples * np.eye(last + 1, dtype=int)[cluster]
+        generator = draw_generator(random_state)
+        number = torch.as_tensor(counts, device="cpu")
+        Z = confident_sample(mixture, number, confidence, generator)
+    return Z.float().numpy()[random_state.permutation(n_samples)]
 
 
 # ---- perceptrons that begin as linear maps

@@ -1,12 +1,14 @@
 """The values of one call of ``fit``: its samples, what its trainings share, the trainings.
 
-N samples, E encoded features, K clusters.
+What "auto" stands for is a smooth function of the shape of X; for MNIST, widths are as in VaDE's
+paper. N samples, E encoded features, K clusters.
 """
 
 import copy
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
+from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,8 @@ from ..input.distinct import order_rows
 from ..input.labels import Known
 from ..input.n_clusters import read_n_clusters
 from ..input.preparation import Preparation, Prepared
-from ..nn.likelihood import Likelihood
+from ..nn.likelihood import Likelihood, choose_likelihood, list_standardized
+from ..nn.networks import check_widths
 from ..nn.runtime import (
     BLOCK,
     building,
@@ -40,7 +43,6 @@ from ..nn.runtime import (
 )
 from ..training.checkpoint import Checkpoint
 from ..training.loop import (
-    AtEpochs,
     LabeledRows,
     Rows,
     StepProgress,
@@ -48,9 +50,13 @@ from ..training.loop import (
     epoch_table,
     train,
 )
-from .codes import Autoencoder, start_as_pca
-from .settings import Settings, choose_likelihood, choose_settings, list_standardized
-from .start import FoundAugmentation, Start, find_temperature
+from .codes import Autoencoder, CodeModel, start_as_pca
+from .start import (
+    InitialPartition,
+    find_temperature,
+    mixture_of_partition,
+    partition_codes,
+)
 
 #: Parameters that build networks.
 BUILDERS = ("encoder", "decoder", "generator", "discriminator")
@@ -64,6 +70,22 @@ PCA_SAMPLES = 4096
 MIN_NOISE = 0.01
 #: Peak learning rate of the autoencoder that pretrains networks.
 PRETRAINING_RATE = 2e-3
+#: Pretraining steps, in units of sqrt(N).
+PRETRAINING_STEPS = 6.0
+#: Number of samples of MNIST.
+MNIST_SAMPLES = 70_000
+#: Number of features of MNIST.
+MNIST_FEATURES = 784
+#: Width of the first hidden layer for MNIST in the papers.
+MNIST_WIDTH = 500
+#: Width of the third hidden layer, relative to the first.
+THIRD = 4
+#: Minimum width of a hidden layer.
+MIN_WIDTH = 128
+#: Minimum batch size.
+MIN_BATCH = 32
+#: Maximum batch size.
+MAX_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -110,18 +132,29 @@ class Data:
         return Prepared(points, self.preparation)
 
 
+@dataclass
+class Run:
+    """One training from start to end; the best of ``n_init`` is kept."""
+
+    model: torch.nn.Module
+    #: The partition that this training began with.
+    initial: InitialPartition
+    history: list
+    interrupted: bool
+    score: float = -np.inf
+
+
 @dataclass(frozen=True)
 class Fit:
     """What the trainings of one call of ``fit`` share."""
 
-    #: The estimator with plain numbers as parameters.
+    #: The estimator with plain numbers as parameters, and what it chose for "auto".
     estimator: Any
     data: Data
     #: The likelihood, which each model copies.
     likelihood: Likelihood
-    augmentation: FoundAugmentation
-    start: Start
-    settings: Settings
+    #: The partition that all trainings begin with, as far as it does not depend on codes.
+    initial: InitialPartition
     random_state: np.random.RandomState
     progress: StepProgress
     checkpoint: Checkpoint | None
@@ -129,7 +162,7 @@ class Fit:
     @property
     def device(self):
         """The device of the networks."""
-        return torch.device(self.settings.device)
+        return torch.device(self.estimator.device_)
 
     @property
     def X(self):
@@ -139,37 +172,61 @@ class Fit:
     @property
     def n_batches(self):
         """Number of steps in an epoch."""
-        return count_batches(self.X.shape[0], self.settings.batch_size)
+        return count_batches(self.X.shape[0], self.estimator.batch_size_)
 
-    def train(self, phase, model, rows, max_epochs, learning_rate, callbacks=()):
+    def train(self, model, initial, callbacks=(), **columns):
+        """Train a model, whose losses may need other columns (N, ...); return the :class:`Run`.
+
+        ``callbacks`` are skorch's, such as one that computes a target of all samples before each
+        epoch: ``on_epoch_begin`` gets the model, ``net.module_``, and the samples with their
+        columns, ``dataset_train``.
+        """
+        estimator = self.estimator
+        rows = Rows(self.X, anchor=initial.target, **columns)
+        if estimator._draws_labeled:
+            generator = draw_generator(self.random_state)
+            rows = LabeledRows(
+                self.X, self.data.labels, generator, anchor=initial.target
+            )
+        history, interrupted = self._loop(
+            "training",
+            model,
+            rows,
+            estimator.max_epochs_,
+            estimator.learning_rate_,
+            [*(estimator.callbacks or ()), *callbacks],
+        )
+        return Run(model, initial, history, interrupted)
+
+    def _loop(self, phase, model, rows, max_epochs, learning_rate, callbacks=()):
         """Run the training loop; return the history, and whether the user interrupted it."""
+        estimator = self.estimator
         self.progress.begin(phase, max_epochs * self.n_batches)
         callbacks = [self.progress, *callbacks]
-        if self.estimator.verbose > 1:
+        if estimator.verbose > 1:
             callbacks.append(epoch_table())
         if self.checkpoint is not None:
             callbacks.append(self.checkpoint)
-
-        is_augmented = self.estimator._augments_training
-        augment = self.augmentation.augment if is_augmented else None
         with divergence_explained(model):
             return train(
                 model,
                 rows,
                 max_epochs=max_epochs,
-                batch_size=self.settings.batch_size,
+                batch_size=estimator.batch_size_,
                 learning_rate=learning_rate,
                 generator=draw_generator(self.random_state),
-                augment=augment,
+                augment=estimator.augment_ if estimator._is_adversarial else None,
                 callbacks=callbacks,
             )
+
+    # ---- before a training
 
     def start_as_pca(self, model):
         """Initialize encoder and decoder, perceptrons, to probabilistic PCA of the samples."""
         every = -(-self.X.shape[0] // PCA_SAMPLES)
         x_std = apply(model, model.likelihood.standardize, self.X[::every])
         n_codes = model.decoder[0].in_features
-        widths = self.settings.hidden_layer_sizes
+        widths = self.estimator.hidden_layer_sizes_
         widest = min((width // 2 for width in widths), default=n_codes)
         q = min(n_codes, widest, x_std.shape[1], len(x_std) - 1)
         spread = float(x_std.var(0).mean())
@@ -189,15 +246,35 @@ class Fit:
         autoencoder = Autoencoder(encoder, decoder, likelihood).to(self.device)
         if are_perceptrons:
             self.start_as_pca(autoencoder)
-        n_epochs = self.settings.pretraining_epochs
-        if not n_epochs:
-            return autoencoder
-        _, interrupted = self.train(
-            "pretraining", autoencoder, Rows(self.X), n_epochs, PRETRAINING_RATE
-        )
-        if interrupted:
-            raise KeyboardInterrupt
+        n_epochs = self.estimator.pretraining_epochs_
+        if n_epochs:
+            _, interrupted = self._loop(
+                "pretraining", autoencoder, Rows(self.X), n_epochs, PRETRAINING_RATE
+            )
+            if interrupted:
+                raise KeyboardInterrupt
         return autoencoder
+
+    def begin_with_mixture(self, model):
+        """Pretrain a model of codes, and set its mixture; return the partition it begins with.
+
+        The mixture is the M-step on the pretrained codes. With ``init="own"`` they are clustered
+        first, and training is not regularized toward these clusters.
+        """
+        are_perceptrons = self.estimator._has_perceptrons()
+        self.pretrain(model.encoder, model.decoder, model.likelihood, are_perceptrons)
+        moments = apply(model, model.mean_and_variance, self.X)
+        codes, variances = np.split(moments, 2, axis=1)
+        self.progress.begin("mixture")
+        initial = self.initial
+        resp = initial.resp
+        if resp is None:
+            # Clusters that nothing keeps are lost at the larger rate of a prior.
+            model.rates = CodeModel.rates
+            resp = partition_codes(codes, initial.n_clusters, self.random_state)
+            initial = initial._replace(labels=resp.argmax(1))
+        model.set_mixture(mixture_of_partition(codes, resp, variances=variances))
+        return initial
 
 
 @contextmanager
@@ -217,41 +294,18 @@ def divergence_explained(model):
         raise failure
 
 
-def settle(estimator, shape, start):
-    """Return the :class:`Settings` of the trainings on (N, E) samples."""
-    recipe = estimator._recipe
-    return choose_settings(
-        vars(estimator),
-        recipe,
-        shape,
-        start.n_clusters,
-        resolve_device(estimator.device),
-        start.pretrains or recipe.pretrains,
-    )
-
-
 # ---- trainings
-
-
-@dataclass
-class Run:
-    """One training from start to end; the best of ``n_init`` is kept."""
-
-    model: torch.nn.Module
-    start: Start
-    history: list
-    interrupted: bool
-    score: float = -np.inf
 
 
 def train_best(fit):
     """Train ``n_init`` times; return the :class:`Run` with the highest mean score."""
     estimator = fit.estimator
-    n_epochs = fit.settings.max_epochs + (fit.settings.pretraining_epochs or 0)
+    n_epochs = estimator.max_epochs_
+    if estimator._pretrains or estimator._is_adversarial:
+        n_epochs += estimator.pretraining_epochs_
     fit.progress.plan(estimator.n_init * n_epochs * fit.n_batches)
     # Networks and augmentations of the user draw by themselves.
-    params = vars(estimator)
-    is_own = any(params.get(name) is not None for name in (*BUILDERS, "augment"))
+    is_own = takes_builders(estimator) or estimator.augment is not None
     drawing = forked if is_own else seeded
     runs = []
     for _ in range(estimator.n_init):
@@ -267,54 +321,30 @@ def train_best(fit):
     return max(runs, key=lambda run: run.score)
 
 
+def takes_builders(estimator):
+    """Return whether functions of the user build networks."""
+    params = vars(estimator)
+    return any(params.get(name) is not None for name in BUILDERS)
+
+
 def _train_once(fit):
-    """Build, initialize, train and complete one model."""
+    """Build, train and calibrate one model."""
     estimator = fit.estimator
-    settings = fit.settings
-    n_features = fit.X.shape[1]
     with building():
-        likelihood = copy.deepcopy(fit.likelihood)
         model = estimator._build(
-            n_features,
-            fit.start.n_clusters,
-            settings.hidden_layer_sizes,
-            likelihood,
+            fit.X.shape[1],
+            fit.initial.n_clusters,
+            estimator.hidden_layer_sizes_,
+            copy.deepcopy(fit.likelihood),
         )
-    model.to(fit.device)
-    start = estimator._before(model, fit)
-    rows = _make_rows(fit, start)
-    callbacks = list(estimator.callbacks or ())
-    if estimator._on_epoch is not None:
-        callbacks.append(AtEpochs(partial(estimator._on_epoch, model, fit, rows)))
-    history, interrupted = fit.train(
-        "training",
-        model,
-        rows,
-        settings.max_epochs,
-        settings.learning_rate,
-        callbacks,
-    )
-
-    if interrupted and estimator._is_member:
-        raise KeyboardInterrupt
-
-    estimator._after(model, fit, start)
+    run = estimator._train(model.to(fit.device), fit)
     fit.progress.begin("predictions")
-    if start.calibrated is not None:
+    if run.initial.calibrated is not None:
         log_resp = apply(model, model.log_resp, fit.X).astype(np.float64)
-        model.temperature.fill_(find_temperature(log_resp, start.calibrated))
-    run = Run(model, start, history, interrupted)
+        model.temperature.fill_(find_temperature(log_resp, run.initial.calibrated))
     if estimator.n_init > 1:
         run.score = float(np.mean(apply(model, model.score, fit.X)))
     return run
-
-
-def _make_rows(fit, start):
-    """Return the data set of training; batches may have labeled samples of their own."""
-    if not fit.estimator._draws_labeled:
-        return Rows(fit.X, anchor=start.target, **start.columns)
-    generator = draw_generator(fit.random_state)
-    return LabeledRows(fit.X, fit.data.labels, generator, anchor=start.target)
 
 
 # ---- predictions
@@ -405,3 +435,66 @@ def repeat_rows(weight, random_state, n_given):
     if are_counts and weight.sum() <= MOST_REPEATED * n_given:
         return np.repeat(np.arange(len(weight)), weight.astype(int))
     return sample_systematically(weight, n_given, random_state.random_sample())
+
+
+# ---- what "auto" stands for
+
+
+def choose_settings(estimator, shape, initial):
+    """Set the fitted attributes of an estimator that training on (N, E) samples needs."""
+    n_samples, n_features = shape
+    estimator.device_ = str(resolve_device(estimator.device))
+    widths = choose_widths(estimator.hidden_layer_sizes, n_samples, n_features)
+    estimator.hidden_layer_sizes_ = widths
+    estimator.learning_rate_ = choose_learning_rate(estimator, widths)
+
+    root = sqrt(n_samples)
+    batch_size = estimator.batch_size
+    if batch_size == "auto":
+        batch_size = min(max(round(root), MIN_BATCH), MAX_BATCH)
+    estimator.batch_size_ = min(batch_size, n_samples)
+    n_batches = count_batches(n_samples, estimator.batch_size_)
+
+    unit = max(root, initial.n_clusters) if estimator._is_adversarial else root
+    n_steps = estimator._steps * unit
+    estimator.max_epochs_ = choose_epochs(estimator.max_epochs, n_steps, n_batches)
+    if estimator._pretrains or initial.pretrains:
+        epochs = estimator.pretraining_epochs
+        n_steps = PRETRAINING_STEPS * root
+        estimator.pretraining_epochs_ = choose_epochs(epochs, n_steps, n_batches)
+    elif estimator._is_adversarial:
+        estimator.pretraining_epochs_ = 0
+
+
+def choose_widths(hidden_layer_sizes, n_samples, n_features):
+    """Return the widths of the hidden layers for (N, D) samples.
+
+    The number of weights of a layer, a product of two widths, is proportional to D and to the
+    square root of N, up to the shape of MNIST.
+    """
+    if not isinstance(hidden_layer_sizes, str):
+        return tuple(check_widths("hidden_layer_sizes", hidden_layer_sizes))
+    features = min(n_features / MNIST_FEATURES, 1)
+    samples = min(n_samples / MNIST_SAMPLES, 1)
+    share = sqrt(features) * samples**0.25
+    width = max(round(MNIST_WIDTH * share), MIN_WIDTH)
+    return width, width, THIRD * width
+
+
+def choose_learning_rate(estimator, widths):
+    """Return the peak learning rate, inversely proportional to the width.
+
+    So the outputs of wide and narrow networks change equally in a step (G. Yang, E. J. Hu et
+    al., "Tensor programs V", NeurIPS 2021).
+    """
+    if estimator.learning_rate != "auto":
+        return estimator.learning_rate
+    width = max(widths[0], MIN_WIDTH) if widths else MNIST_WIDTH
+    return estimator._rate * MNIST_WIDTH / width
+
+
+def choose_epochs(epochs, n_steps, n_batches):
+    """Return the number of epochs that has at least ``n_steps`` steps."""
+    if epochs != "auto":
+        return epochs
+    return max(1, ceil(n_steps / n_batches))

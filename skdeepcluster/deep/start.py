@@ -3,7 +3,6 @@
 N samples, D features, L code length, K clusters.
 """
 
-from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import NamedTuple
 
@@ -13,12 +12,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.metrics import pairwise_distances_argmin
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ..functional.gaussian import log_joint
 from ..input.checks import (
-    AUTO,
-    WEIGHT,
     check_finite,
     check_responsibilities,
     with_plain_numbers,
@@ -33,17 +29,6 @@ from ..partition.invariance import choose_augment, list_kinds
 from ..partition.known import name_clusters
 from ..partition.search import count_clusters
 
-#: Constraints on the parameters of all networks with an initial partition.
-CONSTRAINTS = {
-    "init": [
-        StrOptions({"neighbors", "own"}),
-        HasMethods(["fit", "get_params", "set_params"]),
-        "array-like",
-    ],
-    "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), AUTO],
-    "init_weight": [WEIGHT],
-    "smoothness_weight": [WEIGHT],
-}
 #: Number of EM runs of a mixture of codes; the likeliest is kept.
 N_INIT = 10
 #: Added to the variances of a mixture of codes, as a share of their mean variance.
@@ -56,33 +41,31 @@ MAX_ITER = 200
 MAX_TEMPERATURE = 100.0
 
 
-class Start(NamedTuple):
-    """What training begins with."""
+class InitialPartition(NamedTuple):
+    """The clusters that training begins with."""
 
     #: K.
     n_clusters: int
-    #: Initial clusters of the samples, (N,), or None.
+    #: Clusters of the samples, (N,), or None.
     labels: np.ndarray | None = None
     #: Responsibilities (N, K) that training is regularized toward, or None.
-    anchor: np.ndarray | None = None
+    resp: np.ndarray | None = None
     #: Calibrated responsibilities (N, K), or None if they are not known.
     calibrated: np.ndarray | None = None
     #: Scores of numbers of clusters, by name, if the number was sought; or None.
     curve: dict | None = None
     #: Whether the clusters are sought in the codes of an autoencoder.
     pretrains: bool = False
-    #: Other values of the samples, (N, ...), that the model's losses need, by name.
-    columns: Mapping = {}
 
     @property
     def target(self):
-        """The anchor in the precision of training, or None."""
-        return None if self.anchor is None else self.anchor.astype(np.float32)
+        """The responsibilities in the precision of training, or None."""
+        return None if self.resp is None else self.resp.astype(np.float32)
 
 
-def start_from(anchor, **known):
-    """Return the :class:`Start` whose clusters have the responsibilities ``anchor`` (N, K)."""
-    return Start(anchor.shape[1], anchor.argmax(1), anchor, **known)
+def partition_from(resp, **known):
+    """Return the :class:`InitialPartition` with responsibilities (N, K)."""
+    return InitialPartition(resp.shape[1], resp.argmax(1), resp, **known)
 
 
 # ---- what init is
@@ -107,11 +90,20 @@ def is_own(init):
     return isinstance(init, str) and init == "own"
 
 
+def seeks_in_codes(estimator):
+    """Return whether a GAN seeks its initial partition in the codes of an autoencoder."""
+    if not estimator._is_adversarial:
+        return False
+    if estimator.pretraining_epochs == "auto":
+        return is_own(estimator.init)
+    return estimator.pretraining_epochs > 0 and not is_given(estimator.init)
+
+
 # ---- how it is found
 
 
-def read_start(init, data):
-    """Return the :class:`Start` of given clusters (N,) or responsibilities (N, K), checked.
+def read_partition(init, data):
+    """Return the :class:`InitialPartition` of given clusters or responsibilities, checked.
 
     ``data`` is the :class:`~skdeepcluster.deep.fit.Data` of a fit.
     """
@@ -124,45 +116,37 @@ def read_start(init, data):
     n_samples = data.X_given.shape[0]
     if np.ndim(init) == 1:
         clusters = check_labels("init", init, n_samples, n_clusters, lowest=0)
-        anchor = np.eye(n_clusters)[clusters]
+        resp = np.eye(n_clusters)[clusters]
     else:
-        anchor = check_responsibilities("init", init, (n_samples, n_clusters))
-    return start_from(hold_labels(data.take(anchor), data.labels))
-
-
-class FoundAugmentation(NamedTuple):
-    """The augmentation of a fit, and the scores of those tried if it was sought."""
-
-    augment: Callable | None
-    scores: dict | None = None
+        resp = check_responsibilities("init", init, (n_samples, n_clusters))
+    return partition_from(hold_labels(data.take(resp), data.labels))
 
 
 def find_augmentation(estimator, data, random_state):
-    """Return the augmentation of a network, found by the expected score if it is "auto"."""
+    """Return the augmentation of a network, and the scores of all if the best one is sought."""
     if estimator.augment != "auto":
-        return FoundAugmentation(estimator.augment)
+        return estimator.augment, None
     prepared = data.prepared
-    found = choose_augment(
+    return choose_augment(
         prepared,
         read_n_clusters(data.known.n_clusters),
         GraphSettings(),
         list_kinds(prepared.points.shape[1], estimator.image_shape),
         random_state,
     )
-    return FoundAugmentation(*found)
 
 
 def find_number(prepared, n_clusters, labels, random_state):
-    """Return a :class:`Start` with the number of clusters alone."""
+    """Return a :class:`InitialPartition` with the number of clusters alone."""
     found, curve = count_clusters(prepared, n_clusters, random_state=random_state)
-    return Start(_at_least(found, labels), curve=curve._asdict())
+    return InitialPartition(_at_least(found, labels), curve=curve._asdict())
 
 
 def search_start(init, prepared, n_clusters, labels, random_state):
-    """Return the :class:`Start` that ``init``, no array, finds in :class:`Prepared` samples.
+    """Return the :class:`InitialPartition` that ``init``, no array, finds in samples.
 
-    They may be codes of a network. ``labels`` (N,) are known clusters, -1 where unknown, or None.
-    ``n_clusters`` may be "auto" or bounds.
+    The :class:`Prepared` samples may be codes of a network. ``labels`` (N,) are known clusters, -1
+    where unknown, or None. ``n_clusters`` may be "auto" or bounds.
     """
     if isinstance(init, str):
         init = NeighborClustering()
@@ -189,11 +173,11 @@ def search_start(init, prepared, n_clusters, labels, random_state):
             "n_clusters of both alike, or use n_clusters='auto'."
         )
     # One-hot: shared responsibilities would blur the clusters of the codes.
-    anchor = np.eye(n_clusters)[clusters]
+    resp = np.eye(n_clusters)[clusters]
     if calibrated is None:
-        return start_from(_match_labels(anchor, labels, prepared.points))
-    anchor = hold_labels(anchor, labels)
-    return start_from(anchor, calibrated=calibrated, curve=curve)
+        return partition_from(_match_labels(resp, labels, prepared.points))
+    resp = hold_labels(resp, labels)
+    return partition_from(resp, calibrated=calibrated, curve=curve)
 
 
 def _at_least(n_clusters, labels):

@@ -6,9 +6,7 @@ factors (K, D, D) "full" or (1, D, D) "tied"; two mean standard deviations (K, D
 """
 
 import math
-import operator
 from collections.abc import Callable
-from functools import reduce
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -76,26 +74,6 @@ class Mixture(NamedTuple):
         """Return the inverse covariances, in the shape of ``scales``."""
         factors = self.precision_factors()
         return factors @ factors.mT if factors.ndim == 3 else factors.square()
-
-    def is_sound(self, kind: str) -> bool:
-        """Return whether shapes agree, weights sum to one and scales are positive and finite."""
-        k, d = self.means.shape
-        shapes = {
-            "full": (k, d, d),
-            "tied": (1, d, d),
-            "diag": (k, d),
-            "spherical": (k, 1),
-        }
-        if self.log_weights.shape != (k,) or self.scales.shape != shapes[kind]:
-            return False
-
-        total = float(self.log_weights.exp().sum())
-        return (
-            math.isclose(total, 1, abs_tol=1e-6)
-            and bool(self.means.isfinite().all())
-            and bool(self.scales.isfinite().all())
-            and bool((diagonals(self.scales) > 0).all())
-        )
 
     def components(self) -> "list[Mixture]":
         """Return the components, each as a mixture."""
@@ -302,7 +280,7 @@ class SufficientStatistics(NamedTuple):
 
 def add(*sums: Sums) -> Sums:
     """Add sums of the same kind."""
-    return tuple(reduce(operator.add, each) for each in zip(*sums, strict=True))
+    return tuple(map(sum, zip(*sums, strict=True)))
 
 
 def expected_statistics(

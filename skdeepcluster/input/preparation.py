@@ -482,13 +482,6 @@ class Preparation(TransformerMixin, BaseEstimator):
         estimator.feature_names_in_ = vars(self).get("feature_names_in_")
         forget_missing(estimator, "feature_names_in_")
 
-    def input_attributes(self) -> dict[str, Any]:
-        """Return what a fitted estimator says of its input, by name."""
-        state = vars(self)
-        names = "n_features_in_", "feature_names_in_"
-        attributes = {name: state[name] for name in names if name in state}
-        return attributes | {"preparation_": self}
-
     # ---- checks
 
     def __sklearn_tags__(self):

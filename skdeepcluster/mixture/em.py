@@ -407,6 +407,7 @@ class Initializer:
         self.generator = generator
         self.x, self.weight = distinct_samples(rows, generator)
         self.about = gaussian.weighted_mean(self.x, self.weight / self.weight.sum())
+        self.one_hot = torch.eye(n_clusters, dtype=torch.float64, device=rows.device)
 
     def initialize(self, init: str | np.ndarray, n_init: int) -> Mixture:
         """Return the M-step of responsibilities (N, K), or of the name of a method.
@@ -427,8 +428,8 @@ class Initializer:
 
     def _maximize(self, seeds: Tensor) -> Mixture:
         """Return the M-step of one sample for each component."""
-        eye = torch.eye(self.n_clusters).to(seeds)
-        stats = sufficient_statistics(seeds, eye, seeds, self.m_step.covariance_type)
+        kind = self.m_step.covariance_type
+        stats = sufficient_statistics(seeds, self.one_hot, seeds, kind)
         return gaussian.maximize(stats, seeds, *self.m_step)
 
     def _find_seeds(self, method: str, n_runs: int) -> Tensor:
@@ -487,13 +488,12 @@ class Initializer:
 
     def _assign_to_nearest(self, centers: Tensor) -> Function:
         """Assign each sample to its nearest center."""
-        eye = torch.eye(self.n_clusters).to(centers)
         centers = centers - self.about
         norms = centers.square().sum(1)
 
         def resp(x: Tensor) -> Tensor:
             distances = norms - 2 * (x - self.about) @ centers.T
-            return eye[distances.argmin(1)]
+            return self.one_hot[distances.argmin(1)]
 
         return resp
 

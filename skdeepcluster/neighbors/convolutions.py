@@ -32,7 +32,7 @@ LEVELS = 0.125, 0.375, 0.625, 0.875
 LEVEL_SERIES = 100
 AXES_SERIES = 5_000
 #: Number of series that are convolved at once.
-BLOCK = 64
+SERIES_AT_ONCE = 64
 
 
 def _list_kernels():
@@ -134,7 +134,7 @@ class ConvolutionFeatures(
         order = np.argsort(roughness, kind="stable")
         some = X[order[:: -(-len(X) // LEVEL_SERIES)]]
         levels = [
-            [_find_levels(series, dilation) for dilation in self.dilations_]
+            [_find_quantiles(series, dilation) for dilation in self.dilations_]
             for series in np.moveaxis(some, 1, 0)
         ]
         self.levels_ = np.array(levels, dtype=np.float32)
@@ -193,7 +193,9 @@ class ConvolutionFeatures(
             return np.concatenate(shares, axis=1)
 
         with open_threads(self.n_jobs) as pool:
-            return np.concatenate([*pool.map(measure, gen_batches(len(X), BLOCK))])
+            return np.concatenate(
+                [*pool.map(measure, gen_batches(len(X), SERIES_AT_ONCE))]
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -209,7 +211,7 @@ def _respond(series, dilation):
     return windows @ KERNELS.T
 
 
-def _find_levels(series, dilation):
+def _find_quantiles(series, dilation):
     """Return the levels (Q, 84) of the responses of series (N, T)."""
     responses = _respond(series, dilation).reshape(-1, len(KERNELS))
     known = responses[~np.isnan(responses[:, 0])]

@@ -45,17 +45,6 @@ class Reference(NamedTuple):
     #: Views of the samples, or None if they are compared as they are.
     views: AugmentedViews | None = None
 
-    def to_dict(self):
-        """Return the fields as plain data."""
-        views = self.views and self.views._asdict()
-        return self._asdict() | {"views": views}
-
-    @classmethod
-    def from_dict(cls, fields):
-        """Return what :meth:`to_dict` has described."""
-        views = fields["views"] and AugmentedViews(**fields["views"])
-        return cls(**fields | {"views": views})
-
 
 class Samples(NamedTuple):
     """The distinct samples of X and their neighbor graph."""

@@ -4,20 +4,33 @@ The networks see ``standardize(x)``; densities and means are in the units of X. 
 nan.
 """
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from ..input.scales import (
+    are_comparable,
+    are_probabilities,
+    check_one_hot,
+    look_like_probabilities,
+    measure_features,
+)
+from .runtime import to_tensor
+
 #: Minimum probability in :meth:`Likelihood.link`, whose derivative is 1 / p.
 LEAST_PROBABILITY = 0.02
+#: Minimum of the largest magnitude: squares of smaller values lose digits in double precision.
+SMALLEST = 1e-150
 
 
 class Likelihood(nn.Module, ABC):
@@ -39,11 +52,7 @@ class Likelihood(nn.Module, ABC):
         """
 
     @abstractmethod
-    def log_probs(
-        self,
-        x: Tensor,
-        decoded: Tensor,
-    ) -> Tensor:
+    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log p(x_d | decoded) of each feature in nats, (N, D); any number for missing values."""
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
@@ -78,19 +87,14 @@ class Bernoulli(Likelihood):
         # Integer bounds would be cast in an exported graph, which breaks its optimizer.
         return x.float().clamp(0.0, 1.0).nan_to_num(0.0)
 
-    def log_probs(
-        self,
-        x: Tensor,
-        decoded: Tensor,
-    ) -> Tensor:
+    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
         """x_d log p_d + (1 - x_d) log(1 - p_d) with p = sigmoid(decoded)."""
         x = self.standardize(x).expand_as(decoded)
-        decoded = decoded.float()
         return -binary_cross_entropy_with_logits(decoded, x, reduction="none")
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities."""
-        return decoded.float().sigmoid()
+        return decoded.sigmoid()
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits, and 1 / (p (1 - p))."""
@@ -133,14 +137,10 @@ class Gaussian(Likelihood):
         x_std = x_std.clamp(-self.LIMIT, self.LIMIT)
         return x_std.float().nan_to_num(0.0)
 
-    def log_probs(
-        self,
-        x: Tensor,
-        decoded: Tensor,
-    ) -> Tensor:
+    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log N(standardize(x)_d; decoded_d, exp noise_d) - log scale_d."""
         log_var = self.noise.clamp(*self.LOG_VAR)
-        gaps = self.standardize(x) - decoded.float()
+        gaps = self.standardize(x) - decoded
         squares = gaps**2 * (-log_var).exp()
         log_scale = self.scale.log().float()
         constant = math.log(2 * math.pi)
@@ -158,7 +158,7 @@ class Gaussian(Likelihood):
 
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return ``decoded`` within ``LIMIT``."""
-        return decoded.float().clamp(-self.LIMIT, self.LIMIT)
+        return decoded.clamp(-self.LIMIT, self.LIMIT)
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the standardized values, and ones."""
@@ -181,11 +181,7 @@ class Categorical(Likelihood):
         zero = self.weight.new_zeros(())
         return x.clamp(zero, self.weight).float().nan_to_num(0.0)
 
-    def log_probs(
-        self,
-        x: Tensor,
-        decoded: Tensor,
-    ) -> Tensor:
+    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log softmax(decoded_g) of the category; a group of zeros adds nothing."""
         share = self.standardize(x) / self.weight.float()
         return share * self._log_softmax(decoded)
@@ -201,7 +197,7 @@ class Categorical(Likelihood):
 
     def _log_softmax(self, decoded: Tensor) -> Tensor:
         """Log-probabilities of the categories of each group, (N, D)."""
-        groups = decoded.float().split(self.sizes, -1)
+        groups = decoded.split(self.sizes, -1)
         log_p = [logits.log_softmax(-1) for logits in groups]
         return torch.cat(log_p, -1)
 
@@ -290,11 +286,7 @@ class ColumnLikelihood(Likelihood):
         """Return the inputs of each part, in the order of the columns."""
         return self._map("standardize", x)
 
-    def log_probs(
-        self,
-        x: Tensor,
-        decoded: Tensor,
-    ) -> Tensor:
+    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log p of the parts, (N, D)."""
         return self._map("log_probs", x, decoded)
 
@@ -331,9 +323,7 @@ class ColumnLikelihood(Likelihood):
         return torch.cat(list(values), -1).index_select(-1, self.position)
 
 
-def restore_likelihood(
-    state: Mapping[str, Tensor],
-) -> Likelihood:
+def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
     """Build the likelihood that has a given state dict; a :class:`Bernoulli` has no state."""
     if "shift" in state:
         return Gaussian(state["shift"], state["scale"])
@@ -370,3 +360,143 @@ def _check_columns(layout: Iterable[Iterable[Any]]) -> list[list[int]]:
             f"{groups[2:]}. Give a single column of zeros and ones as 'bernoulli'."
         )
     return [[int(column) for column in group] for group in groups]
+
+
+# ---- the likelihood of samples
+
+
+def choose_likelihood(
+    likelihood: Any,
+    standardize: Any,
+    X: Any,
+    groups: Sequence[list[int]] = (),
+) -> tuple[Likelihood, Any]:
+    """Return a new likelihood, scaled by X (N, E), and the :class:`Features` of X.
+
+    ``groups`` are the one-hot columns of categories, after the numbers.
+    """
+    if groups and not isinstance(likelihood, str):
+        raise ValueError(
+            f"likelihood={likelihood!r} gives columns, but X has categories. Set "
+            "likelihood to 'auto', 'gaussian' or 'bernoulli', which is that of the numbers."
+        )
+    if isinstance(likelihood, dict):
+        likelihood = ColumnLikelihood(**likelihood)
+    if isinstance(likelihood, ColumnLikelihood):
+        _check_layout(likelihood, X.shape[1])
+        likelihood = copy.deepcopy(likelihood).cpu()
+        features = _measure(X, likelihood.layout["categorical"])
+    else:
+        features = _measure(X)
+    if groups:
+        likelihood = _join_categories(likelihood, features, X.dtype, groups)
+        standardize = bool(standardize)
+    if isinstance(likelihood, ColumnLikelihood):
+        return _scale_columns(likelihood, standardize, X, features), features
+
+    kind = _choose_kind(likelihood, features, X.dtype)
+    if kind == "bernoulli":
+        return Bernoulli(), features
+    return Gaussian(*_choose_scaling(X, features, standardize)), features
+
+
+def _choose_kind(likelihood: str, features: Any, dtype: np.dtype[Any]) -> str:
+    """Return "bernoulli" or "gaussian", checked, for numbers with these features."""
+    if likelihood == "auto":
+        is_binary = look_like_probabilities(features, dtype)
+        return "bernoulli" if is_binary else "gaussian"
+    if likelihood == "bernoulli":
+        _check_probabilities("X", features, dtype)
+    return likelihood
+
+
+def _check_probabilities(name: str, features: Any, dtype: np.dtype[Any]) -> None:
+    """Check that some features are in [0, 1]."""
+    low = features.low.min()
+    high = features.high.max()
+    if not are_probabilities(low, high, dtype):
+        raise ValueError(
+            f"likelihood='bernoulli' needs values between 0 and 1, but {name} has {low:.6g} to "
+            f"{high:.6g}. Scale {name} to [0, 1] (MinMaxScaler) or use 'gaussian'."
+        )
+
+
+def _join_categories(
+    likelihood: str,
+    features: Any,
+    dtype: np.dtype[Any],
+    groups: Sequence[list[int]],
+) -> ColumnLikelihood:
+    """Return the likelihood of numbers followed by one-hot columns."""
+    kinds: dict[str, list[int]] = {"gaussian": [], "bernoulli": []}
+    n_numbers = groups[0][0]
+    if n_numbers:
+        kind = _choose_kind(likelihood, features.take(slice(n_numbers)), dtype)
+        kinds[kind] += range(n_numbers)
+    kinds["bernoulli"] += [group[0] for group in groups if len(group) == 1]
+    categories = [group for group in groups if len(group) > 1]
+    return ColumnLikelihood(**kinds, categorical=categories)
+
+
+def list_standardized(likelihood: Likelihood) -> list[int] | None:
+    """Return the columns that a likelihood standardizes, or None for all."""
+    if isinstance(likelihood, ColumnLikelihood):
+        return likelihood.layout["gaussian"]
+    return None
+
+
+def _measure(X: Any, groups: Sequence[list[int]] = ()) -> Any:
+    """Return the :class:`Features` of X, checked to be large enough."""
+    features = measure_features(X)
+    for group in groups:
+        check_one_hot(X, group)
+    largest = max(np.max(features.high), -np.min(features.low))
+    if 0 < largest < SMALLEST:
+        raise ValueError(
+            f"The largest magnitude of X is {largest:.3g}, but at least {SMALLEST:.0e} is needed "
+            "for double precision. Scale X."
+        )
+    return features
+
+
+def _choose_scaling(X: Any, features: Any, standardize: Any) -> tuple[Tensor, Tensor]:
+    """Return shift, (D,), and scale, (D,) or (), of features, in the precision of X."""
+    deviations = features.deviations
+    if standardize == "auto":
+        standardize = not are_comparable(X, features)
+    scale = features.scale
+    if not standardize:
+        scale = np.sqrt(np.mean(deviations**2)) if deviations.size else 1.0
+    # The mean of a constant is rounded.
+    shift = np.where(features.high > features.low, features.mean, features.low)
+    dtype = to_tensor(X[:1]).dtype
+    return torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype)
+
+
+def _check_layout(likelihood: ColumnLikelihood, n_features: int) -> None:
+    """Check that a likelihood gives each column once."""
+    wrong = set(likelihood.columns.tolist()) ^ set(range(n_features))
+    if wrong:
+        raise ValueError(
+            f"likelihood must give every column of X, 0 to {n_features - 1}, but {sorted(wrong)} "
+            "are missing or not in X."
+        )
+
+
+def _scale_columns(
+    likelihood: ColumnLikelihood, standardize: Any, X: Any, features: Any
+) -> ColumnLikelihood:
+    """Check X by the likelihood of its columns, and set the scale of the Gaussian ones."""
+    layout = likelihood.layout
+    for column in layout["bernoulli"]:
+        _check_probabilities(f"column {column}", features.take([column]), X.dtype)
+
+    dtype = to_tensor(X[:1]).dtype
+    if layout["gaussian"]:
+        columns = layout["gaussian"]
+        scaling = _choose_scaling(X[:, columns], features.take(columns), standardize)
+        likelihood.set_scale(*scaling)
+    if layout["categorical"]:
+        weights = [features.high[group].max() or 1.0 for group in layout["categorical"]]
+        likelihood.set_weights(torch.as_tensor(weights, dtype=dtype))
+    return likelihood

@@ -315,14 +315,7 @@ class ClusterModel(TrainableModel, ABC):
 
     # ---- the fitted model
 
-    def fitted_attributes(self) -> dict[str, Tensor]:
-        """Return the estimator's fitted attributes that the trained model determines."""
-        return {}
-
-    def restore_buffers(
-        self,
-        tensors: dict[str, Tensor],
-    ) -> None:
+    def restore_buffers(self, tensors: dict[str, Tensor]) -> None:
         """Create the buffers that only a trained model has, before its state dict is loaded."""
         for name in ("whitening", "whitened_means"):
             self.register_buffer(name, tensors.get(name))
@@ -343,11 +336,7 @@ class AdversarialModel(ClusterModel):
     #: Logarithm of the mean of p(k | x) over the training data, (K,); uniform before a fit.
     log_marginal: Tensor
 
-    def __init__(
-        self,
-        likelihood: Likelihood,
-        n_clusters: int,
-    ) -> None:
+    def __init__(self, likelihood: Likelihood, n_clusters: int) -> None:
         super().__init__(likelihood)
         uniform = _one().new_full((n_clusters,), -math.log(n_clusters))
         self.register_buffer("log_marginal", uniform)

@@ -1,7 +1,7 @@
 """Features of partitions that :mod:`.selection` uses to predict their scores.
 
-:func:`prepare` measures a data set, and an :class:`Ensemble` compares partitions of it with
-candidates that have as many clusters.
+:func:`measure_samples` measures a data set, and an :class:`Ensemble` compares partitions of it
+with candidates that have as many clusters.
 
 M scored samples, D features, C partitions, R members of an ensemble, K clusters.
 """
@@ -18,7 +18,7 @@ from ..neighbors.graph import link_neighbors, scale_links, sum_links
 from ..neighbors.search import NeighborIndex, single_threaded
 from .candidates import estimate_gaussians, make_monomials
 from .coordinates import spanning_tree
-from .table import EXPLAINED, Table
+from .table import TABLE_FEATURES, Table
 
 #: Methods whose agreement with a candidate is a feature.
 COMPARED = (
@@ -106,7 +106,7 @@ class Measured(NamedTuple):
 # ---- the data set
 
 
-def prepare(coords, n_features, n_samples):
+def measure_samples(coords, n_features, n_samples):
     """Return :class:`Measured` for the coordinates of the scored ones of N samples."""
     wide = coords.wide
     distances, neighbors = NeighborIndex(wide).query(15)
@@ -204,7 +204,7 @@ def _solve_ridge(wide):
 # ---- partitions
 
 
-def _describe(measured, labels, n_clusters):
+def describe_partition(measured, labels, n_clusters):
     """Return the features of a partition (M,) by name."""
     member = np.eye(n_clusters)[labels]
     spaces = []
@@ -220,7 +220,7 @@ def _describe(measured, labels, n_clusters):
     features |= _describe_walk(measured, member)
     features |= _describe_neighbors(measured, labels, member)
     features |= _describe_edges(measured.edges, labels, member)
-    explained = dict.fromkeys(EXPLAINED, 0.0)
+    explained = dict.fromkeys(TABLE_FEATURES, 0.0)
     if measured.table is not None:
         explained = measured.table.describe(member)
     return features | explained
@@ -515,7 +515,7 @@ class Ensemble:
         rows = []
         with single_threaded("blas"):
             for row in distinct:
-                rows.append(_describe(self.measured, row, self.n_clusters))
+                rows.append(describe_partition(self.measured, row, self.n_clusters))
         values = np.array([list(row.values()) for row in rows])[places.ravel()]
 
         features = {

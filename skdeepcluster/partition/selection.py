@@ -23,7 +23,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from ..input.labels import normalize_rows
 from ..neighbors.graph import sum_links
 from .candidates import find_candidates
-from .features import Ensemble, measure_agreement, prepare
+from .features import Ensemble, measure_agreement, measure_samples
 
 #: Numbers of clusters whose ensembles tell whether there is one cluster.
 ONE_NUMBERS = 2, 3, 4, 6, 9
@@ -132,8 +132,8 @@ class Criterion:
 
     @cached_property
     def measured(self):
-        """What :func:`~.features.prepare` measures."""
-        return prepare(self.coords, *self._shape)
+        """What :func:`~.features.measure_samples` measures."""
+        return measure_samples(self.coords, *self._shape)
 
     @property
     def max_clusters(self):

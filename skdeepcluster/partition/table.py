@@ -17,7 +17,7 @@ PRIOR = 1.0
 #: Added to the variances of a class, as a share of their variance in all samples.
 REGULARIZATION = 1e-2
 #: Features of a partition of a table.
-EXPLAINED = (
+TABLE_FEATURES = (
     "numbers explained",
     "categories explained",
     "most explained",
@@ -128,7 +128,7 @@ class Table:
             confidence.mean(),
             by_cluster[member.any(0)].min(),
         )
-        return dict(zip(EXPLAINED, values, strict=True))
+        return dict(zip(TABLE_FEATURES, values, strict=True))
 
     def _measure_classes(self, member):
         """Return what latent classes say of a partition.

@@ -3,7 +3,7 @@
 Its progress is a bar over the steps of all phases of a fit, or a table of epochs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from inspect import unwrap
 from typing import Any
@@ -296,17 +296,6 @@ class Net(NeuralNet):
 
     def _schedules(self) -> list[LRScheduler]:
         return [item for _, item in self.callbacks_ if isinstance(item, LRScheduler)]
-
-
-class AtEpochs(Callback):
-    """Calls a function at the beginning of each epoch."""
-
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self.function = function
-
-    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Call the function."""
-        self.function()
 
 
 def epoch_table() -> PrintLog:

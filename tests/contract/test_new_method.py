@@ -110,6 +110,7 @@ class DECClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         return fit.train(model, initial, [Targets()])
 
     def _describe(self, model, fit):
+        self._n_features_out = self.n_components
         self.cluster_centers_ = self._decode(model.centers.detach().numpy())
 
     def score_samples(self, X):

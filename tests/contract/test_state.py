@@ -1,6 +1,7 @@
 """A fitted estimator stays consistent when parameters are set or a later fit fails."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from common import DEEP, ONE_OF_EACH, brief, name
 from sklearn.cluster import KMeans
@@ -86,3 +87,16 @@ def test_the_prior_keeps_the_numbers_of_unused_clusters(rows, blobs, method):
     for k in (0, 2, 3):
         # So little training leaves the means of the initial partition.
         np.testing.assert_allclose(fitted.means_[k], codes[given == k].mean(0), atol=1e-3)
+
+
+@pytest.mark.parametrize("estimator", DEEP, ids=name)
+def test_a_fit_leaves_no_attribute_of_an_earlier_one_and_keeps_those_of_the_user(estimator, rows):
+    known = np.where(np.arange(len(rows)) < 9, np.arange(len(rows)) % 3, -1)
+    tried = brief(estimator, n_clusters="auto", use_labels=True, init="neighbors")
+    tried.set_params(augment="auto").note_ = "mine"
+    tried.fit(pd.DataFrame(rows).rename(columns="x{}".format), known)
+    passing = {"augment_scores_", "classes_", "feature_names_in_", "n_clusters_curve_"}
+    assert passing <= set(vars(tried))
+    tried.set_params(n_clusters=3, use_labels=False, augment=None).fit(rows)
+    assert not passing & set(vars(tried))
+    assert tried.note_ == "mine"

@@ -38,8 +38,8 @@ def test_separate_groups_are_found_without_a_neighbor_graph(network, groups, mon
     def refuse(*arguments, **settings):
         raise AssertionError("NeighborClustering was called")
 
-    monkeypatch.setattr(start, "cluster_samples", refuse)
-    monkeypatch.setattr(neighbor_clustering, "cluster_samples", refuse)
+    monkeypatch.setattr(start, "find_clusters", refuse)
+    monkeypatch.setattr(neighbor_clustering, "find_clusters", refuse)
     X, y = groups
     settings = SMALL if "GAN" in network.__name__ else CODES
     fit = network(4, init="own", **settings).fit(X)

@@ -4,8 +4,8 @@ from math import ceil
 
 import numpy as np
 import pytest
-import torch
 from common import CLASSIFIERS, DEEP, brief, name
+from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
@@ -16,7 +16,8 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
-from skdeepcluster.deep.settings import choose_settings
+from skdeepcluster.deep.fit import choose_settings
+from skdeepcluster.deep.start import InitialPartition
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 TINY = {"hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
@@ -28,19 +29,19 @@ SHAPES = [(n, d) for n in (2, 150, 20_000, 10**6) for d in (1, 64, 784)]
 
 
 def settings(estimator, n, d=64, n_clusters=8):
-    params = estimator.get_params()
-    pretrains = "pretraining_epochs" in params
-    device = torch.device("cpu")
-    return choose_settings(params, estimator._recipe, (n, d), n_clusters, device, pretrains)
+    chosen = clone(estimator)
+    pretrains = "pretraining_epochs" in chosen.get_params()
+    choose_settings(chosen, (n, d), InitialPartition(n_clusters, pretrains=pretrains))
+    return chosen
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_widths_grow_smoothly_to_the_papers_at_mnist(shape):
     n, d = shape
-    widths = settings(VaDEClustering(), n, d).hidden_layer_sizes
+    widths = settings(VaDEClustering(), n, d).hidden_layer_sizes_
     for more in ((ceil(1.05 * n), d), (n, ceil(1.05 * d))):
         share = max(more[0] / n, more[1] / d)
-        larger = settings(VaDEClustering(), *more).hidden_layer_sizes
+        larger = settings(VaDEClustering(), *more).hidden_layer_sizes_
         assert widths[0] <= larger[0] <= ceil(widths[0] * share) + 1
     if n >= 70_000 and d >= 784:
         assert widths == (500, 500, 2000)
@@ -50,26 +51,26 @@ def test_widths_grow_smoothly_to_the_papers_at_mnist(shape):
 @pytest.mark.parametrize("n", [2, 33, 150, 4000, 10**6])
 def test_steps_grow_with_the_root_of_the_samples(n, estimator):
     chosen = settings(estimator, n)
-    size = chosen.batch_size
+    size = chosen.batch_size_
     assert min(n, 32) <= size <= 256
     if n > 64:  # sqrt(n) exceeds the number of clusters
         # A last sample that is alone joins the batch before it.
         per_epoch = ceil(n / size) - (n % size == 1)
-        n_steps = estimator._recipe.steps * np.sqrt(n)
-        assert n_steps <= chosen.max_epochs * per_epoch < n_steps + per_epoch
+        n_steps = estimator._steps * np.sqrt(n)
+        assert n_steps <= chosen.max_epochs_ * per_epoch < n_steps + per_epoch
 
 
 def test_steps_of_adversarial_networks_grow_with_the_clusters():
     numbers = (5, 10, 30)
-    gan = [settings(CatGANClustering(), 100, 4, k).max_epochs for k in numbers]
-    vade = [settings(VaDEClustering(), 100, 4, k).max_epochs for k in numbers]
+    gan = [settings(CatGANClustering(), 100, 4, k).max_epochs_ for k in numbers]
+    vade = [settings(VaDEClustering(), 100, 4, k).max_epochs_ for k in numbers]
     assert gan[0] == gan[1] == gan[2] / 3
     assert vade[0] == vade[2]
 
 
 def test_rates_are_in_inverse_proportion_to_the_width():
     rates = [
-        settings(VaDEClustering(hidden_layer_sizes=widths), 100).learning_rate
+        settings(VaDEClustering(hidden_layer_sizes=widths), 100).learning_rate_
         for widths in ([500], [250, 9], [1], [])
     ]
     np.testing.assert_allclose(rates, [1e-3, 2e-3, 1e-3 * 500 / 128, 1e-3])

@@ -205,7 +205,7 @@ def test_functions_that_are_no_augmentation_are_refused(augment, message):
     [
         ({"metric": "cosine"}, SERIES, "augment needs metric='euclidean'"),
         ({"kinds": {0: "category"}}, SERIES.round(), "changes numbers, but X has categories"),
-        ({}, sparse.csr_matrix(SERIES), "needs dense samples"),
+        ({}, sparse.csr_matrix(np.eye(120, 40)), "needs dense samples"),
         ({}, SERIES.reshape(120, 8, 5), r"shape \(120, 8, 5\).*X\.reshape\(len\(X\), -1\)"),
     ],
     ids=["metric", "categories", "sparse", "3-D"],

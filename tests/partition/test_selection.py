@@ -29,7 +29,7 @@ def look(points, layout=None):
 
 def describe_points(points, labels, layout=None):
     """Return the features of one partition by name."""
-    measured = features.prepare(look(points, layout), points.shape[1], len(points))
+    measured = features.measure_samples(look(points, layout), points.shape[1], len(points))
     ensemble = features.Ensemble(measured, [("kmeans", labels)], labels.max() + 1)
     values = ensemble.compare(labels[None])
     names = ensemble.names
@@ -89,7 +89,7 @@ def test_table_has_agreement_and_no_names_of_clusters():
     expected = [[adjusted_rand_score(one, other) for other in labels] for one in labels]
     np.testing.assert_allclose(agreement, expected, atol=1e-9)
 
-    measured = features.prepare(look(X), 4, 120)
+    measured = features.measure_samples(look(X), 4, 120)
     methods = "kmeans", "genie", "ward", "genie", "full"
     ensemble = features.Ensemble(measured, zip(methods, labels, strict=True), 3)
     table = ensemble.compare(labels)
