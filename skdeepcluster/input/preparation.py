@@ -300,10 +300,8 @@ class Preparation(TransformerMixin, BaseEstimator):
 
         places = self.number_columns
         columns = NumberColumns([known.get(i) for i in places])
-        columns.fit(numbers, features, weights)
-        flags = [
-            i for i, kind in zip(places, columns.kinds_, strict=True) if kind in ONE_HOT
-        ]
+        kinds = columns.fit(numbers, features, weights).kinds_
+        flags = [i for i, kind in zip(places, kinds, strict=True) if kind in ONE_HOT]
         if flags:
             known = known | dict.fromkeys(flags, "flag")
             self.table_ = TableEncoder(known).fit(table)
