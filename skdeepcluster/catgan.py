@@ -106,11 +106,6 @@ class CatGAN(AdversarialModel):
             p = (p / p.sum()).log().to(self.log_marginal)
         self.log_prior = p
 
-    def restore_buffers(self, tensors):
-        """Create the class prior, if there is one."""
-        super().restore_buffers(tensors)
-        self.log_prior = tensors.get("log_prior")
-
     def discriminator_loss(self, batch):
         """-H[p_bar], entropies of real and generated samples, and cross-entropy of labels."""
         x_std = self.standardize(batch.view)

@@ -1,11 +1,11 @@
 """CatGANClassifier: the categorical GAN with some labels (Springenberg, 2016)."""
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.utils import assert_all_finite, check_consistent_length
+from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -23,7 +23,7 @@ from .input.checks import WEIGHT, store_parameters, warn_user
 from .input.dask import maps_blocks
 from .input.labels import Known, encode_labels, read_labels
 from .input.preparation import Prepared
-from .input.types import Auto, Widths, fit_context
+from .input.types import Auto, Widths
 from .partition.known import partition_by_labels
 
 
@@ -131,41 +131,16 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
 
     _draws_labeled = True
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None) -> Self:
-        """Train on X and the known labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing.
-        y : array-like of shape (n_samples,)
-            Labels, numbers or strings. -1, None, nan or ``pandas.NA`` where there is none. If -1
-            and 1 are the only values, they are two classes.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, at least 0. Whole weights count as repetitions; samples are
-            chosen at random in proportion to other weights.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If no sample has a label, or labels mix strings and numbers.
-        FloatingPointError
-            If a loss or a weight is not finite.
-        """
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None")
-        check_consistent_length(X, y)
-        return self._fit(X, y, sample_weight)
-
     def _read_known(self, y, n_samples):
         """Return the :class:`Known` classes, sorted, of the samples."""
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
         y, is_known = read_labels(y)
+        if len(y) != n_samples:
+            raise ValueError(
+                f"X has {n_samples} samples, but y has {len(y)} labels. Give a label for each "
+                "sample, -1 where there is none."
+            )
         if y.dtype.kind == "f":
             assert_all_finite(y, allow_nan=True, input_name="y")
         if set(y.tolist()) in ({-1, 1}, {"-1", "1"}):  # two classes

@@ -7,7 +7,6 @@ N samples, D features, Z noise variables, A categorical codes of K_a values, C c
 The generator's inputs are noise, one-hot categories and continuous codes, (N, Z + sum K_a + C).
 """
 
-from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -86,12 +85,7 @@ class LatentSpace:
     [-1, 1], and categorical codes with ``sizes`` values; the first one is the cluster.
     """
 
-    def __init__(
-        self,
-        n_noise: int,
-        sizes: Sequence[int],
-        n_continuous: int,
-    ) -> None:
+    def __init__(self, n_noise, sizes, n_continuous):
         self.n_noise = n_noise
         self.sizes = list(sizes)
         self.n_continuous = n_continuous
@@ -102,25 +96,25 @@ class LatentSpace:
         self.n_readings = n_values + 2 * n_continuous
 
     @property
-    def names(self) -> list[str]:
+    def names(self):
         """Names of the codes."""
         categories = [f"category{a}" for a in range(1, len(self.sizes))]
         continuous = [f"continuous{j}" for j in range(self.n_continuous)]
         return ["cluster", *categories, *continuous]
 
-    def find(self, name: str) -> int:
+    def find(self, name):
         """Return the position of a code among all codes."""
         if name not in self.names:
             raise ValueError(f"No code {name!r}; there are {', '.join(self.names)}.")
         return self.names.index(name)
 
-    def draw(self, n_samples: int, log_prior: Tensor) -> Codes:
+    def draw(self, n_samples, log_prior):
         """Sample codes: the cluster from its prior (K,), all others uniformly."""
         device = log_prior.device
         cluster = multinomial(log_prior.exp(), n_samples)
         others = [randint(size, (n_samples,), device) for size in self.sizes[1:]]
 
-        def uniform(n_codes: int) -> Tensor:
+        def uniform(n_codes):
             return rand((n_samples, n_codes), device) * 2 - 1
 
         return Codes(
@@ -129,20 +123,20 @@ class LatentSpace:
             uniform(self.n_continuous),
         )
 
-    def inputs(self, codes: Codes) -> Tensor:
+    def inputs(self, codes):
         """Return the generator's inputs for codes, (N, n_inputs)."""
         pairs = zip(codes.categories.T, self.sizes, strict=True)
         categories = [one_hot(category, size) for category, size in pairs]
         return torch.cat([codes.noise, *categories, codes.continuous], 1)
 
-    def read(self, readings: Tensor) -> Reading:
+    def read(self, readings):
         """Split Q's output (N, n_readings) into the parameters of Q(c|x), in float32."""
         n = self.n_continuous
         *logits, mean, log_std = readings.float().split([*self.sizes, n, n], 1)
         log_probs = [values.log_softmax(-1) for values in logits]
         return Reading(log_probs, mean, log_std.clamp(*LOG_STD))
 
-    def reading_loss(self, reading: Reading, codes: Codes) -> dict[str, Tensor]:
+    def reading_loss(self, reading, codes):
         """-log Q(c|x) of codes in nats, mean over the samples.
 
         "category" is the sum over categorical codes, "continuous" the sum over continuous codes.
@@ -154,7 +148,7 @@ class LatentSpace:
             losses["continuous"] = self.continuous_loss(reading, codes.continuous)
         return losses
 
-    def continuous_loss(self, reading: Reading, continuous: Tensor) -> Tensor:
+    def continuous_loss(self, reading, continuous):
         """Mean Gaussian negative log-likelihood of the first continuous codes, (N, <= C)."""
         n_codes = continuous.shape[1]
         mean = reading.mean[:, :n_codes]
@@ -372,7 +366,7 @@ def find_style(
     resp,
     n_codes,
     random_state,
-) -> np.ndarray:
+):
     """Find continuous codes of samples by within-cluster PCA, (N, at most n_codes), float32.
 
     The differences between standardized samples and their cluster means, by responsibilities

@@ -28,7 +28,7 @@ from .deep.codes import (
 from .deep.fit import apply
 from .deep.parameters import network_docs
 from .deep.start import fit_mixture, mixture_of_partition
-from .functional.gaussian import Mixture, standard_kl
+from .functional.gaussian import standard_kl
 from .functional.points import normal_quantiles, random_shifts, uniform_points
 from .input.checks import begin_sample, check_count, store_parameters, warn_user
 from .input.columns import frame_as
@@ -61,7 +61,7 @@ class VAE(CodeModel):
     decoder, likelihood, regularizer
         As in :class:`~skdeepcluster.deep.codes.CodeModel`. The regularizer keeps clusters apart in
         the codes, if there is a ``classifier``.
-    kl_warm_up, binarize, covariance_type
+    kl_warm_up, binarize
         As in :class:`VAEEmbedding`.
 
     Attributes
@@ -80,12 +80,11 @@ class VAE(CodeModel):
         regularizer,
         kl_warm_up,
         binarize,
-        covariance_type,
     ):
         super().__init__(encoder, decoder, likelihood, regularizer)
         self.kl_warm_up = kl_warm_up
         self.binarize = binarize
-        self.covariance_type = covariance_type
+        self.mixture = CodeMixture()
         self.classifier = None
 
     def loss(self, batch):
@@ -162,13 +161,7 @@ class VAE(CodeModel):
     def set_mixture(self, mixture):
         """Set the mixture of the codes."""
         device = next(self.parameters()).device
-        self.mixture = CodeMixture(mixture, self.covariance_type).to(device)
-
-    def restore_buffers(self, tensors):
-        """Create the mixture, which only a trained model has."""
-        super().restore_buffers(tensors)
-        mixture = Mixture(*(tensors[f"mixture.{name}"] for name in Mixture._fields))
-        self.set_mixture(mixture)
+        self.mixture.set_mixture(mixture.to(device))
 
 
 @network_docs
@@ -316,7 +309,6 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             Regularizer(self.init_weight * math.sqrt(n_features)),
             self.kl_warm_up,
             self.binarize,
-            self.covariance_type,
         )
 
     def _train(self, model, fit):

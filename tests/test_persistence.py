@@ -141,8 +141,9 @@ def test_partial_fit_continues_after_reading(tmp_path):
 
 def test_sparse_samples_come_back(tmp_path):
     one = sk.NeighborClustering(3, n_neighbors=5, random_state=0)
-    two = through_file(one.fit(sparse.csr_matrix(X)), tmp_path)
-    assert_same(one, two, sparse.csr_array(X + 1))
+    rows = X * (np.quantile(X, 0.75) < X)
+    two = through_file(one.fit(sparse.csr_matrix(rows)), tmp_path)
+    assert_same(one, two, sparse.csr_array(rows[::2]))
     assert (two.graph_ != one.graph_).nnz == 0
 
 
@@ -246,21 +247,12 @@ def double_responsibilities(fitted):
     fitted.responsibilities_ *= 2
 
 
-def drop_a_mean(fitted):
-    fitted.mixture_ = fitted.mixture_._replace(means=fitted.mixture_.means[:1])
-
-
 def cut_places(fitted):
     fitted._reference = fitted._reference._replace(spacing=fitted._reference.spacing[:60])
 
 
-def share_a_scale(fitted):
-    fitted.mixture_ = fitted.mixture_._replace(scales=fitted.mixture_.scales[:1])
-
-
 UNSOUND = [
     ("neighbors", cut_places, "names samples or neighbors that there are not"),
-    ("mixture", share_a_scale, "wrong weights, means or scales"),
     ("vade", set_fitted(n_clusters=10**9), r"prior.logits has shape \(3,\), .* \(1000000000,\)"),
     (
         "vade",
@@ -270,9 +262,7 @@ UNSOUND = [
     ("vade", set_fitted(activation="os.system"), "os.system"),
     ("neighbors", point_outside, "ind"),
     ("neighbors", double_responsibilities, "responsibilities do not sum to one"),
-    ("mixture", lambda fitted: fitted.mixture_.means.fill_(np.nan), "wrong weights, means"),
     ("ensemble", lambda fitted: fitted.tables_[1].fill(np.nan), "tables_ contains NaN"),
-    ("mixture", drop_a_mean, "wrong weights, means"),
 ]
 
 

@@ -97,7 +97,6 @@ def test_clusters_are_those_of_the_mixture_of_the_codes(vae):
     x = torch.rand(50, 6)
     log_weights = torch.tensor([0.2, 0.3, 0.5]).log()
     means = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
-    vae.covariance_type = "diag"
     vae.set_mixture(gaussian.Mixture(log_weights, means, means.abs() + 0.1))
     densities = Independent(Normal(means, means.abs() + 0.1), 1)
     joint = densities.log_prob(vae.posterior(x)[0][:, None]) + log_weights

@@ -190,42 +190,67 @@ class DeepEstimator(BaseEstimator, ABC):
 
     # ---- the fit
 
-    def _fit(self, X, y, sample_weight):
-        """Fit a copy, and take over its attributes when it has succeeded."""
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None) -> Self:
+        """Train on X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples, nan where values are missing. The order of the samples does not matter if X
+            takes at most 64 MiB.
+        y : array-like of shape (n_samples,), default=None
+            With ``use_labels=True`` the cluster of each sample, -1 where it is unknown; clusterers
+            ignore it otherwise. For a classifier the class of each sample, a number or a string,
+            or -1, None, nan or ``pandas.NA``; if -1 and 1 are the only values, both are classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, at least 0. Whole weights count as repetitions. With other
+            weights, or a sum above 10 ``n_samples``, samples are drawn in proportion to them.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a value is larger than 1e100, or labels cannot be read.
+        FloatingPointError
+            If a loss or a weight is not finite.
+        """
+        # A copy learns, so that nothing half-fitted is left behind.
         fitted = copy.copy(with_plain_numbers(self))
+        checkpoint = None
         with (
             isolated(),
             StepProgress(type(self).__name__, self.verbose == 1) as progress,
         ):
-            fitted._learn(X, y, sample_weight, progress)
-        self.__dict__ = vars(fitted) | self.get_params(deep=False)
-        return self
+            preparation, X = fitted._read(X, sample_weight)
+            known = fitted._read_known(y, X.shape[0])
+            random_state = random_stream(self.random_state)
+            if self.checkpoint is not None:
+                data_of_fit = X, known.labels, sample_weight
+                checkpoint = Checkpoint(fitted, data_of_fit, random_state)
+            data = choose_samples(preparation, X, known, sample_weight, random_state)
 
-    def _learn(self, X, y, sample_weight, progress):
-        """Read X, train, and set the fitted attributes."""
-        preparation, X = self._read(X, sample_weight)
-        known = self._read_known(y, X.shape[0])
-        random_state = random_stream(self.random_state)
-        checkpoint = None
-        if self.checkpoint is not None:
-            data_of_fit = X, known.labels, sample_weight
-            checkpoint = Checkpoint(self, data_of_fit, random_state)
-        data = choose_samples(preparation, X, known, sample_weight, random_state)
+            likelihood = scale_samples(fitted, data)
+            progress.begin("initial partition")
+            found = find_augmentation(fitted, data, random_state)
+            fitted.augment_, fitted.augment_scores_ = found
+            initial = fitted._find_initial(data, random_state)
+            choose_settings(fitted, data.X.shape, initial)
+            about = fitted, data, likelihood, initial, random_state
+            fit = Fit(*about, progress, checkpoint)
+            run = train_best(fit)
 
-        likelihood = scale_samples(self, data)
-        progress.begin("initial partition")
-        found = find_augmentation(self, data, random_state)
-        self.augment_, self.augment_scores_ = found
-        initial = self._find_initial(data, random_state)
-        choose_settings(self, data.X.shape, initial)
-        fit = Fit(self, data, likelihood, initial, random_state, progress, checkpoint)
-        run = train_best(fit)
-
-        self._set_model(fit, run)
-        self._set_labels(fit, run)
-        self._describe(run.model, fit)
+            fitted._set_model(fit, run)
+            fitted._set_labels(fit, run)
+            fitted._describe(run.model, fit)
         if checkpoint is not None and not run.interrupted:
             checkpoint.remove()
+        self.__dict__ = vars(fitted) | self.get_params(deep=False)
+        return self
 
     def _read(self, X, sample_weight):
         """Return the preparation of X, and X, checked and encoded, (N, E)."""
@@ -334,36 +359,6 @@ class ClusteringMixin(ClusterMixin):
 
     #: Weight of the initial partition; None for a method without this parameter.
     init_weight: Any = None
-
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None) -> Self:
-        """Train on X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing. The order of the samples does not matter if X
-            takes at most 64 MiB.
-        y : array-like of shape (n_samples,), default=None
-            With ``use_labels=True`` the cluster of each sample, -1 where it is unknown; ignored
-            otherwise.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, at least 0. Whole weights count as repetitions. With other
-            weights, or a sum above 10 ``n_samples``, samples are drawn in proportion to them.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a value is larger than 1e100, or labels are not cluster numbers.
-        FloatingPointError
-            If a loss or a weight is not finite.
-        """
-        return self._fit(X, y, sample_weight)
 
     def fit_predict(self, X, y=None, **kwargs) -> Labels:
         """Fit to X and return the cluster labels.

@@ -4,7 +4,7 @@ Letters: N samples, D features, K clusters, L code length, S samples of z. ``x``
 the data, ``x_std`` is standardized by the likelihood for the networks.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from numbers import Integral
@@ -32,16 +32,16 @@ MIN_PAIRS = 32
 # ---- encoders
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """Codes of standardized samples, by a network."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
         self.network = network
 
+    @abstractmethod
     def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the code, (N, L) each."""
-        return self(x_std)
 
     def mean(self, x_std: Tensor) -> Tensor:
         """Code of each sample, or the mean of its posterior, (N, L)."""
@@ -74,6 +74,10 @@ class GaussianEncoder(Encoder):
         log_var = (log_var + self.LOG_VAR).clamp(-16.0, 16.0)
         return mean, (0.5 * log_var).exp()
 
+    def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the code, (N, L) each."""
+        return self(x_std)
+
 
 # ---- autoencoders
 
@@ -89,10 +93,7 @@ class Autoencoder(TrainableModel):
     weight_decay = 1e-4
 
     def __init__(
-        self,
-        encoder: Encoder,
-        decoder: nn.Module,
-        likelihood: Likelihood,
+        self, encoder: Encoder, decoder: nn.Module, likelihood: Likelihood
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -223,12 +224,15 @@ class CodeMixture(nn.Module):
     means: Tensor
     scales: Tensor
 
-    def __init__(self, mixture: Mixture, covariance_type: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.covariance_type = covariance_type
+        for name in Mixture._fields:
+            self.register_buffer(name, None)
+
+    def set_mixture(self, mixture: Mixture) -> None:
+        """Keep a mixture."""
         for name, value in mixture._asdict().items():
-            tensor = torch.as_tensor(value, device="cpu")
-            self.register_buffer(name, tensor)
+            setattr(self, name, value)
 
     @property
     def mixture(self) -> Mixture:

@@ -43,7 +43,6 @@ from ..nn.runtime import (
 )
 from ..training.checkpoint import Checkpoint
 from ..training.loop import (
-    LabeledRows,
     Rows,
     StepProgress,
     count_batches,
@@ -184,10 +183,7 @@ class Fit:
         estimator = self.estimator
         rows = Rows(self.X, anchor=initial.target, **columns)
         if estimator._draws_labeled:
-            generator = draw_generator(self.random_state)
-            rows = LabeledRows(
-                self.X, self.data.labels, generator, anchor=initial.target
-            )
+            rows.add_labeled(self.data.labels, draw_generator(self.random_state))
         history, interrupted = self._loop(
             "training",
             model,

@@ -82,15 +82,11 @@ class DendrogramDisplay(Display):
             # Some clusters may be empty.
             n_clusters = min(estimator.n_clusters_, n_leaves)
 
-        counts = None
-        if hasattr(estimator, "leaves_"):
-            leaves = estimator.leaves_
-            counts = np.bincount(leaves[leaves >= 0], minlength=n_leaves)
-
+        leaves = getattr(estimator, "leaves_", np.arange(n_leaves))
         display = cls(
             estimator.children_,
             estimator.distances_,
-            counts,
+            np.bincount(leaves[leaves >= 0], minlength=n_leaves),
             n_clusters=n_clusters,
             name=name,
         )
@@ -144,11 +140,15 @@ class DendrogramDisplay(Display):
         linkage = np.column_stack([self.children, self.distances, ones[1:]])
         is_valid_linkage(linkage, throw=True, name="children and distances")
 
-        n_samples = _add_up(self.children, ones)
-        linkage[:, 3] = n_samples[n_leaves:]
-        if self.counts is not None:
-            n_samples = _add_up(self.children, self.counts)
-        return linkage, n_samples
+        linkage[:, 3] = self._add_up(ones)[n_leaves:]
+        return linkage, self._add_up(ones if self.counts is None else self.counts)
+
+    def _add_up(self, counts):
+        """Return the counts of all nodes from the counts of the leaves."""
+        counts = list(counts)
+        for left, right in self.children:
+            counts.append(counts[left] + counts[right])
+        return counts
 
     def _find_cut(self, n_clusters):
         """Return the height halfway between the last merge below the cut and the next one."""
@@ -160,13 +160,4 @@ class DendrogramDisplay(Display):
             )
 
         heights = [0, *merges, 1.1 * merges[-1]]
-        below = n_leaves - n_clusters
-        return float(np.mean(heights[below : below + 2]))
-
-
-def _add_up(children, counts):
-    """Return the counts of all nodes from the counts of the leaves."""
-    counts = list(counts)
-    for left, right in children:
-        counts.append(counts[left] + counts[right])
-    return counts
+        return float(np.mean(heights[n_leaves - n_clusters :][:2]))

@@ -49,7 +49,7 @@ class NumberOfClustersDisplay(Display):
     >>> from skdeepcluster import select_n_clusters
     >>> from skdeepcluster.display import NumberOfClustersDisplay
     >>> X, _ = make_blobs(300, centers=3, cluster_std=0.5, random_state=0)
-    >>> selection = select_n_clusters(X, range(1, 6), random_state=0)
+    >>> selection = select_n_clusters(X, n_clusters=range(1, 6))
     >>> NumberOfClustersDisplay.from_selection(selection).chosen
     3
     """

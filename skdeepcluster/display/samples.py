@@ -115,10 +115,16 @@ class SamplesDisplay(Display):
 
         rows = [samples[index == k][:n_columns] for k in np.unique(index)]
         width = IMAGE_SIZE * max(map(len, rows)) + 0.8
-        height = IMAGE_SIZE * len(rows) + 0.5
-        ax = self._open(ax, (width, height))
+        ax = self._open(ax, (width, IMAGE_SIZE * len(rows) + 0.5))
+        picture = make_mosaic(rows, self.image_shape)
         self.axes_ = [ax]
-        self.image_ = draw_images(ax, rows, self.image_shape, names, kwargs)
+        self.image_ = ax.imshow(picture, **{"cmap": "gray_r", **kwargs})
+
+        height = (len(picture) + 1) / len(rows)
+        ax.set(xticks=[], ylabel="cluster" if len(names) else "")
+        ax.set_yticks((np.arange(len(names)) + 0.5) * height - 1, names)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
 
     def _plot_profiles(self, ax, samples, n_lines, kwargs):
         n_features = samples.shape[1]
@@ -184,19 +190,6 @@ def _generate(estimator, n_per_cluster):
 # ---- images
 
 
-def draw_images(ax, rows, image_shape, names, kwargs):
-    """Draw rows of images, each an array of samples, with their names."""
-    picture = make_mosaic(rows, image_shape)
-    image = ax.imshow(picture, **{"cmap": "gray_r", **kwargs})
-    height = (len(picture) + 1) / len(rows)
-    ax.set_xticks([])
-    ax.set_yticks((np.arange(len(names)) + 0.5) * height - 1, names)
-    ax.set_ylabel("cluster" if len(names) else "")
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    return image
-
-
 def make_mosaic(rows, image_shape):
     """Return rows of images as one picture, masked between them."""
     tiles = _reshape_images(np.concatenate(rows), image_shape)
@@ -206,7 +199,7 @@ def make_mosaic(rows, image_shape):
 
     n_columns = max(map(len, rows))
     shape = len(rows) * down - 1, n_columns * right - 1, *channels
-    grid = np.ma.array(np.zeros(shape), mask=True)
+    grid = np.ma.masked_all(shape)
     places = [(i, j) for i, row in enumerate(rows) for j in range(len(row))]
     for (i, j), tile in zip(places, tiles, strict=True):
         grid[i * down :, j * right :][:height, :width] = tile
@@ -215,13 +208,10 @@ def make_mosaic(rows, image_shape):
 
 def _reshape_images(samples, image_shape):
     """Return samples as images, (height, width) or (height, width, 3) in [0, 1]."""
-    shape = list(image_shape)
-    if len(shape) == 2:
-        shape = [1, *shape]
-
+    shape = [1, *image_shape][-3:]
     n_features = samples.shape[1]
-    has_channels = len(shape) == 3 and not {shape[0], shape[2]}.isdisjoint({1, 3})
-    if not has_channels or prod(shape) != n_features:
+    has_channels = len(shape) == 3 and {1, 3} & {shape[0], shape[2]}
+    if not has_channels or prod(image_shape) != n_features:
         raise ValueError(
             f"image_shape={image_shape} does not fit samples of {n_features} features. Give "
             "(height, width), with 1 or 3 channels before or after them for color."

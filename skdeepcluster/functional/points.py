@@ -51,17 +51,18 @@ def balanced_points(
     return torch.cat([half, -half])
 
 
+def draw_normal(*shape: int, generator: torch.Generator) -> Tensor:
+    """Draw from N(0, 1), float64, on the CPU."""
+    return torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
+
+
 def random_shifts(x: Tensor, n_dimensions: int) -> Tensor:
     """Return pseudo-random shifts in [0, 1), (N, n_dimensions), that hash samples x (N, D).
 
     They are fractional parts of large random projections, so each depends on its sample alone.
     """
     generator = torch.Generator().manual_seed(0)
-    shape = x.shape[1], n_dimensions
-    directions = torch.randn(
-        shape, generator=generator, dtype=torch.float64, device="cpu"
-    )
-
+    directions = draw_normal(x.shape[1], n_dimensions, generator=generator)
     projections = x.double() @ directions.to(x.device)
     return (1e4 * projections).remainder(1.0)
 

@@ -7,9 +7,10 @@ K clusters.
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,21 +38,23 @@ BATCH_ELEMENTS = 2**19
 MAX_DISTINCT_ROWS = 25_000
 
 
-class WeightedRows:
-    """Samples X (N, D), an array, memory map or CSR matrix, and their weights (N,) or (N, K)."""
+@dataclass
+class _Rows:
+    """Samples X (N, D) and their weights (N,) or (N, K), which are read in batches."""
 
-    def __init__(
-        self,
-        X: Any,
-        weight: np.ndarray,
-        batch_size: int,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        self.X = X
-        self.weight = weight
-        self.batch_size = batch_size
-        self.device = torch.device(device)
-        self.total = float(weight.sum())
+    X: Any
+    weight: np.ndarray
+    batch_size: int
+    device: torch.device = torch.device("cpu")
+
+    @property
+    def total(self) -> float:
+        """The sum of the weights."""
+        return float(self.weight.sum())
+
+
+class WeightedRows(_Rows):
+    """Samples of an array, memory map or CSR matrix."""
 
     def map(self, function: Function) -> np.ndarray:
         """Apply a row-wise function to all samples; return the results in their order."""
@@ -59,10 +62,9 @@ class WeightedRows:
         shape = (self.X.shape[0], *one.shape[1:])
         results = np.empty(shape, dtype=one.dtype)
 
-        def work(first: int, every: int) -> None:
-            for where in self._list_batches(first, every):
-                x = self._read(self.X[where])
-                results[where] = function(x).cpu().numpy()
+        def work(batches: list[slice]) -> None:
+            for where in batches:
+                results[where] = function(self._read(self.X[where])).cpu().numpy()
 
         self._share(work)
         return results
@@ -70,13 +72,9 @@ class WeightedRows:
     def sums(self, summarize: Expectation) -> Sums:
         """Sum a function of samples and weights over the batches."""
 
-        def work(first: int, every: int) -> Sums:
-            total: Sums = ()
-            for where in self._list_batches(first, every):
-                x = self._read(self.X[where])
-                part = summarize(x, self._read(self.weight[where]))
-                total = add(total, part) if total else part
-            return total
+        def work(batches: list[slice]) -> Sums:
+            pairs = (map(self._read, (self.X[i], self.weight[i])) for i in batches)
+            return reduce(add, (summarize(*pair) for pair in pairs))
 
         return add(*self._share(work))
 
@@ -84,23 +82,19 @@ class WeightedRows:
         """Return the samples at the given positions."""
         return to_tensor(self.X[index], double=True).to(self.device)
 
-    def _share(self, work: Callable[[int, int], Any]) -> list[Any]:
-        """Return [work(i, n) for i < n], each call in a thread of its own.
+    def _share(self, work: Callable[[list[slice]], Any]) -> list[Any]:
+        """Return the results of ``work`` for every n-th batch, each call in a thread of its own.
 
         n is the number of torch's threads that have a batch each; one on a GPU.
         """
-        n_batches = math.ceil(self.X.shape[0] / self.batch_size)
-        n = min(n_batches, torch.get_num_threads())
-        if n == 1 or self.device.type != "cpu":
-            return [work(0, 1)]
-        with limited_threads(), ThreadPoolExecutor(n) as pool:
-            return list(pool.map(work, range(n), [n] * n))
-
-    def _list_batches(self, first: int, every: int) -> Iterator[slice]:
-        """Yield the positions of every ``every``-th batch from ``first`` on."""
         size = self.batch_size
-        for start in range(first * size, self.X.shape[0], every * size):
-            yield slice(start, start + size)
+        starts = range(0, self.X.shape[0], size)
+        batches = [slice(start, start + size) for start in starts]
+        n = min(len(batches), torch.get_num_threads())
+        if n == 1 or self.device.type != "cpu":
+            return [work(batches)]
+        with limited_threads(), ThreadPoolExecutor(n) as pool:
+            return list(pool.map(work, [batches[i::n] for i in range(n)]))
 
     def _read(self, rows: Any) -> Tensor:
         """Return rows as a tensor, without a copy if they are in double precision."""
@@ -114,19 +108,8 @@ class WeightedRows:
         return tensor.to(self.device)
 
 
-class DaskRows:
-    """Samples of a Dask array (N, D) with blocks of all features, and their weights.
-
-    Each worker sums the statistics of its own blocks.
-    """
-
-    device = torch.device("cpu")
-
-    def __init__(self, X: Any, weight: np.ndarray, batch_size: int) -> None:
-        self.X = X
-        self.weight = weight
-        self.batch_size = batch_size
-        self.total = float(weight.sum())
+class DaskRows(_Rows):
+    """Samples of a Dask array in blocks with all features; workers sum over their own blocks."""
 
     def map(self, function: Function) -> np.ndarray:
         """Apply a row-wise function to all samples; return the results in their order."""
@@ -153,31 +136,25 @@ class DaskRows:
         rows[order] = self.X[index[order]].compute()
         return torch.from_numpy(rows)
 
-    def _call(
-        self, method: Callable[..., Any], function: Function | Expectation
-    ) -> list[Any]:
+    def _call(self, method: Callable[..., Any], function: Any) -> list[Any]:
         """Return the delayed calls of a method of :class:`WeightedRows` for all blocks."""
         from dask import delayed
 
         call = delayed(_call_on_block, pure=False)
         weights = np.split(self.weight, np.cumsum(self.X.chunks[0][:-1]))
         pairs = zip(self.X.to_delayed().ravel(), weights, strict=True)
-        return [call(method, function, self.batch_size, *pair) for pair in pairs]
+        return [call(method, function, *pair, self.batch_size) for pair in pairs]
 
 
 def _call_on_block(
-    method: Callable[..., Any],
-    function: Function | Expectation,
-    batch_size: int,
-    block: Any,
-    weight: np.ndarray,
+    method: Callable[..., Any], function: Any, block: Any, *args: Any
 ) -> Any:
-    rows = WeightedRows(np.asarray(block), weight, batch_size)
+    rows = WeightedRows(np.asarray(block), *args)
     with limited_threads():
         return method(rows, function)
 
 
-Rows = WeightedRows | DaskRows
+AnyRows = WeightedRows | DaskRows
 
 
 def as_rows(X: np.ndarray, n_clusters: int, kind: str) -> WeightedRows:
@@ -206,7 +183,7 @@ class MStep(NamedTuple):
 
 
 def step(
-    rows: Rows,
+    rows: AnyRows,
     mixture: Mixture,
     m_step: MStep,
     learning_rate: float = 1.0,
@@ -238,7 +215,7 @@ def step(
 
 
 def fit_responsibilities(
-    rows: Rows,
+    rows: AnyRows,
     resp: Function | np.ndarray,
     about: Tensor,
     m_step: MStep,
@@ -324,13 +301,8 @@ def reseed_starved(
 # ---- initial mixtures
 
 
-def _options(generator: torch.Generator) -> dict[str, Any]:
-    """Return the options of torch's functions that draw numbers in double precision."""
-    return {"generator": generator, "dtype": torch.float64, "device": "cpu"}
-
-
 def distinct_samples(
-    rows: Rows,
+    rows: AnyRows,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Return distinct samples, sorted by a random projection, and their weights.
@@ -339,8 +311,7 @@ def distinct_samples(
     repeating a sample instead of weighting it. More than ``MAX_DISTINCT_ROWS`` are sampled.
     Missing values become the means of their features.
     """
-    shape = (rows.X.shape[1] + 1,)
-    draws = torch.randn(shape, **_options(generator))
+    draws = points.draw_normal(rows.X.shape[1] + 1, generator=generator)
     offset = float(draws[0].sigmoid())
 
     order = np.flatnonzero(rows.weight > 0)
@@ -360,7 +331,7 @@ def distinct_samples(
 
 
 def _project_samples(
-    rows: Rows,
+    rows: AnyRows,
     order: np.ndarray,
     direction: Tensor,
 ) -> np.ndarray:
@@ -396,7 +367,7 @@ class Initializer:
 
     def __init__(
         self,
-        rows: Rows,
+        rows: AnyRows,
         n_clusters: int,
         m_step: MStep,
         generator: torch.Generator,
@@ -468,13 +439,14 @@ class Initializer:
         Each is the best of 2 + log K candidates, drawn in proportion to weight times squared
         distance to the samples already chosen.
         """
+        uniform = {"generator": self.generator, "dtype": torch.float64, "device": "cpu"}
         norms = row_norms(x, squared=True)
         nearest = np.full(len(x), np.inf)
         ends = np.cumsum(weight)
         n_drawn = 1
         chosen = []
         for _ in range(self.n_clusters):
-            levels = torch.rand(n_drawn, **_options(self.generator)).numpy()
+            levels = torch.rand(n_drawn, **uniform).numpy()
             drawn = ends.searchsorted(levels * ends[-1], side="right")
             drawn = drawn.clip(max=len(x) - 1)
             distances = norms[drawn, None] - 2 * (x[drawn] @ x.T) + norms
@@ -503,7 +475,7 @@ class Initializer:
         They are fractional parts of large random projections: equal for equal samples.
         """
         shape = self.x.shape[1] + 1, self.n_clusters
-        draws = torch.randn(shape, **_options(self.generator)).to(self.x)
+        draws = points.draw_normal(*shape, generator=self.generator).to(self.x)
         largest = float((self.x - self.about).abs().max())
         directions = draws[1:] * (1e4 / largest if largest > 0 else 1.0)
 
@@ -529,7 +501,7 @@ class EMRun:
 
 
 def run_em(
-    rows: Rows,
+    rows: AnyRows,
     starts: Iterable[Mixture],
     m_step: MStep,
     *,

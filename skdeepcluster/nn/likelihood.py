@@ -394,8 +394,7 @@ def choose_likelihood(
     if isinstance(likelihood, ColumnLikelihood):
         return _scale_columns(likelihood, standardize, X, features), features
 
-    kind = _choose_kind(likelihood, features, X.dtype)
-    if kind == "bernoulli":
+    if _choose_kind(likelihood, features, X.dtype) == "bernoulli":
         return Bernoulli(), features
     return Gaussian(*_choose_scaling(X, features, standardize)), features
 

@@ -70,12 +70,11 @@ class Batch(NamedTuple):
         def move(tensor: Tensor) -> Tensor:
             return tensor.to(device, non_blocking=True)
 
-        return Batch(
-            move(self.x),
-            None if self.anchor is None else move(self.anchor),
-            {name: move(column) for name, column in self.columns.items()},
-            self.extra and self.extra.to(device),
-            None if self.augmented is None else move(self.augmented),
+        return self._replace(
+            x=move(self.x),
+            anchor=None if self.anchor is None else move(self.anchor),
+            columns={name: move(column) for name, column in self.columns.items()},
+            extra=self.extra and self.extra.to(device),
         )
 
 
@@ -316,9 +315,12 @@ class ClusterModel(TrainableModel, ABC):
     # ---- the fitted model
 
     def restore_buffers(self, tensors: dict[str, Tensor]) -> None:
-        """Create the buffers that only a trained model has, before its state dict is loaded."""
-        for name in ("whitening", "whitened_means"):
-            self.register_buffer(name, tensors.get(name))
+        """Set the buffers that only a trained model has, before its state dict is loaded."""
+        for path, module in self.named_modules():
+            for name, buffer in module._buffers.items():
+                if buffer is None:
+                    key = f"{path}.{name}" if path else name
+                    module.register_buffer(name, tensors.get(key))
 
 
 def _apply_whitening(x_std: Tensor, whitening: Tensor) -> Tensor:

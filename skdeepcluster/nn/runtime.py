@@ -83,18 +83,14 @@ def _options(device: torch.device) -> dict[str, Any]:
 
 
 def randn(
-    shape: Sequence[int],
-    device: torch.device,
-    dtype: torch.dtype = torch.float32,
+    shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32
 ) -> Tensor:
     """Draw from N(0, 1)."""
     return torch.randn(shape, **_options(device), dtype=dtype)
 
 
 def rand(
-    shape: Sequence[int],
-    device: torch.device,
-    dtype: torch.dtype = torch.float32,
+    shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32
 ) -> Tensor:
     """Draw uniformly from [0, 1)."""
     return torch.rand(shape, **_options(device), dtype=dtype)
@@ -198,11 +194,8 @@ def to_tensor(rows: Any, double: bool = False) -> Tensor:
     Types that float32 cannot represent, and all types with ``double=True``, become float64.
     """
     dense = rows.toarray() if sparse.issparse(rows) else rows
-    kind = (
-        np.float32
-        if np.can_cast(dense.dtype, np.float32) and not double
-        else np.float64
-    )
+    is_single = np.can_cast(dense.dtype, np.float32) and not double
+    kind = np.float32 if is_single else np.float64
     # torch cannot wrap read-only memory or some dtypes; the cast makes the one copy needed.
     return torch.from_numpy(np.array(dense, dtype=kind, order="C"))
 

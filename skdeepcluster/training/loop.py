@@ -36,14 +36,25 @@ class Rows(Dataset[Any]):
     :class:`~skdeepcluster.nn.model.Batch`, and its other columns.
     """
 
-    #: The generators that ``take`` draws from.
-    generators: Sequence[torch.Generator] = ()
+    #: Indices of samples with a class, ``targets`` (N,), that each batch gets besides, or None.
+    labeled: np.ndarray | None = None
 
     def __init__(self, X: Any, **columns: np.ndarray | None) -> None:
         self.X = X
         self.columns = {
             name: column for name, column in columns.items() if column is not None
         }
+        #: The generators that ``take`` draws from.
+        self.generators: list[torch.Generator] = []
+
+    def add_labeled(self, targets: np.ndarray, generator: torch.Generator) -> None:
+        """Add labeled samples to every batch, at most its size, that a generator draws.
+
+        ``targets`` (N,) are their classes, -1 where unknown.
+        """
+        self.targets = targets
+        self.labeled = np.flatnonzero(targets >= 0)
+        self.generators = [generator]
 
     def __len__(self) -> int:
         return self.X.shape[0]
@@ -56,37 +67,15 @@ class Rows(Dataset[Any]):
             for name, column in self.columns.items()
         }
         anchor = columns.pop("anchor", None)
-        return Batch(to_tensor(self.X[chosen]), anchor, columns)
-
-
-class LabeledRows(Rows):
-    """Samples with classes ``targets`` (N,), -1 where unknown.
-
-    Every batch also has labeled samples that ``generator`` draws, at most the batch's size.
-    """
-
-    def __init__(
-        self,
-        X: Any,
-        targets: np.ndarray,
-        generator: torch.Generator,
-        **columns: np.ndarray | None,
-    ) -> None:
-        super().__init__(X, **columns)
-        self.targets = targets
-        self.known = np.flatnonzero(targets >= 0)
-        self.generator = generator
-        self.generators = [generator]
-
-    def take(self, index: Tensor) -> Batch:
-        """Return the batch with these indices, with labeled samples and their classes."""
-        batch = super().take(index)
-        n_known = len(self.known)
-        order = torch.randperm(n_known, generator=self.generator, device="cpu").numpy()
-        chosen = np.sort(self.known[order[: len(batch.x)]])
-        target = torch.from_numpy(self.targets[chosen])
-        extra = Batch(to_tensor(self.X[chosen]), columns={"target": target})
-        return batch._replace(extra=extra)
+        extra = None
+        if self.labeled is not None:
+            n_labeled = len(self.labeled)
+            (generator,) = self.generators
+            order = torch.randperm(n_labeled, generator=generator, device="cpu")
+            some = np.sort(self.labeled[order[: len(chosen)].numpy()])
+            target = torch.from_numpy(self.targets[some])
+            extra = Batch(to_tensor(self.X[some]), columns={"target": target})
+        return Batch(to_tensor(self.X[chosen]), anchor, columns, extra)
 
 
 def count_batches(n_rows: int, batch_size: int) -> int:
