@@ -39,7 +39,7 @@ def compare(
     as_is : bool, default=False
         Whether all clusterers get X as it is.
     verbose : int, default=0
-        1 prints a line for each clusterer that is done, with the estimated time left.
+        1 prints a line for each clusterer that is done.
     **options
         Parameters of :class:`~skdeepcluster.metrics.ExpectedScore`, for instance
         ``metric="cosine"`` or ``kinds={"city": "category"}``.
@@ -118,8 +118,8 @@ def _name_clusterers(clusterers):
     """Return clones of the clusterers by name, those of a list by their classes."""
     if isinstance(clusterers, list | tuple):
         kinds = [type(clusterer).__name__ for clusterer in clusterers]
-        counts = [kinds[:i].count(kind) + 1 for i, kind in enumerate(kinds)]
-        names = map("{} {}".format, kinds, counts)
+        places = [kinds[: i + 1].count(kind) for i, kind in enumerate(kinds)]
+        names = map("{} {}".format, kinds, places)
         names = [name.removesuffix(" 1") for name in names]
         clusterers = dict(zip(names, clusterers, strict=True))
     if not isinstance(clusterers, dict) or not clusterers:
@@ -152,8 +152,7 @@ def _fit_all(clusterers, inputs, verbose):
     labels = {}
     seconds = {}
     errors = {}
-    n_all = len(clusterers)
-    for n_done, (name, clusterer) in enumerate(clusterers.items(), start=1):
+    for name, clusterer in clusterers.items():
         start = perf_counter()
         try:
             labels[name] = _fit(clusterer, inputs[name])
@@ -164,9 +163,7 @@ def _fit_all(clusterers, inputs, verbose):
             warn_user(line, FitFailedWarning)
         seconds[name] = perf_counter() - start
         if verbose:
-            left = sum(seconds.values()) * (n_all / n_done - 1)
-            place = f"{n_done} of {n_all}, about {left:.0f} s left"
-            print(f"{line} ({seconds[name]:.1f} s; {place})", flush=True)
+            print(f"{line} ({seconds[name]:.1f} s)", flush=True)
     if not labels:
         raise ValueError(f"No clusterer could be fitted: {errors}")
     return labels, seconds, errors

@@ -39,11 +39,11 @@ from .input.columns import KINDS
 from .input.dask import draw_rows, maps_blocks
 from .input.distinct import TINY
 from .input.documentation import shared_docs
-from .input.labels import LabeledClusterMixin, cluster_means, find_offset, mark_noise
+from .input.labels import cluster_means, find_offset, mark_noise, read_known
 from .input.n_clusters import MAX_CLUSTERS, N_CLUSTERS, read_n_clusters
 from .input.preparation import Preparation, Prepared, prepare
 from .input.progress import Progress
-from .input.types import Auto, Labels, TransformerMixin, fit_context
+from .input.types import Auto, ClusterMixin, Labels, TransformerMixin, fit_context
 from .neighbors.augmented import check_augment
 from .neighbors.graph import GraphSettings
 from .neighbors.samples import Lookup, interpolate
@@ -66,7 +66,7 @@ SIZE = [COUNT, Interval(RealNotInt, 0, 1, closed="neither"), None]
 
 @shared_docs
 class NeighborClustering(
-    LabeledClusterMixin,
+    ClusterMixin,
     TransformerMixin,
     ClassNamePrefixFeaturesOutMixin,
     BaseEstimator,
@@ -323,7 +323,8 @@ class NeighborClustering(
             X = draw_rows(X, clusterer.max_samples, clusterer.random_state)
         with np.errstate(under="ignore"):
             prepared = prepare_samples(clusterer, X, sample_weight)
-            known = clusterer._read_known(y, prepared.points.shape[0])
+            y = y if clusterer.use_labels else None
+            known = read_known(y, prepared.points.shape[0], clusterer.n_clusters)
             found = find_clusters(
                 clusterer,
                 prepared,
@@ -336,6 +337,26 @@ class NeighborClustering(
         offset = find_offset(found.outlier_scores, clusterer.contamination, weights)
         self._write(prepared.preparation, known.classes, found, offset)
         return self._show(0)
+
+    def fit_predict(self, X, y=None, **kwargs) -> Labels:
+        """Fit to X and return the cluster labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to cluster.
+        y : array-like of shape (n_samples,), default=None
+            Known clusters with ``use_labels=True``, ignored otherwise.
+        **kwargs : dict
+            Further arguments of ``fit``.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            ``labels_``, or the predictions for a Dask array.
+        """
+        self.fit(X, y, **kwargs)
+        return self.predict(X) if is_dask(X) else self.labels_
 
     def _write(self, preparation, classes, found, offset):
         """Set the attributes that hold for every answer of the fit."""
@@ -600,10 +621,11 @@ class NeighborClustering(
         return state
 
     def __setstate__(self, state):
-        """Restore the state, checked, because compiled code trusts it."""
+        """Restore the state; compiled code trusts the indices of sparse matrices."""
         super().__setstate__(state)
         if "_reference" in state:
-            check_state(vars(self))
+            for value in filter(sparse.issparse, [*state.values(), *self._reference]):
+                value.check_format()
             self._lookup = Lookup(self._reference)
 
     def __sklearn_tags__(self):
@@ -765,13 +787,10 @@ def list_alternatives(partitions, labels, place):
     for i, other in enumerate(partitions):
         if i == place:
             continue
-        changes = describe_changes(labels[place], labels[i])
-        while any(changes == before.changes for before in alternatives):
-            changes += ", but others"
         alternative = Alternative(
             n_clusters=other.n_clusters,
             expected_score=other.expected_score,
-            changes=changes,
+            changes=describe_changes(labels[place], labels[i]),
             evidence=_describe_evidence(other, partitions[place]),
             labels=labels[i],
             probabilities=other.responsibilities.max(1),
@@ -812,28 +831,6 @@ def measure_silhouette(layout, clusters, new_layout, new_resp):
     b = distances.min(1)
     larger = np.maximum(np.maximum(a, b), TINY)
     return float(((b - a) / larger).mean())
-
-
-def check_state(state):
-    """Check the fitted attributes of a NeighborClustering that comes from a file."""
-    reference = state["_reference"]
-    for value in filter(sparse.issparse, [*state.values(), *reference]):
-        value.check_format()
-
-    resp = state["responsibilities_"]
-    if not np.allclose(resp.sum(1), 1):
-        raise ValueError(
-            "The responsibilities do not sum to one. Fit the estimator again."
-        )
-    kept = reference.kept
-    is_sample = (kept >= 0) & (kept < len(resp))
-    arrays = [reference.keys, reference.spacing, state["graph_indices_"]]
-    has_all = {len(array) for array in arrays} == {len(kept)}
-    if not has_all or not is_sample.all() or reference.n_neighbors < 1:
-        raise ValueError(
-            "The graph names samples or neighbors that there are not. Fit the estimator "
-            "again."
-        )
 
 
 # ---- warnings

@@ -115,12 +115,13 @@ def test_weights_are_repetitions_and_zero_is_absence():
     assert_equal_predictions(weighted, repeated)
     np.testing.assert_array_equal(weighted.labels_, repeated.predict(NORMAL))
     assert set(weighted.graph_indices_) == set(np.flatnonzero(weight))
-    as_sparse = fit(THREE, sparse.csr_array(NORMAL), sample_weight=weight)
+    rows, new = (np.pad(part, ((0, 0), (0, 20))) for part in (NORMAL, NEW))
+    as_sparse = fit(THREE, sparse.csr_array(rows), sample_weight=weight)
     np.testing.assert_allclose(
-        as_sparse.predict_proba(NEW), weighted.predict_proba(NEW), atol=1e-9
+        as_sparse.predict_proba(new), weighted.predict_proba(NEW), atol=1e-9
     )
     np.testing.assert_allclose(
-        as_sparse.predict_proba(sparse.coo_array(NEW)), as_sparse.predict_proba(NEW), atol=1e-12
+        as_sparse.predict_proba(sparse.coo_array(new)), as_sparse.predict_proba(new), atol=1e-12
     )
 
 
@@ -134,12 +135,12 @@ def test_the_order_of_distances_changes_no_digit():
 
 
 def test_stored_zeros_and_duplicate_entries_change_nothing():
-    rows = np.maximum(X, 0)
+    rows = np.pad(np.maximum(X, 0), ((0, 0), (0, 20)))
     whole = sparse.csr_array(rows)
     one = fit(THREE, rows)
     halves = whole.data.repeat(2) / 2, whole.indices.repeat(2), 2 * whole.indptr
-    stored = rows.ravel(), np.tile(np.arange(3), 90), 3 * np.arange(91)
-    same = (sparse.csr_array(parts, shape=X.shape) for parts in (halves, stored))
+    stored = rows[:, :3].ravel(), np.tile(np.arange(3), 90), 3 * np.arange(91)
+    same = (sparse.csr_array(parts, shape=rows.shape) for parts in (halves, stored))
     for X_same in (whole, np.where(rows == 0, -0.0, rows), *same):
         np.testing.assert_array_equal(one.predict_proba(X_same), one.responsibilities_)
         np.testing.assert_array_equal(fit(THREE, X_same).graph_indices_, one.graph_indices_)

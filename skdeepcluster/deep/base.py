@@ -406,15 +406,14 @@ class ClusteringMixin(ClusterMixin):
     # ---- steps of the fit
 
     def _read_known(self, y, n_samples):
-        n_clusters = self.n_clusters
-        most = n_samples if n_clusters == "auto" else np.max(n_clusters)
-        known = read_known(y if self.use_labels else None, n_samples, most)
+        y = y if self.use_labels else None
+        known = read_known(y, n_samples, self.n_clusters)
         if known.labels is not None and is_own(self.init):
             raise ValueError(
                 "use_labels=True needs an initial partition that labels are part of, but "
                 "init='own' has none. Use init='neighbors' or use_labels=False."
             )
-        return known._replace(n_clusters=n_clusters)
+        return known
 
     def _find_initial(self, data, random_state):
         init = self.init

@@ -66,8 +66,7 @@ def check_container(X):
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"X cannot be read as an array: {error}") from error
     shape = values.shape
-    is_other = shape[1:] == (0,) if is_frame else values.dtype.names
-    if is_other or len(shape) not in (1, 2):
+    if len(shape) > 2:
         raise ValueError(
             f"X must be numbers of shape (n_samples, n_features), got {type(X).__name__} of shape "
             f"{shape}. Flatten images or series by X.reshape(len(X), -1)."
@@ -290,15 +289,6 @@ def with_plain_numbers(estimator):
     plain_estimator = copy.copy(estimator)
     vars(plain_estimator).update(plain)
     return plain_estimator
-
-
-def keep_fit(estimator, attributes):
-    """Replace the attributes of an earlier fit by the attributes of a successful one."""
-    state = vars(estimator)
-    for name in [name for name in state if name.endswith("_")]:
-        del state[name]
-    state.update(attributes)
-    return estimator
 
 
 def forget_missing(estimator, *names):

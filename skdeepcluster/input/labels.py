@@ -11,9 +11,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import _num_samples
 
-from .checks import is_dask
-from .types import ClusterMixin, Labels
-
 #: Labels that stand for no known label, besides None and nan.
 UNKNOWN = -1, "-1", "-1.0", "nan", "None", "<NA>", "NaT"
 #: Samples are noise if their outlier score exceeds the upper quartile by more than this number of
@@ -26,34 +23,6 @@ SUM_ERROR = 1e-12
 # ---- known labels
 
 
-class LabeledClusterMixin(ClusterMixin):
-    """Mixin of clusterers that learn from ``y`` if ``use_labels=True``."""
-
-    def fit_predict(self, X, y=None, **kwargs) -> Labels:
-        """Fit to X and return the cluster labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to cluster.
-        y : array-like of shape (n_samples,), default=None
-            Known clusters with ``use_labels=True``, ignored otherwise.
-        **kwargs : dict
-            Further arguments of ``fit``.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            ``labels_``, or the predictions for a Dask array.
-        """
-        self.fit(X, y, **kwargs)
-        return self.predict(X) if is_dask(X) else self.labels_
-
-    def _read_known(self, y, n_samples):
-        """Return the :class:`Known` clusters, and the number asked for."""
-        return read_known(y if self.use_labels else None, n_samples, self.n_clusters)
-
-
 class Known(NamedTuple):
     """What the user knows of the clusters."""
 
@@ -64,22 +33,15 @@ class Known(NamedTuple):
     #: Number of clusters: a number, "auto", or bounds.
     n_clusters: Any = "auto"
 
-    def attributes(self):
-        """Return the fitted attributes, by name."""
-        return {} if self.classes is None else {"classes_": self.classes}
-
 
 def read_known(y, n_samples, n_clusters):
     """Return the :class:`Known` clusters; ``y`` (N,) has labels, or is None.
 
     Numbers are cluster labels; other labels are numbered in order, as in ``classes_``.
     """
-    unknown = Known(n_clusters=n_clusters)
-    if y is None:
-        return unknown
-    labels, is_known = read_labels(y)
+    labels, is_known = read_labels([] if y is None else y)
     if not is_known.any():
-        return unknown
+        return Known(n_clusters=n_clusters)
 
     most = n_samples if n_clusters == "auto" else np.max(n_clusters)
     known = labels[is_known].tolist()

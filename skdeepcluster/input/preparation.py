@@ -300,10 +300,8 @@ class Preparation(TransformerMixin, BaseEstimator):
 
         places = self.number_columns
         columns = NumberColumns([known.get(i) for i in places])
-        columns.fit(numbers, features, weights)
-        flags = [
-            i for i, kind in zip(places, columns.kinds_, strict=True) if kind in ONE_HOT
-        ]
+        kinds = columns.fit(numbers, features, weights).kinds_
+        flags = [i for i, kind in zip(places, kinds, strict=True) if kind in ONE_HOT]
         if flags:
             known = known | dict.fromkeys(flags, "flag")
             self.table_ = TableEncoder(known).fit(table)
@@ -481,13 +479,6 @@ class Preparation(TransformerMixin, BaseEstimator):
         estimator.n_features_in_ = self.n_features_in_
         estimator.feature_names_in_ = vars(self).get("feature_names_in_")
         forget_missing(estimator, "feature_names_in_")
-
-    def input_attributes(self) -> dict[str, Any]:
-        """Return what a fitted estimator says of its input, by name."""
-        state = vars(self)
-        names = "n_features_in_", "feature_names_in_"
-        attributes = {name: state[name] for name in names if name in state}
-        return attributes | {"preparation_": self}
 
     # ---- checks
 

@@ -63,12 +63,11 @@ class Features(NamedTuple):
         return self.scale[self.high > self.low]
 
 
-def measure_features(X, groups=(), sample_weight=None):
-    """Measure the features of X in one pass with float64 sums; check groups of one-hot columns."""
+def measure_features(X, sample_weight=None):
+    """Measure the features of X, checked for their magnitude, in one pass with float64 sums."""
     scaler = StandardScaler(with_mean=not sparse.issparse(X))
     low = np.inf
     high = -np.inf
-    weights = [0.0] * len(groups)
     for part in gen_batches(X.shape[0], CHUNK):
         rows = X[part]
         part_weight = None if sample_weight is None else sample_weight[part]
@@ -79,31 +78,24 @@ def measure_features(X, groups=(), sample_weight=None):
             scaler.partial_fit(rows, sample_weight=part_weight)
         low = np.fmin(low, smallest)
         high = np.fmax(high, largest)
-        for i, group in enumerate(groups):
-            columns = rows[:, group]
-            weights[i] = check_one_hot(columns, group, part.start, weights[i])
     return Features(scaler.mean_, scaler.scale_, low, high)
 
 
-def check_one_hot(columns, group, start, weight):
-    """Return the single nonzero value of one-hot columns, checked; 0 if it is not known yet.
-
-    The samples are numbered from ``start`` and may have zeros alone.
-    """
+def check_one_hot(X, group):
+    """Check that some columns of X have a single value in each sample, or zeros alone."""
+    columns = X[:, group]
     rows = columns.toarray() if sparse.issparse(columns) else columns
     rows = np.nan_to_num(rows)
-    weight = weight or rows.max()
-    is_other = np.isin(rows, (0, weight), invert=True).any(1)
+    is_other = np.isin(rows, (0, rows.max()), invert=True).any(1)
     wrong = is_other | (np.count_nonzero(rows, axis=1) > 1)
     if wrong.any():
         i = int(wrong.argmax())
         raise ValueError(
             f"The categorical columns {group} must have a single 1, or zeros alone, "
-            f"but sample {start + i} has {rows[i].tolist()}. Encode the category by "
+            f"but sample {i} has {rows[i].tolist()}. Encode the category by "
             "OneHotEncoder and do not standardize it, or give these columns as "
             "'gaussian'."
         )
-    return weight
 
 
 def are_probabilities(low, high, dtype):

@@ -21,6 +21,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from ..input.scales import (
     are_comparable,
     are_probabilities,
+    check_one_hot,
     look_like_probabilities,
     measure_features,
 )
@@ -463,7 +464,9 @@ def list_standardized(likelihood: Likelihood) -> list[int] | None:
 
 def _measure(X: Any, groups: Sequence[list[int]] = ()) -> Any:
     """Return the :class:`Features` of X, checked to be large enough."""
-    features = measure_features(X, groups)
+    features = measure_features(X)
+    for group in groups:
+        check_one_hot(X, group)
     largest = max(np.max(features.high), -np.min(features.low))
     if 0 < largest < SMALLEST:
         raise ValueError(
