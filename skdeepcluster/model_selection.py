@@ -115,7 +115,7 @@ def select_n_clusters(
         best = numbers.numbers[place]
         fitted = fits[place]
     else:
-        best, results = _count_clusters(X, n_clusters, estimator, sample_weight)
+        best, results = _find_best(X, n_clusters, estimator, sample_weight)
         fitted = fit(best)
 
     if not isinstance(n_clusters, str):
@@ -146,7 +146,7 @@ def _read_estimator(estimator, criterion):
     return estimator
 
 
-def _count_clusters(X, n_clusters, estimator, sample_weight):
+def _find_best(X, n_clusters, estimator, sample_weight):
     """Return the best number of clusters by the expected score, and the results."""
     params = estimator.get_params(deep=False)
     shared = {name: params[name] for name in params.keys() & SHARED}

@@ -562,7 +562,7 @@ def _find_logarithm(values, weights, is_amount):
     """
     if len(values) == 0:
         return None
-    outer, inner, middle, *upper = _find_quantiles(values, weights)
+    outer, inner, middle, *upper = _list_quantiles(values, weights)
     skews = [_skew(outer, middle, upper[1]), _skew(inner, middle, upper[0])]
     sign = -1.0 if skews[0] < 0 else 1.0
     is_skewed = sign * skews[0] >= TAIL_SKEW and sign * skews[1] >= BODY_SKEW
@@ -600,7 +600,7 @@ def _skew(low, middle, high):
     return (low + high - 2 * middle) / (high - low) if high > low else 0.0
 
 
-def _find_quantiles(values, weights):
+def _list_quantiles(values, weights):
     """Return the quantiles of values (N,) that QUANTILES names, equal for copies and weights."""
     order = np.argsort(values, kind="stable")
     total = np.cumsum(weights[order])
