@@ -2,7 +2,9 @@
 
 import ast
 import graphlib
+import importlib
 import inspect
+import pkgutil
 import re
 import sys
 import warnings
@@ -124,6 +126,40 @@ def test_files_and_functions_are_short():
                 n_lines = node.end_lineno - node.body[0].lineno + 1
                 n_lines -= len(doc.splitlines()) if doc else 0
                 assert n_lines <= 40, f"{path.name}: {node.name} has {n_lines} lines"
+
+
+def list_classes():
+    """Return the classes of the package."""
+    modules = pkgutil.walk_packages(skdeepcluster.__path__, "skdeepcluster.")
+    found = [importlib.import_module(module.name) for module in modules]
+    things = [(module, thing) for module in found for thing in vars(module).values()]
+    return {
+        thing
+        for module, thing in things
+        if inspect.isclass(thing) and thing.__module__ == module.__name__
+    }
+
+
+CLASSES = list_classes()
+
+
+@pytest.mark.parametrize("own", sorted(CLASSES, key=str), ids=lambda own: own.__qualname__)
+def test_a_class_is_abstract_or_final(own):
+    """It is subclassed or instantiated, never both, and nothing concrete is overridden."""
+    bases = [base for base in own.__mro__[1:] if base in CLASSES]
+    assert len(bases) <= 3, bases
+    for base in own.__bases__:
+        assert base not in CLASSES or inspect.isabstract(base) or base.__name__.endswith("Mixin")
+    for key in vars(own):
+        above = [vars(base)[key] for base in bases if key in vars(base)]
+        above = [getattr(member, "fget", member) for member in above]
+        concrete = [f for f in above if callable(f) and not is_abstract(f)]
+        assert not concrete or key.startswith("__"), f"{key} is overridden"
+
+
+def is_abstract(function):
+    """Return whether a method is abstract."""
+    return getattr(function, "__isabstractmethod__", False)
 
 
 def test_no_fit_filters_warnings():
