@@ -473,7 +473,7 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         ``generator(n_in, n_out)`` returns the generator. None: a multilayer perceptron.
     discriminator : callable
         ``discriminator(n_in, n_out)`` returns the body that discriminator and Q share. None: a
-        multilayer perceptron. ``skdeepcluster.nn.networks`` has the convolutional pair.
+        multilayer perceptron. ``skdeepcluster.nn`` has the convolutional pair.
 
     Attributes
     ----------

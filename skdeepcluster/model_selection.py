@@ -132,8 +132,12 @@ def _read_estimator(estimator, criterion):
     """Return the estimator, or what stands for None, checked to have the criterion."""
     if criterion not in CRITERIA:
         raise ValueError(f"criterion={criterion!r} is unknown. Use one of {CRITERIA}.")
+    if estimator is not None and not hasattr(estimator, "get_params"):
+        raise TypeError(
+            f"estimator must be a clusterer, got {estimator!r}. Pass numbers as n_clusters."
+        )
     if criterion == "expected_score":
-        return NeighborClustering() if estimator is None else estimator
+        return NeighborClustering(random_state=0) if estimator is None else estimator
     if estimator is None:
         from .gaussian_mixture import GaussianMixtureEM
 

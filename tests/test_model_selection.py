@@ -126,6 +126,7 @@ def test_weights_are_passed_only_if_given():
             ValueError,
             "by 'bic' needs bounds such as .* got n_clusters='auto'",
         ),
+        ({"estimator": (2, 10)}, TypeError, r"got \(2, 10\). Pass numbers as n_clusters"),
         ({"criterion": "mdl"}, ValueError, "criterion='mdl' is unknown.*'icl'"),
         (
             {"criterion": "bic", "estimator": KMeans()},

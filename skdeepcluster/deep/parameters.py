@@ -125,7 +125,7 @@ n_init : int
     Number of training runs from new weights. The best by mean :meth:`score_samples` is kept.
 augment : callable or "auto"
     ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
-    clusters; :class:`~skdeepcluster.nn.augmentation.RandomAffine` suits images. The
+    clusters; :class:`~skdeepcluster.nn.RandomAffine` suits images. The
     neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
     Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
     :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
