@@ -20,7 +20,7 @@ from .deep.parameters import network_docs
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
 from .input.checks import store_parameters
 from .input.types import Auto, Doubles, Reals, Widths
-from .nn.model import Regularizer
+from .nn.model import Player, Regularizer
 from .nn.runtime import randn_like
 
 
@@ -85,6 +85,10 @@ class VaDE(CodeModel):
             "kl": self.divergence(mean, std, z, expected, mixture).mean(),
         }
         return terms | regularize(self, x_std, batch.anchor, expected, mixture)
+
+    def players(self):
+        """One loss of all parameters."""
+        return (Player("vade", [self], self.loss),)
 
     def score(self, x, points=None):
         """Bound at the best gamma, (N,), over points (S, L), see :func:`evidence_bound`."""

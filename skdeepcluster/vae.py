@@ -34,7 +34,7 @@ from .input.checks import begin_sample, check_count, store_parameters, warn_user
 from .input.columns import frame_as
 from .input.types import Auto, Doubles, Reals, Widths
 from .nn.likelihood import Bernoulli
-from .nn.model import Regularizer
+from .nn.model import Player, Regularizer
 from .nn.runtime import bernoulli, randn_like
 
 #: Minimum number of samples of z that an importance-weighted bound averages over.
@@ -102,6 +102,10 @@ class VAE(CodeModel):
     def classify(self, z):
         """Log p(c | z) of codes by the classifier, (N, K)."""
         return self.classifier(z).log_softmax(-1)
+
+    def players(self):
+        """One loss of all parameters."""
+        return (Player("vae", [self], self.loss),)
 
     def score(self, x, points=None):
         """ELBO of each sample, (N,), over points (S, L), see :func:`evidence_bound`."""

@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from ..functional.gaussian import Mixture, compact_scales, log_joint, standard_kl
 from ..functional.points import balanced_points, confident_sample
 from ..nn.likelihood import Likelihood
-from ..nn.model import NO_REGULARIZER, Batch, ClusterModel, Regularizer, TrainableModel
+from ..nn.model import (
+    NO_REGULARIZER,
+    Batch,
+    ClusterModel,
+    Player,
+    Regularizer,
+    TrainableModel,
+)
 from ..nn.runtime import draw_generator, isolated, multinomial, randn_like
 
 #: Number of samples of z in one call of the decoder.
@@ -114,6 +121,10 @@ class Autoencoder(TrainableModel):
             code = code + std * randn_like(std)
         log_x = self.likelihood.log_prob(batch.x, self.decoder(code))
         return {"reconstruction": -log_x.mean()} | terms
+
+    def players(self) -> tuple[Player, ...]:
+        """One loss of all parameters."""
+        return (Player("autoencoder", [self], self.loss),)
 
 
 class CodeModel(ClusterModel):

@@ -39,9 +39,9 @@ class Likelihood(nn.Module, ABC):
     name: str
 
     @property
+    @abstractmethod
     def standardizes(self) -> bool:
         """Whether features are divided by their own standard deviations."""
-        return False
 
     @abstractmethod
     def standardize(self, x: Tensor) -> Tensor:
@@ -63,20 +63,34 @@ class Likelihood(nn.Module, ABC):
     def mean(self, decoded: Tensor) -> Tensor:
         """E[x | decoded] in the units of the data, (N, D)."""
 
+    @abstractmethod
     def deviation(self, x: Tensor) -> Tensor:
         """Return standard deviations of noise in the units of the data, shaped as x (N, D)."""
-        return torch.zeros_like(x)
 
+    @abstractmethod
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return ``standardize(mean(decoded))``, (N, D)."""
-        return self.standardize(self.mean(decoded))
 
     @abstractmethod
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the outputs that have a given standardized mean, and their derivatives, (D,)."""
 
 
-class Bernoulli(Likelihood):
+class Probabilities(Likelihood):
+    """Features that are decoded to probabilities, without a scale of their own."""
+
+    standardizes = False
+
+    def deviation(self, x: Tensor) -> Tensor:
+        """Return zeros."""
+        return torch.zeros_like(x)
+
+    def standardized_mean(self, decoded: Tensor) -> Tensor:
+        """Return ``standardize(mean(decoded))``, (N, D)."""
+        return self.standardize(self.mean(decoded))
+
+
+class Bernoulli(Probabilities):
     """Features clipped to [0, 1], taken as probabilities; the decoder gives logits."""
 
     name = "bernoulli"
@@ -93,7 +107,7 @@ class Bernoulli(Likelihood):
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities."""
-        return decoded.sigmoid()
+        return decoded.float().sigmoid()
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits, and 1 / (p (1 - p))."""
@@ -157,14 +171,14 @@ class Gaussian(Likelihood):
 
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return ``decoded`` within ``LIMIT``."""
-        return decoded.clamp(-self.LIMIT, self.LIMIT)
+        return decoded.float().clamp(-self.LIMIT, self.LIMIT)
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the standardized values, and ones."""
         return mean, torch.ones_like(mean)
 
 
-class Categorical(Likelihood):
+class Categorical(Probabilities):
     """One-hot features in groups of ``sizes``, times ``weight`` (D,); the decoder gives logits."""
 
     weight: Tensor
@@ -196,7 +210,7 @@ class Categorical(Likelihood):
 
     def _log_softmax(self, decoded: Tensor) -> Tensor:
         """Log-probabilities of the categories of each group, (N, D)."""
-        groups = decoded.split(self.sizes, -1)
+        groups = decoded.float().split(self.sizes, -1)
         log_p = [logits.log_softmax(-1) for logits in groups]
         return torch.cat(log_p, -1)
 

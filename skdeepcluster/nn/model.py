@@ -94,7 +94,7 @@ class Player(NamedTuple):
         return [p for p in parameters if p.requires_grad]
 
 
-class TrainableModel(nn.Module):
+class TrainableModel(nn.Module, ABC):
     """A model that the training loop can train."""
 
     #: Elapsed share of training, from 0 to 1; set by the training loop.
@@ -106,19 +106,14 @@ class TrainableModel(nn.Module):
     betas: tuple[float, float] = (0.9, 0.999)
     #: Weight decay of AdamW.
     weight_decay: float = 0.0
-    #: The loss of a model with a single player.
-    loss: Callable[[Batch], dict[str, Tensor]]
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("progress", _one(), persistent=False)
 
+    @abstractmethod
     def players(self) -> tuple[Player, ...]:
-        """Return the losses and their parameters, in the order of their steps.
-
-        By default, there is one ``loss`` of all parameters.
-        """
-        return (Player(type(self).__name__.lower(), [self], self.loss),)
+        """Return the losses and their parameters, in the order of their steps."""
 
 
 def _one() -> Tensor:
@@ -222,7 +217,7 @@ def adversarial_step(
 # ---- assignment to clusters
 
 
-class ClusterModel(TrainableModel, ABC):
+class ClusterModel(TrainableModel):
     """A model that assigns samples to clusters."""
 
     #: Log-responsibilities of a trained model are divided by this number to calibrate them.

@@ -2,7 +2,9 @@
 
 import ast
 import graphlib
+import importlib
 import inspect
+import pkgutil
 import re
 import sys
 import warnings
@@ -124,6 +126,27 @@ def test_files_and_functions_are_short():
                 n_lines = node.end_lineno - node.body[0].lineno + 1
                 n_lines -= len(doc.splitlines()) if doc else 0
                 assert n_lines <= 40, f"{path.name}: {node.name} has {n_lines} lines"
+
+
+def list_classes():
+    """Return the classes of the package."""
+    found = set()
+    for module in pkgutil.walk_packages(skdeepcluster.__path__, "skdeepcluster."):
+        members = vars(importlib.import_module(module.name)).values()
+        found |= {thing for thing in members if inspect.isclass(thing)}
+    return [thing for thing in found if thing.__module__.startswith("skdeepcluster.")]
+
+
+def test_nothing_concrete_is_overridden():
+    """Beside protocols of Python and scikit-learn, whose names have two underscores."""
+    for kind in list_classes():
+        for title, member in vars(kind).items():
+            if title.startswith("__") or not (callable(member) or isinstance(member, property)):
+                continue
+            for base in kind.__mro__[1:]:
+                if base.__module__.startswith("skdeepcluster.") and title in vars(base):
+                    is_abstract = getattr(vars(base)[title], "__isabstractmethod__", False)
+                    assert is_abstract, f"{kind} overrides {title} of {base}"
 
 
 def test_no_fit_filters_warnings():
