@@ -107,6 +107,10 @@ class VAE(CodeModel):
         """Log p(c | z) of codes by the classifier, (N, K)."""
         return self.classifier(z).log_softmax(-1)
 
+    def players(self):
+        """One loss of all parameters."""
+        return (Player("vae", [self], self.loss),)
+
     def score(self, x, points=None):
         """ELBO of each sample, (N,), over points (S, L), see :func:`evidence_bound`."""
         return evidence_bound(self, x, standard_kl, points)

@@ -126,6 +126,10 @@ class Autoencoder(TrainableModel):
         log_x = self.likelihood.log_prob(batch.x, self.decoder(code))
         return {"reconstruction": -log_x.mean()} | terms
 
+    def players(self) -> tuple[Player, ...]:
+        """One loss of all parameters."""
+        return (Player("autoencoder", [self], self.loss),)
+
 
 class CodeModel(ClusterModel):
     """A model that encodes standardized samples, and decodes codes (N, L) to (N, D).

@@ -77,7 +77,21 @@ class Likelihood(nn.Module, ABC):
         """Return the outputs that have a given standardized mean, and their derivatives, (D,)."""
 
 
-class Bernoulli(Likelihood):
+class Probabilities(Likelihood):
+    """Features that are decoded to probabilities, without a scale of their own."""
+
+    standardizes = False
+
+    def deviation(self, x: Tensor) -> Tensor:
+        """Return zeros."""
+        return torch.zeros_like(x)
+
+    def standardized_mean(self, decoded: Tensor) -> Tensor:
+        """Return ``standardize(mean(decoded))``, (N, D)."""
+        return self.standardize(self.mean(decoded))
+
+
+class Bernoulli(Probabilities):
     """Features clipped to [0, 1], taken as probabilities; the decoder gives logits."""
 
     name = "bernoulli"
@@ -95,7 +109,7 @@ class Bernoulli(Likelihood):
 
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities."""
-        return decoded.sigmoid()
+        return decoded.float().sigmoid()
 
     def deviation(self, x: Tensor) -> Tensor:
         """Return zeros: there is no noise."""
@@ -167,14 +181,14 @@ class Gaussian(Likelihood):
 
     def standardized_mean(self, decoded: Tensor) -> Tensor:
         """Return ``decoded`` within ``LIMIT``."""
-        return decoded.clamp(-self.LIMIT, self.LIMIT)
+        return decoded.float().clamp(-self.LIMIT, self.LIMIT)
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the standardized values, and ones."""
         return mean, torch.ones_like(mean)
 
 
-class Categorical(Likelihood):
+class Categorical(Probabilities):
     """One-hot features in groups of ``sizes``, times ``weight`` (D,); the decoder gives logits."""
 
     standardizes = False
@@ -215,7 +229,7 @@ class Categorical(Likelihood):
 
     def _log_softmax(self, decoded: Tensor) -> Tensor:
         """Log-probabilities of the categories of each group, (N, D)."""
-        groups = decoded.split(self.sizes, -1)
+        groups = decoded.float().split(self.sizes, -1)
         log_p = [logits.log_softmax(-1) for logits in groups]
         return torch.cat(log_p, -1)
 

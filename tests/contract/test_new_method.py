@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch.callbacks import Callback
@@ -148,6 +149,14 @@ def test_assignments_are_those_of_the_paper(blobs):
     log_q = apply(fit.model_, fit.model_.log_resp, X)
     expected = similarity / similarity.sum(1, keepdims=True)
     np.testing.assert_allclose(np.exp(log_q), expected, rtol=1e-4)
+
+
+def test_a_partition_that_no_parameter_holds_is_warned_of(blobs):
+    X, y = blobs
+    labels = np.random.default_rng(0).permutation(y)
+    told = r"left their initial clusters.*Train longer \(max_epochs\), or use init_labels_"
+    with pytest.warns(ConvergenceWarning, match=told):
+        DECClustering(3, init=labels, max_epochs=3, **SMALL).fit(X)
 
 
 @parametrize_with_checks([DECClustering(3, max_epochs=1, pretraining_epochs=1, **SMALL)])
