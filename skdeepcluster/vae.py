@@ -99,10 +99,6 @@ class VAE(CodeModel):
         terms = {"reconstruction": -self.log_prob(x, z).mean(), "kl": kl}
         return terms | self.regularizer.terms(self.classify, z, batch.anchor)
 
-    def players(self):
-        """Return a single loss of all parameters."""
-        return (Player("vae", [self], self.loss),)
-
     def classify(self, z):
         """Log p(c | z) of codes by the classifier, (N, K)."""
         return self.classifier(z).log_softmax(-1)

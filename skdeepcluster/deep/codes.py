@@ -111,10 +111,6 @@ class Autoencoder(TrainableModel):
         """Code of each sample, or the mean of its posterior, (N, L)."""
         return self.encoder.mean(self.likelihood.standardize(x))
 
-    def players(self) -> tuple[Player, ...]:
-        """Return a single loss of all parameters."""
-        return (Player("autoencoder", [self], self.loss),)
-
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Mean negative log-likelihood of the reconstructed samples."""
         code, std = self.encoder.moments(self.likelihood.standardize(batch.x))

@@ -95,7 +95,6 @@ class Bernoulli(Probabilities):
     """Features clipped to [0, 1], taken as probabilities; the decoder gives logits."""
 
     name = "bernoulli"
-    standardizes = False
 
     def standardize(self, x: Tensor) -> Tensor:
         """Float32, clipped to [0, 1]."""
@@ -110,14 +109,6 @@ class Bernoulli(Probabilities):
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities."""
         return decoded.float().sigmoid()
-
-    def deviation(self, x: Tensor) -> Tensor:
-        """Return zeros: there is no noise."""
-        return torch.zeros_like(x)
-
-    def standardized_mean(self, decoded: Tensor) -> Tensor:
-        """Return the standardized means."""
-        return self.standardize(self.mean(decoded))
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits, and 1 / (p (1 - p))."""
@@ -191,7 +182,6 @@ class Gaussian(Likelihood):
 class Categorical(Probabilities):
     """One-hot features in groups of ``sizes``, times ``weight`` (D,); the decoder gives logits."""
 
-    standardizes = False
     weight: Tensor
 
     def __init__(self, sizes: Iterable[int]) -> None:
@@ -213,14 +203,6 @@ class Categorical(Probabilities):
     def mean(self, decoded: Tensor) -> Tensor:
         """Return the probabilities times the weights."""
         return self._log_softmax(decoded).exp() * self.weight
-
-    def deviation(self, x: Tensor) -> Tensor:
-        """Return zeros: there is no noise."""
-        return torch.zeros_like(x)
-
-    def standardized_mean(self, decoded: Tensor) -> Tensor:
-        """Return the standardized means."""
-        return self.standardize(self.mean(decoded))
 
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return log p and 1 / (weight p), with p = mean / weight."""
