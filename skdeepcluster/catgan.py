@@ -23,7 +23,8 @@ from .deep.base import ClusteringMixin, DeepEstimator
 from .deep.fit import apply
 from .deep.parameters import network_docs
 from .functional.losses import cross_entropy, entropy, marginal
-from .input.checks import COUNT, WEIGHT, begin_sample, check_finite, store_parameters
+from .input.checks import check_finite
+from .input.parameters import COUNT, WEIGHT, begin_sample, store_parameters
 from .input.types import Auto, Reals, Widths
 from .nn.model import AdversarialModel, Player, Regularizer, observed
 from .nn.networks import keep_running_statistics, make_network, normalized_mlp

@@ -19,9 +19,10 @@ from .deep.start import (
     partition_from,
     seeks_in_codes,
 )
-from .input.checks import WEIGHT, store_parameters, warn_user
+from .input.checks import warn_user
 from .input.dask import maps_blocks
 from .input.labels import Known, encode_labels, read_labels
+from .input.parameters import WEIGHT, store_parameters
 from .input.preparation import Prepared
 from .input.types import Auto, Widths
 from .partition.known import partition_by_labels

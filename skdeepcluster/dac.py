@@ -14,7 +14,8 @@ from .deep.codes import CodeModel, MixturePrior, PointEncoder, regularize
 from .deep.parameters import network_docs
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
-from .input.checks import WEIGHT, store_parameters, warn_user
+from .input.checks import warn_user
+from .input.parameters import WEIGHT, store_parameters
 from .input.types import Auto, Doubles, Reals, Widths
 from .nn.model import Player, Regularizer
 from .nn.networks import mlp

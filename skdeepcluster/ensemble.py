@@ -18,12 +18,9 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .input.checks import (
-    COUNT,
     check_answers,
     check_enough,
     check_sparse,
-    draw_seeds,
-    random_stream,
     warn_of_empty,
     warn_user,
 )
@@ -33,6 +30,7 @@ from .input.labels import (
     normalize_rows,
     predict_samples,
 )
+from .input.parameters import COUNT, draw_seeds, random_stream
 from .input.types import ClusterMixin, Doubles, Labels, available_if, fit_context
 from .partition.candidates import agglomerate
 

@@ -19,10 +19,7 @@ from .functional.gaussian import Mixture, compact_scales, scales_from_precisions
 from .functional.losses import entropy
 from .functional.points import sample
 from .input.checks import (
-    AUTO,
-    COUNT,
     LARGEST,
-    begin_sample,
     check_answers,
     check_enough,
     check_finite,
@@ -30,18 +27,25 @@ from .input.checks import (
     check_responsibilities,
     check_sample_weight,
     check_shape,
-    forget_missing,
     is_dask,
-    random_stream,
-    store_parameters,
     warn_of_empty,
     warn_user,
-    with_plain_numbers,
 )
 from .input.columns import frame_as
 from .input.dask import read_blocks
 from .input.documentation import shared_docs
-from .input.n_clusters import MAX_CLUSTERS, N_CLUSTERS, read_n_clusters
+from .input.parameters import (
+    AUTO,
+    COUNT,
+    MAX_CLUSTERS,
+    N_CLUSTERS,
+    begin_sample,
+    forget_missing,
+    random_stream,
+    read_n_clusters,
+    store_parameters,
+    with_plain_numbers,
+)
 from .input.preparation import Preparation, prepare
 from .input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
 from .mixture import em

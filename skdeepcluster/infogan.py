@@ -35,15 +35,9 @@ from .deep.fit import apply
 from .deep.parameters import network_docs
 from .functional.gaussian import log_prob_diag
 from .functional.losses import called_fake, called_real
-from .input.checks import (
-    WEIGHT,
-    begin_sample,
-    check_finite,
-    draw_seed,
-    store_parameters,
-    warn_user,
-)
+from .input.checks import check_finite, warn_user
 from .input.labels import cluster_means
+from .input.parameters import WEIGHT, begin_sample, draw_seed, store_parameters
 from .input.types import Auto, Reals, Widths
 from .nn.model import AdversarialModel, Player, Regularizer, observed
 from .nn.networks import ACTIVATIONS, check_widths, make_network, mlp, normalized_mlp

@@ -13,8 +13,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from .input.checks import check_count
 from .input.labels import indicate
+from .input.parameters import check_count
 from .neighbors.search import find_nearest
 
 __all__ = [

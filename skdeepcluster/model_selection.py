@@ -10,7 +10,7 @@ from sklearn.utils.validation import _num_samples
 
 from .input.checks import warn_user
 from .input.labels import predict_samples
-from .input.n_clusters import read_n_clusters
+from .input.parameters import read_n_clusters
 from .metrics import ExpectedScore
 from .neighbor_clustering import NeighborClustering, count_by
 from .neighbors.search import has_distances

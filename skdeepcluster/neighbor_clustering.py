@@ -22,25 +22,25 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from .input.checks import (
-    AUTO,
-    COUNT,
-    FRACTION,
-    check_sample_weight,
-    draw_seed,
-    forget_missing,
-    is_dask,
-    random_stream,
-    store_parameters,
-    warn_of_empty,
-    with_plain_numbers,
-)
+from .input.checks import check_sample_weight, is_dask, warn_of_empty
 from .input.columns import KINDS
 from .input.dask import draw_rows, maps_blocks
 from .input.distinct import TINY
 from .input.documentation import shared_docs
 from .input.labels import cluster_means, find_offset, mark_noise, read_known
-from .input.n_clusters import MAX_CLUSTERS, N_CLUSTERS, read_n_clusters
+from .input.parameters import (
+    AUTO,
+    COUNT,
+    FRACTION,
+    MAX_CLUSTERS,
+    N_CLUSTERS,
+    draw_seed,
+    forget_missing,
+    random_stream,
+    read_n_clusters,
+    store_parameters,
+    with_plain_numbers,
+)
 from .input.preparation import Preparation, Prepared, prepare
 from .input.progress import Progress
 from .input.types import Auto, ClusterMixin, Labels, TransformerMixin, fit_context

@@ -9,8 +9,8 @@ from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples, check_is_fitted
 from tqdm.auto import tqdm
 
-from .input.checks import check_count, draw_seeds, random_stream
 from .input.labels import average_finite, check_labels, mean_greatest_jaccard
+from .input.parameters import check_count, draw_seeds, random_stream
 from .input.types import Doubles
 from .neighbors.search import has_distances
 

@@ -18,7 +18,7 @@ from .deep.codes import (
 )
 from .deep.parameters import network_docs
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
-from .input.checks import store_parameters
+from .input.parameters import store_parameters
 from .input.types import Auto, Doubles, Reals, Widths
 from .nn.model import Player, Regularizer
 from .nn.runtime import randn_like

@@ -30,8 +30,9 @@ from .deep.parameters import network_docs
 from .deep.start import fit_mixture, mixture_of_partition
 from .functional.gaussian import standard_kl
 from .functional.points import normal_quantiles, random_shifts, uniform_points
-from .input.checks import begin_sample, check_count, store_parameters, warn_user
+from .input.checks import warn_user
 from .input.columns import frame_as
+from .input.parameters import begin_sample, check_count, store_parameters
 from .input.types import Auto, Doubles, Reals, Widths
 from .nn.likelihood import Bernoulli
 from .nn.model import Player, Regularizer

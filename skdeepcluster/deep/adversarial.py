@@ -9,7 +9,7 @@ from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
 from sklearn.utils._param_validation import Interval
 
 from ..functional.losses import marginal, mutual_information
-from ..input.checks import AUTO
+from ..input.parameters import AUTO
 from ..nn.networks import mlp
 from ..nn.runtime import building
 from .codes import GaussianEncoder

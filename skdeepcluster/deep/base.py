@@ -20,22 +20,21 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import one_hot
 
-from ..input.checks import (
-    AUTO,
-    COUNT,
-    FRACTION,
-    WEIGHT,
-    begin_sample,
-    forget_missing,
-    is_dask,
-    random_stream,
-    warn_user,
-    with_plain_numbers,
-)
+from ..input.checks import is_dask, warn_user
 from ..input.columns import KINDS
 from ..input.dask import maps_blocks
 from ..input.labels import find_offset, mark_noise, read_known
-from ..input.n_clusters import N_CLUSTERS
+from ..input.parameters import (
+    AUTO,
+    COUNT,
+    FRACTION,
+    N_CLUSTERS,
+    WEIGHT,
+    begin_sample,
+    forget_missing,
+    random_stream,
+    with_plain_numbers,
+)
 from ..input.preparation import Preparation, Prepared
 from ..input.progress import Progress
 from ..input.types import (

@@ -20,13 +20,12 @@ from ..input.checks import (
     check_answers,
     check_enough,
     check_sample_weight,
-    draw_seed,
     sample_systematically,
     warn_user,
 )
 from ..input.distinct import order_rows
 from ..input.labels import Known
-from ..input.n_clusters import read_n_clusters
+from ..input.parameters import draw_seed, read_n_clusters
 from ..input.preparation import Preparation, Prepared
 from ..input.progress import Progress
 from ..nn.likelihood import Likelihood, choose_likelihood, list_standardized

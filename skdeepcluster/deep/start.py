@@ -14,13 +14,9 @@ from sklearn.base import clone
 from sklearn.metrics import pairwise_distances_argmin
 
 from ..functional.gaussian import log_joint
-from ..input.checks import (
-    check_finite,
-    check_responsibilities,
-    with_plain_numbers,
-)
+from ..input.checks import check_finite, check_responsibilities
 from ..input.labels import check_labels, cluster_means
-from ..input.n_clusters import read_n_clusters
+from ..input.parameters import read_n_clusters, with_plain_numbers
 from ..mixture import em
 from ..neighbor_clustering import NeighborClustering, find_clusters
 from ..neighbors.graph import GraphSettings

@@ -1,14 +1,12 @@
-"""Checks of samples and parameters, and what an interrupted fit leaves, without torch.
+"""Checks of samples and of arrays that parameters are, and warnings, without torch.
 
 N samples, K clusters.
 """
 
-import copy
 import math
 import sys
 import warnings
 from contextlib import contextmanager
-from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
@@ -17,26 +15,15 @@ from sklearn.mixture._base import _check_shape
 from sklearn.utils import (
     _safe_indexing,
     check_array,
-    check_random_state,
-    check_scalar,
 )
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight
 
 #: Types of numbers that X may have; others are converted to the first.
 DTYPES = list(map(np.dtype, "dfe?bhilqBHILQ"))
 #: Maximum magnitude of values in fits: sums of their squares stay in double precision.
 LARGEST = 1e100
-
 #: Maximum share of stored values of sparse samples, as in ColumnTransformer.
 MAX_DENSITY = 0.3
-
-#: Constraints of parameters of estimators.
-AUTO = StrOptions({"auto"})
-COUNT = Interval(Integral, 1, None, closed="left")
-FRACTION = Interval(Real, 0, 1, closed="left")
-WEIGHT = Interval(Real, 0, None, closed="left")
-
 #: Packages whose lines are no user's.
 INTERNAL = {"skdeepcluster", "sklearn", "joblib", "contextlib"}
 
@@ -180,24 +167,6 @@ def is_dask(X):
 # ---- parameters
 
 
-def read_image_shape(image_shape, n_features=None):
-    """Return (channels, height, width) of (height, width) or of all three, checked."""
-    shape = image_shape if isinstance(image_shape, tuple | list) else ()
-    shape = (1, *shape) if len(shape) == 2 else tuple(shape)
-    is_whole = all(isinstance(n, Integral) and n > 0 for n in shape)
-    if len(shape) != 3 or not is_whole:
-        raise ValueError(
-            "image_shape must be (height, width) or (channels, height, width), such as "
-            f"(1, 28, 28), got {image_shape!r}."
-        )
-    if n_features not in (None, math.prod(shape)):
-        raise ValueError(
-            f"X has {n_features} features, but images of shape {shape} have "
-            f"{math.prod(shape)}."
-        )
-    return shape
-
-
 def divide_series(n_features, n_channels):
     """Return the length of the series in a sample, ``n_channels`` of the same length."""
     length, rest = divmod(n_features, n_channels)
@@ -207,11 +176,6 @@ def divide_series(n_features, n_channels):
             "Set n_channels."
         )
     return length
-
-
-def check_count(name, value, least=1):
-    """Return a whole number as int, checked to be at least ``least``."""
-    return int(check_scalar(value, name, Integral, min_val=least))
 
 
 def check_finite(name, value):
@@ -267,66 +231,7 @@ def warn_of_empty(n_found, n_clusters, clusters, remedy):
         )
 
 
-def store_parameters(parameters):
-    """Set the parameters of an ``__init__``, its ``locals()``, as attributes."""
-    values = dict(parameters)
-    estimator = values.pop("self")
-    vars(estimator).update(values)
-
-
-def with_plain_numbers(estimator):
-    """Return the estimator, or a copy whose parameters are Python's numbers instead of numpy's.
-
-    Small integers of numpy overflow.
-    """
-    plain = {
-        name: value.item()
-        for name, value in vars(estimator).items()
-        if isinstance(value, np.generic)
-    }
-    if not plain:
-        return estimator
-    plain_estimator = copy.copy(estimator)
-    vars(plain_estimator).update(plain)
-    return plain_estimator
-
-
-def forget_missing(estimator, *names):
-    """Remove the attributes that a fit has set to None: it has none."""
-    for name in names:
-        if vars(estimator)[name] is None:
-            delattr(estimator, name)
-
-
-# ---- random numbers
-
-
-def random_stream(random_state):
-    """Return ``check_random_state(random_state)``, except a new generator for None."""
-    if random_state is None:
-        return np.random.RandomState()
-    return check_random_state(random_state)
-
-
-def begin_sample(estimator, n_samples):
-    """Return the number of samples to generate, checked, and their random numbers."""
-    check_is_fitted(estimator)
-    n_samples = check_count("n_samples", n_samples)
-    return n_samples, random_stream(estimator.random_state)
-
-
-def draw_seed(random_state):
-    """Draw a seed from a generator of numpy."""
-    return int(random_state.randint(np.iinfo(np.int32).max))
-
-
-def draw_seeds(estimator, random_state):
-    """Draw a seed for every ``random_state`` among the parameters of an estimator."""
-    return {
-        name: draw_seed(random_state)
-        for name in estimator.get_params()
-        if name.split("__")[-1] == "random_state"
-    }
+# ---- random samples
 
 
 def sample_systematically(weight, n_drawn, offset):

@@ -12,7 +12,8 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted
 
-from .checks import is_dask, random_stream
+from .checks import is_dask
+from .parameters import random_stream
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

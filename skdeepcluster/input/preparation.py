@@ -27,13 +27,13 @@ from .checks import (
     check_magnitude,
     check_sample_weight,
     check_sparse,
-    forget_missing,
     misses_values,
     name_column,
     refuse_empty,
 )
 from .columns import ONE_HOT, NumberColumns, TableEncoder, is_table, read_kinds
 from .imputation import fit_imputer
+from .parameters import forget_missing
 from .scales import find_factors, measure_features
 
 #: Maximum number of columns of an array whose kinds are learned.

@@ -6,8 +6,8 @@ from sklearn.metrics import euclidean_distances, pairwise_distances_chunked
 from sklearn.utils import Bunch
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
-from ..input.checks import random_stream
 from ..input.labels import cluster_means, indicate
+from ..input.parameters import random_stream
 from ..input.types import Labels
 from .reading import count_categories, name_columns, read_labeled
 

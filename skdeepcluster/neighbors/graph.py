@@ -15,8 +15,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, aslinearoperator, eigsh
 from sklearn.utils import check_array, check_scalar, gen_batches
 
-from ..input.checks import draw_seed, random_stream
 from ..input.distinct import TINY
+from ..input.parameters import draw_seed, random_stream
 from .augmented import check_augment, prepare_views, search_views
 from .search import (
     NeighborIndex,

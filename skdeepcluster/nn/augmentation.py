@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from ..functional.points import uniform_points
-from ..input.checks import divide_series, read_image_shape
+from ..input.checks import divide_series
+from ..input.parameters import read_image_shape
 from .runtime import rand
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..input.checks import read_image_shape
+from ..input.parameters import read_image_shape
 from .runtime import randn_like
 
 #: Activations by their scikit-learn names.

@@ -16,7 +16,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from ..input.checks import draw_seed
+from ..input.parameters import draw_seed
 
 # ---- device
 

@@ -10,9 +10,9 @@ import numpy as np
 from scipy.special import entr
 from sklearn.cluster import KMeans
 
-from ..input.checks import draw_seed
 from ..input.distinct import find_apart
 from ..input.labels import indicate
+from ..input.parameters import draw_seed
 from ..neighbors.search import single_threaded
 from .coordinates import Coordinates, MergeTrees, cut_tree
 

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from sklearn.preprocessing import FunctionTransformer
 
-from ..input.checks import read_image_shape
+from ..input.parameters import read_image_shape
 from ..neighbors.convolutions import ConvolutionFeatures
 from .features import measure_agreement
 from .search import Problem, find_partition

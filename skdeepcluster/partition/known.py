@@ -10,9 +10,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import cg
 from scipy.special import softmax
 
-from ..input.checks import random_stream
 from ..input.distinct import TINY
 from ..input.labels import cluster_means, normalize_rows
+from ..input.parameters import random_stream
 from ..neighbors.graph import GraphSettings, neighbor_layout, scale_links, sum_links
 from ..neighbors.samples import connect
 from ..neighbors.search import NeighborIndex

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from ..input.checks import draw_seed
 from ..input.labels import normalize_rows
+from ..input.parameters import draw_seed
 from .selection import (
     DISTINCT,
     LEAST_SIZE,

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..input.checks import (
-    check_enough,
-    check_sample_weight,
+from ..input.checks import check_enough, check_sample_weight, warn_user
+from ..input.parameters import (
+    MAX_CLUSTERS,
+    ClusterNumbers,
     draw_seed,
     random_stream,
-    warn_user,
+    read_n_clusters,
 )
-from ..input.n_clusters import MAX_CLUSTERS, ClusterNumbers, read_n_clusters
 from ..input.progress import Progress
 from ..neighbors.graph import GraphSettings
 from ..neighbors.samples import Samples, connect

@@ -17,7 +17,7 @@ from skdeepcluster.deep.base import ClusteringMixin, DeepEstimator, EmbeddingMix
 from skdeepcluster.deep.codes import CodeModel, PointEncoder
 from skdeepcluster.deep.fit import apply
 from skdeepcluster.functional import kl_divergence
-from skdeepcluster.input.checks import store_parameters
+from skdeepcluster.input.parameters import store_parameters
 from skdeepcluster.nn.model import Player
 
 

@@ -1,0 +1,169 @@
+"""Parameters of estimators: constraints, numbers of clusters, seeds; and what a fit leaves."""
+
+import copy
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+#: Constraints of parameters of estimators.
+AUTO = StrOptions({"auto"})
+COUNT = Interval(Integral, 1, None, closed="left")
+FRACTION = Interval(Real, 0, 1, closed="left")
+WEIGHT = Interval(Real, 0, None, closed="left")
+#: Constraint of ``n_clusters`` where it may be found.
+N_CLUSTERS = [COUNT, AUTO, tuple]
+#: Largest number of clusters that "auto" tries.
+MAX_CLUSTERS = 60
+
+
+def check_count(name, value, least=1):
+    """Return a whole number as int, checked to be at least ``least``."""
+    return int(check_scalar(value, name, Integral, min_val=least))
+
+
+def read_image_shape(image_shape, n_features=None):
+    """Return (channels, height, width) of (height, width) or of all three, checked."""
+    shape = image_shape if isinstance(image_shape, tuple | list) else ()
+    shape = (1, *shape) if len(shape) == 2 else tuple(shape)
+    is_whole = all(isinstance(n, Integral) and n > 0 for n in shape)
+    if len(shape) != 3 or not is_whole:
+        raise ValueError(
+            "image_shape must be (height, width) or (channels, height, width), such as "
+            f"(1, 28, 28), got {image_shape!r}."
+        )
+    if n_features not in (None, math.prod(shape)):
+        raise ValueError(
+            f"X has {n_features} features, but images of shape {shape} have "
+            f"{math.prod(shape)}."
+        )
+    return shape
+
+
+# ---- numbers of clusters
+
+
+class ClusterNumbers(NamedTuple):
+    """Numbers of clusters to choose from, or the one that is given."""
+
+    #: A range, any number of which may be chosen, or a list.
+    numbers: Any
+    is_given: bool = False
+
+    @property
+    def given(self) -> int:
+        """The number that is given."""
+        return self.numbers[0]
+
+    @property
+    def lowest(self) -> int:
+        """The lowest number."""
+        return min(self.numbers)
+
+    @property
+    def is_range(self) -> bool:
+        """Whether any number between two may be chosen."""
+        return isinstance(self.numbers, range)
+
+    @property
+    def tried(self) -> list[int]:
+        """The numbers that are tried first: of a range up to 4, then in steps of half."""
+        if not self.is_range:
+            return list(self.numbers)
+        lowest = self.numbers[0]
+        highest = self.numbers[-1]
+        steps = [1, 2, 3, 4]
+        while steps[-1] < highest:
+            steps.append(3 * steps[-1] // 2)
+        between = {number for number in steps if lowest < number < highest}
+        return sorted(between | {lowest, highest})
+
+
+def read_n_clusters(n_clusters, max_clusters=MAX_CLUSTERS) -> ClusterNumbers:
+    """Return the :class:`ClusterNumbers` of a parameter ``n_clusters``, checked."""
+    if isinstance(n_clusters, Integral):
+        return ClusterNumbers([int(n_clusters)], is_given=True)
+    if isinstance(n_clusters, str) and n_clusters == "auto":
+        return ClusterNumbers(range(1, max_clusters + 1))
+    numbers = list(n_clusters) if isinstance(n_clusters, Iterable) else []
+    is_sound = all(isinstance(k, Integral) and k >= 1 for k in numbers)
+    if isinstance(n_clusters, tuple) and len(numbers) == 2 and is_sound:
+        low, high = numbers
+        if low <= high:
+            return ClusterNumbers(range(low, high + 1))
+    elif numbers and is_sound and not isinstance(n_clusters, tuple):
+        return ClusterNumbers(list(dict.fromkeys(map(int, numbers))))
+    raise ValueError(
+        "n_clusters must be a number, 'auto', or the lowest and the highest number, such as "
+        f"(5, 20), got {n_clusters!r}."
+    )
+
+
+# ---- parameters and fitted attributes
+
+
+def store_parameters(parameters):
+    """Set the parameters of an ``__init__``, its ``locals()``, as attributes."""
+    values = dict(parameters)
+    estimator = values.pop("self")
+    vars(estimator).update(values)
+
+
+def with_plain_numbers(estimator):
+    """Return the estimator, or a copy whose parameters are Python's numbers instead of numpy's.
+
+    Small integers of numpy overflow.
+    """
+    plain = {
+        name: value.item()
+        for name, value in vars(estimator).items()
+        if isinstance(value, np.generic)
+    }
+    if not plain:
+        return estimator
+    plain_estimator = copy.copy(estimator)
+    vars(plain_estimator).update(plain)
+    return plain_estimator
+
+
+def forget_missing(estimator, *names):
+    """Remove the attributes that a fit has set to None: it has none."""
+    for name in names:
+        if vars(estimator)[name] is None:
+            delattr(estimator, name)
+
+
+# ---- random numbers
+
+
+def random_stream(random_state):
+    """Return ``check_random_state(random_state)``, except a new generator for None."""
+    if random_state is None:
+        return np.random.RandomState()
+    return check_random_state(random_state)
+
+
+def begin_sample(estimator, n_samples):
+    """Return the number of samples to generate, checked, and their random numbers."""
+    check_is_fitted(estimator)
+    n_samples = check_count("n_samples", n_samples)
+    return n_samples, random_stream(estimator.random_state)
+
+
+def draw_seed(random_state):
+    """Draw a seed from a generator of numpy."""
+    return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+def draw_seeds(estimator, random_state):
+    """Draw a seed for every ``random_state`` among the parameters of an estimator."""
+    return {
+        name: draw_seed(random_state)
+        for name in estimator.get_params()
+        if name.split("__")[-1] == "random_state"
+    }
