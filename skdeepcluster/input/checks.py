@@ -53,7 +53,8 @@ def check_container(X):
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"X cannot be read as an array: {error}") from error
     shape = values.shape
-    if len(shape) > 2:
+    is_other = shape[1:] == (0,) if is_frame else values.dtype.names
+    if is_other or len(shape) not in (1, 2):
         raise ValueError(
             f"X must be numbers of shape (n_samples, n_features), got {type(X).__name__} of shape "
             f"{shape}. Flatten images or series by X.reshape(len(X), -1)."
