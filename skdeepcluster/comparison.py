@@ -39,7 +39,7 @@ def compare(
     as_is : bool, default=False
         Whether all clusterers get X as it is.
     verbose : int, default=0
-        1 prints a line for each clusterer that is done.
+        1 prints a line for each clusterer that is done, with the estimated time left.
     **options
         Parameters of :class:`~skdeepcluster.metrics.ExpectedScore`, for instance
         ``metric="cosine"`` or ``kinds={"city": "category"}``.
@@ -152,7 +152,8 @@ def _fit_all(clusterers, inputs, verbose):
     labels = {}
     seconds = {}
     errors = {}
-    for name, clusterer in clusterers.items():
+    n_all = len(clusterers)
+    for n_done, (name, clusterer) in enumerate(clusterers.items(), start=1):
         start = perf_counter()
         try:
             labels[name] = _fit(clusterer, inputs[name])
@@ -163,7 +164,9 @@ def _fit_all(clusterers, inputs, verbose):
             warn_user(line, FitFailedWarning)
         seconds[name] = perf_counter() - start
         if verbose:
-            print(f"{line} ({seconds[name]:.1f} s)", flush=True)
+            left = sum(seconds.values()) * (n_all / n_done - 1)
+            place = f"{n_done} of {n_all}, about {left:.0f} s left"
+            print(f"{line} ({seconds[name]:.1f} s; {place})", flush=True)
     if not labels:
         raise ValueError(f"No clusterer could be fitted: {errors}")
     return labels, seconds, errors
