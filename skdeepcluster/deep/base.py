@@ -273,11 +273,8 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def _set_model(self, fit, run):
         """Set the fitted attributes about X, the model and its training."""
-        preparation = fit.data.preparation
-        self.preparation_ = preparation
-        self.n_features_in_ = preparation.n_features_in_
-        self.feature_names_in_ = vars(preparation).get("feature_names_in_")
-        forget_missing(self, "augment_scores_", "feature_names_in_")
+        fit.data.preparation.write_input(self)
+        forget_missing(self, "augment_scores_")
         model = run.model
         self.model_ = model
         self.likelihood_ = model.likelihood.name

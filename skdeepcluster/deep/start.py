@@ -171,7 +171,7 @@ def search_start(init, prepared, n_clusters, labels, random_state):
     # One-hot: shared responsibilities would blur the clusters of the codes.
     resp = np.eye(n_clusters)[clusters]
     if calibrated is None:
-        return partition_from(_match_labels(resp, labels, prepared.points))
+        return partition_from(_number_like(resp, labels, prepared.points))
     resp = hold_labels(resp, labels)
     return partition_from(resp, calibrated=calibrated, curve=curve)
 
@@ -221,7 +221,7 @@ def hold_labels(resp, labels):
     return np.where((labels >= 0)[:, None], one_hot, resp)
 
 
-def _match_labels(resp, labels, points):
+def _number_like(resp, labels, points):
     """Return responsibilities (N, K) numbered like the known labels (N,), which are kept."""
     if labels is None:
         return resp
