@@ -208,7 +208,7 @@ def _build_module(estimator):
     if not set(estimator.preparation_.kinds_.values()) <= {"number", "constant"}:
         raise TypeError(
             "A fit to a table with categories, codes or amounts cannot be exported. Encode them "
-            "in a Pipeline, set categorical_features=None, and export the Pipeline."
+            "in a Pipeline, set kinds='numbers', and export the Pipeline."
         )
     if isinstance(estimator, NeighborClustering):
         return _NeighborPredictions(estimator)
@@ -297,23 +297,26 @@ class _NeighborPredictions(nn.Module):
         self.limit = find_limit(rows, metric)
         self.n_neighbors = min(reference.n_neighbors, len(rows))
 
-        # Numbers in the graph, unlike buffers, would be rounded to float32.
-        ones = np.ones((1, estimator.n_features_in_))
         kept = reference.kept
-        self._keep("factors", np.asarray(estimator.preparation_.transform(ones)))
-        self._keep("offset", estimator.offset_)
-        self._keep("resp", estimator.responsibilities_[kept])
-        self._keep("layout", estimator.layout_[kept])
-        self._keep("spacing", reference.spacing[:, None])
-        self._keep("rows", rows)
-        # Products of samples are rounded less around the mean.
-        self._keep("center", self.rows.mean(0))
+        values = [
+            estimator.responsibilities_[kept],
+            estimator.layout_[kept],
+            reference.spacing[:, None],
+        ]
+        self.widths = [value.shape[1] for value in values]
+        ones = np.ones((1, estimator.n_features_in_))
+        buffers = {
+            "factors": np.asarray(estimator.preparation_.transform(ones)),
+            "offset": estimator.offset_,
+            "values": np.concatenate(values, 1),
+            # Products of samples are rounded less around the mean.
+            "center": torch.as_tensor(rows, dtype=torch.float64).mean(0),
+            "rows": rows,
+        }
+        # Numbers in the graph, unlike buffers, would be rounded to float32.
+        for name, value in buffers.items():
+            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float64))
         self.rows = self._center(self.rows)
-
-    def _keep(self, name, value):
-        """Register a buffer in double precision."""
-        tensor = torch.as_tensor(value, dtype=torch.float64)
-        self.register_buffer(name, tensor)
 
     def _center(self, x):
         """Return samples relative to the mean, or of unit length as in ``NeighborIndex``."""
@@ -346,12 +349,8 @@ class _NeighborPredictions(nn.Module):
         weights = torch.where(is_known, is_equal, nearest / distances)
         weights = weights / weights.sum(1, keepdim=True)
 
-        def average(values):
-            return (weights[:, :, None] * values[neighbors]).sum(1)
-
-        resp = average(self.resp)
-        layout = average(self.layout)
-        spacing = average(self.spacing)
+        means = (weights[:, :, None] * self.values[neighbors]).sum(1)
+        resp, layout, spacing = means.split(self.widths, 1)
         mean_distance = distances.mean(1, keepdim=True)
         score = torch.where(is_known, spacing, mean_distance)[:, 0]
         # Missing values are not filled in a file, so such samples get no cluster.

@@ -280,7 +280,7 @@ class SufficientStatistics(NamedTuple):
 
 def add(*sums: Sums) -> Sums:
     """Add sums of the same kind."""
-    return tuple(map(sum, zip(*sums, strict=True)))
+    return tuple(sum(each) for each in zip(*sums, strict=True))
 
 
 def expected_statistics(

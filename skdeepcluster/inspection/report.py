@@ -2,7 +2,6 @@
 
 import os
 from copy import copy
-from functools import partial
 from io import BytesIO
 from numbers import Real
 from typing import Any, Self
@@ -167,15 +166,13 @@ class ClusterReport(Bunch):
         last, reached = reach_last_step(estimator, X)
         clusters = predict_clusters(last, reached)
         samples = describe_samples(estimator, X, clusters[1], feature_names, row_names)
-        describe = partial(
-            cls._describe_partition,
-            samples=samples,
-            images=images,
-            n_rows=n_rows,
-            n_features=n_features,
-            random_state=random_state,
-        )
-        report = describe(last, clusters, names)
+        options = {
+            "images": images,
+            "n_rows": n_rows,
+            "n_features": n_features,
+            "random_state": random_state,
+        }
+        report = cls._describe_partition(last, clusters, samples, names, **options)
         if before is not None:
             n_clusters = len(report.clusters)
             report.before = match_before(before, X, report.labels, n_clusters)
@@ -183,8 +180,13 @@ class ClusterReport(Bunch):
         for answer in getattr(last, "alternatives_", ()):
             other = copy(last).use(answer)
             clusters = predict_clusters(other, reached)
-            report.others.append(describe(other, clusters, None))
-            report.alternatives.append(_write_answer(answer, last, report.clusters))
+            found = cls._describe_partition(other, clusters, samples, **options)
+            report.others.append(found)
+            changes = describe_changes(last.labels_, answer.labels, report.clusters)
+            score = f"expected score {answer.expected_score:.2f}"
+            report.alternatives.append(
+                f"{answer.n_clusters} clusters ({score}): {changes}"
+            )
         return report
 
     @classmethod
@@ -192,8 +194,9 @@ class ClusterReport(Bunch):
         cls,
         estimator,
         clusters,
-        names,
         samples,
+        names=None,
+        *,
         images,
         n_rows,
         n_features,
@@ -204,9 +207,9 @@ class ClusterReport(Bunch):
         values, codes, attributes = samples
         labels = check_labels("labels", labels, values.shape[0])
         member = indicate(labels, n_clusters).toarray()
-        medoids = find_medoids(codes, labels, random_state=random_state)
-        n_empty = n_clusters - len(medoids)
-        medoids = np.pad(medoids, (0, n_empty), constant_values=-1)
+        medoids = np.full(n_clusters, -1)
+        found = find_medoids(codes, labels, random_state=random_state)
+        medoids[: len(found)] = found
 
         report = cls(
             **attributes,
@@ -435,13 +438,6 @@ class ClusterReport(Bunch):
                 imsave(file, make_mosaic([samples], images), format="png", **style)
                 pictures[k][title] = file.getvalue()
         return pictures
-
-
-def _write_answer(answer, estimator, clusters):
-    """Return another partition of a fit in words."""
-    changes = describe_changes(estimator.labels_, answer.labels, clusters)
-    score = f"expected score {answer.expected_score:.2f}"
-    return f"{answer.n_clusters} clusters ({score}): {changes}"
 
 
 def _write_means(means, is_share):

@@ -448,15 +448,16 @@ class Initializer:
         Each is the best of 2 + log K candidates, drawn in proportion to weight times squared
         distance to the samples already chosen.
         """
-        uniform = {"generator": self.generator, "dtype": torch.float64, "device": "cpu"}
         norms = row_norms(x, squared=True)
         nearest = np.full(len(x), np.inf)
         ends = np.cumsum(weight)
         n_drawn = 1
         chosen = []
         for _ in range(self.n_clusters):
-            levels = torch.rand(n_drawn, **uniform).numpy()
-            drawn = ends.searchsorted(levels * ends[-1], side="right")
+            levels = torch.rand(
+                n_drawn, generator=self.generator, dtype=torch.float64, device="cpu"
+            )
+            drawn = ends.searchsorted(levels.numpy() * ends[-1], side="right")
             drawn = drawn.clip(max=len(x) - 1)
             distances = norms[drawn, None] - 2 * (x[drawn] @ x.T) + norms
             distances = distances.clip(0, nearest)
