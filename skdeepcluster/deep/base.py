@@ -5,7 +5,6 @@ A method is a model and an estimator that derives from :class:`DeepEstimator`, a
 E encoded features, K clusters, L code length.
 """
 
-import copy
 import os
 from abc import ABC, abstractmethod
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import Bunch, check_array, check_scalar
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -25,6 +25,7 @@ from ..input.columns import KINDS
 from ..input.dask import maps_blocks
 from ..input.labels import find_offset, mark_noise, read_known
 from ..input.parameters import (
+    copy_shallowly,
     AUTO,
     COUNT,
     FRACTION,
@@ -220,7 +221,7 @@ class DeepEstimator(BaseEstimator, ABC):
             If a loss or a weight is not finite.
         """
         # A copy learns, so that nothing half-fitted is left behind.
-        fitted = copy.copy(with_plain_numbers(self))
+        fitted = copy_shallowly(with_plain_numbers(self))
         checkpoint = None
         with (
             isolated(),
@@ -273,7 +274,11 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def _set_model(self, fit, run):
         """Set the fitted attributes about X, the model and its training."""
-        fit.data.preparation.write_input(self)
+        preparation = fit.data.preparation
+        if preparation.has_gaps_ or sparse.issparse(fit.X):
+            # Also where no clusterer has asked for it, so that new samples are filled.
+            preparation = fit.data.prepared.preparation
+        preparation.write_input(self)
         forget_missing(self, "augment_scores_")
         model = run.model
         self.model_ = model
@@ -346,7 +351,7 @@ class DeepEstimator(BaseEstimator, ABC):
         tensors = {
             name: torch.tensor(array, device="cpu") for name, array in arrays.items()
         }
-        fitted = copy.copy(self).set_params(**self._fit_params)
+        fitted = copy_shallowly(self).set_params(**self._fit_params)
         with forked(0), torch.device("cpu"):
             self.model_ = rebuild(fitted, tensors).eval()
 

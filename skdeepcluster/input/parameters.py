@@ -1,6 +1,5 @@
 """Parameters of estimators: constraints, numbers of clusters, seeds; and what a fit leaves."""
 
-import copy
 import math
 from collections.abc import Iterable
 from numbers import Integral, Real
@@ -126,9 +125,16 @@ def with_plain_numbers(estimator):
     }
     if not plain:
         return estimator
-    plain_estimator = copy.copy(estimator)
+    plain_estimator = copy_shallowly(estimator)
     vars(plain_estimator).update(plain)
     return plain_estimator
+
+
+def copy_shallowly(estimator):
+    """Return an estimator with the same attributes; ``copy.copy`` would pickle a model."""
+    copied = type(estimator).__new__(type(estimator))
+    vars(copied).update(vars(estimator))
+    return copied
 
 
 def forget_missing(estimator, *names):
