@@ -595,14 +595,19 @@ class NeighborClustering(
 
     # ---- state
 
+    def _read(self, X):
+        """Return new samples as points; the samples of the fit fill their gaps."""
+        compares_features = hasattr(self.augment_, "transform")
+        donors = None if compares_features else self._lookup.reference.rows
+        return self.preparation_.read(X, donors)
+
     def _interpolate(self, X, *names):
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""
         check_is_fitted(self)
         reference = self._lookup.reference
-        compares_features = hasattr(self.augment_, "transform")
-        donors = None if compares_features else reference.rows
-        X = self.preparation_.read(X, donors)
-        X = self.augment_.transform(X) if compares_features else X
+        X = self._read(X)
+        if hasattr(self.augment_, "transform"):
+            X = self.augment_.transform(X)
         if reference.rows is None:
             check_distances(X, square=False)
         values = [getattr(self, name)[reference.kept] for name in names]

@@ -25,13 +25,13 @@ from ..input.columns import KINDS
 from ..input.dask import maps_blocks
 from ..input.labels import find_offset, mark_noise, read_known
 from ..input.parameters import (
-    copy_shallowly,
     AUTO,
     COUNT,
     FRACTION,
     N_CLUSTERS,
     WEIGHT,
     begin_sample,
+    copy_shallowly,
     forget_missing,
     random_stream,
     with_plain_numbers,

@@ -101,7 +101,7 @@ class EmbeddingDisplay(Display):
         display = cls(transform_samples(last, X), labels, method=method, name=name)
         is_layout = display._choose_method(len(labels)) == "neighbors"
         if is_layout and isinstance(last, NeighborClustering):
-            display.embedding = last.preparation_.read(X)
+            display.embedding = last._read(X)
             display.metric = last.metric
         return display.plot(ax, **kwargs)
 

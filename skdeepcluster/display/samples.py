@@ -84,7 +84,7 @@ class SamplesDisplay(Display):
         Very small clusters may get fewer than `n_per_cluster` samples.
         """
         _, name = take_last_step(estimator, name)
-        samples, labels = _generate(estimator, n_per_cluster)
+        samples, labels = _generate_clusters(estimator, n_per_cluster)
         n_features = samples.shape[1]
         display = cls(
             samples,
@@ -176,7 +176,7 @@ def _label_features(panel, names):
     panel.set_xticks(places, texts, rotation=90, fontsize="small")
 
 
-def _generate(estimator, n_per_cluster):
+def _generate_clusters(estimator, n_per_cluster):
     """Return generated samples, and their clusters if the estimator gives them, or None."""
     if "cluster" not in inspect.signature(estimator.sample).parameters:
         drawn = estimator.sample(N_GENERATED)

@@ -151,8 +151,7 @@ def _find_codes(estimator, X, values, resp):
     samples = None
     metric = "euclidean"
     if isinstance(estimator, NeighborClustering) and not has_distances(estimator):
-        samples = estimator.preparation_.transform(X)
-        samples = check_array(samples, accept_sparse="csr")
+        samples = check_array(estimator._read(X), accept_sparse="csr")
         metric = estimator.metric
         if metric == "euclidean":
             return samples, metric, samples

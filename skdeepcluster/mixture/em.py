@@ -40,7 +40,7 @@ MAX_DISTINCT_ROWS = 25_000
 
 
 @dataclass
-class _Rows(ABC):
+class _StoredRows(ABC):
     """Samples X (N, D) and their weights (N,) or (N, K), which are read in batches."""
 
     X: Any
@@ -62,7 +62,7 @@ class _Rows(ABC):
         return float(self.weight.sum())
 
 
-class WeightedRows(_Rows):
+class WeightedRows(_StoredRows):
     """Samples of an array, memory map or CSR matrix."""
 
     def map(self, function: Function) -> np.ndarray:
@@ -117,7 +117,7 @@ class WeightedRows(_Rows):
         return tensor.to(self.device)
 
 
-class DaskRows(_Rows):
+class DaskRows(_StoredRows):
     """Samples of a Dask array in blocks with all features; workers sum over their own blocks."""
 
     def map(self, function: Function) -> np.ndarray:
