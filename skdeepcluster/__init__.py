@@ -1,8 +1,9 @@
 """Deep clustering as scikit-learn estimators.
 
-Every clusterer has ``fit``, ``fit_predict``, ``predict`` and ``predict_proba``, and ``n_clusters``
-is its first parameter. :func:`select_n_clusters` and ``n_clusters="auto"`` find the number of
-clusters. Names are imported when they are first used (PEP 562), torch with them if they need it.
+Every clusterer has ``fit``, ``fit_predict``, ``predict`` and ``predict_proba``, and all but the
+ensemble begin with ``n_clusters``. :func:`select_n_clusters` and ``n_clusters="auto"`` find the
+number of clusters. Names are imported when they are first used (PEP 562), torch with them if they
+need it.
 """
 
 from importlib import import_module

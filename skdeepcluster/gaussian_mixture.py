@@ -122,8 +122,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     n_clusters_ : int
         Number of components.
     n_clusters_curve_ : Bunch
-        As in :class:`~skdeepcluster.NeighborClustering`. Only with
-        ``n_clusters="auto"``.
+        As in :class:`~skdeepcluster.NeighborClustering`, if the number was sought.
     n_iter_, n_batch_iter_ : int
         Number of iterations of the best run, and of steps of ``partial_fit`` since the last fit.
     lower_bound_, lower_bounds_ : float and list of float

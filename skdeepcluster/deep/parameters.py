@@ -24,7 +24,7 @@ moved_ : float or None
 n_clusters_ : int
     Number of clusters.
 n_clusters_curve_ : Bunch
-    With ``n_clusters="auto"``: as in :class:`NeighborClustering`.
+    As in :class:`NeighborClustering`, if the number was sought.
 temperature_ : float
     Log-probabilities are divided by this number, at least 1, to calibrate ``predict_proba``.
 
