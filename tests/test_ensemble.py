@@ -17,7 +17,6 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, NeighborClustering
@@ -177,13 +176,15 @@ def test_a_list_of_clusterers_takes_turns():
 
 @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csr_matrix])
 def test_members_get_sparse_samples(form):
-    dense = ClusterEnsemble(KMeans(3), 3, random_state=0).fit(BLOBS)
-    found = ClusterEnsemble(KMeans(3), 3, random_state=0).fit(form(BLOBS))
+    X = np.hstack([BLOBS, np.zeros((len(BLOBS), 6))])
+    dense = ClusterEnsemble(KMeans(3), 3, random_state=0).fit(X)
+    found = ClusterEnsemble(KMeans(3), 3, random_state=0).fit(form(X))
     np.testing.assert_array_equal(found.labels_, dense.labels_)
-    np.testing.assert_allclose(found.predict_proba(form(BLOBS)), dense.predict_proba(BLOBS))
-    assert get_tags(found).input_tags.sparse
+    np.testing.assert_allclose(found.predict_proba(form(X)), dense.predict_proba(X))
     with pytest.raises(TypeError, match="parse"):
-        ClusterEnsemble(AgglomerativeClustering(3), 2).fit(form(BLOBS))
+        ClusterEnsemble(AgglomerativeClustering(3), 2).fit(form(X))
+    with pytest.raises(ValueError, match=r"stores 100% of its values.*Pass X.toarray"):
+        ClusterEnsemble(KMeans(3), 2).fit(form(BLOBS))
 
 
 def test_a_fit_keeps_attributes_of_the_user_and_drops_names_of_an_earlier_fit():

@@ -199,7 +199,7 @@ def make_mosaic(rows, image_shape):
 
     n_columns = max(map(len, rows))
     shape = len(rows) * down - 1, n_columns * right - 1, *channels
-    grid = np.ma.masked_all(shape)
+    grid = np.ma.array(np.zeros(shape), mask=True)
     places = [(i, j) for i, row in enumerate(rows) for j in range(len(row))]
     for (i, j), tile in zip(places, tiles, strict=True):
         grid[i * down :, j * right :][:height, :width] = tile

@@ -22,8 +22,8 @@ from sklearn.utils.validation import _check_sample_weight
 DTYPES = list(map(np.dtype, "dfe?bhilqBHILQ"))
 #: Maximum magnitude of values in fits: sums of their squares stay in double precision.
 LARGEST = 1e100
-#: Maximum share of stored values of sparse samples, as in ColumnTransformer.
-MAX_DENSITY = 0.3
+#: Maximum share of stored values of sparse samples.
+MAX_DENSITY = 1 / 3
 #: Packages whose lines are no user's.
 INTERNAL = {"skdeepcluster", "sklearn", "joblib", "contextlib"}
 

@@ -121,6 +121,8 @@ def test_random_state_decides_and_global_streams_stay(estimator, blobs):
 @over_some
 @pytest.mark.parametrize("form", ["fortran", "memmap", "frame", "csr_array", "coo_matrix"])
 def test_storage_changes_no_prediction(estimator, form, middle, tmp_path):
+    if form in ("csr_array", "coo_matrix"):
+        middle = middle * (middle > np.quantile(middle, 0.75))
     np.save(tmp_path / "X.npy", middle)
     X = {
         "fortran": np.asfortranarray,

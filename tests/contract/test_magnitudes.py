@@ -50,7 +50,8 @@ def test_finite_samples_get_finite_predictions(estimator, likelihood, unit):
     ids=lambda case: str(case)[:9],
 )
 def test_values_too_large_or_small_to_learn_from_are_named(estimator, scale, unit):
-    for broken in (unit[0] * scale, csr_array(unit[0] * scale)):
+    few = unit[0] * (unit[0] > np.quantile(unit[0], 0.75))
+    for broken in (unit[0] * scale, csr_array(few * scale)):
         with pytest.raises(ValueError, match=r"magnitude .*[0-9.]+e[+-](1[56]\d|31\d)"):
             brief(estimator).fit(broken, unit[1])
 
@@ -96,8 +97,9 @@ def test_a_sample_without_a_finite_prediction_is_named(form, unit):
             return super().forward(x) / (x[:, :1] < 1)
 
     vae = VAEEmbedding(2, n_components=1, max_epochs=1, init="own")
-    vae.set_params(encoder=Fragile, random_state=0).fit(form(unit[0]))
-    far = unit[0][:9].copy()
+    few = unit[0] * (unit[0] > np.quantile(unit[0], 0.75))
+    vae.set_params(encoder=Fragile, random_state=0).fit(form(few))
+    far = few[:9].copy()
     far[7, 0] = 3
     vae.model_.likelihood.standardize = lambda x: x.float()
     for method in (vae.predict, vae.predict_proba, vae.transform, vae.score_samples):

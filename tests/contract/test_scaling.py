@@ -54,8 +54,10 @@ def test_small_units_change_no_cluster(estimator):
     ],
 )
 def test_probabilities_are_recognized_by_range_and_variance(X, expected):
-    for rows in (X, csr_array(X)):
-        assert clone(VAE).fit(rows).likelihood_ == expected
+    assert clone(VAE).fit(X).likelihood_ == expected
+    few = X * (np.arange(X.shape[1]) % 4 == 0)
+    found = [clone(VAE).fit(rows).likelihood_ for rows in (few, csr_array(few))]
+    assert found[0] == found[1]
 
 
 WEIGHTED = StandardScaler().fit_transform(WINE) * np.linspace(0.2, 2, 13)
@@ -116,7 +118,7 @@ def test_weights_and_sparse_samples_scale_alike():
     expected = clone(NEIGHBORS).fit(WINE.repeat(weights, axis=0)).predict(WINE)
     found = clone(NEIGHBORS).fit(WINE, sample_weight=weights)
     np.testing.assert_array_equal(found.predict(WINE), expected)
-    rows = csr_array(WINE)
+    rows = csr_array(np.hstack([WINE, np.zeros((len(WINE), 30))]))
     found = clone(NEIGHBORS).fit(rows)
     assert found.standardize_ is True
     np.testing.assert_array_equal(found.labels_, found.predict(rows))
@@ -141,12 +143,14 @@ def test_a_mixed_table_is_fitted_and_sampled(estimator):
 def test_indices_a_ready_likelihood_and_sparse_agree():
     X, _ = draw_table()
     expected = clone(VADE).set_params(likelihood=KINDS, standardize=True).fit(X)
-    for ways, rows in (
-        ({"likelihood": ColumnLikelihood(**KINDS)}, X),
-        ({}, csr_array(X)),
-    ):
+    for ways, rows in (({"likelihood": ColumnLikelihood(**KINDS)}, X),):
         fit = clone(expected).set_params(**ways).fit(rows)
         np.testing.assert_allclose(fit.predict_proba(rows), expected.predict_proba(X), atol=1e-5)
+    wide = np.hstack([X, np.zeros((len(X), 20))])
+    known = KINDS | {"gaussian": [*KINDS["gaussian"], *range(X.shape[1], wide.shape[1])]}
+    dense = clone(expected).set_params(likelihood=known).fit(wide)
+    found = clone(dense).fit(csr_array(wide)).predict_proba(csr_array(wide))
+    np.testing.assert_allclose(found, dense.predict_proba(wide), atol=1e-5)
 
 
 @pytest.mark.parametrize(
