@@ -123,6 +123,7 @@ def test_random_state_decides_and_global_streams_stay(estimator, blobs):
 def test_storage_changes_no_prediction(estimator, form, middle, tmp_path):
     if form in ("csr_array", "coo_matrix"):
         middle = middle * (middle > np.quantile(middle, 0.75))
+        middle.flags.writeable = False
     np.save(tmp_path / "X.npy", middle)
     X = {
         "fortran": np.asfortranarray,
