@@ -597,7 +597,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         print(f"  Iteration {i}{detail if self.verbose > 1 else ''}")
 
     def _set_fitted(self, run, rows, assigned, preparation, curve):
-        """Set the fitted attributes, all of which are known."""
+        """Set the fitted attributes at the end of a fit."""
         mixture = run.mixture
         kind = self.covariance_type
         self.mixture_ = mixture

@@ -60,7 +60,7 @@ class Progress:
         self.bar.update()
 
     def show(self, detail: str) -> None:
-        """Write a detail beside the phase, when the bar is drawn again."""
+        """Write a detail after the phase, when the bar is drawn again."""
         self.bar.set_postfix_str(f"{self._phase}, {detail}", refresh=False)
 
     def _end_phase(self) -> None:
