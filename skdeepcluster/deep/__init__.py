@@ -1,1 +1,1 @@
-"""What all methods with networks share: the fit, its initial partition and settings, predictions, codes."""
+"""What methods with networks share: the fit, its initial partition and settings, codes."""
