@@ -31,7 +31,7 @@ from .draw_shapes import (
     draw_rings,
     draw_stripes,
 )
-from .draw_tables import code_columns, draw_mixed
+from .draw_tables import code_columns, disguise, draw_mixed
 
 
 class DataSet(NamedTuple):
@@ -115,11 +115,13 @@ def draw_coded(rng: Generator, kinds: tuple[str, ...]) -> Samples:
     return code_columns(rng, X, y)
 
 
-def draw_table(
-    rng: Generator, n_classes: Numbers = (2, 6, 9)
-) -> tuple[pd.DataFrame, Array]:
-    """Draw a table of numbers, amounts, codes, flags and categories, at times with gaps."""
-    return draw_mixed(rng, draw_classes(rng, *n_classes))
+def draw_table(rng: Generator, n_classes: Numbers = (2, 6, 9)) -> tuple[Any, Array]:
+    """Draw a table of numbers, amounts, codes, flags and categories, at times with gaps.
+
+    A third is as pipelines encode it.
+    """
+    X, y = draw_mixed(rng, draw_classes(rng, *n_classes))
+    return (disguise(rng, X) if rng.random() < 1 / 3 else X), y
 
 
 # ---- all kinds

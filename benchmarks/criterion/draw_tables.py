@@ -8,6 +8,16 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    StandardScaler,
+    scale,
+)
 
 from .draw_common import Array, Samples, choose, log_uniform
 
@@ -127,6 +137,29 @@ def draw_mixed(rng: Generator, y: Array) -> tuple[pd.DataFrame, Array]:
     if rng.random() < 0.35:
         table = table.mask(rng.random(table.shape) < rng.uniform(0.01, 0.12))
     return table, y
+
+
+def disguise(rng: Generator, table: pd.DataFrame) -> Array:
+    """Return a table as a pipeline encodes it: imputed, with one-hot columns or codes, scaled."""
+    numbers = [name for name in table if table[name].dtype.kind in "iufb"]
+    categories = [name for name in table if name not in numbers]
+    is_ordinal = rng.random() < 0.3
+    drop = choose(rng, (None, "first"))
+    encoder = (
+        OrdinalEncoder()
+        if is_ordinal
+        else OneHotEncoder(drop=drop, sparse_output=False)
+    )
+    scaler = choose(rng, (StandardScaler(), StandardScaler(), MinMaxScaler()))
+    median = SimpleImputer(strategy="median")
+    frequent = SimpleImputer(strategy="most_frequent")
+    encoded = ColumnTransformer(
+        [
+            ("numbers", make_pipeline(median, scaler), numbers),
+            ("categories", make_pipeline(frequent, encoder), categories),
+        ]
+    ).fit_transform(table)
+    return scale(encoded) if is_ordinal or rng.random() < 0.3 else encoded
 
 
 def _draw_columns(rng: Generator, y: Array) -> pd.DataFrame:

@@ -396,7 +396,9 @@ class Preparation(TransformerMixin, BaseEstimator):
         X, weights = _leave_weighted(X, sample_weight)
         if features is None:
             features = measure_features(X, sample_weight=weights)
-        self.factors_ = find_factors(X, features, standardize, weights, groups)
+        has_codes = self.numbers_ is not None and "code" in self.numbers_.kinds_
+        found = find_factors(X, features, standardize, weights, groups, has_codes)
+        self.factors_ = found
         if columns is not None:
             kept = np.isin(np.arange(X.shape[1]), columns)
             self.factors_ = np.where(kept, self.factors_, 1.0)

@@ -25,17 +25,17 @@ MIN_VARIATION = 0.01
 CHUNK = 4096
 #: Scales are comparable if the largest standard deviation is at most this many times the median.
 MAX_SPREAD = 10.0
-#: Weight of one-hot columns next to standardized numbers, if the other columns explain at least
-#: the share ``MIN_EXPLAINED`` of them. Nearest samples agree in heavier categories, and the graph
-#: would fall apart into their combinations.
+#: Weight of one-hot columns next to standardized numbers. Nearest samples agree in heavier
+#: categories, and the graph would fall apart into their combinations.
 CATEGORY_WEIGHT = 0.625
+#: Share of a column that others explain from which its weight is not reduced.
 MIN_EXPLAINED = 0.1
 #: Minimum share of the information of a category in another one that makes both the same fact.
 SAME_FACT = 0.8
 #: Weights are positive multiples of this, so that their squares are exact in any order of the
 #: columns.
 WEIGHT_STEP = 1 / 64
-#: Weight of a category that another one tells, too small to matter.
+#: Weight of a category that another one tells, too small to matter, relative to others.
 NO_WEIGHT = 2.0**-20
 #: Added to the variances of standardized columns, so that one-hot columns have an inverse.
 VARIANCE_RIDGE = 1e-6
@@ -140,12 +140,12 @@ def _are_components(X, features, sample_weight):
     return bool(np.abs(correlation).max() <= MAX_CORRELATION)
 
 
-def find_factors(X, features, standardize, sample_weight, groups):
+def find_factors(X, features, standardize, sample_weight, groups, has_codes=False):
     """Return the factors (D,) that standardize X, or None if features keep their scales.
 
     "auto" is the rule of networks whose likelihood is "auto". With categories, it standardizes the
-    numbers. ``groups`` of one-hot columns have the weights of :func:`weigh_categories`, or 1 if
-    numbers keep their scales.
+    numbers. With ``groups`` of one-hot columns or with codes, columns also have the weights of
+    :func:`weigh_columns`, unless ``standardize`` is False.
     """
     if standardize == "auto" and not groups:
         is_uniform = are_comparable(X, features, sample_weight)
@@ -157,45 +157,48 @@ def find_factors(X, features, standardize, sample_weight, groups):
     mantissa, exponent = np.frexp(scale)
     rounded = mantissa.astype(np.float32).astype(np.float64)
     factors = 1 / np.ldexp(rounded, exponent)
-    if groups and standardize:
-        weights = weigh_categories(X, features, groups, sample_weight)
-        for group, weight in zip(groups, weights, strict=True):
-            factors[group] = weight
+    if standardize and (groups or has_codes):
+        weights = weigh_columns(X, features, groups, sample_weight)
+        for group in groups:
+            factors[group] = CATEGORY_WEIGHT
+        factors = factors * weights
     return factors
 
 
-def weigh_categories(X, features, groups, sample_weight):
-    """Return the weights of categories next to standardized numbers.
+def weigh_columns(X, features, groups, sample_weight):
+    """Return the weights (E,) of standardized numbers and one-hot columns of a table.
 
-    The weight grows with the share of a category's variance that a linear regression on the
-    other columns explains, adjusted for their number. A category that is independent of them has
-    nearly no weight, because it makes no clusters. Categories that tell each other, as a
-    city and its code, are one fact: they do not explain each other, and only the best explained
-    one counts.
+    The weight grows with the share of a column's variance that a linear regression on the other
+    columns explains, adjusted for their number. A column that is independent of them has nearly
+    no weight, because it makes no clusters. Categories that tell each other, as a city and its
+    code, are one fact: they do not explain each other, and only the best explained one counts.
     """
     # Copies of a sample say nothing new.
     n_samples = len({hash(row.tobytes()) for row in X})
-    facts = _find_facts(X, groups, sample_weight, n_samples)
-    shares = np.full(len(groups), MIN_EXPLAINED)
-    n_numbers = groups[0][0]
-    if (features.high > features.low)[:n_numbers].any():
+    n_numbers = X.shape[1] - sum(map(len, groups))
+    columns = [[j] for j in range(n_numbers)] + groups
+    facts = np.arange(len(columns))
+    facts[n_numbers:] = n_numbers + _find_facts(X, groups, sample_weight, n_samples)
+    shares = np.full(len(columns), MIN_EXPLAINED)
+    varies = features.high > features.low
+    if len(columns) > 1 and varies[:n_numbers].any():
         covariance = _correlate(X, features, sample_weight)
         np.fill_diagonal(covariance, covariance.diagonal() + VARIANCE_RIDGE)
-        ranks = np.array([len(group) - 1 for group in groups])
-        for i, group in enumerate(groups):
+        ranks = np.append(varies[:n_numbers], [len(group) - 1 for group in groups])
+        for i, column in enumerate(columns):
             is_other = facts != facts[i]
-            freedom = n_samples - n_numbers - ranks[is_other].sum() - 1
+            freedom = n_samples - ranks[is_other].sum() - 1
             if freedom > 0:
-                same = [groups[j] for j in np.flatnonzero(~is_other) if j != i]
-                left = _leave_unexplained(covariance, group, sum(same, []))
+                same = [columns[j] for j in np.flatnonzero(~is_other) if j != i]
+                left = _leave_unexplained(covariance, column, sum(same, []))
                 shares[i] = 1 - left * (n_samples - 1) / freedom
 
-    weights = CATEGORY_WEIGHT * np.clip(shares / MIN_EXPLAINED, 0, 1)
-    weights = np.maximum(np.round(weights / WEIGHT_STEP), 1) * WEIGHT_STEP
+    weights = np.clip(shares / MIN_EXPLAINED, 0, 1) / WEIGHT_STEP
+    weights = np.maximum(np.round(weights), 1) * WEIGHT_STEP
     for fact in np.unique(facts):
         same = np.flatnonzero(facts == fact)
         weights[np.delete(same, shares[same].argmax())] = NO_WEIGHT
-    return weights
+    return np.repeat(weights, list(map(len, columns)))
 
 
 def _leave_unexplained(covariance, group, left_out):

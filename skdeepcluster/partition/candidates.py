@@ -117,6 +117,8 @@ class Search:
         return label_points(groups)[component]
 
 
+#: Methods in other coordinates of tables than the points, from which latent classes begin.
+IN_COLUMNS = "white kmeans", "columns kmeans", "profiles kmeans"
 #: Methods tried in the samples, in this order, by name.
 IN_SAMPLES = (
     ("kmeans", Search.run_kmeans),
@@ -125,7 +127,8 @@ IN_SAMPLES = (
     ("diag", Search.fit_mixture, "diag", "kmeans"),
     ("white kmeans", Search.run_kmeans, "white"),
     ("columns kmeans", Search.run_kmeans, "columns"),
-    ("classes", Search.find_classes, "kmeans", "white kmeans", "columns kmeans"),
+    ("profiles kmeans", Search.run_kmeans, "profiles"),
+    ("classes", Search.find_classes, "kmeans", *IN_COLUMNS),
     ("genie", Search.cut, "genie"),
     ("ward", Search.cut, "ward"),
 )
