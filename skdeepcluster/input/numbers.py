@@ -15,6 +15,10 @@ MAX_LEVELS = 12
 FIRST = 1000
 #: Maximum share of the most frequent level of a code.
 MAX_SHARE = 0.5
+#: A code names categories if its levels explain at least so much of the other columns, in columns,
+#: and its order less than this share of it.
+MIN_DIFFERENCE = 0.05
+MAX_ORDER = 0.4
 #: Probabilities of the quantiles that tell whether a number is skewed.
 QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
 #: Minimum skewness of the tails and of the inner half of an amount: (a + b - 2 m) / (b - a) for
@@ -71,7 +75,29 @@ class NumberColumns(BaseEstimator):
             weights = weights[is_known]
             self.decimals_.append(_count_decimals(values))
             self.kinds_.append(self._fit_column(j, kind, values, weights))
+        for j in self._find_unordered(X):
+            self.kinds_[j] = "category"
+            self.levels_.pop(j)
         return self
+
+    def _find_unordered(self, X):
+        """Return the codes, not said to be ones, that name categories.
+
+        The means of the other columns differ between their levels, but do not rise or fall with
+        the order of the levels.
+        """
+        standard = np.nan_to_num((X - self.features_.mean) / self.features_.scale)
+        unordered = []
+        for j in self.levels_:
+            if self.kinds[j] is not None:
+                continue
+            code = standard[:, [j]]
+            others = np.delete(standard, j, axis=1)
+            by_level = _explain((code == np.unique(code)).astype(float), others)
+            by_order = _explain(code, others)
+            if by_level > MIN_DIFFERENCE and by_order < MAX_ORDER * by_level:
+                unordered.append(j)
+        return unordered
 
     def _fit_column(self, j, kind, values, weights):
         """Return the kind of a column, and remember its levels or logarithm."""
@@ -131,6 +157,19 @@ class NumberColumns(BaseEstimator):
         steps = np.where(is_known, steps, 0).round().astype(np.int64)
         keys = np.where(is_known, _mix(steps.view(np.uint64)), 0)
         return keys.sum(1, dtype=np.uint64)
+
+
+def _explain(parts, columns):
+    """Return the sum of the shares of centered columns (N, C) that orthogonal parts explain.
+
+    Each share is adjusted for the number of parts, and at least 0.
+    """
+    n_samples, n_parts = parts.shape
+    lengths = np.square(parts).sum(0).clip(1e-12)
+    explained = (np.square(parts.T @ columns) / lengths[:, None]).sum(0)
+    left = 1 - explained / np.square(columns).sum(0).clip(1e-12)
+    freedom = (n_samples - 1) / max(n_samples - max(n_parts, 2), 1)
+    return (1 - left * freedom).clip(0).sum()
 
 
 def _mix(codes):

@@ -319,21 +319,19 @@ class Preparation(TransformerMixin, BaseEstimator):
         if not has_kinds and not blocks:
             return
 
-        def fit_columns(left_out):
-            kept = np.isin(places, left_out, invert=True)
-            columns = NumberColumns([known.get(i) for i in places[kept]])
-            return columns.fit(numbers[:, kept], features.take(kept), weights)
+        def fit_columns(chosen, known):
+            columns = NumberColumns([known.get(i) for i in places[chosen]])
+            return columns.fit(numbers[:, chosen], features.take(chosen), weights)
 
         blocks = [places[block].tolist() for block in blocks]
-        members = list(chain(*blocks))
-        columns = fit_columns(members)
-        others = [i for i in places.tolist() if i not in members]
-        pairs = zip(others, columns.kinds_, strict=True)
-        flags = [i for i, kind in pairs if kind in ONE_HOT]
-        if flags or blocks:
-            known = known | dict.fromkeys(flags, "flag")
-            self.table_ = TableEncoder(known, blocks).fit(table)
-            columns = fit_columns(members + flags)
+        is_single = np.isin(places, list(chain(*blocks)), invert=True)
+        columns = fit_columns(is_single, known)
+        learned = dict(zip(places[is_single].tolist(), columns.kinds_, strict=True))
+        one_hot = {i: kind for i, kind in learned.items() if kind in ONE_HOT}
+        if one_hot or blocks:
+            self.table_ = TableEncoder(known | one_hot, blocks).fit(table)
+            is_number = is_single & np.isin(places, list(one_hot), invert=True)
+            columns = fit_columns(is_number, learned)
         if self.table_ is not None or set(columns.kinds_) - {"number", "constant"}:
             self.numbers_ = columns
             if self.table_ is None and hasattr(table, "dtypes"):
