@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator, DensityMixin, clone
 from sklearn.mixture import GaussianMixture
 from sklearn.mixture._gaussian_mixture import _check_precisions
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_scalar
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -379,13 +379,17 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         filled = check_answers(rows.map(fill), rows.X)
         return self.preparation_.fill(X, self.preparation_.unscale(filled))
 
-    def sample(self, n_samples: int = 1) -> tuple[Doubles, Labels]:
-        """Generate samples from the mixture.
+    def sample(
+        self, n_samples: int = 1, cluster: int | None = None
+    ) -> tuple[Doubles, Labels]:
+        """Generate samples from the mixture, or from one of its components.
 
         Parameters
         ----------
         n_samples : int, default=1
             Number of samples.
+        cluster : int, default=None
+            Component to draw from. None: all, in proportion to their weights.
 
         Returns
         -------
@@ -397,7 +401,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         n_samples, random_state = begin_sample(self, n_samples)
         weights = self.weights_ / self.weights_.sum()
-        counts = random_state.multinomial(n_samples, weights)
+        if cluster is None:
+            counts = random_state.multinomial(n_samples, weights)
+        else:
+            last = len(weights) - 1
+            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=last)
+            counts = n_samples * np.eye(len(weights), dtype=int)[cluster]
 
         generator = draw_generator(random_state)
         X = sample(self.mixture_, torch.from_numpy(counts), generator).numpy()
