@@ -5,6 +5,7 @@ categories.
 """
 
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -21,6 +22,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from .blocks import find_blocks, find_categories, find_indicators
 from .checks import (
     DTYPES,
     check_container,
@@ -31,15 +33,9 @@ from .checks import (
     name_column,
     refuse_empty,
 )
-from .columns import (
-    ONE_HOT,
-    NumberColumns,
-    TableEncoder,
-    frame_as,
-    is_table,
-    read_kinds,
-)
+from .columns import ONE_HOT, TableEncoder, frame_as, is_table, read_kinds
 from .imputation import fit_imputer
+from .numbers import NumberColumns
 from .parameters import forget_missing
 from .scales import find_factors, measure_features
 
@@ -145,6 +141,7 @@ class Preparation(TransformerMixin, BaseEstimator):
     """
 
     # Until a fit finds others.
+    makes_dense_ = False
     table_ = None
     numbers_ = None
     imputer_ = None
@@ -270,20 +267,25 @@ class Preparation(TransformerMixin, BaseEstimator):
     def fit_encode(self, X, sample_weight=None, min_samples=1) -> Any:
         """Learn the kinds of columns; return X, checked and encoded, (N, E)."""
         check_container(X)
-        if sparse.issparse(X) and self.metric != "precomputed":
-            check_sparse(X)
         known = read_kinds(X, self.kinds)
+        reads_values = self.kinds != "numbers" and bool(self.learns_kinds)
+        reads_values &= self._standardize() is not False
         self.table_ = None
         self.imputer_ = None
         self.numbers_ = None
+        self.makes_dense_ = bool(known)
         if known:
             table = self._check_table(X, reset=True)
-            self.table_ = TableEncoder(known).fit(table)
+            # The values of flags tell whether they are one-hot columns.
+            kinds = _leave_out(known, "flag") if reads_values else known
+            self.table_ = TableEncoder(kinds).fit(table)
             numbers = self.table_.read_numbers(table)
         else:
             numbers = self._check_numbers(X, reset=True, min_samples=min_samples)
+            if sparse.issparse(numbers) and self.metric != "precomputed":
+                numbers = self._densify(numbers)
             table = X if hasattr(X, "dtypes") else numbers
-        if self.learns_kinds and self.kinds != "numbers" and not sparse.issparse(X):
+        if reads_values and numbers.size and not sparse.issparse(numbers):
             self._fit_kinds(table, numbers, known, sample_weight)
         X = self._encode(numbers if self.table_ is None else table, min_samples)
 
@@ -295,27 +297,44 @@ class Preparation(TransformerMixin, BaseEstimator):
             refuse_empty([names[self.number_columns[i]] for i in empty])
         return X
 
+    def _densify(self, X):
+        """Return sparse samples, dense if they have one-hot columns or few features."""
+        blocks = find_blocks(X, find_indicators(X), is_table=False)
+        if not blocks:
+            check_sparse(X)
+        self.makes_dense_ = bool(blocks) or X.shape[1] <= MAX_COLUMNS
+        return X.toarray() if self.makes_dense_ else X
+
     def _fit_kinds(self, table, numbers, known, sample_weight):
         """Learn the kinds of the ``numbers`` (N, C) of X, if they are columns of a table."""
         numbers, weights = _leave_weighted(numbers, sample_weight)
-        is_wide = numbers.shape[1] > MAX_COLUMNS and not known
-        if is_wide or not numbers.size or self._standardize() is False:
-            return
+        learns_all = self.learns_kinds is True and numbers.shape[1] <= MAX_COLUMNS
         features = measure_features(numbers, sample_weight=weights)
-        if not known and not is_table(numbers, features, self.standardize, weights):
+        has_kinds = bool(known)
+        if learns_all and not known:
+            has_kinds = is_table(numbers, features, self.standardize, weights)
+        places = np.array(self.number_columns)
+        has_categories = bool(_leave_out(known, "flag"))
+        blocks = find_categories(numbers, features, has_kinds, has_categories)
+        if not has_kinds and not blocks:
             return
 
-        places = self.number_columns
-        columns = NumberColumns([known.get(i) for i in places])
-        kinds = columns.fit(numbers, features, weights).kinds_
-        flags = [i for i, kind in zip(places, kinds, strict=True) if kind in ONE_HOT]
-        if flags:
+        def fit_columns(left_out):
+            kept = np.isin(places, left_out, invert=True)
+            columns = NumberColumns([known.get(i) for i in places[kept]])
+            return columns.fit(numbers[:, kept], features.take(kept), weights)
+
+        blocks = [places[block].tolist() for block in blocks]
+        members = list(chain(*blocks))
+        columns = fit_columns(members)
+        others = [i for i in places.tolist() if i not in members]
+        pairs = zip(others, columns.kinds_, strict=True)
+        flags = [i for i, kind in pairs if kind in ONE_HOT]
+        if flags or blocks:
             known = known | dict.fromkeys(flags, "flag")
-            self.table_ = TableEncoder(known).fit(table)
-            kept = np.isin(places, flags, invert=True)
-            columns = NumberColumns([known.get(i) for i in self.number_columns])
-            columns.fit(numbers[:, kept], features.take(kept), weights)
-        if known or set(columns.kinds_) - {"number", "constant"}:
+            self.table_ = TableEncoder(known, blocks).fit(table)
+            columns = fit_columns(members + flags)
+        if self.table_ is not None or set(columns.kinds_) - {"number", "constant"}:
             self.numbers_ = columns
             if self.table_ is None and hasattr(table, "dtypes"):
                 self.table_ = TableEncoder({}).fit(table)
@@ -325,7 +344,9 @@ class Preparation(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         check_container(X)
         check = self._check_numbers if self.table_ is None else self._check_table
-        return self._encode(check(X, reset=False))
+        X = check(X, reset=False)
+        is_sparse = sparse.issparse(X) and self.makes_dense_
+        return self._encode(X.toarray() if is_sparse else X)
 
     def _encode(self, X, min_samples=1):
         """Return checked samples as numbers and one-hot columns (N, E)."""
@@ -543,11 +564,16 @@ class Preparation(TransformerMixin, BaseEstimator):
     def _check_table(self, X, reset):
         """Return a table, checked to have the columns of the fit."""
         if sparse.issparse(X):
-            raise TypeError("kinds of columns need dense X, got a sparse matrix.")
+            X = X.toarray()
         if isinstance(X, list | tuple):
             X = np.array(X, dtype=object)
         self.validate(X, reset, skip_check_array=True)
         return X
+
+
+def _leave_out(kinds, kind):
+    """Return the kinds of columns, by position, without those of a kind."""
+    return {i: known for i, known in kinds.items() if known != kind}
 
 
 def _leave_weighted(X, sample_weight):
