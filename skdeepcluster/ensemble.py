@@ -120,7 +120,6 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     Examples
     --------
     >>> from sklearn.cluster import KMeans
-    from sklearn.pipeline import Pipeline
     >>> from sklearn.datasets import make_blobs
     >>> from skdeepcluster import ClusterEnsemble
     >>> X, y = make_blobs(90, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
+from sklearn.preprocessing import StandardScaler
 
 from skdeepcluster import (
     CatGANClassifier,
@@ -141,6 +142,19 @@ def test_a_discriminator_that_assigns_too_few_samples_to_a_cluster_says_so():
     catgan.model_.discriminator[-1].bias.data[2] = -1e3
     with pytest.raises(ValueError, match=r"Only 0 of 100,000 generated samples are of cluster 2"):
         catgan.sample(5, cluster=2)
+
+
+@pytest.mark.parametrize("estimator", [GENERATORS[0], GENERATORS[-1]], ids=name)
+def test_samples_of_one_hot_blocks_have_their_values(estimator):
+    scaled = StandardScaler().fit_transform(pd.get_dummies(TABLE[["plan", "city"]], dtype=float))
+    X = np.hstack([TABLE[["spend", "orders"]], scaled])
+    with warnings.catch_warnings(action="ignore"):
+        fitted = clone(estimator).fit(X)
+    drawn = draw(fitted, 50)
+    assert drawn.shape == (50, X.shape[1])
+    for column in range(2, X.shape[1]):
+        gaps = np.abs(drawn[:, column, None] - np.unique(X[:, column]))
+        assert gaps.min(1).max() < 1e-9
 
 
 # ---- mixtures
