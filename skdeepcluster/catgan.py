@@ -5,10 +5,12 @@ exponential of ``log_resp``, and p_bar the mean of p(y | x) over a batch.
 """
 
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import StrOptions
 from torch.nn.functional import nll_loss
 
@@ -20,11 +22,11 @@ from .deep.adversarial import (
     set_marginal,
 )
 from .deep.base import ClusteringMixin, DeepEstimator
-from .deep.fit import apply
+from .deep.fit import apply, assign
 from .deep.parameters import network_docs
 from .functional.losses import cross_entropy, entropy, marginal
 from .input.checks import check_finite
-from .input.parameters import COUNT, WEIGHT, begin_sample, store_parameters
+from .input.parameters import WEIGHT, begin_sample, store_parameters
 from .input.types import Auto, Reals, Widths
 from .nn.model import AdversarialModel, Player, Regularizer, observed
 from .nn.networks import keep_running_statistics, make_network, normalized_mlp
@@ -154,9 +156,14 @@ class CatGAN(AdversarialModel):
         )
 
 
+#: Number of inputs of the generator, drawn from N(0, I).
+N_NOISE = 64
+#: Minimum number of samples that are generated at a time to find some of a cluster.
+MIN_GENERATED = 1000
+#: Maximum number of times that this many samples are generated.
+MAX_GENERATED = 100
 #: Constraints of the parameters of clusterer and classifier.
 CONSTRAINTS = {
-    "n_noise": [COUNT],
     "balance_weight": [WEIGHT],
     "fake_weight": [WEIGHT],
     "class_prior": [StrOptions({"estimated"}), "array-like", None],
@@ -187,10 +194,10 @@ class CatGANEstimator(DeepEstimator):
                 self.image_shape,
                 kind="classifier",
             ),
-            make_network("generator", self.generator, self.n_noise, n_features, mirror),
+            make_network("generator", self.generator, N_NOISE, n_features, mirror),
             likelihood,
             n_clusters,
-            self.n_noise,
+            N_NOISE,
             (self.balance_weight, self.fake_weight),
             Regularizer(self.init_weight, self.smoothness_weight),
             label_weight,
@@ -237,10 +244,10 @@ class CatGANEstimator(DeepEstimator):
             log_prior = torch.zeros_like(model.log_marginal).log_softmax(0)
         self.class_prior_ = log_prior.exp().cpu().numpy()
 
-        def generate(n_samples):
-            return _generate(model, n_samples, fit.random_state)
+        def draw(n_samples):
+            return generate(model, n_samples, fit.random_state)
 
-        found = compare_generated(model, fit, generate)
+        found = compare_generated(model, fit, draw)
         self.generator_distance_, self.generator_coverage_ = found
 
     # ---- predictions
@@ -260,30 +267,36 @@ class CatGANEstimator(DeepEstimator):
         """
         return self._map("score", X)
 
-    def sample(self, n_samples: int = 1) -> Reals:
-        """Generate samples.
 
-        They do not resemble X, and are of no cluster. :class:`~skdeepcluster.InfoGANClustering`
-        generates samples of each cluster.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of samples.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            In the units of X. An int ``random_state`` gives the same samples on every call.
-        """
-        n_samples, stream = begin_sample(self, n_samples)
-        return _generate(self.model_, n_samples, stream)
-
-
-def _generate(model, n_samples, random_state):
-    """Return the samples that a model generates from noise."""
+def generate(model, n_samples, random_state):
+    """Return the encoded samples (N, E) that a model generates from noise."""
     Z = random_state.standard_normal((n_samples, model.n_noise))
     return apply(model, model.decode, Z.astype(np.float32))
+
+
+def _generate_of(fitted, n_samples, cluster, random_state):
+    """Return generated samples (N, E), encoded, that the discriminator assigns to a cluster."""
+    model = fitted.model_
+    preparation = fitted.preparation_
+    n_each = max(n_samples, MIN_GENERATED)
+    found = []
+    n_found = 0
+    n_drawn = 0
+    while n_found < n_samples and n_drawn < MAX_GENERATED * n_each:
+        X = generate(model, n_each, random_state)
+        if preparation.is_table:
+            # With drawn categories, as the samples are returned.
+            X = preparation.encode(preparation.decode(X, random_state))
+        n_drawn += len(X)
+        found.append(X[assign(model, X)[0] == cluster])
+        n_found += len(found[-1])
+    if n_found < n_samples:
+        raise ValueError(
+            f"Only {n_found:,} of {n_drawn:,} generated samples are of cluster {cluster}, but "
+            f"{n_samples:,} are asked for. Ask for fewer, train longer (max_epochs), or use "
+            "InfoGANClustering, which generates samples of each cluster."
+        )
+    return np.concatenate(found)[:n_samples]
 
 
 @network_docs
@@ -369,7 +382,7 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
         hidden_layer_sizes: Widths = "auto",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
-        n_noise=64,
+        kinds: Any = "auto",
         balance_weight=1.0,
         fake_weight=0.3,
         class_prior: Any = "auto",
@@ -397,6 +410,39 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
 
     def _build(self, n_features, n_clusters, widths, likelihood):
         return self._build_catgan(n_features, n_clusters, widths, likelihood)
+
+    def sample(self, n_samples: int = 1, cluster: int | None = None) -> Reals:
+        """Generate samples.
+
+        They do not resemble X. Those of a cluster are the ones that the discriminator assigns to
+        it; :class:`~skdeepcluster.InfoGANClustering` is trained to generate them.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of samples.
+        cluster : int, default=None
+            Cluster that the samples are of. None: any.
+
+        Returns
+        -------
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            In the units of X, and a table if X was one. An int ``random_state`` gives the same
+            samples on every call.
+
+        Raises
+        ------
+        ValueError
+            If too few of the generated samples are of the cluster.
+        """
+        n_samples, stream = begin_sample(self, n_samples)
+        if cluster is None:
+            X = generate(self.model_, n_samples, stream)
+        else:
+            last = self.n_clusters_ - 1
+            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=last)
+            X = _generate_of(self, n_samples, cluster, stream)
+        return self.preparation_.decode(X, stream)
 
     def score(self, X, y=None) -> float:
         """Mutual information between samples and clusters, H[mean p] - mean H[p].

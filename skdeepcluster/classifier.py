@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from .catgan import CONSTRAINTS, CatGANEstimator
+from .catgan import CONSTRAINTS, CatGANEstimator, generate
 from .deep.fit import assign
 from .deep.parameters import network_docs
 from .deep.start import (
@@ -22,9 +22,9 @@ from .deep.start import (
 from .input.checks import warn_user
 from .input.dask import maps_blocks
 from .input.labels import Known, encode_labels, read_labels
-from .input.parameters import WEIGHT, store_parameters
+from .input.parameters import WEIGHT, begin_sample, store_parameters
 from .input.preparation import Prepared
-from .input.types import Auto, Widths
+from .input.types import Auto, Reals, Widths
 from .partition.known import partition_by_labels
 
 
@@ -105,7 +105,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         hidden_layer_sizes: Widths = "auto",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
-        n_noise=64,
+        kinds: Any = "auto",
         label_weight=1.0,
         balance_weight=1.0,
         fake_weight=0.3,
@@ -211,6 +211,24 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         check_is_fitted(self)
         X = self.preparation_.encode(X)
         return self.classes_[assign(self.model_, X)[0]]
+
+    def sample(self, n_samples: int = 1) -> Reals:
+        """Generate samples, which do not resemble X and are of no class.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of samples.
+
+        Returns
+        -------
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            In the units of X, and a table if X was one. An int ``random_state`` gives the same
+            samples on every call.
+        """
+        n_samples, stream = begin_sample(self, n_samples)
+        X = generate(self.model_, n_samples, stream)
+        return self.preparation_.decode(X, stream)
 
 
 def _spread_labels(prepared, labels, n_classes, random_state):

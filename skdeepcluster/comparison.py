@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_consistent_length
 from sklearn.utils.validation import _num_samples
 
+from .ensemble import is_changed, reads_tables
 from .input.checks import warn_user
 from .input.labels import check_labels, mean_greatest_jaccard, predict_samples
 from .inspection.page import find_spots, match_before, write_page
@@ -135,16 +135,10 @@ def _name_clusterers(clusterers):
 
 def _list_prepared(clusterers, prepared):
     """Return the names of the clusterers that get prepared numbers if they differ from X."""
-    preparation = prepared.preparation
-    is_scaled = preparation.factors_ is not None or preparation.components_ is not None
-    if not (is_scaled or preparation.is_table or preparation.has_gaps_):
+    if not is_changed(prepared.preparation):
         return []
-    return [
-        name
-        for name, clusterer in clusterers.items()
-        if not isinstance(clusterer, Pipeline)
-        and "kinds" not in clusterer.get_params(deep=False)
-    ]
+    others = clusterers.items()
+    return [name for name, clusterer in others if not reads_tables(clusterer)]
 
 
 def _fit_all(clusterers, inputs, verbose):

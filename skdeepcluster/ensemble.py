@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -31,7 +32,9 @@ from .input.labels import (
     predict_samples,
 )
 from .input.parameters import COUNT, draw_seeds, random_stream
+from .input.preparation import Preparation, prepare
 from .input.types import ClusterMixin, Doubles, Labels, available_if, fit_context
+from .neighbors.search import has_distances
 from .partition.candidates import agglomerate
 
 #: Constraint of members.
@@ -88,6 +91,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     cluster_stability_ : ndarray of shape (n_clusters,)
         Mean over members of the greatest Jaccard index of each cluster with a cluster of the
         member [2]_. Clusters above 0.85 are stable; do not trust those below 0.6.
+    preparation_ : Preparation or None
+        How X becomes the numbers that some members get, if there are any.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -155,7 +160,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Samples, passed to the members unchanged.
+            Samples. Pipelines, and clusterers of this package, get X as it is; all others get
+            prepared numbers, as in :func:`~skdeepcluster.compare`.
         y : Ignored
             Present for API consistency by convention.
 
@@ -166,8 +172,11 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         """
         if sparse.issparse(X) and not get_tags(self).input_tags.pairwise:
             check_sparse(X)
-        members = self._fit_members(X)
-        memberships = [_find_memberships(member, X) for member in members]
+        members = self._make_members()
+        preparation, points = _prepare_for(members, X)
+        members = self._fit_members(members, X, points)
+        inputs = [X if reads_tables(member) else points for member in members]
+        memberships = list(map(_find_memberships, members, inputs))
         member_labels = np.stack(list(map(_label, memberships)), 1)
         numbers = [_count_used(labels) for labels in member_labels.T]
         usual = np.bincount(numbers).argmax()  # the smallest number of a tie
@@ -189,6 +198,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         validate_data(self, X, skip_check_array=True)
         self.labels_ = labels
         self.probabilities_ = np.where(labels < 0, 0.0, normalize_rows(resp).max(1))
+        self.preparation_ = preparation
         self.estimators_ = members
         self.member_labels_ = member_labels
         self.n_clusters_ = n_clusters
@@ -224,9 +234,12 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             members.append(clone(template).set_params(**params))
         return members
 
-    def _fit_members(self, X):
+    def _fit_members(self, members, X, points):
         """Return the fitted members, after an interruption the completed ones."""
-        fits = [delayed(_fit_member)(member, X) for member in self._make_members()]
+        fits = [
+            delayed(_fit_member)(member, X if reads_tables(member) else points)
+            for member in members
+        ]
         fitted = []
         try:
             for member in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
@@ -298,10 +311,11 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         if np.ndim(X) != 2:
             check_array(X, dtype=None)  # raises scikit-learn's error
         validate_data(self, X, reset=False, skip_check_array=True)
-        mapped = [
-            _find_memberships(member, X, len(A)) @ A
-            for member, A in zip(self.estimators_, self.tables_, strict=True)
-        ]
+        points = X if self.preparation_ is None else self.preparation_.read(X)
+        mapped = []
+        for member, A in zip(self.estimators_, self.tables_, strict=True):
+            own = X if reads_tables(member) else points
+            mapped.append(_find_memberships(member, own, len(A)) @ A)
         return np.stack(mapped)
 
     def __setstate__(self, state):
@@ -315,11 +329,37 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         templates = self._list_templates()
         if templates:
             tags.input_tags = get_tags(templates[0]).input_tags
-            tags.input_tags.sparse = tags.input_tags.pairwise
+            is_given = tags.input_tags.pairwise
+            tags.input_tags.sparse = is_given
+            tags.input_tags.allow_nan |= not is_given and not reads_tables(templates[0])
         return tags
 
 
 # ---- members
+
+
+def reads_tables(clusterer):
+    """Return whether a clusterer gets X as it is: it reads tables, or is a Pipeline."""
+    return isinstance(
+        clusterer, Pipeline | ClusterEnsemble
+    ) or "kinds" in clusterer.get_params(deep=False)
+
+
+def is_changed(preparation):
+    """Return whether prepared samples differ from X."""
+    is_scaled = preparation.factors_ is not None or preparation.components_ is not None
+    return is_scaled or preparation.is_table or preparation.has_gaps_
+
+
+def _prepare_for(members, X):
+    """Return the preparation of X, or None, and what members get that do not read tables."""
+    if all(map(reads_tables, members)) or any(map(has_distances, members)):
+        return None, X
+    preparation = Preparation(name="ClusterEnsemble")
+    points = prepare(X, preparation).points
+    if not is_changed(preparation):
+        return None, X
+    return preparation, points
 
 
 def _fit_member(member, X):

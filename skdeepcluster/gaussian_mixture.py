@@ -7,10 +7,10 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import BaseEstimator, DensityMixin, clone
 from sklearn.mixture import GaussianMixture
 from sklearn.mixture._gaussian_mixture import _check_precisions
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_scalar
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -31,7 +31,7 @@ from .input.checks import (
     warn_of_empty,
     warn_user,
 )
-from .input.columns import frame_as
+from .input.columns import KINDS
 from .input.dask import read_blocks
 from .input.documentation import shared_docs
 from .input.parameters import (
@@ -46,11 +46,15 @@ from .input.parameters import (
     store_parameters,
     with_plain_numbers,
 )
-from .input.preparation import Preparation, prepare
+from .input.preparation import Preparation, Prepared
 from .input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
 from .mixture import em
 from .nn.runtime import draw_generator, resolve_device
 from .partition.search import count_clusters
+
+#: Minimum of the term added to the variances of prepared columns, whose numbers have variance
+#: one: one-hot columns have a singular covariance, and without it components lock on categories.
+LEAST_VARIANCE = 0.05
 
 
 @shared_docs
@@ -69,7 +73,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     tol : float
         EM stops when the mean log-likelihood rises by less than this.
     reg_covar : float
-        Added to every variance.
+        Added to every variance; with categories, at least 0.05.
     max_iter : int
         Maximum number of EM iterations; 0 keeps the initial mixture.
     n_init : int
@@ -108,7 +112,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     weights_ : ndarray of shape (n_clusters,)
         Weight of each component.
     means_ : ndarray of shape (n_clusters, n_features)
-        Mean of each component.
+        Mean of each component. With categories, features are the columns that
+        ``preparation_.transform`` returns, named by ``preparation_.get_feature_names_out()``.
     covariances_, precisions_, precisions_cholesky_ : ndarray
         Covariances, their inverses P, and the upper triangular U of P = U U^T. The shape is
         (n_clusters, n_features, n_features) full, (n_features, n_features) tied,
@@ -144,6 +149,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     which is exact if values are missing at random [3]_. Initial mixtures fill in the mean of the
     feature. Sparse X must have no missing values, and is made dense one batch at a time.
 
+    Numbers alone, also numbers of two values, are fitted as they are. With categories, or with
+    kinds in a dict, the mixture is that of prepared samples: numbers of variance one, amounts as
+    logarithms, then weighted one-hot columns.
+
     ``partial_fit`` is stepwise EM [2]_. Its first batch should have many samples per cluster. A
     component with less than one effective sample is replaced by half of the heaviest component.
 
@@ -169,6 +178,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     _parameter_constraints = {
         **GaussianMixture._parameter_constraints,
         "n_clusters": N_CLUSTERS,
+        "kinds": KINDS,
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "init_params": [
             *GaussianMixture._parameter_constraints["init_params"],
@@ -185,6 +195,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         self,
         n_clusters: int | Auto = 8,
         *,
+        kinds: Any = "auto",
         covariance_type="full",
         tol=1e-3,
         reg_covar=1e-6,
@@ -238,7 +249,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         run = em.run_em(
             rows,
             starts,
-            self._make_m_step(),
+            self._make_m_step(preparation),
             max_iter=self.max_iter,
             tol=self.tol,
             bound=-np.inf if last is None else self.lower_bound_,
@@ -282,7 +293,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
         step = 1 if last is None else self.n_batch_iter_ + 1
         rate = (float(self.learning_offset) + step - 1) ** -self.learning_decay
-        mixture, bound = em.step(rows, next(starts), self._make_m_step(), rate)
+        mixture, bound = em.step(
+            rows, next(starts), self._make_m_step(preparation), rate
+        )
         least = min(rate / rows.X.shape[0], 0.01 / len(mixture.means))
         mixture = em.reseed_starved(mixture, least, draw_generator(stream)).to("cpu")
 
@@ -353,7 +366,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         X_imputed : {ndarray, DataFrame} of shape (n_samples, n_features)
-            E[x | observed features] by the mixture; observed values unchanged.
+            E[x | observed features] by the mixture, and the most probable categories; observed
+            values unchanged.
         """
         rows = self._check_fitted(X)
         expect = conditional_means(self.mixture_.to(rows.device))
@@ -362,30 +376,45 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             expected = expect(x.clamp(-LARGEST, LARGEST))
             return torch.where(x.isnan(), expected, x)
 
-        return frame_as(X, check_answers(rows.map(fill), rows.X))
+        filled = check_answers(rows.map(fill), rows.X)
+        return self.preparation_.fill(X, self.preparation_.unscale(filled))
 
-    def sample(self, n_samples: int = 1) -> tuple[Doubles, Labels]:
-        """Generate samples from the mixture.
+    def sample(
+        self, n_samples: int = 1, cluster: int | None = None
+    ) -> tuple[Doubles, Labels]:
+        """Generate samples from the mixture, or from one of its components.
 
         Parameters
         ----------
         n_samples : int, default=1
             Number of samples.
+        cluster : int, default=None
+            Component to draw from. None: all, in proportion to their weights.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            The samples, sorted by component.
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            The samples, sorted by component; a table if X was one with categories, which are drawn
+            given the numbers.
         y : ndarray of shape (n_samples,)
             Their components.
         """
         n_samples, random_state = begin_sample(self, n_samples)
         weights = self.weights_ / self.weights_.sum()
-        counts = random_state.multinomial(n_samples, weights)
+        if cluster is None:
+            counts = random_state.multinomial(n_samples, weights)
+        else:
+            last = len(weights) - 1
+            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=last)
+            counts = n_samples * np.eye(len(weights), dtype=int)[cluster]
 
         generator = draw_generator(random_state)
-        X = sample(self.mixture_, torch.from_numpy(counts), generator)
-        return X.numpy(), np.repeat(np.arange(len(counts)), counts)
+        X = sample(self.mixture_, torch.from_numpy(counts), generator).numpy()
+        y = np.repeat(np.arange(len(counts)), counts)
+        preparation = self.preparation_
+        if preparation.groups_:
+            draw_categories(self.mixture_, X, y, preparation, random_state)
+        return preparation.decode(preparation.unscale(X), random_state), y
 
     # ---- criteria
 
@@ -466,9 +495,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         the mixture ``last``, unless it is None.
         """
         if last is None:
-            preparation = Preparation("numbers", name=type(self).__name__)
             plain = with_plain_numbers(self)
-            n_clusters, curve = choose_n_components(plain, X, sample_weight)
+            read = read_columns(plain, X, sample_weight, n_least)
+            preparation, n_clusters, curve = read
             n_least = max(n_least, n_clusters)
         else:
             self._check_continuity()
@@ -481,7 +510,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         )
         check_memory(self.covariance_type, n_clusters, rows.X.shape[1])
         if last is None:
-            starts = self._list_initial(rows, n_clusters, stream)
+            m_step = self._make_m_step(preparation)
+            starts = self._list_initial(rows, n_clusters, m_step, stream)
         else:
             starts = iter([last.to(rows.device)])
         return rows, starts, preparation, curve
@@ -508,18 +538,18 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def _read_rows(
         self, X, sample_weight, preparation, n_clusters, is_first=False, n_least=None
     ):
-        """Return X and its weights, checked, as rows of EM; X is neither copied nor cast.
+        """Return X and its weights, checked, as rows of EM; numbers are neither copied nor cast.
 
-        EM learns from them if ``n_least`` is the minimum number of samples. The first ones
-        decide the features.
+        EM learns from them if ``n_least`` is the minimum number of samples. The first blocks of
+        Dask decide the features.
         """
         is_lazy = is_dask(X)
         if is_lazy:
             X, values = read_blocks(X, preparation, is_first)
-        elif is_first:
-            X = values = preparation.fit_encode(X, min_samples=min(2, n_least))
         else:
             X = values = preparation.encode(X)
+            if preparation.factors_ is not None:
+                X = values = preparation.scale(X)
         if n_least is not None:
             check_enough(X.shape[0], n_least)
             check_magnitude(values)
@@ -534,11 +564,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         device = resolve_device(self.device)
         return em.WeightedRows(X, weight, int(batch_size), device)
 
-    def _make_m_step(self):
+    def _make_m_step(self, preparation):
         """Return the options of the M-step."""
-        return em.MStep(self.covariance_type, self.reg_covar)
+        least = 0.0 if preparation.factors_ is None else LEAST_VARIANCE
+        return em.MStep(self.covariance_type, max(self.reg_covar, least))
 
-    def _list_initial(self, rows, n_clusters, random_state):
+    def _list_initial(self, rows, n_clusters, m_step, random_state):
         """Yield the initial mixtures of EM."""
         fields = self._read_initial(n_clusters, rows.X.shape[1], rows.device)
         if len(fields) == 3:
@@ -552,7 +583,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             init = check_responsibilities("init_params", init, shape)
             n_init = 1
         generator = draw_generator(random_state)
-        initializer = em.Initializer(rows, n_clusters, self._make_m_step(), generator)
+        initializer = em.Initializer(rows, n_clusters, m_step, generator)
         for _ in range(n_init):
             mixture = initializer.initialize(init, n_init)
             yield mixture._replace(**fields)
@@ -647,23 +678,43 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return tags
 
 
-def choose_n_components(estimator, X, sample_weight):
-    """Return the number of components, and its curve if it is found."""
-    if isinstance(estimator.n_clusters, Integral):
-        return estimator.n_clusters, None
+def read_columns(estimator, X, sample_weight, n_least):
+    """Return the preparation of X, the number of components, and its curve if it is sought.
+
+    Numbers alone keep their units; the number is sought where they are comparable.
+    """
+    n_clusters = estimator.n_clusters
+    is_given = isinstance(n_clusters, Integral)
+    preparation = Preparation(estimator.kinds, name=type(estimator).__name__)
+    plain = clone(preparation).set_params(learns_kinds=False)
     if is_dask(X):
+        if is_given:
+            return plain, n_clusters, None
         raise ValueError(
-            f"n_clusters={estimator.n_clusters!r} compares all samples, but X is a Dask array. "
+            f"n_clusters={n_clusters!r} compares all samples, but X is a Dask array. "
             "Pass a number, for instance n_clusters_ of a fit to some of the samples."
         )
-    n_clusters, curve = count_clusters(
-        prepare(X, Preparation(name=type(estimator).__name__), sample_weight),
-        estimator.n_clusters,
-        estimator.max_clusters,
-        sample_weight,
-        estimator.random_state,
+
+    plain.fit_encode(X, min_samples=n_least)
+    encoded = preparation.fit_encode(X, sample_weight)
+    has_kinds = (
+        isinstance(estimator.kinds, dict)
+        or "category" in preparation.kinds_.values()
+        or bool(plain.groups_)
     )
-    return n_clusters, Bunch(**curve._asdict())
+    if has_kinds or not is_given:
+        preparation.fit_scale(encoded, sample_weight)
+    curve = None
+    if not is_given:
+        n_clusters, curve = count_clusters(
+            Prepared(preparation.fit_compare(encoded, sample_weight), preparation),
+            n_clusters,
+            estimator.max_clusters,
+            sample_weight,
+            estimator.random_state,
+        )
+        curve = Bunch(**curve._asdict())
+    return preparation if has_kinds else plain, n_clusters, curve
 
 
 #: Number of covariances of a component that EM stores at a time.
@@ -719,3 +770,22 @@ def order_components(mixture, rows):
         return mixture, labels, probabilities
     mixture = mixture.reorder(np.argsort(empty, kind="stable"))
     return mixture, *assign_components(mixture, rows)
+
+
+def draw_categories(mixture, X, labels, preparation, random_state):
+    """Draw the categories of samples X (N, E) of a mixture, given their numbers, in place.
+
+    Each is drawn given the categories before it, because the one-hot columns of a normal
+    distribution are no categories.
+    """
+    groups = preparation.groups_
+    X[:, groups[0][0] :] = np.nan
+    for k in np.unique(labels):
+        expect = conditional_means(mixture.components()[k])
+        rows = X[labels == k]
+        for group in groups:
+            shares = expect(torch.from_numpy(rows))[:, group].numpy().clip(0)
+            shares /= random_state.standard_exponential(shares.shape)
+            chosen = np.eye(len(group))[shares.argmax(1)]
+            rows[:, group] = chosen * preparation.factors_[group]
+        X[labels == k] = rows

@@ -411,13 +411,15 @@ def _principal_directions(centered, n_codes, random_state):
 
 # ---- the estimator
 
+#: Number of noise variables, as in the paper.
+N_NOISE = 62
 #: Width of the hidden layer of Q's own part, as in the paper.
 READER_WIDTH = 128
 #: Activation of D and Q.
 ACTIVATION = "leaky_relu"
 #: Share of Q's own clusters in the anchor at the end of training.
 OWN_SHARE = 0.5
-#: Maximum number of noise variables that stand for principal directions in the reconstruction.
+#: Number of noise variables that stand for principal directions in the reconstruction.
 NOISE_DIRECTIONS = 8
 #: Values of a continuous code in a traversal, as in the paper.
 SWEEP = np.linspace(-2, 2, 9)
@@ -435,8 +437,6 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     n_clusters : int, (int, int) or "auto"
         Number of clusters: values of the categorical code that is the cluster. With "auto" or
         bounds (lowest, highest), ``init`` finds the number.
-    n_noise : int
-        Number of noise variables, uniform on [-1, 1].
     n_continuous : int
         Number of continuous codes, uniform on [-1, 1].
     other_categories : array-like of int
@@ -525,7 +525,7 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     >>> from sklearn.datasets import load_iris
     >>> from skdeepcluster import InfoGANClustering
     >>> X = load_iris().data
-    >>> gan = InfoGANClustering(3, n_noise=4, hidden_layer_sizes=(16,), random_state=0).fit(X)
+    >>> gan = InfoGANClustering(3, hidden_layer_sizes=(16,), random_state=0).fit(X)
     >>> gan.predict_proba(X).shape
     (150, 3)
     >>> gan.code_names_
@@ -536,7 +536,6 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
 
     _parameter_constraints = {
         "batch_size": BATCH_SIZE,
-        "n_noise": [Interval(Integral, 0, None, closed="left")],
         "n_continuous": [Interval(Integral, 0, None, closed="left")],
         "other_categories": ["array-like"],
         "mi_weight": [WEIGHT],
@@ -554,12 +553,12 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         self,
         n_clusters: int | Auto = 8,
         *,
-        n_noise=62,
         n_continuous=2,
         other_categories=(),
         hidden_layer_sizes: Widths = "auto",
         likelihood: Any = "auto",
         standardize: bool | Auto = "auto",
+        kinds: Any = "auto",
         mi_weight=1.0,
         continuous_weight=0.5,
         instance_noise=0.1,
@@ -591,7 +590,7 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         widths = widths[:2]
         n_hidden = widths[-1] if widths else n_features
         sizes = check_widths("other_categories", self.other_categories)
-        latent = LatentSpace(self.n_noise, [n_clusters, *sizes], self.n_continuous)
+        latent = LatentSpace(N_NOISE, [n_clusters, *sizes], self.n_continuous)
         mirror = partial(
             normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu"
         )
@@ -626,7 +625,7 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         if initial.resp is not None:
             shares = torch.from_numpy(initial.resp.mean(0, dtype="float64"))
             model.log_prior.copy_(shares.log().log_softmax(0))
-            n_codes = self.n_continuous + min(self.n_noise, NOISE_DIRECTIONS)
+            n_codes = self.n_continuous + NOISE_DIRECTIONS
             columns["style"] = find_style(
                 fit.likelihood.standardize,
                 fit.X,
@@ -736,11 +735,13 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            In the units of X. An int ``random_state`` gives the same samples on every call.
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            In the units of X, and a table if X was one, with categories that are drawn. An int
+            ``random_state`` gives the same samples on every call.
         """
-        drawn = self._draw_codes(n_samples, cluster, codes or {})
-        return _render(self.model_, drawn)
+        n_samples, stream = begin_sample(self, n_samples)
+        drawn = self._draw_codes(n_samples, cluster, codes or {}, stream)
+        return self.preparation_.decode(_render(self.model_, drawn), stream)
 
     def traverse(
         self, code: str, values=None, *, n_samples: int = 1, cluster: int | None = None
@@ -761,9 +762,11 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         Returns
         -------
         X : ndarray of shape (n_samples, n_values, n_features)
-            The samples in ``X[i]`` share the noise and all other codes.
+            The samples in ``X[i]`` share the noise and all other codes. Those of a table have
+            the most probable categories.
         """
-        drawn = self._draw_codes(n_samples, cluster, {})
+        n_samples, stream = begin_sample(self, n_samples)
+        drawn = self._draw_codes(n_samples, cluster, {}, stream)
         latent = self.model_.latent
         if values is None:
             index = latent.find(code)
@@ -771,13 +774,13 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             values = np.arange(latent.sizes[index]) if is_categorical else SWEEP
 
         swept = (set_codes(latent, drawn, {code: value}) for value in np.ravel(values))
-        return np.stack([_render(self.model_, codes) for codes in swept], 1)
+        rendered = (_render(self.model_, codes) for codes in swept)
+        return np.stack([self.preparation_.decode(X) for X in rendered], 1)
 
     # ---- codes
 
-    def _draw_codes(self, n_samples, cluster, codes):
+    def _draw_codes(self, n_samples, cluster, codes, stream):
         """Return random Codes with the given cluster and the given values of others."""
-        n_samples, stream = begin_sample(self, n_samples)
         drawn = _draw(self.model_, n_samples, stream)
         if cluster is not None:
             codes = {**codes, "cluster": cluster}

@@ -31,7 +31,6 @@ from .deep.start import fit_mixture, mixture_of_partition
 from .functional.gaussian import standard_kl
 from .functional.points import normal_quantiles, random_shifts, uniform_points
 from .input.checks import warn_user
-from .input.columns import frame_as
 from .input.parameters import begin_sample, check_count, store_parameters
 from .input.types import Auto, Doubles, Reals, Widths
 from .nn.likelihood import Bernoulli
@@ -408,12 +407,7 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         X_imputed : {ndarray, DataFrame} of shape (n_samples, n_features)
             E[x | observed features] by the model, in the units of X; observed values unchanged.
         """
-        table = self.preparation_.decode(self._map("impute", X))
-        kinds = self.preparation_.kinds_.items()
-        left_out = [name for name, kind in kinds if kind == "out"]
-        if left_out and hasattr(X, "iloc"):
-            table[left_out] = X[left_out].to_numpy()
-        return frame_as(X, table)
+        return self.preparation_.fill(X, self._map("impute", X))
 
     def sample(self, n_samples: int = 1, cluster: int | None = None) -> Reals:
         """Draw codes from N(0, I) or the mixture, and decode them.

@@ -51,7 +51,7 @@ WAYS = [
     VaDEClustering(3, objective="published", likelihood="gaussian", **SMALL),
     DACClustering(3, init="own", likelihood="gaussian", **SMALL),
     InfoGANClustering(
-        3, init="own", pretraining_epochs=0, n_continuous=0, n_noise=2, hidden_layer_sizes=(32, 32)
+        3, init="own", pretraining_epochs=0, n_continuous=0, hidden_layer_sizes=(32, 32)
     ),
     CatGANClustering(3, init="own", pretraining_epochs=0, likelihood="gaussian", **NARROW),
     CatGANClassifier(init="own", likelihood="gaussian", hidden_layer_sizes=(64,)),

@@ -30,7 +30,6 @@ def model(**settings):
         "smoothness_weight": 0.0,
         "init": "own",
         "pretraining_epochs": 0,
-        "n_noise": 4,
     }
     small = {"hidden_layer_sizes": (8,), "likelihood": "bernoulli", "class_prior": None}
     plain["fake_weight"] = 1.0
@@ -154,8 +153,8 @@ def test_networks_of_the_users(rows):
         return nn.Sequential(nn.Linear(n_in, 8), nn.ReLU(), nn.Linear(8, n_out))
 
     networks = {"generator": network, "discriminator": network}
-    catgan = CatGANClustering(3, **SMALL, **networks, n_noise=5, max_epochs=2).fit(rows)
-    assert built == [(4, 3), (5, 4)]
+    catgan = CatGANClustering(3, **SMALL, **networks, max_epochs=2).fit(rows)
+    assert built == [(4, 3), (64, 4)]
     assert np.isfinite(catgan.sample(2)).all()
     with pytest.raises(ValueError, match=r"discriminator.* of shape \(2, 3\), but .*\(2, 1\)"):
         CatGANClustering(3, discriminator=lambda n_in, n_out: nn.Linear(n_in, 1)).fit(rows)

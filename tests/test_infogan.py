@@ -12,10 +12,9 @@ from torch import nn
 from skdeepcluster import InfoGANClustering
 from skdeepcluster.nn.model import Batch
 
-SMALL = {"n_noise": 4, "hidden_layer_sizes": (32,), "random_state": 0}
+SMALL = {"hidden_layer_sizes": (32,), "random_state": 0}
 #: As published, with small networks and two categorical codes.
 PUBLISHED = {
-    "n_noise": 5,
     "other_categories": (4,),
     "likelihood": "bernoulli",
     "instance_noise": 0.0,
@@ -126,9 +125,9 @@ def test_other_versions_of_samples_train_clusters_alone(game, x):
 def test_the_reconstruction_error_of_the_same_codes_fades(game, x):
     model = game(reconstruction_weight=3.0)
     anchor = torch.eye(3)[torch.arange(50) % 3]
-    style = torch.rand(50, 7) * 2 - 1
+    style = torch.rand(50, 64) * 2 - 1
     with torch.no_grad():
-        model.generator[0].weight[:, 8:12] = 0  # of the other category, which is drawn
+        model.generator[0].weight[:, 65:69] = 0  # of the other category, which is drawn
     hot = torch.cat([anchor, torch.zeros(50, 4)], 1)
     inputs = torch.cat([style[:, 2:], hot, style[:, :2]], 1)
     error = (model.generator(inputs).sigmoid() - x).square().mean()

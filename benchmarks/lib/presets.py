@@ -24,7 +24,8 @@ PAPERS: dict[str, dict[str, Any]] = {
         "init": "own",
         "batch_size": 100,
     },
-    # Z. Jiang et al., "Variational Deep Embedding", IJCAI 2017, section 4.
+    # Z. Jiang et al., "Variational Deep Embedding", IJCAI 2017, section 4;
+    # their generator has 128 inputs.
     "VaDEClustering": {
         "hidden_layer_sizes": (500, 500, 2000),
         "n_components": 10,
@@ -45,7 +46,6 @@ PAPERS: dict[str, dict[str, Any]] = {
         "generator": partial(conv_generator, image_shape=_IMAGE),
         "discriminator": partial(conv_discriminator, image_shape=_IMAGE),
         "hidden_layer_sizes": (1024, 1024),
-        "n_noise": 62,
         "n_continuous": 2,
         "continuous_weight": 0.1,
         "instance_noise": 0.0,
@@ -56,13 +56,13 @@ PAPERS: dict[str, dict[str, Any]] = {
         "batch_size": 128,
         "max_epochs": 10,
     },
-    # J. T. Springenberg, "... Categorical Generative Adversarial Networks", ICLR 2016, section 4.
+    # J. T. Springenberg, "... Categorical Generative Adversarial Networks", ICLR 2016, section 4;
+    # their generator has 128 inputs.
     "CatGANClustering": {
         "generator": partial(normalized_mlp, hidden_layer_sizes=(500, 500, 1000)),
         "discriminator": partial(
             normalized_mlp, hidden_layer_sizes=(1000, 500, 250, 250, 250), noise=0.3
         ),
-        "n_noise": 128,
         "fake_weight": 1.0,
         "smoothness_weight": 0.0,
         "init": "own",

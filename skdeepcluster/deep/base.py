@@ -142,8 +142,6 @@ class DeepEstimator(BaseEstimator, ABC):
     _is_adversarial = False
     #: Whether each batch also has labeled samples of its own.
     _draws_labeled = False
-    #: Kinds of columns, of a method without this parameter.
-    kinds: Any = "numbers"
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)

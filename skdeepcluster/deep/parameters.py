@@ -30,8 +30,6 @@ temperature_ : float
 
 With fake_weight
 ----------------
-n_noise : int
-    Number of inputs of the generator, drawn from N(0, I).
 balance_weight : float
     Weight of the entropy of the mean prediction of a batch; 1 in the paper.
 fake_weight : float
@@ -45,7 +43,7 @@ image_shape : tuple of int
     (height, width) or (channels, height, width) of images whose pixels are the features;
     the discriminator is then convolutional by default.
 generator : callable
-    ``generator(n_in, n_out)`` returns the generator, ``n_in = n_noise``. None: a multilayer
+    ``generator(n_in, n_out)`` returns the generator, whose 64 inputs are noise. None: a multilayer
     perceptron that is normalized by batch.
 discriminator : callable
     ``discriminator(n_in, n_out)`` returns the discriminator, whose outputs are logits. None: a

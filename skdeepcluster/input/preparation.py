@@ -33,7 +33,7 @@ from .checks import (
     name_column,
     refuse_empty,
 )
-from .columns import ONE_HOT, TableEncoder, is_table, read_kinds
+from .columns import ONE_HOT, TableEncoder, frame_as, is_table, read_kinds
 from .imputation import fit_imputer
 from .numbers import NumberColumns
 from .parameters import forget_missing
@@ -239,7 +239,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         X = np.asarray(X)
         if self.components_ is not None:
             X = self.components_[0].inverse_transform(X)
-        return self.decode(X if self.factors_ is None else X / self.factors_)
+        return self.decode(self.unscale(X))
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Return the names of the encoded columns: numbers, then "column_category".
@@ -370,6 +370,13 @@ class Preparation(TransformerMixin, BaseEstimator):
             return X
         return self.table_.inverse_transform(X, random_state)
 
+    def fill(self, X, encoded) -> Any:
+        """Return a table X with its gaps filled from complete samples (N, E), encoded."""
+        filled = self.decode(encoded)
+        if hasattr(X, "iloc") and hasattr(filled, "iloc"):
+            return X.where(X.notna(), filled.set_axis(X.index))
+        return frame_as(X, filled)
+
     # ---- from numbers to points
 
     def fit_scale(
@@ -404,7 +411,7 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def fit_compare(self, X, sample_weight=None) -> Any:
         """Return encoded samples X (N, E) of a fit as points, which fill gaps of others."""
-        points = self._scale(X)
+        points = self.scale(X)
         self.components_ = None
         is_wide = sparse.issparse(points) and points.shape[1] > 2 * N_COMPONENTS
         if self.has_gaps_:
@@ -418,7 +425,7 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def read(self, X, donors=None) -> Any:
         """Return new samples as points: an array, whatever ``set_output`` says."""
-        points = self._scale(self.encode(X))
+        points = self.scale(self.encode(X))
         if self.components_ is not None:
             return self.components_.transform(points)
         if not misses_values(points):
@@ -442,7 +449,7 @@ class Preparation(TransformerMixin, BaseEstimator):
             )
         return self.standardize
 
-    def _scale(self, X):
+    def scale(self, X) -> Any:
         """Return encoded samples (N, E) times the factors, in floating point."""
         if X.dtype not in (np.float32, np.float64):
             X = X.astype(np.float64)
@@ -452,6 +459,10 @@ class Preparation(TransformerMixin, BaseEstimator):
             if sparse.issparse(X):
                 return X.multiply(self.factors_).tocsr()
             return X * self.factors_
+
+    def unscale(self, X) -> Any:
+        """Return scaled samples (N, E) as encoded ones."""
+        return X if self.factors_ is None else X / self.factors_
 
     # ---- what is said of it
 

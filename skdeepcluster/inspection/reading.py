@@ -9,8 +9,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_consistent_length
 
 from ..display.base import name_features, reach_last_step, transform_samples
-from ..input.columns import MANY_VALUES, read_types, to_pandas
+from ..input.columns import MANY_VALUES, ONE_HOT, read_types, to_pandas
 from ..input.labels import check_labels, predict_samples
+from ..input.preparation import Preparation
 from ..neighbor_clustering import NeighborClustering
 from ..neighbors.search import has_distances
 
@@ -37,15 +38,31 @@ def read_values(X):
     )
 
 
-def count_categories(X, left_out=()):
+def list_kinds(X):
+    """Return the kinds of the columns of a DataFrame as fits read them, none of others."""
+    if not hasattr(X, "columns"):
+        return []
+    names = list(X.columns)
+    dates = [names[i] for i, kind in read_types(X).items() if kind == "date"]
+    preparation = Preparation(dict.fromkeys(dates, "out") or "auto")
+    preparation.fit_encode(X)
+    return list(preparation.kinds_.values())
+
+
+def count_categories(X, kinds):
     """Return a pandas DataFrame with zeros and ones for each category, without dates.
 
-    Also return the column that each new one comes from, and whether it is a category's. Texts
-    that are all numbers are numbers. Texts at ``left_out`` with many values are identifiers, and
+    Also return the column that each new one comes from, and whether it is a category's. ``kinds``
+    are those of the columns. Numbers stay numbers if they are zeros and ones, and texts that are
+    all numbers are numbers. Texts with many values that are left out are identifiers, and
     dropped. Others than DataFrames stay as they are.
     """
     X = to_pandas(X)
-    types = read_types(X) if hasattr(X, "iloc") else {}
+    types = {}
+    if hasattr(X, "iloc"):
+        types = {i: "category" for i, kind in enumerate(kinds) if kind in ONE_HOT}
+        types = {i: kind for i, kind in types.items() if not _is_share(X.iloc[:, i])}
+        types |= read_types(X)
     if not types:
         return X, [(i, False) for i in range(np.shape(X)[1])]
 
@@ -58,10 +75,10 @@ def count_categories(X, left_out=()):
         if kind == "number":
             columns.append(column.astype(float))
             # The mean of zeros and ones is a share, too.
-            origins.append((i, column.dropna().isin([0, 1]).all()))
+            origins.append((i, _is_share(column)))
         if kind in ("number", "date"):
             continue
-        if i in left_out and column.nunique() > MANY_VALUES:
+        if kinds[i] == "out" and column.nunique() > MANY_VALUES:
             continue
 
         texts = column.astype(object).map(shorten, na_action="ignore")
@@ -73,6 +90,11 @@ def count_categories(X, left_out=()):
         columns.append(shares)
         origins += [(i, True)] * shares.shape[1]
     return pd.concat(columns, axis=1), origins
+
+
+def _is_share(column):
+    """Return whether the mean of a column is a share, because it has zeros and ones."""
+    return column.dropna().isin([0, 1]).all()
 
 
 def shorten(value):
@@ -115,12 +137,11 @@ def describe_samples(estimator, X, resp, feature_names, row_names):
     check_consistent_length(X, row_names)
     last, reached = reach_last_step(estimator, X)
     preparation = getattr(last, "preparation_", None)
-    kinds = preparation.kinds_ if preparation else {}
-    left_out = [i for i, kind in enumerate(kinds.values()) if kind == "out"]
-    if last is not estimator:
-        # A Pipeline has changed the columns.
-        left_out = []
-    table, origins = count_categories(X, left_out)
+    if preparation is not None and last is estimator:
+        kinds = list(preparation.kinds_.values())
+    else:
+        kinds = list_kinds(X)  # a Pipeline has changed the columns
+    table, origins = count_categories(X, kinds)
     values = read_values(table)
 
     samples, metric, codes = _find_codes(last, reached, values, resp)
@@ -130,11 +151,11 @@ def describe_samples(estimator, X, resp, feature_names, row_names):
         missing = np.zeros(values.shape[1]) if is_sparse else np.isnan(values).mean(0)
 
     if row_names is None:
+        left_out = [i for i, kind in enumerate(kinds) if kind == "out"]
         row_names = _find_row_names(X, left_out)
     names = name_columns(table, feature_names, estimator)
-    is_told = kinds and (hasattr(X, "columns") or not PLAIN.issuperset(kinds.values()))
     attributes = {
-        "kinds": preparation.describe() if is_told else "",
+        "kinds": _describe_kinds(preparation, X),
         "feature_names": names,
         "origins": dict(zip(names.tolist(), origins, strict=True)),
         "metric": metric,
@@ -144,6 +165,14 @@ def describe_samples(estimator, X, resp, feature_names, row_names):
         "table": np.asarray(X) if isinstance(X, list | tuple) else X,
     }
     return values, codes, attributes
+
+
+def _describe_kinds(preparation, X):
+    """Return a line about the kinds of columns as a clusterer read them, or an empty text."""
+    if preparation is None:
+        return ""
+    has_kinds = not PLAIN.issuperset(preparation.kinds_.values())
+    return preparation.describe() if has_kinds or hasattr(X, "columns") else ""
 
 
 def _find_codes(estimator, X, values, resp):

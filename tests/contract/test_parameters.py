@@ -64,7 +64,7 @@ def is_costly(name, value):
         return bool(value)
     if name.endswith("learning_rate") and not isinstance(value, str):
         return value > 100  # diverges, and the error may not name the loss
-    sizes = "n_components", "n_noise", "n_continuous", "max_epochs", "pretraining_epochs"
+    sizes = "n_components", "n_continuous", "max_epochs", "pretraining_epochs"
     sizes += "n_init", "n_estimators", "max_iter"
     return name in sizes and not isinstance(value, str) and value > 40
 

@@ -72,7 +72,7 @@ def test_parameters_set_later_do_not_change_predictions(rows, estimator):
         if hasattr(fitted, "cluster_centers_") or hasattr(fitted, "traverse"):
             asked.append(lambda: fitted.sample(3, cluster=2))
     before = [ask() for ask in asked]
-    sizes = {"n_clusters": 1, "n_components": 7, "n_noise": 3}
+    sizes = {"n_clusters": 1, "n_components": 7}
     fitted.set_params(**{name: n for name, n in sizes.items() if name in fitted.get_params()})
     for old, ask in zip(before, asked, strict=True):
         np.testing.assert_array_equal(ask(), old)

@@ -188,8 +188,8 @@ def test_networks_have_the_widths_of_their_roles(blobs):
 
 @pytest.fixture
 def latent(middle):
-    """The codes of an InfoGAN: three of noise, categories of 4 and 2, two numbers."""
-    codes = {"n_noise": 3, "other_categories": (2,), "n_continuous": 2}
+    """The codes of an InfoGAN: 62 of noise, categories of 4 and 2, two numbers."""
+    codes = {"other_categories": (2,), "n_continuous": 2}
     return (
         brief(InfoGANClustering(4, **codes), max_epochs=1, init="own", pretraining_epochs=0)
         .fit(middle)
@@ -200,7 +200,7 @@ def latent(middle):
 @ignore_convergence
 def test_codes_of_an_infogan_are_drawn_and_joined(latent):
     prior = torch.tensor([0.1, 0.2, 0.7, 0.0])
-    assert (latent.n_inputs, latent.n_readings) == (11, 10)
+    assert (latent.n_inputs, latent.n_readings) == (70, 10)
     assert latent.names == ["cluster", "category1", "continuous0", "continuous1"]
     assert latent.find("continuous1") == 3
     with torch.random.fork_rng():

@@ -1,0 +1,243 @@
+"""A table as people have it is read alike by every estimator, and samples are tables like it."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from common import name
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
+from sklearn.preprocessing import StandardScaler
+
+from skdeepcluster import (
+    CatGANClassifier,
+    CatGANClustering,
+    ClusterEnsemble,
+    DACClustering,
+    GaussianMixtureEM,
+    InfoGANClustering,
+    NeighborClustering,
+    VaDEClustering,
+    VAEEmbedding,
+    compare,
+)
+from skdeepcluster.input import Preparation
+from skdeepcluster.inspection import ClusterReport
+from skdeepcluster.model_selection import select_n_clusters
+
+N = 240
+
+
+def draw_customers(seed=0):
+    """Draw the table of the guide, with gaps, and the segment of each customer."""
+    rng = np.random.default_rng(seed)
+    segment = rng.integers(3, size=N)
+    age = rng.normal(np.array([30, 50, 65])[segment], 5).round()
+    table = {
+        "customer": [f"C{i:04d}" for i in range(N)],
+        "age": np.where(rng.random(N) < 0.1, np.nan, age),
+        "spend": rng.lognormal(np.array([5, 3, 4])[segment], 0.5).round(2),
+        "orders": rng.poisson(np.array([9, 2, 4])[segment]),
+        "plan": np.array(["basic", "plus", "pro"])[(segment + (rng.random(N) < 0.1)) % 3],
+        "newsletter": rng.integers(2, size=N),
+        "city": rng.choice(np.array(["Bonn", "Oslo", "Rome", None], dtype=object), N),
+        "grade": pd.Categorical(rng.choice(["low", "high"], N), ["low", "high"], ordered=True),
+    }
+    return pd.DataFrame(table), segment
+
+
+TABLE, SEGMENT = draw_customers()
+KINDS = {
+    "customer": "out",
+    "age": "number",
+    "spend": "amount",
+    "orders": "number",
+    "plan": "category",
+    "newsletter": "flag",
+    "city": "category",
+    "grade": "code",
+}
+SMALL = {"hidden_layer_sizes": (16,), "random_state": 0}
+BRIEF = {**SMALL, "init": SEGMENT}
+GENERATORS = [
+    GaussianMixtureEM(3, random_state=0),
+    *(own(3, n_components=2, **BRIEF) for own in (VAEEmbedding, VaDEClustering, DACClustering)),
+    InfoGANClustering(3, **BRIEF),
+    CatGANClustering(3, **BRIEF),
+]
+OTHERS = [
+    NeighborClustering(3, random_state=0),
+    CatGANClassifier(**SMALL, max_epochs=1),
+    ClusterEnsemble([KMeans(3), NeighborClustering(3)], 2, random_state=0),
+]
+FITTED = {}
+
+
+def fit(estimator):
+    """Return a fit to the table, made once."""
+    key = name(estimator)
+    if key not in FITTED:
+        with warnings.catch_warnings(action="ignore"):
+            FITTED[key] = clone(estimator).fit(TABLE, SEGMENT)
+    return FITTED[key]
+
+
+@pytest.mark.parametrize("estimator", [*GENERATORS, *OTHERS], ids=name)
+def test_every_estimator_reads_the_same_columns(estimator):
+    fitted = fit(estimator)
+    assert fitted.preparation_.kinds_ == KINDS
+    new = draw_customers(1)[0]
+    labels = fitted.predict(new)
+    assert set(labels) <= {0, 1, 2}
+    other_names = new.assign(customer="somebody")
+    np.testing.assert_array_equal(fitted.predict(other_names), labels)
+
+
+@pytest.mark.parametrize("estimator", [*GENERATORS[1:], OTHERS[0]], ids=name)
+def test_clusterers_find_the_segments(estimator):
+    assert adjusted_rand_score(SEGMENT, fit(estimator).labels_) > 0.75
+
+
+def draw(fitted, *args, **options):
+    """Return samples, without the components that a mixture adds."""
+    drawn = fitted.sample(*args, **options)
+    return drawn[0] if isinstance(drawn, tuple) else drawn
+
+
+@pytest.mark.parametrize("estimator", [*GENERATORS, OTHERS[1]], ids=name)
+def test_samples_are_tables_of_the_user(estimator):
+    fitted = fit(estimator)
+    drawn = draw(fitted, 100)
+    assert list(drawn) == list(TABLE)
+    assert drawn["customer"].isna().all()
+    types = [table.drop(columns="customer").dtypes for table in (drawn, TABLE)]
+    pd.testing.assert_series_equal(*types)
+    for column in ("plan", "newsletter", "city", "grade"):
+        assert set(drawn[column]) <= set(TABLE[column].dropna())
+    for column in ("age", "spend", "orders"):
+        assert drawn[column].between(TABLE[column].min(), TABLE[column].max()).all()
+    pd.testing.assert_frame_equal(draw(fitted, 100), drawn)
+
+
+@pytest.mark.parametrize("estimator", GENERATORS, ids=name)
+def test_samples_of_a_cluster_are_of_it(estimator):
+    fitted = fit(estimator)
+    for k in range(3):
+        drawn = draw(fitted, 60, cluster=k)
+        assert len(drawn) == 60
+        share = (fitted.predict(drawn) == k).mean()
+        assert share == 1 if isinstance(fitted, CatGANClustering) else share > 0.6
+    with pytest.raises(ValueError, match="cluster"):
+        fitted.sample(1, cluster=3)
+
+
+def test_a_discriminator_that_assigns_too_few_samples_to_a_cluster_says_so():
+    catgan = CatGANClustering(3, init="own", pretraining_epochs=0, max_epochs=1, **SMALL)
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    with warnings.catch_warnings(action="ignore"):
+        catgan.fit(X)
+    catgan.model_.discriminator[-1].bias.data[2] = -1e3
+    with pytest.raises(ValueError, match=r"Only 0 of 100,000 generated samples are of cluster 2"):
+        catgan.sample(5, cluster=2)
+
+
+@pytest.mark.parametrize("estimator", [GENERATORS[0], GENERATORS[-1]], ids=name)
+def test_samples_of_one_hot_blocks_have_their_values(estimator):
+    scaled = StandardScaler().fit_transform(pd.get_dummies(TABLE[["plan", "city"]], dtype=float))
+    X = np.hstack([TABLE[["spend", "orders"]], scaled])
+    with warnings.catch_warnings(action="ignore"):
+        fitted = clone(estimator).fit(X)
+    drawn = draw(fitted, 50)
+    assert drawn.shape == (50, X.shape[1])
+    for column in range(2, X.shape[1]):
+        gaps = np.abs(drawn[:, column, None] - np.unique(X[:, column]))
+        assert gaps.min(1).max() < 1e-9
+
+
+# ---- mixtures
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+def test_mixtures_draw_categories_by_their_shares_and_fill_tables(kind):
+    mixture = GaussianMixtureEM(3, covariance_type=kind, random_state=0).fit(TABLE)
+    n_encoded = len(mixture.preparation_.get_feature_names_out())
+    assert mixture.means_.shape == (3, n_encoded)
+    drawn, _ = mixture.sample(4000)
+    for column in ("plan", "newsletter", "city"):
+        gap = drawn[column].value_counts(True) - TABLE[column].value_counts(True)
+        assert gap.abs().max() < 0.03
+    filled = mixture.impute(TABLE)
+    assert not filled.isna().any(axis=None)
+    pd.testing.assert_frame_equal(filled.where(TABLE.notna()), TABLE.where(TABLE.notna()))
+    hidden = TABLE.assign(plan=None)
+    assert (mixture.impute(hidden)["plan"] == TABLE["plan"]).mean() > 0.6
+
+
+def test_mixtures_fit_numbers_in_their_units():
+    numbers = TABLE[["spend", "orders", "newsletter"]]
+    start = {
+        "weights_init": np.full(3, 1 / 3),
+        "means_init": numbers.groupby(SEGMENT).mean(),
+        "precisions_init": [np.linalg.inv(numbers[k == SEGMENT].cov()) for k in range(3)],
+    }
+    expected = GaussianMixture(3, **start).fit(numbers)
+    for X in (numbers, TABLE[["customer", "spend", "orders", "newsletter"]]):
+        mixture = GaussianMixtureEM(3, random_state=0, **start).fit(X)
+        np.testing.assert_allclose(mixture.means_, expected.means_, rtol=1e-6)
+    drawn, _ = mixture.sample(5)
+    pd.testing.assert_series_equal(drawn.dtypes[1:], X.dtypes[1:])
+
+
+def test_mixtures_count_clusters_in_the_numbers_that_they_fit():
+    neighbors = NeighborClustering("auto", random_state=0).fit(TABLE)
+    mixture = GaussianMixtureEM("auto", random_state=0).fit(TABLE)
+    assert mixture.n_clusters_ == neighbors.n_clusters_ == 3
+
+
+# ---- ensembles, comparisons, numbers of clusters, reports
+
+
+def test_members_get_what_compare_gives_clusterers():
+    members = [KMeans(3, random_state=0), NeighborClustering(3, random_state=0)]
+    ensemble = ClusterEnsemble(members, 2, random_state=0).fit(TABLE)
+    prepared = Preparation().fit_transform(TABLE)
+    first = ensemble.estimators_[0]
+    np.testing.assert_array_equal(first.labels_, clone(first).fit(prepared).labels_)
+    np.testing.assert_array_equal(ensemble.predict(TABLE), ensemble.labels_)
+    found = compare(TABLE, [*members, ensemble, GaussianMixtureEM(3, random_state=0)])
+    assert not found.errors
+    assert found.prepared == ["KMeans"]
+    plain = np.random.default_rng(0).normal(size=(60, 2))
+    assert ClusterEnsemble(KMeans(2), 2).fit(plain).preparation_ is None
+
+
+def test_numbers_of_clusters_are_chosen_for_tables():
+    found = select_n_clusters(TABLE, GaussianMixtureEM(random_state=0))
+    assert found.best_n_clusters == 3
+    assert found.best_estimator.preparation_.kinds_ == KINDS
+
+
+def test_criteria_of_mixtures_choose_for_tables():
+    mixture = GaussianMixtureEM(covariance_type="tied", random_state=0)
+    found = select_n_clusters(TABLE, mixture, [1, 2, 9], criterion="bic")
+    assert found.best_n_clusters == 2
+
+
+@pytest.mark.parametrize("estimator", [GENERATORS[0], OTHERS[0], OTHERS[2]], ids=name)
+def test_reports_say_the_kinds_of_the_fit(estimator):
+    fitted = fit(estimator)
+    report = ClusterReport.from_estimator(fitted, TABLE)
+    assert report.kinds == fitted.preparation_.describe()
+    assert "plan = pro" in report.feature_names
+    assert not any(feature.startswith("customer") for feature in report.feature_names)
+    assert report.row_names.tolist() == TABLE["customer"].tolist()
+
+
+def test_reports_show_the_shares_of_categories_that_kinds_names():
+    table = TABLE.assign(shop=np.array([101, 205, 309])[SEGMENT])
+    fitted = NeighborClustering(3, kinds={"shop": "category"}, random_state=0).fit(table)
+    names = ClusterReport.from_estimator(fitted, table).feature_names
+    assert {"shop = 101", "shop = 205", "shop = 309"} <= set(names)
