@@ -74,6 +74,7 @@ run accuracy/few_labels.py --rows NeighborClustering LabelSpreading LogisticRegr
 run accuracy/few_labels.py --sets digits iris wine breast_cancer statlog d31 --rows CatGANClassifier --out $out/few_labels.jsonl
 run accuracy/missing_values.py --out $out/missing_values.jsonl
 run accuracy/mixed_tables.py --seeds 0-2 --out $out/mixed_tables.jsonl
+run accuracy/pipelines.py --out $out/pipelines.jsonl
 run accuracy/pairs.py --sets iris wine digits --out $out/pairs.jsonl
 [ -s $out/ensembles.jsonl ] || for data in iris wine digits; do run accuracy/ensembles.py --data $data --out $out/ensembles.jsonl; done
 run accuracy/how_sure.py calibration --methods NeighborClustering GaussianMixtureEM ClusterEnsemble --out $out/how_sure_calibration.jsonl

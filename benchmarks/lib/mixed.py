@@ -179,6 +179,66 @@ def draw_customers(rng):
     return X.mask(rng.uniform(size=X.shape) < GAPS), y, n_clusters
 
 
+def draw_profiles(rng, y):
+    """Draw four correlated numbers for each sample by the profile of its segment.
+
+    A profile is a center and a covariance of its own.
+    """
+    n_clusters = y.max() + 1
+    centers = rng.normal(0, 2, (n_clusters, 4))
+    turns = rng.normal(0, 0.5, (n_clusters, 4, 4)) + np.eye(4)
+    noise = rng.standard_normal((len(y), 4))
+    return centers[y] + np.einsum("nij,nj->ni", turns[y], noise)
+
+
+def odds(x):
+    """Return the probabilities of log-odds."""
+    return 1 / (1 + np.exp(-x))
+
+
+def add_categories(rng, X, y):
+    """Add 2 to 5 categories of 2 to 8 levels to X; each tells the segment more or less."""
+    for i in range(rng.integers(2, 6)):
+        n_levels = int(rng.integers(2, 9))
+        common = rng.normal(0, 0.5, n_levels)
+        scores = common + rng.normal(0, rng.uniform(0, 2.5), (y.max() + 1, n_levels))
+        shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        levels = np.array([f"level {level}" for level in range(n_levels)], dtype=object)
+        X[f"category {i}"] = choose(rng, levels, shares, y)
+
+
+def draw_shoppers(rng):
+    """Draw 400 to 1,500 shoppers in 3 to 5 segments with profiles of correlated numbers.
+
+    The numbers are measured as years, a lognormal income with outliers, Poisson counts of visits
+    and ordered ratings. A flag and the lucky number mean nothing. Gaps depend on other values.
+    """
+    n_samples = int(rng.integers(400, 1501))
+    shares = rng.dirichlet(np.full(int(rng.integers(3, 6)), 5))
+    y = rng.choice(len(shares), n_samples, p=shares)
+    years, wealth, habit, mood = draw_profiles(rng, y).T
+    thresholds = np.sort(rng.normal(0, 2, 4))
+
+    X = pd.DataFrame()
+    X["years"] = np.rint(45 + 5 * years).clip(18, 90)
+    outliers = np.where(rng.uniform(size=n_samples) < 0.01, rng.uniform(5, 20, n_samples), 1)
+    X["income"] = (30_000 * np.exp(0.3 * wealth) * outliers).round(-2)
+    X["visits"] = rng.poisson(np.exp(1.5 + 0.4 * habit)).astype(float)
+    X["rating"] = 1.0 + np.searchsorted(thresholds, mood)
+    X["lucky number"] = rng.uniform(0, 100, n_samples).round(1)
+    X["member"] = rng.binomial(1, odds(habit + rng.normal()))
+    X["left-handed"] = rng.binomial(1, 0.1, n_samples)
+    add_categories(rng, X, y)
+
+    is_secret = rng.uniform(size=n_samples) < 0.3 * odds(wealth - 1)
+    is_unrated = rng.uniform(size=n_samples) < np.where(X["visits"] < 2, 0.5, 0.03)
+    is_unknown = rng.uniform(size=n_samples) < 0.2 * (X["years"] > 60)
+    X["income"] = X["income"].mask(is_secret)
+    X["rating"] = X["rating"].mask(is_unrated)
+    X["category 0"] = X["category 0"].mask(is_unknown)
+    return X, y, len(shares)
+
+
 def draw_codes(rng):
     """Draw 200 to 1,500 samples of one cluster: independent codes, flags and a few numbers."""
     n_samples = int(np.exp(rng.uniform(np.log(200), np.log(1500))))
@@ -199,6 +259,7 @@ DRAWN = {
     "drawn, few categories": Drawn(partial(draw_measured, least=1, most=3), 40),
     "drawn, many categories": Drawn(partial(draw_measured, least=4, most=12), 40),
     "customers": Drawn(draw_customers, 20),
+    "shoppers": Drawn(draw_shoppers, 20),
     "codes without structure": Drawn(draw_codes, 20, n_given=3),
 }
 

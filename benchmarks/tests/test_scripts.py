@@ -20,6 +20,7 @@ from accuracy import (
     missing_values,
     mixed_tables,
     papers,
+    pipelines,
     samples,
     searches,
 )
@@ -333,6 +334,71 @@ def test_customers_have_whole_numbers_categories_and_gaps():
     assert (whole.isna() | (whole == whole.round())).all(axis=None)
     assert data.X.isna().mean(axis=None) == pytest.approx(0.05, abs=0.01)
     assert set(data.y) == set(range(data.n_clusters))
+
+
+def test_gaps_of_shoppers_depend_on_other_values():
+    data = mixed.draw_table("shoppers", 0)
+    _, categories = mixed_tables.split(data.X)
+    assert 2 <= len(categories) <= 5
+    assert all(2 <= data.X[name].nunique() <= 8 for name in categories)
+    assert set(data.X["rating"].dropna()) <= {1, 2, 3, 4, 5}
+    is_unrated = data.X["rating"].isna()
+    is_rare = data.X["visits"] < 2
+    assert is_unrated[is_rare].mean() > 5 * is_unrated[~is_rare].mean()
+    assert set(data.y) == set(range(data.n_clusters))
+
+
+@pytest.fixture
+def split_in_two(monkeypatch):
+    """Make all drawn tables one of two separate clusters: numbers, an amount, a flag, letters."""
+    rng = np.random.RandomState(0)
+    y = np.arange(90) % 2
+    columns = {
+        "number": rng.normal(size=90) + 9 * y,
+        "amount": np.exp(rng.normal(size=90) + 7 * y),
+        "flag": y,
+        "letter": np.array(["a", "b"], dtype=object)[y],
+        "color": rng.choice(np.array([*"uvwxyz"], dtype=object), 90),
+    }
+    X = pd.DataFrame(columns)
+    X.loc[::9, "letter"], X.loc[::8, "number"] = None, np.nan
+    data = Bunch(X=X, y=y, n_clusters=2, name="customers")
+    monkeypatch.setattr(pipelines, "draw_table", lambda name, seed: data)
+    pipelines.fit.cache_clear()
+    yield data
+    pipelines.fit.cache_clear()
+
+
+def test_pipelines_scale_fill_and_encode(split_in_two):
+    X = split_in_two.X
+    made = {name: way(X).fit_transform(X) for name, way in pipelines.WAYS.items() if way}
+    one_hot = made["one-hot"]
+    assert one_hot.shape == (90, 3 + 2 + 6)
+    assert np.isfinite(one_hot).all()
+    np.testing.assert_allclose(one_hot[:, :3].std(axis=0), 1)
+    assert set(one_hot[:, 3:].ravel()) == {0, 1}
+    np.testing.assert_allclose(made["half weight"], one_hot * np.repeat([1, 0.5], [3, 8]))
+    np.testing.assert_array_equal(made["sparse"].toarray(), one_hot)
+    for name in ("logarithms, all scaled", "OrdinalEncoder"):
+        np.testing.assert_allclose(made[name].std(axis=0), 1)
+    assert made["OrdinalEncoder"].shape == (90, 5)
+    logs = np.log1p(X["amount"])
+    np.testing.assert_allclose(
+        made["logarithms, all scaled"][:, 1], (logs - logs.mean()) / logs.std(ddof=0)
+    )
+    assert (made["MinMaxScaler"].min(), made["MinMaxScaler"].max()) == (0, 1)
+
+
+def test_fits_behind_pipelines_are_compared_with_the_data_frame(tmp_path, capsys, split_in_two):
+    rows = "NeighborClustering", "KMeans", "classes"
+    found = run(pipelines, tmp_path, "--tables", "customers", "--draws", "1", "--rows", *rows)
+    assert [record["way"] for record in found] == [*pipelines.WAYS] * 3
+    assert all(r["same"] == 1 for r in found if r["way"] == "DataFrame")
+    assert all(r["ari"] == 1 for r in found if r["row"] == "classes" and "ari" in r)
+    is_scored = ["expected_score" in r for r in found if "error" not in r and r["row"] != "KMeans"]
+    assert all(is_scored)
+    table = capsys.readouterr().out
+    assert "| customers | KMeans | one-hot | 1 | 0 | " in table
 
 
 def test_a_method_that_fails_is_said_and_counted(tmp_path, monkeypatch, capsys):
