@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from .cells import CellReader, read_list
 from .checks import (
     DTYPES,
     check_container,
@@ -31,7 +32,14 @@ from .checks import (
     name_column,
     refuse_empty,
 )
-from .columns import ONE_HOT, NumberColumns, TableEncoder, is_table, read_kinds
+from .columns import (
+    ONE_HOT,
+    NumberColumns,
+    TableEncoder,
+    is_table,
+    list_said,
+    read_types,
+)
 from .imputation import fit_imputer
 from .parameters import forget_missing
 from .scales import find_factors, measure_features
@@ -263,9 +271,15 @@ class Preparation(TransformerMixin, BaseEstimator):
     def fit_encode(self, X, sample_weight=None, min_samples=1) -> Any:
         """Learn the kinds of columns; return X, checked and encoded, (N, E)."""
         check_container(X)
+        X = read_list(X)
         if sparse.issparse(X) and self.metric != "precomputed":
             check_sparse(X)
-        known = read_kinds(X, self.kinds)
+        said = list_said(X, self.kinds)
+        self.cells_ = CellReader()
+        X = self.cells_.fit_read(X, said)
+        known = {}
+        if self.kinds != "numbers":
+            known = read_types(X) | dict.fromkeys(self.cells_.dates_, "date") | said
         self.table_ = None
         self.imputer_ = None
         self.numbers_ = None
@@ -291,11 +305,13 @@ class Preparation(TransformerMixin, BaseEstimator):
     def _fit_kinds(self, table, numbers, known, sample_weight):
         """Learn the kinds of the ``numbers`` (N, C) of X, if they are columns of a table."""
         numbers, weights = _leave_weighted(numbers, sample_weight)
-        is_wide = numbers.shape[1] > MAX_COLUMNS and not known
+        is_wide = numbers.shape[1] > MAX_COLUMNS and not self._says_kinds
         if is_wide or not numbers.size or self._standardize() is False:
             return
         features = measure_features(numbers, sample_weight=weights)
-        if not known and not is_table(numbers, features, self.standardize, weights):
+        if not self._says_kinds and not is_table(
+            numbers, features, self.standardize, weights
+        ):
             return
 
         places = self.number_columns
@@ -308,7 +324,7 @@ class Preparation(TransformerMixin, BaseEstimator):
             kept = np.isin(places, flags, invert=True)
             columns = NumberColumns([known.get(i) for i in self.number_columns])
             columns.fit(numbers[:, kept], features.take(kept), weights)
-        if known or set(columns.kinds_) - {"number", "constant"}:
+        if self._says_kinds or set(columns.kinds_) - {"number", "constant"}:
             self.numbers_ = columns
             if self.table_ is None and hasattr(table, "dtypes"):
                 self.table_ = TableEncoder({}).fit(table)
@@ -317,6 +333,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         """Return new samples, checked and encoded, (N, E)."""
         check_is_fitted(self)
         check_container(X)
+        X = self.cells_.read(read_list(X))
         check = self._check_numbers if self.table_ is None else self._check_table
         return self._encode(check(X, reset=False))
 
@@ -342,7 +359,7 @@ class Preparation(TransformerMixin, BaseEstimator):
             X[:, :n_numbers] = self.numbers_.inverse_transform(X[:, :n_numbers])
         if self.table_ is None:
             return X
-        return self.table_.inverse_transform(X, random_state)
+        return self.cells_.restore(self.table_.inverse_transform(X, random_state))
 
     # ---- from numbers to points
 
@@ -430,13 +447,18 @@ class Preparation(TransformerMixin, BaseEstimator):
     @property
     def is_table(self) -> bool:
         """Whether columns have kinds."""
-        return self.numbers_ is not None or self.table_ is not None
+        return self.numbers_ is not None or self._says_kinds
+
+    @property
+    def _says_kinds(self):
+        """Whether the user or types of columns say other kinds than "out"."""
+        return self.table_ is not None and set(self.table_.kinds_.values()) != {"out"}
 
     @property
     def kinds_(self) -> dict[Any, str]:
         """Kind of each column, by its name or position."""
         check_is_fitted(self)
-        names = vars(self).get("feature_names_in_", range(self.n_features_in_))
+        names = self.cells_.names_ or range(self.n_features_in_)
         kinds = dict.fromkeys(range(self.n_features_in_), "number")
         if self.numbers_ is not None:
             kinds |= zip(self.number_columns, self.numbers_.kinds_, strict=True)
@@ -507,8 +529,6 @@ class Preparation(TransformerMixin, BaseEstimator):
             X = X.astype(float).filled(np.nan)
         allows_nan = self.metric != "precomputed" and not sparse.issparse(X)
         with name_column(X):
-            if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
-                raise ValueError("it has dates or times")
             X = self.validate(
                 X,
                 reset,
@@ -526,8 +546,6 @@ class Preparation(TransformerMixin, BaseEstimator):
         """Return a table, checked to have the columns of the fit."""
         if sparse.issparse(X):
             raise TypeError("kinds of columns need dense X, got a sparse matrix.")
-        if isinstance(X, list | tuple):
-            X = np.array(X, dtype=object)
         self.validate(X, reset, skip_check_array=True)
         return X
 

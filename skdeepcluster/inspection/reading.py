@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_consistent_length
 
 from ..display.base import name_features, reach_last_step, transform_samples
+from ..input.cells import CellReader
 from ..input.columns import MANY_VALUES, read_types, to_pandas
 from ..input.labels import check_labels, predict_samples
 from ..neighbor_clustering import NeighborClustering
@@ -38,14 +39,19 @@ def read_values(X):
 
 
 def count_categories(X, left_out=()):
-    """Return a pandas DataFrame with zeros and ones for each category, without dates.
+    """Return a pandas DataFrame with zeros and ones for each category, and dates as days.
 
     Also return the column that each new one comes from, and whether it is a category's. Texts
-    that are all numbers are numbers. Texts at ``left_out`` with many values are identifiers, and
+    that are numbers are numbers. Texts at ``left_out`` with many values are identifiers, and
     dropped. Others than DataFrames stay as they are.
     """
     X = to_pandas(X)
-    types = read_types(X) if hasattr(X, "iloc") else {}
+    types = {}
+    if hasattr(X, "iloc"):
+        cells = CellReader()
+        X = cells.fit_read(X, {})
+        types = read_types(X)
+        X = X.rename(columns={X.columns[i]: cells.describe(i) for i in cells.dates_})
     if not types:
         return X, [(i, False) for i in range(np.shape(X)[1])]
 
@@ -59,7 +65,7 @@ def count_categories(X, left_out=()):
             columns.append(column.astype(float))
             # The mean of zeros and ones is a share, too.
             origins.append((i, column.dropna().isin([0, 1]).all()))
-        if kind in ("number", "date"):
+        if kind in ("number", "out"):
             continue
         if i in left_out and column.nunique() > MANY_VALUES:
             continue

@@ -102,7 +102,7 @@ def test_order_of_columns_and_names_of_categories_do_not_matter():
         (["site"], TABLE.to_numpy(dtype=object), "only supported for dataframes"),
         ([1], TABLE.assign(site=None), r"no values in the columns \['site'\]"),
         ([1], TABLE.assign(age=np.nan), r"no values in the columns \['age'\]"),
-        ([3], TABLE.to_numpy(dtype=object), "must be numbers unless kinds says otherwise"),
+        ([3], TABLE.to_numpy(dtype=object), "Column [34] of X is not numeric"),
         ([1, 3, 4], TABLE.assign(age=np.inf), "infinity"),
     ],
 )
@@ -132,10 +132,10 @@ def test_categories_texts_and_booleans_of_a_frame_are_found(fitted):
 
 
 @pytest.mark.parametrize("n_clusters", [3, "auto"])
-@pytest.mark.parametrize("value", ["rent", [1, 2], pd.Period("2020-01"), pd.Timestamp(0)], ids=str)
+@pytest.mark.parametrize("value", ["rent", [1, 2], pd.Interval(0, 1)], ids=str)
 def test_columns_that_are_not_numeric_are_named(n_clusters, value):
     table = TABLE[["age", "count"]].assign(home=[value] * 60)
-    message = "Column 'home' of X is not numeric.*(OneHotEncoder|days since)"
+    message = "(?i)column 'home' (of X is not numeric.*OneHotEncoder|has .*astype)"
     with pytest.raises((TypeError, ValueError), match=message):
         GaussianMixtureEM(n_clusters).fit(table)
 
