@@ -100,7 +100,8 @@ class Preparation(TransformerMixin, BaseEstimator):
     kinds : "auto", "numbers" or dict, default="auto"
         Kinds of columns. "auto": categories, texts and booleans by the types of a DataFrame, the
         others by their values. "numbers": all columns are numbers as they are. A dict says
-        otherwise by name or position: "number", "amount", "code", "flag", "category" or "out".
+        otherwise by name or position: "number", "amount", "code", "date", "flag", "category"
+        or "out".
     standardize : "auto" or bool, default="auto"
         Whether features are divided by their own standard deviations. "auto": False for
         comparable scales, probabilities, principal components and other metrics than
