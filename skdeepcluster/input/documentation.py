@@ -11,7 +11,8 @@ kinds : "auto", "numbers" or dict
     as they are. A dict says it by name or position, for columns that are not what they look
     like: "number"; "amount", skewed, which becomes its logarithm; "code", few values with an
     order, spread over the gaps between them; "date", in days; "flag" or "category"; "out",
-    left out. Networks have the categorical likelihood for categories, and decode and generate tables like X.
+    left out. Networks have the categorical likelihood for categories, and decode and
+    generate tables like X.
 contamination : float or "auto"
     Share of the samples to label as noise, in [0, 1): those with the highest
     ``outlier_scores_`` get the label -1. "auto": those with scores more than three

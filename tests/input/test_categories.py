@@ -102,7 +102,7 @@ def test_order_of_columns_and_names_of_categories_do_not_matter():
         (["site"], TABLE.to_numpy(dtype=object), "only supported for dataframes"),
         ([1], TABLE.assign(site=None), r"no values in the columns \['site'\]"),
         ([1], TABLE.assign(age=np.nan), r"no values in the columns \['age'\]"),
-        ([3], TABLE.to_numpy(dtype=object), "Column [34] of X is not numeric"),
+        ([3], TABLE.to_numpy(dtype=object), "Column 1 of X is not numeric"),
         ([1, 3, 4], TABLE.assign(age=np.inf), "infinity"),
     ],
 )
