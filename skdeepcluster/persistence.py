@@ -19,6 +19,7 @@ PARTS = {
     "neighbors.convolutions": "ConvolutionFeatures",
     "neighbors.samples": "Reference",
     "input.preparation": "Preparation Scaled",
+    "input.cells": "CellReader",
     "input.columns": "TableEncoder",
     "input.numbers": "NumberColumns",
     "input.imputation": "Imputer",

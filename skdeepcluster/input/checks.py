@@ -47,6 +47,10 @@ def check_sparse(X):
 
 def check_container(X):
     """Check that X can be read: a table, an array or a list of samples."""
+    if type(X).__name__ == "AnnData":
+        raise TypeError(
+            "X must be numbers, got AnnData. Pass adata.X or adata.obsm['X_pca']."
+        )
     is_frame = hasattr(X, "shape") and hasattr(X, "dtypes")
     try:
         values = X if is_frame or sparse.issparse(X) or is_dask(X) else np.asarray(X)
@@ -62,38 +66,43 @@ def check_container(X):
 
 
 @contextmanager
-def name_column(X):
-    """Name the first column that is not numeric, if there is one, in errors about X (N, D)."""
+def name_column(X, names=None):
+    """Name the first column that is not numeric or finite in errors about X (N, D)."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        name = _find_column_without_numbers(X)
+        name, is_infinite = _find_bad_column(X, names)
         if name is None:
             raise
+        if is_infinite:
+            raise ValueError(f"{error} The first is in column {name!r}.") from error
         kind = TypeError if type(error) is TypeError else ValueError
         reason = str(error).partition(". ")[0].rstrip(".")
         raise kind(
-            f"Column {name!r} of X is not numeric: {reason}. Name categories in kinds, or encode "
-            "them by OneHotEncoder, and convert dates to numbers."
+            f"Column {name!r} of X is not numeric: {reason}. Name categories in kinds, encode "
+            "them by OneHotEncoder, or convert dates by pandas.to_datetime."
         ) from error
 
 
-def _find_column_without_numbers(X):
-    """Return the name of the first column of X (N, D) that is not numeric, or None."""
+def _find_bad_column(X, names):
+    """Return the name of the first column of X (N, D) that is not numeric or finite, if any.
+
+    Also return whether it is infinite.
+    """
     if len(getattr(X, "shape", ())) != 2 or sparse.issparse(X):
-        return None
-    names = getattr(X, "columns", range(X.shape[1]))
+        return None, False
+    if names is None:
+        names = getattr(X, "columns", range(X.shape[1]))
     for i, name in enumerate(names):
         values = np.asarray(_safe_indexing(X, i, axis=1))
-        if values.dtype.kind in "biufc":
-            continue
-        if values.dtype.kind in "mM":
-            return name
         try:
-            values.astype(float)
+            numbers = values if values.dtype.kind == "c" else values.astype(float)
+            is_infinite = np.isinf(numbers).any()
         except (TypeError, ValueError):
-            return name
-    return None
+            return name, False
+        if is_infinite:
+            return name, True
+    return None, False
 
 
 def refuse_empty(names):

@@ -3,8 +3,10 @@
 N samples, D columns of a table, C columns of numbers, L levels of a code, E encoded columns.
 """
 
+from collections import Counter
 from importlib import import_module
 from itertools import pairwise
+from math import gcd
 from numbers import Real
 from types import NoneType
 
@@ -15,7 +17,8 @@ from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import StrOptions
 
-from .checks import refuse_empty
+from .cells import LEVELS, TEXTS
+from .checks import name_column, refuse_empty
 from .distinct import find_ranges
 from .labels import is_missing
 from .numbers import FIRST, MAX_LEVELS, MAX_SHARE, share_levels
@@ -24,15 +27,14 @@ from .scales import are_comparable, look_like_probabilities
 #: Constraint on the parameter ``kinds``.
 KINDS = [dict, StrOptions({"auto", "numbers"})]
 #: Kinds of columns, and the kinds that become one-hot columns.
-NAMES = ("number", "amount", "code", "flag", "category", "out")
+NAMES = ("number", "amount", "code", "date", "flag", "category", "out")
 ONE_HOT = ("flag", "category")
-#: How the names of types of dates and texts begin, in lower case.
-DATES = ("date", "time", "period", "duration", "interval")
-TEXTS = ("str", "object", "utf8", "large_str")
 #: Maximum number of one-hot columns of a category; the rarest levels share the last.
 MAX_CATEGORIES = 255
 #: Number of different texts above which they may be identifiers.
 MANY_VALUES = 12
+#: Minimum number of consecutive integers that number the samples.
+MIN_NUMBERED = 100
 #: Mean number of samples with the same text below which a column is an identifier.
 MIN_REPEATS = 2
 #: Maximum share of a flag, and minimum number of values of finer numbers, that show that
@@ -46,32 +48,28 @@ STANDARD = 1e-2
 # ---- what is known of columns before their values are read
 
 
-def read_kinds(X, kinds="auto"):
-    """Return the kinds of columns that the user or their types say, by position."""
-    known = read_types(X) if hasattr(X, "columns") else {}
-    if kinds == "numbers":
-        known = {i: kind for i, kind in known.items() if kind == "date"}
-    given = kinds if isinstance(kinds, dict) else {}
-    for name, kind in given.items():
+def list_said(X, kinds):
+    """Return the kinds of columns that the user says, by position, and one-hot blocks."""
+    said = {}
+    blocks = []
+    for name, kind in kinds.items() if isinstance(kinds, dict) else ():
         if kind not in NAMES:
             raise ValueError(
                 f"kinds has {kind!r} for column {name!r}, but a kind is one of "
                 f"{', '.join(NAMES)}."
             )
-        known[_find_column(X, name)] = kind
-    dates = [i for i, kind in known.items() if kind == "date"]
-    if dates:
-        raise ValueError(
-            f"Column {list(X.columns)[dates[0]]!r} of X is not numeric: it has dates or times. "
-            "Convert dates to numbers, such as days since a date, or leave them out."
-        )
-    return known
+        if isinstance(name, tuple) and name not in list(getattr(X, "columns", ())):
+            blocks.append(sorted(_find_column(X, each) for each in name))
+        else:
+            said[_find_column(X, name)] = kind
+    return said, blocks
 
 
 def _find_column(X, name):
     """Return the position of a column."""
-    if isinstance(X, list | tuple):
-        X = np.array(X, dtype=object)
+    names = list(getattr(X, "columns", ()))
+    if name in names:  # a number may be a name
+        return names.index(name)
     try:
         return int(_get_column_indices(X, [name])[0])
     except (TypeError, ValueError) as error:
@@ -79,39 +77,53 @@ def _find_column(X, name):
 
 
 def read_types(X):
-    """Return the kinds of the columns of a DataFrame whose types tell, by position."""
+    """Return the kinds of the columns of a DataFrame whose types tell, by position.
+
+    Columns of texts that are numbers, and of dates, are numbers already.
+    """
     kinds = {}
-    for i, dtype in enumerate(X.dtypes):
+    for i, dtype in enumerate(X.dtypes if hasattr(X, "columns") else ()):
         # pandas and polars give their types the same names, up to case.
         text = str(dtype).lower()
-        if text.startswith(DATES):
-            kinds[i] = "date"
-        elif text.startswith("bool"):
+        if text.startswith("bool"):
             kinds[i] = "flag"
         elif text.startswith(("categor", "enum")):
-            is_ordered = text.startswith("enum") or getattr(dtype, "ordered", False)
-            kinds[i] = "code" if is_ordered else "category"
-        elif text.startswith(TEXTS) and not _has_numbers(_read_objects(X, i)):
+            # The order of an Enum is that in which it is stored.
+            kinds[i] = "code" if getattr(dtype, "ordered", False) else "category"
+        elif text.startswith(TEXTS):
             kinds[i] = "category"
+        elif text.startswith(("int", "uint")) and _numbers_samples(X, i):
+            kinds[i] = "out"
     return kinds
 
 
-def _has_numbers(values):
-    """Return whether objects or texts (N,) are all numbers or missing."""
-    try:
-        np.array([np.nan if value is None else value for value in values], dtype=float)
-    except (TypeError, ValueError):
+def _numbers_samples(X, i):
+    """Return whether the integers of a column are consecutive, and another for each sample."""
+    values = np.asarray(_safe_indexing(X, i, axis=1))
+    if values.dtype.kind not in "iu" or len(values) < MIN_NUMBERED:
         return False
-    return not any(isinstance(value, bool) for value in values)
+    n_numbers = int(values.max()) - int(values.min()) + 1
+    n_copies, rest = divmod(len(values), n_numbers)
+    counts = np.unique(values, return_counts=True)[1] if not rest else ()
+    if n_numbers < MIN_NUMBERED or set(counts) != {n_copies}:
+        return False
+    return n_copies == 1 or _count_copies(X) % n_copies == 0
+
+
+def _count_copies(X):
+    """Return how many copies of all rows X (N, D) has."""
+    columns = [_read_objects(X, i).astype(str) for i in range(X.shape[1])]
+    return gcd(*Counter(zip(*columns, strict=True)).values())
 
 
 def _list_order(X, i):
     """Return the categories of a column in their order, or None if it has numbers."""
     dtype = list(X.dtypes)[i]
-    levels = getattr(dtype, "categories", None)
-    if levels is not None:
-        return list(levels)
-    if not _has_numbers(_read_objects(X, i)):
+    levels = list(getattr(dtype, "categories", ()))
+    if levels and getattr(dtype, "ordered", True):
+        return levels
+    has_texts = any(isinstance(level, str) for level in levels)
+    if has_texts or str(dtype).lower().startswith(TEXTS):
         raise ValueError(
             f"Column {list(X.columns)[i]!r} is a code, but its texts have no order. Give it the "
             "type of ordered categories: pandas.Categorical(column, levels, ordered=True)."
@@ -198,8 +210,7 @@ class TableEncoder(BaseEstimator):
         for block in self.blocks:
             self.kinds_ |= dict.fromkeys(block, "category")
         kinds = [self.kinds_.get(i) for i in range(n_columns)]
-        others = *ONE_HOT, "out"
-        self.numeric_ = [i for i, kind in enumerate(kinds) if kind not in others]
+        self.numeric_ = [i for i, kind in enumerate(kinds) if kind not in LEVELS]
         self.ranges_ = {
             block[0]: find_ranges(self.read_numbers(X, block)) for block in self.blocks
         }
@@ -263,9 +274,13 @@ class TableEncoder(BaseEstimator):
     def _is_identifier(self, X, i):
         """Return whether a column of texts has another one for most samples."""
         values = _read_objects(X, i)
-        levels = {value for value in values if isinstance(value, str)}
-        n_texts = sum(isinstance(value, str) for value in values)
-        return len(levels) > MANY_VALUES and n_texts < MIN_REPEATS * len(levels)
+        counts = Counter(value for value in values if isinstance(value, str))
+        if len(counts) <= MANY_VALUES:
+            return False
+        n_copies = gcd(*counts.values())
+        if n_copies > 1:  # by chance, unless samples are copies
+            n_copies = _count_copies(X)
+        return counts.total() < MIN_REPEATS * n_copies * len(counts)
 
     def _read_categories(self, X):
         """Return the values of the categorical columns, None where they are missing."""
@@ -298,17 +313,13 @@ class TableEncoder(BaseEstimator):
         if self.orders_:
             values = [self._read_number(X, i) for i in columns]
             numbers = np.array(values, dtype=object).T
-        try:
+        with name_column(numbers, [self.names_[i] for i in columns]):
             return check_array(
                 numbers,
                 dtype=np.float64,
                 ensure_all_finite="allow-nan",
                 input_name="X",
             )
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"Columns must be numbers unless kinds says otherwise: {error}"
-            ) from error
 
     def _read_number(self, X, i):
         """Return the values of a column, of ordered categories the place in their order."""

@@ -73,10 +73,12 @@ def read_labels(y):
 
 
 def is_missing(value):
-    """Return whether a value is None, nan, NaT or pandas.NA."""
+    """Return whether a value is None, nan, NaT, pandas.NA, or a text without letters."""
+    if isinstance(value, str):
+        return not value.strip()
     if value is None or type(value).__name__ == "NAType":
         return True
-    return bool(value != value)
+    return np.ndim(value) == 0 and bool(value != value)
 
 
 def encode_labels(y, is_known):

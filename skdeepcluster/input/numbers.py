@@ -15,10 +15,12 @@ MAX_LEVELS = 12
 FIRST = 1000
 #: Maximum share of the most frequent level of a code.
 MAX_SHARE = 0.5
-#: A code names categories if its levels explain at least so much of the other columns, in columns,
-#: and its order less than this share of it.
-MIN_DIFFERENCE = 0.05
+#: A code names categories if its order explains less than this share of what its levels explain
+#: of the other columns, and the difference, in columns, is at least so large, also in standard
+#: deviations of chance.
 MAX_ORDER = 0.4
+MIN_DIFFERENCE = 0.05
+CHANCES = 4
 #: Probabilities of the quantiles that tell whether a number is skewed.
 QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
 #: Minimum skewness of the tails and of the inner half of an amount: (a + b - 2 m) / (b - a) for
@@ -92,10 +94,13 @@ class NumberColumns(BaseEstimator):
             if self.kinds[j] is not None:
                 continue
             code = standard[:, [j]]
+            levels = np.unique(code)
             others = np.delete(standard, j, axis=1)
-            by_level = _explain((code == np.unique(code)).astype(float), others)
+            by_level = _explain((code == levels).astype(float), others)
             by_order = _explain(code, others)
-            if by_level > MIN_DIFFERENCE and by_order < MAX_ORDER * by_level:
+            chance = np.sqrt(2 * others.shape[1] * len(levels)) / len(others)
+            is_clear = by_level - by_order > max(MIN_DIFFERENCE, CHANCES * chance)
+            if is_clear and by_order < MAX_ORDER * by_level:
                 unordered.append(j)
         return unordered
 
@@ -162,14 +167,14 @@ class NumberColumns(BaseEstimator):
 def _explain(parts, columns):
     """Return the sum of the shares of centered columns (N, C) that orthogonal parts explain.
 
-    Each share is adjusted for the number of parts, and at least 0.
+    Each share is adjusted for the number of parts.
     """
     n_samples, n_parts = parts.shape
     lengths = np.square(parts).sum(0).clip(1e-12)
     explained = (np.square(parts.T @ columns) / lengths[:, None]).sum(0)
     left = 1 - explained / np.square(columns).sum(0).clip(1e-12)
     freedom = (n_samples - 1) / max(n_samples - max(n_parts, 2), 1)
-    return (1 - left * freedom).clip(0).sum()
+    return (1 - left * freedom).sum()
 
 
 def _mix(codes):

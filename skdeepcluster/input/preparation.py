@@ -23,6 +23,7 @@ from sklearn.utils.validation import (
 )
 
 from .blocks import find_blocks, find_categories, find_indicators
+from .cells import CellReader, read_list
 from .checks import (
     DTYPES,
     check_container,
@@ -33,7 +34,7 @@ from .checks import (
     name_column,
     refuse_empty,
 )
-from .columns import ONE_HOT, TableEncoder, frame_as, is_table, read_kinds
+from .columns import ONE_HOT, TableEncoder, frame_as, is_table, list_said, read_types
 from .imputation import fit_imputer
 from .numbers import NumberColumns
 from .parameters import forget_missing
@@ -95,7 +96,8 @@ class Preparation(TransformerMixin, BaseEstimator):
     kinds : "auto", "numbers" or dict, default="auto"
         Kinds of columns. "auto": categories, texts and booleans by the types of a DataFrame, the
         others by their values. "numbers": all columns are numbers as they are. A dict says
-        otherwise by name or position: "number", "amount", "code", "flag", "category" or "out".
+        otherwise by name or position: "number", "amount", "code", "date", "flag", "category"
+        or "out".
     standardize : "auto" or bool, default="auto"
         Whether features are divided by their own standard deviations. "auto": False for
         comparable scales, probabilities, principal components and other metrics than
@@ -267,18 +269,24 @@ class Preparation(TransformerMixin, BaseEstimator):
     def fit_encode(self, X, sample_weight=None, min_samples=1) -> Any:
         """Learn the kinds of columns; return X, checked and encoded, (N, E)."""
         check_container(X)
-        known = read_kinds(X, self.kinds)
-        reads_values = self.kinds != "numbers" and bool(self.learns_kinds)
+        X = read_list(X)
+        reads_values = self.kinds != "numbers" and self.learns_kinds
         reads_values &= self._standardize() is not False
+        said, blocks = list_said(X, self.kinds)
+        self.cells_ = CellReader()
+        X = self.cells_.fit_read(X, said)
+        known = {}
+        if self.kinds != "numbers":
+            known = read_types(X) | dict.fromkeys(self.cells_.dates_, "date") | said
         self.table_ = None
         self.imputer_ = None
         self.numbers_ = None
-        self.makes_dense_ = bool(known)
-        if known:
+        self.makes_dense_ = bool(known or blocks)
+        if self.makes_dense_:
             table = self._check_table(X, reset=True)
             # The values of flags tell whether they are one-hot columns.
             kinds = _leave_out(known, "flag") if reads_values else known
-            self.table_ = TableEncoder(kinds).fit(table)
+            self.table_ = TableEncoder(kinds, blocks).fit(table)
             numbers = self.table_.read_numbers(table)
         else:
             numbers = self._check_numbers(X, reset=True, min_samples=min_samples)
@@ -286,7 +294,7 @@ class Preparation(TransformerMixin, BaseEstimator):
                 numbers = self._densify(numbers)
             table = X if hasattr(X, "dtypes") else numbers
         if reads_values and numbers.size and not sparse.issparse(numbers):
-            self._fit_kinds(table, numbers, known, sample_weight)
+            self._fit_kinds(table, numbers, known, blocks, sample_weight)
         X = self._encode(numbers if self.table_ is None else table, min_samples)
 
         self.n_encoded_ = X.shape[1]
@@ -305,25 +313,25 @@ class Preparation(TransformerMixin, BaseEstimator):
         self.makes_dense_ = bool(blocks) or X.shape[1] <= MAX_COLUMNS
         return X.toarray() if self.makes_dense_ else X
 
-    def _fit_kinds(self, table, numbers, known, sample_weight):
+    def _fit_kinds(self, table, numbers, known, blocks, sample_weight):
         """Learn the kinds of the ``numbers`` (N, C) of X, if they are columns of a table."""
         numbers, weights = _leave_weighted(numbers, sample_weight)
-        learns_all = self.learns_kinds is True and numbers.shape[1] <= MAX_COLUMNS
+        learns_all = numbers.shape[1] <= MAX_COLUMNS
         features = measure_features(numbers, sample_weight=weights)
-        has_kinds = bool(known)
-        if learns_all and not known:
+        has_kinds = self._says_kinds or "flag" in known.values()
+        if learns_all and not has_kinds:
             has_kinds = is_table(numbers, features, self.standardize, weights)
         places = np.array(self.number_columns)
         has_categories = bool(_leave_out(known, "flag"))
-        blocks = find_categories(numbers, features, has_kinds, has_categories)
-        if not has_kinds and not blocks:
+        found = find_categories(numbers, features, has_kinds, has_categories)
+        if not has_kinds and not found:
             return
 
         def fit_columns(chosen, known):
             columns = NumberColumns([known.get(i) for i in places[chosen]])
             return columns.fit(numbers[:, chosen], features.take(chosen), weights)
 
-        blocks = [places[block].tolist() for block in blocks]
+        blocks = [*blocks, *(places[block].tolist() for block in found)]
         is_single = np.isin(places, list(chain(*blocks)), invert=True)
         columns = fit_columns(is_single, known)
         learned = dict(zip(places[is_single].tolist(), columns.kinds_, strict=True))
@@ -332,7 +340,7 @@ class Preparation(TransformerMixin, BaseEstimator):
             self.table_ = TableEncoder(known | one_hot, blocks).fit(table)
             is_number = is_single & np.isin(places, list(one_hot), invert=True)
             columns = fit_columns(is_number, learned)
-        if self.table_ is not None or set(columns.kinds_) - {"number", "constant"}:
+        if self._says_kinds or set(columns.kinds_) - {"number", "constant"}:
             self.numbers_ = columns
             if self.table_ is None and hasattr(table, "dtypes"):
                 self.table_ = TableEncoder({}).fit(table)
@@ -341,6 +349,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         """Return new samples, checked and encoded, (N, E)."""
         check_is_fitted(self)
         check_container(X)
+        X = self.cells_.read(read_list(X))
         check = self._check_numbers if self.table_ is None else self._check_table
         X = check(X, reset=False)
         is_sparse = sparse.issparse(X) and self.makes_dense_
@@ -368,7 +377,7 @@ class Preparation(TransformerMixin, BaseEstimator):
             X[:, :n_numbers] = self.numbers_.inverse_transform(X[:, :n_numbers])
         if self.table_ is None:
             return X
-        return self.table_.inverse_transform(X, random_state)
+        return self.cells_.restore(self.table_.inverse_transform(X, random_state))
 
     def fill(self, X, encoded) -> Any:
         """Return a table X with its gaps filled from complete samples (N, E), encoded."""
@@ -469,13 +478,18 @@ class Preparation(TransformerMixin, BaseEstimator):
     @property
     def is_table(self) -> bool:
         """Whether columns have kinds."""
-        return self.numbers_ is not None or self.table_ is not None
+        return self.numbers_ is not None or self._says_kinds
+
+    @property
+    def _says_kinds(self):
+        """Whether the user or types of columns say other kinds than "out"."""
+        return self.table_ is not None and set(self.table_.kinds_.values()) != {"out"}
 
     @property
     def kinds_(self) -> dict[Any, str]:
         """Kind of each column, by its name or position."""
         check_is_fitted(self)
-        names = vars(self).get("feature_names_in_", range(self.n_features_in_))
+        names = self.cells_.names_ or range(self.n_features_in_)
         kinds = dict.fromkeys(range(self.n_features_in_), "number")
         if self.numbers_ is not None:
             kinds |= zip(self.number_columns, self.numbers_.kinds_, strict=True)
@@ -546,8 +560,6 @@ class Preparation(TransformerMixin, BaseEstimator):
             X = X.astype(float).filled(np.nan)
         allows_nan = self.metric != "precomputed" and not sparse.issparse(X)
         with name_column(X):
-            if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
-                raise ValueError("it has dates or times")
             X = self.validate(
                 X,
                 reset,
@@ -565,8 +577,6 @@ class Preparation(TransformerMixin, BaseEstimator):
         """Return a table, checked to have the columns of the fit."""
         if sparse.issparse(X):
             X = X.toarray()
-        if isinstance(X, list | tuple):
-            X = np.array(X, dtype=object)
         self.validate(X, reset, skip_check_array=True)
         return X
 

@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_consistent_length
 
 from ..display.base import name_features, reach_last_step, transform_samples
+from ..input.cells import CellReader
 from ..input.columns import MANY_VALUES, ONE_HOT, read_types, to_pandas
 from ..input.labels import check_labels, predict_samples
 from ..input.preparation import Preparation
@@ -42,27 +43,28 @@ def list_kinds(X):
     """Return the kinds of the columns of a DataFrame as fits read them, none of others."""
     if not hasattr(X, "columns"):
         return []
-    names = list(X.columns)
-    dates = [names[i] for i, kind in read_types(X).items() if kind == "date"]
-    preparation = Preparation(dict.fromkeys(dates, "out") or "auto")
+    preparation = Preparation()
     preparation.fit_encode(X)
     return list(preparation.kinds_.values())
 
 
 def count_categories(X, kinds):
-    """Return a pandas DataFrame with zeros and ones for each category, without dates.
+    """Return a pandas DataFrame with zeros and ones for each category, and dates as days.
 
     Also return the column that each new one comes from, and whether it is a category's. ``kinds``
     are those of the columns. Numbers stay numbers if they are zeros and ones, and texts that are
-    all numbers are numbers. Texts with many values that are left out are identifiers, and
+    numbers are numbers. Texts with many values that are left out are identifiers, and
     dropped. Others than DataFrames stay as they are.
     """
     X = to_pandas(X)
     types = {}
     if hasattr(X, "iloc"):
+        cells = CellReader()
+        X = cells.fit_read(X, {})
         types = {i: "category" for i, kind in enumerate(kinds) if kind in ONE_HOT}
         types = {i: kind for i, kind in types.items() if not _is_share(X.iloc[:, i])}
         types |= read_types(X)
+        X = X.rename(columns={X.columns[i]: cells.describe(i) for i in cells.dates_})
     if not types:
         return X, [(i, False) for i in range(np.shape(X)[1])]
 
@@ -76,7 +78,7 @@ def count_categories(X, kinds):
             columns.append(column.astype(float))
             # The mean of zeros and ones is a share, too.
             origins.append((i, _is_share(column)))
-        if kind in ("number", "date"):
+        if kind in ("number", "out"):
             continue
         if kinds[i] == "out" and column.nunique() > MANY_VALUES:
             continue
