@@ -59,6 +59,11 @@ def list_said(X, kinds):
                 f"{', '.join(NAMES)}."
             )
         if isinstance(name, tuple) and name not in list(getattr(X, "columns", ())):
+            if kind != "category" or len(name) < 2:
+                raise ValueError(
+                    f"kinds has {kind!r} for the columns {name}, but several columns are a "
+                    "'category', one-hot: name each of others."
+                )
             blocks.append(sorted(_find_column(X, each) for each in name))
         else:
             said[_find_column(X, name)] = kind
