@@ -209,6 +209,8 @@ class TableEncoder(BaseEstimator):
             elif kind == "category" and self._is_identifier(X, i):
                 self.kinds_[i] = "out"
 
+        for block in self.blocks:
+            self.kinds_ |= dict.fromkeys(block, "block")
         # Columns of each category: one, or a block.
         single = [[i] for i, kind in self.kinds_.items() if kind in ONE_HOT]
         self.categorical_ = sorted([*single, *self.blocks])

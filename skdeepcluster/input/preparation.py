@@ -44,6 +44,8 @@ from .scales import find_factors, measure_features
 MAX_COLUMNS = 200
 #: Maximum number of columns of a kind that are named in a line.
 MAX_LISTED = 5
+#: Distance of the values to which points of a table are rounded, in standard deviations.
+GRID = 2.0**-24
 #: Number of components in which sparse samples of more than twice as many features are compared.
 N_COMPONENTS = 50
 
@@ -117,6 +119,8 @@ class Preparation(TransformerMixin, BaseEstimator):
         Kind of each column: what a dict may say, or "constant".
     factors_ : ndarray of shape (n_encoded,) or None
         What the encoded columns are multiplied by.
+    center_ : ndarray of shape (n_encoded,) or None
+        What is subtracted from the encoded columns of a table before: means of the numbers.
     standardizes_ : bool
         Whether features are divided by their own standard deviations.
     components_ : Pipeline or None
@@ -148,6 +152,7 @@ class Preparation(TransformerMixin, BaseEstimator):
     numbers_ = None
     imputer_ = None
     factors_ = None
+    center_ = None
     components_ = None
     standardizes_ = False
 
@@ -400,6 +405,7 @@ class Preparation(TransformerMixin, BaseEstimator):
             standardize = self._standardize()
         groups = self.groups_
         self.factors_ = None
+        self.center_ = None
         self.standardizes_ = False
         if standardize == "auto" and self.is_table:
             standardize = True
@@ -411,12 +417,16 @@ class Preparation(TransformerMixin, BaseEstimator):
         if features is None:
             features = measure_features(X, sample_weight=weights)
         has_codes = self.numbers_ is not None and "code" in self.numbers_.kinds_
-        found = find_factors(X, features, standardize, weights, groups, has_codes)
-        self.factors_ = found
+        self.factors_ = find_factors(
+            X, features, standardize, weights, groups, self.is_table, has_codes
+        )
         if columns is not None:
             kept = np.isin(np.arange(X.shape[1]), columns)
             self.factors_ = np.where(kept, self.factors_, 1.0)
         self.standardizes_ = self.factors_ is not None and bool(standardize)
+        if self.is_table and self.standardizes_:
+            self.center_ = features.mean.copy()
+            self.center_[list(chain(*groups))] = 0
 
     def fit_compare(self, X, sample_weight=None) -> Any:
         """Return encoded samples X (N, E) of a fit as points, which fill gaps of others."""
@@ -459,7 +469,10 @@ class Preparation(TransformerMixin, BaseEstimator):
         return self.standardize
 
     def scale(self, X) -> Any:
-        """Return encoded samples (N, E) times the factors, in floating point."""
+        """Return encoded samples (N, E) times the factors, in floating point.
+
+        Numbers of tables are also centered, and rounded, so that no unit changes their last bits.
+        """
         if X.dtype not in (np.float32, np.float64):
             X = X.astype(np.float64)
         if self.factors_ is None:
@@ -467,11 +480,16 @@ class Preparation(TransformerMixin, BaseEstimator):
         with np.errstate(over="ignore"):  # infinite values of new samples are clipped
             if sparse.issparse(X):
                 return X.multiply(self.factors_).tocsr()
-            return X * self.factors_
+            if self.center_ is None:
+                return X * self.factors_
+            return np.rint((X - self.center_) * self.factors_ / GRID) * GRID
 
     def unscale(self, X) -> Any:
         """Return scaled samples (N, E) as encoded ones."""
-        return X if self.factors_ is None else X / self.factors_
+        if self.factors_ is None:
+            return X
+        X = X / self.factors_
+        return X if self.center_ is None else X + self.center_
 
     # ---- what is said of it
 

@@ -140,7 +140,7 @@ def _are_components(X, features, sample_weight):
     return bool(np.abs(correlation).max() <= MAX_CORRELATION)
 
 
-def find_factors(X, features, standardize, sample_weight, groups, has_codes=False):
+def find_factors(X, features, standardize, sample_weight, groups, is_table, has_codes):
     """Return the factors (D,) that standardize X, or None if features keep their scales.
 
     "auto" is the rule of networks whose likelihood is "auto". With categories, it standardizes the
@@ -152,11 +152,12 @@ def find_factors(X, features, standardize, sample_weight, groups, has_codes=Fals
         if is_uniform or look_like_probabilities(features, X.dtype):
             return None
     scale = features.scale if standardize else np.ones(X.shape[1])
-
-    # Single precision hides how sums are rounded in another order of the samples.
-    mantissa, exponent = np.frexp(scale)
-    rounded = mantissa.astype(np.float32).astype(np.float64)
-    factors = 1 / np.ldexp(rounded, exponent)
+    if not is_table:
+        # Single precision hides how sums are rounded in another order of the samples.
+        mantissa, exponent = np.frexp(scale)
+        rounded = mantissa.astype(np.float32).astype(np.float64)
+        scale = np.ldexp(rounded, exponent)
+    factors = 1 / scale
     if standardize and (groups or has_codes):
         weights = weigh_columns(X, features, groups, sample_weight)
         for group in groups:
