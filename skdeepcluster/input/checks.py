@@ -12,10 +12,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture._base import _check_shape
-from sklearn.utils import (
-    _safe_indexing,
-    check_array,
-)
+from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import _check_sample_weight
 
 #: Types of numbers that X may have; others are converted to the first.
@@ -46,14 +43,15 @@ def check_sparse(X):
 
 
 def check_container(X):
-    """Check that X can be read: a table, an array or a list of samples."""
+    """Return a table, sparse samples or an array, checked to have samples and features."""
     if type(X).__name__ == "AnnData":
         raise TypeError(
             "X must be numbers, got AnnData. Pass adata.X or adata.obsm['X_pca']."
         )
     is_frame = hasattr(X, "shape") and hasattr(X, "dtypes")
     try:
-        values = X if is_frame or sparse.issparse(X) or is_dask(X) else np.asarray(X)
+        is_kept = is_frame or sparse.issparse(X) or is_dask(X)
+        values = X if is_kept else np.asanyarray(X)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"X cannot be read as an array: {error}") from error
     shape = values.shape
@@ -63,6 +61,7 @@ def check_container(X):
             f"X must be numbers of shape (n_samples, n_features), got {type(X).__name__} of shape "
             f"{shape}. Flatten images or series by X.reshape(len(X), -1)."
         )
+    return values
 
 
 @contextmanager

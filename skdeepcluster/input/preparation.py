@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
 )
 
 from .blocks import find_blocks, find_categories, find_indicators
-from .cells import CellReader, read_list
+from .cells import CellReader
 from .checks import (
     DTYPES,
     check_container,
@@ -268,8 +268,7 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def fit_encode(self, X, sample_weight=None, min_samples=1) -> Any:
         """Learn the kinds of columns; return X, checked and encoded, (N, E)."""
-        check_container(X)
-        X = read_list(X)
+        X = check_container(X)
         reads_values = self.kinds != "numbers" and self.learns_kinds
         reads_values &= self._standardize() is not False
         said, blocks = list_said(X, self.kinds)
@@ -348,8 +347,7 @@ class Preparation(TransformerMixin, BaseEstimator):
     def encode(self, X) -> Any:
         """Return new samples, checked and encoded, (N, E)."""
         check_is_fitted(self)
-        check_container(X)
-        X = self.cells_.read(read_list(X))
+        X = self.cells_.read(check_container(X))
         check = self._check_numbers if self.table_ is None else self._check_table
         X = check(X, reset=False)
         is_sparse = sparse.issparse(X) and self.makes_dense_
