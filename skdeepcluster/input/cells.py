@@ -19,10 +19,10 @@ from sklearn.utils import _safe_indexing
 from .checks import warn_user
 from .labels import is_missing
 
-#: How the names of types of texts, and of others to read, begin, in lower case.
+#: How the names of types of texts, of others for any values, and of dates begin, in lower case.
 TEXTS = ("str", "object", "utf8", "large_str")
-DATES = ("date", "timedelta", "period", "duration")
-UNREAD = (*TEXTS, *DATES, "decimal", "null")
+UNTYPED = (*TEXTS, "decimal", "null")
+UNREAD = (*UNTYPED, "date", "timestamp", "timedelta", "period", "duration")
 #: Kinds of columns whose values are names.
 LEVELS = ("flag", "category", "out")
 #: Minimum share of the values of a column that are numbers for the others to be mistakes: a level
@@ -51,21 +51,24 @@ class CellReader(BaseEstimator):
         """Find how the columns of X (N, D) are read; return X with numbers in these columns.
 
         ``said`` has the kinds of columns that the user says, by position. ``dates_`` has the
-        first day and the type of columns of dates and time spans.
+        first day of columns of dates, and 0 for time spans.
         """
         self.names_ = list_names(X)
         self.ways_ = {}
         self.dates_ = {}
+        self.library_ = None
+        self.types_ = {}
+        if _is_frame(X):
+            self.library_ = type(X).__module__.partition(".")[0]
+            self.types_ = dict(enumerate(map(_describe_type, X.dtypes)))
         for i in _list_unread(X):
             kind = said.get(i)
             values = _load(X, i)
             way = None if kind in LEVELS else _find_way(values, kind)
             self.ways_[i] = way
             if way in DAYS:
-                days = _parse(values, way)[0]
-                first = np.fmin.reduce(days) if way == "date" else 0.0
-                origin = float(np.floor(np.nan_to_num(first)))
-                self.dates_[i] = origin, _describe_type(X, i)
+                first = np.fmin.reduce(_parse(values, way)[0]) if way == "date" else 0.0
+                self.dates_[i] = float(np.floor(np.nan_to_num(first)))
         return self.read(X)
 
     def read(self, X):
@@ -80,7 +83,7 @@ class CellReader(BaseEstimator):
                 continue  # refused by the checks that follow
             if strays:
                 self._warn_of_strays(i, strays)
-            columns[i] = numbers - self.dates_.get(i, (0,))[0]
+            columns[i] = numbers - self.dates_.get(i, 0)
         return _replace(X, columns)
 
     def _warn_of_strays(self, i, strays):
@@ -97,19 +100,44 @@ class CellReader(BaseEstimator):
         """Return the name of a column of dates, with what its numbers are."""
         start = ""
         if self.ways_[i] == "date":
-            start = f" since {np.datetime64(int(self.dates_[i][0]), 'D')}"
+            start = f" since {np.datetime64(int(self.dates_[i]), 'D')}"
         return f"{self.names_[i]} (days{start})"
 
-    def restore(self, table):
-        """Return a table (N, D) with dates and time spans in the types of the fit."""
-        columns = {}
-        for i, (origin, dtype) in self.dates_.items():
-            days = np.asarray(_safe_indexing(table, i, axis=1), dtype=float) + origin
+    def restore(self, columns):
+        """Return columns, by position, as a table (N, D) with the types of the fit."""
+        for i, origin in self.dates_.items():
+            days = columns[i] + origin
             seconds = np.rint(np.nan_to_num(days) * SECONDS).astype(np.int64)
             dates = seconds.astype("M8[s]" if self.ways_[i] == "date" else "m8[s]")
             dates[np.isnan(days)] = "NaT"
-            columns[i] = _convert(dates.astype(f"{dates.dtype.kind}8[us]"), dtype)
-        return _replace(table, columns)
+            columns[i] = dates.astype(f"{dates.dtype.kind}8[us]")
+        if self.library_ is not None:
+            return self._make_frame(columns)
+        table = np.array(
+            [column.tolist() for column in columns.values()], dtype=object
+        ).T
+        is_numeric = all(column.dtype.kind in "iuf" for column in columns.values())
+        return table.astype(np.float64) if is_numeric else table
+
+    def _make_frame(self, columns):
+        """Return columns, by position, as a frame."""
+        library = import_module(self.library_)
+        types = {}
+        for i, (name, options) in self.types_.items():
+            letter = columns[i].dtype.kind
+            is_text = name.lower().startswith(UNTYPED)
+            if letter == "O" or is_text and letter in "fmM":
+                continue  # left out, or read
+            if "int" in name.lower():
+                columns[i] = columns[i].round()
+            if letter == "M" and "," in name:  # a time zone
+                columns[i] = library.to_datetime(columns[i], utc=True)
+            is_class = options or self.library_ == "polars"
+            types[self.names_[i]] = (
+                getattr(library, name)(**options) if is_class else name
+            )
+        frame = library.DataFrame(dict(zip(self.names_, columns.values(), strict=True)))
+        return frame.cast(types) if self.library_ == "polars" else frame.astype(types)
 
 
 # ---- columns
@@ -229,40 +257,22 @@ DAYS = {"date": _read_date, "span": _read_span}
 WAYS = {point: partial(_read_number, point=point) for point in NUMBERS} | DAYS
 
 
-# ---- types of dates
-
-
-def _describe_type(X, i):
-    """Return the type of a column of dates in a frame, None for objects, texts and arrays."""
-    dtype = list(X.dtypes)[i] if _is_frame(X) else None
-    if not str(dtype).lower().startswith(DATES):
-        return None
-    return (
-        str(dtype)
-        if hasattr(X, "iloc")
-        else [str(dtype).partition("(")[0], vars(dtype)]
-    )
-
-
-def _convert(dates, dtype):
-    """Return dates or time spans (N,) in a type of :func:`_describe_type`."""
-    if dtype is None:
-        return dates
-    if isinstance(dtype, list):
-        polars = import_module("polars")
-        name, options = dtype
-        return polars.Series(dates).cast(getattr(polars, name)(**options))
-    dates = import_module("pandas").Series(dates)
-    if "," in dtype:  # a time zone
-        dates = dates.dt.tz_localize("UTC")
-    return dates.astype(dtype).array
-
-
 # ---- tables
 
 
 def _is_frame(X):
     return hasattr(X, "columns") and hasattr(X, "dtypes")
+
+
+def _describe_type(dtype):
+    """Return the name and the options of a type of a column of a frame."""
+    name = str(dtype).partition("(")[0]
+    if name == "category":
+        options = {"categories": list(dtype.categories), "ordered": bool(dtype.ordered)}
+        return "CategoricalDtype", options
+    if name == "Enum":
+        return name, {"categories": list(dtype.categories)}
+    return name, vars(dtype) if name in ("Datetime", "Duration") else {}
 
 
 def list_names(X):

@@ -199,7 +199,6 @@ class TableEncoder(BaseEstimator):
         n_columns = X.shape[1]
         self.names_ = list(getattr(X, "columns", range(n_columns)))
         self.is_frame_ = hasattr(X, "dtypes")
-        self.is_polars_ = type(X).__module__.startswith("polars")
         self.kinds_ = dict(self.kinds)
         self.orders_ = {}
         for i, kind in self.kinds.items():
@@ -225,20 +224,7 @@ class TableEncoder(BaseEstimator):
                 f"kinds={{{self.names_[0]!r}: 'category'}}."
             )
         self._fit_categories(X)
-        self.types_ = {}
-        for i, dtype in enumerate(X.dtypes if self.is_frame_ else ()):
-            self._fit_type(i, dtype)
         return self
-
-    def _fit_type(self, i, dtype):
-        """Remember the type of a column of a frame, if it can be given back."""
-        name = str(dtype).partition("(")[0]
-        is_text = name.lower().startswith(TEXTS)
-        if name in ("category", "Enum"):
-            ordered = () if self.is_polars_ else (bool(dtype.ordered),)
-            self.types_[i] = list(dtype.categories), *ordered
-        elif self.kinds_.get(i) in ONE_HOT or i in self.numeric_ and not is_text:
-            self.types_[i] = name
 
     def _fit_categories(self, X):
         """Find the levels and one-hot columns of the categories."""
@@ -347,7 +333,7 @@ class TableEncoder(BaseEstimator):
         return encoded
 
     def inverse_transform(self, X, random_state=None):
-        """Return encoded samples (N, E) as a table, see :meth:`Preparation.decode`.
+        """Return the columns of encoded samples (N, E) by position, see :meth:`Preparation.decode`.
 
         Columns that are left out miss all values.
         """
@@ -363,13 +349,7 @@ class TableEncoder(BaseEstimator):
             for places, values in zip(self.categorical_, levels, strict=True):
                 columns |= self._decode_category(places, values)
 
-        columns = {i: np.array(values.tolist()) for i, values in columns.items()}
-        if self.is_frame_:
-            return self._make_frame(columns)
-        table = list(columns.values())
-        if all(column.dtype.kind in "iuf" for column in table):
-            return np.column_stack(table).astype(np.float64)
-        return np.array([column.tolist() for column in table], dtype=object).T
+        return {i: np.array(values.tolist()) for i, values in columns.items()}
 
     def _decode_levels(self, shares, random_state):
         """Return the levels of each category by their shares in one-hot columns."""
@@ -391,22 +371,6 @@ class TableEncoder(BaseEstimator):
         low, high = self.ranges_[places[0]]
         is_high = np.asarray(values, dtype=int)[:, None] == np.arange(len(places))
         return dict(zip(places, np.where(is_high, high, low).T, strict=True))
-
-    def _make_frame(self, columns):
-        """Return columns as a frame with the types of ``fit``."""
-        library = import_module("polars" if self.is_polars_ else "pandas")
-        make = library.Enum if self.is_polars_ else library.CategoricalDtype
-        types = {}
-        for i, kind in self.types_.items():
-            if isinstance(kind, tuple):
-                kind = make(*kind)
-            else:
-                if "int" in kind.lower():
-                    columns[i] = columns[i].round()
-                kind = getattr(library, kind) if self.is_polars_ else kind
-            types[self.names_[i]] = kind
-        frame = library.DataFrame(dict(zip(self.names_, columns.values(), strict=True)))
-        return frame.cast(types) if self.is_polars_ else frame.astype(types)
 
 
 def frame_as(X, values):
