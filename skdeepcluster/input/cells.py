@@ -36,7 +36,7 @@ UNIT = r"(?:%|[$\xa2-\xa5\u20a0-\u20cf]|USD|EUR|JPY|GBP|CNY|AUD|CAD|CHF|INR|SEK|
 CODE = re.compile(r"\s*(?:0\d.*|\d+[eE]\d+)\s*")
 #: Beginning of dates by ISO 8601.
 ISO_DATE = re.compile(r"\d{4}-\d\d")
-EPOCH = datetime(1970, 1, 1)
+EPOCH = np.datetime64(0, "us")
 DAY = timedelta(days=1)
 SECONDS = 86_400
 
@@ -106,11 +106,9 @@ class CellReader(BaseEstimator):
     def restore(self, columns):
         """Return columns, by position, as a table (N, D) with the types of the fit."""
         for i, origin in self.dates_.items():
-            days = columns[i] + origin
-            seconds = np.rint(np.nan_to_num(days) * SECONDS).astype(np.int64)
-            dates = seconds.astype("M8[s]" if self.ways_[i] == "date" else "m8[s]")
-            dates[np.isnan(days)] = "NaT"
-            columns[i] = dates.astype(f"{dates.dtype.kind}8[us]")
+            seconds = np.rint((columns[i] + origin) * SECONDS)
+            spans = seconds.astype("m8[s]").astype("m8[us]")
+            columns[i] = spans + EPOCH if self.ways_[i] == "date" else spans
         if self.library_ is not None:
             return self._make_frame(columns)
         table = np.array(
@@ -188,12 +186,10 @@ def _count(values):
 
 def _parse(values, way):
     """Return values (N,) as numbers, nan for missing ones and others, and these others."""
-    if values.dtype.kind in "mM":
-        return np.where(
-            np.isnat(values),
-            np.nan,
-            values.astype(f"{values.dtype.kind}8[us]").astype(float) / (SECONDS * 1e6),
-        ), []
+    if values.dtype.kind == "M":
+        values = values - EPOCH
+    if values.dtype.kind == "m":
+        return values / np.timedelta64(1, "D"), []
     if values.dtype.kind != "O":
         return values.astype(float), []
     counts = _count(values)
@@ -228,8 +224,7 @@ def _read_number(value, point):
     sign, number, exponent = match.groups("")
     whole, _, fraction = number.partition(point)
     whole = re.sub(r"\D", "", whole)
-    size = float(f"{whole}.{fraction or 0}{exponent}")
-    return size if sign in ("", "+") else -size
+    return float(f"{sign.replace('−', '-')}{whole}.{fraction}{exponent}")
 
 
 def _read_date(value):
@@ -243,8 +238,8 @@ def _read_date(value):
     value = getattr(value, "start_time", value)  # of a period
     if isinstance(value, datetime):
         zone = None if value.tzinfo is None else UTC
-        return (value - EPOCH.replace(tzinfo=zone)) / DAY
-    return (value - EPOCH.date()) / DAY if isinstance(value, date) else None
+        return (value - datetime(1970, 1, 1, tzinfo=zone)) / DAY
+    return (value - date(1970, 1, 1)) / DAY if isinstance(value, date) else None
 
 
 def _read_span(value):

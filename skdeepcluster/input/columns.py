@@ -17,7 +17,7 @@ from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import StrOptions
 
-from .cells import LEVELS, TEXTS
+from .cells import LEVELS, TEXTS, list_names
 from .checks import name_column, refuse_empty
 from .distinct import find_ranges
 from .labels import is_missing
@@ -72,7 +72,7 @@ def list_said(X, kinds):
 
 def _find_column(X, name):
     """Return the position of a column."""
-    names = list(getattr(X, "columns", ()))
+    names = list_names(X)
     if name in names:  # a number may be a name
         return names.index(name)
     try:
@@ -104,15 +104,14 @@ def read_types(X):
 
 def _numbers_samples(X, i):
     """Return whether the integers of a column are consecutive, and another for each sample."""
-    values = np.asarray(_safe_indexing(X, i, axis=1))
-    if values.dtype.kind not in "iu" or len(values) < MIN_NUMBERED:
+    column = np.asarray(_safe_indexing(X, i, axis=1))
+    if column.dtype.kind not in "iu" or len(column) < MIN_NUMBERED:
         return False
-    n_numbers = int(values.max()) - int(values.min()) + 1
-    n_copies, rest = divmod(len(values), n_numbers)
-    counts = np.unique(values, return_counts=True)[1] if not rest else ()
-    if n_numbers < MIN_NUMBERED or set(counts) != {n_copies}:
+    values, counts = np.unique(column, return_counts=True)
+    is_gapless = len(values) >= MIN_NUMBERED and (np.diff(values) == 1).all()
+    if not is_gapless or counts.min() < counts.max():
         return False
-    return n_copies == 1 or _count_copies(X) % n_copies == 0
+    return counts[0] == 1 or _count_copies(X) % counts[0] == 0
 
 
 def _count_copies(X):
@@ -196,8 +195,7 @@ class TableEncoder(BaseEstimator):
 
     def fit(self, X):
         """Find the levels of a table X (N, D)."""
-        n_columns = X.shape[1]
-        self.names_ = list(getattr(X, "columns", range(n_columns)))
+        self.names_ = list_names(X)
         self.is_frame_ = hasattr(X, "dtypes")
         self.kinds_ = dict(self.kinds)
         self.orders_ = {}
@@ -213,8 +211,8 @@ class TableEncoder(BaseEstimator):
         self.categorical_ = sorted([*single, *self.blocks])
         for block in self.blocks:
             self.kinds_ |= dict.fromkeys(block, "category")
-        kinds = [self.kinds_.get(i) for i in range(n_columns)]
-        self.numeric_ = [i for i, kind in enumerate(kinds) if kind not in LEVELS]
+        positions = range(len(self.names_))
+        self.numeric_ = [i for i in positions if self.kinds_.get(i) not in LEVELS]
         self.ranges_ = {
             block[0]: find_ranges(self.read_numbers(X, block)) for block in self.blocks
         }
@@ -268,9 +266,8 @@ class TableEncoder(BaseEstimator):
         counts = Counter(value for value in values if isinstance(value, str))
         if len(counts) <= MANY_VALUES:
             return False
-        n_copies = gcd(*counts.values())
-        if n_copies > 1:  # by chance, unless samples are copies
-            n_copies = _count_copies(X)
+        may_repeat = gcd(*counts.values()) > 1
+        n_copies = _count_copies(X) if may_repeat else 1
         return counts.total() < MIN_REPEATS * n_copies * len(counts)
 
     def _read_categories(self, X):
@@ -333,7 +330,7 @@ class TableEncoder(BaseEstimator):
         return encoded
 
     def inverse_transform(self, X, random_state=None):
-        """Return the columns of encoded samples (N, E) by position, see :meth:`Preparation.decode`.
+        """Return the columns of encoded samples (N, E), see :meth:`Preparation.decode`.
 
         Columns that are left out miss all values.
         """
@@ -410,14 +407,14 @@ def _list_levels(name, values):
         if not isinstance(value, str | Real | np.bool_ | NoneType):
             raise ValueError(
                 f"Categories are strings, numbers or booleans, but column {name!r} has "
-                f"{value!r}. Convert the column, for instance by .astype(str)."
+                f"{value!r}. Convert it, for instance by .astype(str)."
             )
     known = set(values.tolist()) - {None}
-    texts = [value for value in known if isinstance(value, str)]
-    if texts and len(texts) < len(known):
+    texts = {value for value in known if isinstance(value, str)}
+    if texts and texts < known:
         text = max(texts)  # letters are behind digits
         raise ValueError(
-            f"Column {name!r} has numbers and texts, such as {text!r}. Convert it to numbers by "
-            "pandas.to_numeric(column, errors='coerce'), or to categories by .astype(str)."
+            f"Column {name!r} has numbers and texts, such as {text!r}. Convert it by "
+            "pandas.to_numeric(column, errors='coerce') or .astype(str)."
         )
     return np.array(sorted(known), dtype=object)

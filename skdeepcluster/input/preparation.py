@@ -142,15 +142,6 @@ class Preparation(TransformerMixin, BaseEstimator):
     [1.0, 1.0]
     """
 
-    # Until a fit finds others.
-    makes_dense_ = False
-    table_ = None
-    numbers_ = None
-    imputer_ = None
-    factors_ = None
-    components_ = None
-    standardizes_ = False
-
     def __init__(
         self,
         kinds="auto",
@@ -187,25 +178,6 @@ class Preparation(TransformerMixin, BaseEstimator):
         """
         prepare(X, self, sample_weight)
         return self
-
-    def fit_transform(self, X, y=None, sample_weight=None) -> Any:
-        """Fit to X and return it, prepared.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing.
-        y : Ignored
-            Present for API consistency by convention.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        ndarray, CSR matrix or DataFrame of shape (n_samples, n_encoded)
-            Prepared samples.
-        """
-        return prepare(X, self, sample_weight).points
 
     def transform(self, X, donors=None) -> Any:
         """Prepare new samples.
@@ -278,14 +250,19 @@ class Preparation(TransformerMixin, BaseEstimator):
         if self.kinds != "numbers":
             known = read_types(X) | dict.fromkeys(self.cells_.dates_, "date") | said
         self.table_ = None
-        self.imputer_ = None
         self.numbers_ = None
+        self.factors_ = None
+        self.standardizes_ = False
+        self.components_ = None
+        self.imputer_ = None
         self.makes_dense_ = bool(known or blocks)
         if self.makes_dense_:
             table = self._check_table(X, reset=True)
             # The values of flags tell whether they are one-hot columns.
-            kinds = _leave_out(known, "flag") if reads_values else known
-            self.table_ = TableEncoder(kinds, blocks).fit(table)
+            early = known
+            if reads_values:
+                early = {i: kind for i, kind in known.items() if kind != "flag"}
+            self.table_ = TableEncoder(early, blocks).fit(table)
             numbers = self.table_.read_numbers(table)
         else:
             numbers = self._check_numbers(X, reset=True, min_samples=min_samples)
@@ -321,7 +298,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         if learns_all and not has_kinds:
             has_kinds = is_table(numbers, features, self.standardize, weights)
         places = np.array(self.number_columns)
-        has_categories = bool(_leave_out(known, "flag"))
+        has_categories = not set(known.values()) <= {"flag"}
         found = find_categories(numbers, features, has_kinds, has_categories)
         if not has_kinds and not found:
             return
@@ -397,8 +374,6 @@ class Preparation(TransformerMixin, BaseEstimator):
         if standardize is None:
             standardize = self._standardize()
         groups = self.groups_
-        self.factors_ = None
-        self.standardizes_ = False
         if standardize == "auto" and self.is_table:
             standardize = True
         if features is None:
@@ -419,7 +394,6 @@ class Preparation(TransformerMixin, BaseEstimator):
     def fit_compare(self, X, sample_weight=None) -> Any:
         """Return encoded samples X (N, E) of a fit as points, which fill gaps of others."""
         points = self.scale(X)
-        self.components_ = None
         is_wide = sparse.issparse(points) and points.shape[1] > 2 * N_COMPONENTS
         if self.has_gaps_:
             self.imputer_ = fit_imputer(points, self.n_neighbors, sample_weight)
@@ -487,14 +461,12 @@ class Preparation(TransformerMixin, BaseEstimator):
     def kinds_(self) -> dict[Any, str]:
         """Kind of each column, by its name or position."""
         check_is_fitted(self)
-        names = self.cells_.names_ or range(self.n_features_in_)
         kinds = dict.fromkeys(range(self.n_features_in_), "number")
+        if self.table_ is not None:
+            kinds |= self.table_.kinds_
         if self.numbers_ is not None:
             kinds |= zip(self.number_columns, self.numbers_.kinds_, strict=True)
-        if self.table_ is not None:
-            others = set(kinds) - set(self.number_columns)
-            kinds |= {i: self.table_.kinds_[i] for i in others}
-        return {name: kinds[i] for i, name in enumerate(names)}
+        return {name: kinds[i] for i, name in enumerate(self.cells_.names_)}
 
     def describe(self) -> str:
         """Return a line about the kinds of columns."""
@@ -577,11 +549,6 @@ class Preparation(TransformerMixin, BaseEstimator):
             X = X.toarray()
         self.validate(X, reset, skip_check_array=True)
         return X
-
-
-def _leave_out(kinds, kind):
-    """Return the kinds of columns, by position, without those of a kind."""
-    return {i: known for i, known in kinds.items() if known != kind}
 
 
 def _leave_weighted(X, sample_weight):
