@@ -229,8 +229,6 @@ class TableEncoder(BaseEstimator):
         values = self._read_categories(X)
         names = [self.names_[columns[0]] for columns in self.categorical_]
         levels = list(map(_list_levels, names, values.T))
-        each = zip(names, levels, strict=True)
-        refuse_empty([name for name, known in each if not len(known)])
 
         self.encoder_ = OneHotEncoder(
             categories=levels,
@@ -256,8 +254,7 @@ class TableEncoder(BaseEstimator):
             if len(columns) > 1 and len(levels) == len(group):
                 own = [names[i] for i in columns]
                 own.append(f"none of {', '.join(own)}")
-                for place, level in zip(group, levels, strict=True):
-                    encoded[place] = own[level]
+                encoded[group[0] : group[-1] + 1] = [own[level] for level in levels]
         return encoded
 
     def _is_identifier(self, X, i):
@@ -390,9 +387,7 @@ def to_pandas(X):
 def _read_objects(X, i):
     """Return the values (N,) of a column as objects, None where they are missing."""
     values = np.asarray(_safe_indexing(X, i, axis=1))
-    if values.dtype.kind in "iub":
-        return values.astype(object)
-    if values.dtype.kind == "f":
+    if values.dtype.kind in "iubf":
         is_gap = np.isnan(values)
     else:
         is_gap = [is_missing(value) for value in values.tolist()]
@@ -410,6 +405,8 @@ def _list_levels(name, values):
                 f"{value!r}. Convert it, for instance by .astype(str)."
             )
     known = set(values.tolist()) - {None}
+    if not known:
+        refuse_empty([name])
     texts = {value for value in known if isinstance(value, str)}
     if texts and texts < known:
         text = max(texts)  # letters are behind digits
