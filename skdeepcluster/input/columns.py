@@ -121,7 +121,7 @@ def _count_copies(X):
 
 
 def _list_order(X, i):
-    """Return the categories of a column in their order, or None if it has numbers."""
+    """Return the categories of a column in their order, none if it has numbers."""
     dtype = list(X.dtypes)[i]
     levels = list(getattr(dtype, "categories", ()))
     if levels and getattr(dtype, "ordered", True):
@@ -132,7 +132,7 @@ def _list_order(X, i):
             f"Column {list(X.columns)[i]!r} is a code, but its texts have no order. Give it the "
             "type of ordered categories: pandas.Categorical(column, levels, ordered=True)."
         )
-    return None
+    return []
 
 
 # ---- whether numbers have kinds
@@ -200,9 +200,8 @@ class TableEncoder(BaseEstimator):
         self.kinds_ = dict(self.kinds)
         self.orders_ = {}
         for i, kind in self.kinds.items():
-            levels = _list_order(X, i) if self.is_frame_ and kind == "code" else None
-            if levels is not None:
-                self.orders_[i] = levels
+            if kind == "code" and self.is_frame_:
+                self.orders_[i] = _list_order(X, i)
             elif kind == "category" and self._is_identifier(X, i):
                 self.kinds_[i] = "out"
 
@@ -309,10 +308,10 @@ class TableEncoder(BaseEstimator):
     def _read_number(self, X, i):
         """Return the values of a column, of ordered categories the place in their order."""
         values = _read_objects(X, i).tolist()
-        if i not in self.orders_:
+        levels = self.orders_.get(i)
+        if not levels:
             return values
-        places = {level: place for place, level in enumerate(self.orders_[i])}
-        return [places.get(value) for value in values]
+        return [levels.index(value) if value in levels else None for value in values]
 
     def transform(self, X):
         """Return X (N, D) as numbers and one-hot columns (N, E)."""
@@ -336,6 +335,8 @@ class TableEncoder(BaseEstimator):
         columns = dict.fromkeys(range(len(self.names_)), missing)
         columns |= zip(self.numeric_, X[:, :n_numbers].T, strict=True)
         for i, levels in self.orders_.items():
+            if not levels:
+                continue
             place = np.round(columns[i]).astype(int).clip(0, len(levels) - 1)
             columns[i] = np.array(levels, dtype=object)[place]
         if self.categorical_:

@@ -514,9 +514,8 @@ class Preparation(TransformerMixin, BaseEstimator):
         """Return X, validated by scikit-learn, whose messages name the estimator."""
         named = type(self.name, (BaseEstimator,), {})()
         state = vars(self)
-        for name in ("n_features_in_", "feature_names_in_"):
-            if name in state and not reset:
-                setattr(named, name, state[name])
+        for name in state.keys() & {"n_features_in_", "feature_names_in_"}:
+            setattr(named, name, state[name])
         with config_context(array_api_dispatch=False):  # X becomes a numpy array
             X = validate_data(named, X, reset=reset, **options)
         if reset:
