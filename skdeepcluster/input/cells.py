@@ -58,8 +58,8 @@ class CellReader(BaseEstimator):
         self.dates_ = {}
         self.library_ = None
         self.types_ = {}
-        if _is_frame(X):
-            self.library_ = type(X).__module__.partition(".")[0]
+        if hasattr(X, "columns"):
+            self.library_ = "pandas" if hasattr(X, "iloc") else "polars"
             self.types_ = dict(enumerate(map(_describe_type, X.dtypes)))
         for i in _list_unread(X):
             kind = said.get(i)
@@ -67,7 +67,8 @@ class CellReader(BaseEstimator):
             way = None if kind in LEVELS else _find_way(values, kind)
             self.ways_[i] = way
             if way in DAYS:
-                first = np.fmin.reduce(_parse(values, way)[0]) if way == "date" else 0.0
+                days = _parse(values, way)[0] if way == "date" else 0.0
+                first = np.fmin.reduce(days, axis=None, initial=np.nan)
                 self.dates_[i] = float(np.floor(np.nan_to_num(first)))
         return self.read(X)
 
@@ -82,19 +83,15 @@ class CellReader(BaseEstimator):
             if strays and i not in self.ways_:
                 continue  # refused by the checks that follow
             if strays:
-                self._warn_of_strays(i, strays)
+                name = self.names_[i]
+                warn_user(
+                    f"Column {name!r} has numbers or dates, and {len(strays)} values that are "
+                    f"taken as missing, such as {min(strays, key=str)!r}. If it names "
+                    f"categories, say kinds={{{name!r}: 'category'}}.",
+                    UserWarning,
+                )
             columns[i] = numbers - self.dates_.get(i, 0)
         return _replace(X, columns)
-
-    def _warn_of_strays(self, i, strays):
-        """Warn of values that are no numbers."""
-        name = self.names_[i]
-        warn_user(
-            f"Column {name!r} has numbers or dates, and {len(strays)} values that are taken as "
-            f"missing, such as {min(strays, key=str)!r}. If it names categories, say "
-            f"kinds={{{name!r}: 'category'}}.",
-            UserWarning,
-        )
 
     def describe(self, i):
         """Return the name of a column of dates, with what its numbers are."""
@@ -255,10 +252,6 @@ WAYS = {point: partial(_read_number, point=point) for point in NUMBERS} | DAYS
 # ---- tables
 
 
-def _is_frame(X):
-    return hasattr(X, "columns") and hasattr(X, "dtypes")
-
-
 def _describe_type(dtype):
     """Return the name and the options of a type of a column of a frame."""
     name = str(dtype).partition("(")[0]
@@ -277,7 +270,7 @@ def list_names(X):
 
 def _list_unread(X):
     """Return the positions of the columns whose values may be no numbers."""
-    if _is_frame(X):
+    if hasattr(X, "columns"):
         names = [str(dtype).lower() for dtype in X.dtypes]
         return [i for i, name in enumerate(names) if name.startswith(UNREAD)]
     is_read = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "OUSmM"
@@ -293,7 +286,7 @@ def _replace(X, columns):
         for i, values in columns.items():
             X.isetitem(i, values)
         return X
-    if _is_frame(X):
+    if hasattr(X, "columns"):
         make = import_module("polars").Series
         names = X.columns
         return X.with_columns([make(names[i], values) for i, values in columns.items()])

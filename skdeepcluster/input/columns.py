@@ -58,7 +58,7 @@ def list_said(X, kinds):
                 f"kinds has {kind!r} for column {name!r}, but a kind is one of "
                 f"{', '.join(NAMES)}."
             )
-        if isinstance(name, tuple) and name not in list(getattr(X, "columns", ())):
+        if isinstance(name, tuple) and name not in list_names(X):
             if kind != "category" or len(name) < 2:
                 raise ValueError(
                     f"kinds has {kind!r} for the columns {name}, but several columns are a "

@@ -72,7 +72,7 @@ class NumberColumns(BaseEstimator):
         for j, kind in enumerate(self.kinds):
             values = X[:, j].astype(float)
             weights = np.ones(len(X)) if sample_weight is None else sample_weight
-            is_known = ~np.isnan(values) & (weights > 0)
+            is_known = ~np.isnan(values)
             values = values[is_known]
             weights = weights[is_known]
             self.decimals_.append(_count_decimals(values))

@@ -142,6 +142,15 @@ class Preparation(TransformerMixin, BaseEstimator):
     [1.0, 1.0]
     """
 
+    # Until a fit finds others.
+    makes_dense_ = False
+    table_ = None
+    numbers_ = None
+    factors_ = None
+    standardizes_ = False
+    components_ = None
+    imputer_ = None
+
     def __init__(
         self,
         kinds="auto",
