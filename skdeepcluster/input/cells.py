@@ -5,7 +5,7 @@ N samples, D columns of X.
 
 import re
 from collections import Counter
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from importlib import import_module
@@ -19,10 +19,10 @@ from sklearn.utils import _safe_indexing
 from .checks import warn_user
 from .labels import is_missing
 
-#: How the names of types of texts, of dates, and of others to read begin, in lower case.
+#: How the names of types of texts, of others for any values, and of dates begin, in lower case.
 TEXTS = ("str", "object", "utf8", "large_str")
-DATES = ("date", "time", "period", "duration")
-UNREAD = (*TEXTS, *DATES, "decimal", "null")
+UNTYPED = (*TEXTS, "decimal", "null")
+UNREAD = (*UNTYPED, "date", "timestamp", "timedelta", "period", "duration")
 #: Kinds of columns whose values are names.
 LEVELS = ("flag", "category", "out")
 #: Minimum share of the values of a column that are numbers for the others to be mistakes: a level
@@ -30,20 +30,15 @@ LEVELS = ("flag", "category", "out")
 MIN_SHARE = 0.95
 #: How texts write missing values of numbers.
 GAPS = {"nan", "none", "<na>", "nat"}
-#: Units: percent, signs and codes of currencies. How numbers in texts begin.
-UNIT = r"%|[$\xa2-\xa5\u20a0-\u20cf]|USD|EUR|JPY|GBP|CNY|AUD|CAD|CHF|INR|SEK|NOK|DKK|PLN|CZK"
-NUMBER_START = re.compile(rf"\s*(?:{UNIT}|[-+−.,\d])", re.I)
+#: Units: percent, signs and codes of currencies.
+UNIT = r"(?:%|[$\xa2-\xa5\u20a0-\u20cf]|USD|EUR|JPY|GBP|CNY|AUD|CAD|CHF|INR|SEK|NOK|DKK|PLN|CZK)"
 #: Codes of articles and places: zeros in front, and exponents without signs.
-CODE = re.compile(r"0\d.*|\d+[eE]\d+")
+CODE = re.compile(r"\s*(?:0\d.*|\d+[eE]\d+)\s*")
 #: Beginning of dates by ISO 8601.
-ISO_DATE = re.compile(r"\d{4}-?\d\d")
-EPOCH = datetime(1970, 1, 1)
+ISO_DATE = re.compile(r"\d{4}-\d\d")
+EPOCH = np.datetime64(0, "us")
 DAY = timedelta(days=1)
-MICROSECONDS = 86_400_000_000
-#: Steps per day to which dates are rounded: days, hours, minutes, seconds, and finer ones.
-STEPS = 1, 24, 1440, 86_400, 86_400_000, MICROSECONDS
-#: Maximum distance from whole steps.
-STEP_ERROR = 1e-3
+SECONDS = 86_400
 
 
 class CellReader(BaseEstimator):
@@ -55,73 +50,89 @@ class CellReader(BaseEstimator):
     def fit_read(self, X, said):
         """Find how the columns of X (N, D) are read; return X with numbers in these columns.
 
-        ``said`` has the kinds of columns that the user says, by position. ``dates_`` describes
-        the columns of dates and time spans.
+        ``said`` has the kinds of columns that the user says, by position. ``dates_`` has the
+        first day of columns of dates, and 0 for time spans.
         """
         self.names_ = list_names(X)
         self.ways_ = {}
         self.dates_ = {}
-        columns = {}
+        self.library_ = None
+        self.types_ = {}
+        if hasattr(X, "columns"):
+            self.library_ = "pandas" if hasattr(X, "iloc") else "polars"
+            self.types_ = dict(enumerate(map(_describe_type, X.dtypes)))
         for i in _list_unread(X):
             kind = said.get(i)
             values = _load(X, i)
             way = None if kind in LEVELS else _find_way(values, kind)
             self.ways_[i] = way
             if way in DAYS:
-                days = _parse(values, way)[0]
-                self.dates_[i] = _describe_dates(days, way) | {
-                    "dtype": _describe_type(X, i)
-                }
-            if way:
-                columns[i] = self._read_column(i, values)
-        return _replace(X, columns)
+                days = _parse(values, way)[0] if way == "date" else 0.0
+                first = np.fmin.reduce(days, axis=None, initial=np.nan)
+                self.dates_[i] = float(np.floor(np.nan_to_num(first)))
+        return self.read(X)
 
     def read(self, X):
         """Return X (N, D) with numbers in the same columns."""
-        unread = _list_unread(X) if list_names(X) == self.names_ else ()
         columns = {}
-        for i in unread:
-            values = _load(X, i)
-            if self.ways_.get(i):
-                columns[i] = self._read_column(i, values)
-            elif i not in self.ways_:
-                numbers, strays = _parse(values, ".")
-                if not strays:  # else refused by the checks that follow
-                    columns[i] = numbers
+        for i in _list_unread(X):
+            way = self.ways_.get(i, ".")
+            if way is None:
+                continue
+            numbers, strays = _parse(_load(X, i), way)
+            if strays and i not in self.ways_:
+                continue  # refused by the checks that follow
+            if strays:
+                name = self.names_[i]
+                warn_user(
+                    f"Column {name!r} has numbers or dates, and {len(strays)} values that are "
+                    f"taken as missing, such as {min(strays, key=str)!r}. If it names "
+                    f"categories, say kinds={{{name!r}: 'category'}}.",
+                    UserWarning,
+                )
+            columns[i] = numbers - self.dates_.get(i, 0)
         return _replace(X, columns)
-
-    def _read_column(self, i, values):
-        """Return values (N,) of a column as numbers."""
-        numbers, strays = _parse(values, self.ways_[i])
-        if strays:
-            self._warn_of_strays(i, strays)
-        origin = self.dates_[i]["origin"] if i in self.dates_ else 0
-        return numbers - origin
-
-    def _warn_of_strays(self, i, strays):
-        """Warn of values that are no numbers."""
-        name = self.names_[i]
-        warn_user(
-            f"Column {name!r} has numbers or dates, and {len(strays)} values that are taken as "
-            f"missing, such as {min(strays, key=str)!r}. If it names categories, say "
-            f"kinds={{{name!r}: 'category'}}.",
-            UserWarning,
-        )
 
     def describe(self, i):
         """Return the name of a column of dates, with what its numbers are."""
         start = ""
-        if self.dates_[i]["way"] == "date":
-            start = f" since {np.datetime64(int(self.dates_[i]['origin']), 'D')}"
+        if self.ways_[i] == "date":
+            start = f" since {np.datetime64(int(self.dates_[i]), 'D')}"
         return f"{self.names_[i]} (days{start})"
 
-    def restore(self, table):
-        """Return a table (N, D) with dates and time spans in the types of the fit."""
-        columns = {}
-        for i, described in self.dates_.items():
-            days = np.asarray(_safe_indexing(table, i, axis=1), dtype=float)
-            columns[i] = _make_dates(days, **described)
-        return _replace(table, columns)
+    def restore(self, columns):
+        """Return columns, by position, as a table (N, D) with the types of the fit."""
+        for i, origin in self.dates_.items():
+            seconds = np.rint((columns[i] + origin) * SECONDS)
+            spans = seconds.astype("m8[s]").astype("m8[us]")
+            columns[i] = spans + EPOCH if self.ways_[i] == "date" else spans
+        if self.library_ is not None:
+            return self._make_frame(columns)
+        table = np.array(
+            [column.tolist() for column in columns.values()], dtype=object
+        ).T
+        is_numeric = all(column.dtype.kind in "iuf" for column in columns.values())
+        return table.astype(np.float64) if is_numeric else table
+
+    def _make_frame(self, columns):
+        """Return columns, by position, as a frame."""
+        library = import_module(self.library_)
+        types = {}
+        for i, (name, options) in self.types_.items():
+            letter = columns[i].dtype.kind
+            is_text = name.lower().startswith(UNTYPED)
+            if letter == "O" or is_text and letter in "fmM":
+                continue  # left out, or read
+            if "int" in name.lower():
+                columns[i] = columns[i].round()
+            if letter == "M" and "," in name:  # a time zone
+                columns[i] = library.to_datetime(columns[i], utc=True)
+            is_class = options or self.library_ == "polars"
+            types[self.names_[i]] = (
+                getattr(library, name)(**options) if is_class else name
+            )
+        frame = library.DataFrame(dict(zip(self.names_, columns.values(), strict=True)))
+        return frame.cast(types) if self.library_ == "polars" else frame.astype(types)
 
 
 # ---- columns
@@ -136,11 +147,8 @@ def _load(X, i):
     if values.dtype.kind not in "OUS":
         return values
     values = values.astype(object)
-    types = set(map(type, values.tolist()))
-    are_numbers = all(
-        issubclass(own, Real | NoneType) and own is not bool for own in types
-    )
-    return values.astype(float) if are_numbers else values
+    is_float = {*map(type, values.tolist())} <= {int, float, NoneType}
+    return values.astype(float) if is_float else values
 
 
 def _find_way(values, kind):
@@ -151,29 +159,17 @@ def _find_way(values, kind):
         counts = _count(values)
     except TypeError:  # lists and dictionaries
         return None
-    total = counts.total()
-    least = MIN_SHARE * total if kind is None else 0
-    n_likely = sum(
-        count
-        for value, count in counts.items()
-        if not isinstance(value, str) or NUMBER_START.match(value)
-    )
-    if n_likely < least:
-        return None
-    best = None if total else "."
-    most = 0
-    for way in DAYS if kind == "date" else WAYS:
-        n_read = sum(
-            count for value, count in counts.items() if WAYS[way](value) is not None
-        )
-        if n_read > most:
-            best = way
-            most = n_read
-        if most == total:
-            break
-    if most < least or kind is None and _are_codes(counts):
-        return None
-    return best
+    if not counts:
+        return "."
+    n_read = {
+        way: sum(n for value, n in counts.items() if WAYS[way](value) is not None)
+        for way in (DAYS if kind == "date" else WAYS)
+    }
+    best = max(n_read, key=n_read.get)
+    if kind is not None:
+        return best if n_read[best] else None
+    is_code = any(isinstance(value, str) and CODE.fullmatch(value) for value in counts)
+    return None if is_code or n_read[best] < MIN_SHARE * counts.total() else best
 
 
 def _count(values):
@@ -185,18 +181,12 @@ def _count(values):
     return counts
 
 
-def _are_codes(values):
-    """Return whether some values are codes in texts, or have different units."""
-    texts = [value.strip() for value in values if isinstance(value, str)]
-    units = re.findall(UNIT, " ".join(texts))
-    return len(set(units)) > 1 or any(map(CODE.fullmatch, texts))
-
-
 def _parse(values, way):
     """Return values (N,) as numbers, nan for missing ones and others, and these others."""
-    if values.dtype.kind in "mM":
-        days = values.astype(f"{values.dtype.kind}8[us]").astype(float) / MICROSECONDS
-        return np.where(np.isnat(values), np.nan, days), []
+    if values.dtype.kind == "M":
+        values = values - EPOCH
+    if values.dtype.kind == "m":
+        return values / np.timedelta64(1, "D"), []
     if values.dtype.kind != "O":
         return values.astype(float), []
     counts = _count(values)
@@ -210,11 +200,11 @@ def _parse(values, way):
 
 def _compile_number(point, comma):
     """Return the pattern of numbers with a decimal point, and a comma between thousands."""
+    unit = rf"(?:{UNIT}\s?)?"
     thousands = rf"[1-9]\d{{0,2}}(?:[{comma}\s'’]\d{{3}})+"
     number = rf"(?:{thousands}|\d+)(?:[{point}]\d*)?|[{point}]\d+"
-    sign = r"[+\-−]?"
     return re.compile(
-        rf"({sign})\s?(?:{UNIT})?\s?({sign})({number})(e[+-]?\d+)?\s?(?:{UNIT})?", re.I
+        rf"\s*{unit}([+\-−]?)\s?{unit}({number})(e[+-]?\d+)?\s?{unit}\s*", re.I
     )
 
 
@@ -225,14 +215,13 @@ def _read_number(value, point):
     """Return a number or text as a number, None if it is none."""
     if isinstance(value, Real | Decimal) and not isinstance(value, bool):
         return float(value)
-    match = NUMBERS[point].fullmatch(value.strip()) if isinstance(value, str) else None
+    match = NUMBERS[point].fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None
-    sign, own_sign, number, exponent = match.groups()
+    sign, number, exponent = match.groups("")
     whole, _, fraction = number.partition(point)
     whole = re.sub(r"\D", "", whole)
-    size = float(f"{whole or 0}.{fraction or 0}{exponent or ''}")
-    return size if (sign or own_sign) in ("", "+") else -size
+    return float(f"{sign.replace('−', '-')}{whole}.{fraction}{exponent}")
 
 
 def _read_date(value):
@@ -246,14 +235,12 @@ def _read_date(value):
     value = getattr(value, "start_time", value)  # of a period
     if isinstance(value, datetime):
         zone = None if value.tzinfo is None else UTC
-        return (value - EPOCH.replace(tzinfo=zone)) / DAY
-    return (value - EPOCH.date()) / DAY if isinstance(value, date) else None
+        return (value - datetime(1970, 1, 1, tzinfo=zone)) / DAY
+    return (value - date(1970, 1, 1)) / DAY if isinstance(value, date) else None
 
 
 def _read_span(value):
-    """Return the days of a time span or a time of day, else None."""
-    if isinstance(value, time):
-        value = datetime.combine(EPOCH, value) - EPOCH
+    """Return the days of a time span, else None."""
     return value / DAY if isinstance(value, timedelta) else None
 
 
@@ -262,79 +249,28 @@ DAYS = {"date": _read_date, "span": _read_span}
 WAYS = {point: partial(_read_number, point=point) for point in NUMBERS} | DAYS
 
 
-# ---- dates
-
-
-def _describe_dates(days, way):
-    """Return what :func:`_make_dates` needs to know about days (N,)."""
-    known = days[~np.isnan(days)]
-    fits = [
-        n for n in STEPS if np.allclose(known * n, np.rint(known * n), 0, STEP_ERROR)
-    ]
-    is_date = way == "date" and len(known) > 0
-    return {
-        "way": way,
-        "origin": float(np.floor(known.min())) if is_date else 0.0,
-        "steps": fits[0] if fits else MICROSECONDS,
-    }
-
-
-def _describe_type(X, i):
-    """Return the type of a column of dates in a frame, None for objects, texts and arrays."""
-    dtype = list(X.dtypes)[i] if _is_frame(X) else None
-    if not str(dtype).lower().startswith(DATES):
-        return None
-    if hasattr(X, "iloc"):
-        return str(dtype)
-    units = [
-        vars(dtype)[name] for name in ("time_unit", "time_zone") if name in vars(dtype)
-    ]
-    return [str(dtype).partition("(")[0], *units]
-
-
-def _make_dates(days, way, origin, steps, dtype):
-    """Return a column of dates or time spans from days (N,) since the ``origin``."""
-    days = np.rint((days + origin) * steps) / steps
-    parts = np.rint(np.nan_to_num(days) * MICROSECONDS).astype(np.int64)
-    dates = parts.astype("M8[us]" if way == "date" else "m8[us]")
-    dates[np.isnan(days)] = "NaT"
-    if dtype is None:
-        return dates
-    if isinstance(dtype, list):
-        polars = import_module("polars")
-        name, *units = dtype
-        dates = polars.Series(parts * 1000 if name == "Time" else dates)
-        return dates.cast(getattr(polars, name)(*units))
-    dates = import_module("pandas").Series(dates)
-    if "," in dtype:  # a time zone
-        dates = dates.dt.tz_localize("UTC")
-    return dates.astype(dtype).array
-
-
 # ---- tables
 
 
-def _is_frame(X):
-    return hasattr(X, "columns") and hasattr(X, "dtypes")
+def _describe_type(dtype):
+    """Return the name and the options of a type of a column of a frame."""
+    name = str(dtype).partition("(")[0]
+    if name == "category":
+        options = {"categories": list(dtype.categories), "ordered": bool(dtype.ordered)}
+        return "CategoricalDtype", options
+    if name == "Enum":
+        return name, {"categories": list(dtype.categories)}
+    return name, vars(dtype) if name in ("Datetime", "Duration") else {}
 
 
 def list_names(X):
     """Return the names of the columns of X (N, D), or their positions."""
-    shape = getattr(X, "shape", ())
-    return list(getattr(X, "columns", range((*shape, 0, 0)[1])))
-
-
-def read_list(X):
-    """Return a list of samples as an array, of objects if it has texts or objects."""
-    if not isinstance(X, list | tuple):
-        return X
-    values = np.asarray(X)
-    return np.array(X, dtype=object) if values.dtype.kind in "OU" else values
+    return list(getattr(X, "columns", range(X.shape[-1])))
 
 
 def _list_unread(X):
     """Return the positions of the columns whose values may be no numbers."""
-    if _is_frame(X):
+    if hasattr(X, "columns"):
         names = [str(dtype).lower() for dtype in X.dtypes]
         return [i for i, name in enumerate(names) if name.startswith(UNREAD)]
     is_read = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "OUSmM"
@@ -350,13 +286,10 @@ def _replace(X, columns):
         for i, values in columns.items():
             X.isetitem(i, values)
         return X
-    if _is_frame(X):
+    if hasattr(X, "columns"):
         make = import_module("polars").Series
         names = X.columns
         return X.with_columns([make(names[i], values) for i, values in columns.items()])
-    dtypes = {values.dtype for values in columns.values()}
-    if len(columns) == X.shape[1] and len(dtypes) == 1:
-        return np.column_stack(list(columns.values()))
     X = X.astype(object)
     for i, values in columns.items():
         X[:, i] = values

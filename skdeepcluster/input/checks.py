@@ -12,10 +12,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture._base import _check_shape
-from sklearn.utils import (
-    _safe_indexing,
-    check_array,
-)
+from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import _check_sample_weight
 
 #: Types of numbers that X may have; others are converted to the first.
@@ -46,14 +43,15 @@ def check_sparse(X):
 
 
 def check_container(X):
-    """Check that X can be read: a table, an array or a list of samples."""
+    """Return a table, sparse samples or an array, checked to have samples and features."""
     if type(X).__name__ == "AnnData":
         raise TypeError(
             "X must be numbers, got AnnData. Pass adata.X or adata.obsm['X_pca']."
         )
     is_frame = hasattr(X, "shape") and hasattr(X, "dtypes")
     try:
-        values = X if is_frame or sparse.issparse(X) or is_dask(X) else np.asarray(X)
+        is_kept = is_frame or sparse.issparse(X) or is_dask(X)
+        values = X if is_kept else np.asanyarray(X)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"X cannot be read as an array: {error}") from error
     shape = values.shape
@@ -63,6 +61,7 @@ def check_container(X):
             f"X must be numbers of shape (n_samples, n_features), got {type(X).__name__} of shape "
             f"{shape}. Flatten images or series by X.reshape(len(X), -1)."
         )
+    return values
 
 
 @contextmanager
@@ -71,38 +70,30 @@ def name_column(X, names=None):
     try:
         yield
     except (TypeError, ValueError) as error:
-        name, is_infinite = _find_bad_column(X, names)
-        if name is None:
+        if len(getattr(X, "shape", ())) != 2 or sparse.issparse(X):
             raise
-        if is_infinite:
-            raise ValueError(f"{error} The first is in column {name!r}.") from error
+        if names is None:
+            names = getattr(X, "columns", range(X.shape[1]))
+        for i, name in enumerate(names):
+            _check_column(_safe_indexing(X, i, axis=1), name, error)
+        raise
+
+
+def _check_column(column, name, error):
+    """Raise an error about a column if it is not numeric or finite."""
+    values = np.asarray(column)
+    try:
+        numbers = values if values.dtype.kind == "c" else values.astype(float)
+        is_infinite = np.isinf(numbers).any()
+    except (TypeError, ValueError):
         kind = TypeError if type(error) is TypeError else ValueError
         reason = str(error).partition(". ")[0].rstrip(".")
         raise kind(
             f"Column {name!r} of X is not numeric: {reason}. Name categories in kinds, encode "
             "them by OneHotEncoder, or convert dates by pandas.to_datetime."
         ) from error
-
-
-def _find_bad_column(X, names):
-    """Return the name of the first column of X (N, D) that is not numeric or finite, if any.
-
-    Also return whether it is infinite.
-    """
-    if len(getattr(X, "shape", ())) != 2 or sparse.issparse(X):
-        return None, False
-    if names is None:
-        names = getattr(X, "columns", range(X.shape[1]))
-    for i, name in enumerate(names):
-        values = np.asarray(_safe_indexing(X, i, axis=1))
-        try:
-            numbers = values if values.dtype.kind == "c" else values.astype(float)
-            is_infinite = np.isinf(numbers).any()
-        except (TypeError, ValueError):
-            return name, False
-        if is_infinite:
-            return name, True
-    return None, False
+    if is_infinite:
+        raise ValueError(f"{error} The first is in column {name!r}.") from error
 
 
 def refuse_empty(names):

@@ -17,7 +17,7 @@ from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils._indexing import _get_column_indices
 from sklearn.utils._param_validation import StrOptions
 
-from .cells import LEVELS, TEXTS
+from .cells import LEVELS, TEXTS, list_names
 from .checks import name_column, refuse_empty
 from .distinct import find_ranges
 from .labels import is_missing
@@ -58,7 +58,7 @@ def list_said(X, kinds):
                 f"kinds has {kind!r} for column {name!r}, but a kind is one of "
                 f"{', '.join(NAMES)}."
             )
-        if isinstance(name, tuple) and name not in list(getattr(X, "columns", ())):
+        if isinstance(name, tuple) and name not in list_names(X):
             if kind != "category" or len(name) < 2:
                 raise ValueError(
                     f"kinds has {kind!r} for the columns {name}, but several columns are a "
@@ -72,7 +72,7 @@ def list_said(X, kinds):
 
 def _find_column(X, name):
     """Return the position of a column."""
-    names = list(getattr(X, "columns", ()))
+    names = list_names(X)
     if name in names:  # a number may be a name
         return names.index(name)
     try:
@@ -104,15 +104,14 @@ def read_types(X):
 
 def _numbers_samples(X, i):
     """Return whether the integers of a column are consecutive, and another for each sample."""
-    values = np.asarray(_safe_indexing(X, i, axis=1))
-    if values.dtype.kind not in "iu" or len(values) < MIN_NUMBERED:
+    column = np.asarray(_safe_indexing(X, i, axis=1))
+    if column.dtype.kind not in "iu" or len(column) < MIN_NUMBERED:
         return False
-    n_numbers = int(values.max()) - int(values.min()) + 1
-    n_copies, rest = divmod(len(values), n_numbers)
-    counts = np.unique(values, return_counts=True)[1] if not rest else ()
-    if n_numbers < MIN_NUMBERED or set(counts) != {n_copies}:
+    values, counts = np.unique(column, return_counts=True)
+    is_gapless = len(values) >= MIN_NUMBERED and (np.diff(values) == 1).all()
+    if not is_gapless or counts.min() < counts.max():
         return False
-    return n_copies == 1 or _count_copies(X) % n_copies == 0
+    return counts[0] == 1 or _count_copies(X) % counts[0] == 0
 
 
 def _count_copies(X):
@@ -122,7 +121,7 @@ def _count_copies(X):
 
 
 def _list_order(X, i):
-    """Return the categories of a column in their order, or None if it has numbers."""
+    """Return the categories of a column in their order, none if it has numbers."""
     dtype = list(X.dtypes)[i]
     levels = list(getattr(dtype, "categories", ()))
     if levels and getattr(dtype, "ordered", True):
@@ -133,7 +132,7 @@ def _list_order(X, i):
             f"Column {list(X.columns)[i]!r} is a code, but its texts have no order. Give it the "
             "type of ordered categories: pandas.Categorical(column, levels, ordered=True)."
         )
-    return None
+    return []
 
 
 # ---- whether numbers have kinds
@@ -196,16 +195,13 @@ class TableEncoder(BaseEstimator):
 
     def fit(self, X):
         """Find the levels of a table X (N, D)."""
-        n_columns = X.shape[1]
-        self.names_ = list(getattr(X, "columns", range(n_columns)))
+        self.names_ = list_names(X)
         self.is_frame_ = hasattr(X, "dtypes")
-        self.is_polars_ = type(X).__module__.startswith("polars")
         self.kinds_ = dict(self.kinds)
         self.orders_ = {}
         for i, kind in self.kinds.items():
-            levels = _list_order(X, i) if self.is_frame_ and kind == "code" else None
-            if levels is not None:
-                self.orders_[i] = levels
+            if kind == "code" and self.is_frame_:
+                self.orders_[i] = _list_order(X, i)
             elif kind == "category" and self._is_identifier(X, i):
                 self.kinds_[i] = "out"
 
@@ -216,8 +212,8 @@ class TableEncoder(BaseEstimator):
         self.categorical_ = sorted([*single, *self.blocks])
         for block in self.blocks:
             self.kinds_ |= dict.fromkeys(block, "category")
-        kinds = [self.kinds_.get(i) for i in range(n_columns)]
-        self.numeric_ = [i for i, kind in enumerate(kinds) if kind not in LEVELS]
+        positions = range(len(self.names_))
+        self.numeric_ = [i for i in positions if self.kinds_.get(i) not in LEVELS]
         self.ranges_ = {
             block[0]: find_ranges(self.read_numbers(X, block)) for block in self.blocks
         }
@@ -227,28 +223,13 @@ class TableEncoder(BaseEstimator):
                 f"kinds={{{self.names_[0]!r}: 'category'}}."
             )
         self._fit_categories(X)
-        self.types_ = {}
-        for i, dtype in enumerate(X.dtypes if self.is_frame_ else ()):
-            self._fit_type(i, dtype)
         return self
-
-    def _fit_type(self, i, dtype):
-        """Remember the type of a column of a frame, if it can be given back."""
-        name = str(dtype).partition("(")[0]
-        is_text = name.lower().startswith(TEXTS)
-        if name in ("category", "Enum"):
-            ordered = () if self.is_polars_ else (bool(dtype.ordered),)
-            self.types_[i] = list(dtype.categories), *ordered
-        elif self.kinds_.get(i) in ONE_HOT or i in self.numeric_ and not is_text:
-            self.types_[i] = name
 
     def _fit_categories(self, X):
         """Find the levels and one-hot columns of the categories."""
         values = self._read_categories(X)
         names = [self.names_[columns[0]] for columns in self.categorical_]
         levels = list(map(_list_levels, names, values.T))
-        each = zip(names, levels, strict=True)
-        refuse_empty([name for name, known in each if not len(known)])
 
         self.encoder_ = OneHotEncoder(
             categories=levels,
@@ -274,8 +255,7 @@ class TableEncoder(BaseEstimator):
             if len(columns) > 1 and len(levels) == len(group):
                 own = [names[i] for i in columns]
                 own.append(f"none of {', '.join(own)}")
-                for place, level in zip(group, levels, strict=True):
-                    encoded[place] = own[level]
+                encoded[group[0] : group[-1] + 1] = [own[level] for level in levels]
         return encoded
 
     def _is_identifier(self, X, i):
@@ -284,9 +264,8 @@ class TableEncoder(BaseEstimator):
         counts = Counter(value for value in values if isinstance(value, str))
         if len(counts) <= MANY_VALUES:
             return False
-        n_copies = gcd(*counts.values())
-        if n_copies > 1:  # by chance, unless samples are copies
-            n_copies = _count_copies(X)
+        may_repeat = gcd(*counts.values()) > 1
+        n_copies = _count_copies(X) if may_repeat else 1
         return counts.total() < MIN_REPEATS * n_copies * len(counts)
 
     def _read_categories(self, X):
@@ -331,10 +310,10 @@ class TableEncoder(BaseEstimator):
     def _read_number(self, X, i):
         """Return the values of a column, of ordered categories the place in their order."""
         values = _read_objects(X, i).tolist()
-        if i not in self.orders_:
+        levels = self.orders_.get(i)
+        if not levels:
             return values
-        places = {level: place for place, level in enumerate(self.orders_[i])}
-        return [places.get(value) for value in values]
+        return [levels.index(value) if value in levels else None for value in values]
 
     def transform(self, X):
         """Return X (N, D) as numbers and one-hot columns (N, E)."""
@@ -349,7 +328,7 @@ class TableEncoder(BaseEstimator):
         return encoded
 
     def inverse_transform(self, X, random_state=None):
-        """Return encoded samples (N, E) as a table, see :meth:`Preparation.decode`.
+        """Return the columns of encoded samples (N, E), see :meth:`Preparation.decode`.
 
         Columns that are left out miss all values.
         """
@@ -358,6 +337,8 @@ class TableEncoder(BaseEstimator):
         columns = dict.fromkeys(range(len(self.names_)), missing)
         columns |= zip(self.numeric_, X[:, :n_numbers].T, strict=True)
         for i, levels in self.orders_.items():
+            if not levels:
+                continue
             place = np.round(columns[i]).astype(int).clip(0, len(levels) - 1)
             columns[i] = np.array(levels, dtype=object)[place]
         if self.categorical_:
@@ -365,13 +346,7 @@ class TableEncoder(BaseEstimator):
             for places, values in zip(self.categorical_, levels, strict=True):
                 columns |= self._decode_category(places, values)
 
-        columns = {i: np.array(values.tolist()) for i, values in columns.items()}
-        if self.is_frame_:
-            return self._make_frame(columns)
-        table = list(columns.values())
-        if all(column.dtype.kind in "iuf" for column in table):
-            return np.column_stack(table).astype(np.float64)
-        return np.array([column.tolist() for column in table], dtype=object).T
+        return {i: np.array(values.tolist()) for i, values in columns.items()}
 
     def _decode_levels(self, shares, random_state):
         """Return the levels of each category by their shares in one-hot columns."""
@@ -394,22 +369,6 @@ class TableEncoder(BaseEstimator):
         is_high = np.asarray(values, dtype=int)[:, None] == np.arange(len(places))
         return dict(zip(places, np.where(is_high, high, low).T, strict=True))
 
-    def _make_frame(self, columns):
-        """Return columns as a frame with the types of ``fit``."""
-        library = import_module("polars" if self.is_polars_ else "pandas")
-        make = library.Enum if self.is_polars_ else library.CategoricalDtype
-        types = {}
-        for i, kind in self.types_.items():
-            if isinstance(kind, tuple):
-                kind = make(*kind)
-            else:
-                if "int" in kind.lower():
-                    columns[i] = columns[i].round()
-                kind = getattr(library, kind) if self.is_polars_ else kind
-            types[self.names_[i]] = kind
-        frame = library.DataFrame(dict(zip(self.names_, columns.values(), strict=True)))
-        return frame.cast(types) if self.is_polars_ else frame.astype(types)
-
 
 def frame_as(X, values):
     """Return values (N, D) with the names of X if it is a DataFrame, else as they are."""
@@ -431,9 +390,7 @@ def to_pandas(X):
 def _read_objects(X, i):
     """Return the values (N,) of a column as objects, None where they are missing."""
     values = np.asarray(_safe_indexing(X, i, axis=1))
-    if values.dtype.kind in "iub":
-        return values.astype(object)
-    if values.dtype.kind == "f":
+    if values.dtype.kind in "iubf":
         is_gap = np.isnan(values)
     else:
         is_gap = [is_missing(value) for value in values.tolist()]
@@ -448,14 +405,16 @@ def _list_levels(name, values):
         if not isinstance(value, str | Real | np.bool_ | NoneType):
             raise ValueError(
                 f"Categories are strings, numbers or booleans, but column {name!r} has "
-                f"{value!r}. Convert the column, for instance by .astype(str)."
+                f"{value!r}. Convert it, for instance by .astype(str)."
             )
     known = set(values.tolist()) - {None}
-    texts = [value for value in known if isinstance(value, str)]
-    if texts and len(texts) < len(known):
+    if not known:
+        refuse_empty([name])
+    texts = {value for value in known if isinstance(value, str)}
+    if texts and texts < known:
         text = max(texts)  # letters are behind digits
         raise ValueError(
-            f"Column {name!r} has numbers and texts, such as {text!r}. Convert it to numbers by "
-            "pandas.to_numeric(column, errors='coerce'), or to categories by .astype(str)."
+            f"Column {name!r} has numbers and texts, such as {text!r}. Convert it by "
+            "pandas.to_numeric(column, errors='coerce') or .astype(str)."
         )
     return np.array(sorted(known), dtype=object)

@@ -72,7 +72,7 @@ class NumberColumns(BaseEstimator):
         for j, kind in enumerate(self.kinds):
             values = X[:, j].astype(float)
             weights = np.ones(len(X)) if sample_weight is None else sample_weight
-            is_known = ~np.isnan(values) & (weights > 0)
+            is_known = ~np.isnan(values)
             values = values[is_known]
             weights = weights[is_known]
             self.decimals_.append(_count_decimals(values))
@@ -222,17 +222,19 @@ def _find_logarithm(values, weights, is_amount):
     """
     if len(values) == 0:
         return None
-    outer, inner, middle, *upper = _list_quantiles(values, weights)
-    skews = [_skew(outer, middle, upper[1]), _skew(inner, middle, upper[0])]
-    sign = -1.0 if skews[0] < 0 else 1.0
-    is_skewed = sign * skews[0] >= TAIL_SKEW and sign * skews[1] >= BODY_SKEW
-    is_skewed &= sign * _find_moment(values, weights) >= SKEWNESS
+    quantiles = _list_quantiles(values, weights)
+    sign = -1.0 if _skew(*quantiles[::2]) < 0 else 1.0
+    values = sign * values
+    low, lower, middle, upper, high = np.sort(sign * quantiles)
+    is_skewed = (
+        _skew(low, middle, high) >= TAIL_SKEW
+        and _skew(lower, middle, upper) >= BODY_SKEW
+        and _find_moment(values, weights) >= SKEWNESS
+    )
     if not is_amount and not is_skewed:
         return None
 
-    low, high = sorted((sign * outer, sign * upper[1]))
-    middle = sign * middle
-    first = (sign * values).min()
+    first = values.min()
     excess = low + high - 2 * middle
     if excess <= 0 or middle <= first:
         return None

@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
 )
 
 from .blocks import find_blocks, find_categories, find_indicators
-from .cells import CellReader, read_list
+from .cells import CellReader
 from .checks import (
     DTYPES,
     check_container,
@@ -150,11 +150,11 @@ class Preparation(TransformerMixin, BaseEstimator):
     makes_dense_ = False
     table_ = None
     numbers_ = None
-    imputer_ = None
     factors_ = None
     center_ = None
-    components_ = None
     standardizes_ = False
+    components_ = None
+    imputer_ = None
 
     def __init__(
         self,
@@ -192,25 +192,6 @@ class Preparation(TransformerMixin, BaseEstimator):
         """
         prepare(X, self, sample_weight)
         return self
-
-    def fit_transform(self, X, y=None, sample_weight=None) -> Any:
-        """Fit to X and return it, prepared.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing.
-        y : Ignored
-            Present for API consistency by convention.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        ndarray, CSR matrix or DataFrame of shape (n_samples, n_encoded)
-            Prepared samples.
-        """
-        return prepare(X, self, sample_weight).points
 
     def transform(self, X, donors=None) -> Any:
         """Prepare new samples.
@@ -273,8 +254,7 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def fit_encode(self, X, sample_weight=None, min_samples=1) -> Any:
         """Learn the kinds of columns; return X, checked and encoded, (N, E)."""
-        check_container(X)
-        X = read_list(X)
+        X = check_container(X)
         reads_values = self.kinds != "numbers" and self.learns_kinds
         reads_values &= self._standardize() is not False
         said, blocks = list_said(X, self.kinds)
@@ -284,14 +264,19 @@ class Preparation(TransformerMixin, BaseEstimator):
         if self.kinds != "numbers":
             known = read_types(X) | dict.fromkeys(self.cells_.dates_, "date") | said
         self.table_ = None
-        self.imputer_ = None
         self.numbers_ = None
+        self.factors_ = None
+        self.standardizes_ = False
+        self.components_ = None
+        self.imputer_ = None
         self.makes_dense_ = bool(known or blocks)
         if self.makes_dense_:
             table = self._check_table(X, reset=True)
             # The values of flags tell whether they are one-hot columns.
-            kinds = _leave_out(known, "flag") if reads_values else known
-            self.table_ = TableEncoder(kinds, blocks).fit(table)
+            early = known
+            if reads_values:
+                early = {i: kind for i, kind in known.items() if kind != "flag"}
+            self.table_ = TableEncoder(early, blocks).fit(table)
             numbers = self.table_.read_numbers(table)
         else:
             numbers = self._check_numbers(X, reset=True, min_samples=min_samples)
@@ -327,7 +312,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         if learns_all and not has_kinds:
             has_kinds = is_table(numbers, features, self.standardize, weights)
         places = np.array(self.number_columns)
-        has_categories = bool(_leave_out(known, "flag"))
+        has_categories = not set(known.values()) <= {"flag"}
         found = find_categories(numbers, features, has_kinds, has_categories)
         if not has_kinds and not found:
             return
@@ -353,8 +338,7 @@ class Preparation(TransformerMixin, BaseEstimator):
     def encode(self, X) -> Any:
         """Return new samples, checked and encoded, (N, E)."""
         check_is_fitted(self)
-        check_container(X)
-        X = self.cells_.read(read_list(X))
+        X = self.cells_.read(check_container(X))
         check = self._check_numbers if self.table_ is None else self._check_table
         X = check(X, reset=False)
         is_sparse = sparse.issparse(X) and self.makes_dense_
@@ -404,9 +388,6 @@ class Preparation(TransformerMixin, BaseEstimator):
         if standardize is None:
             standardize = self._standardize()
         groups = self.groups_
-        self.factors_ = None
-        self.center_ = None
-        self.standardizes_ = False
         if standardize == "auto" and self.is_table:
             standardize = True
         if features is None:
@@ -431,7 +412,6 @@ class Preparation(TransformerMixin, BaseEstimator):
     def fit_compare(self, X, sample_weight=None) -> Any:
         """Return encoded samples X (N, E) of a fit as points, which fill gaps of others."""
         points = self.scale(X)
-        self.components_ = None
         is_wide = sparse.issparse(points) and points.shape[1] > 2 * N_COMPONENTS
         if self.has_gaps_:
             self.imputer_ = fit_imputer(points, self.n_neighbors, sample_weight)
@@ -507,14 +487,12 @@ class Preparation(TransformerMixin, BaseEstimator):
     def kinds_(self) -> dict[Any, str]:
         """Kind of each column, by its name or position."""
         check_is_fitted(self)
-        names = self.cells_.names_ or range(self.n_features_in_)
         kinds = dict.fromkeys(range(self.n_features_in_), "number")
+        if self.table_ is not None:
+            kinds |= self.table_.kinds_
         if self.numbers_ is not None:
             kinds |= zip(self.number_columns, self.numbers_.kinds_, strict=True)
-        if self.table_ is not None:
-            others = set(kinds) - set(self.number_columns)
-            kinds |= {i: self.table_.kinds_[i] for i in others}
-        return {name: kinds[i] for i, name in enumerate(names)}
+        return {name: kinds[i] for i, name in enumerate(self.cells_.names_)}
 
     def describe(self) -> str:
         """Return a line about the kinds of columns."""
@@ -562,9 +540,8 @@ class Preparation(TransformerMixin, BaseEstimator):
         """Return X, validated by scikit-learn, whose messages name the estimator."""
         named = type(self.name, (BaseEstimator,), {})()
         state = vars(self)
-        for name in ("n_features_in_", "feature_names_in_"):
-            if name in state and not reset:
-                setattr(named, name, state[name])
+        for name in state.keys() & {"n_features_in_", "feature_names_in_"}:
+            setattr(named, name, state[name])
         with config_context(array_api_dispatch=False):  # X becomes a numpy array
             X = validate_data(named, X, reset=reset, **options)
         if reset:
@@ -597,11 +574,6 @@ class Preparation(TransformerMixin, BaseEstimator):
             X = X.toarray()
         self.validate(X, reset, skip_check_array=True)
         return X
-
-
-def _leave_out(kinds, kind):
-    """Return the kinds of columns, by position, without those of a kind."""
-    return {i: known for i, known in kinds.items() if known != kind}
 
 
 def _leave_weighted(X, sample_weight):

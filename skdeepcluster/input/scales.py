@@ -66,18 +66,13 @@ class Features(NamedTuple):
 def measure_features(X, sample_weight=None):
     """Measure the features of X, checked for their magnitude, in one pass with float64 sums."""
     scaler = StandardScaler(with_mean=not sparse.issparse(X))
-    low = np.inf
-    high = -np.inf
+    low, high = find_ranges(X)
+    check_magnitude(np.concatenate([low, high]))
     for part in gen_batches(X.shape[0], CHUNK):
-        rows = X[part]
-        part_weight = None if sample_weight is None else sample_weight[part]
-        smallest, largest = find_ranges(rows)
-        check_magnitude(np.concatenate([smallest, largest]))
+        weights = None if sample_weight is None else sample_weight[part]
         with np.errstate(over="ignore", invalid="ignore"):
             # Tiny values have variance 0.
-            scaler.partial_fit(rows, sample_weight=part_weight)
-        low = np.fmin(low, smallest)
-        high = np.fmax(high, largest)
+            scaler.partial_fit(X[part], sample_weight=weights)
     return Features(scaler.mean_, scaler.scale_, low, high)
 
 
