@@ -266,6 +266,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         self.table_ = None
         self.numbers_ = None
         self.factors_ = None
+        self.center_ = None
         self.standardizes_ = False
         self.components_ = None
         self.imputer_ = None
@@ -497,8 +498,14 @@ class Preparation(TransformerMixin, BaseEstimator):
     def describe(self) -> str:
         """Return a line about the kinds of columns."""
         columns = {}
-        for name, kind in self.kinds_.items():
-            columns.setdefault(kind, []).append(str(name))
+        names = dict(enumerate(map(str, self.kinds_)))
+        for block in () if self.table_ is None else self.table_.blocks:
+            names[block[0]] = f"{names[block[0]]} to {names[block[-1]]}"
+            for i in block[1:]:
+                del names[i]
+        kinds = list(self.kinds_.values())
+        for i, name in names.items():
+            columns.setdefault(kinds[i], []).append(name)
         parts = []
         for kind, names in columns.items():
             listed = ", ".join(names[:MAX_LISTED])

@@ -143,6 +143,7 @@ def test_kinds_switch_the_reading_off_and_name_blocks():
     table, n_clusters = draw(0)
     X = encode(table)
     assert "category" in Preparation().fit(X).kinds_.values()
+    assert "1 category (4 to 6)" in Preparation().fit(X).describe()
     plain = Preparation("numbers", standardize=False)
     np.testing.assert_array_equal(plain.fit_transform(X), X)
 
