@@ -94,8 +94,8 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
             skops.io.load(file.name, skops.io.get_untrusted_types(file=file.name))
         except Exception as error:
             raise TypeError(
-                f"load() could not read the file: {error}. Define functions by a name at the top "
-                "of a module, and do not change fitted attributes."
+                f"load() could not read the file: {error}. Define functions by a name at the "
+                "top of a module."
             ) from error
 
 

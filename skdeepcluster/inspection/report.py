@@ -166,13 +166,8 @@ class ClusterReport(Bunch):
         last, reached = reach_last_step(estimator, X)
         clusters = predict_clusters(last, reached)
         samples = describe_samples(estimator, X, clusters[1], feature_names, row_names)
-        options = {
-            "images": images,
-            "n_rows": n_rows,
-            "n_features": n_features,
-            "random_state": random_state,
-        }
-        report = cls._describe_partition(last, clusters, samples, names, **options)
+        options = images, n_rows, n_features, random_state
+        report = cls._describe_partition(last, clusters, samples, names, *options)
         if before is not None:
             n_clusters = len(report.clusters)
             report.before = match_before(before, X, report.labels, n_clusters)
@@ -180,7 +175,7 @@ class ClusterReport(Bunch):
         for answer in getattr(last, "alternatives_", ()):
             other = copy(last).use(answer)
             clusters = predict_clusters(other, reached)
-            found = cls._describe_partition(other, clusters, samples, **options)
+            found = cls._describe_partition(other, clusters, samples, None, *options)
             report.others.append(found)
             changes = describe_changes(last.labels_, answer.labels, report.clusters)
             score = f"expected score {answer.expected_score:.2f}"
@@ -195,8 +190,7 @@ class ClusterReport(Bunch):
         estimator,
         clusters,
         samples,
-        names=None,
-        *,
+        names,
         images,
         n_rows,
         n_features,

@@ -26,8 +26,8 @@ def check_versions(x: Tensor, changed: Any) -> None:
     shape = np.shape(changed)
     if shape != x.shape:
         raise ValueError(
-            f"augment must return a tensor of the shape {tuple(x.shape)} of its argument, but "
-            f"returned {type(changed).__name__} of shape {shape}."
+            f"augment must return a tensor of shape {tuple(x.shape)}, but returned "
+            f"{type(changed).__name__} of shape {shape}."
         )
 
 
