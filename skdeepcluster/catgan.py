@@ -220,8 +220,7 @@ class CatGANEstimator(DeepEstimator):
             n_classes = initial.n_clusters
             if given.shape != (n_classes,) or not (given > 0).all():
                 raise ValueError(
-                    f"class_prior must be {n_classes} positive numbers, one for each class, got "
-                    f"{given}."
+                    f"class_prior must be {n_classes} positive numbers, got {given}."
                 )
             return given
         if initial.resp is not None:
@@ -230,7 +229,7 @@ class CatGANEstimator(DeepEstimator):
         if prior == "estimated":
             raise ValueError(
                 "class_prior='estimated' needs an initial partition, but init='own' with "
-                "pretraining_epochs=0 has none. Give the prior, or choose another init."
+                "pretraining_epochs=0 has none. Choose another init."
             )
         return None
 
@@ -240,9 +239,7 @@ class CatGANEstimator(DeepEstimator):
             log_prior = torch.zeros_like(model.log_marginal).log_softmax(0)
         self.class_prior_ = log_prior.exp().cpu().numpy()
 
-        def draw(n_samples):
-            return generate(model, n_samples, fit.random_state)
-
+        draw = partial(generate, model, random_state=fit.random_state)
         found = compare_generated(model, fit, draw)
         self.generator_distance_, self.generator_coverage_ = found
 

@@ -30,7 +30,7 @@ from .input.labels import (
     normalize_rows,
     predict_samples,
 )
-from .input.parameters import COUNT, draw_seeds, random_stream
+from .input.parameters import COUNT, draw_seeds, random_stream, store_parameters
 from .input.preparation import Preparation, prepare
 from .input.types import ClusterMixin, Doubles, Labels, available_if, fit_context
 from .neighbors.search import has_distances
@@ -144,11 +144,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         n_jobs=None,
         random_state=None,
     ) -> None:
-        self.estimator = estimator
-        self.n_estimators = n_estimators
-        self.n_clusters = n_clusters
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+        store_parameters(locals())
 
     # ---- fitting
 

@@ -156,8 +156,8 @@ def _prepend(steps, model):
         return compose.merge_models(first, model, [(prepared, "prepared")])
     except Exception as error:
         raise TypeError(
-            f"The steps before the last of a Pipeline cannot be exported: {error} "
-            "Export the last step, pipeline[-1], and apply pipeline[:-1] before."
+            f"The steps before the last of a Pipeline cannot be exported: {error} Export "
+            "pipeline[-1], and apply pipeline[:-1] before."
         ) from error
 
 
@@ -203,12 +203,12 @@ def _build_module(estimator):
     if not isinstance(estimator, kinds):
         raise TypeError(
             f"{type(estimator).__name__} has neither a network nor a mixture to export. Export "
-            "the estimators_ of an ensemble one by one."
+            "the estimators_ of an ensemble."
         )
     if not set(estimator.preparation_.kinds_.values()) <= {"number", "constant"}:
         raise TypeError(
             "A fit to categories, codes or amounts cannot be exported. Encode them in a "
-            "Pipeline, set kinds='numbers', and export the Pipeline."
+            "Pipeline, and set kinds='numbers'."
         )
     if isinstance(estimator, NeighborClustering):
         return _NeighborPredictions(estimator)

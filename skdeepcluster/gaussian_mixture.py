@@ -244,8 +244,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         last = vars(self).get("mixture_") if self.warm_start else None
         stream = random_stream(self.random_state)
-        begun = self._begin(X, sample_weight, last, stream, n_least=2)
-        rows, starts, preparation, curve = begun
+        rows, starts, preparation, curve = self._begin(
+            X, sample_weight, last, stream, 2
+        )
         run = em.run_em(
             rows,
             starts,
@@ -288,8 +289,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         last = vars(self).get("mixture_")
         stream = random_stream(self.random_state)
-        begun = self._begin(X, sample_weight, last, stream, n_least=1)
-        rows, starts, preparation, curve = begun
+        rows, starts, preparation, curve = self._begin(
+            X, sample_weight, last, stream, 1
+        )
 
         step = 1 if last is None else self.n_batch_iter_ + 1
         rate = (float(self.learning_offset) + step - 1) ** -self.learning_decay
@@ -489,8 +491,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         if last is None:
             plain = with_plain_numbers(self)
-            read = read_columns(plain, X, sample_weight, n_least)
-            preparation, n_clusters, curve = read
+            preparation, n_clusters, curve = read_columns(
+                plain, X, sample_weight, n_least
+            )
             n_least = max(n_least, n_clusters)
         else:
             self._check_continuity()

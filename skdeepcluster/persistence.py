@@ -83,7 +83,7 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(estimator, BaseEstimator):
         raise TypeError(
-            f"save() takes an estimator and a path, but the first is a {type(estimator).__name__}."
+            f"save() takes an estimator and a path, but got a {type(estimator).__name__}."
         )
     import skops.io
 

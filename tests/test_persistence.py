@@ -341,7 +341,7 @@ def test_neighbors_are_read_without_torch(tmp_path):
 
 def test_what_cannot_be_saved_is_refused(tmp_path):
     (tmp_path / "fit.skops").write_text("old")
-    with pytest.raises(TypeError, match="the first is a dict"):
+    with pytest.raises(TypeError, match="a path, but got a dict"):
         save({"a": fit("mixture")}, tmp_path / "fit.skops")
     odd = copy.deepcopy(fit("mixture"))
     odd.note = (i for i in range(3))

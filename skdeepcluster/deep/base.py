@@ -244,12 +244,13 @@ class DeepEstimator(BaseEstimator, ABC):
         check_callbacks(self.callbacks)
         check_init(self.init)
         is_unchanged = self.augment is None and self.image_shape is None
-        graph = self.init if isinstance(self.init, NeighborClustering) else None
+        own = isinstance(self.init, NeighborClustering)
+        graph = self.init if own else NeighborClustering()
         preparation = Preparation(
             self.kinds,
             standardize=self.standardize,
-            metric="euclidean" if graph is None else graph.metric,
-            n_neighbors=15 if graph is None else graph.n_neighbors,
+            metric=graph.metric,
+            n_neighbors=graph.n_neighbors,
             learns_kinds=is_unchanged and self.likelihood in ("auto", "gaussian"),
             name=type(self).__name__,
         )
@@ -419,7 +420,7 @@ class ClusteringMixin(ClusterMixin):
         if known.labels is not None and is_own(self.init):
             raise ValueError(
                 "use_labels=True needs an initial partition, but init='own' has none. Use "
-                "init='neighbors' or use_labels=False."
+                "init='neighbors'."
             )
         return known
 
@@ -487,7 +488,7 @@ class ClusteringMixin(ClusterMixin):
         if n_found < n_clusters:
             warn_user(
                 f"Only {n_found} of {n_clusters} clusters have samples. Lower n_clusters, train "
-                "longer (max_epochs), scale the features, or increase n_init."
+                "longer (max_epochs), or scale the features."
             )
         elif is_held and moved > MAX_MOVED:
             longer = "Train longer (max_epochs)"

@@ -284,7 +284,7 @@ def divergence_explained(model):
     if not all(bool(p.isfinite().all()) for p in model.parameters()):
         raise FloatingPointError(
             "Training diverged: weights are not finite. Lower learning_rate, or scale the "
-            "features to a common range."
+            "features."
         ) from failure
     if failure is not None:
         raise failure

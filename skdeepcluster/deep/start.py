@@ -203,7 +203,7 @@ def _assign_all(clusterer, points):
     labels = np.array(labels)
     is_noise = labels < 0
     if is_noise.all():
-        raise ValueError(f"init={clusterer!r} labels every sample as noise.")
+        raise ValueError(f"init={clusterer!r} labels all samples as noise.")
 
     _, labels[~is_noise] = np.unique(labels[~is_noise], return_inverse=True)
     if is_noise.any():

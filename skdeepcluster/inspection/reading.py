@@ -207,6 +207,6 @@ def choose_names(estimator, names, n_clusters):
     names = np.asarray(names, dtype=object)
     if names.shape != (n_clusters,) or len(set(names)) < n_clusters:
         raise ValueError(
-            f"names must be {n_clusters} different names, one for each cluster, got {list(names)}."
+            f"names must be {n_clusters} different names, got {list(names)}."
         )
     return names

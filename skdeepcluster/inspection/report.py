@@ -339,7 +339,7 @@ class ClusterReport(Bunch):
         for i in self._rank_features()[:MAX_PROFILE] if self.features else ():
             name = self.feature_names[i]
             note = f" ({self.missing[i]:.0%} missing)" if self.missing[i] else ""
-            means = _write_means(self.means[:, i], self._is_share(name))
+            means = _write_means(self.means[:, i], self.origins[name][1])
             means = np.where(self.sizes > 0, means, "")
             lines.append(
                 [name + note, *zip(means, self.differences[:, i], strict=True)]
@@ -393,13 +393,9 @@ class ClusterReport(Bunch):
         lines = []
         for name, gap, *means in self._list_features(k):
             if abs(gap) >= SMALL:
-                mean, other = _write_means(means, self._is_share(name))
+                mean, other = _write_means(means, self.origins[name][1])
                 lines.append((f"{name}: {mean}, elsewhere {other}", gap))
         return lines
-
-    def _is_share(self, name):
-        """Return whether a feature is the share of a category."""
-        return self.origins[name][1]
 
     def _name_sample(self, row):
         return shorten(row if self.row_names is None else self.row_names[row])

@@ -213,7 +213,7 @@ class RandomShift:
     def __post_init__(self) -> None:
         if not 0 <= self.max_shift <= 1:
             raise ValueError(
-                f"max_shift must be between 0 and 1, a share of the length, got {self.max_shift}."
+                f"max_shift must be between 0 and 1, got {self.max_shift}."
             )
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -29,6 +29,9 @@ from .runtime import to_tensor
 #: Minimum probability in :meth:`Likelihood.link`, whose derivative is 1 / p.
 LEAST_PROBABILITY = 0.02
 
+#: Minimum of the largest magnitude: squares of smaller values lose digits in double precision.
+SMALLEST = 1e-150
+
 
 class Likelihood(nn.Module, ABC):
     """log p(x | decoded), for decoder outputs of shape (N, D)."""
@@ -355,8 +358,8 @@ def _check_columns(layout: Iterable[Iterable[Any]]) -> list[list[int]]:
     """Return groups of columns as lists of whole numbers from 0 on, each once."""
     groups = [list(group) for group in layout]
     columns = list(chain.from_iterable(groups))
-    are_whole = all(isinstance(c, Integral) and c >= 0 for c in columns)
-    if not columns or not are_whole or len(set(columns)) < len(columns):
+    is_wrong = any(not isinstance(c, Integral) or c < 0 for c in columns)
+    if is_wrong or not columns or len(set(columns)) < len(columns):
         raise ValueError(
             f"Columns are whole numbers from 0 on, each given once, got {columns}."
         )
@@ -393,7 +396,7 @@ def choose_likelihood(
         likelihood = copy.deepcopy(likelihood).cpu()
         for group in likelihood.layout["categorical"]:
             check_one_hot(X, group)
-    features = measure_features(X)
+    features = _measure(X)
     if groups:
         likelihood = _join_categories(likelihood, features, X.dtype, groups)
         standardize = bool(standardize)
@@ -448,6 +451,15 @@ def list_standardized(likelihood: Likelihood) -> list[int] | None:
     if isinstance(likelihood, ColumnLikelihood):
         return likelihood.layout["gaussian"]
     return None
+
+
+def _measure(X: Any) -> Any:
+    """Measure features, and refuse values too small for double precision."""
+    features = measure_features(X)
+    largest = max(np.max(features.high), -np.min(features.low))
+    if 0 < largest < SMALLEST:
+        raise ValueError(f"X has no magnitude above {largest:.3g}. Scale X.")
+    return features
 
 
 def _choose_scaling(X: Any, features: Any, standardize: Any) -> tuple[Tensor, Tensor]:

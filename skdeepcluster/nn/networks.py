@@ -368,8 +368,8 @@ def make_network(
     builder = builder or default
     if isinstance(builder, nn.Module):
         raise ValueError(
-            f"{role} must be a function (n_in, n_out) that returns a new network, "
-            f"but got the network {type(builder).__name__}. Put it into a function."
+            f"{role} must be a function (n_in, n_out) that returns a new network, but got the "
+            f"network {type(builder).__name__}. Put it into a function."
         )
     network = builder(n_in, n_out)
     if any(weight.is_meta for weight in network.parameters()):
