@@ -18,7 +18,6 @@ from .deep.adversarial import (
     BATCH_SIZE,
     compare_generated,
     find_in_codes,
-    score_together,
     set_marginal,
 )
 from .deep.base import ClusteringMixin, DeepEstimator
@@ -26,7 +25,7 @@ from .deep.fit import apply, assign
 from .deep.parameters import network_docs
 from .functional.losses import cross_entropy, entropy, marginal
 from .input.checks import check_finite
-from .input.parameters import WEIGHT, begin_sample, store_parameters
+from .input.parameters import begin_sample, store_parameters
 from .input.types import Auto, Reals, Widths
 from .nn.model import AdversarialModel, Player, Regularizer, observed
 from .nn.networks import keep_running_statistics, make_network, normalized_mlp
@@ -164,8 +163,6 @@ MIN_GENERATED = 1000
 MAX_GENERATED = 100
 #: Constraints of the parameters of clusterer and classifier.
 CONSTRAINTS = {
-    "balance_weight": [WEIGHT],
-    "fake_weight": [WEIGHT],
     "class_prior": [StrOptions({"estimated"}), "array-like", None],
     "batch_size": BATCH_SIZE,
 }
@@ -223,8 +220,7 @@ class CatGANEstimator(DeepEstimator):
             n_classes = initial.n_clusters
             if given.shape != (n_classes,) or not (given > 0).all():
                 raise ValueError(
-                    f"class_prior must be {n_classes} positive numbers, one for each class, got "
-                    f"{given}."
+                    f"class_prior must be {n_classes} positive numbers, got {given}."
                 )
             return given
         if initial.resp is not None:
@@ -232,9 +228,8 @@ class CatGANEstimator(DeepEstimator):
             return np.maximum(share, 0.5 / len(initial.resp))
         if prior == "estimated":
             raise ValueError(
-                "class_prior='estimated' needs an initial partition, but there is none with "
-                "init='own' and pretraining_epochs=0. "
-                "Give the prior as an array, or choose another init."
+                "class_prior='estimated' needs an initial partition, but init='own' with "
+                "pretraining_epochs=0 has none. Choose another init."
             )
         return None
 
@@ -244,9 +239,7 @@ class CatGANEstimator(DeepEstimator):
             log_prior = torch.zeros_like(model.log_marginal).log_softmax(0)
         self.class_prior_ = log_prior.exp().cpu().numpy()
 
-        def draw(n_samples):
-            return generate(model, n_samples, fit.random_state)
-
+        draw = partial(generate, model, random_state=fit.random_state)
         found = compare_generated(model, fit, draw)
         self.generator_distance_, self.generator_coverage_ = found
 
@@ -293,8 +286,7 @@ def _generate_of(fitted, n_samples, cluster, random_state):
     if n_found < n_samples:
         raise ValueError(
             f"Only {n_found:,} of {n_drawn:,} generated samples are of cluster {cluster}, but "
-            f"{n_samples:,} are asked for. Ask for fewer, train longer (max_epochs), or use "
-            "InfoGANClustering, which generates samples of each cluster."
+            f"{n_samples:,} are asked for. Train longer (max_epochs), or use InfoGANClustering."
         )
     return np.concatenate(found)[:n_samples]
 
@@ -443,24 +435,3 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
             check_scalar(cluster, "cluster", Integral, min_val=0, max_val=last)
             X = _generate_of(self, n_samples, cluster, stream)
         return self.preparation_.decode(X, stream)
-
-    def score(self, X, y=None) -> float:
-        """Mutual information between samples and clusters, H[mean p] - mean H[p].
-
-        p is the p(c|x) of the objective, without ``temperature_``. It compares fits with the same
-        settings. For a search of ``init_weight`` and others, use
-        :func:`~skdeepcluster.model_selection.label_free_scorer`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to score together: p(c) is the mean over them.
-        y : Ignored
-            Present for API consistency by convention.
-
-        Returns
-        -------
-        score : float
-            In nats, between 0 and log ``n_clusters``; higher is better.
-        """
-        return score_together(self, X)

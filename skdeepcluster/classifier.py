@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -22,7 +22,7 @@ from .deep.start import (
 from .input.checks import warn_user
 from .input.dask import maps_blocks
 from .input.labels import Known, encode_labels, read_labels
-from .input.parameters import WEIGHT, begin_sample, store_parameters
+from .input.parameters import begin_sample, store_parameters
 from .input.preparation import Prepared
 from .input.types import Auto, Reals, Widths
 from .partition.known import partition_by_labels
@@ -96,7 +96,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     _parameter_constraints = {
         **CONSTRAINTS,
         "init": [StrOptions({"neighbors", "own"})],
-        "label_weight": [WEIGHT],
     }
 
     def __init__(
@@ -137,19 +136,15 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
         y, is_known = read_labels(y)
-        if len(y) != n_samples:
-            raise ValueError(
-                f"X has {n_samples} samples, but y has {len(y)} labels. Give a label for each "
-                "sample, -1 where there is none."
-            )
+        check_consistent_length(range(n_samples), y)
         if y.dtype.kind == "f":
             assert_all_finite(y, allow_nan=True, input_name="y")
         if set(y.tolist()) in ({-1, 1}, {"-1", "1"}):  # two classes
             is_known[:] = True
         if not is_known.any():
             raise ValueError(
-                "No sample has a label: all of y is -1 or missing. Give at least one label of "
-                "each class, or use CatGANClustering."
+                "No sample has a label: all of y is -1 or missing. Label some, or use "
+                "CatGANClustering."
             )
         classes, targets = encode_labels(y, is_known)
         check_classification_targets(classes)
@@ -165,8 +160,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         labels = data.labels
         if labels.max() < 0:
             raise ValueError(
-                "sample_weight selects no labeled sample. Give labeled samples larger weights, or "
-                "use a clusterer."
+                "sample_weight selects no labeled sample. Give some larger weights."
             )
         if is_own(self.init):
             return InitialPartition(n_classes)
@@ -187,8 +181,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         labels, _ = assign(run.model, fit.data.X_given)
         if len(classes) > 1 and (labels == labels[0]).all():
             warn_user(
-                f"All samples are classified as {classes[labels[0]]}. Give more labels, "
-                "train longer (max_epochs), scale the features, or give class_prior."
+                f"All samples are classified as {classes[labels[0]]}. Give more labels, train "
+                "longer (max_epochs), or give class_prior."
             )
         initial = fit.data.fill(run.initial.labels, labels)
         self.classes_ = classes

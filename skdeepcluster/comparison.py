@@ -12,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.utils import Bunch, check_consistent_length
 from sklearn.utils.validation import _num_samples
 
-from .ensemble import is_changed, reads_tables
+from .ensemble import count_used, is_changed, reads_tables
 from .input.checks import warn_user
 from .input.labels import check_labels, mean_greatest_jaccard, predict_samples
 from .inspection.page import find_spots, match_before, write_page
@@ -124,8 +124,7 @@ def _name_clusterers(clusterers):
         clusterers = dict(zip(names, clusterers, strict=True))
     if not isinstance(clusterers, dict) or not clusterers:
         raise ValueError(
-            "clusterers must be a list of at least one clusterer, or a dict of clusterers by "
-            f"name, got {clusterers!r}."
+            f"clusterers must be a list or a dict of at least one clusterer, got {clusterers!r}."
         )
     return {str(name): clone(clusterer) for name, clusterer in clusterers.items()}
 
@@ -146,21 +145,21 @@ def _fit_all(clusterers, inputs, verbose):
     labels = {}
     seconds = {}
     errors = {}
-    n_all = len(clusterers)
     for n_done, (name, clusterer) in enumerate(clusterers.items(), start=1):
         start = perf_counter()
         try:
             labels[name] = _fit(clusterer, inputs[name])
-            line = f"{name}: {_count_found(labels[name])} clusters"
+            line = f"{name}: {count_used(labels[name])} clusters"
         except Exception as error:
             errors[name] = f"{type(error).__name__}: {error}"
             line = f"{name} failed: {errors[name]}"
             warn_user(line, FitFailedWarning)
         seconds[name] = perf_counter() - start
         if verbose:
-            left = sum(seconds.values()) * (n_all / n_done - 1)
-            place = f"{n_done} of {n_all}, about {left:.0f} s left"
-            print(f"{line} ({seconds[name]:.1f} s; {place})", flush=True)
+            print(
+                f"{line} ({seconds[name]:.1f} s; {n_done} of {len(clusterers)})",
+                flush=True,
+            )
     if not labels:
         raise ValueError(f"No clusterer could be fitted: {errors}")
     return labels, seconds, errors
@@ -179,14 +178,9 @@ def _fit(clusterer, X):
 # ---- what is compared
 
 
-def _count_found(labels):
-    """Return the number of clusters, without noise."""
-    return len(np.unique(labels[labels >= 0]))
-
-
 def _measure_all(labels, y):
     """Return measures of labels, and with classes y their agreement."""
-    measures = {"clusters": _count_found, "noise": lambda own: np.mean(own < 0)}
+    measures = {"clusters": count_used, "noise": lambda own: np.mean(own < 0)}
     if y is not None:
         measures["ACC"] = partial(clustering_accuracy, y)
         measures["ARI"] = partial(adjusted_rand_score, y)

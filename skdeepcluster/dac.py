@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from .deep.base import ClusteringMixin, DeepEstimator, EmbeddingMixin
+from .deep.base import (
+    ClusteringMixin,
+    DeepEstimator,
+    EmbeddingMixin,
+    sample_prior,
+)
 from .deep.codes import CodeModel, MixturePrior, PointEncoder, regularize
 from .deep.parameters import network_docs
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
 from .input.checks import warn_user
-from .input.parameters import WEIGHT, store_parameters
-from .input.types import Auto, Doubles, Reals, Widths
+from .input.parameters import store_parameters
+from .input.types import Auto, Doubles, Widths
 from .nn.model import Player, Regularizer
 from .nn.networks import mlp
 
@@ -192,10 +197,6 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     (5, 4)
     """
 
-    _parameter_constraints = {
-        "mixture_weight": [WEIGHT],
-    }
-
     _rate = 5e-4
     _steps = 6
     _pretrains = True
@@ -257,8 +258,8 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         if separation < MIN_SEPARATION and np.ptp(self.labels_[self.labels_ >= 0]):
             warn_user(
                 "Clusters overlap in the codes: the means of the mixture make up at most "
-                f"{separation:.1%} of the variance of a code. Train shorter (max_epochs), lower "
-                "mixture_weight, or use init='neighbors' with init_weight."
+                f"{separation:.1%} of the variance of a code. Lower max_epochs or "
+                "mixture_weight, or raise init_weight."
             )
 
     # ---- predictions
@@ -278,58 +279,4 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         """
         return self._map("score", X)
 
-    def score(self, X, y=None) -> float:
-        """Mean of :meth:`score_samples`, the label-free criterion: higher is better.
-
-        It compares fits with the same settings. For a search of ``init_weight`` and others, use
-        :func:`~skdeepcluster.model_selection.label_free_scorer`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to score.
-        y : Ignored
-            Present for API consistency by convention.
-
-        Returns
-        -------
-        score : float
-            Mean over the samples, in nats.
-        """
-        return float(self.score_samples(X).mean())
-
-    def sample(
-        self,
-        n_samples: int = 1,
-        cluster: int | None = None,
-        *,
-        min_confidence: float | Auto = "auto",
-    ) -> Reals:
-        """Draw codes from the mixture, or from one of its clusters, and decode them.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of samples.
-        cluster : int, default=None
-            Cluster to draw from. None: all clusters, in proportion to their weights.
-        min_confidence : float or "auto", default="auto"
-            Minimum probability p(c | z) of a code's own cluster; 0.999 in the paper's figures, 0
-            for draws from the unrestricted mixture. "auto" is 0.9 times the probability at the
-            mean of the cluster. Codes still below the minimum after several draws are moved
-            toward the mean of their cluster.
-
-        Returns
-        -------
-        X : ndarray or DataFrame of shape (n_samples, n_features)
-            E[x|z] of the codes, in the units of X. Tables with amounts, codes, flags or categories
-            are draws from p(x|z): categories by their probabilities, numbers with the learned
-            noise, in the range and with the decimals of X. An int ``random_state`` gives the same
-            samples on every call.
-
-        Raises
-        ------
-        ValueError
-            If even the mean of a cluster falls short of ``min_confidence``.
-        """
-        return self._sample_prior(n_samples, cluster, min_confidence)
+    sample = sample_prior

@@ -23,7 +23,6 @@ from .input.checks import (
     check_enough,
     check_sparse,
     warn_of_empty,
-    warn_user,
 )
 from .input.labels import (
     indicate,
@@ -31,7 +30,7 @@ from .input.labels import (
     normalize_rows,
     predict_samples,
 )
-from .input.parameters import COUNT, draw_seeds, random_stream
+from .input.parameters import COUNT, draw_seeds, random_stream, store_parameters
 from .input.preparation import Preparation, prepare
 from .input.types import ClusterMixin, Doubles, Labels, available_if, fit_context
 from .neighbors.search import has_distances
@@ -107,8 +106,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     Members vote with their probabilities: their clusters are matched with the clusters of the
     consensus (Hungarian algorithm) and their memberships are averaged, in turns [1]_. An
     unmatched cluster of a member joins the cluster of the consensus with which it shares most
-    samples. After Ctrl-C, the completed members give the consensus. A network whose training is
-    interrupted is complete with what it has learned, and the next member is fitted.
+    samples. A network whose training is interrupted is complete with what it has learned, and
+    the next member is fitted.
 
     References
     ----------
@@ -145,11 +144,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         n_jobs=None,
         random_state=None,
     ) -> None:
-        self.estimator = estimator
-        self.n_estimators = n_estimators
-        self.n_clusters = n_clusters
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+        store_parameters(locals())
 
     # ---- fitting
 
@@ -174,11 +169,12 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             check_sparse(X)
         members = self._make_members()
         preparation, points = _prepare_for(members, X)
-        members = self._fit_members(members, X, points)
         inputs = [X if reads_tables(member) else points for member in members]
+        fits = map(delayed(_fit_member), members, inputs)
+        members = list(Parallel(n_jobs=self.n_jobs)(fits))
         memberships = list(map(_find_memberships, members, inputs))
         member_labels = np.stack(list(map(_label, memberships)), 1)
-        numbers = [_count_used(labels) for labels in member_labels.T]
+        numbers = [count_used(labels) for labels in member_labels.T]
         usual = np.bincount(numbers).argmax()  # the smallest number of a tie
         n_clusters = int(self.n_clusters or max(1, usual))
         check_enough(len(member_labels), n_clusters)
@@ -189,7 +185,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         labels = _label(resp)
         agree = _label(mapped) == labels
         warn_of_empty(
-            _count_used(labels),
+            count_used(labels),
             n_clusters,
             "clusters of the consensus",
             "Decrease n_clusters or increase n_estimators.",
@@ -233,24 +229,6 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
                     params[name] = f"{value}.{i}"
             members.append(clone(template).set_params(**params))
         return members
-
-    def _fit_members(self, members, X, points):
-        """Return the fitted members, after an interruption the completed ones."""
-        fits = [
-            delayed(_fit_member)(member, X if reads_tables(member) else points)
-            for member in members
-        ]
-        fitted = []
-        try:
-            for member in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
-                fitted.append(member)
-        except KeyboardInterrupt:
-            if not fitted:
-                raise
-            warn_user(
-                f"The fit was interrupted: {len(fitted)} of {len(fits)} members are used."
-            )
-        return fitted
 
     # ---- predictions
 
@@ -317,12 +295,6 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             own = X if reads_tables(member) else points
             mapped.append(_find_memberships(member, own, len(A)) @ A)
         return np.stack(mapped)
-
-    def __setstate__(self, state):
-        """Restore the state, and check the tables of the members."""
-        super().__setstate__(state)
-        for table in state.get("tables_", ()):
-            check_array(table, ensure_non_negative=True, input_name="tables_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -391,7 +363,7 @@ def _label(memberships):
     return np.where(memberships.any(-1), most_probable, -1)
 
 
-def _count_used(labels):
+def count_used(labels):
     """Return the number of clusters that have samples."""
     return len(np.unique(labels[labels >= 0]))
 

@@ -156,8 +156,8 @@ def _prepend(steps, model):
         return compose.merge_models(first, model, [(prepared, "prepared")])
     except Exception as error:
         raise TypeError(
-            f"The steps before the last of a Pipeline cannot be exported: {error} "
-            "Export the last step, pipeline[-1], and apply pipeline[:-1] before."
+            f"The steps before the last of a Pipeline cannot be exported: {error} Export "
+            "pipeline[-1], and apply pipeline[:-1] before."
         ) from error
 
 
@@ -202,13 +202,13 @@ def _build_module(estimator):
     kinds = NeighborClustering, GaussianMixtureEM, DeepEstimator
     if not isinstance(estimator, kinds):
         raise TypeError(
-            f"{type(estimator).__name__} has neither a network nor a mixture to export. "
-            "Export the members of an ensemble one by one (estimators_)."
+            f"{type(estimator).__name__} has neither a network nor a mixture to export. Export "
+            "the estimators_ of an ensemble."
         )
     if not set(estimator.preparation_.kinds_.values()) <= {"number", "constant"}:
         raise TypeError(
-            "A fit to a table with categories, codes or amounts cannot be exported. Encode them "
-            "in a Pipeline, set kinds='numbers', and export the Pipeline."
+            "A fit to categories, codes or amounts cannot be exported. Encode them in a "
+            "Pipeline, and set kinds='numbers'."
         )
     if isinstance(estimator, NeighborClustering):
         return _NeighborPredictions(estimator)
@@ -281,17 +281,12 @@ class _NeighborPredictions(nn.Module):
         reference = estimator._lookup.reference
         rows = reference.rows
         metric = reference.metric
-        if metric not in ("euclidean", "cosine") or sparse.issparse(rows):
+        is_known = metric in ("euclidean", "cosine") and not sparse.issparse(rows)
+        if not is_known or estimator.augment_ is not None:
             raise TypeError(
-                "Only a NeighborClustering fitted to dense samples with metric='euclidean' "
-                "or 'cosine' can be exported, but got "
-                f"metric={metric!r} and {type(rows).__name__}."
-            )
-        if estimator.augment_ is not None:
-            raise TypeError(
-                "A NeighborClustering with augment compares views or features of its samples, "
-                "which ONNX has no operators for. Export a network with this init, or set "
-                "augment=None."
+                "Only a NeighborClustering with dense samples, metric='euclidean' or 'cosine' "
+                f"and augment=None can be exported, got metric={metric!r} and "
+                f"{type(rows).__name__}. Export a network with this init."
             )
         self.is_cosine = metric == "cosine"
         self.limit = find_limit(rows, metric)

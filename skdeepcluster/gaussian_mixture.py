@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator, DensityMixin, clone
 from sklearn.mixture import GaussianMixture
 from sklearn.mixture._gaussian_mixture import _check_precisions
-from sklearn.utils import Bunch, check_scalar
+from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -244,8 +244,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         last = vars(self).get("mixture_") if self.warm_start else None
         stream = random_stream(self.random_state)
-        begun = self._begin(X, sample_weight, last, stream, n_least=2)
-        rows, starts, preparation, curve = begun
+        rows, starts, preparation, curve = self._begin(
+            X, sample_weight, last, stream, 2
+        )
         run = em.run_em(
             rows,
             starts,
@@ -288,8 +289,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         last = vars(self).get("mixture_")
         stream = random_stream(self.random_state)
-        begun = self._begin(X, sample_weight, last, stream, n_least=1)
-        rows, starts, preparation, curve = begun
+        rows, starts, preparation, curve = self._begin(
+            X, sample_weight, last, stream, 1
+        )
 
         step = 1 if last is None else self.n_batch_iter_ + 1
         rate = (float(self.learning_offset) + step - 1) ** -self.learning_decay
@@ -400,14 +402,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             Their components.
         """
         n_samples, random_state = begin_sample(self, n_samples)
-        weights = self.weights_ / self.weights_.sum()
-        if cluster is None:
-            counts = random_state.multinomial(n_samples, weights)
-        else:
-            last = len(weights) - 1
-            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=last)
-            counts = n_samples * np.eye(len(weights), dtype=int)[cluster]
-
+        counts = em.draw_counts(self.weights_, n_samples, cluster, random_state)
         generator = draw_generator(random_state)
         X = sample(self.mixture_, torch.from_numpy(counts), generator).numpy()
         y = np.repeat(np.arange(len(counts)), counts)
@@ -496,8 +491,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         if last is None:
             plain = with_plain_numbers(self)
-            read = read_columns(plain, X, sample_weight, n_least)
-            preparation, n_clusters, curve = read
+            preparation, n_clusters, curve = read_columns(
+                plain, X, sample_weight, n_least
+            )
             n_least = max(n_least, n_clusters)
         else:
             self._check_continuity()
@@ -508,7 +504,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         rows = self._read_rows(
             X, sample_weight, preparation, n_clusters, last is None, n_least
         )
-        check_memory(self.covariance_type, n_clusters, rows.X.shape[1])
         if last is None:
             m_step = self._make_m_step(preparation)
             starts = self._list_initial(rows, n_clusters, m_step, stream)
@@ -594,13 +589,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         fields = {}
         if self.weights_init is not None:
             weights = check_shape("weights_init", self.weights_init, (n_clusters,))
-            least = weights.min()
-            total = weights.sum()
-            if least < 0 or not math.isclose(total, 1, abs_tol=1e-6):
-                raise ValueError(
-                    "The parameter 'weights_init' should be at least 0 and sum to 1, but the "
-                    f"minimum is {least:.6g} and the sum {total:.6g}."
-                )
+            check_responsibilities("weights_init", weights[None], (1, n_clusters))
             fields["log_weights"] = read(weights).log()
         shape = n_clusters, n_features
         if self.means_init is not None:
@@ -655,9 +644,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     # ---- scikit-learn's protocols
 
-    def __sklearn_is_fitted__(self):
-        return "mixture_" in vars(self)
-
     def __getstate__(self):
         """Return the state with the mixture's tensors as arrays."""
         state = dict(super().__getstate__())
@@ -691,8 +677,8 @@ def read_columns(estimator, X, sample_weight, n_least):
         if is_given:
             return plain, n_clusters, None
         raise ValueError(
-            f"n_clusters={n_clusters!r} compares all samples, but X is a Dask array. "
-            "Pass a number, for instance n_clusters_ of a fit to some of the samples."
+            f"n_clusters={n_clusters!r} compares all samples, but X is a Dask array. Pass a "
+            "number."
         )
 
     plain.fit_encode(X, min_samples=n_least)
@@ -715,22 +701,6 @@ def read_columns(estimator, X, sample_weight, n_least):
         )
         curve = Bunch(**curve._asdict())
     return preparation if has_kinds else plain, n_clusters, curve
-
-
-#: Number of covariances of a component that EM stores at a time.
-N_STORED = 6
-
-
-def check_memory(kind, n_clusters, n_features):
-    """Check that there is memory for the covariances of all pairs of features."""
-    n_stored = N_STORED * {"full": n_clusters, "tied": 1}.get(kind, 0)
-    try:
-        np.empty((n_stored, n_features, n_features))
-    except MemoryError as error:
-        raise MemoryError(
-            f"Covariances of {n_features} features do not fit into memory. Set "
-            "covariance_type='diag', or take principal components."
-        ) from error
 
 
 # ---- functions of the log-joint (N, K)

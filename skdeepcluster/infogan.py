@@ -27,7 +27,6 @@ from .deep.adversarial import (
     FEW,
     compare_generated,
     find_in_codes,
-    score_together,
     set_marginal,
 )
 from .deep.base import ClusteringMixin, DeepEstimator, EmbeddingMixin
@@ -327,20 +326,15 @@ def set_codes(latent, codes, values):
         index = latent.find(name)
         column = columns[index]
         value = check_finite(name, np.ravel(value))
-        if len(value) not in (1, len(column)):
-            raise ValueError(
-                f"Code {name!r} must be a number "
-                f"or have shape ({len(column)},), got {value}."
-            )
-
+        allowed = value
+        kind = "numbers"
         if index < len(latent.sizes):
-            size = latent.sizes[index]
-            if not np.isin(value, range(size)).all():
-                raise ValueError(
-                    f"Code {name!r} must be whole numbers "
-                    f"from 0 to {size - 1}, got {value}."
-                )
-
+            allowed = range(latent.sizes[index])
+            kind = f"whole numbers from 0 to {allowed[-1]}"
+        if len(value) not in (1, len(column)) or not np.isin(value, allowed).all():
+            raise ValueError(
+                f"Code {name!r} takes {kind}, one or of shape ({len(column)},), got {value}."
+            )
         column.copy_(torch.as_tensor(value, device="cpu"))
     return codes._replace(categories=categories, continuous=continuous)
 
@@ -538,10 +532,7 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         "batch_size": BATCH_SIZE,
         "n_continuous": [Interval(Integral, 0, None, closed="left")],
         "other_categories": ["array-like"],
-        "mi_weight": [WEIGHT],
-        "continuous_weight": [WEIGHT],
         "instance_noise": [WEIGHT],
-        "reconstruction_weight": [WEIGHT],
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -657,7 +648,7 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
                 "Generated samples are unlike those of X: generator_distance_ = "
                 f"{self.generator_distance_:.2f}, generator_coverage_ = "
                 f"{self.generator_coverage_:.2f}. Train longer (max_epochs), or raise "
-                "reconstruction_weight or generator_learning_rate. labels_ do not depend on it."
+                "reconstruction_weight or generator_learning_rate."
             )
 
     # ---- predictions
@@ -676,27 +667,6 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             Without ``temperature_``; p(c) is the mean of p(c|x) over the training data.
         """
         return self._map("score", X)
-
-    def score(self, X, y=None) -> float:
-        """Mutual information between samples and clusters, H[mean p] - mean H[p].
-
-        p is the p(c|x) of the objective, without ``temperature_``. It compares fits with the same
-        settings. For a search of ``init_weight`` and others, use
-        :func:`~skdeepcluster.model_selection.label_free_scorer`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to score together: p(c) is the mean over them.
-        y : Ignored
-            Present for API consistency by convention.
-
-        Returns
-        -------
-        score : float
-            In nats, between 0 and log ``n_clusters``; higher is better.
-        """
-        return score_together(self, X)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.

@@ -349,9 +349,8 @@ def _read_confidence(y_true, y_prob):
         sums = y_prob.sum(1)
         if np.abs(sums - 1).max() > SHARE_ERROR * y_prob.shape[1]:
             raise ValueError(
-                "y_prob must sum to 1 over the clusters, but has sums from "
-                f"{sums.min():.6g} to {sums.max():.6g}. Give confidences as "
-                "(n_samples,)."
+                f"y_prob must sum to 1 over the clusters, but has sums from {sums.min():.6g} to "
+                f"{sums.max():.6g}."
             )
         matched = match_labels(y_true, y_prob.argmax(1))
         right = matched == check_discrete(y_true, "y_true")
@@ -367,8 +366,8 @@ def _check_shares(name, values):
     if is_outside.any():
         outside = values[is_outside][0]
         raise ValueError(
-            f"{name} must hold numbers between 0 and 1, got {outside}. Classes need the "
-            "probabilities of all clusters, (n_samples, n_clusters)."
+            f"{name} must hold numbers between 0 and 1, got {outside}. Classes need y_prob of "
+            "shape (n_samples, n_clusters)."
         )
     return values.clip(0, 1)
 

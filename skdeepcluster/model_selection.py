@@ -99,7 +99,7 @@ def select_n_clusters(
     numbers = read_n_clusters(n_clusters)
     if numbers.is_given or is_mixture and n_clusters == "auto":
         raise ValueError(
-            f"A choice by {criterion!r} needs bounds such as (2, 20), or a list of numbers, got "
+            f"A choice by {criterion!r} needs bounds such as (2, 20), or a list, got "
             f"n_clusters={n_clusters!r}."
         )
     if not numbers.is_range:
@@ -144,8 +144,7 @@ def _read_estimator(estimator, criterion):
         return GaussianMixtureEM()
     if not hasattr(estimator, criterion):
         raise ValueError(
-            f"criterion={criterion!r} needs a mixture such as GaussianMixtureEM, but "
-            f"got {type(estimator).__name__}."
+            f"criterion={criterion!r} needs a mixture, got {type(estimator).__name__}."
         )
     return estimator
 
@@ -180,7 +179,7 @@ def _warn_of_edges(numbers, best, criterion):
         edge, more = ("largest", "larger") if best == high else ("smallest", "smaller")
         warn_user(
             f"The best number of clusters by {criterion}, {best}, is the {edge} of those tried, "
-            f"{low} to {high}. Give {more} numbers as n_clusters, too.",
+            f"{low} to {high}. Give {more} ones, too.",
             UserWarning,
         )
 

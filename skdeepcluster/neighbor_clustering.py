@@ -317,8 +317,8 @@ class NeighborClustering(
             about_samples = y, sample_weight, must_link, cannot_link
             if any(value is not None for value in about_samples):
                 raise ValueError(
-                    "A fit to a Dask array draws max_samples random samples, so y, sample_weight, "
-                    "must_link and cannot_link must be None. Or pass an array, as by X.compute()."
+                    "A fit to a Dask array draws samples, so y, sample_weight, must_link and "
+                    "cannot_link must be None. Or pass X.compute()."
                 )
             X = draw_rows(X, clusterer.max_samples, clusterer.random_state)
         with np.errstate(under="ignore"):
@@ -419,12 +419,12 @@ class NeighborClustering(
         """
         check_is_fitted(self)
         if isinstance(alternative, Alternative):
-            known = dict(enumerate(self._list_labels())).get(alternative.place)
-            if np.array_equal(alternative.labels, known):
+            known = self._list_labels()[alternative.place :][:1]
+            if np.array_equal([alternative.labels], known):
                 return self._show(alternative.place)
         raise ValueError(
-            f"alternative must be one of the {len(self.alternatives_)} alternatives_ of this fit, "
-            f"such as use(fit.alternatives_[0]), got {type(alternative).__name__}."
+            f"alternative must be one of the {len(self.alternatives_)} alternatives_ of this "
+            f"fit, got {type(alternative).__name__}."
         )
 
     # ---- the tree of clusters, grown when it is asked for
@@ -677,8 +677,7 @@ def prepare_samples(clusterer, X, sample_weight=None) -> Prepared:
     prepared = prepare(X, preparation, sample_weight)
     if preparation.groups_ and augment is not None:
         raise ValueError(
-            "augment changes numbers, but X has categories. Set augment=None, or leave out "
-            "their columns."
+            "augment changes numbers, but X has categories. Set augment=None."
         )
     if preparation.groups_ and metric != "euclidean":
         raise ValueError(

@@ -83,7 +83,7 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(estimator, BaseEstimator):
         raise TypeError(
-            f"save() takes an estimator and a path, but the first is a {type(estimator).__name__}."
+            f"save() takes an estimator and a path, but got a {type(estimator).__name__}."
         )
     import skops.io
 
@@ -94,8 +94,8 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
             skops.io.load(file.name, skops.io.get_untrusted_types(file=file.name))
         except Exception as error:
             raise TypeError(
-                f"load() could not read the file: {error}. Define functions by a name at the top "
-                "of a module, and do not change fitted attributes."
+                f"load() could not read the file: {error}. Define functions by a name at the "
+                "top of a module."
             ) from error
 
 

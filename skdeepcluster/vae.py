@@ -302,7 +302,7 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         if self.binarize and not isinstance(likelihood, Bernoulli):
             raise ValueError(
                 f"binarize=True needs the likelihood 'bernoulli', not {likelihood.name!r}. "
-                "Scale X to [0, 1] or set binarize=False."
+                "Scale X to [0, 1]."
             )
         n_outputs = 2 * self.n_components
         encoder, decoder = self._make_coders(n_features, n_outputs, widths)
@@ -346,8 +346,7 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         if codes.var(0).max() <= ACTIVE:
             warn_user(
                 f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}. "
-                "Train longer (max_epochs), raise kl_warm_up, init_weight or n_components, or "
-                "use the default networks."
+                "Train longer (max_epochs), or raise kl_warm_up, init_weight or n_components."
             )
 
     # ---- predictions
@@ -373,26 +372,6 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             return self._map("score", X)
         n_samples = check_count("n_importance_samples", n_importance_samples)
         return self._map(lambda x: self.model_.importance_bound(x, n_samples), X)
-
-    def score(self, X, y=None) -> float:
-        """Mean of :meth:`score_samples`, the label-free criterion: higher is better.
-
-        It compares fits with the same settings. For a search of ``init_weight`` and others, use
-        :func:`~skdeepcluster.model_selection.label_free_scorer`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to score.
-        y : Ignored
-            Present for API consistency by convention.
-
-        Returns
-        -------
-        score : float
-            Mean over the samples, in nats.
-        """
-        return float(self.score_samples(X).mean())
 
     def impute(self, X) -> Any:
         """Replace missing values by their conditional means, given the observed features.

@@ -246,7 +246,7 @@ def test_what_cannot_be_exported_is_named(tmp_path):
     for rows, metric in ((some, "euclidean"), (X, "manhattan")):
         neighbors = sk.NeighborClustering(3, metric=metric, random_state=0)
         neighbors.fit(rows)
-        with pytest.raises(TypeError, match=f"can be exported, but got metric='{metric}'"):
+        with pytest.raises(TypeError, match=f"can be exported, got metric='{metric}'"):
             to_onnx(neighbors, tmp_path / "fit.onnx")
     with pytest.raises(NotFittedError):
         to_onnx(sk.VAEEmbedding(3), tmp_path / "fit.onnx")

@@ -172,7 +172,7 @@ def test_probabilities_are_judged_after_matching(names, n_clusters):
         ([1, 0], [0.5, 1.2], "y_prob must hold numbers between 0 and 1, got 1.2"),
         ([1, 0], [0.5, np.nan], "y_prob contains NaN"),
         (["a", "b"], [0.5, 0.5], "could not convert string"),
-        ([3, 0], [0.5, 0.5], r"y_true must hold .* between 0 and 1, got 3\.0.* the probabilities"),
+        ([3, 0], [0.5, 0.5], r"y_true must hold .* between 0 and 1, got 3\.0.* y_prob of shape"),
     ],
 )
 def test_errors_of_confidences_say_what_was_found(right, confidence, message):

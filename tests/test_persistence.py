@@ -244,15 +244,18 @@ def point_outside(fitted):
 
 
 UNSOUND = [
-    ("vade", set_fitted(n_clusters=10**9), r"prior.logits has shape \(3,\), .* \(1000000000,\)"),
+    (
+        "vade",
+        set_fitted(n_clusters=10**9),
+        r"(.*\n)+.*prior.logits.*\[3\].*\[1000000000\]",
+    ),
     (
         "vade",
         lambda fitted: vars(fitted.preparation_).update(n_encoded_=10**9),
-        "the parameters ask for",
+        r"(.*\n)+.*encoder.network.*1000000000",
     ),
     ("vade", set_fitted(activation="os.system"), "os.system"),
     ("neighbors", point_outside, "ind"),
-    ("ensemble", lambda fitted: fitted.tables_[1].fill(np.nan), "tables_ contains NaN"),
 ]
 
 
@@ -338,7 +341,7 @@ def test_neighbors_are_read_without_torch(tmp_path):
 
 def test_what_cannot_be_saved_is_refused(tmp_path):
     (tmp_path / "fit.skops").write_text("old")
-    with pytest.raises(TypeError, match="the first is a dict"):
+    with pytest.raises(TypeError, match="a path, but got a dict"):
         save({"a": fit("mixture")}, tmp_path / "fit.skops")
     odd = copy.deepcopy(fit("mixture"))
     odd.note = (i for i in range(3))

@@ -21,14 +21,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import one_hot
 
 from ..input.checks import is_dask, warn_user
-from ..input.columns import KINDS
 from ..input.dask import maps_blocks
 from ..input.labels import find_offset, mark_noise, read_known
 from ..input.parameters import (
     AUTO,
     COUNT,
-    FRACTION,
-    N_CLUSTERS,
     WEIGHT,
     begin_sample,
     copy_shallowly,
@@ -39,6 +36,7 @@ from ..input.parameters import (
 from ..input.preparation import Preparation, Prepared
 from ..input.progress import Progress
 from ..input.types import (
+    Auto,
     ClusterMixin,
     Floats,
     Labels,
@@ -52,8 +50,10 @@ from ..nn.networks import ACTIVATIONS, make_network, mlp
 from ..nn.runtime import BLOCK, batches, forked, isolated
 from ..training.checkpoint import Checkpoint
 from ..training.loop import check_callbacks
+from .adversarial import score_together
 from .codes import describe_mixture, draw_codes
 from .fit import (
+    BUILDERS,
     Fit,
     apply,
     assign,
@@ -82,9 +82,7 @@ MAX_MOVED = 0.25
 #: Parameters that predictions do not need.
 OF_TRAINING = ("callbacks", "augment", "checkpoint", "init")
 #: Constraints of parameters with the same meaning in all methods.
-CONSTRAINTS = {
-    "n_clusters": N_CLUSTERS,
-    "n_components": [COUNT],
+CONSTRAINTS = NeighborClustering._parameter_constraints | {
     "hidden_layer_sizes": [AUTO, "array-like"],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "likelihood": [
@@ -92,33 +90,22 @@ CONSTRAINTS = {
         dict,
         ColumnLikelihood,
     ],
-    "standardize": [AUTO, "boolean"],
-    "kinds": KINDS,
     "init": [
         StrOptions({"neighbors", "own"}),
         HasMethods(["fit", "get_params", "set_params"]),
         "array-like",
     ],
-    "contamination": [FRACTION, AUTO],
-    "use_labels": ["boolean"],
-    "init_weight": [WEIGHT],
-    "smoothness_weight": [WEIGHT],
     "pretraining_epochs": [Interval(Integral, 0, None, closed="left"), AUTO],
     "max_epochs": [COUNT, AUTO],
     "learning_rate": [Interval(Real, 0, None, closed="neither"), AUTO],
     "image_shape": ["array-like", None],
-    "encoder": [callable, None],
-    "decoder": [callable, None],
-    "generator": [callable, None],
-    "discriminator": [callable, None],
+    **dict.fromkeys(BUILDERS, [callable, None]),
     "batch_size": [COUNT, AUTO],
     "n_init": [COUNT],
     "augment": [callable, AUTO, None],
     "callbacks": [list, tuple, None],
     "checkpoint": [str, os.PathLike, None],
     "device": [str, torch.device],
-    "verbose": ["verbose"],
-    "random_state": ["random_state"],
 }
 
 
@@ -145,8 +132,9 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        known = CONSTRAINTS | cls._parameter_constraints
         names = cls._get_param_names()
+        weights = {name: [WEIGHT] for name in names if name.endswith("_weight")}
+        known = CONSTRAINTS | weights | cls._parameter_constraints
         cls._parameter_constraints = {
             name: known[name] for name in names if name in known
         }
@@ -256,12 +244,13 @@ class DeepEstimator(BaseEstimator, ABC):
         check_callbacks(self.callbacks)
         check_init(self.init)
         is_unchanged = self.augment is None and self.image_shape is None
-        graph = self.init if isinstance(self.init, NeighborClustering) else None
+        own = isinstance(self.init, NeighborClustering)
+        graph = self.init if own else NeighborClustering()
         preparation = Preparation(
             self.kinds,
             standardize=self.standardize,
-            metric="euclidean" if graph is None else graph.metric,
-            n_neighbors=15 if graph is None else graph.n_neighbors,
+            metric=graph.metric,
+            n_neighbors=graph.n_neighbors,
             learns_kinds=is_unchanged and self.likelihood in ("auto", "gaussian"),
             name=type(self).__name__,
         )
@@ -319,9 +308,6 @@ class DeepEstimator(BaseEstimator, ABC):
         return self._map("resp", X)
 
     # ---- state
-
-    def __sklearn_is_fitted__(self):
-        return "model_" in vars(self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -402,6 +388,30 @@ class ClusteringMixin(ClusterMixin):
         scores = apply(self.model_, self.model_.outlier_scores, X)
         return mark_noise(clusters, scores, self.offset_)
 
+    def score(self, X, y=None) -> float:
+        """Return the label-free criterion, in nats: higher is better.
+
+        It is the mean of :meth:`score_samples`; of a GAN, the mutual information between samples
+        and clusters, H[mean p] - mean H[p], of the p(c|x) of the objective, without
+        ``temperature_``. It compares fits with the same settings. For a search of ``init_weight``
+        and others, use :func:`~skdeepcluster.model_selection.label_free_scorer`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to score; by a GAN together, p(c) is the mean over them.
+        y : Ignored
+            Present for API consistency by convention.
+
+        Returns
+        -------
+        score : float
+            In nats; of a GAN, between 0 and log ``n_clusters``.
+        """
+        if self._is_adversarial:
+            return score_together(self, X)
+        return float(self.score_samples(X).mean())
+
     # ---- steps of the fit
 
     def _read_known(self, y, n_samples):
@@ -409,8 +419,8 @@ class ClusteringMixin(ClusterMixin):
         known = read_known(y, n_samples, self.n_clusters)
         if known.labels is not None and is_own(self.init):
             raise ValueError(
-                "use_labels=True needs an initial partition that labels are part of, but "
-                "init='own' has none. Use init='neighbors' or use_labels=False."
+                "use_labels=True needs an initial partition, but init='own' has none. Use "
+                "init='neighbors'."
             )
         return known
 
@@ -476,23 +486,17 @@ class ClusteringMixin(ClusterMixin):
         n_found = len(np.unique(labels))
         is_held = self.init_weight != 0 and not is_own(self.init)
         if n_found < n_clusters:
-            problem = f"Only {n_found} of {n_clusters} clusters have samples"
-            if n_found == 1:
-                problem = "All samples fell into one cluster"
-            lower = "Lower"
-            if fit.X.shape[1] > fit.X.shape[0]:
-                lower = "Take principal components first (PCA), lower"
             warn_user(
-                f"{problem}. {lower} n_clusters, train longer (max_epochs), scale the features to "
-                "a common range, or increase n_init."
+                f"Only {n_found} of {n_clusters} clusters have samples. Lower n_clusters, train "
+                "longer (max_epochs), or scale the features."
             )
         elif is_held and moved > MAX_MOVED:
             longer = "Train longer (max_epochs)"
             if self.init_weight is not None:
                 longer += ", raise init_weight"
             warn_user(
-                f"{moved:.0%} of the samples left their initial clusters, init_labels_, which "
-                f"the network does not separate. {longer}, or use init_labels_."
+                f"{moved:.0%} of the samples left their initial clusters, which the network "
+                f"does not separate. {longer}, or use init_labels_."
             )
 
 
@@ -534,8 +538,8 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Z = check_array(X, dtype=np.float32, input_name="X")
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
-                f"Codes must have shape (n_samples, {self._n_features_out}), got {Z.shape}. Pass "
-                "what transform() returns."
+                f"Codes must have shape (n_samples, {self._n_features_out}), as transform() "
+                f"returns, got {Z.shape}."
             )
         return self._decode(Z)
 
@@ -589,15 +593,48 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         with torch.no_grad():
             self.cluster_centers_ = model.decode(model.prior.means).cpu().numpy()
 
-    def _sample_prior(self, n_samples, cluster, min_confidence):
-        """Return decoded codes of the prior, or of one of its clusters."""
-        n_samples, stream = begin_sample(self, n_samples)
-        least = None
-        if min_confidence != "auto":
-            bounds = {"min_val": 0, "max_val": 1}
-            least = check_scalar(min_confidence, "min_confidence", Real, **bounds)
-        Z = draw_codes(self.model_.prior, n_samples, cluster, least, stream)
-        return self._decode(Z, stream)
+
+def sample_prior(
+    self,
+    n_samples: int = 1,
+    cluster: int | None = None,
+    *,
+    min_confidence: float | Auto = "auto",
+) -> Reals:
+    """Draw codes from the mixture, or from one of its clusters, and decode them.
+
+    Parameters
+    ----------
+    n_samples : int, default=1
+        Number of samples.
+    cluster : int, default=None
+        Cluster to draw from. None: all clusters, in proportion to their weights.
+    min_confidence : float or "auto", default="auto"
+        Minimum probability p(c | z) of a code's own cluster; 0.999 in the paper's figures, 0
+        for draws from the unrestricted mixture. "auto" is 0.9 times the probability at the
+        mean of the cluster. Codes still below the minimum after several draws are moved
+        toward the mean of their cluster.
+
+    Returns
+    -------
+    X : ndarray or DataFrame of shape (n_samples, n_features)
+        E[x|z] of the codes, in the units of X. Tables with amounts, codes, flags or categories
+        are draws from p(x|z): categories by their probabilities, numbers with the learned
+        noise, in the range and with the decimals of X. An int ``random_state`` gives the same
+        samples on every call.
+
+    Raises
+    ------
+    ValueError
+        If even the mean of a cluster falls short of ``min_confidence``.
+    """
+    n_samples, stream = begin_sample(self, n_samples)
+    least = None
+    if min_confidence != "auto":
+        bounds = {"min_val": 0, "max_val": 1}
+        least = check_scalar(min_confidence, "min_confidence", Real, **bounds)
+    Z = draw_codes(self.model_.prior, n_samples, cluster, least, stream)
+    return self._decode(Z, stream)
 
 
 def _pair(fit, labels):
@@ -637,21 +674,12 @@ def rebuild(estimator, tensors):
     n_clusters = estimator._fit_params.get("n_clusters") or len(estimator.classes_)
     n_features = estimator.preparation_.n_encoded_
     sizes = n_features, n_clusters, estimator.hidden_layer_sizes_
-    if not takes_builders(estimator):
-        with torch.device("meta"):
-            check_shapes(estimator._build(*sizes, likelihood), tensors)
-    model = estimator._build(*sizes, likelihood)
+    # Shapes are compared before weights are allocated.
+    device = "cpu" if takes_builders(estimator) else "meta"
+    with torch.device(device):
+        model = estimator._build(*sizes, likelihood)
     model.restore_buffers(tensors)
-    model.load_state_dict(tensors)
+    model.load_state_dict(tensors, assign=device == "meta")
+    if device == "meta":
+        model.to(memory_format=torch.channels_last)  # as networks of the package are
     return model
-
-
-def check_shapes(model, tensors):
-    """Check that weights have the shapes of a model, before it takes memory."""
-    for name, tensor in model.state_dict().items():
-        shape = tuple(tensors[name].shape) if name in tensors else None
-        if shape != tuple(tensor.shape):
-            raise ValueError(
-                f"The model's {name} has shape {shape}, but the parameters ask for "
-                f"{tuple(tensor.shape)}."
-            )

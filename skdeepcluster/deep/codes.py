@@ -7,16 +7,15 @@ the data, ``x_std`` is standardized by the likelihood for the networks.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import check_scalar
 from torch import Tensor, nn
 
 from ..functional.gaussian import Mixture, compact_scales, log_joint, standard_kl
 from ..functional.points import balanced_points, confident_sample
+from ..mixture.em import draw_counts
 from ..nn.likelihood import Likelihood
 from ..nn.model import (
     NO_REGULARIZER,
@@ -372,12 +371,7 @@ def draw_codes(
     with isolated(), torch.no_grad():
         mixture = prior.mixture.to("cpu")
         weights = mixture.log_weights.exp().double().numpy()
-        if cluster is None:
-            counts = random_state.multinomial(n_samples, weights / weights.sum())
-        else:
-            last = len(weights) - 1
-            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=last)
-            counts = n_samples * np.eye(last + 1, dtype=int)[cluster]
+        counts = draw_counts(weights, n_samples, cluster, random_state)
         generator = draw_generator(random_state)
         number = torch.as_tensor(counts, device="cpu")
         Z = confident_sample(mixture, number, confidence, generator)

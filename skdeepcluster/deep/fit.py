@@ -283,8 +283,8 @@ def divergence_explained(model):
         failure = error
     if not all(bool(p.isfinite().all()) for p in model.parameters()):
         raise FloatingPointError(
-            "Training diverged: the weights of the model are not finite. Lower learning_rate, or "
-            "scale the features to a common range."
+            "Training diverged: weights are not finite. Lower learning_rate, or scale the "
+            "features."
         ) from failure
     if failure is not None:
         raise failure
@@ -310,8 +310,8 @@ def train_best(fit):
         runs.append(run)
         if run.interrupted:
             warn_user(
-                f"Training was interrupted after {len(run.history)} epochs. The estimator "
-                "holds what was learned so far. A fit with a checkpoint can be resumed."
+                f"Training was interrupted after {len(run.history)} epochs. The estimator holds "
+                "what was learned so far."
             )
             break
     return max(runs, key=lambda run: run.score)

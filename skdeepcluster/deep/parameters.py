@@ -48,7 +48,7 @@ generator : callable
 discriminator : callable
     ``discriminator(n_in, n_out)`` returns the discriminator, whose outputs are logits. None: a
     multilayer perceptron that is normalized by batch. That of the paper adds noise of 0.3 or more
-    to its layers, as does ``skdeepcluster.nn.networks.normalized_mlp`` with ``noise=0.3``.
+    to its layers.
 generator_distance_ : float
     Median distance of generated samples to the nearest sample of X, rescaled: 0 is the median
     between nearest neighbors in X, 1 between any two samples. Large values are usual.

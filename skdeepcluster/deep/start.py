@@ -71,8 +71,8 @@ def check_init(init):
     """Check that a clusterer given as ``init`` takes features."""
     if getattr(init, "metric", None) == "precomputed":
         raise ValueError(
-            "init compares standardized samples, but its metric asks for precomputed distances. "
-            "Name a metric of features, or pass labels_ of a NeighborClustering as init."
+            "init compares standardized samples, but has metric='precomputed'. Name a metric "
+            "of features, or pass labels as init."
         )
 
 
@@ -165,8 +165,8 @@ def search_start(init, prepared, n_clusters, labels, random_state):
         n_clusters = _at_least(n_found, labels)
     if n_found > n_clusters:
         raise ValueError(
-            f"init={init!r} found {n_found} clusters, but n_clusters={n_clusters}. Set "
-            "n_clusters of both alike, or use n_clusters='auto'."
+            f"init={init!r} found {n_found} clusters, but n_clusters={n_clusters}. Set both "
+            "alike, or n_clusters='auto'."
         )
     # One-hot: shared responsibilities would blur the clusters of the codes.
     resp = np.eye(n_clusters)[clusters]
@@ -203,7 +203,7 @@ def _assign_all(clusterer, points):
     labels = np.array(labels)
     is_noise = labels < 0
     if is_noise.all():
-        raise ValueError(f"init={clusterer!r} labels every sample as noise.")
+        raise ValueError(f"init={clusterer!r} labels all samples as noise.")
 
     _, labels[~is_noise] = np.unique(labels[~is_noise], return_inverse=True)
     if is_noise.any():

@@ -26,8 +26,6 @@ class NumberOfClustersDisplay(Display):
         The chosen number.
     criterion_name : str, default="expected score"
         Label of the vertical axis.
-    alternatives : array-like of int, default=()
-        Other numbers, which get a ring.
     name : str, default=None
 
     Attributes
@@ -60,7 +58,6 @@ class NumberOfClustersDisplay(Display):
     stability: ArrayLike | None = None
     chosen: int | None = None
     criterion_name: str = "expected score"
-    alternatives: ArrayLike = ()
 
     @classmethod
     def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs) -> Self:
@@ -68,7 +65,6 @@ class NumberOfClustersDisplay(Display):
         estimator, name = take_last_step(estimator, name)
         message = "%(name)s has no n_clusters_curve_. Fit it with n_clusters='auto'."
         check_is_fitted(estimator, "n_clusters_curve_", msg=message)
-        alternatives = getattr(estimator, "alternatives_", ())
         curve = estimator.n_clusters_curve_
         is_plain = not np.any(curve.penalty)
         display = cls(
@@ -77,7 +73,6 @@ class NumberOfClustersDisplay(Display):
             stability=curve.stability,
             criterion_name="expected score" if is_plain else "score less penalty",
             chosen=estimator.n_clusters_,
-            alternatives=[answer.n_clusters for answer in alternatives],
             name=name,
         )
         return display.plot(ax, **kwargs)
@@ -105,12 +100,6 @@ class NumberOfClustersDisplay(Display):
         ax = self._open(ax, (5.6, 3.6))
         style = {"color": COLORS[0], "marker": "o", "ms": 4, **kwargs}
         (self.line_,) = ax.plot(x, criterion, **style)
-        is_other = np.isin(x, self.alternatives)
-        if is_other.any():
-            names = ", ".join(map(str, x[is_other]))
-            rings = {"ls": "", "marker": "o", "ms": 11, "mfc": "none"}
-            rings |= {"color": COLORS[0], "label": f"or: {names}"}
-            ax.plot(x[is_other], criterion[is_other], **rings)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="number of clusters", ylabel=self.criterion_name)
 

@@ -214,7 +214,7 @@ def _reshape_images(samples, image_shape):
     if not has_channels or prod(image_shape) != n_features:
         raise ValueError(
             f"image_shape={image_shape} does not fit samples of {n_features} features. Give "
-            "(height, width), with 1 or 3 channels before or after them for color."
+            "(height, width), with 1 or 3 channels before or after them."
         )
 
     tiles = samples.reshape(-1, *shape)

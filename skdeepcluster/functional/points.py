@@ -109,8 +109,8 @@ def confident_sample(
     hidden = torch.nonzero((largest < least) & (counts > 0))[:, 0]
     if len(hidden):
         raise ValueError(
-            f"Cluster {int(hidden[0])} overlaps others so much that not even its mean reaches a "
-            f"confidence of {confidence}. Pass a lower confidence."
+            f"Cluster {int(hidden[0])} overlaps others: not even its mean reaches a confidence "
+            f"of {confidence}. Pass a lower confidence."
         )
 
     components = torch.arange(len(counts), device="cpu").repeat_interleave(counts)

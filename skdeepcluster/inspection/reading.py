@@ -18,8 +18,6 @@ from ..neighbors.search import has_distances
 
 #: Maximum number of characters of a text in a table, and of a category.
 MAX_TEXT = 80
-#: Kinds of columns that stay as they are.
-PLAIN = {"number", "constant"}
 
 
 # ---- samples
@@ -157,7 +155,7 @@ def describe_samples(estimator, X, resp, feature_names, row_names):
         row_names = _find_row_names(X, left_out)
     names = name_columns(table, feature_names, estimator)
     attributes = {
-        "kinds": _describe_kinds(preparation, X),
+        "kinds": "" if preparation is None else preparation.describe(),
         "feature_names": names,
         "origins": dict(zip(names.tolist(), origins, strict=True)),
         "metric": metric,
@@ -167,14 +165,6 @@ def describe_samples(estimator, X, resp, feature_names, row_names):
         "table": np.asarray(X) if isinstance(X, list | tuple) else X,
     }
     return values, codes, attributes
-
-
-def _describe_kinds(preparation, X):
-    """Return a line about the kinds of columns as a clusterer read them, or an empty text."""
-    if preparation is None:
-        return ""
-    has_kinds = not PLAIN.issuperset(preparation.kinds_.values())
-    return preparation.describe() if has_kinds or hasattr(X, "columns") else ""
 
 
 def _find_codes(estimator, X, values, resp):
@@ -217,6 +207,6 @@ def choose_names(estimator, names, n_clusters):
     names = np.asarray(names, dtype=object)
     if names.shape != (n_clusters,) or len(set(names)) < n_clusters:
         raise ValueError(
-            f"names must be {n_clusters} different names, one for each cluster, got {list(names)}."
+            f"names must be {n_clusters} different names, got {list(names)}."
         )
     return names

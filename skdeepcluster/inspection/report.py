@@ -10,8 +10,7 @@ import numpy as np
 from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from ..display.base import reach_last_step, to_array
-from ..display.places import place_names
+from ..display.base import list_middles, reach_last_step, to_array
 from ..display.samples import find_white, make_mosaic
 from ..input.labels import check_labels, cluster_means, indicate, is_missing
 from ..partition.selection import describe_changes
@@ -30,8 +29,6 @@ SURE = 0.995
 #: Minimum difference of the second one, and of features that are listed, in standard deviations.
 LARGE = 0.5
 SMALL = 0.2
-#: Height of a name in the map of a page, as a share of its width.
-NAME_HEIGHT = 0.04
 #: Maximum number of features in the tables of all clusters and of the samples of the map.
 MAX_PROFILE = 15
 
@@ -166,13 +163,8 @@ class ClusterReport(Bunch):
         last, reached = reach_last_step(estimator, X)
         clusters = predict_clusters(last, reached)
         samples = describe_samples(estimator, X, clusters[1], feature_names, row_names)
-        options = {
-            "images": images,
-            "n_rows": n_rows,
-            "n_features": n_features,
-            "random_state": random_state,
-        }
-        report = cls._describe_partition(last, clusters, samples, names, **options)
+        options = images, n_rows, n_features, random_state
+        report = cls._describe_partition(last, clusters, samples, names, *options)
         if before is not None:
             n_clusters = len(report.clusters)
             report.before = match_before(before, X, report.labels, n_clusters)
@@ -180,7 +172,7 @@ class ClusterReport(Bunch):
         for answer in getattr(last, "alternatives_", ()):
             other = copy(last).use(answer)
             clusters = predict_clusters(other, reached)
-            found = cls._describe_partition(other, clusters, samples, **options)
+            found = cls._describe_partition(other, clusters, samples, None, *options)
             report.others.append(found)
             changes = describe_changes(last.labels_, answer.labels, report.clusters)
             score = f"expected score {answer.expected_score:.2f}"
@@ -195,8 +187,7 @@ class ClusterReport(Bunch):
         estimator,
         clusters,
         samples,
-        names=None,
-        *,
+        names,
         images,
         n_rows,
         n_features,
@@ -300,7 +291,7 @@ class ClusterReport(Bunch):
         """Return the names of the clusters and their places in the map."""
         rows, points = zip(*spots, strict=True)
         labels = self.labels[list(rows)]
-        return place_names(np.array(points), labels, self.clusters, NAME_HEIGHT)
+        return list_middles(np.array(points), labels, self.clusters)
 
     def _list_moves(self):
         """Return sizes before and now, and who stayed, came and left, of each cluster."""
@@ -348,7 +339,7 @@ class ClusterReport(Bunch):
         for i in self._rank_features()[:MAX_PROFILE] if self.features else ():
             name = self.feature_names[i]
             note = f" ({self.missing[i]:.0%} missing)" if self.missing[i] else ""
-            means = _write_means(self.means[:, i], self._is_share(name))
+            means = _write_means(self.means[:, i], self.origins[name][1])
             means = np.where(self.sizes > 0, means, "")
             lines.append(
                 [name + note, *zip(means, self.differences[:, i], strict=True)]
@@ -402,13 +393,9 @@ class ClusterReport(Bunch):
         lines = []
         for name, gap, *means in self._list_features(k):
             if abs(gap) >= SMALL:
-                mean, other = _write_means(means, self._is_share(name))
+                mean, other = _write_means(means, self.origins[name][1])
                 lines.append((f"{name}: {mean}, elsewhere {other}", gap))
         return lines
-
-    def _is_share(self, name):
-        """Return whether a feature is the share of a category."""
-        return self.origins[name][1]
 
     def _name_sample(self, row):
         return shorten(row if self.row_names is None else self.row_names[row])

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import reduce
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
+from sklearn.utils import check_scalar
 from sklearn.utils.extmath import row_norms
 from torch import Tensor
 
@@ -307,6 +309,20 @@ def reseed_starved(
     return Mixture((weights / weights.sum()).log(), means, scales)
 
 
+def draw_counts(
+    weights: np.ndarray,
+    n_samples: int,
+    cluster: int | None,
+    random_state: np.random.RandomState,
+) -> np.ndarray:
+    """Return the number of samples to draw from each component (K,), or from one ``cluster``."""
+    if cluster is None:
+        return random_state.multinomial(n_samples, weights / weights.sum())
+    last = len(weights) - 1
+    check_scalar(cluster, "cluster", Integral, min_val=0, max_val=last)
+    return n_samples * np.eye(last + 1, dtype=int)[cluster]
+
+
 # ---- initial mixtures
 
 
@@ -364,8 +380,8 @@ def _fill(x: Tensor, weight: Tensor) -> Tensor:
     if not counts.all():
         empty = (counts == 0).nonzero().squeeze(1).tolist()
         raise ValueError(
-            f"The {len(x)} distinct samples of positive weight that initialize the mixture have "
-            f"no values in the columns {empty}. Leave these columns out."
+            "The distinct samples that initialize the mixture have no values in the columns "
+            f"{empty}. Leave these columns out."
         )
     means = (weight @ x.nan_to_num(0.0)) / counts
     return torch.where(x.isnan(), means, x)

@@ -26,8 +26,8 @@ def check_versions(x: Tensor, changed: Any) -> None:
     shape = np.shape(changed)
     if shape != x.shape:
         raise ValueError(
-            f"augment must return a tensor of the shape {tuple(x.shape)} of its argument, but "
-            f"returned {type(changed).__name__} of shape {shape}."
+            f"augment must return a tensor of shape {tuple(x.shape)}, but returned "
+            f"{type(changed).__name__} of shape {shape}."
         )
 
 
@@ -213,7 +213,7 @@ class RandomShift:
     def __post_init__(self) -> None:
         if not 0 <= self.max_shift <= 1:
             raise ValueError(
-                f"max_shift must be between 0 and 1, a share of the length, got {self.max_shift}."
+                f"max_shift must be between 0 and 1, got {self.max_shift}."
             )
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ nan.
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from numbers import Integral
@@ -29,6 +28,7 @@ from .runtime import to_tensor
 
 #: Minimum probability in :meth:`Likelihood.link`, whose derivative is 1 / p.
 LEAST_PROBABILITY = 0.02
+
 #: Minimum of the largest magnitude: squares of smaller values lose digits in double precision.
 SMALLEST = 1e-150
 
@@ -358,20 +358,15 @@ def _check_columns(layout: Iterable[Iterable[Any]]) -> list[list[int]]:
     """Return groups of columns as lists of whole numbers from 0 on, each once."""
     groups = [list(group) for group in layout]
     columns = list(chain.from_iterable(groups))
-    if not columns:
-        raise ValueError("A ColumnLikelihood needs columns, got none.")
-    for c in columns:
-        if not isinstance(c, Integral) or c < 0:
-            raise ValueError(f"Columns are whole numbers from 0 on, got {c!r}.")
-    twice = sorted(int(c) for c, n in Counter(columns).items() if n > 1)
-    if twice:
+    is_wrong = any(not isinstance(c, Integral) or c < 0 for c in columns)
+    if is_wrong or not columns or len(set(columns)) < len(columns):
         raise ValueError(
-            f"Every column has one likelihood, but {twice} are given twice."
+            f"Columns are whole numbers from 0 on, each given once, got {columns}."
         )
     if any(len(group) < 2 for group in groups[2:]):
         raise ValueError(
             "A categorical feature needs two or more one-hot columns, but the groups are "
-            f"{groups[2:]}. Give a single column of zeros and ones as 'bernoulli'."
+            f"{groups[2:]}. A single column of zeros and ones is 'bernoulli'."
         )
     return [[int(column) for column in group] for group in groups]
 
@@ -391,17 +386,17 @@ def choose_likelihood(
     """
     if groups and not isinstance(likelihood, str):
         raise ValueError(
-            f"likelihood={likelihood!r} gives columns, but X has categories. Set "
-            "likelihood to 'auto', 'gaussian' or 'bernoulli', which is that of the numbers."
+            f"likelihood={likelihood!r} gives columns, but X has categories. Use that of the "
+            "numbers, such as 'auto'."
         )
     if isinstance(likelihood, dict):
         likelihood = ColumnLikelihood(**likelihood)
     if isinstance(likelihood, ColumnLikelihood):
         _check_layout(likelihood, X.shape[1])
         likelihood = copy.deepcopy(likelihood).cpu()
-        features = _measure(X, likelihood.layout["categorical"])
-    else:
-        features = _measure(X)
+        for group in likelihood.layout["categorical"]:
+            check_one_hot(X, group)
+    features = _measure(X)
     if groups:
         likelihood = _join_categories(likelihood, features, X.dtype, groups)
         standardize = bool(standardize)
@@ -430,7 +425,7 @@ def _check_probabilities(name: str, features: Any, dtype: np.dtype[Any]) -> None
     if not are_probabilities(low, high, dtype):
         raise ValueError(
             f"likelihood='bernoulli' needs values between 0 and 1, but {name} has {low:.6g} to "
-            f"{high:.6g}. Scale {name} to [0, 1] (MinMaxScaler) or use 'gaussian'."
+            f"{high:.6g}. Scale it (MinMaxScaler) or use 'gaussian'."
         )
 
 
@@ -458,17 +453,12 @@ def list_standardized(likelihood: Likelihood) -> list[int] | None:
     return None
 
 
-def _measure(X: Any, groups: Sequence[list[int]] = ()) -> Any:
-    """Return the :class:`Features` of X, checked to be large enough."""
+def _measure(X: Any) -> Any:
+    """Measure features, and refuse values too small for double precision."""
     features = measure_features(X)
-    for group in groups:
-        check_one_hot(X, group)
     largest = max(np.max(features.high), -np.min(features.low))
     if 0 < largest < SMALLEST:
-        raise ValueError(
-            f"The largest magnitude of X is {largest:.3g}, but at least {SMALLEST:.0e} is needed "
-            "for double precision. Scale X."
-        )
+        raise ValueError(f"X has no magnitude above {largest:.3g}. Scale X.")
     return features
 
 
@@ -491,8 +481,8 @@ def _check_layout(likelihood: ColumnLikelihood, n_features: int) -> None:
     wrong = set(likelihood.columns.tolist()) ^ set(range(n_features))
     if wrong:
         raise ValueError(
-            f"likelihood must give every column of X, 0 to {n_features - 1}, but {sorted(wrong)} "
-            "are missing or not in X."
+            f"likelihood must give every column of X, but {sorted(wrong)} are missing or not in "
+            "X."
         )
 
 

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..input.parameters import read_image_shape
-from .runtime import randn_like
 
 #: Activations by their scikit-learn names.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -89,9 +88,8 @@ def normalized_mlp(
     n_out: int,
     hidden_layer_sizes: Sizes = (500, 500),
     activation: str = "leaky_relu",
-    noise: float = 0.0,
 ) -> nn.Sequential:
-    """Multilayer perceptron with batch normalization, and noise before linear layers.
+    """Multilayer perceptron with batch normalization.
 
     Parameters
     ----------
@@ -101,35 +99,19 @@ def normalized_mlp(
         Widths of the hidden layers.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers, after their normalization.
-    noise : float, default=0.0
-        Standard deviation of the noise added in training to the input of every linear layer.
 
     Returns
     -------
     Sequential
     """
     widths = [n_in, *hidden_layer_sizes]
-    noises = [GaussianNoise(noise)] if noise else []
     layers: Layers = []
     for width, next_width in pairwise(widths):
-        layers += noises
         layers.append(_linear(width, next_width, bias=False))
         layers.append(_norm(next_width))
         layers.append(ACTIVATIONS[activation]())
-    layers += [*noises, _linear(widths[-1], n_out)]
+    layers.append(_linear(widths[-1], n_out))
     return _initialize(layers)
-
-
-class GaussianNoise(nn.Module):
-    """Adds noise of standard deviation ``std`` in training."""
-
-    def __init__(self, std: float) -> None:
-        super().__init__()
-        self.std = std
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Add the noise."""
-        return x + self.std * randn_like(x) if self.training else x
 
 
 # ---- convolutional networks
@@ -333,8 +315,8 @@ def _shape_after_stages(
     factor = 2 ** len(channels)
     if height % factor or width % factor:
         raise ValueError(
-            f"Images of {height} x {width} cannot be halved {len(channels)} times. "
-            f"Give fewer channels, or pad the images to a multiple of {factor}."
+            f"Images of {height} x {width} cannot be halved {len(channels)} times. Give fewer "
+            f"channels, or pad to a multiple of {factor}."
         )
     return height // factor, width // factor
 
@@ -386,8 +368,8 @@ def make_network(
     builder = builder or default
     if isinstance(builder, nn.Module):
         raise ValueError(
-            f"{role} must be a function (n_in, n_out) that returns a new network, "
-            f"but got the network {type(builder).__name__}. Put it into a function."
+            f"{role} must be a function (n_in, n_out) that returns a new network, but got the "
+            f"network {type(builder).__name__}. Put it into a function."
         )
     network = builder(n_in, n_out)
     if any(weight.is_meta for weight in network.parameters()):
@@ -396,13 +378,13 @@ def make_network(
         samples = torch.zeros(2, n_in, dtype=torch.float32)
         output = network.eval()(samples)
 
-    shape = tuple(getattr(output, "shape", ()))
+    shape = getattr(output, "shape", ())
     dtype = getattr(output, "dtype", None)
-    if (shape, dtype) != ((2, n_out), torch.float32):
+    if shape != (2, n_out) or dtype != torch.float32:
         raise ValueError(
-            f"{role}(n_in={n_in}, n_out={n_out}) must return a network from float32 samples "
-            f"of shape (2, {n_in}) to a float32 tensor of shape (2, {n_out}), but got "
-            f"{type(output).__name__}, {shape}, {dtype}."
+            f"{role}(n_in={n_in}, n_out={n_out}) must return a network from float32 samples (2, "
+            f"{n_in}) to a float32 tensor (2, {n_out}), but got {type(output).__name__}, "
+            f"{tuple(shape)}, {dtype}."
         )
     return network
 

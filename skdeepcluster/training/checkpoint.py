@@ -119,8 +119,8 @@ def _read(path: Any, identity: str) -> dict[str, Any]:
             ) from error
     if content["fit"] != identity:
         raise ValueError(
-            f"checkpoint={path} belongs to another fit: parameters or data differ. Remove the "
-            "file, or name another one."
+            f"checkpoint={path} belongs to another fit: parameters or data differ. Remove it, "
+            "or name another file."
         )
     return content
 

@@ -176,22 +176,10 @@ class Net(NeuralNet):
         bad = [name for name in terms if not np.isfinite(self.history[-1, name])]
         if bad:
             raise FloatingPointError(
-                f"Training diverged: {', '.join(bad)} is not finite in epoch {len(self.history)}. "
-                "Lower learning_rate, scale the features, or clip gradients with "
-                "callbacks=[skorch.callbacks.GradientNormClipping(1.0)]."
+                f"Training diverged: {', '.join(bad)} is not finite in epoch "
+                f"{len(self.history)}. Lower learning_rate, scale the features, or add "
+                "skorch.callbacks.GradientNormClipping."
             )
-
-    def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call the callbacks; explain a callback that reads a loss that does not exist."""
-        try:
-            super().notify(method_name, **kwargs)
-        except KeyError as error:
-            if "was not found in history" not in str(error):
-                raise
-            raise ValueError(
-                f"A callback reads a missing loss: {error.args[0]} There is no validation set. "
-                "Have it monitor 'train_loss' or a term of history_."
-            ) from error
 
     def fit_loop(
         self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any
@@ -313,8 +301,8 @@ def check_callbacks(callbacks: Any) -> None:
     for item in callbacks or ():
         if not issubclass(_find_kind(item), Callback):
             raise TypeError(
-                f"callbacks must hold skorch callbacks, but got {item!r}. Put a function into the "
-                "method on_epoch_end of a subclass of skorch.callbacks.Callback."
+                f"callbacks must hold skorch callbacks, but got {item!r}. Define on_epoch_end "
+                "in a subclass of skorch.callbacks.Callback."
             )
 
 

@@ -169,9 +169,9 @@ def test_auto_asks_the_clusterer_for_the_number(rows):
 @pytest.mark.parametrize(
     ("init", "message"),
     [
-        (NeighborClustering(metric="precomputed"), "metric asks for precomputed distances.*label"),
+        (NeighborClustering(metric="precomputed"), "has metric='precomputed'.*label"),
         (HDBSCAN(min_cluster_size=9, copy=True), "found 3 clusters, but n_clusters=2"),
-        (HDBSCAN(min_cluster_size=179, copy=True), "labels every sample as noise"),
+        (HDBSCAN(min_cluster_size=179, copy=True), "labels all samples as noise"),
     ],
     ids=["distances", "too many", "noise"],
 )

@@ -124,7 +124,7 @@ def jitter(rows):
 @pytest.mark.parametrize("augment", [lambda rows: rows[:-1], lambda rows: rows[:, 1:]])
 def test_what_is_no_version_of_the_samples_is_refused(augment, blobs):
     infogan = brief(InfoGANClustering(3, random_state=0), augment=augment)
-    with pytest.raises(ValueError, match="augment must return a tensor of the shape"):
+    with pytest.raises(ValueError, match="augment must return a tensor of shape"):
         infogan.fit(blobs[0])
 
 

@@ -189,10 +189,10 @@ def test_a_likelihood_is_rebuilt_from_its_state(has_common_scale, dtype):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({}, "needs columns, got none"),
-        ({"gaussian": [0, 1], "bernoulli": [1]}, r"\[1\] are given twice"),
-        ({"gaussian": [-1]}, "whole numbers from 0 on, got -1"),
-        ({"gaussian": [0.5]}, "whole numbers from 0 on, got 0.5"),
+        ({}, r"whole numbers from 0 on.*got \[\]"),
+        ({"gaussian": [0, 1], "bernoulli": [1]}, r"each given once, got \[0, 1, 1\]"),
+        ({"gaussian": [-1]}, r"whole numbers from 0 on, .*got \[-1\]"),
+        ({"gaussian": [0.5]}, r"whole numbers from 0 on, .*got \[0.5\]"),
         ({"categorical": [[0, 1], [2]]}, r"two or more one-hot.*groups are \[\[0, 1\], \[2\]\]"),
     ],
 )
