@@ -287,14 +287,17 @@ class Preparation(TransformerMixin, BaseEstimator):
         if reads_values and numbers.size and not sparse.issparse(numbers):
             self._fit_kinds(table, numbers, known, blocks, sample_weight)
         X = self._encode(numbers if self.table_ is None else table, min_samples)
-
         self.n_encoded_ = X.shape[1]
+        self._find_gaps(X)
+        return X
+
+    def _find_gaps(self, X):
+        """Note whether encoded samples X (N, E) miss values, and refuse empty columns."""
         self.has_gaps_ = misses_values(X)
         if self.has_gaps_:
             names = list(self.kinds_)
             empty = np.flatnonzero(np.isnan(X).all(0))
             refuse_empty([names[self.number_columns[i]] for i in empty])
-        return X
 
     def _densify(self, X):
         """Return sparse samples, dense if they have one-hot columns or few features."""

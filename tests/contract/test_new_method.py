@@ -81,6 +81,7 @@ class DECClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         activation="relu",
         likelihood: Any = "auto",
         standardize: Any = "auto",
+        kinds: Any = "auto",
         init: Any = "neighbors",
         contamination=0.0,
         use_labels=False,
@@ -117,10 +118,6 @@ class DECClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     def score_samples(self, X):
         """Return minus log of 1 + the squared distance to the nearest center."""
         return self._map("score", X)
-
-    def score(self, X, y=None):
-        """Return the mean of the scores."""
-        return float(self.score_samples(X).mean())
 
 
 SMALL = {"hidden_layer_sizes": (16,), "n_components": 3, "random_state": 0}
