@@ -304,7 +304,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         blocks = find_blocks(X, find_indicators(X), is_table=False)
         if not blocks:
             check_sparse(X)
-        self.makes_dense_ = bool(blocks) or X.shape[1] <= MAX_COLUMNS
+        self.makes_dense_ = bool(blocks) or X.shape[1] <= 2 * N_COMPONENTS
         return X.toarray() if self.makes_dense_ else X
 
     def _fit_kinds(self, table, numbers, known, blocks, sample_weight):

@@ -69,11 +69,11 @@ RARE = np.eye(3)[np.random.default_rng(0).choice(3, 178, p=[0.01, 0.19, 0.8])]
     [
         (IRIS, False),
         (WEIGHTED, False),
-        (np.hstack([WEIGHTED, RARE]), False),
+        (np.hstack([WEIGHTED, RARE]), True),
         (np.hstack([IRIS, np.full((150, 1), 1e6)]), False),
         (WINE, True),
     ],
-    ids=["iris", "weighted", "rare", "constant", "wine"],
+    ids=["iris", "weighted", "one-hot", "constant", "wine"],
 )
 def test_auto_standardizes_features_whose_units_differ(X, expected):
     fit = clone(VAE).set_params(likelihood="gaussian").fit(X)
