@@ -165,9 +165,10 @@ def weigh_columns(X, features, groups, sample_weight):
     """Return the weights (E,) of standardized numbers and one-hot columns of a table.
 
     The weight grows with the share of a column's variance that a linear regression on the other
-    columns explains, adjusted for their number. A column that is independent of them has nearly
-    no weight, because it makes no clusters. Categories that tell each other, as a city and its
-    code, are one fact: they do not explain each other, and only the best explained one counts.
+    columns explains, adjusted for their number. A category that is independent of them has nearly
+    no weight, because it makes no clusters, and so has a number if others explain each other.
+    Categories that tell each other, as a city and its code, are one fact: they do not explain
+    each other, and only the best explained one counts.
     """
     # Copies of a sample say nothing new.
     n_samples = len({hash(row.tobytes()) for row in X})
@@ -189,7 +190,10 @@ def weigh_columns(X, features, groups, sample_weight):
                 left = _leave_unexplained(covariance, column, sum(same, []))
                 shares[i] = 1 - left * (n_samples - 1) / freedom
 
-    weights = np.clip(shares / MIN_EXPLAINED, 0, 1) / WEIGHT_STEP
+    weights = np.clip(shares / MIN_EXPLAINED, 0, 1)
+    # Where no column explains another, numbers weigh the same.
+    weights[:n_numbers] = 1 - weights.max() * (1 - weights[:n_numbers])
+    weights = weights / WEIGHT_STEP
     weights = np.maximum(np.round(weights), 1) * WEIGHT_STEP
     for fact in np.unique(facts):
         same = np.flatnonzero(facts == fact)

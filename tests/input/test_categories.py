@@ -201,7 +201,7 @@ def weigh(column, others):
     found = LinearRegression().fit(others, column).predict(others)
     residual = np.square(column - found).sum() / np.square(column - column.mean(0)).sum()
     share = 1 - residual * (n - 1) / (n - p - 1)
-    return max(round(64 * min(1, max(0, share / 0.1))), 1) / 64
+    return min(1, max(0, share / 0.1))
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -213,10 +213,13 @@ def test_categories_weigh_what_other_columns_explain(gap, weighted):
     X[:, 0] += gap * level
     one_hot = np.eye(2)[level]
     weight = weigh(one_hot, X)
-    first, second = (weigh(X[:, [i]], np.column_stack([X[:, 1 - i], one_hot])) for i in (0, 1))
+    own = [weigh(X[:, [i]], np.column_stack([X[:, 1 - i], one_hot])) for i in (0, 1)]
     assert (gap == 0) == (weight < 0.05)
-    assert (gap == 2) == (weight == 1) == (first == 1)
-    assert second < 0.3
+    assert (gap == 2) == (weight == 1) == (own[0] == 1)
+    assert own[1] < 0.3
+    strength = max(weight, *own)
+    weights = [*(1 - strength * (1 - each) for each in own), weight]
+    first, second, last = np.maximum(np.round(64 * np.array(weights)), 1) / 64
 
     found = NeighborClustering(2, kinds={2: "category"}, random_state=0)
     kept = np.repeat([1.0, 0.0], [200, 50])
@@ -227,7 +230,7 @@ def test_categories_weigh_what_other_columns_explain(gap, weighted):
     else:
         found.fit(table)
     equal = NeighborClustering(2, standardize=False, random_state=0)
-    equal.fit(np.hstack([X / X.std(0) * [first, second], 0.625 * weight * one_hot]))
+    equal.fit(np.hstack([X / X.std(0) * [first, second], 0.625 * last * one_hot]))
     assert found.standardize_ is True
     if gap:  # else there are no clusters
         assert adjusted_rand_score(found.labels_[:200], equal.labels_) == 1
