@@ -504,6 +504,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         rows = self._read_rows(
             X, sample_weight, preparation, n_clusters, last is None, n_least
         )
+        check_memory(self.covariance_type, n_clusters, rows.X.shape[1])
         if last is None:
             m_step = self._make_m_step(preparation)
             starts = self._list_initial(rows, n_clusters, m_step, stream)
@@ -701,6 +702,22 @@ def read_columns(estimator, X, sample_weight, n_least):
         )
         curve = Bunch(**curve._asdict())
     return preparation if has_kinds else plain, n_clusters, curve
+
+
+#: Number of covariances of a component that EM stores at a time.
+N_STORED = 6
+
+
+def check_memory(kind, n_clusters, n_features):
+    """Check that there is memory for the covariances of all pairs of features."""
+    n_stored = N_STORED * {"full": n_clusters, "tied": 1}.get(kind, 0)
+    try:
+        np.empty((n_stored, n_features, n_features))
+    except MemoryError as error:
+        raise MemoryError(
+            f"Covariances of {n_features} features do not fit into memory. Set "
+            "covariance_type='diag', or take principal components."
+        ) from error
 
 
 # ---- functions of the log-joint (N, K)

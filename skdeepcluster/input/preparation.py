@@ -45,7 +45,7 @@ MAX_COLUMNS = 200
 #: Maximum number of columns of a kind that are named in a line.
 MAX_LISTED = 5
 #: Distance of the values to which points of a table are rounded, in standard deviations.
-GRID = 2.0**-24
+GRID = 2.0**-32
 #: Number of components in which sparse samples of more than twice as many features are compared.
 N_COMPONENTS = 50
 
@@ -301,7 +301,9 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def _densify(self, X):
         """Return sparse samples, dense if they have one-hot columns or few features."""
-        blocks = find_blocks(X, find_indicators(X), is_table=False)
+        indicators = find_indicators(X)
+        has_others = len(indicators) < len(np.unique(X.indices))
+        blocks = has_others and find_blocks(X, indicators, is_table=False)
         if not blocks:
             check_sparse(X)
         self.makes_dense_ = bool(blocks) or X.shape[1] <= 2 * N_COMPONENTS

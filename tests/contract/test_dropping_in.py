@@ -33,8 +33,8 @@ def vade(**settings):
 
 @pytest.mark.parametrize("estimator", some_of(DEEP), ids=name)
 def test_text_stays_sparse_to_the_last_step(estimator, monkeypatch):
-    words = ["ball goal team", "bank rate loan", "gene cell protein"]
-    texts = [" ".join(STREAM.choice(words[k].split(), 6)) for k in np.arange(60) % 3]
+    words = [[f"{topic}{i}" for i in range(60)] for topic in ("ball", "bank", "gene")]
+    texts = [" ".join(STREAM.choice(words[k], 12)) for k in np.arange(60) % 3]
     dense = []
     to_array = sparse.csr_array.toarray
 

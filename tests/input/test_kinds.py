@@ -197,7 +197,7 @@ def test_codes_fill_the_gaps_between_their_levels():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=2000), 100.0 * rng.integers(0, 5, 2000)])
     found = Preparation().fit(X)
-    code = found.transform(X)[:, 1] / found.factors_[1]
+    code = found.transform(X)[:, 1] / found.factors_[1] + found.center_[1]
     assert np.abs(code - X[:, 1]).max() <= 50
     assert len(np.unique(code)) > 1800
     counts = np.histogram(code, np.arange(-50, 451, 10))[0]
