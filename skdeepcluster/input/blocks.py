@@ -7,9 +7,8 @@ import numpy as np
 from scipy import sparse
 
 from .distinct import find_ranges
+from .numbers import FIRST
 
-#: Number of samples whose values are compared first.
-FIRST = 1000
 #: Maximum number of values of all indicators.
 MAX_VALUES = 2**28
 #: Minimum number of samples that chance would put into two indicators at once, if indicators that
@@ -17,9 +16,8 @@ MAX_VALUES = 2**28
 MIN_EXPECTED = 10.0
 
 
-def find_indicators(X):
+def _find_indicators(X, low, high):
     """Return the columns (T,) of X (N, C) that have two values and no gaps."""
-    low, high = find_ranges(X)
     if sparse.issparse(X):
         n_other = np.bincount(X.indices, X.data != high[X.indices], X.shape[1])
         return np.flatnonzero((low < high) & (low == 0) & (n_other == 0))
@@ -32,27 +30,17 @@ def find_indicators(X):
     return columns
 
 
-def find_categories(X, features, has_kinds, has_categories):
-    """Return the blocks among the columns of X (N, C), if these are of a table.
-
-    Columns that all are indicators, such as votes, are not. ``features`` are the
-    :class:`~.scales.Features` of X, ``has_kinds`` tells whether columns have kinds, and
-    ``has_categories`` whether there are categories beside X.
-    """
-    indicators = find_indicators(X)
-    n_varied = int((features.high > features.low).sum())
-    if len(indicators) == n_varied and not has_categories:
-        return []
-    return find_blocks(X, indicators, has_kinds)
-
-
-def find_blocks(X, columns, is_table):
-    """Return the blocks among the indicators X[:, columns], lists of columns, ascending.
+def find_blocks(X, is_table=False, has_categories=False):
+    """Return the blocks among the columns of X (N, C), lists of columns, ascending.
 
     In a block, one of the indicators is high in every sample. If X is known to be a table, there
-    may be none, as without the first level of a category.
+    may be none, as without the first level of a category. Indicators alone, such as votes, are no
+    blocks, unless there are categories beside X.
     """
-    if len(columns) < 2 or X.shape[0] * len(columns) > MAX_VALUES:
+    low, high = find_ranges(X)
+    columns = _find_indicators(X, low, high)
+    is_alone = len(columns) == np.count_nonzero(low < high) and not has_categories
+    if is_alone or len(columns) < 2 or X.shape[0] * len(columns) > MAX_VALUES:
         return []
     values = X[:, columns]
     if sparse.issparse(values):

@@ -5,7 +5,7 @@ N samples, D columns of a table, C columns of numbers, L levels of a code, E enc
 
 from collections import Counter
 from importlib import import_module
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import gcd
 from numbers import Real
 from types import NoneType
@@ -205,13 +205,13 @@ class TableEncoder(BaseEstimator):
             elif kind == "category" and self._is_identifier(X, i):
                 self.kinds_[i] = "out"
 
-        for block in self.blocks:
-            self.kinds_ |= dict.fromkeys(block, "block")
+        members = dict.fromkeys(chain(*self.blocks), "category")
+        single = {i for i, kind in self.kinds_.items() if kind in ONE_HOT} - set(
+            members
+        )
         # Columns of each category: one, or a block.
-        single = [[i] for i, kind in self.kinds_.items() if kind in ONE_HOT]
-        self.categorical_ = sorted([*single, *self.blocks])
-        for block in self.blocks:
-            self.kinds_ |= dict.fromkeys(block, "category")
+        self.categorical_ = sorted([*([i] for i in single), *self.blocks])
+        self.kinds_ |= members
         positions = range(len(self.names_))
         self.numeric_ = [i for i in positions if self.kinds_.get(i) not in LEVELS]
         self.ranges_ = {

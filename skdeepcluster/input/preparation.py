@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from .blocks import find_blocks, find_categories, find_indicators
+from .blocks import find_blocks
 from .cells import CellReader
 from .checks import (
     DTYPES,
@@ -301,9 +301,7 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def _densify(self, X):
         """Return sparse samples, dense if they have one-hot columns or few features."""
-        indicators = find_indicators(X)
-        has_others = len(indicators) < len(np.unique(X.indices))
-        blocks = has_others and find_blocks(X, indicators, is_table=False)
+        blocks = find_blocks(X)
         if not blocks:
             check_sparse(X)
         self.makes_dense_ = bool(blocks) or X.shape[1] <= 2 * N_COMPONENTS
@@ -312,22 +310,30 @@ class Preparation(TransformerMixin, BaseEstimator):
     def _fit_kinds(self, table, numbers, known, blocks, sample_weight):
         """Learn the kinds of the ``numbers`` (N, C) of X, if they are columns of a table."""
         numbers, weights = _leave_weighted(numbers, sample_weight)
-        learns_all = numbers.shape[1] <= MAX_COLUMNS
-        features = measure_features(numbers, sample_weight=weights)
+        features = None
         has_kinds = self._says_kinds or "flag" in known.values()
-        if learns_all and not has_kinds:
-            has_kinds = is_table(numbers, features, self.standardize, weights)
-        places = np.array(self.number_columns)
+        if numbers.shape[1] <= MAX_COLUMNS:
+            features = measure_features(numbers, sample_weight=weights)
+            if not has_kinds:
+                has_kinds = is_table(numbers, features, self.standardize, weights)
         has_categories = not set(known.values()) <= {"flag"}
-        found = find_categories(numbers, features, has_kinds, has_categories)
+        found = find_blocks(numbers, has_kinds, has_categories)
         if not has_kinds and not found:
             return
+        if features is None:
+            features = measure_features(numbers, sample_weight=weights)
+        places = np.array(self.number_columns)
+        blocks = [*blocks, *(places[block].tolist() for block in found)]
+        self._fit_columns(table, numbers, features, known, blocks, weights)
+
+    def _fit_columns(self, table, numbers, features, known, blocks, weights):
+        """Learn the columns of a table whose one-hot ``blocks`` are known."""
+        places = np.array(self.number_columns)
 
         def fit_columns(chosen, known):
             columns = NumberColumns([known.get(i) for i in places[chosen]])
             return columns.fit(numbers[:, chosen], features.take(chosen), weights)
 
-        blocks = [*blocks, *(places[block].tolist() for block in found)]
         is_single = np.isin(places, list(chain(*blocks)), invert=True)
         columns = fit_columns(is_single, known)
         learned = dict(zip(places[is_single].tolist(), columns.kinds_, strict=True))

@@ -9,7 +9,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from ..input.labels import cluster_means, indicate
 from ..input.parameters import random_stream
 from ..input.types import Labels
-from .reading import count_categories, list_kinds, name_columns, read_labeled
+from .reading import count_categories, name_columns, read_column_kinds, read_labeled
 
 #: Maximum number of samples over which the distances to a medoid are averaged.
 MEDOID_SAMPLES = 2000
@@ -156,7 +156,7 @@ def compare_features(
     >>> print(setosa.names[0], setosa.means[0].round(2), setosa.other_means[0].round(2))
     petal length (cm) 1.46 4.91
     """
-    X, _ = count_categories(X, list_kinds(X))
+    X, _ = count_categories(X, read_column_kinds(X))
     names = name_columns(X, feature_names)
     X, labels = read_labeled(X, labels)
     member = indicate(labels, labels.max(initial=-1) + 1).toarray()

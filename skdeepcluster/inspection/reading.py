@@ -37,7 +37,7 @@ def read_values(X):
     )
 
 
-def list_kinds(X):
+def read_column_kinds(X):
     """Return the kinds of the columns of a DataFrame as fits read them, none of others."""
     if not hasattr(X, "columns"):
         return []
@@ -140,7 +140,7 @@ def describe_samples(estimator, X, resp, feature_names, row_names):
     if preparation is not None and last is estimator:
         kinds = list(preparation.kinds_.values())
     else:
-        kinds = list_kinds(X)  # a Pipeline has changed the columns
+        kinds = read_column_kinds(X)  # a Pipeline has changed the columns
     table, origins = count_categories(X, kinds)
     values = read_values(table)
 

@@ -17,7 +17,7 @@ PRIOR = 1.0
 #: Added to the variances of a class, as a share of their variance in all samples.
 REGULARIZATION = 1e-2
 #: Probabilities of the quantiles at which numbers are cut into intervals.
-QUANTILES = 0.2, 0.4, 0.6, 0.8
+CUTS = 0.2, 0.4, 0.6, 0.8
 #: Features of a partition of a table.
 TABLE_FEATURES = (
     "numbers explained",
@@ -173,7 +173,7 @@ class Table:
 
 def _cut(column):
     """Return the interval between quantiles of each number (M,), one-hot."""
-    ends = np.unique(np.quantile(column, QUANTILES))
+    ends = np.unique(np.quantile(column, CUTS))
     return np.eye(len(ends) + 1)[np.searchsorted(ends, column)]
 
 
