@@ -12,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from sklearn.utils import Bunch, check_consistent_length
 from sklearn.utils.validation import _num_samples
 
-from .ensemble import count_used, is_changed, reads_tables
+from .ensemble import count_used, reads_tables
 from .input.checks import warn_user
 from .input.labels import check_labels, mean_greatest_jaccard, predict_samples
 from .inspection.page import find_spots, match_before, write_page
@@ -134,7 +134,7 @@ def _name_clusterers(clusterers):
 
 def _list_prepared(clusterers, prepared):
     """Return the names of the clusterers that get prepared numbers if they differ from X."""
-    if not is_changed(prepared.preparation):
+    if not prepared.preparation.changes_samples:
         return []
     others = clusterers.items()
     return [name for name, clusterer in others if not reads_tables(clusterer)]

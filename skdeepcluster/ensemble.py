@@ -317,19 +317,13 @@ def reads_tables(clusterer):
     ) or "kinds" in clusterer.get_params(deep=False)
 
 
-def is_changed(preparation):
-    """Return whether prepared samples differ from X."""
-    is_scaled = preparation.factors_ is not None or preparation.components_ is not None
-    return is_scaled or preparation.is_table or preparation.has_gaps_
-
-
 def _prepare_for(members, X):
     """Return the preparation of X, or None, and what members get that do not read tables."""
     if all(map(reads_tables, members)) or any(map(has_distances, members)):
         return None, X
     preparation = Preparation(name="ClusterEnsemble")
     points = prepare(X, preparation).points
-    if not is_changed(preparation):
+    if not preparation.changes_samples:
         return None, X
     return preparation, points
 

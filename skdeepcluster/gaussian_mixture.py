@@ -31,7 +31,7 @@ from .input.checks import (
     warn_of_empty,
     warn_user,
 )
-from .input.columns import KINDS
+from .input.columns import KINDS, read_types
 from .input.dask import read_blocks
 from .input.documentation import shared_docs
 from .input.parameters import (
@@ -682,13 +682,15 @@ def read_columns(estimator, X, sample_weight, n_least):
             "number."
         )
 
-    plain.fit_encode(X, min_samples=n_least)
-    encoded = preparation.fit_encode(X, sample_weight)
+    encoded = preparation.fit_encode(X, sample_weight, n_least)
     has_kinds = (
         isinstance(estimator.kinds, dict)
         or "category" in preparation.kinds_.values()
-        or bool(plain.groups_)
+        or estimator.kinds == "auto"
+        and "flag" in read_types(X).values()
     )
+    if not has_kinds:
+        plain.fit_encode(X, min_samples=n_least)
     if has_kinds or not is_given:
         preparation.fit_scale(encoded, sample_weight)
     curve = None

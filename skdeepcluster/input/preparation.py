@@ -491,6 +491,12 @@ class Preparation(TransformerMixin, BaseEstimator):
         return self.numbers_ is not None or self._says_kinds
 
     @property
+    def changes_samples(self) -> bool:
+        """Whether prepared samples differ from X."""
+        is_scaled = self.factors_ is not None or self.components_ is not None
+        return is_scaled or self.is_table or self.has_gaps_
+
+    @property
     def _says_kinds(self):
         """Whether the user or types of columns say other kinds than "out"."""
         return self.table_ is not None and set(self.table_.kinds_.values()) != {"out"}
