@@ -145,6 +145,7 @@ def _fit_all(clusterers, inputs, verbose):
     labels = {}
     seconds = {}
     errors = {}
+    n_all = len(clusterers)
     for n_done, (name, clusterer) in enumerate(clusterers.items(), start=1):
         start = perf_counter()
         try:
@@ -156,10 +157,9 @@ def _fit_all(clusterers, inputs, verbose):
             warn_user(line, FitFailedWarning)
         seconds[name] = perf_counter() - start
         if verbose:
-            print(
-                f"{line} ({seconds[name]:.1f} s; {n_done} of {len(clusterers)})",
-                flush=True,
-            )
+            left = sum(seconds.values()) * (n_all / n_done - 1)
+            place = f"{n_done} of {n_all}, about {left:.0f} s left"
+            print(f"{line} ({seconds[name]:.1f} s; {place})", flush=True)
     if not labels:
         raise ValueError(f"No clusterer could be fitted: {errors}")
     return labels, seconds, errors

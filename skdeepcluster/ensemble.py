@@ -23,6 +23,7 @@ from .input.checks import (
     check_enough,
     check_sparse,
     warn_of_empty,
+    warn_user,
 )
 from .input.labels import (
     indicate,
@@ -106,8 +107,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     Members vote with their probabilities: their clusters are matched with the clusters of the
     consensus (Hungarian algorithm) and their memberships are averaged, in turns [1]_. An
     unmatched cluster of a member joins the cluster of the consensus with which it shares most
-    samples. A network whose training is interrupted is complete with what it has learned, and
-    the next member is fitted.
+    samples. After Ctrl-C, the completed members give the consensus. A network whose training is
+    interrupted is complete with what it has learned, and the next member is fitted.
 
     References
     ----------
@@ -170,8 +171,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         members = self._make_members()
         preparation, points = _prepare_for(members, X)
         inputs = [X if reads_tables(member) else points for member in members]
-        fits = map(delayed(_fit_member), members, inputs)
-        members = list(Parallel(n_jobs=self.n_jobs)(fits))
+        members = self._fit_members(members, inputs)
         memberships = list(map(_find_memberships, members, inputs))
         member_labels = np.stack(list(map(_label, memberships)), 1)
         numbers = [count_used(labels) for labels in member_labels.T]
@@ -229,6 +229,21 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
                     params[name] = f"{value}.{i}"
             members.append(clone(template).set_params(**params))
         return members
+
+    def _fit_members(self, members, inputs):
+        """Return the fitted members, after an interruption the completed ones."""
+        fits = map(delayed(_fit_member), members, inputs)
+        fitted = []
+        try:
+            for member in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
+                fitted.append(member)
+        except KeyboardInterrupt:
+            if not fitted:
+                raise
+            warn_user(
+                f"The fit was interrupted: {len(fitted)} of {len(members)} members are used."
+            )
+        return fitted
 
     # ---- predictions
 
@@ -295,6 +310,12 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             own = X if reads_tables(member) else points
             mapped.append(_find_memberships(member, own, len(A)) @ A)
         return np.stack(mapped)
+
+    def __setstate__(self, state):
+        """Restore the state, and check the tables of the members."""
+        super().__setstate__(state)
+        for table in state.get("tables_", ()):
+            check_array(table, ensure_non_negative=True, input_name="tables_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

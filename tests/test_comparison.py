@@ -185,7 +185,7 @@ def test_a_failing_clusterer_does_not_stop_the_others():
 def test_progress_is_printed(capsys):
     compare(X, [HALVES, MOONS], verbose=1)
     first, second = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"KMeans: 2 clusters \(\d+\.\d s; 1 of 2\)", first)
+    assert re.fullmatch(r"KMeans: 2 clusters \(\d+\.\d s; 1 of 2, about \d+ s left\)", first)
     assert second.startswith("NeighborClustering: 2 clusters")
 
 

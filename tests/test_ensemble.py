@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
@@ -273,7 +274,17 @@ def press():
     signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_keeps_the_fit_before(press):
+def test_ctrl_c_stops_a_mixture_that_is_a_member(press):
+    X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
+    press(0.2)
+    with pytest.warns(ConvergenceWarning, match="1 of 2 members are used"):
+        ensemble = ClusterEnsemble([KMeans(3), ENDLESS], 2).fit(X)
+    assert perf_counter() - press.at < 1
+    np.testing.assert_array_equal(ensemble.predict(X), ensemble.labels_)
+    assert [type(fitted).__name__ for fitted in ensemble.estimators_] == ["KMeans"]
+
+
+def test_ctrl_c_in_the_first_member_keeps_the_fit_before(press):
     X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
     ensemble = ClusterEnsemble(KMeans(3), 2).fit(X)
     ensemble.set_params(estimator=ENDLESS)

@@ -8,36 +8,10 @@ cycle; pass an ``LRScheduler`` of skorch as callback). AdamW without weight deca
 from functools import partial
 from typing import Any
 
-from torch import nn
-
 from skdeepcluster.nn.networks import conv_discriminator, conv_generator, normalized_mlp
-from skdeepcluster.nn.runtime import randn_like
 
 #: Shape of the images of MNIST.
 _IMAGE = (1, 28, 28)
-
-
-class GaussianNoise(nn.Module):
-    """Adds normal noise in training."""
-
-    def __init__(self, std: float) -> None:
-        super().__init__()
-        self.std = std
-
-    def forward(self, x):
-        """Return x, in training with noise."""
-        return x + self.std * randn_like(x) if self.training else x
-
-
-def noisy_mlp(n_in, n_out, hidden_layer_sizes, noise):
-    """Return a multilayer perceptron whose linear layers see noise in training."""
-    network = nn.Sequential()
-    for layer in normalized_mlp(n_in, n_out, hidden_layer_sizes):
-        if isinstance(layer, nn.Linear):
-            network.append(GaussianNoise(noise))
-        network.append(layer)
-    return network
-
 
 #: Parameters of each estimator in its paper's experiments on MNIST.
 PAPERS: dict[str, dict[str, Any]] = {
@@ -50,8 +24,7 @@ PAPERS: dict[str, dict[str, Any]] = {
         "init": "own",
         "batch_size": 100,
     },
-    # Z. Jiang et al., "Variational Deep Embedding", IJCAI 2017, section 4;
-    # their generator has 128 inputs.
+    # Z. Jiang et al., "Variational Deep Embedding", IJCAI 2017, section 4.
     "VaDEClustering": {
         "hidden_layer_sizes": (500, 500, 2000),
         "n_components": 10,
@@ -87,7 +60,7 @@ PAPERS: dict[str, dict[str, Any]] = {
     "CatGANClustering": {
         "generator": partial(normalized_mlp, hidden_layer_sizes=(500, 500, 1000)),
         "discriminator": partial(
-            noisy_mlp, hidden_layer_sizes=(1000, 500, 250, 250, 250), noise=0.3
+            normalized_mlp, hidden_layer_sizes=(1000, 500, 250, 250, 250), noise=0.3
         ),
         "fake_weight": 1.0,
         "smoothness_weight": 0.0,

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..input.parameters import read_image_shape
+from .runtime import randn_like
 
 #: Activations by their scikit-learn names.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -88,8 +89,9 @@ def normalized_mlp(
     n_out: int,
     hidden_layer_sizes: Sizes = (500, 500),
     activation: str = "leaky_relu",
+    noise: float = 0.0,
 ) -> nn.Sequential:
-    """Multilayer perceptron with batch normalization.
+    """Multilayer perceptron with batch normalization, and noise before linear layers.
 
     Parameters
     ----------
@@ -99,19 +101,35 @@ def normalized_mlp(
         Widths of the hidden layers.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers, after their normalization.
+    noise : float, default=0.0
+        Standard deviation of the noise added in training to the input of every linear layer.
 
     Returns
     -------
     Sequential
     """
     widths = [n_in, *hidden_layer_sizes]
+    noises = [GaussianNoise(noise)] if noise else []
     layers: Layers = []
     for width, next_width in pairwise(widths):
+        layers += noises
         layers.append(_linear(width, next_width, bias=False))
         layers.append(_norm(next_width))
         layers.append(ACTIVATIONS[activation]())
-    layers.append(_linear(widths[-1], n_out))
+    layers += [*noises, _linear(widths[-1], n_out)]
     return _initialize(layers)
+
+
+class GaussianNoise(nn.Module):
+    """Adds noise of standard deviation ``std`` in training."""
+
+    def __init__(self, std: float) -> None:
+        super().__init__()
+        self.std = std
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the noise."""
+        return x + self.std * randn_like(x) if self.training else x
 
 
 # ---- convolutional networks

@@ -31,17 +31,13 @@ def convolve(n_in, n_out):
     return torch.nn.Sequential(torch.nn.Linear(n_in, 16), classifier)
 
 
-def drop(n_in, n_out):
-    """Return a network whose training is random."""
-    return torch.nn.Sequential(torch.nn.Dropout(0.1), normalized_mlp(n_in, n_out, (8, 6)))
-
-
+NOISY = partial(normalized_mlp, hidden_layer_sizes=(8, 6), noise=0.1)
 METHODS = {
     "vae": sk.VAEEmbedding(3, **TINY),
     "vade": sk.VaDEClustering(3, n_init=2, **PRETRAINED),
     "dac": sk.DACClustering(3, **PRETRAINED),
     "infogan": sk.InfoGANClustering("auto", **TINY),
-    "catgan": sk.CatGANClustering(3, discriminator=drop, **PRETRAINED),
+    "catgan": sk.CatGANClustering(3, discriminator=NOISY, **PRETRAINED),
     "classifier": sk.CatGANClassifier(**TINY),
     "convolutions": sk.CatGANClustering(3, discriminator=convolve, **TINY),
 }
