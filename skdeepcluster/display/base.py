@@ -122,19 +122,6 @@ def group_samples(samples, labels):
     return names, index, colors, markers
 
 
-def list_middles(points, labels, names):
-    """Return the name and the middle (x, y) of each cluster: its sample nearest to the median.
-
-    ``labels`` (N,) of the ``points`` (N, 2) are positions in ``names``, -1 for none.
-    """
-    middles = []
-    for k in np.unique(labels[labels >= 0]):
-        own = points[labels == k]
-        gaps = np.abs(own - np.median(own, 0)).sum(1)
-        middles.append((names[k], *own[gaps.argmin()]))
-    return middles
-
-
 def draw_legend(ax):
     """Draw a legend to the right of the axes."""
     handles, _ = ax.get_legend_handles_labels()

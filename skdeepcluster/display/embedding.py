@@ -16,13 +16,13 @@ from .base import (
     Display,
     draw_legend,
     group_samples,
-    list_middles,
     name_features,
     reach_last_step,
     take_last_step,
     to_array,
     transform_samples,
 )
+from .places import place_names
 
 #: Projections.
 METHODS = "auto", "pca", "neighbors"
@@ -30,8 +30,10 @@ METHODS = "auto", "pca", "neighbors"
 EQUAL = {"aspect": "equal", "adjustable": "datalim"}
 #: Maximum number of samples for which "auto" computes a neighbor layout.
 MAX_LAYOUT = 5000
-#: Maximum number of clusters whose names are written.
+#: Maximum number of labels that are written next to their points.
 MAX_NUMBERED = 50
+#: Height of a written label, in points.
+LABEL_HEIGHT = 14
 
 
 @dataclass(eq=False, repr=False)
@@ -177,13 +179,19 @@ class EmbeddingDisplay(Display):
         return "neighbors" if n_samples <= MAX_LAYOUT else "pca"
 
     def _write_names(self, names, labels):
-        """Write the names of clusters in their middles."""
-        style = {"ha": "center", "va": "center", "weight": "bold"}
-        style["bbox"] = {
-            "boxstyle": "round,pad=0.1",
-            "fc": "white",
-            "ec": "none",
-            "alpha": 0.6,
-        }
-        for name, *middle in list_middles(self.points_, labels, names):
-            self.ax_.text(*middle, name, **style)
+        """Write names of clusters beside their points."""
+        # The layout of the figure sets the size of the axes.
+        self.figure_.canvas.figure.draw_without_rendering()
+        to_pixels = self.ax_.transData
+        pixels = to_pixels.transform(self.points_)
+        line = LABEL_HEIGHT * self.figure_.dpi / 72
+        box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.6}
+        for name, *middle in place_names(pixels, labels, names, line):
+            self.ax_.text(
+                *to_pixels.inverted().transform(middle),
+                name,
+                ha="center",
+                va="center",
+                weight="bold",
+                bbox=box,
+            )

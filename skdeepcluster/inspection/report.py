@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from ..display.base import list_middles, reach_last_step, to_array
+from ..display.base import reach_last_step, to_array
+from ..display.places import place_names
 from ..display.samples import find_white, make_mosaic
 from ..input.labels import check_labels, cluster_means, indicate, is_missing
 from ..partition.selection import describe_changes
@@ -29,6 +30,8 @@ SURE = 0.995
 #: Minimum difference of the second one, and of features that are listed, in standard deviations.
 LARGE = 0.5
 SMALL = 0.2
+#: Height of a name in the map of a page, as a share of its width.
+NAME_HEIGHT = 0.04
 #: Maximum number of features in the tables of all clusters and of the samples of the map.
 MAX_PROFILE = 15
 
@@ -291,7 +294,7 @@ class ClusterReport(Bunch):
         """Return the names of the clusters and their places in the map."""
         rows, points = zip(*spots, strict=True)
         labels = self.labels[list(rows)]
-        return list_middles(np.array(points), labels, self.clusters)
+        return place_names(np.array(points), labels, self.clusters, NAME_HEIGHT)
 
     def _list_moves(self):
         """Return sizes before and now, and who stayed, came and left, of each cluster."""
