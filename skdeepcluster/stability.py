@@ -86,7 +86,8 @@ def cluster_stability(
 
     # Each cluster needs a sample.
     n_clusters = labels.max(initial=-1) + 1
-    n_drawn = int(max(share * n_samples, n_clusters, 1))
+    n_least = max(n_clusters, 1)
+    n_drawn = int(max(share * n_samples, n_least))
     X = X.tocsr() if sparse.issparse(X) else X
     stream = random_stream(random_state)
     indices = np.full((n_resamples, n_clusters), np.nan)
@@ -96,11 +97,32 @@ def cluster_stability(
         model.set_params(**draw_seeds(model, stream))
 
         expected = labels[rows]
-        subset = _safe_indexing(X, rows)
-        if has_distances(model):
-            subset = _safe_indexing(subset, rows, axis=1)
-        found_again = model.fit_predict(subset)
+        found_again = _fit_subset(model, X, rows, n_least)
         present = np.setdiff1d(expected, -1)
         jaccard = mean_greatest_jaccard(expected, found_again[:, None], n_clusters)
         shares[present] = jaccard[present]
     return average_finite(indices.T)
+
+
+def _fit_subset(model, X, rows, n_least):
+    """Return the labels of some samples, -1 for samples without a neighbor in a graph."""
+    subset = _safe_indexing(X, rows)
+    if not has_distances(model):
+        return model.fit_predict(subset)
+
+    distances = _safe_indexing(subset, rows, axis=1)
+    if not sparse.issparse(distances):
+        return model.fit_predict(distances)
+
+    labels = np.full(len(rows), -1)
+    kept = np.arange(len(rows))
+    while len(kept) >= n_least:
+        part = distances[kept][:, kept]
+        # Stored zeros are distances of equal samples.
+        entries = part.tocoo()
+        linked = np.unique(entries.row[entries.row != entries.col])
+        if len(linked) == len(kept):
+            labels[kept] = model.fit_predict(part)
+            break
+        kept = kept[linked]
+    return labels

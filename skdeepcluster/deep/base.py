@@ -486,9 +486,14 @@ class ClusteringMixin(ClusterMixin):
         n_found = len(np.unique(labels))
         is_held = self.init_weight != 0 and not is_own(self.init)
         if n_found < n_clusters:
+            problem = f"Only {n_found} of {n_clusters} clusters have samples"
+            if n_found == 1:
+                problem = "All samples fell into one cluster"
+            lower = "Lower"
+            if fit.X.shape[1] > fit.X.shape[0]:
+                lower = "Take principal components first (PCA), lower"
             warn_user(
-                f"Only {n_found} of {n_clusters} clusters have samples. Lower n_clusters, train "
-                "longer (max_epochs), or scale the features."
+                f"{problem}. {lower} n_clusters, train longer (max_epochs), or scale the features."
             )
         elif is_held and moved > MAX_MOVED:
             longer = "Train longer (max_epochs)"

@@ -181,6 +181,18 @@ class Net(NeuralNet):
                 "skorch.callbacks.GradientNormClipping."
             )
 
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Call the callbacks; explain a callback that reads a loss that does not exist."""
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyError as error:
+            if "was not found in history" not in str(error):
+                raise
+            raise ValueError(
+                f"A callback reads a missing loss: {error.args[0]} There is no validation set. "
+                "Have it monitor 'train_loss' or a term of history_."
+            ) from error
+
     def fit_loop(
         self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any
     ) -> "Net":

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skdeepcluster import NeighborClustering, VaDEClustering, display
@@ -65,6 +66,11 @@ MISTAKES = {
         lambda: fit(callbacks=[print]),
         TypeError,
         "must hold skorch callbacks.*got <built-in function print>.*on_epoch_end",
+    ),
+    "a callback that watches validation": (
+        lambda: fit(callbacks=[EarlyStopping]),
+        ValueError,
+        "'valid_loss' was not found.*no validation set.*monitor 'train_loss'",
     ),
 }
 
