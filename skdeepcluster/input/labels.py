@@ -73,7 +73,7 @@ def read_labels(y):
 
 
 def is_missing(value):
-    """Return whether a value is None, nan, NaT, pandas.NA, or a text without letters."""
+    """Return whether a value is None, nan, NaT, pandas.NA, or an empty text."""
     if isinstance(value, str):
         return not value.strip()
     if value is None or type(value).__name__ == "NAType":
