@@ -20,9 +20,15 @@ from .draw_clouds import (
     draw_noise_features,
     draw_warped,
 )
-from .draw_columns import draw_answers, draw_measurements
+from .draw_columns import draw_answers, draw_measurements, draw_scales
 from .draw_common import NOISES, Array, Numbers, Samples, draw_classes, log_uniform
-from .draw_images import draw_digits, draw_embeddings, draw_manifolds, draw_shifted
+from .draw_images import (
+    draw_digits,
+    draw_embeddings,
+    draw_manifolds,
+    draw_shifted,
+    draw_texts,
+)
 from .draw_shapes import (
     CURVES,
     REGIONS,
@@ -109,6 +115,18 @@ def draw_outliers(rng: Generator) -> Samples:
     return np.vstack([X, added]), np.append(y, classes)
 
 
+def draw_background(rng: Generator) -> Samples:
+    """Draw a set of another kind in a background, a class of its own or of the nearest classes."""
+    X, y = KINDS[rng.choice((*SPOILED, "one_region", "one_curve"))](rng)
+    is_class = y[-1] == 0 or rng.random() < 0.5
+    share = log_uniform(rng, 0.12, 2 if is_class else 0.45)
+    n_added = min(int(len(y) * share), 2000)
+    added = X.min(0) + np.ptp(X, 0) * rng.uniform(-0.3, 1.3, (n_added, X.shape[1]))
+    nearest = cdist(added, X).argmin(1)
+    classes = np.full(n_added, y[-1] + 1) if is_class else y[nearest]
+    return np.vstack([X, added]), np.append(y, classes)
+
+
 def draw_coded(rng: Generator, kinds: tuple[str, ...]) -> Samples:
     """Draw a set of another kind, and measure some of its columns as codes, flags or amounts."""
     X, y = KINDS[rng.choice(kinds)](rng)
@@ -150,6 +168,13 @@ KINDS: dict[str, Callable[[Generator], Any]] = {
     "nested": partial(
         draw_clouds, n_classes=(2, 5, 6), dims=(2, 10), apart=(1, 3), contrast=(1, 1.5)
     ),
+    "overlapping": partial(
+        draw_clouds,
+        n_classes=(2, 4, 6),
+        apart=(0.6, 2.2),
+        tails=("normal", "normal", "t", "lognormal"),
+        **NARROW,
+    ),
     "heavy_tails": partial(
         draw_clouds, dims=(2, 15), forms=FORMS, tails=("t", "laplace")
     ),
@@ -166,12 +191,14 @@ KINDS: dict[str, Callable[[Generator], Any]] = {
         draw_bananas, n_classes=(2, 8, 15), dims=(2, 20), forms=FORMS[:2]
     ),
     "outliers": draw_outliers,
+    "background": draw_background,
     "noise_features": draw_noise_features,
     "factors": draw_factors,
     "one_table": partial(
         draw_clouds, n_classes=ONE, dims=(1, 20), forms=FORMS, tails=tuple(NOISES)
     ),
     "regions": partial(draw_regions, shapes=REGIONS, gap=(0.06, 0.6)),
+    "touching": partial(draw_regions, shapes=REGIONS, gap=(0.003, 0.05)),
     "curves": partial(draw_regions, shapes=CURVES, gap=(0.2, 0.7)),
     "stripes": draw_stripes,
     "spirals": partial(draw_stripes, n_classes=(2, 3, 4), is_coiled=True),
@@ -182,12 +209,15 @@ KINDS: dict[str, Callable[[Generator], Any]] = {
     "one_region": partial(draw_regions, shapes=REGIONS, gap=(1, 2), n_classes=ONE),
     "one_band": partial(draw_stripes, n_classes=ONE),
     "one_body": draw_body,
+    "one_banana": partial(draw_bananas, n_classes=ONE, **NARROW),
+    "one_scale": partial(draw_scales, n_classes=ONE),
     "one_skewed": partial(
         draw_warped, n_classes=ONE, dims=(1, 20), forms=FORMS, **SKEWED
     ),
     "skewed": partial(draw_warped, dims=(2, 15), **SKEWED),
     "stretched": partial(draw_warped, **NARROW),
     "answers": draw_answers,
+    "scales": draw_scales,
     "tables": draw_measurements,
     "mixed": draw_table,
     "one_mixed": partial(draw_table, n_classes=ONE),
@@ -215,6 +245,7 @@ KINDS: dict[str, Callable[[Generator], Any]] = {
     "shifted": draw_shifted,
     "digits": draw_digits,
     "embeddings": draw_embeddings,
+    "texts": draw_texts,
     "one_embedding": partial(draw_embeddings, n_classes=ONE),
 }
 #: Kinds to which noise is added, or that are rounded.
@@ -223,6 +254,7 @@ SPOILED = ("blobs", "gaussians", "regions", "curves", "rings", "bananas")
 SHAPES = {
     "regions",
     "curves",
+    "touching",
     "stripes",
     "spirals",
     "rings",
@@ -238,6 +270,8 @@ COLUMNS = {
     "one_skewed",
     "stretched",
     "answers",
+    "scales",
+    "one_scale",
     "tables",
     "rounded",
     "images",
@@ -245,5 +279,5 @@ COLUMNS = {
     "shifted",
     "digits",
 }
-#: Kinds of tables, in units of their own or standardized.
-TABLES = {"mixed", "one_mixed", "coded", "one_coded"}
+#: Kinds that are not turned and scaled: tables and texts.
+TABLES = {"mixed", "one_mixed", "coded", "one_coded", "texts"}

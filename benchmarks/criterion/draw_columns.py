@@ -46,6 +46,27 @@ def _draw_answer(rng: Generator, y: Array, form: int, agreement: float) -> Array
     return columns[form].reshape(len(y), -1).astype(float)
 
 
+# ---- scales
+
+
+def draw_scales(rng: Generator, n_classes: Numbers = (2, 6, 9)) -> Samples:
+    """Draw answers on scales of a few whole numbers that depend on few factors."""
+    y = draw_classes(rng, *n_classes)
+    n_factors = int(rng.integers(1, 5))
+    n_columns = int(log_uniform(rng, 2, 20))
+
+    centers = draw_centers(rng, int(y[-1]) + 1, n_factors, log_uniform(rng, 1.2, 6))
+    factors = centers[y] + rng.standard_normal((len(y), n_factors))
+    loadings = rng.standard_normal((n_factors, n_columns))
+    X = factors @ loadings
+    X += log_uniform(rng, 0.2, 1) * rng.standard_normal(X.shape)
+    X = (X - X.mean(0)) / X.std(0)
+
+    n_levels = rng.integers(3, 11)
+    middle = rng.uniform(-0.7, 0.7, n_columns)
+    return np.round((X + middle) * n_levels / 4).clip(-n_levels // 2, n_levels // 2), y
+
+
 # ---- measurements
 
 #: Columns of a table: as they are, skewed, saturated, censored, rounded, rare.

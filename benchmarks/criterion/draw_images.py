@@ -5,7 +5,9 @@ N samples, D features, K classes.
 
 import numpy as np
 from numpy.random import Generator
+from scipy import sparse
 from scipy.ndimage import gaussian_filter1d
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.preprocessing import normalize
 
 from .draw_common import (
@@ -62,6 +64,27 @@ def _draw_parts(rng: Generator, y: Array, n_features: Int) -> Array:
     scale = rng.uniform(0.2, 1)
     offsets = scale * rng.normal(0, n_features**-0.5, (12 * n_topics, n_features))
     return offsets[part]
+
+
+# ---- texts
+
+
+def draw_texts(rng: Generator) -> tuple[sparse.csr_matrix, Array]:
+    """Draw TF-IDF of short texts, each about a topic and in words of all topics."""
+    y = draw_classes(rng, 2, 12, 20)
+    n_topics = int(y[-1]) + 1
+    n_words = int(log_uniform(rng, 200, 2000))
+    usual = 1 / np.arange(1, n_words + 1)
+    usual = rng.permutation(usual / usual.sum())
+
+    own = rng.dirichlet(np.full(n_words, log_uniform(rng, 0.01, 0.2)), n_topics)
+    share = rng.uniform(0.1, 0.6)
+    topics = (1 - share) * usual + share * own
+    lengths = np.ceil(log_uniform(rng, 6, 80) * log_uniform(rng, 0.5, 2, len(y)))
+    counts = np.stack(
+        [rng.multinomial(int(n), topics[k]) for n, k in zip(lengths, y, strict=True)]
+    )
+    return TfidfTransformer().fit_transform(sparse.csr_matrix(counts)), y
 
 
 # ---- images and series

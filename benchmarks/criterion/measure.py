@@ -44,7 +44,10 @@ WEIGHTS = {
     "one_table": 2,
     "one_body": 3,
     "one_skewed": 2,
-    "shifted": 2,
+    "shifted": 3,
+    "overlapping": 2,
+    "background": 2,
+    "texts": 2,
     "mixed": 8,
     "coded": 6,
     "one_mixed": 3,
@@ -52,9 +55,13 @@ WEIGHTS = {
 }
 #: How often where only one cluster is told from several.
 ONE_WEIGHTS = {
+    "overlapping": 6,
+    "touching": 3,
     "one_table": 6,
     "one_body": 3,
     "one_skewed": 6,
+    "one_banana": 2,
+    "one_scale": 2,
     "mixed": 4,
     "coded": 3,
     "one_mixed": 3,
@@ -62,6 +69,8 @@ ONE_WEIGHTS = {
 }
 #: Changes that do not matter in the graphs of draws without features, by kind.
 CHANGES = {"digits": RandomAffine((1, 8, 8)), "shifted": RandomShift(0.2)}
+#: Kinds of which all draws are measured without features, too; of others, the first.
+VIEWED = {"images", "series", *CHANGES}
 #: Number of views of a sample in these graphs.
 N_VIEWS = 16
 #: Numbers of samples in the slower steps of every second draw, scored as large data sets are.
@@ -111,6 +120,8 @@ class Partitions(NamedTuple):
 
     #: Number of clusters (C,) of the ensemble that each is compared with.
     n_clusters: Array
+    #: Whether each (C,) is a member of it: together, these make the curve of a data set.
+    is_member: Array
     #: Methods (C,) that found them with the right number of clusters given, or "".
     methods: Array
     #: Features (C, F) and adjusted Rand indices with the classes (C,).
@@ -181,7 +192,7 @@ def measure_partitions(kind: str, seed: int, has_features: bool) -> Record:
     parts = []
     for tried in list_tried(criterion, k, stream):
         labels = criterion.find_ensemble(tried).labels
-        parts.append(compare(criterion, tried, labels, y))
+        parts.append(compare(criterion, tried, labels, y, is_member=True))
 
     if k > 1:
         methods, found = zip(*find_candidates(coords, k, stream), strict=True)
@@ -254,6 +265,7 @@ def compare(
     labels: Array,
     y: Array,
     methods: Sequence[str] | None = None,
+    is_member: bool = False,
 ) -> Partitions:
     """Return the features and scores of partitions (C, M) with the same number of clusters."""
     features = criterion.find_ensemble(n_clusters).compare(labels)
@@ -261,6 +273,7 @@ def compare(
     names = methods or [""] * len(labels)
     return Partitions(
         n_clusters=np.full(len(labels), n_clusters),
+        is_member=np.full(len(labels), is_member),
         methods=np.array(names, dtype="U20"),
         features=features,
         scores=np.array(scores),
@@ -292,5 +305,9 @@ def list_draws(seed: int, weights: Mapping[str, int]) -> list[tuple[str, int, bo
         (kind, 1000 * i + seed) for kind in KINDS for i in range(weights.get(kind, 1))
     ]
     # Augmented views and distances are scored by the graph and its layouts alone.
-    without = [(*each, False) for each in draws if each[0] not in TABLES]
+    without = [
+        (kind, number, False)
+        for kind, number in draws
+        if kind not in TABLES and (number == seed or kind in VIEWED)
+    ]
     return [(*each, True) for each in draws] + without

@@ -38,6 +38,8 @@ STEPS = 2, 6, 16, 64
 BEST = 5
 #: Added to the standard deviations of an ensemble.
 MIN_SPREAD = 0.01
+#: Quantile of the densities in a cluster, or on a border, that stands for the highest.
+HIGH = 0.9
 #: Ridge penalty of the linear classifier, relative to the variance of the samples.
 PENALTY = 0.1
 
@@ -74,6 +76,18 @@ class Edges(NamedTuple):
     reach: np.ndarray
 
 
+class Densities(NamedTuple):
+    """Densities of the samples, 1 / mean distance to their neighbors, and on links to these."""
+
+    #: Positions (M,) of the samples, ascending by density, and their densities.
+    order: np.ndarray
+    values: np.ndarray
+    #: Ends (E,) of the links, ascending by the lower density of both, and these densities.
+    i: np.ndarray
+    j: np.ndarray
+    border: np.ndarray
+
+
 class Ridge(NamedTuple):
     """Ridge regression on the samples, with which a linear classifier is fitted."""
 
@@ -96,6 +110,8 @@ class Measured(NamedTuple):
     #: Positions (M, k) of the nearest other samples.
     neighbors: np.ndarray
     edges: Edges
+    #: :class:`Densities` among the samples, then in the first layout.
+    densities: list
     ridge: Ridge
     #: Numbers and categories of a table, or None.
     table: Table | None
@@ -131,6 +147,7 @@ def measure_samples(coords, n_features, n_samples):
         _find_spectrum(graph),
         neighbors,
         _find_edges(wide, distances, neighbors),
+        [_find_densities(distances, neighbors), _find_layout_densities(coords)],
         _solve_ridge(wide),
         coords.table,
         data,
@@ -188,6 +205,24 @@ def _find_edges(points, distances, neighbors):
     return Edges(i, j, np.log(lengths.clip(tiny)), np.log(reach.clip(tiny)))
 
 
+def _find_densities(distances, neighbors):
+    """Return the :class:`Densities` of samples by distances (M, k) to their neighbors."""
+    tiny = np.finfo(np.float64).tiny
+    density = 1 / distances.mean(1).clip(tiny)
+    order = np.argsort(density, kind="stable")
+
+    i = np.repeat(np.arange(len(density)), neighbors.shape[1])
+    j = neighbors.ravel()
+    border = np.minimum(density[i], density[j])
+    links = np.argsort(border, kind="stable")
+    return Densities(order, density[order], i[links], j[links], border[links])
+
+
+def _find_layout_densities(coords):
+    """Return the :class:`Densities` in the first layout."""
+    return _find_densities(*NeighborIndex(coords.layouts[0]).query(15))
+
+
 def _solve_ridge(wide):
     """Return :class:`Ridge` for samples (M, D)."""
     n_samples, n_features = wide.shape
@@ -220,6 +255,9 @@ def describe_partition(measured, labels, n_clusters):
     features |= _describe_walk(measured, member)
     features |= _describe_neighbors(measured, labels, member)
     features |= _describe_edges(measured.edges, labels, member)
+    for name, densities in zip(("points", "layout"), measured.densities, strict=True):
+        for pair, value in _describe_pairs(densities, labels, n_clusters).items():
+            features[f"{name} {pair}"] = value
     explained = dict.fromkeys(TABLE_FEATURES, 0.0)
     if measured.table is not None:
         explained = measured.table.describe(member)
@@ -398,7 +436,7 @@ def _describe_edges(edges, labels, member):
     """Return the lengths of edges between clusters relative to the others."""
     n_clusters = member.shape[1]
     crossing = labels[edges.i] != labels[edges.j]
-    density = _find_densities(edges, labels, crossing, n_clusters)
+    density = _find_gaps(edges, labels, crossing, n_clusters)
 
     return {
         **_compare_lengths("tree", edges.lengths, crossing),
@@ -419,7 +457,7 @@ def _compare_lengths(name, lengths, crossing):
     return {f"{name} gap": gap, f"{name} rank": rank}
 
 
-def _find_densities(edges, labels, crossing, n_clusters):
+def _find_gaps(edges, labels, crossing, n_clusters):
     """Return, for each cluster, its shortest crossing edge minus its longest inner one, (K,)."""
     reach = edges.reach
     inner = np.full(n_clusters, -np.inf)
@@ -432,6 +470,51 @@ def _find_densities(edges, labels, crossing, n_clusters):
     density = np.zeros(n_clusters)
     density[known] = np.clip(outer[known] - inner[known], -5, 5)
     return density
+
+
+def _describe_pairs(densities, labels, n_clusters):
+    """Return how dense the borders of clusters are, relative to the lower of two peaks.
+
+    A border has the links between two clusters. Near one, there is no valley: the two may be one.
+    Densities are high quantiles, or medians, of which the largest ratio of all pairs is returned,
+    and the mean of the largest ratio of each cluster.
+    """
+    i = labels[densities.i]
+    j = labels[densities.j]
+    crossing = i != j
+    if not crossing.any():
+        return {"weakest pair": 0.0, "weakest median": 0.0, "mean pair": 0.0}
+
+    low = np.minimum(i, j)[crossing]
+    high = np.maximum(i, j)[crossing]
+    pairs, places = np.unique(low * n_clusters + high, return_inverse=True)
+    ends = pairs // n_clusters, pairs % n_clusters
+    inner = labels[densities.order]
+    border = densities.border[crossing]
+
+    ratios = []
+    for share in (HIGH, 0.5):
+        peaks = _find_quantiles(inner, densities.values, share, n_clusters)
+        lower = np.minimum(peaks[ends[0]], peaks[ends[1]])
+        ratios.append(_find_quantiles(places, border, share, len(pairs)) / lower)
+
+    weakest = np.zeros(n_clusters)
+    for cluster in ends:
+        np.maximum.at(weakest, cluster, ratios[1])
+    return {
+        "weakest pair": ratios[0].max(),
+        "weakest median": ratios[1].max(),
+        "mean pair": weakest.mean(),
+    }
+
+
+def _find_quantiles(groups, values, share, n_groups):
+    """Return the quantiles (G,) of ascending values in groups, zero for empty ones."""
+    sizes = np.bincount(groups, minlength=n_groups)
+    order = np.argsort(groups, kind="stable")
+    places = np.cumsum(sizes) - sizes + (share * (sizes - 1)).clip(0).astype(int)
+    quantiles = values[order[places.clip(max=len(values) - 1)]]
+    return np.where(sizes > 0, quantiles, 0.0)
 
 
 # ---- comparisons
