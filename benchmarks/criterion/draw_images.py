@@ -70,21 +70,24 @@ def _draw_parts(rng: Generator, y: Array, n_features: Int) -> Array:
 
 
 def draw_texts(rng: Generator) -> tuple[sparse.csr_matrix, Array]:
-    """Draw TF-IDF of short texts, each about a topic and in words of all topics."""
+    """Draw TF-IDF of texts about parts of a topic, in words of the part, the topic and all."""
     y = draw_classes(rng, 2, 12, 20)
-    n_topics = int(y[-1]) + 1
-    n_words = int(log_uniform(rng, 200, 2000))
-    usual = 1 / np.arange(1, n_words + 1)
-    usual = rng.permutation(usual / usual.sum())
+    n_parts = rng.integers(1, 9)
+    n_words = int(log_uniform(rng, 200, 3000))
+    usual = rng.permutation(1 / np.arange(1, n_words + 1))
+    usual = usual / usual.sum()
 
-    own = rng.dirichlet(np.full(n_words, log_uniform(rng, 0.01, 0.2)), n_topics)
-    share = rng.uniform(0.1, 0.6)
-    topics = (1 - share) * usual + share * own
-    lengths = np.ceil(log_uniform(rng, 6, 80) * log_uniform(rng, 0.5, 2, len(y)))
-    counts = np.stack(
-        [rng.multinomial(int(n), topics[k]) for n, k in zip(lengths, y, strict=True)]
-    )
-    return TfidfTransformer().fit_transform(sparse.csr_matrix(counts)), y
+    mixing = rng.dirichlet([2, 2, 2])
+    rare = np.full(n_words, log_uniform(rng, 0.01, 0.1))
+    topics = rng.dirichlet(rare, y[-1] + 1)
+    parts = rng.dirichlet(rare, (y[-1] + 1, n_parts))
+    words = np.stack(np.broadcast_arrays(usual, topics[:, None], parts), 3) @ mixing
+
+    length = log_uniform(rng, 8, 60)
+    lengths = np.ceil(length * log_uniform(rng, 0.5, 2, len(y))).astype(int)
+    counts = rng.multinomial(lengths, words[y, rng.integers(0, n_parts, len(y))])
+    counts = sparse.csr_matrix(counts[:, counts.any(0)])
+    return TfidfTransformer().fit_transform(counts), y
 
 
 # ---- images and series
