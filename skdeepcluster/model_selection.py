@@ -12,7 +12,12 @@ from .input.checks import warn_user
 from .input.labels import predict_samples
 from .input.parameters import read_n_clusters
 from .metrics import ExpectedScore
-from .neighbor_clustering import NeighborClustering, count_by
+from .neighbor_clustering import (
+    NeighborClustering,
+    find_clusters,
+    list_alternatives,
+    prepare_samples,
+)
 from .neighbors.search import has_distances
 
 #: Parameters of a clusterer that the search for its number of clusters shares.
@@ -66,8 +71,11 @@ def select_n_clusters(
     Returns
     -------
     Bunch
-        ``best_estimator`` (fitted), ``best_n_clusters``, ``criterion`` and ``results``, a dict of
-        arrays: "n_clusters", the criterion and, with "expected_score", "stability".
+        ``best_n_clusters``, ``best_estimator`` (fitted), ``criterion``, ``curve`` and
+        ``alternatives``. With "expected_score", the curve is ``n_clusters_curve_`` of
+        :class:`~skdeepcluster.NeighborClustering`, and the alternatives are its other partitions,
+        the one with the most evidence first. Otherwise, the curve is a Bunch of "n_clusters" and
+        the criterion, and there are no alternatives.
 
     Warns
     -----
@@ -104,27 +112,32 @@ def select_n_clusters(
         )
     if not numbers.is_range:
         n_clusters = numbers.numbers  # an iterator can be read once
+    alternatives = []
     if is_mixture:
         fits = [fit(number) for number in numbers.numbers]
         values = [getattr(each, criterion)(X, **weights) for each in fits]
-        results = {
-            "n_clusters": np.array(numbers.numbers),
-            criterion: np.array(values),
-        }
+        curve = Bunch(n_clusters=np.array(numbers.numbers))
+        curve[criterion] = np.array(values)
         place = np.argmin(values)
         best = numbers.numbers[place]
         fitted = fits[place]
+    elif isinstance(estimator, NeighborClustering) and numbers.is_range:
+        fitted = fit(n_clusters)
+        best = fitted.n_clusters_
+        curve = fitted.n_clusters_curve_
+        alternatives = fitted.alternatives_
     else:
-        best, results = _find_best(X, n_clusters, estimator, sample_weight)
+        best, curve, alternatives = _search(X, n_clusters, estimator, sample_weight)
         fitted = fit(best)
 
     if not isinstance(n_clusters, str):
-        _warn_of_edges(results["n_clusters"].tolist(), best, criterion)
+        _warn_of_edges(curve.n_clusters.tolist(), best, criterion)
     return Bunch(
-        best_estimator=fitted,
         best_n_clusters=best,
+        best_estimator=fitted,
         criterion=criterion,
-        results=results,
+        curve=curve,
+        alternatives=alternatives,
     )
 
 
@@ -149,26 +162,26 @@ def _read_estimator(estimator, criterion):
     return estimator
 
 
-def _find_best(X, n_clusters, estimator, sample_weight):
-    """Return the best number of clusters by the expected score, and the results."""
+def _search(X, n_clusters, estimator, sample_weight):
+    """Return the best number by the expected score, the curve, and the alternatives."""
     params = estimator.get_params(deep=False)
     shared = {name: params[name] for name in params.keys() & SHARED}
     # A clusterer without a seed has one curve.
-    clusterer = NeighborClustering(**{"random_state": 0} | shared)
-    best, curve = count_by(clusterer, X, n_clusters, sample_weight)
+    clusterer = NeighborClustering(n_clusters, **{"random_state": 0} | shared)
+    prepared = prepare_samples(clusterer, X, sample_weight)
+    found = find_clusters(clusterer, prepared, sample_weight=sample_weight)
+    partitions = found.result.partitions
+    labels = [partition.labels for partition in partitions]
+    alternatives = list_alternatives(partitions, labels, 0)
 
-    tried = curve.n_clusters
-    if isinstance(n_clusters, list) and tried.max() < max(n_clusters):
+    curve = Bunch(**found.result.curve._asdict())
+    largest = curve.n_clusters.max()
+    if isinstance(n_clusters, list) and largest < max(n_clusters):
         warn_user(
-            f"Numbers above {tried.max()} are left out: too few samples are distinct.",
+            f"Numbers above {largest} are left out: too few samples are distinct.",
             UserWarning,
         )
-    results = {
-        "n_clusters": tried,
-        "expected_score": curve.criterion,
-        "stability": curve.stability,
-    }
-    return best, results
+    return found.result.best.n_clusters, curve, alternatives
 
 
 def _warn_of_edges(numbers, best, criterion):

@@ -52,7 +52,6 @@ from .partition.invariance import choose_augment, list_kinds, list_series_featur
 from .partition.search import (
     Problem,
     SearchResult,
-    count_clusters,
     find_partition,
     make_criterion,
     warn_of_edge,
@@ -753,21 +752,6 @@ def measure_partitions(clusterer, prepared, sample_weight=None):
     prepared, *_ = augment_samples(clusterer, prepared, numbers)
     settings = make_graph_settings(clusterer)
     return make_criterion(prepared, settings, sample_weight, clusterer.random_state)
-
-
-def count_by(clusterer, X, n_clusters, sample_weight=None):
-    """Return the number of clusters of X by the settings of a clusterer, and the curve."""
-    prepared = prepare_samples(clusterer, X, sample_weight)
-    numbers = read_n_clusters(n_clusters, clusterer.max_clusters)
-    prepared, *_ = augment_samples(clusterer, prepared, numbers)
-    return count_clusters(
-        prepared,
-        n_clusters,
-        clusterer.max_clusters,
-        sample_weight,
-        clusterer.random_state,
-        make_graph_settings(clusterer),
-    )
 
 
 def make_graph_settings(clusterer):

@@ -209,7 +209,7 @@ def write(forests: Mapping[str, Forest], calibration: Calibration) -> None:
 
     np.savez_compressed(FILE, **arrays)
     selection.load_parameters.cache_clear()
-    selection.check_names.cache_clear()
+    selection.find_inputs.cache_clear()
 
 
 def flatten(trees: Any) -> dict[str, Array]:
