@@ -10,7 +10,6 @@ import torch
 from sklearn.base import BaseEstimator, DensityMixin, clone
 from sklearn.mixture import GaussianMixture
 from sklearn.mixture._gaussian_mixture import _check_precisions
-from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -708,7 +707,6 @@ def read_columns(estimator, X, sample_weight, n_least):
             sample_weight,
             estimator.random_state,
         )
-        curve = Bunch(**curve._asdict())
     return preparation if has_kinds else plain, n_clusters, curve
 
 

@@ -174,7 +174,7 @@ def _search(X, n_clusters, estimator, sample_weight):
     labels = [partition.labels for partition in partitions]
     alternatives = list_alternatives(partitions, labels, 0)
 
-    curve = Bunch(**found.result.curve._asdict())
+    curve = found.result.curve
     largest = curve.n_clusters.max()
     if isinstance(n_clusters, list) and largest < max(n_clusters):
         warn_user(

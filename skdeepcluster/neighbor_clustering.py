@@ -13,7 +13,7 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
 from sklearn.neighbors import VALID_METRICS
-from sklearn.utils import Bunch, check_scalar
+from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -361,14 +361,13 @@ class NeighborClustering(
         """Set the attributes that hold for every answer of the fit."""
         result = found.result
         samples = result.samples
-        curve = result.curve
         order = np.argsort(samples.reference.kept)
         preparation.write_input(self)
         self.standardize_ = preparation.standardizes_
         self.augment_ = found.augment
         self.augment_scores_ = found.augment_scores
         self.classes_ = classes
-        self.n_clusters_curve_ = curve and Bunch(**curve._asdict())
+        self.n_clusters_curve_ = result.curve
         self.layout_ = result.layout
         self.outlier_scores_ = found.outlier_scores
         self.offset_ = offset

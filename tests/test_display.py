@@ -255,7 +255,7 @@ def test_number_of_clusters_of_a_selection_has_its_criterion():
         X[:, 20:24], GaussianMixtureEM(random_state=0), range(1, 8), criterion="bic"
     )
     display = NumberOfClustersDisplay.from_selection(found)
-    np.testing.assert_array_equal(display.line_.get_ydata(), found.results["bic"])
+    np.testing.assert_array_equal(display.line_.get_ydata(), found.curve["bic"])
     assert display.ax_.get_ylabel() == "BIC"
     assert display.chosen == found.best_n_clusters
     assert display.stability_ax_ is None

@@ -29,16 +29,16 @@ def test_any_clusterer_finds_four(estimator, criteria):
         selection = select_n_clusters(X, estimator, range(2, 7), criterion=criterion)
         assert (selection.criterion, selection.best_n_clusters) == (criterion, 4)
         assert len(np.unique(selection.best_estimator.fit_predict(X))) == 4
-        np.testing.assert_array_equal(selection.results["n_clusters"], range(2, 7))
-        assert ("bic" in selection.results) == (criterion == "bic")
-        assert {len(values) for values in selection.results.values()} == {5}
+        np.testing.assert_array_equal(selection.curve["n_clusters"], range(2, 7))
+        assert ("bic" in selection.curve) == (criterion == "bic")
+        assert {len(values) for values in selection.curve.values()} == {5}
 
 
 def test_clusterers_without_a_seed_have_one_curve():
     clusterer = AgglomerativeClustering()
     first, second = (select_n_clusters(X, clusterer, range(2, 7)) for _ in range(2))
     np.testing.assert_array_equal(
-        first.results["expected_score"], second.results["expected_score"]
+        first.curve.expected_score, second.curve.expected_score
     )
 
 
@@ -50,11 +50,12 @@ def test_scores_are_those_of_the_clusterer_itself():
     places = curve.n_clusters - 1
     # Numbers that are worthwhile are scored again, by all candidates.
     again = [1, *(other.n_clusters for other in fit.alternatives_)]
-    once = ~np.isin(curve.n_clusters, again) & (curve.criterion < 0.5 * curve.criterion.max())
+    once = ~np.isin(curve.n_clusters, again)
+    once &= curve.expected_score < 0.5 * curve.expected_score.max()
     assert once.sum() >= 2
-    scores = found.results["expected_score"][places]
-    np.testing.assert_array_equal(scores[once], curve.criterion[once])
-    np.testing.assert_array_equal(found.results["stability"][places], curve.stability)
+    scores = found.curve.expected_score[places]
+    np.testing.assert_array_equal(scores[once], curve.expected_score[once])
+    np.testing.assert_array_equal(found.curve.stability[places], curve.stability)
     with pytest.warns(UserWarning, match="Give larger"):
         assert select_n_clusters(X, n_clusters=[2, 4]).best_n_clusters == 4
     with pytest.raises(ValueError, match="n_samples=20 should be >= n_clusters=30"):
@@ -64,7 +65,7 @@ def test_scores_are_those_of_the_clusterer_itself():
 def test_numbers_with_too_few_samples_are_left_out():
     with pytest.warns(UserWarning, match="Numbers above 5 are left out"):
         found = select_n_clusters(X, n_clusters=[3, 4, 5, 90])
-    np.testing.assert_array_equal(found.results["n_clusters"], [3, 4, 5])
+    np.testing.assert_array_equal(found.curve["n_clusters"], [3, 4, 5])
 
 
 def test_an_iterator_bounds_and_none_choose_the_same():
@@ -107,7 +108,7 @@ def test_weights_are_passed_only_if_given():
     weighted = select_n_clusters(X, mixture, criterion="bic", **options)
     assert weighted.best_n_clusters == 3
     fit = weighted.best_estimator
-    assert weighted.results["bic"][2] == fit.bic(X, weights) != fit.bic(X)
+    assert weighted.curve["bic"][2] == fit.bic(X, weights) != fit.bic(X)
     with pytest.raises(TypeError, match="unexpected keyword argument 'sample_weight'"):
         select_n_clusters(X, AgglomerativeClustering(), [3, 4], sample_weight=weights)
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
-from sklearn.utils import Bunch, check_array, check_scalar
+from sklearn.utils import check_array, check_scalar
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import one_hot
@@ -475,8 +475,7 @@ class ClusteringMixin(ClusterMixin):
         self.init_labels_ = initial
         self.moved_ = moved
         self.n_clusters_ = fit.initial.n_clusters
-        curve = fit.initial.curve
-        self.n_clusters_curve_ = curve and Bunch(**curve)
+        self.n_clusters_curve_ = fit.initial.curve
         self.classes_ = data.known.classes
         forget_missing(self, "classes_", "n_clusters_curve_")
 

@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils import Bunch
 
 from ..functional.gaussian import log_joint
 from ..input.checks import check_finite, check_responsibilities
@@ -49,7 +50,7 @@ class InitialPartition(NamedTuple):
     #: Calibrated responsibilities (N, K), or None if they are not known.
     calibrated: np.ndarray | None = None
     #: Scores of numbers of clusters, by name, if the number was sought; or None.
-    curve: dict | None = None
+    curve: Bunch | None = None
     #: Whether the clusters are sought in the codes of an autoencoder.
     pretrains: bool = False
 
@@ -135,7 +136,7 @@ def find_augmentation(estimator, data, random_state):
 def find_number(prepared, n_clusters, labels, random_state):
     """Return a :class:`InitialPartition` with the number of clusters alone."""
     found, curve = count_clusters(prepared, n_clusters, random_state=random_state)
-    return InitialPartition(_at_least(found, labels), curve=curve._asdict())
+    return InitialPartition(_at_least(found, labels), curve=curve)
 
 
 def search_start(init, prepared, n_clusters, labels, random_state):
@@ -154,7 +155,7 @@ def search_start(init, prepared, n_clusters, labels, random_state):
         found = find_clusters(with_plain_numbers(clusterer), prepared, labels=labels)
         calibrated = found.result.best.responsibilities
         clusters = calibrated.argmax(1)
-        curve = found.result.curve and found.result.curve._asdict()
+        curve = found.result.curve
         n_found = calibrated.shape[1]
     else:
         clusterer.fit(prepared.points)

@@ -1,45 +1,50 @@
 """NumberOfClustersDisplay: how the number of clusters was chosen."""
 
 from dataclasses import KW_ONLY, dataclass
+from itertools import cycle
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from .base import COLORS, Display, take_last_step
+from .base import COLORS, Display, draw_legend, take_last_step
 
 
 @dataclass(eq=False, repr=False)
 class NumberOfClustersDisplay(Display):
-    """Curve of a criterion over the number of clusters, with the chosen number marked.
+    """Evidence for each number of clusters, what it consists of, and the chosen number.
 
     Parameters
     ----------
     n_clusters : array-like of shape (n_numbers,)
         Numbers of clusters.
     criterion : array-like of shape (n_numbers,)
-        Criterion of each; NaN where it is not defined.
-    stability : array-like of shape (n_numbers,), default=None
-        Stability of each partition, on a second vertical axis.
+        What is compared; NaN where it is not defined.
+    parts : dict of str to array-like of shape (n_numbers,), default=None
+        What the criterion consists of, drawn in thin lines.
     chosen : int, default=None
         The chosen number.
-    criterion_name : str, default="expected score"
-        Label of the vertical axis.
+    criterion_name : str, default="evidence"
+        Name of the criterion.
     name : str, default=None
 
     Attributes
     ----------
     line_ : matplotlib Line2D
         The criterion.
-    stability_ax_, stability_line_ : matplotlib Axes and Line2D, or None
-        The second axis and the stability.
+    part_lines_ : list of matplotlib Line2D
+        The parts.
     chosen_line_ : matplotlib Line2D or None
         The vertical line at the chosen number.
 
     See Also
     --------
     skdeepcluster.select_n_clusters : Chooses the number of clusters.
+
+    Notes
+    -----
+    Where the weakest pair is near 1, two clusters have no valley between them.
 
     Examples
     --------
@@ -55,9 +60,9 @@ class NumberOfClustersDisplay(Display):
     n_clusters: ArrayLike
     criterion: ArrayLike
     _: KW_ONLY
-    stability: ArrayLike | None = None
+    parts: dict[str, ArrayLike] | None = None
     chosen: int | None = None
-    criterion_name: str = "expected score"
+    criterion_name: str = "evidence"
 
     @classmethod
     def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs) -> Self:
@@ -65,13 +70,8 @@ class NumberOfClustersDisplay(Display):
         estimator, name = take_last_step(estimator, name)
         message = "%(name)s has no n_clusters_curve_. Fit it with n_clusters='auto'."
         check_is_fitted(estimator, "n_clusters_curve_", msg=message)
-        curve = estimator.n_clusters_curve_
-        is_plain = not np.any(curve.penalty)
         display = cls(
-            curve.n_clusters,
-            curve.criterion - curve.penalty,
-            stability=curve.stability,
-            criterion_name="expected score" if is_plain else "score less penalty",
+            **_read_curve(estimator.n_clusters_curve_),
             chosen=estimator.n_clusters_,
             name=name,
         )
@@ -81,13 +81,8 @@ class NumberOfClustersDisplay(Display):
     def from_selection(cls, selection, *, name=None, ax=None, **kwargs) -> Self:
         """Draw the result of :func:`~skdeepcluster.select_n_clusters`."""
         _, name = take_last_step(selection.best_estimator, name)
-        key = selection.criterion
         display = cls(
-            selection.results["n_clusters"],
-            selection.results[key],
-            chosen=selection.best_n_clusters,
-            criterion_name=key.upper() if len(key) == 3 else key.replace("_", " "),
-            name=name,
+            **_read_curve(selection.curve), chosen=selection.best_n_clusters, name=name
         )
         return display.plot(ax, **kwargs)
 
@@ -95,27 +90,36 @@ class NumberOfClustersDisplay(Display):
         """Draw the criterion by ``Axes.plot``, which takes ``kwargs``, and the rest."""
         order = np.argsort(self.n_clusters)
         x = np.asarray(self.n_clusters)[order]
-        criterion = np.asarray(self.criterion)[order]
-
         ax = self._open(ax, (5.6, 3.6))
-        style = {"color": COLORS[0], "marker": "o", "ms": 4, **kwargs}
-        (self.line_,) = ax.plot(x, criterion, **style)
-        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="number of clusters", ylabel=self.criterion_name)
+        ax.xaxis.get_major_locator().set_params(integer=True)
 
-        self.stability_ax_ = self.stability_line_ = self.chosen_line_ = None
-        if self.stability is not None:
-            twin = ax.twinx()
-            twin.set_ylim(0, 1.02)
-            twin.set_ylabel("stability", color=COLORS[1])
-            style = {"color": COLORS[1], "marker": "s", "ms": 4, "lw": 1}
-            stability = np.asarray(self.stability)[order]
-            (self.stability_line_,) = twin.plot(x, stability, **style)
-            self.stability_ax_ = twin
+        def draw(label, values, **style):
+            return ax.plot(x, np.asarray(values)[order], label=label, **style)[0]
 
+        style = {"color": COLORS[0], "marker": "o", "ms": 4, **kwargs}
+        self.line_ = draw(self.criterion_name, self.criterion, **style)
+        parts = (self.parts or {}).items()
+        self.part_lines_ = [
+            draw(label, values, color=color, lw=1, ls=(0, (4, 1)))
+            for color, (label, values) in zip(cycle(COLORS[1:]), parts, strict=False)
+        ]
+        self.chosen_line_ = None
         if self.chosen is not None:
-            style = {"color": "0.4", "ls": "--", "lw": 1, "zorder": 0}
+            style = {"color": "0.4", "ls": ":", "lw": 1.2, "zorder": 0}
             label = f"chosen: {self.chosen}"
             self.chosen_line_ = ax.axvline(self.chosen, label=label, **style)
-            ax.legend(frameon=False)
+        if self.part_lines_ or self.chosen_line_:
+            draw_legend(ax)
         return self
+
+
+def _read_curve(curve):
+    """Return the parameters of the display of a curve."""
+    numbers, key, *others = curve
+    return {
+        "n_clusters": curve[numbers],
+        "criterion": curve[key],
+        "parts": {other.replace("_", " "): curve[other] for other in others},
+        "criterion_name": key.upper() if len(key) == 3 else key,
+    }

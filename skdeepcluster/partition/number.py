@@ -21,49 +21,57 @@ from .selection import (
     keep_distinct,
 )
 
-#: Minimum stability that counts where scores are about equal.
+#: Minimum stability that counts where evidence is about equal.
 STABLE = 0.8
 #: Minimum evidence for a number that is neither the best nor next, as a share of the most. After
 #: two numbers that score less, larger ones are not tried.
 WORTH = 0.7
-#: Maximum difference of scores that are about equal.
+#: Maximum difference of evidence that is about equal.
 CLOSE = 0.05
-#: Weight of the stability where scores are about equal.
+#: Weight of the stability where evidence is about equal.
 STABILITY_WEIGHT = 0.7
 #: Weight of the BIC of latent classes in tables of categories.
 BIC_WEIGHT = 0.6
+#: Weight of the weakest pair, and what it may be without any.
+PAIR_WEIGHT = 0.25
+PAIR_FREE = 0.8
+
+
+class Point(NamedTuple):
+    """What speaks for a number of clusters."""
+
+    #: Highest expected score of a candidate.
+    expected_score: float
+    #: Mean adjusted Rand index of the candidates with each other.
+    stability: float = 1.0
+    #: Density on the border of the two clusters that are least apart in that candidate, relative
+    #: to the lower peak.
+    weakest_pair: float = 0.0
+    #: Highest BIC of latent classes, in nats per sample.
+    bic: float = 0.0
 
 
 class Curve(NamedTuple):
-    """Scores of numbers of clusters, as arrays over the numbers that were tried."""
+    """What speaks for each number of clusters, as arrays over the numbers that were tried."""
 
     n_clusters: np.ndarray
-    #: Expected score of the best candidate; for one cluster, the probability that there is one.
-    criterion: np.ndarray
-    #: Mean adjusted Rand index of the candidates with each other.
+    #: Expected score, lowered by the BIC of latent classes and by the weakest pair.
+    evidence: np.ndarray
+    #: As of a :class:`Point`; for one cluster, the score is the probability that there is one.
+    expected_score: np.ndarray
     stability: np.ndarray
-    #: Taken off the criterion: BIC_WEIGHT times the share of categories among the columns, times
-    #: the square root of the distance of the BIC of latent classes, in nats per sample, from its
-    #: highest.
-    penalty: np.ndarray
-
-    @property
-    def evidence(self):
-        """What speaks for each number."""
-        return self.criterion - self.penalty
+    weakest_pair: np.ndarray
 
     @property
     def best(self):
         """The chosen number.
 
-        It has the most evidence; several clusters are preferred if they have about as much as a
-        single one. Where candidates agree on numbers that score about as high, the stability
-        counts, too: a score estimates an adjusted Rand index, which hardly changes if one of
-        several clusters is divided.
+        It has the most evidence. Where candidates agree on numbers with about as much, the
+        stability counts, too: a score estimates an adjusted Rand index, which hardly changes if
+        one of several clusters is divided.
         """
-        is_single = self.n_clusters == 1
         evidence = self.evidence
-        highest = (evidence * (1 - CLOSE * is_single)).argmax()
+        highest = evidence.argmax()
         agreed = (self.n_clusters > 1) & (self.stability >= STABLE)
         agreed &= evidence >= evidence[highest] - CLOSE
         if self.n_clusters[highest] > 1 and agreed.any():
@@ -72,21 +80,26 @@ class Curve(NamedTuple):
         return int(self.n_clusters[highest])
 
     def update(self, partitions):
-        """Return the curve with the scores of partitions."""
-        criterion = self.criterion.copy()
+        """Return the curve with the scores of partitions that were found by a full search.
+
+        The evidence counts the means of both scores.
+        """
+        evidence = self.evidence.copy()
+        scores = self.expected_score.copy()
         for found in partitions:
-            criterion[self.n_clusters == found.n_clusters] = found.expected_score
-        return self._replace(criterion=criterion)
+            place = np.flatnonzero(self.n_clusters == found.n_clusters)
+            evidence[place] += (found.expected_score - scores[place]) / 2
+            scores[place] = found.expected_score
+        return self._replace(evidence=evidence, expected_score=scores)
 
 
 def choose_number(problem, coords, criterion, constraints, stream, progress):
     """Return partitions into several numbers of clusters, the best first, and the curve.
 
     Brief searches make the curve, which says whether there is one cluster. The number that it
-    chooses and others with high scores are searched again with all candidates, and the number is
-    chosen among these by their mean scores. Constraints keep the choice of the curve, which knows
-    about them. Small clusters are left out unless some clusters are known, or sizes are bounded
-    from below.
+    chooses and others with much evidence are searched again with all candidates, and the number
+    is chosen among these. Constraints keep the choice of the curve, which knows about them. Small
+    clusters are left out unless some clusters are known, or sizes are bounded from below.
     """
     progress.begin("number of clusters", len(problem.n_clusters.tried))
     curve = trace_curve(problem, criterion, constraints, progress)
@@ -101,12 +114,7 @@ def choose_number(problem, coords, criterion, constraints, stream, progress):
         find_partitions(coords, criterion, k, seed, constraints)[0] for k in numbers
     ]
     if constraints is None:
-        updated = curve.update(partitions)
-        best = _choose_again(curve, updated, numbers)
-        curve = updated
-        partitions.sort(
-            key=lambda p: (p.n_clusters != best, -p.expected_score, p.n_clusters)
-        )
+        curve, partitions = _choose_again(curve, partitions)
     partitions = keep_distinct(partitions)
     if problem.labels is not None or problem.sizes[0] is not None:
         return partitions, curve
@@ -122,13 +130,18 @@ def choose_number(problem, coords, criterion, constraints, stream, progress):
     return keep_distinct(partitions), curve.update(partitions[:1])
 
 
-def _choose_again(curve, updated, numbers):
-    """Return the best of the numbers that were searched again, by the mean of both scores."""
+def _choose_again(curve, partitions):
+    """Return the curve with the new scores of partitions, and these in the order of evidence."""
+    numbers = np.array([found.n_clusters for found in partitions])
     # One cluster has only one score.
-    tried = [k for k in numbers if (k == 1) == (curve.best == 1)]
-    mean = (curve.criterion + updated.criterion) / 2
-    mean[~np.isin(curve.n_clusters, tried)] = -np.inf
-    return curve._replace(criterion=mean).best
+    tried = numbers[(numbers == 1) == (curve.best == 1)]
+    curve = curve.update(partitions)
+    is_tried = np.isin(curve.n_clusters, tried)
+    best = curve._replace(evidence=np.where(is_tried, curve.evidence, -np.inf)).best
+
+    places = np.searchsorted(curve.n_clusters, numbers)
+    order = np.lexsort((numbers, -curve.evidence[places], numbers != best))
+    return curve, [partitions[i] for i in order]
 
 
 # ---- the curve
@@ -169,29 +182,34 @@ def _keep_allowed(numbers, constraints):
 
 
 def _try_number(criterion, n_clusters, constraints):
-    """Return the highest expected score, lower if it breaks constraints, stability and BIC."""
-    stability = 1.0
-    bic = 0.0
+    """Return the :class:`Point` of a number; scores that break constraints are lower."""
     if n_clusters == 1:
         labels = np.zeros((1, len(criterion.positions)), dtype=int)
         scores = np.array([criterion.score_one()])
+        point = Point(0)
     else:
         ensemble = criterion.find_ensemble(n_clusters)
         labels = ensemble.labels
         scores = criterion.score_ensemble(n_clusters)
         agreement = ensemble.agreement.sum(1) - 1
-        stability = agreement.mean() / max(len(labels) - 1, 1)
-        bic = ensemble.values[:, ensemble.value_names.index("classes bic")].max()
+        values = dict(zip(ensemble.value_names, ensemble.values.T, strict=True))
+        point = Point(
+            0,
+            agreement.mean() / max(len(labels) - 1, 1),
+            values["points weakest pair"][scores.argmax()],
+            values["classes bic"].max(),
+        )
     if constraints is not None:
         weights = criterion.coords.weights
         scores = constraints.lower(scores, labels, weights, n_clusters)
-    return float(scores.max()), float(stability), float(bic)
+    return point._replace(expected_score=scores.max())
 
 
 def _is_past(points):
     """Return whether the last two numbers score so low that larger ones need not be tried."""
-    several = [score for k, (score, *_) in points.items() if k > 1]
-    last = [score for k, (score, *_) in points.items() if k > ONE_NUMBERS[-1]][-2:]
+    scores = {k: point.expected_score for k, point in points.items()}
+    several = [score for k, score in scores.items() if k > 1]
+    last = [score for k, score in scores.items() if k > ONE_NUMBERS[-1]][-2:]
     return len(last) == 2 and max(last) < WORTH * max(several)
 
 
@@ -205,17 +223,19 @@ def _list_between(curve, constraints):
 
 
 def _make_curve(points, criterion):
-    """Return the :class:`Curve` of scores, stabilities and BIC by number of clusters."""
+    """Return the :class:`Curve` of the :class:`Point` of each number of clusters."""
     numbers = np.array(sorted(points))
-    scores, stability, bic = np.transpose([points[k] for k in numbers])
-    penalty = np.zeros(len(numbers))
+    scores, stability, pairs, bic = np.transpose([points[k] for k in numbers])
     several = numbers > 1
+    penalty = np.zeros(len(numbers))
     if several.any():
         # The share is negative where there is no table.
         share = max(criterion.measured.data["categories"], 0)
-        below = bic[several].max() - bic[several]
-        penalty[several] = BIC_WEIGHT * share * np.sqrt(below)
-    return Curve(numbers, scores, stability, penalty)
+        below = (bic[several].max() - bic).clip(0)
+        penalty = BIC_WEIGHT * share * np.sqrt(below)
+        penalty += PAIR_WEIGHT * (pairs - PAIR_FREE).clip(0)
+        penalty = np.where(several, penalty - penalty[several].min(), 0)
+    return Curve(numbers, scores - penalty, scores, stability, pairs)
 
 
 # ---- the numbers that are searched again

@@ -6,6 +6,7 @@ N samples, M distinct samples in the graph; D features, L layout dimensions, K c
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import Bunch
 
 from ..input.checks import check_enough, check_sample_weight, warn_user
 from ..input.parameters import (
@@ -21,7 +22,7 @@ from ..neighbors.samples import Samples, connect
 from .constraints import constrain
 from .coordinates import make_coordinates
 from .known import count_labels, follow_labels
-from .number import Curve, choose_number
+from .number import choose_number
 from .selection import LEAST_SIZE, Criterion, find_partitions
 
 
@@ -96,7 +97,7 @@ class SearchResult(NamedTuple):
     #: Layout (M, L).
     layout: np.ndarray
     #: Scores of numbers of clusters, if the number was chosen.
-    curve: Curve | None
+    curve: Bunch | None
 
     @property
     def best(self):
@@ -143,6 +144,7 @@ def find_partition(prepared, problem, settings, random_state=None, progress=None
         partitions, curve = choose_number(
             problem, coords, criterion, constraints, stream, progress
         )
+        curve = Bunch(**curve._asdict())
     layout = coords.layouts[0]
     partitions = [
         _follow(partition, problem, samples, layout, constraints)

@@ -18,7 +18,13 @@ def test_number_of_clusters_is_found_and_kept(estimator):
     assert fit.n_clusters_ == 3
     assert fit.predict_proba(X).shape == (200, 3)
     curve = fit.n_clusters_curve_
-    assert set(curve) == {"n_clusters", "criterion", "stability", "penalty"}
+    assert set(curve) == {
+        "n_clusters",
+        "evidence",
+        "expected_score",
+        "stability",
+        "weakest_pair",
+    }
     assert curve.n_clusters[0] == 1
     assert 19 <= curve.n_clusters[-1] <= 28
     assert len({len(values) for values in curve.values()}) == 1

@@ -36,7 +36,7 @@ def fit():
 def test_the_rival_comes_first_then_other_levels(fit):
     rival, second, *others = fit.alternatives_
     curve = fit.n_clusters_curve_
-    order = curve.n_clusters[np.argsort(-curve.criterion)]
+    order = curve.n_clusters[np.argsort(-curve.evidence)]
     assert rival.n_clusters == order[order != fit.n_clusters_][0]
     assert len(others) <= 2
     scores = [other.expected_score for other in fit.alternatives_]
@@ -170,8 +170,8 @@ def test_all_ways_to_a_partition_give_one_score(fit):
     scores = expected_score(GROUPS, [other.labels for other in fit.alternatives_])
     found = [other.expected_score for other in fit.alternatives_]
     np.testing.assert_allclose(scores, found, atol=0.01)
-    counted = select_n_clusters(GROUPS, NeighborClustering(random_state=0)).results
-    np.testing.assert_array_equal(counted["expected_score"], fit.n_clusters_curve_.criterion)
+    counted = select_n_clusters(GROUPS, NeighborClustering(random_state=0)).curve
+    np.testing.assert_array_equal(counted["expected_score"], fit.n_clusters_curve_.expected_score)
     given = NeighborClustering(fit.n_clusters_, random_state=0).fit(GROUPS)
     assert given.expected_score_ == pytest.approx(fit.expected_score_, abs=0.01)
     for other in fit.alternatives_:

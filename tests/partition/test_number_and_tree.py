@@ -45,8 +45,8 @@ def test_the_number_taken_is_near_the_peak_of_the_curve(auto):
     curve = auto.n_clusters_curve_
     tried = [1, 2, 3, 4, 5, 6, 9, 13, 19]
     assert curve.n_clusters.tolist() == tried
-    assert 0 <= curve.criterion[0] < 0.1, "the probability of a single cluster"
-    assert curve.criterion[3] > curve.criterion.max() - 0.05
+    assert 0 <= curve.expected_score[0] < 0.1, "the probability of a single cluster"
+    assert curve.expected_score[3] > curve.expected_score.max() - 0.05
     assert auto.n_clusters_ == 4
     assert curve.stability[3] > 0.9 > curve.stability[-1]
 
@@ -55,9 +55,9 @@ def test_number_is_chosen_among_those_given():
     model = NeighborClustering(random_state=0)
     found = select_n_clusters(X, model, [2, 4, 9])
     assert found.best_n_clusters == 4
-    assert found.results["n_clusters"].tolist() == [2, 4, 9]
-    again = select_n_clusters(X, model, np.array([9, 4, 2])).results
-    np.testing.assert_array_equal(again["expected_score"], found.results["expected_score"])
+    assert found.curve["n_clusters"].tolist() == [2, 4, 9]
+    again = select_n_clusters(X, model, np.array([9, 4, 2])).curve
+    np.testing.assert_array_equal(again["expected_score"], found.curve["expected_score"])
     with pytest.warns(ConvergenceWarning, match=r"chose 4, the largest.*Raise max_clusters=4"):
         NeighborClustering("auto", max_clusters=4, random_state=0).fit(X)
     with pytest.warns(ConvergenceWarning, match="chose 1, the largest.*only 3 distinct samples"):
