@@ -53,7 +53,7 @@ run_jobs << 'END'
 run accuracy/clusterers.py --sets eleven --seeds 0-4 --methods NeighborClustering GaussianMixtureEM --out $out/clusterers.jsonl
 run accuracy/views.py --sets $some mnist_unbalanced --rows KMeans plain views --out $out/views.jsonl
 run accuracy/index.py --battery $battery --out $out/index.jsonl
-run accuracy/how_many.py --battery $battery --out $out/how_many.jsonl
+run accuracy/how_many.py --battery $battery ${SKDEEPCLUSTER_SERIES:+--series "$SKDEEPCLUSTER_SERIES"} --out $out/how_many.jsonl
 run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods KMeans GaussianMixture Ward SpectralClustering HDBSCAN EVoC "umap-learn + GMM" "umap-learn + HDBSCAN" --out $out/clusterers.jsonl
 run accuracy/clusterers.py --sets large --seeds 0-0 --methods NeighborClustering KMeans EVoC "umap-learn + GMM" --out $out/clusterers_large.jsonl
 run trust/laws.py --out $out/laws.jsonl

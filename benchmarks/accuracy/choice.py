@@ -119,10 +119,15 @@ def count(data, seed):
     return record | judged(data.y[known], made.labels_[known])
 
 
-def one(distribution, n_features, seed):
-    """Return the record of the number of clusters found in 300 samples without clusters."""
+def draw_one(distribution, n_features, seed):
+    """Return 300 samples without clusters."""
     random = np.random.default_rng([WITHOUT.index(distribution), n_features, seed])
-    return fit(getattr(random, distribution)(size=(300, n_features)), "auto", 0)[1]
+    return getattr(random, distribution)(size=(300, n_features))
+
+
+def one(distribution, n_features, seed):
+    """Return the record of the number of clusters found in samples without clusters."""
+    return fit(draw_one(distribution, n_features, seed), "auto", 0)[1]
 
 
 def draw_blobs(draw):

@@ -16,6 +16,7 @@ from accuracy import (
     ensembles,
     few_labels,
     generated_tables,
+    how_many,
     how_sure,
     missing_values,
     mixed_tables,
@@ -28,7 +29,7 @@ from lib import clusterers as called
 from lib import methods, mixed, sets
 from lib.datasets import load
 from lib.records import read
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from sklearn.cluster import KMeans
 from sklearn.utils import Bunch
 from speed import bare_loop, default_fits, em_against_sklearn, growth, prediction
@@ -124,6 +125,131 @@ def test_what_cannot_run_is_said(monkeypatch, tmp_path, capsys, tiny):
     assert 'umap-learn + GMM: skipped, not installed: pip install -e ".[rivals]"' in said
     assert "d31: skipped. d31: no file" in said
     assert said.endswith("No fits.\n")
+
+
+@pytest.fixture
+def few_groups(monkeypatch):
+    """Leave two sets of noise, and two of one cluster."""
+    monkeypatch.setattr(how_many, "SHAPES", {"blobs": how_many.SHAPES["blobs"]})
+    monkeypatch.setattr(how_many, "NOISE", [0.2])
+    monkeypatch.setattr(how_many, "KINDS", ["blobs", "one_band"])
+    monkeypatch.setattr(how_many, "DRAWN_ONES", [600_000])
+    monkeypatch.setattr(how_many, "WITHOUT", ["normal"])
+    monkeypatch.setattr(how_many, "FEATURES", [2])
+
+
+def test_numbers_are_found_in_the_named_groups(tmp_path, capsys, few_groups):
+    path = tmp_path / "summary.jsonl"
+    arguments = "--groups", "single", "noise", "--methods", "x-means", "HDBSCAN"
+    found = run(how_many, tmp_path, *arguments, "--summary", str(path))
+    names = ["blobs, 20%, 0", "blobs, 20%, 1", "one_band, 600000", "normal, 2"]
+    assert [record["data"] for record in found] == np.repeat(names, 2).tolist()
+    assert [record["classes"] for record in found] == [4] * 4 + [1] * 4
+    single = found[4:]
+    assert [r["found"] == [1] for r in single] == [True, False] * 2
+    assert [r["ari"] for r in single] == [[1], [0]] * 2
+    means = [(row["row"], row["group"], row["sets"], row["one cluster"]) for row in read(path)]
+    assert means[2:] == [("X-means", "single", 2, 1), ("HDBSCAN", "single", 2, 0)]
+    assert path.read_text().splitlines()[0] in capsys.readouterr().out
+    assert run(how_many, tmp_path, *arguments) == found
+
+
+def test_the_rest_is_only_named_and_groups_without_a_folder_are_said(monkeypatch, capsys):
+    monkeypatch.setattr(how_many, "find_spec", lambda module: None)
+    options = how_many.parsed([])
+    assert {*how_many.GROUPS} - {*options.groups} == {"battery", "series"}
+    assert "rest" not in options.groups
+    assert "PLSCAN" not in options.methods
+    said = capsys.readouterr().out
+    assert "battery: skipped, it needs --battery FOLDER" in said
+    assert 'PLSCAN: skipped, not installed: pip install -e ".[rivals]"' in said
+    asked = ["--groups", "rest", "series", "--battery", "somewhere", "--series", "elsewhere"]
+    assert how_many.parsed(asked).groups == ["rest", "series"]
+
+
+def test_noise_is_fitted_and_not_scored(monkeypatch):
+    def split_noise(data, seed):
+        return [np.where(data.y < 0, 2 + np.arange(len(data.X)) % 3, data.y)]
+
+    monkeypatch.setitem(how_many.METHODS, "split noise", split_noise)
+    load = partial(how_many.draw_noisy, "moons", 0.3, 0)
+    data = load()
+    assert (len(data.X), (data.y < 0).sum()) == (780, 180)
+    shapes = data.X[data.y >= 0]
+    margin = (data.X.max(axis=0) - shapes.max(axis=0)) / np.ptp(shapes, axis=0)
+    assert ((margin > 0.1) & (margin < 0.15)).all()
+    found = how_many.measure("split noise", load)
+    assert (found["classes"], found["found"], found["ari"]) == (2, [5], [1])
+    del data["noise_is_fitted"]
+    left = how_many.measure("split noise", lambda: data)
+    assert (left["classes"], left["found"], left["ari"]) == (2, [2], [1])
+
+
+@pytest.mark.parametrize(
+    ("labels", "right"), [([3, 3, 3], 1), ([0, -1, 0], 1), ([0, 0, 1], 0), ([-1, -1, -1], 0)]
+)
+def test_a_single_cluster_is_found_or_not(labels, right):
+    assert how_many.score(np.zeros(3, dtype=int), np.array(labels)) == right
+
+
+def test_texts_are_sparse_for_us_and_components_of_unit_length_for_others():
+    data = how_many.read_set(partial(how_many.draw_kind, "texts", 0))
+    assert issparse(data.X)
+    assert data.prepared.shape == (data.X.shape[0], 50)
+    np.testing.assert_allclose(np.linalg.norm(data.prepared, axis=1), 1)
+
+
+def test_our_fits_get_views_of_images_and_find_those_of_series(tmp_path, monkeypatch):
+    class StandIn:
+        def __init__(self, n_clusters, augment, random_state):
+            asked.append(augment)
+
+        def fit(self, X):
+            return Bunch(labels_=X[:, 0], alternatives_=[Bunch(labels=X[:, 1])])
+
+    asked = []
+    monkeypatch.setattr(how_many, "NeighborClustering", StandIn)
+    for part in ("TRAIN", "TEST"):
+        rows = ["1 0 1 0 2", "2 3 1 2 1"]
+        (tmp_path / f"waves_{part}.txt").write_text("\n".join(rows))
+    options = Bunch(battery=None, series=tmp_path, groups=["series"])
+    loads = {name: load for _, name, load in how_many.load_groups(options)}
+    for name in ("digits", "waves"):
+        data = how_many.read_set(loads[name])
+        assert len(how_many.ours(data, 0)) == 2
+    assert asked[0].image_shape == (1, 8, 8)
+    assert asked[1] == "auto"
+
+
+def test_plscan_gets_30_components_at_most(monkeypatch):
+    class StandIn:
+        def fit(self, X):
+            fitted.append(X)
+            return Bunch(labels_=np.zeros(len(X)))
+
+    fitted = []
+    monkeypatch.setitem(sys.modules, "fast_hdbscan", Bunch(PLSCAN=StandIn))
+    X = np.random.default_rng(0).normal(size=(50, 31))
+    for n_features in (30, 31):
+        how_many.plscan(Bunch(prepared=np.asfortranarray(X[:, :n_features])), 0)
+    assert all(own.shape == (50, 30) and own.flags.c_contiguous for own in fitted)
+    np.testing.assert_array_equal(fitted[0], X[:, :30])
+
+
+def test_answers_are_summarized_by_method_and_group():
+    answers = [(4, [4, 5], 0.9), (4, [1, 4], 0.1), (8, [10, 9], 0.5), (9, [12, 8], 0.3)]
+    records = [
+        {"row": "A", "group": "blobs", "classes": k, "found": found, "ari": [ari, 1], "seconds": 2}
+        for k, found, ari in answers
+    ]
+    records.append(records[0] | {"group": "noise", "found": [5], "ari": [0.7], "seconds": 1})
+    blobs, noise = how_many.summarize(records)
+    shares = {"exact": 1, "within one": 1, "within 25 %": 2, "in five": 2, "one cluster": 1}
+    expected = {"row": "A", "group": "blobs", "sets": 4, "seconds": 2}
+    assert blobs.pop("ari") == pytest.approx(0.45)
+    assert blobs == expected | {name: n / 4 for name, n in shares.items()}
+    assert (noise["sets"], noise["exact"], noise["within one"], noise["ari"]) == (1, 0, 1, 0.7)
+    assert not [*how_many.summarize([])]
 
 
 def test_calibration_is_of_clusters_matched_to_classes(monkeypatch):
