@@ -162,12 +162,12 @@ class NeighborClustering(
         With ``augment="auto"``, the mean expected score of two fits for each of them, plus a
         quarter of their mean adjusted Rand index with the fits of the others.
     n_clusters_curve_ : Bunch
-        If the number is chosen, arrays over the ``n_clusters`` that were tried. ``criterion`` is
-        the expected score of the best of eight or more candidates. For one cluster, it is the
-        probability that there is one; if sizes break their bounds, at most 0.01. ``stability`` is
-        the mean adjusted Rand index between candidates. In tables with categories, the ``penalty``
-        of a low BIC is taken off the criterion (see Notes). The chosen number is among the best
-        five, which are searched again with all candidates.
+        If the number is chosen, arrays over the ``n_clusters`` that were tried. The chosen number
+        has the most ``evidence``: the ``expected_score`` of the best candidate (for one cluster,
+        the probability that there is one; if sizes break their bounds, at most 0.01), lowered by
+        the ``weakest_pair`` and in tables by a low BIC (see Notes). ``weakest_pair`` is how dense
+        the border of two clusters is, relative to the lower of their densities: near 1, one may
+        have been divided. ``stability`` is the mean adjusted Rand index between candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance, standardized if ``standardize_``, from each sample to its nearest others.
     offset_ : float
@@ -188,8 +188,9 @@ class NeighborClustering(
 
     Notes
     -----
-    Graph and layouts are computed as in UMAP [1]_. The number of clusters is chosen by the highest
-    expected score of a candidate, and by the stability where scores are about equal.
+    Graph and layouts are computed as in UMAP [1]_. The evidence for a number of clusters is the
+    expected score, less 0.3 times the part of the weakest pair above 0.5. The best five numbers
+    are searched again with all candidates, and the mean of both scores counts.
 
     A sample of weight 2 equals two samples. The order of the samples and features, copies of all
     samples and constant features do not change a cluster, unless rounding decides between
@@ -205,8 +206,8 @@ class NeighborClustering(
 
     With standardized numbers, the one-hot columns of a category have the weight
     5/8 min(1, 10 R^2), at least 1/64, with the adjusted R^2 of a linear regression on the other
-    columns. If one category tells another, only the better explained one counts. The penalty of a
-    number of clusters is 0.6 times the share of categories, times the square root of how far the
+    columns. If one category tells another, only the better explained one counts. The evidence for
+    a number is lowered by 0.6 times the share of categories, times the square root of how far the
     BIC of latent classes is below its highest, in nats per sample.
 
     Sparse samples with more than 100 features, such as TF-IDF of texts, are compared by a latent

@@ -229,24 +229,21 @@ def test_samples_of_estimators_are_by_cluster_where_known():
 # ---- number of clusters
 
 
-def test_stability_of_numbers_of_clusters_has_its_own_axis():
-    criterion = np.array([9.0, 5.0, np.nan])
-    stability = np.array([0.5, 0.9, 0.7])
-    curve = Bunch(
-        n_clusters=np.array([4, 2, 3]),
-        criterion=criterion,
-        stability=stability,
-        penalty=np.zeros(3),
-    )
+def test_evidence_for_numbers_of_clusters_has_its_parts():
     estimator = Counted()
     estimator.n_clusters_ = 4
-    estimator.n_clusters_curve_ = curve
+    estimator.n_clusters_curve_ = Bunch(
+        n_clusters=np.array([4, 2, 3]),
+        evidence=np.array([9.0, 5.0, np.nan]),
+        stability=np.array([0.5, 0.9, 0.7]),
+    )
     display = NumberOfClustersDisplay.from_estimator(estimator, name="mine")
     np.testing.assert_array_equal(display.line_.get_data(), [[2, 3, 4], [5, np.nan, 9]])
-    np.testing.assert_array_equal(display.stability_line_.get_data(), [[2, 3, 4], [0.9, 0.7, 0.5]])
-    assert display.stability_line_.axes is display.stability_ax_ is not display.ax_
+    (stability,) = display.part_lines_
+    np.testing.assert_array_equal(stability.get_data(), [[2, 3, 4], [0.9, 0.7, 0.5]])
     assert list(display.chosen_line_.get_xdata()) == [4, 4]
-    assert texts(display.ax_.get_legend().get_texts()) == ["chosen: 4"]
+    legend = display.ax_.get_legend().get_texts()
+    assert texts(legend) == ["evidence", "stability", "chosen: 4"]
     assert display.ax_.get_title() == "mine"
 
 
@@ -258,7 +255,7 @@ def test_number_of_clusters_of_a_selection_has_its_criterion():
     np.testing.assert_array_equal(display.line_.get_ydata(), found.curve["bic"])
     assert display.ax_.get_ylabel() == "BIC"
     assert display.chosen == found.best_n_clusters
-    assert display.stability_ax_ is None
+    assert display.part_lines_ == []
 
 
 # ---- dendrograms

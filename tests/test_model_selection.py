@@ -37,9 +37,7 @@ def test_any_clusterer_finds_four(estimator, criteria):
 def test_clusterers_without_a_seed_have_one_curve():
     clusterer = AgglomerativeClustering()
     first, second = (select_n_clusters(X, clusterer, range(2, 7)) for _ in range(2))
-    np.testing.assert_array_equal(
-        first.curve.expected_score, second.curve.expected_score
-    )
+    np.testing.assert_array_equal(first.curve.expected_score, second.curve.expected_score)
 
 
 def test_scores_are_those_of_the_clusterer_itself():
@@ -77,6 +75,20 @@ def test_an_iterator_bounds_and_none_choose_the_same():
     mixture = select_n_clusters(X, n_clusters=(2, 9), criterion="bic")
     assert isinstance(mixture.best_estimator, GaussianMixtureEM)
     assert mixture.best_n_clusters == 4
+
+
+def test_alternatives_are_those_of_the_fit():
+    found = select_n_clusters(X, NeighborClustering(random_state=0))
+    fit = NeighborClustering("auto", random_state=0).fit(X)
+    np.testing.assert_array_equal(found.best_estimator.labels_, fit.labels_)
+    means = select_n_clusters(X, KMeans(random_state=0))
+    assert len(fit.alternatives_) >= 2
+    for answer in (found, means):
+        for other, expected in zip(answer.alternatives, fit.alternatives_, strict=True):
+            np.testing.assert_array_equal(other.labels, expected.labels)
+            assert other.expected_score == expected.expected_score
+        for key, values in fit.n_clusters_curve_.items():
+            np.testing.assert_array_equal(answer.curve[key], values)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,8 @@ SIZES: dict[str, dict[str, Any]] = {
         "max_features": 0.3,
     },
 }
+#: Share of data sets that are one cluster where this is asked.
+ONE_SHARE = 0.1
 #: Number of parts of the drawn sets, each scored by trees that have not seen it.
 FOLDS = 2
 #: Offset of the seeds of the data sets on which probabilities are calibrated.
@@ -135,9 +137,12 @@ def fit_one(summaries: Sequence[Summary], folds: Sequence[Forests]) -> Forest:
         for i, summary in enumerate(summaries)
     ]
     features = np.array([[*row.values()] for row in rows], dtype=np.float32)
-    is_one = [summary.n_clusters == 1 for summary in summaries]
+    is_one = np.array([summary.n_clusters == 1 for summary in summaries])
+    share = is_one.mean()
+    weights = np.where(is_one, ONE_SHARE / share, (1 - ONE_SHARE) / (1 - share))
+
     trees = HistGradientBoostingClassifier(**BOOSTING, **SIZES["one"])
-    return Forest(trees.fit(features, is_one), [*rows[0]])
+    return Forest(trees.fit(features, is_one, sample_weight=weights), [*rows[0]])
 
 
 def describe_one(summary: Summary, forest: Forest) -> dict[str, float]:

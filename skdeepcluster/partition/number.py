@@ -21,20 +21,16 @@ from .selection import (
     keep_distinct,
 )
 
-#: Minimum stability that counts where evidence is about equal.
-STABLE = 0.8
 #: Minimum evidence for a number that is neither the best nor next, as a share of the most. After
 #: two numbers that score less, larger ones are not tried.
 WORTH = 0.7
-#: Maximum difference of evidence that is about equal.
-CLOSE = 0.05
-#: Weight of the stability where evidence is about equal.
-STABILITY_WEIGHT = 0.7
 #: Weight of the BIC of latent classes in tables of categories.
 BIC_WEIGHT = 0.6
-#: Weight of the weakest pair, and what it may be without any.
-PAIR_WEIGHT = 0.25
-PAIR_FREE = 0.8
+#: Weight of the weakest pair, and the part of it that does not count.
+PAIR_WEIGHT = 0.3
+PAIR_FREE = 0.5
+#: Features that say how dense the border of the weakest pair is.
+PAIRS = "points weakest median", "layout weakest median"
 
 
 class Point(NamedTuple):
@@ -44,8 +40,8 @@ class Point(NamedTuple):
     expected_score: float
     #: Mean adjusted Rand index of the candidates with each other.
     stability: float = 1.0
-    #: Density on the border of the two clusters that are least apart in that candidate, relative
-    #: to the lower peak.
+    #: Density on the border of two clusters of this candidate, relative to the lower of their
+    #: densities: the highest of all pairs, among the samples or in the layout, whichever is lower.
     weakest_pair: float = 0.0
     #: Highest BIC of latent classes, in nats per sample.
     bic: float = 0.0
@@ -64,20 +60,8 @@ class Curve(NamedTuple):
 
     @property
     def best(self):
-        """The chosen number.
-
-        It has the most evidence. Where candidates agree on numbers with about as much, the
-        stability counts, too: a score estimates an adjusted Rand index, which hardly changes if
-        one of several clusters is divided.
-        """
-        evidence = self.evidence
-        highest = evidence.argmax()
-        agreed = (self.n_clusters > 1) & (self.stability >= STABLE)
-        agreed &= evidence >= evidence[highest] - CLOSE
-        if self.n_clusters[highest] > 1 and agreed.any():
-            evidence = evidence + STABILITY_WEIGHT * self.stability
-            highest = np.where(agreed, evidence, -np.inf).argmax()
-        return int(self.n_clusters[highest])
+        """The chosen number, with the most evidence."""
+        return int(self.n_clusters[self.evidence.argmax()])
 
     def update(self, partitions):
         """Return the curve with the scores of partitions that were found by a full search.
@@ -196,7 +180,7 @@ def _try_number(criterion, n_clusters, constraints):
         point = Point(
             0,
             agreement.mean() / max(len(labels) - 1, 1),
-            values["points weakest pair"][scores.argmax()],
+            min(values[name][scores.argmax()] for name in PAIRS),
             values["classes bic"].max(),
         )
     if constraints is not None:

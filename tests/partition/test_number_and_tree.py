@@ -5,13 +5,12 @@ import pickle
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
-from sklearn.datasets import make_blobs
+from sklearn.datasets import make_blobs, make_circles, make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering, select_n_clusters
 from skdeepcluster.neighbors import neighbor_graph
-from skdeepcluster.partition.number import Curve
 from skdeepcluster.partition.tree import build_tree, group_leaves
 
 X, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
@@ -171,29 +170,36 @@ def test_numbers_around_the_best_are_tried_afterwards():
     assert NeighborClustering("auto").fit(np.ones((9, 2))).n_clusters_ == 1
 
 
-def test_the_best_number_of_a_curve():
-    numbers = np.arange(1, 8)
-    unstable = np.zeros(7)
-    curve = Curve(numbers, np.array([0.1, 0.7, 0.6, 0.9, 0.9, 0.3, 0.8]), unstable, unstable)
-    assert curve.best == 4
+def test_the_number_with_the_most_evidence_is_taken():
+    found = NeighborClustering((2, 9), random_state=0).fit(make_moons(400, noise=0.08)[0])
+    curve = found.n_clusters_curve_
+    again = [found.n_clusters_, *(other.n_clusters for other in found.alternatives_)]
+    evidence = curve.evidence[np.searchsorted(curve.n_clusters, again)]
+    assert evidence.tolist() == sorted(evidence, reverse=True)
+    # Both moons are whole: more clusters have borders without a valley.
+    assert found.n_clusters_ == 2
+    assert curve.weakest_pair[0] < 0.5 < curve.weakest_pair[1:].min()
+    assert (curve.evidence <= curve.expected_score).all()
+    assert curve.evidence[0] == curve.expected_score[0]
 
 
-@pytest.mark.parametrize(
-    ("score", "stability", "best"),
-    [(0.96, 1.0, 3), (0.94, 1.0, 4), (0.96, 0.75, 4), (0.96, 0.82, 4)],
-)
-def test_agreement_decides_between_scores_about_equal(score, stability, best):
-    curve = Curve(
-        np.arange(1, 5),
-        np.array([0.9, 0.5, score, 1.0]),
-        np.array([1, 0.5, stability, 0.8]),
-        np.zeros(4),
-    )
-    assert curve.best == best
+@pytest.mark.parametrize("share", [0.15, 0.3])
+@pytest.mark.parametrize("draw", [make_moons, make_circles])
+def test_noise_in_the_background_adds_no_cluster(draw, share):
+    rng = np.random.RandomState(0)
+    options = {"factor": 0.5} if draw is make_circles else {}
+    rows, labels = draw(600, noise=0.05, random_state=0, **options)
+    noise = rng.uniform(rows.min(0) - 0.3, rows.max(0) + 0.3, (int(share * 600), 2))
+    found = NeighborClustering("auto", random_state=0).fit(np.vstack([rows, noise]))
+    assert found.n_clusters_ == 2
+    assert adjusted_rand_score(labels, found.labels_[:600]) > 0.9
 
 
-def test_agreement_does_not_decide_against_a_single_cluster():
-    assert Curve(np.arange(1, 3), np.array([0.9, 0.85]), np.ones(2), np.zeros(2)).best == 1
+@pytest.mark.parametrize("apart", [2.5, 4.0])
+def test_overlapping_groups_are_several(apart):
+    rng = np.random.RandomState(0)
+    rows = rng.normal(size=(600, 2)) + apart * np.repeat([[0, 0], [1, 0]], 300, axis=0)
+    assert NeighborClustering("auto", random_state=0).fit(rows).n_clusters_ == 2
 
 
 @pytest.mark.parametrize("seed", range(1))

@@ -230,6 +230,51 @@ def test_features_of_sizes_borders_and_the_graph():
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=2e-5)
 
 
+def low_quantile(values, share):
+    """Return the sample at a quantile, or the next below it."""
+    return np.quantile(values, share, method="lower")
+
+
+@pytest.mark.parametrize("space", ["points", "layout"])
+def test_the_weakest_pair_has_the_densest_border(space):
+    points = {"points": X, "layout": X[:, :2] ** 2}[space]
+    found = describe_points(X, NAMES, X[:, :2] ** 2)
+    distances = cdist(points, points)
+    nearest = distances.argsort(1)[:, 1:16]
+    density = 1 / np.sort(distances, 1)[:, 1:16].mean(1)
+    ratios = {}
+    for i in range(120):
+        for j in nearest[i]:
+            pair = frozenset({NAMES[i], NAMES[j]})
+            ratios.setdefault(pair, []).append(min(density[i], density[j]))
+    ratios = {pair: links for pair, links in ratios.items() if len(pair) == 2}
+    assert len(ratios) == 3
+
+    weakest = {}
+    for share in (0.9, 0.5):
+        peaks = [low_quantile(density[k == NAMES], share) for k in range(3)]
+        weakest[share] = {
+            pair: low_quantile(links, share) / min(peaks[k] for k in pair)
+            for pair, links in ratios.items()
+        }
+    medians = weakest[0.5]
+    expected = {
+        "weakest pair": max(weakest[0.9].values()),
+        "weakest median": max(medians.values()),
+        "mean pair": np.mean([max(medians[p] for p in medians if k in p) for k in range(3)]),
+    }
+    found = {name: found[f"{space} {name}"] for name in expected}
+    assert found == pytest.approx(expected, abs=2e-5)
+
+
+def test_clusters_without_a_common_border_are_no_weak_pair():
+    points = np.concatenate([X, X + 1000])
+    found = describe_points(points, np.repeat([0, 1], 120))
+    assert found["points weakest pair"] == found["points weakest median"] == 0
+    halves = describe_points(points, (points[:, 0] > X[:, 0].mean()).astype(int))
+    assert halves["points weakest pair"] > 0.5
+
+
 def test_features_of_a_spanning_tree_of_many_features():
     found = describe_points(X, NAMES)
     distances = cdist(X, X)
