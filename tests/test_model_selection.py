@@ -41,8 +41,8 @@ def test_clusterers_without_a_seed_have_one_curve():
 
 
 def test_scores_are_those_of_the_clusterer_itself():
-    found = select_n_clusters(X, NeighborClustering(random_state=0), range(1, 11))
-    fit = NeighborClustering("auto", max_clusters=10, random_state=0).fit(X)
+    found = select_n_clusters(X, NeighborClustering(random_state=0), range(1, 21))
+    fit = NeighborClustering("auto", max_clusters=20, random_state=0).fit(X)
     assert found.best_n_clusters == fit.n_clusters_ == 4
     curve = fit.n_clusters_curve_
     places = curve.n_clusters - 1
@@ -105,7 +105,7 @@ def test_a_choice_at_the_edge_is_a_warning(numbers, criterion, message):
 
 
 def test_no_warning_where_nothing_lies_beyond():
-    one = np.random.RandomState(0).normal(size=(100, 2))
+    one = np.random.RandomState(0).normal(size=(300, 2))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert select_n_clusters(one, n_clusters=range(1, 4)).best_n_clusters == 1

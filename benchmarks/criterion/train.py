@@ -45,7 +45,7 @@ SIZES: dict[str, dict[str, Any]] = {
     },
 }
 #: Share of data sets that are one cluster where this is asked.
-ONE_SHARE = 0.1
+ONE_SHARE = 0.25
 #: Number of parts of the drawn sets, each scored by trees that have not seen it.
 FOLDS = 2
 #: Offset of the seeds of the data sets on which probabilities are calibrated.
@@ -214,7 +214,7 @@ def write(forests: Mapping[str, Forest], calibration: Calibration) -> None:
 
     np.savez_compressed(FILE, **arrays)
     selection.load_parameters.cache_clear()
-    selection.find_inputs.cache_clear()
+    selection.check_names.cache_clear()
 
 
 def flatten(trees: Any) -> dict[str, Array]:

@@ -24,13 +24,19 @@ from .selection import (
 #: Minimum evidence for a number that is neither the best nor next, as a share of the most. After
 #: two numbers that score less, larger ones are not tried.
 WORTH = 0.7
+#: Number of the best numbers between whose neighbors others are tried.
+N_BEST = 2
 #: Weight of the BIC of latent classes in tables of categories.
 BIC_WEIGHT = 0.6
 #: Weight of the weakest pair, and the part of it that does not count.
-PAIR_WEIGHT = 0.3
-PAIR_FREE = 0.5
-#: Features that say how dense the border of the weakest pair is.
-PAIRS = "points weakest median", "layout weakest median"
+PAIR_WEIGHT = 0.1
+PAIR_FREE = 0.2
+#: Minimum stability that counts where evidence is about equal.
+STABLE = 0.8
+#: Maximum difference of evidence that is about equal.
+CLOSE = 0.05
+#: Weight of the stability where evidence is about equal.
+STABILITY_WEIGHT = 0.7
 
 
 class Point(NamedTuple):
@@ -41,7 +47,7 @@ class Point(NamedTuple):
     #: Mean adjusted Rand index of the candidates with each other.
     stability: float = 1.0
     #: Density on the border of two clusters of this candidate, relative to the lower of their
-    #: densities: the highest of all pairs, among the samples or in the layout, whichever is lower.
+    #: densities: the highest of all pairs.
     weakest_pair: float = 0.0
     #: Highest BIC of latent classes, in nats per sample.
     bic: float = 0.0
@@ -60,8 +66,20 @@ class Curve(NamedTuple):
 
     @property
     def best(self):
-        """The chosen number, with the most evidence."""
-        return int(self.n_clusters[self.evidence.argmax()])
+        """The chosen number.
+
+        It has the most evidence. Where candidates agree on numbers with about as much, the
+        stability counts, too: a score estimates an adjusted Rand index, which hardly changes if
+        one of several clusters is divided.
+        """
+        evidence = self.evidence
+        highest = evidence.argmax()
+        agreed = (self.n_clusters > 1) & (self.stability >= STABLE)
+        agreed &= evidence >= evidence[highest] - CLOSE
+        if self.n_clusters[highest] > 1 and agreed.any():
+            evidence = evidence + STABILITY_WEIGHT * self.stability
+            highest = np.where(agreed, evidence, -np.inf).argmax()
+        return int(self.n_clusters[highest])
 
     def update(self, partitions):
         """Return the curve with the scores of partitions that were found by a full search.
@@ -135,8 +153,8 @@ def trace_curve(problem, criterion, constraints, progress):
     """Return the :class:`Curve` of the numbers of clusters of a problem.
 
     Clusters have LEAST_SIZE samples or more on average. If the problem has bounds, larger numbers
-    are left out after two that score low, and then numbers halfway between the best one and those
-    next to it are tried until none is left.
+    are left out after two that score low, and then numbers halfway between the best ones and those
+    next to them are tried until none is left.
     """
     needed = 1 if problem.labels is None else problem.labels.max() + 1
     if constraints is not None:
@@ -180,7 +198,7 @@ def _try_number(criterion, n_clusters, constraints):
         point = Point(
             0,
             agreement.mean() / max(len(labels) - 1, 1),
-            min(values[name][scores.argmax()] for name in PAIRS),
+            values["points weakest median"][scores.argmax()],
             values["classes bic"].max(),
         )
     if constraints is not None:
@@ -198,12 +216,13 @@ def _is_past(points):
 
 
 def _list_between(curve, constraints):
-    """Return the numbers halfway between the best one and those next to it."""
+    """Return the numbers halfway between the best ones and those next to them."""
     numbers = curve.n_clusters.tolist()
-    place = numbers.index(curve.best)
-    around = numbers[max(place - 1, 0) : place + 2]
-    halfway = {(low + high) // 2 for low, high in pairwise(around)}
-    return _keep_allowed(halfway.difference(numbers), constraints)
+    halfway = set()
+    for place in [numbers.index(curve.best), *np.argsort(-curve.evidence)[:N_BEST]]:
+        around = numbers[max(place - 1, 0) : place + 2]
+        halfway |= {(low + high) // 2 for low, high in pairwise(around)}
+    return _keep_allowed(sorted(halfway.difference(numbers)), constraints)
 
 
 def _make_curve(points, criterion):

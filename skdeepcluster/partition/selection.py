@@ -8,6 +8,7 @@ N samples, M distinct ones in the graph; D features, C candidates or partitions,
 """
 
 from dataclasses import dataclass, field
+from difflib import unified_diff
 from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -87,21 +88,21 @@ def load_parameters():
 
 
 @cache
-def find_inputs(purpose, names):
-    """Return the positions, among these names, of the inputs of trees or of the calibration."""
-    known = load_parameters()[f"{purpose} names"].tolist()
-    missing = sorted({*known}.difference(names))
-    if missing:
+def check_names(purpose, names):
+    """Raise an error unless the file has these inputs of the trees or of the calibration."""
+    known = [*load_parameters()[f"{purpose} names"]]
+    if known != [*names]:
+        lines = unified_diff(known, names, "file", "code", n=0, lineterm="")
         raise RuntimeError(
-            f"criterion.npz has inputs of {purpose!r} that the code lacks: {missing}. Reinstall "
-            "skdeepcluster or run python -m benchmarks.criterion."
+            f"criterion.npz has other inputs of {purpose!r} than the code:\n"
+            + "\n".join(lines)
+            + "\nReinstall skdeepcluster or run python -m benchmarks.criterion."
         )
-    return np.array([names.index(name) for name in known])
 
 
 def add_trees(features, names, purpose):
     """Return the sums (C,) of the trees "score", "layout" or "one" for named features (C, F)."""
-    features = features[:, find_inputs(purpose, tuple(names))]
+    check_names(purpose, tuple(names))
     rows = np.arange(len(features))[:, None]
 
     def read(name):
@@ -390,8 +391,8 @@ def calibrate(labels, stability, partition, coefficients):
     :func:`describe_labels`.
     """
     inputs = describe_labels(labels, stability, partition)
-    places = find_inputs("calibration", tuple(inputs))
-    inputs = np.stack([*inputs.values()], 1)[:, places]
+    check_names("calibration", tuple(inputs))
+    inputs = np.stack([*inputs.values()], 1)
     n_clusters = partition.n_clusters
     probability = expit(inputs @ coefficients)[:, None]
     probability = probability.clip((1 + LEAD) / n_clusters)

@@ -113,7 +113,7 @@ def test_a_few_samples_far_away_are_no_cluster():
         assert NeighborClustering((lowest, 9), random_state=0).fit(X).n_clusters_ >= lowest
     near = NeighborClustering("auto", random_state=0).fit(X, must_link=[[0, 1]])
     assert np.bincount(near.labels_).min() >= 5
-    pairs = NeighborClustering("auto", min_cluster_size=2, random_state=0).fit(X)
+    pairs = NeighborClustering((4, 9), min_cluster_size=2, random_state=0).fit(X)
     assert pairs.labels_[-1] == pairs.labels_[-2] != pairs.labels_[0]
     assert np.bincount(pairs.labels_).min() == 2
 
