@@ -162,12 +162,12 @@ class NeighborClustering(
         With ``augment="auto"``, the mean expected score of two fits for each of them, plus a
         quarter of their mean adjusted Rand index with the fits of the others.
     n_clusters_curve_ : Bunch
-        If the number is chosen, arrays over the ``n_clusters`` that were tried. The chosen number
-        has the most ``evidence``: the ``expected_score`` of the best candidate (for one cluster,
-        the probability that there is one; if sizes break their bounds, at most 0.01), lowered by
-        the ``weakest_pair`` and in tables by a low BIC (see Notes). ``weakest_pair`` is how dense
-        the border of two clusters is, relative to the lower of their densities: near 1, one may
-        have been divided. ``stability`` is the mean adjusted Rand index between candidates.
+        If the number is chosen, arrays over the ``n_clusters`` that were tried. ``evidence`` is
+        the ``expected_score`` of the best candidate (for one cluster, the probability that there
+        is one; if sizes break their bounds, at most 0.01), lowered by the ``weakest_pair`` and in
+        tables by a low BIC (see Notes). ``weakest_pair`` is how dense the border of two clusters
+        is, relative to the lower of their densities: near 1, one may have been divided.
+        ``stability`` is the mean adjusted Rand index between candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance, standardized if ``standardize_``, from each sample to its nearest others.
     offset_ : float
@@ -189,8 +189,9 @@ class NeighborClustering(
     Notes
     -----
     Graph and layouts are computed as in UMAP [1]_. The evidence for a number of clusters is the
-    expected score, less 0.3 times the part of the weakest pair above 0.5. The best five numbers
-    are searched again with all candidates, and the mean of both scores counts.
+    expected score, less 0.1 times the part of the weakest pair above 0.2. The best five numbers
+    are searched again with all candidates, and the mean of both scores counts. Where the evidence
+    is about equal, the stability decides.
 
     A sample of weight 2 equals two samples. The order of the samples and features, copies of all
     samples and constant features do not change a cluster, unless rounding decides between
