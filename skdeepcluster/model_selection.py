@@ -114,13 +114,10 @@ def select_n_clusters(
         n_clusters = numbers.numbers  # an iterator can be read once
     alternatives = []
     if is_mixture:
-        fits = [fit(number) for number in numbers.numbers]
-        values = [getattr(each, criterion)(X, **weights) for each in fits]
-        curve = Bunch(n_clusters=np.array(numbers.numbers))
-        curve[criterion] = np.array(values)
-        place = np.argmin(values)
-        best = numbers.numbers[place]
-        fitted = fits[place]
+        fits = {number: fit(number) for number in numbers.numbers}
+        curve = _score_mixtures(fits, criterion, X, weights)
+        best = int(curve.n_clusters[curve[criterion].argmin()])
+        fitted = fits[best]
     elif isinstance(estimator, NeighborClustering) and numbers.is_range:
         fitted = fit(n_clusters)
         best = fitted.n_clusters_
@@ -160,6 +157,14 @@ def _read_estimator(estimator, criterion):
             f"criterion={criterion!r} needs a mixture, got {type(estimator).__name__}."
         )
     return estimator
+
+
+def _score_mixtures(fits, criterion, X, weights):
+    """Return the curve of a criterion of mixtures, which are given by their numbers."""
+    values = [getattr(each, criterion)(X, **weights) for each in fits.values()]
+    curve = Bunch(n_clusters=np.array([*fits]))
+    curve[criterion] = np.array(values)
+    return curve
 
 
 def _search(X, n_clusters, estimator, sample_weight):
