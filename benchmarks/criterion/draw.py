@@ -108,11 +108,7 @@ def draw_outliers(rng: Generator) -> Samples:
     X, y = KINDS[rng.choice(SPOILED)](rng)
     is_class = rng.random() < 0.5
     share = rng.uniform(0.06 if is_class else 0.01, 0.11)
-    n_added = max(5, int(len(y) * share))
-    added = X.min(0) + np.ptp(X, 0) * rng.uniform(-0.2, 1.2, (n_added, X.shape[1]))
-    nearest = cdist(added, X).argmin(1)
-    classes = np.full(n_added, y[-1] + 1) if is_class else y[nearest]
-    return np.vstack([X, added]), np.append(y, classes)
+    return _add_noise(rng, X, y, max(5, int(len(y) * share)), 0.2, is_class)
 
 
 def draw_background(rng: Generator) -> Samples:
@@ -120,8 +116,15 @@ def draw_background(rng: Generator) -> Samples:
     X, y = KINDS[rng.choice((*SPOILED, "one_region", "one_curve"))](rng)
     is_class = y[-1] == 0 or rng.random() < 0.5
     share = log_uniform(rng, 0.12, 2 if is_class else 0.45)
-    n_added = min(int(len(y) * share), 2000)
-    added = X.min(0) + np.ptp(X, 0) * rng.uniform(-0.3, 1.3, (n_added, X.shape[1]))
+    return _add_noise(rng, X, y, min(int(len(y) * share), 2000), 0.3, is_class)
+
+
+def _add_noise(
+    rng: Generator, X: Array, y: Array, n_added: int, beyond: float, is_class: bool
+) -> Samples:
+    """Add uniform noise of a box that exceeds the samples by a share of their range."""
+    places = rng.uniform(-beyond, 1 + beyond, (n_added, X.shape[1]))
+    added = X.min(0) + np.ptp(X, 0) * places
     nearest = cdist(added, X).argmin(1)
     classes = np.full(n_added, y[-1] + 1) if is_class else y[nearest]
     return np.vstack([X, added]), np.append(y, classes)

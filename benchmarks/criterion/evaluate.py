@@ -22,7 +22,7 @@ def score_choice(
     """
     rows = []
     for record, predict in zip(records, predictions, strict=True):
-        *_, methods, features, scores = record.partitions
+        _, methods, features, scores = record.partitions
         is_candidate = methods != ""
         if is_candidate.any():
             methods = methods[is_candidate]

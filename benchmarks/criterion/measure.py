@@ -120,8 +120,6 @@ class Partitions(NamedTuple):
 
     #: Number of clusters (C,) of the ensemble that each is compared with.
     n_clusters: Array
-    #: Whether each (C,) is a member of it: together, these make the curve of a data set.
-    is_member: Array
     #: Methods (C,) that found them with the right number of clusters given, or "".
     methods: Array
     #: Features (C, F) and adjusted Rand indices with the classes (C,).
@@ -192,7 +190,7 @@ def measure_partitions(kind: str, seed: int, has_features: bool) -> Record:
     parts = []
     for tried in list_tried(criterion, k, stream):
         labels = criterion.find_ensemble(tried).labels
-        parts.append(compare(criterion, tried, labels, y, is_member=True))
+        parts.append(compare(criterion, tried, labels, y))
 
     if k > 1:
         methods, found = zip(*find_candidates(coords, k, stream), strict=True)
@@ -265,7 +263,6 @@ def compare(
     labels: Array,
     y: Array,
     methods: Sequence[str] | None = None,
-    is_member: bool = False,
 ) -> Partitions:
     """Return the features and scores of partitions (C, M) with the same number of clusters."""
     features = criterion.find_ensemble(n_clusters).compare(labels)
@@ -273,7 +270,6 @@ def compare(
     names = methods or [""] * len(labels)
     return Partitions(
         n_clusters=np.full(len(labels), n_clusters),
-        is_member=np.full(len(labels), is_member),
         methods=np.array(names, dtype="U20"),
         features=features,
         scores=np.array(scores),
