@@ -152,7 +152,7 @@ def search_start(init, prepared, n_clusters, labels, random_state):
     curve = None
     if isinstance(init, NeighborClustering):
         clusterer._validate_params()
-        found = find_clusters(with_plain_numbers(clusterer), prepared, labels=labels)
+        found = find_clusters(with_plain_numbers(clusterer), prepared, labels)
         calibrated = found.result.best.responsibilities
         clusters = calibrated.argmax(1)
         curve = found.result.curve

@@ -125,7 +125,12 @@ class Measured(NamedTuple):
 def measure_samples(coords, n_features, n_samples):
     """Return :class:`Measured` for the coordinates of the scored ones of N samples."""
     wide = coords.wide
-    distances, neighbors = NeighborIndex(wide).query(15)
+    nearest = NeighborIndex(wide).query(15)
+    distances, neighbors = nearest
+    # Without features, the samples are the layout.
+    in_layout = nearest
+    if coords.has_features:
+        in_layout = NeighborIndex(coords.layouts[0]).query(15)
     graph = link_neighbors(distances, neighbors)
 
     # Samples of the same direction are one point with metric="cosine".
@@ -147,7 +152,7 @@ def measure_samples(coords, n_features, n_samples):
         _find_spectrum(graph),
         neighbors,
         _find_edges(wide, distances, neighbors),
-        [_find_densities(distances, neighbors), _find_layout_densities(coords)],
+        [_find_densities(*each) for each in (nearest, in_layout)],
         _solve_ridge(wide),
         coords.table,
         data,
@@ -216,11 +221,6 @@ def _find_densities(distances, neighbors):
     border = np.minimum(density[i], density[j])
     links = np.argsort(border, kind="stable")
     return Densities(order, density[order], i[links], j[links], border[links])
-
-
-def _find_layout_densities(coords):
-    """Return the :class:`Densities` in the first layout."""
-    return _find_densities(*NeighborIndex(coords.layouts[0]).query(15))
 
 
 def _solve_ridge(wide):
@@ -436,7 +436,7 @@ def _describe_edges(edges, labels, member):
     """Return the lengths of edges between clusters relative to the others."""
     n_clusters = member.shape[1]
     crossing = labels[edges.i] != labels[edges.j]
-    density = _find_gaps(edges, labels, crossing, n_clusters)
+    density = _compare_reach(edges, labels, crossing, n_clusters)
 
     return {
         **_compare_lengths("tree", edges.lengths, crossing),
@@ -457,7 +457,7 @@ def _compare_lengths(name, lengths, crossing):
     return {f"{name} gap": gap, f"{name} rank": rank}
 
 
-def _find_gaps(edges, labels, crossing, n_clusters):
+def _compare_reach(edges, labels, crossing, n_clusters):
     """Return, for each cluster, its shortest crossing edge minus its longest inner one, (K,)."""
     reach = edges.reach
     inner = np.full(n_clusters, -np.inf)
@@ -494,9 +494,9 @@ def _describe_pairs(densities, labels, n_clusters):
 
     ratios = []
     for share in (HIGH, 0.5):
-        peaks = _find_quantiles(inner, densities.values, share, n_clusters)
+        peaks = _cut_groups(inner, densities.values, share, n_clusters)
         lower = np.minimum(peaks[ends[0]], peaks[ends[1]])
-        ratios.append(_find_quantiles(places, border, share, len(pairs)) / lower)
+        ratios.append(_cut_groups(places, border, share, len(pairs)) / lower)
 
     weakest = np.zeros(n_clusters)
     for cluster in ends:
@@ -508,7 +508,7 @@ def _describe_pairs(densities, labels, n_clusters):
     }
 
 
-def _find_quantiles(groups, values, share, n_groups):
+def _cut_groups(groups, values, share, n_groups):
     """Return the quantiles (G,) of ascending values in groups, zero for empty ones."""
     sizes = np.bincount(groups, minlength=n_groups)
     order = np.argsort(groups, kind="stable")

@@ -24,7 +24,7 @@ from .selection import (
 #: Minimum evidence for a number that is neither the best nor next, as a share of the most. After
 #: two numbers that score less, larger ones are not tried.
 WORTH = 0.7
-#: Number of the best numbers between whose neighbors others are tried.
+#: Number of the numbers with the most evidence between whose neighbors others are tried.
 N_BEST = 2
 #: Weight of the BIC of latent classes in tables of categories.
 BIC_WEIGHT = 0.6
@@ -185,26 +185,25 @@ def _keep_allowed(numbers, constraints):
 
 def _try_number(criterion, n_clusters, constraints):
     """Return the :class:`Point` of a number; scores that break constraints are lower."""
+    others = []
     if n_clusters == 1:
         labels = np.zeros((1, len(criterion.positions)), dtype=int)
         scores = np.array([criterion.score_one()])
-        point = Point(0)
     else:
         ensemble = criterion.find_ensemble(n_clusters)
         labels = ensemble.labels
         scores = criterion.score_ensemble(n_clusters)
         agreement = ensemble.agreement.sum(1) - 1
         values = dict(zip(ensemble.value_names, ensemble.values.T, strict=True))
-        point = Point(
-            0,
+        others = [
             agreement.mean() / max(len(labels) - 1, 1),
             values["points weakest median"][scores.argmax()],
             values["classes bic"].max(),
-        )
+        ]
     if constraints is not None:
         weights = criterion.coords.weights
         scores = constraints.lower(scores, labels, weights, n_clusters)
-    return point._replace(expected_score=scores.max())
+    return Point(scores.max(), *others)
 
 
 def _is_past(points):
@@ -219,7 +218,8 @@ def _list_between(curve, constraints):
     """Return the numbers halfway between the best ones and those next to them."""
     numbers = curve.n_clusters.tolist()
     halfway = set()
-    for place in [numbers.index(curve.best), *np.argsort(-curve.evidence)[:N_BEST]]:
+    order = np.argsort(-curve.evidence, kind="stable")
+    for place in [numbers.index(curve.best), *order[:N_BEST]]:
         around = numbers[max(place - 1, 0) : place + 2]
         halfway |= {(low + high) // 2 for low, high in pairwise(around)}
     return _keep_allowed(sorted(halfway.difference(numbers)), constraints)
