@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering, select_n_clusters
 from skdeepcluster.neighbors import neighbor_graph
+from skdeepcluster.partition.number import Curve
 from skdeepcluster.partition.tree import build_tree, group_leaves
 
 X, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
@@ -168,6 +169,30 @@ def test_numbers_around_the_best_are_tried_afterwards():
     assert {19, 20, 21} < set(curve.n_clusters)
     assert len(curve.n_clusters) < 15
     assert NeighborClustering("auto").fit(np.ones((9, 2))).n_clusters_ == 1
+
+
+def make_curve(numbers, evidence, stability):
+    """Return a curve whose scores are its evidence."""
+    evidence = np.array(evidence)
+    return Curve(numbers, evidence, evidence, np.array(stability), np.zeros(len(numbers)))
+
+
+def test_the_best_number_of_a_curve():
+    curve = make_curve(np.arange(1, 8), [0.1, 0.7, 0.6, 0.9, 0.9, 0.3, 0.8], np.zeros(7))
+    assert curve.best == 4
+
+
+@pytest.mark.parametrize(
+    ("score", "stability", "best"),
+    [(0.96, 1.0, 3), (0.94, 1.0, 4), (0.96, 0.75, 4), (0.96, 0.82, 4)],
+)
+def test_agreement_decides_between_scores_about_equal(score, stability, best):
+    curve = make_curve(np.arange(1, 5), [0.9, 0.5, score, 1.0], [1, 0.5, stability, 0.8])
+    assert curve.best == best
+
+
+def test_agreement_does_not_decide_against_a_single_cluster():
+    assert make_curve(np.arange(1, 3), [0.9, 0.85], np.ones(2)).best == 1
 
 
 def test_the_number_with_the_most_evidence_is_taken():
