@@ -123,6 +123,7 @@ class CatGAN(AdversarialModel):
             terms["labels"] = self.label_weight * nll_loss(log_known, target)
             # Smoothness normalizes by the batch without labeled samples.
             log_p_alone = None
+        log_original = None
 
         terms["certainty"] = entropy(log_p).mean()
         terms["balance"] = self.balance_weight * self.imbalance(log_p)
@@ -132,7 +133,12 @@ class CatGAN(AdversarialModel):
                 with torch.no_grad():
                     fake = observed(self.generate(len(x_std)), batch.view)
                 terms["fake"] = -self.fake_weight * entropy(predict(fake)).mean()
-            terms |= self.regularizer.terms(predict, x_std, batch.anchor, log_p_alone)
+            if batch.augmented is not None:
+                with torch.no_grad():
+                    log_original = predict(self.standardize(batch.x))
+            terms |= self.regularizer.terms(
+                predict, x_std, batch.anchor, log_p_alone, self.progress, log_original
+            )
         if "start" in terms:
             terms["start"] = (1 - self.progress) * terms["start"]
         return terms
@@ -293,10 +299,10 @@ def _generate_of(fitted, n_samples, cluster, random_state):
 
 @network_docs
 class CatGANClustering(ClusteringMixin, CatGANEstimator):
-    r"""Categorical generative adversarial network.
+    r"""Classifier trained without labels, against a generator: categorical GAN (CatGAN).
 
-    A classifier trained without labels: its predictions are certain for samples, use all clusters,
-    and are uncertain for generated samples.
+    Its predictions are certain for samples, use all clusters, and are uncertain for generated
+    samples.
 
     Parameters
     ----------
@@ -315,7 +321,10 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
         ``"discriminator_"`` followed by certainty, balance, fake, start or smoothness, and
-        ``"generator_"`` followed by certainty or balance.
+        ``"generator_"`` followed by certainty or balance. The last record has evidence
+        without labels, from at most 1000 samples: "information", the mutual information between
+        samples and clusters in nats, and "agreement", with ``augment`` the share of changed
+        samples in the cluster of the original; the first has it ``"..._before"`` training.
 
     See Also
     --------
@@ -332,11 +341,13 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
         E_z H[p(y | G(z))] - H[E_z p(y | G(z))]
 
     Many balanced partitions satisfy this, by style as well as by class. Two additions of this
-    package, the initial partition and the smoothness [2]_, decide among them. The cross-entropy
-    between the initial cluster sizes and E_x p(y | x) replaces -H[E_x p(y | x)].
-    ``init="own", pretraining_epochs=0, fake_weight=1, smoothness_weight=0`` is the published
-    objective. Without an initial partition, the smoothness makes it that of IMSAT [4]_, with a
-    generator.
+    package, the initial partition and the smoothness [2]_, decide among them: by default training
+    begins with the partition of :class:`NeighborClustering`. The cross-entropy between the initial
+    cluster sizes and E_x p(y | x) replaces -H[E_x p(y | x)]. ``init="own", pretraining_epochs=0,
+    fake_weight=1, smoothness_weight=0`` is the published way. Without an initial partition, the
+    smoothness makes the objective that of IMSAT [4]_, with a generator.
+
+    From ``augment``, training learns what the initial partition does not know.
 
     ``score`` is the mutual information between samples and clusters, at most log K.
 

@@ -17,13 +17,11 @@ from .deep.start import (
     InitialPartition,
     is_own,
     partition_from,
-    seeks_in_codes,
 )
 from .input.checks import warn_user
 from .input.dask import maps_blocks
 from .input.labels import Known, encode_labels, read_labels
 from .input.parameters import begin_sample, store_parameters
-from .input.preparation import Prepared
 from .input.types import Auto, Reals, Widths
 from .partition.known import partition_by_labels
 
@@ -42,8 +40,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         Shares that the classes should have. None: equal. "estimated": by the initial classes.
     init : {"neighbors", "own"}
         Initial classes. "neighbors": the most probable class of each sample when the labels spread
-        along a neighbor graph of X, made dense, and standardized if ``standardize_``, or of its
-        codes if there is pretraining. "own": no initial classes, as published.
+        along a neighbor graph of X, made dense, and standardized if ``standardize_``. "own": no
+        initial classes, as published.
     init_weight : float
         Weight of the cross-entropy between initial classes and predictions; fades linearly to 0.
     smoothness_weight : float
@@ -112,7 +110,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         init: Any = "neighbors",
         init_weight=1.0,
         smoothness_weight=4.0,
-        pretraining_epochs: int | Auto = "auto",
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
         image_shape=None,
@@ -166,15 +163,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             return InitialPartition(n_classes)
         if (labels >= 0).all():
             return partition_from(np.eye(n_classes)[labels])
-        if seeks_in_codes(self):
-            return InitialPartition(n_classes, pretrains=True)
         prepared = data.prepared.change(self.augment_)
-        return _spread_labels(prepared, labels, n_classes, random_state)
-
-    def _partition(self, codes, fit):
-        labels = fit.data.labels
-        n_classes = fit.initial.n_clusters
-        return _spread_labels(Prepared(codes), labels, n_classes, fit.random_state)
+        n_jobs = torch.get_num_threads()
+        resp = partition_by_labels(prepared, labels, n_classes, random_state, n_jobs)
+        return partition_from(np.eye(n_classes)[resp.argmax(1)])
 
     def _set_labels(self, fit, run):
         classes = fit.data.known.classes
@@ -223,10 +215,3 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         n_samples, stream = begin_sample(self, n_samples)
         X = generate(self.model_, n_samples, stream)
         return self.preparation_.decode(X, stream)
-
-
-def _spread_labels(prepared, labels, n_classes, random_state):
-    """Return the initial partition of the labels (N,), spread along the graph of samples."""
-    n_jobs = torch.get_num_threads()
-    resp = partition_by_labels(prepared, labels, n_classes, random_state, n_jobs)
-    return partition_from(np.eye(n_classes)[resp.argmax(1)])

@@ -15,14 +15,14 @@ from .deep.base import (
     EmbeddingMixin,
     sample_prior,
 )
-from .deep.codes import CodeModel, MixturePrior, PointEncoder, regularize
+from .deep.codes import CodeModel, MixturePrior, PointEncoder
 from .deep.parameters import network_docs
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
 from .input.checks import warn_user
 from .input.parameters import store_parameters
 from .input.types import Auto, Doubles, Widths
-from .nn.model import Player, Regularizer
+from .nn.model import Player, regularize
 from .nn.networks import mlp
 
 #: Minimum variance of the mixture, relative to its initial mean variance.
@@ -60,9 +60,9 @@ class DAC(CodeModel):
         """Begin with a mixture of codes."""
         self.prior.set_mixture(mixture)
 
-    def log_resp_standardized(self, x_std, mixture=None):
-        """Log p(k | E(x)), (N, K), by the mixture, which may be passed if it is known."""
-        mixture = mixture or self.prior.mixture
+    def log_resp_standardized(self, x_std):
+        """Log p(k | E(x)), (N, K), by the mixture."""
+        mixture = self.prior.mixture
         return self.log_joint(self.encoder(x_std), mixture).log_softmax(-1)
 
     def log_joint(self, code, mixture):
@@ -107,7 +107,7 @@ class DAC(CodeModel):
             "mixture": -self.mixture_weight * log_code.mean(),
             "adversarial": called_real(self.judge(code, mixture)),
         }
-        return terms | regularize(self, x_std, batch.anchor, joint, mixture)
+        return terms | regularize(self, batch, x_std, joint.log_softmax(-1))
 
     def players(self):
         """Critic, mixture (fitted to the codes), autoencoder."""
@@ -121,11 +121,11 @@ class DAC(CodeModel):
 
 @network_docs
 class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
-    r"""Deep adversarial Gaussian mixture autoencoder.
+    r"""Autoencoder whose codes follow a Gaussian mixture, by an adversary (DAC).
 
-    The initial partition is found without labels, and the networks are pretrained as an
-    autoencoder. Networks and mixture are then trained together, with an adversary that tells codes
-    from samples of the mixture.
+    It adds to an initial partition codes without noise, and samples from each cluster. The
+    networks are pretrained as an autoencoder, and then trained together with the mixture and an
+    adversary that tells codes from samples of the mixture.
 
     Parameters
     ----------
@@ -151,8 +151,9 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
         "autoencoder_reconstruction", "autoencoder_mixture", "autoencoder_adversarial",
-        "autoencoder_start", "autoencoder_smoothness", "critic_mixture", "critic_codes" and
-        "mixture_codes".
+        "autoencoder_start", "autoencoder_smoothness", "autoencoder_information",
+        "critic_mixture", "critic_codes" and "mixture_codes"; and evidence as in
+        :class:`CatGANClustering`.
 
     See Also
     --------
@@ -170,12 +171,15 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
 
     the mixture maximizes the likelihood of the codes, and the critic A learns to tell samples of
     the mixture from codes. Variances of the mixture stay above a hundredth of their initial mean,
-    because codes and mixture would otherwise collapse to points. The initial partition and the two
-    terms that keep it are additions of this package.
+    because codes and mixture would otherwise collapse to points.
+
+    By default training begins with the partition of :class:`NeighborClustering`, and two terms,
+    additions of this package, keep it: few labels change. With ``init="own"`` training begins with
+    a mixture of the codes, and maximizes also the mutual information between samples and clusters
+    [4]_; ``init="own", smoothness_weight=0`` is the published way.
 
     ``score`` is the mean of log p(x | G(z)) + log p(z) at z = E(x), which depends on the scale of
-    the codes. Training changes few labels of the default initial partition: the model adds codes
-    that follow a mixture, and samples from each cluster.
+    the codes.
 
     References
     ----------
@@ -184,6 +188,8 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
     .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
        and Adversarial Attacks", NeurIPS 2018.
+    .. [4] W. Hu, T. Miyato, S. Tokui, E. Matsumoto, M. Sugiyama, "Learning Discrete
+       Representations via Information Maximizing Self-Augmented Training", ICML 2017.
 
     Examples
     --------
@@ -216,7 +222,7 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         contamination=0.0,
         use_labels=False,
         init_weight=50.0,
-        smoothness_weight=10.0,
+        smoothness_weight=50.0,
         pretraining_epochs: int | Auto = "auto",
         max_epochs: int | Auto = "auto",
         learning_rate: float | Auto = "auto",
@@ -241,7 +247,7 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             PointEncoder(encoder),
             decoder,
             likelihood,
-            Regularizer(self.init_weight, self.smoothness_weight),
+            self._make_regularizer(),
             MixturePrior(n_clusters, n_codes, FLOOR),
             mlp(n_codes, 1, widths[:2], self.activation),
             self.mixture_weight,

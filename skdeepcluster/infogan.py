@@ -38,7 +38,7 @@ from .input.checks import check_finite, warn_user
 from .input.labels import cluster_means
 from .input.parameters import WEIGHT, begin_sample, draw_seed, store_parameters
 from .input.types import Auto, Reals, Widths
-from .nn.model import AdversarialModel, Player, Regularizer, observed
+from .nn.model import AdversarialModel, Player, observed, regularize
 from .nn.networks import ACTIVATIONS, check_widths, make_network, mlp, normalized_mlp
 from .nn.runtime import (
     batches,
@@ -244,21 +244,14 @@ class InfoGAN(AdversarialModel):
 
         hidden = fake if self.mi_weight else fake.detach()
         terms |= self.information_loss(hidden, codes, self.mi_weight or 1.0)
-        if batch.anchor is not None:
+        if batch.anchor is not None or self.regularizer.is_own:
             terms |= self.hold(x_std, batch)
         return terms
 
     def hold(self, x_std, batch):
         """Terms of the regularizer, and of Q's reading of the style."""
         reading = self.read_standardized(x_std)
-        view_std = x_std
-        log_p = reading.log_probs[0]
-        if batch.augmented is not None:
-            view_std = self.standardize(batch.augmented)
-            log_p = self.log_resp_standardized(view_std)
-        terms = self.regularizer.terms(
-            self.log_resp_standardized, view_std, batch.anchor, log_p, self.progress
-        )
+        terms = regularize(self, batch, x_std, reading.log_probs[0])
         if "style" in batch.columns:
             style = batch.columns["style"][:, : self.latent.n_continuous]
             terms["style"] = self.latent.continuous_loss(reading, style)
@@ -421,10 +414,11 @@ SWEEP = np.linspace(-2, 2, 9)
 
 @network_docs
 class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
-    r"""Information maximizing generative adversarial network (InfoGAN).
+    r"""Generative adversarial network whose codes can be read from samples (InfoGAN).
 
     A generator makes samples from noise and codes, a discriminator judges them, and Q reads the
-    codes back. One code has ``n_clusters`` values: what Q reads in a sample is its cluster.
+    codes back. One code has ``n_clusters`` values: what Q reads in a sample is its cluster. The
+    model adds continuous codes for what else varies, and samples by code.
 
     Parameters
     ----------
@@ -443,12 +437,13 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         Standard deviation of noise added to the inputs of the discriminator; 0 as published.
     init_weight : float
         Weight of the cross-entropy between the initial partition and Q's predictions for X; half
-        of it moves to Q's own clusters in training.
+        of it moves to Q's own clusters in training. Not used with ``init="own"``.
     reconstruction_weight : float
         Weight of the squared error between samples of X and those that the generator makes from
         their clusters and ranks; fades linearly to 0.
     max_epochs : int or "auto"
-        Epochs after pretraining. "auto": ``10 * max(sqrt(n_samples), n_clusters)`` steps.
+        Epochs after pretraining. "auto": ``10 * max(sqrt(n_samples), n_clusters)`` steps, four
+        times as many with ``augment`` or ``init="own"``.
     learning_rate : float or "auto"
         Peak of the one-cycle schedule of AdamW. "auto": ``2e-3 * 500 / w`` with w the width of the
         first hidden layer.
@@ -478,9 +473,9 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         The trained torch module.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
-        ``"discriminator_"`` followed by real, fake, category, continuous, start, smoothness or
-        style, and ``"generator_"`` followed by adversarial, category, continuous or
-        reconstruction (a squared error).
+        ``"discriminator_"`` followed by real, fake, category, continuous, start, smoothness,
+        information or style, and ``"generator_"`` followed by adversarial, category, continuous or
+        reconstruction (a squared error); and evidence as in :class:`CatGANClustering`.
 
     See Also
     --------
@@ -500,10 +495,12 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     shares the discriminator's body. Four additions of this package use samples of X: "start",
     "smoothness" and "style" train Q, "reconstruction" trains the generator.
 
-    As published: ``init="own", pretraining_epochs=0, instance_noise=0, continuous_weight=0.1,
-    learning_rate=2e-4, generator_learning_rate=1e-3`` with the convolutional pair.
-    Training changes few labels of the default initial partition: the model adds continuous codes
-    for what else varies, and samples by code.
+    By default training begins with the partition of :class:`NeighborClustering`, and few labels
+    change without ``augment``. With ``init="own"`` it begins with a mixture of an autoencoder's
+    codes, and Q maximizes also the mutual information between samples and clusters [4]_. As
+    published: ``init="own", pretraining_epochs=0, smoothness_weight=0, instance_noise=0,
+    continuous_weight=0.1, learning_rate=2e-4, generator_learning_rate=1e-3`` with the
+    convolutional pair.
 
     References
     ----------
@@ -513,6 +510,8 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
     .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
        and Adversarial Attacks", NeurIPS 2018.
+    .. [4] W. Hu, T. Miyato, S. Tokui, E. Matsumoto, M. Sugiyama, "Learning Discrete
+       Representations via Information Maximizing Self-Augmented Training", ICML 2017.
 
     Examples
     --------
@@ -600,7 +599,7 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             mlp(n_hidden, latent.n_readings, (READER_WIDTH,), ACTIVATION),
             latent,
             likelihood,
-            Regularizer(self.init_weight, self.smoothness_weight, OWN_SHARE),
+            self._make_regularizer(OWN_SHARE),
             self.mi_weight,
             self.continuous_weight,
             self.instance_noise,

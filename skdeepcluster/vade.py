@@ -19,13 +19,12 @@ from .deep.codes import (
     GaussianEncoder,
     MixturePrior,
     evidence_bound,
-    regularize,
 )
 from .deep.parameters import network_docs
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
 from .input.parameters import store_parameters
 from .input.types import Auto, Doubles, Widths
-from .nn.model import Player, Regularizer
+from .nn.model import Player, regularize
 from .nn.runtime import randn_like
 
 
@@ -53,9 +52,9 @@ class VaDE(CodeModel):
         """Begin with a mixture of codes as prior."""
         self.prior.set_mixture(mixture)
 
-    def log_resp_standardized(self, x_std, mixture=None):
-        """Log q(k | x), (N, K), by the prior's mixture, which may be passed if it is known."""
-        mixture = mixture or self.prior.mixture
+    def log_resp_standardized(self, x_std):
+        """Log q(k | x), (N, K), by the prior's mixture."""
+        mixture = self.prior.mixture
         return self.log_joint(self.encoder(x_std), mixture).log_softmax(-1)
 
     def log_joint(self, posterior, mixture):
@@ -89,7 +88,7 @@ class VaDE(CodeModel):
             "reconstruction": -self.log_prob(batch.x, z).mean(),
             "kl": self.divergence(mean, std, z, expected, mixture).mean(),
         }
-        return terms | regularize(self, x_std, batch.anchor, expected, mixture)
+        return terms | regularize(self, batch, x_std, expected.log_softmax(-1))
 
     def players(self):
         """Return a single loss of all parameters."""
@@ -108,8 +107,8 @@ class VaDE(CodeModel):
 class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     r"""Variational deep embedding: a variational autoencoder with a Gaussian mixture as prior.
 
-    The initial partition is found without labels, the networks are pretrained as a
-    variational autoencoder, and networks and mixture are then trained together.
+    It adds to an initial partition a density, codes, and samples from each cluster. The networks
+    are pretrained as a variational autoencoder, and then trained together with the mixture.
 
     Parameters
     ----------
@@ -136,7 +135,8 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         The trained torch module.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
-        "vade_reconstruction", "vade_kl", "vade_start" and "vade_smoothness".
+        "vade_reconstruction", "vade_kl", "vade_start", "vade_smoothness" and
+        "vade_information"; and evidence as in :class:`CatGANClustering`.
 
     See Also
     --------
@@ -156,9 +156,11 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     ``predict_proba`` is this :math:`\gamma` for every objective, because it depends on the sample
     alone.
 
-    The initial partition and the two terms that keep it are additions of this package; ``score``
-    is the bound without them. Training changes few labels of the default initial partition: the
-    model adds a density, codes, and samples from each cluster.
+    By default training begins with the partition of :class:`NeighborClustering`, and two terms,
+    additions of this package, keep it: few labels change. ``score`` is the bound without these
+    terms. With ``init="own"`` training begins with a mixture of the codes, and maximizes also the
+    mutual information between samples and clusters [4]_; ``init="own", objective="published",
+    smoothness_weight=0`` is the published way.
 
     References
     ----------
@@ -167,6 +169,8 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
     .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
        and Adversarial Attacks", NeurIPS 2018.
+    .. [4] W. Hu, T. Miyato, S. Tokui, E. Matsumoto, M. Sugiyama, "Learning Discrete
+       Representations via Information Maximizing Self-Augmented Training", ICML 2017.
 
     Examples
     --------
@@ -228,7 +232,7 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             GaussianEncoder(encoder),
             decoder,
             likelihood,
-            Regularizer(self.init_weight, self.smoothness_weight),
+            self._make_regularizer(),
             MixturePrior(n_clusters, n_codes),
             self.objective,
         )

@@ -233,7 +233,9 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
 
     Default networks begin as probabilistic PCA, the optimum of linear networks [4]_. A
     ConvergenceWarning is given if no mean E[z_d|x] has a variance above 0.01 over the samples
-    [2]_. Labels are close to the initial partition.
+    [2]_. By default the initial partition is that of :class:`NeighborClustering`, and the labels
+    are close to it; ``augment`` is for its search alone. ``init="own", init_weight=0`` is the
+    published way.
 
     References
     ----------
@@ -264,6 +266,7 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
 
     _rate = 5e-4
     _steps = 20
+    _learns_clusters = False
 
     def __init__(
         self,

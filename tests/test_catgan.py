@@ -196,7 +196,7 @@ NAMES = np.array(["fox", "hen", "owl"])
 def test_markers_of_missing_labels_and_names_change_nothing(names, blobs):
     some = keep_some(blobs[1], 1)
     quick = {"hidden_layer_sizes": (4,), "random_state": 0, "max_epochs": 1}
-    quick |= {"init": "own", "pretraining_epochs": 0}
+    quick |= {"init": "own"}
     expected = CatGANClassifier(**quick).fit(blobs[0], some).predict_proba(blobs[0])
     for marker in [*MISSING, *(["-1"] if names is NAMES else [])]:
         y = names.astype(object)[some]

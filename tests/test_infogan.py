@@ -89,7 +89,7 @@ def test_a_players_loss_reaches_its_own_modules(game, x):
 
 def test_own_terms_vanish_at_weight_zero_and_without_an_anchor(game, x):
     batch = Batch(x, torch.full((50, 3), 1 / 3), {"style": torch.zeros(50, 2)})
-    ours = game(init_weight=1.0, smoothness_weight=1.0)
+    ours = game(init=np.arange(50) % 3, init_weight=1.0, smoothness_weight=1.0)
     published = {"real", "fake", "category", "continuous"}
     added = set(ours.discriminator_loss(batch)) - published
     assert added == {"start", "smoothness", "style"}
@@ -106,7 +106,7 @@ def test_other_versions_of_samples_train_clusters_alone(game, x):
     anchor = torch.full((50, 3), 1 / 3)
     style = torch.zeros(50, 2)
     batch = Batch(x, anchor, {"style": style})
-    model = game(reconstruction_weight=1.0, init_weight=1.0)
+    model = game(init=np.arange(50) % 3, reconstruction_weight=1.0, init_weight=1.0)
 
     def losses(augmented):
         seen = batch._replace(augmented=augmented)

@@ -125,7 +125,7 @@ def test_far_codes_give_sharp_predictions_and_finite_gradients(objective, vade):
 
 
 def test_every_parameter_gets_a_gradient():
-    vade = build(init_weight=1.0, smoothness_weight=1.0)
+    vade = build(init=np.arange(50) % 3, init_weight=1.0, smoothness_weight=1.0)
     start = torch.eye(3)[torch.arange(9) % 3]
     for arguments in ([], [start]):
         vade.zero_grad()
@@ -135,6 +135,14 @@ def test_every_parameter_gets_a_gradient():
         )
         sum(terms.values()).backward()
         assert all(p.grad.abs().sum() > 0 for p in vade.parameters())
+
+
+def test_networks_by_themselves_maximize_the_information_unless_as_published():
+    batch = Batch(torch.rand(9, 6), torch.eye(3)[torch.arange(9) % 3])
+    published = {"reconstruction", "kl"}
+    assert set(build().loss(batch)) == published
+    terms = build(smoothness_weight=1.0).loss(batch)
+    assert set(terms) - published == {"start", "smoothness", "information"}
 
 
 @pytest.mark.full

@@ -8,12 +8,13 @@ import torch
 from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
 from sklearn.utils._param_validation import Interval
 
-from ..functional.losses import marginal, mutual_information
+from ..functional.losses import marginal
 from ..input.parameters import AUTO
 from ..nn.networks import mlp
 from ..nn.runtime import building
 from .codes import GaussianEncoder
 from .fit import apply, assign
+from .start import partition_codes, partition_from
 
 #: Length of the codes of an autoencoder in whose codes an initial partition is sought.
 N_CODES = 10
@@ -49,7 +50,8 @@ def find_in_codes(fit):
     autoencoder = fit.pretrain(encoder, decoder, likelihood)
     codes = apply(autoencoder, autoencoder.encode, fit.X)
     fit.progress.begin("initial partition")
-    return fit.estimator._partition(codes, fit)
+    n_clusters = fit.initial.n_clusters
+    return partition_from(partition_codes(codes, n_clusters, fit.random_state))
 
 
 def set_marginal(model, fit):
@@ -57,12 +59,6 @@ def set_marginal(model, fit):
     log_p = apply(model, model.log_resp, fit.X)
     log_p = torch.as_tensor(log_p, device="cpu").double()
     model.log_marginal.copy_(marginal(log_p))
-
-
-def score_together(estimator, X):
-    """Return the mutual information between samples and clusters, H[mean p] - mean H[p]."""
-    log_p = torch.as_tensor(estimator._map("log_resp", X), device="cpu").double()
-    return float(mutual_information(log_p))
 
 
 def compare_generated(model, fit, generate):

@@ -33,7 +33,7 @@ from ..input.parameters import (
     random_stream,
     with_plain_numbers,
 )
-from ..input.preparation import Preparation, Prepared
+from ..input.preparation import Preparation
 from ..input.progress import Progress
 from ..input.types import (
     Auto,
@@ -46,11 +46,11 @@ from ..input.types import (
 )
 from ..neighbor_clustering import NeighborClustering
 from ..nn.likelihood import ColumnLikelihood, restore_likelihood
+from ..nn.model import CERTAINTY, Regularizer
 from ..nn.networks import ACTIVATIONS, make_network, mlp
 from ..nn.runtime import BLOCK, batches, forked, isolated
 from ..training.checkpoint import Checkpoint
 from ..training.loop import check_callbacks
-from .adversarial import score_together
 from .codes import describe_mixture, draw_codes
 from .fit import (
     BUILDERS,
@@ -59,6 +59,7 @@ from .fit import (
     assign,
     choose_samples,
     choose_settings,
+    measure_information,
     scale_samples,
     takes_builders,
     train_best,
@@ -70,15 +71,14 @@ from .start import (
     find_number,
     is_given,
     is_own,
-    partition_codes,
-    partition_from,
     read_partition,
     search_start,
-    seeks_in_codes,
 )
 
 #: Maximum share of the samples that leave their initial clusters without a warning.
 MAX_MOVED = 0.25
+#: Factor of the smoothness of networks by themselves whose codes must also describe the samples.
+AGAINST_CODES = 4.0
 #: Parameters that predictions do not need.
 OF_TRAINING = ("callbacks", "augment", "checkpoint", "init")
 #: Constraints of parameters with the same meaning in all methods.
@@ -124,9 +124,11 @@ class DeepEstimator(BaseEstimator, ABC):
     _steps: float
     #: Whether the networks of the model are pretrained as an autoencoder.
     _pretrains = False
-    #: Whether the model is a GAN. It sees augmented samples, which would widen densities and
-    #: codes, and learns each cluster from nothing: the unit of its steps is K above sqrt(N).
+    #: Whether the model is a GAN, which learns each cluster from nothing: the unit of its steps is
+    #: K above sqrt(N).
     _is_adversarial = False
+    #: Whether training changes the clusters, so that other versions of samples can teach them.
+    _learns_clusters = True
     #: Whether each batch also has labeled samples of its own.
     _draws_labeled = False
 
@@ -166,10 +168,6 @@ class DeepEstimator(BaseEstimator, ABC):
     @abstractmethod
     def _find_initial(self, data, random_state):
         """Return the :class:`InitialPartition` of all trainings."""
-
-    @abstractmethod
-    def _partition(self, codes, fit):
-        """Return the :class:`InitialPartition` found in codes (N, L) of pretrained networks."""
 
     @abstractmethod
     def _set_labels(self, fit, run):
@@ -226,7 +224,7 @@ class DeepEstimator(BaseEstimator, ABC):
             found = find_augmentation(fitted, data, random_state)
             fitted.augment_, fitted.augment_scores_ = found
             initial = fitted._find_initial(data, random_state)
-            choose_settings(fitted, data.X.shape, initial)
+            choose_settings(fitted, data.X.shape, initial, likelihood)
             about = fitted, data, likelihood, initial, random_state
             fit = Fit(*about, progress, checkpoint)
             run = train_best(fit)
@@ -409,10 +407,19 @@ class ClusteringMixin(ClusterMixin):
             In nats; of a GAN, between 0 and log ``n_clusters``.
         """
         if self._is_adversarial:
-            return score_together(self, X)
+            return measure_information(self._map("log_resp", X))
         return float(self.score_samples(X).mean())
 
     # ---- steps of the fit
+
+    def _make_regularizer(self, own_share=0.0):
+        """Return the terms that join the objective: with "own", those of IMSAT."""
+        weight = self.smoothness_weight
+        if not is_own(self.init):
+            return Regularizer(self.init_weight, weight, own_share)
+        if self._pretrains:
+            weight *= AGAINST_CODES
+        return Regularizer(CERTAINTY * weight, weight, is_own=weight > 0)
 
     def _read_known(self, y, n_samples):
         y = y if self.use_labels else None
@@ -430,28 +437,18 @@ class ClusteringMixin(ClusterMixin):
         labels = data.labels
         if is_given(init):
             return read_partition(init, data)
-        pretrains = seeks_in_codes(self)
-        if (is_own(init) or pretrains) and isinstance(n_clusters, Integral):
-            return InitialPartition(n_clusters, pretrains=pretrains)
-
         if is_own(init):
-            found = find_number(data.prepared, n_clusters, labels, random_state)
-        else:
-            takes_views = not isinstance(init, NeighborClustering) or (
-                init.metric == "euclidean" and init.augment is None
-            )
-            prepared = data.prepared.change(self.augment_ if takes_views else None)
-            found = search_start(init, prepared, n_clusters, labels, random_state)
-        return found._replace(pretrains=pretrains)
+            found = InitialPartition(n_clusters)
+            if not isinstance(n_clusters, Integral):
+                found = find_number(data.prepared, n_clusters, labels, random_state)
+            pretrains = self._is_adversarial and self.pretraining_epochs != 0
+            return found._replace(pretrains=pretrains)
 
-    def _partition(self, codes, fit):
-        n_clusters = fit.initial.n_clusters
-        if is_own(self.init):
-            resp = partition_codes(codes, n_clusters, fit.random_state)
-            return partition_from(resp)
-        labels = fit.data.labels
-        prepared = Prepared(codes)
-        return search_start(self.init, prepared, n_clusters, labels, fit.random_state)
+        takes_views = not isinstance(init, NeighborClustering) or (
+            init.metric == "euclidean" and init.augment is None
+        )
+        prepared = data.prepared.change(self.augment_ if takes_views else None)
+        return search_start(init, prepared, n_clusters, labels, random_state)
 
     def _set_labels(self, fit, run):
         data = fit.data

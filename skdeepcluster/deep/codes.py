@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import mse_loss
 
 from ..functional.gaussian import Mixture, compact_scales, log_joint, standard_kl
 from ..functional.points import balanced_points, confident_sample
@@ -24,6 +25,7 @@ from ..nn.model import (
     Player,
     Regularizer,
     TrainableModel,
+    observed,
 )
 from ..nn.runtime import draw_generator, isolated, multinomial, randn_like
 
@@ -92,16 +94,23 @@ class Autoencoder(TrainableModel):
     """Autoencoder that pretrains networks; variational if the encoder is Gaussian.
 
     Minimizes -E log p(x | decoder(z)), and the divergence of q(z | x) from N(0, I), whose weight
-    rises to 1 in the first half of training.
+    rises to 1 in the first half of training. With ``squares`` it minimizes the mean squared error
+    of the decoder's outputs, without noise (J. Xie, R. Girshick, A. Farhadi, "Unsupervised deep
+    embedding for clustering analysis", ICML 2016).
     """
 
     rates = {"likelihood.*": 10.0}
     weight_decay = 1e-4
 
     def __init__(
-        self, encoder: Encoder, decoder: nn.Module, likelihood: Likelihood
+        self,
+        encoder: Encoder,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        squares: bool = False,
     ) -> None:
         super().__init__()
+        self.squares = squares
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
@@ -111,8 +120,12 @@ class Autoencoder(TrainableModel):
         return self.encoder.mean(self.likelihood.standardize(x))
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Mean negative log-likelihood of the reconstructed samples."""
-        code, std = self.encoder.moments(self.likelihood.standardize(batch.x))
+        """Mean negative log-likelihood, or squared error, of the reconstructed samples."""
+        x_std = self.likelihood.standardize(batch.x)
+        code, std = self.encoder.moments(x_std)
+        if self.squares:
+            decoded = observed(self.decoder(code), batch.x)
+            return {"reconstruction": mse_loss(decoded, x_std)}
         terms = {}
         if isinstance(self.encoder, GaussianEncoder):
             weight = (2 * self.progress).clamp(max=1.0)
@@ -335,24 +348,6 @@ def _center_and_variance(mixture: Mixture) -> tuple[Tensor, Tensor]:
     return center, (weights * around).sum(0)
 
 
-def regularize(
-    model: Any,
-    x_std: Tensor,
-    anchor: Tensor | None,
-    log_joint: Tensor,
-    mixture: Mixture,
-) -> dict[str, Tensor]:
-    """Terms of a model's regularizer, none without an anchor; ``log_joint`` is that of ``x_std``.
-
-    ``mixture`` is that of the model's prior, which need not be computed again.
-    """
-    if anchor is None:
-        return {}
-    log_resp = partial(model.log_resp_standardized, mixture=mixture)
-    log_p = log_joint.log_softmax(-1)
-    return model.regularizer.terms(log_resp, x_std, anchor, log_p)
-
-
 def describe_mixture(mixture: Mixture, covariance_type: str) -> list[np.ndarray]:
     """Return weights (K,), means (K, L) and covariances, in scikit-learn's shapes."""
     covariances = compact_scales(mixture.covariances(), covariance_type)
@@ -378,7 +373,21 @@ def draw_codes(
     return Z.float().numpy()[random_state.permutation(n_samples)]
 
 
-# ---- perceptrons that begin as linear maps
+# ---- perceptrons that begin small, or as linear maps
+
+
+def start_small(model: Autoencoder) -> None:
+    """Initialize perceptrons to torch's weights, from which codes have clearer clusters."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            layer.reset_parameters()
+
+
+@torch.no_grad()
+def end_squares(head: nn.Linear) -> None:
+    """Make logits of outputs that are probabilities, by the tangent of the logit at 1/2."""
+    head.weight.mul_(4)
+    head.bias.sub_(0.5).mul_(4)
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ import torch
 from scipy import sparse
 from sklearn.decomposition import PCA
 
+from ..functional.losses import mutual_information
 from ..input.checks import (
     check_answers,
     check_enough,
@@ -28,6 +29,7 @@ from ..input.labels import Known
 from ..input.parameters import draw_seed, read_n_clusters
 from ..input.preparation import Preparation, Prepared
 from ..input.progress import Progress
+from ..nn.augmentation import check_versions
 from ..nn.likelihood import Likelihood, choose_likelihood, list_standardized
 from ..nn.networks import check_widths
 from ..nn.runtime import (
@@ -40,6 +42,7 @@ from ..nn.runtime import (
     resolve_device,
     seeded,
     threads_by_size,
+    to_tensor,
 )
 from ..training.checkpoint import Checkpoint
 from ..training.loop import (
@@ -49,10 +52,17 @@ from ..training.loop import (
     epoch_table,
     train,
 )
-from .codes import Autoencoder, CodeModel, start_as_pca
+from .codes import (
+    Autoencoder,
+    CodeModel,
+    end_squares,
+    start_as_pca,
+    start_small,
+)
 from .start import (
     InitialPartition,
     find_temperature,
+    is_own,
     mixture_of_partition,
     partition_codes,
 )
@@ -71,6 +81,11 @@ MIN_NOISE = 0.01
 PRETRAINING_RATE = 2e-3
 #: Pretraining steps, in units of sqrt(N).
 PRETRAINING_STEPS = 6.0
+#: Steps of networks that learn what their start does not know, by augmentation or by themselves,
+#: relative to those of others.
+LONGER = 4
+#: Maximum number of samples that evidence for clusters is taken from.
+MAX_WEIGHED = 1000
 #: Number of samples of MNIST.
 MNIST_SAMPLES = 70_000
 #: Number of features of MNIST.
@@ -181,6 +196,11 @@ class Fit:
         columns, ``dataset_train``.
         """
         estimator = self.estimator
+        augment = None
+        before = {}
+        if estimator._learns_clusters:
+            augment = estimator.augment_
+            before = weigh_clusters(model, self.X, augment)
         rows = Rows(self.X, anchor=initial.target, **columns)
         if estimator._draws_labeled:
             rows.add_labeled(self.data.labels, draw_generator(self.random_state))
@@ -191,10 +211,23 @@ class Fit:
             estimator.max_epochs_,
             estimator.learning_rate_,
             [*(estimator.callbacks or ()), *callbacks],
+            augment,
         )
+        if history and before:
+            history[0] |= {f"{name}_before": value for name, value in before.items()}
+            history[-1] |= weigh_clusters(model, self.X, augment)
         return Run(model, initial, history, interrupted)
 
-    def _loop(self, phase, model, rows, max_epochs, learning_rate, callbacks=()):
+    def _loop(
+        self,
+        phase,
+        model,
+        rows,
+        max_epochs,
+        learning_rate,
+        callbacks=(),
+        augment=None,
+    ):
         """Run the training loop; return the history, and whether the user interrupted it."""
         estimator = self.estimator
         self.progress.begin(phase, max_epochs * self.n_batches)
@@ -211,7 +244,7 @@ class Fit:
                 batch_size=estimator.batch_size_,
                 learning_rate=learning_rate,
                 generator=draw_generator(self.random_state),
-                augment=estimator.augment_ if estimator._is_adversarial else None,
+                augment=augment,
                 callbacks=callbacks,
             )
 
@@ -239,23 +272,31 @@ class Fit:
 
     def pretrain(self, encoder, decoder, likelihood, are_perceptrons=True):
         """Train networks as an autoencoder, which is returned. Perceptrons begin as PCA."""
-        autoencoder = Autoencoder(encoder, decoder, likelihood).to(self.device)
-        if are_perceptrons:
-            self.start_as_pca(autoencoder)
         n_epochs = self.estimator.pretraining_epochs_
+        is_plain = are_perceptrons and n_epochs > 0
+        squares = is_plain and learns_squares(self.estimator, likelihood)
+        autoencoder = Autoencoder(encoder, decoder, likelihood, squares)
+        if squares:
+            with building():
+                start_small(autoencoder.cpu())
+        autoencoder.to(self.device)
+        if are_perceptrons and not squares:
+            self.start_as_pca(autoencoder)
         if n_epochs:
             _, interrupted = self._loop(
                 "pretraining", autoencoder, Rows(self.X), n_epochs, PRETRAINING_RATE
             )
             if interrupted:
                 raise KeyboardInterrupt
+        if squares:
+            end_squares(decoder[-1])
         return autoencoder
 
     def begin_with_mixture(self, model):
         """Pretrain a model of codes, and set its mixture; return the partition it begins with.
 
         The mixture is the M-step on the pretrained codes. With ``init="own"`` they are clustered
-        first, and training is not regularized toward these clusters.
+        first.
         """
         are_perceptrons = self.estimator._has_perceptrons()
         self.pretrain(model.encoder, model.decoder, model.likelihood, are_perceptrons)
@@ -268,9 +309,29 @@ class Fit:
             # Clusters that nothing keeps are lost at the larger rate of a prior.
             model.rates = CodeModel.rates
             resp = partition_codes(codes, initial.n_clusters, self.random_state)
-            initial = initial._replace(labels=resp.argmax(1))
+            initial = initial._replace(labels=resp.argmax(1), resp=resp)
         model.set_mixture(mixture_of_partition(codes, resp, variances=variances))
         return initial
+
+
+def weigh_clusters(model, X, augment):
+    """Return evidence for the clusters of a model, from some samples without labels, by names.
+
+    "information" is the mutual information between samples and clusters, in nats, "agreement" the
+    share of samples whose other versions, by ``augment``, are of their cluster.
+    """
+    model.eval()
+    some = X[:: -(-X.shape[0] // MAX_WEIGHED)]
+    log_p = apply(model, model.log_resp, some)
+    evidence = {"information": measure_information(log_p)}
+    if augment is not None:
+        x = to_tensor(some)
+        with forked(0):
+            moved = augment(x)
+        check_versions(x, moved)
+        is_same = assign(model, moved.detach().numpy())[0] == log_p.argmax(1)
+        evidence["agreement"] = float(is_same.mean())
+    return evidence
 
 
 @contextmanager
@@ -297,7 +358,7 @@ def train_best(fit):
     """Train ``n_init`` times; return the :class:`Run` with the highest mean score."""
     estimator = fit.estimator
     n_epochs = estimator.max_epochs_
-    if estimator._pretrains or estimator._is_adversarial:
+    if estimator._pretrains or fit.initial.pretrains:
         n_epochs += estimator.pretraining_epochs_
     fit.progress.plan(estimator.n_init * n_epochs * fit.n_batches)
     # Networks and augmentations of the user draw by themselves.
@@ -354,6 +415,12 @@ def apply(model, function, X):
     with isolated(), threads_by_size(model, BLOCK):
         device = next(model.parameters()).device
         return check_answers(map_rows(function, X, device), X)
+
+
+def measure_information(log_p):
+    """Return the mutual information between samples and clusters, of log p(k | x), (N, K)."""
+    log_p = torch.as_tensor(log_p, device="cpu").double()
+    return float(mutual_information(log_p))
 
 
 def assign(model, X):
@@ -436,7 +503,12 @@ def repeat_rows(weight, random_state, n_given):
 # ---- what "auto" stands for
 
 
-def choose_settings(estimator, shape, initial):
+def learns_squares(estimator, likelihood):
+    """Return whether a network by itself encodes probabilities, such as those of pixels."""
+    return is_own(estimator.init) and likelihood.name == "bernoulli"
+
+
+def choose_settings(estimator, shape, initial, likelihood):
     """Set the fitted attributes of an estimator that training on (N, E) samples needs."""
     n_samples, n_features = shape
     estimator.device_ = str(resolve_device(estimator.device))
@@ -453,12 +525,17 @@ def choose_settings(estimator, shape, initial):
 
     unit = max(root, initial.n_clusters) if estimator._is_adversarial else root
     n_steps = estimator._steps * unit
+    has_more = estimator.augment_ is not None or is_own(estimator.init)
+    if estimator._learns_clusters and has_more:
+        n_steps *= LONGER
     estimator.max_epochs_ = choose_epochs(estimator.max_epochs, n_steps, n_batches)
     if estimator._pretrains or initial.pretrains:
         epochs = estimator.pretraining_epochs
         n_steps = PRETRAINING_STEPS * root
+        if learns_squares(estimator, likelihood):
+            n_steps *= LONGER
         estimator.pretraining_epochs_ = choose_epochs(epochs, n_steps, n_batches)
-    elif estimator._is_adversarial:
+    elif "pretraining_epochs" in vars(estimator):
         estimator.pretraining_epochs_ = 0
 
 

@@ -35,7 +35,8 @@ balance_weight : float
 fake_weight : float
     Weight of the entropy of predictions for generated samples, in D's loss; 1 in the paper.
 max_epochs : int or "auto"
-    Epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)`` steps.
+    Epochs after pretraining. "auto": ``12 * max(sqrt(n_samples), n_clusters)`` steps, four times
+    as many with ``augment`` or ``init="own"``.
 learning_rate : float or "auto"
     Peak of the one-cycle schedule of AdamW. "auto": ``3e-3 * 500 / w`` with w the width of the
     first hidden layer, and ``3e-3`` for the generator.
@@ -64,13 +65,12 @@ hidden_layer_sizes : array-like of int or "auto"
 init : {"neighbors", "own"}, clusterer or array-like
     Initial partition. "neighbors": :class:`NeighborClustering`. A scikit-learn clusterer: a
     clone of it with this ``n_clusters`` and ``random_state``. Both cluster X, made dense, and
-    standardized if ``standardize_``, or its codes if there is pretraining. "own": a Gaussian
-    mixture of the codes of a pretrained autoencoder; with ``pretraining_epochs=0`` no initial
-    partition, as published. An array: clusters (n_samples,) or responsibilities (n_samples,
-    n_clusters).
+    standardized if ``standardize_``. "own": a Gaussian mixture of the codes of an autoencoder;
+    with ``pretraining_epochs=0`` no initial partition, as published. An array: clusters
+    (n_samples,) or responsibilities (n_samples, n_clusters).
 pretraining_epochs : int or "auto"
-    Epochs of a variational autoencoder whose codes are clustered instead of X. "auto":
-    ``6 * sqrt(n_samples)`` steps for a clusterer with ``init="own"``, else none.
+    Epochs of the autoencoder with ``init="own"``. "auto": ``6 * sqrt(n_samples)`` steps, four
+    times as many for probabilities.
 
 With encoder
 ------------
@@ -86,14 +86,16 @@ init : {"neighbors", "own"}, clusterer or array-like
     scikit-learn clusterer: a clone of it with this ``n_clusters`` and ``random_state``. Both
     cluster X, made dense, and standardized if ``standardize_``. An array: clusters (n_samples,)
     or responsibilities (n_samples, n_clusters). "own": a Gaussian mixture of the pretrained
-    codes, as published, without ``init_weight`` and ``smoothness_weight``.
+    codes; as published with ``smoothness_weight=0``.
 init_weight : float
-    Weight of the cross-entropy between the initial partition and the predictions.
+    Weight of the cross-entropy between the initial partition and the predictions. Not used with
+    ``init="own"``, where training leaves the initial partition.
 pretraining_epochs : int or "auto"
     Number of epochs of the autoencoder; 0 for networks that are pretrained. "auto":
-    ``6 * sqrt(n_samples)`` steps.
+    ``6 * sqrt(n_samples)`` steps, four times as many for probabilities with ``init="own"``.
 max_epochs : int or "auto"
-    Number of epochs after pretraining. "auto": ``6 * sqrt(n_samples)`` steps.
+    Number of epochs after pretraining. "auto": ``6 * sqrt(n_samples)`` steps, four times as many
+    with ``augment`` or ``init="own"``.
 image_shape : tuple of int
     (height, width) or (channels, height, width) of images whose pixels are the features;
     encoder and decoder are then convolutional by default.
@@ -116,7 +118,9 @@ standardize : "auto" or bool
     number (False). "auto": False for features of comparable scales or principal components.
 smoothness_weight : float
     Weight of the divergence between predictions for a sample and for the nearby point where
-    they change most (virtual adversarial training [2]_).
+    they change most (virtual adversarial training [2]_). With ``init="own"`` the mutual
+    information between samples and clusters comes with it, and methods with a decoder multiply it
+    by 4.
 batch_size : int or "auto"
     Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
 n_init : int
@@ -124,8 +128,9 @@ n_init : int
 augment : callable or "auto"
     ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
     clusters; :class:`~skdeepcluster.nn.RandomAffine` suits images. The
-    neighbor search for the initial partition uses the changes, as do the classifiers of GANs.
-    Densities, codes and InfoGAN's generator describe the original samples. "auto": as in
+    neighbor search for the initial partition uses the changes. Networks learn to predict the
+    cluster of a changed sample: first the initial one, at last the most probable one of the
+    original sample. Densities and generators describe the original samples. "auto": as in
     :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
 callbacks : list of skorch callbacks
     Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.

@@ -87,15 +87,6 @@ def is_own(init):
     return isinstance(init, str) and init == "own"
 
 
-def seeks_in_codes(estimator):
-    """Return whether a GAN seeks its initial partition in the codes of an autoencoder."""
-    if not estimator._is_adversarial:
-        return False
-    if estimator.pretraining_epochs == "auto":
-        return is_own(estimator.init)
-    return estimator.pretraining_epochs > 0 and not is_given(estimator.init)
-
-
 # ---- how it is found
 
 

@@ -8,14 +8,15 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, one_hot
 
 from ..functional.gaussian import Mixture
-from ..functional.losses import kl_divergence
+from ..functional.losses import entropy, kl_divergence, marginal
 from .likelihood import Likelihood
 from .runtime import randn_like
 
@@ -31,8 +32,12 @@ TINY_VARIANCE = 1e-280
 RADIUS = 0.25
 #: Batch size that RADIUS refers to.
 REFERENCE_SIZE = 256
-#: Length of the random step where the divergence's gradient is taken, as a share of the radius.
-PROBE = 0.1
+#: Length of the random step where the divergence's gradient is taken, relative to the radius.
+PROBE = 3.0
+#: Weight of the mean entropy of p(k|x) relative to the smoothness, in IMSAT.
+CERTAINTY = 0.1
+#: Weight of the entropy of the mean of p(k|x) relative to the smoothness, in IMSAT.
+BALANCE = 0.4
 
 #: From standardized samples (N, D) to log p(k | x), (N, K).
 Assignment = Callable[[Tensor], Tensor]
@@ -134,8 +139,11 @@ class Regularizer:
     #: Weight of the divergence from p(k|x) to p(k|x + step), see :func:`adversarial_step`.
     smoothness_weight: float = 0.0
     #: Share of the most probable clusters in the anchor at the end of training; it grows linearly
-    #: from 0 (hard bootstrapping: S. Reed et al., ICLR 2015 workshop).
+    #: from 0 (hard bootstrapping: S. Reed et al., ICLR 2015 workshop). With augmentation it is 1.
     own_share: float = 0.0
+    #: Whether the clusters are the network's own: the smoothness comes with the mutual information
+    #: of IMSAT, and "start" has the weight of the certainty, which fades to 0 in half of training.
+    is_own: bool = False
 
     def terms(
         self,
@@ -144,11 +152,15 @@ class Regularizer:
         anchor: Tensor | None,
         log_p: Tensor | None = None,
         progress: Tensor | float = 1.0,
+        log_original: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the weighted terms, scalars; "start" needs an anchor of responsibilities (N, K).
 
         ``log_resp`` maps standardized samples ``x_std`` (N, D) to log p(k|x), (N, K); ``log_p`` is
-        ``log_resp(x_std)`` if it is known; ``progress`` is the elapsed share of training.
+        ``log_resp(x_std)`` if it is known; ``progress`` is the elapsed share of training. If
+        ``x_std`` are other versions of samples, ``log_original`` (N, K) is log p(k|x) of the
+        samples themselves, whose most probable clusters then replace the anchor (X. Guo et al.,
+        "Deep embedded clustering with data augmentation", ACML 2018).
         """
         terms: dict[str, Tensor] = {}
         init_weight = 0.0 if anchor is None else self.init_weight
@@ -157,25 +169,71 @@ class Regularizer:
         if log_p is None:
             log_p = log_resp(x_std)
 
+        progress = torch.as_tensor(progress)
         if anchor is not None and init_weight:
-            if self.own_share:
-                clusters = one_hot(log_p.argmax(1), log_p.shape[1]).to(anchor)
-                anchor = torch.lerp(anchor, clusters, self.own_share * progress)
-            agreement = (anchor * log_p).sum(-1).mean()
-            terms["start"] = -init_weight * agreement
+            target = self._lead(anchor, progress, log_p, log_original)
+            agreement = (target * log_p).sum(-1).mean()
+            fading = (1 - 2 * progress).clamp_min(0) if self.is_own else 1.0
+            terms["start"] = -init_weight * fading * agreement
+        if self.is_own:
+            uncertainty = CERTAINTY * entropy(log_p).mean()
+            balance = BALANCE * entropy(marginal(log_p))
+            terms["information"] = self.smoothness_weight * (uncertainty - balance)
         if self.smoothness_weight:
-            # On a two-dimensional manifold, neighbors are sqrt(256 / n) times as far apart.
-            density = min(1.0, math.sqrt(len(x_std) / REFERENCE_SIZE))
-            radius = RADIUS * density * nearest_distance(x_std)
-            log_p = log_p.detach()
-            step = adversarial_step(log_resp, x_std, log_p, radius)
-            change = kl_divergence(log_p, log_resp(x_std + step)).mean()
+            change = roughness(log_resp, x_std, log_p.detach())
             terms["smoothness"] = self.smoothness_weight * change
         return terms
+
+    def _lead(
+        self,
+        anchor: Tensor,
+        progress: Tensor,
+        log_p: Tensor,
+        log_original: Tensor | None,
+    ) -> Tensor:
+        """Return the anchor (N, K) that gives way to the most probable clusters."""
+        share = self.own_share
+        if log_original is not None:
+            share = 1.0
+            log_p = log_original
+        if not share:
+            return anchor
+        clusters = one_hot(log_p.argmax(1), log_p.shape[1]).to(anchor)
+        return torch.lerp(anchor, clusters, share * progress)
+
+
+def roughness(log_resp: Assignment, x_std: Tensor, log_p: Tensor) -> Tensor:
+    """Mean divergence from p(k|x) to p(k|x + step), see :func:`adversarial_step`, a scalar.
+
+    ``log_p`` is ``log_resp`` of the standardized samples, without gradient.
+    """
+    # On a two-dimensional manifold, neighbors are sqrt(256 / n) times as far apart.
+    density = min(1.0, math.sqrt(len(x_std) / REFERENCE_SIZE))
+    radius = RADIUS * density * nearest_distance(x_std)
+    step = adversarial_step(log_resp, x_std, log_p, radius)
+    return kl_divergence(log_p, log_resp(x_std + step)).mean()
 
 
 #: The published objectives add nothing.
 NO_REGULARIZER = Regularizer()
+
+
+def regularize(
+    model: Any, batch: Batch, x_std: Tensor, log_p: Tensor
+) -> dict[str, Tensor]:
+    """Terms of a model's regularizer; without an anchor, own clusters alone have some.
+
+    ``x_std`` are the standardized samples, ``log_p`` their log p(k|x). If the batch has other
+    versions of the samples, the terms are theirs.
+    """
+    if batch.anchor is None and not model.regularizer.is_own:
+        return {}
+    log_resp = model.log_resp_standardized
+    terms = partial(model.regularizer.terms, log_resp, progress=model.progress)
+    if batch.augmented is None:
+        return terms(x_std, batch.anchor, log_p)
+    view_std = model.standardize(batch.augmented)
+    return terms(view_std, batch.anchor, log_original=log_p)
 
 
 def nearest_distance(x: Tensor) -> Tensor:

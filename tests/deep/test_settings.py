@@ -4,13 +4,13 @@ from math import ceil
 
 import numpy as np
 import pytest
+import torch
 from common import CLASSIFIERS, DEEP, brief, name
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import (
-    CatGANClassifier,
     CatGANClustering,
     InfoGANClustering,
     VaDEClustering,
@@ -18,6 +18,7 @@ from skdeepcluster import (
 )
 from skdeepcluster.deep.fit import choose_settings
 from skdeepcluster.deep.start import InitialPartition
+from skdeepcluster.nn.likelihood import Bernoulli
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 TINY = {"hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
@@ -30,8 +31,10 @@ SHAPES = [(n, d) for n in (2, 150, 20_000, 10**6) for d in (1, 64, 784)]
 
 def settings(estimator, n, d=64, n_clusters=8):
     chosen = clone(estimator)
+    chosen.augment_ = chosen.augment
     pretrains = "pretraining_epochs" in chosen.get_params()
-    choose_settings(chosen, (n, d), InitialPartition(n_clusters, pretrains=pretrains))
+    initial = InitialPartition(n_clusters, pretrains=pretrains)
+    choose_settings(chosen, (n, d), initial, Bernoulli())
     return chosen
 
 
@@ -66,6 +69,17 @@ def test_steps_of_adversarial_networks_grow_with_the_clusters():
     vade = [settings(VaDEClustering(), 100, 4, k).max_epochs_ for k in numbers]
     assert gan[0] == gan[1] == gan[2] / 3
     assert vade[0] == vade[2]
+
+
+@pytest.mark.parametrize("estimator", [e for e in DEEP if e._learns_clusters], ids=name)
+def test_what_the_start_does_not_know_is_learned_for_longer(estimator):
+    plain = settings(estimator, 10_000)
+    augmented = settings(clone(estimator).set_params(augment=torch.flip), 10_000)
+    alone = settings(clone(estimator).set_params(init="own"), 10_000)
+    assert augmented.max_epochs_ == alone.max_epochs_ == 4 * plain.max_epochs_
+    if estimator._pretrains:
+        assert augmented.pretraining_epochs_ == plain.pretraining_epochs_
+        assert alone.pretraining_epochs_ == 4 * plain.pretraining_epochs_
 
 
 def test_rates_are_in_inverse_proportion_to_the_width():
@@ -114,8 +128,5 @@ def test_pretraining_epochs_are_those_of_this_fit():
     for method in (InfoGANClustering, CatGANClustering):
         for init, expected in (("own", 3), (Y, 0)):
             assert method(3, **few, init=init).fit(X).pretraining_epochs_ == expected
-    classifier = CatGANClassifier(**few)
-    assert classifier.fit(X, Y).pretraining_epochs_ == 0
-    assert classifier.fit(X, np.where(np.arange(30) < 9, Y, -1)).pretraining_epochs_ == 3
     assert VaDEClustering(3, **few, init=Y).fit(X).pretraining_epochs_ == 3
     assert not hasattr(VAEEmbedding(3, **TINY, init=Y).fit(X), "pretraining_epochs_")

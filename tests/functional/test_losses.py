@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.special import rel_entr
 from scipy.stats import entropy as scipy_entropy
+from torch.distributions import Categorical
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
 from skdeepcluster.functional import entropy, kl_divergence, losses, mutual_information
@@ -96,6 +97,45 @@ def test_an_anchor_yields_to_probable_clusters():
         target = (1 - share) * anchor + share * clusters
         terms = regularizer.terms(None, torch.zeros(2, 1), anchor, log_p, progress)
         close(terms["start"], -2 * (target * log_p).sum(1).mean())
+
+
+def test_other_versions_learn_the_clusters_of_the_samples():
+    anchor = torch.tensor([[1.0, 0.0], [0.2, 0.8]])
+    log_p = torch.tensor([[0.4, 0.6], [0.7, 0.3]]).log()
+    log_original = torch.tensor([[0.9, 0.1], [0.1, 0.9]]).log()
+    regularizer = model.Regularizer(init_weight=2.0)
+    for progress in (0.0, 0.5, 1.0):
+        terms = regularizer.terms(None, torch.zeros(2, 1), anchor, log_p, progress, log_original)
+        target = (1 - progress) * anchor + progress * torch.eye(2)
+        close(terms["start"], -2 * (target * log_p).sum(1).mean())
+
+
+@pytest.mark.parametrize("anchor", [None, torch.eye(4)])
+def test_own_clusters_maximize_the_information_and_leave_their_start(anchor):
+    """IMSAT: smoothness + 0.1 (mean H[p(y|x)] - 4 H[mean p(y|x)])."""
+    logits = torch.tensor([[2.0, 0.0, 0, 0], [0, 1, 0, 0], [0, 0, 3, 0], [1, 0, 0, 1]])
+    x = torch.eye(4)
+
+    def log_resp(rows):
+        return (rows @ logits).log_softmax(1)
+
+    log_p = log_resp(x)
+    uncertain = Categorical(log_p.exp()).entropy().mean()
+    used = Categorical(log_p.exp().mean(0)).entropy()
+    own = model.Regularizer(0.5, 5.0, is_own=True)
+    held = model.Regularizer(0.5, 5.0)
+    for progress, left in ((0.0, 1.0), (0.25, 0.5), (0.5, 0.0), (1.0, 0.0)):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            terms = own.terms(log_resp, x, anchor, log_p, progress)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            expected = held.terms(log_resp, x, anchor, log_p, progress)
+        close(terms.pop("information"), 0.5 * (uncertain - 4 * used))
+        assert terms.keys() == expected.keys()
+        close(terms["smoothness"], expected["smoothness"])
+        if anchor is not None:
+            close(terms["start"], left * expected["start"])
 
 
 def test_terms_of_weight_zero_are_left_out():

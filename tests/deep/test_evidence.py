@@ -1,0 +1,58 @@
+"""What history_ says about the clusters before training and after it, without labels."""
+
+import numpy as np
+import pytest
+import torch
+from common import DEEP, brief, name
+from sklearn.datasets import make_blobs
+
+from skdeepcluster import CatGANClassifier, CatGANClustering, VAEEmbedding
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+JUDGED = [estimator for estimator in DEEP if not isinstance(estimator, VAEEmbedding)]
+X, Y = make_blobs(90, 4, centers=3, random_state=1)
+X = X.astype(np.float32)
+
+
+def turn(rows):
+    return rows.flip(1)
+
+
+@pytest.mark.parametrize("estimator", [*JUDGED, CatGANClassifier()], ids=name)
+def test_history_has_the_evidence_before_and_after_training(estimator):
+    fit = brief(estimator, random_state=0, augment=turn).fit(X, Y)
+    first, last = fit.history_
+    assert 0 <= first["agreement_before"] <= 1
+    assert 0 <= last["agreement"] <= 1
+    for information in (first["information_before"], last["information"]):
+        assert 0 <= information <= np.log(3) + 1e-6
+    assert "information" not in first
+    assert "information_before" not in last
+
+
+def test_evidence_is_that_of_the_fitted_network():
+    fit = CatGANClustering(3, init=Y, augment=turn, random_state=0).fit(X)
+    last = fit.history_[-1]
+    assert last["information"] == pytest.approx(fit.score(X), abs=1e-5)
+    agreement = np.mean(fit.predict(X) == fit.predict(X[:, ::-1].copy()))
+    assert last["agreement"] == pytest.approx(agreement)
+
+
+def test_evidence_needs_clusters_and_versions():
+    fit = CatGANClustering(3, init=Y, max_epochs=1).fit(X)
+    assert "agreement" not in fit.history_[0]
+    embedding = VAEEmbedding(3, init=Y, max_epochs=1).fit(X)
+    assert not any("information" in key for key in embedding.history_[0])
+
+
+def test_evidence_changes_no_training():
+    """A random augmentation is called for it, too."""
+
+    def jitter(rows):
+        return rows + 0.01 * torch.randn_like(rows)
+
+    settings = {"init": Y, "max_epochs": 3, "random_state": 0}
+    before = torch.random.get_rng_state()
+    one, two = (CatGANClustering(3, augment=jitter, **settings).fit(X) for _ in range(2))
+    assert one.history_[-1]["train_loss"] == two.history_[-1]["train_loss"]
+    assert torch.equal(before, torch.random.get_rng_state())
