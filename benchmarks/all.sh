@@ -67,7 +67,7 @@ run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods $networks --out $
 run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods "VAEEmbedding, own" "VaDEClustering, own" "DACClustering, own" "InfoGANClustering, own" "CatGANClustering, own" --out $out/own.jsonl
 run accuracy/rivals.py --battery $battery --out $out/rivals.jsonl
 run accuracy/views.py --sets $some --rows "views, auto" --out $out/views.jsonl
-run accuracy/views.py --sets mnist_10k --rows CatGAN InfoGAN VaDE --seeds 0-0 --out $out/views.jsonl
+run accuracy/views.py --sets mnist_10k --rows CatGAN InfoGAN VaDE DAC --seeds 0-2 --out $out/views.jsonl
 run accuracy/choice.py --seeds 0-1 --battery $battery --out $work/choice_fits.jsonl && run accuracy/choice.py --rest --parts sets numbers --seeds 0-0 --battery $battery --out $work/choice_fits.jsonl --summary $out/choice.jsonl
 run accuracy/samples.py --sets digits --out $out/samples.jsonl
 run accuracy/few_labels.py --rows NeighborClustering LabelSpreading LogisticRegression --out $out/few_labels.jsonl

@@ -30,6 +30,7 @@ PAPERS: dict[str, dict[str, Any]] = {
         "n_components": 10,
         "objective": "published",
         "init": "own",
+        "smoothness_weight": 0.0,
         "learning_rate": 2e-3,
         "batch_size": 100,
         "max_epochs": 300,
@@ -39,6 +40,7 @@ PAPERS: dict[str, dict[str, Any]] = {
         "hidden_layer_sizes": (500, 500, 2000),
         "n_components": 10,
         "init": "own",
+        "smoothness_weight": 0.0,
     },
     # X. Chen et al., "InfoGAN", NeurIPS 2016, appendix C.1: 5,000 steps.
     "InfoGANClustering": {
@@ -49,6 +51,7 @@ PAPERS: dict[str, dict[str, Any]] = {
         "continuous_weight": 0.1,
         "instance_noise": 0.0,
         "init": "own",
+        "smoothness_weight": 0.0,
         "pretraining_epochs": 0,
         "learning_rate": 2e-4,
         "generator_learning_rate": 1e-3,
