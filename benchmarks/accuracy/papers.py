@@ -249,7 +249,9 @@ def estimator_of(paper, seed, n_epochs):
     """Return the estimator of an experiment, not fitted."""
     settings = {"max_epochs": n_epochs, "random_state": seed}
     settings |= PRESETS[paper.estimator.replace("Classifier", "Clustering")] | settings
-    if paper.estimator != "CatGANClassifier":
+    if paper.estimator == "CatGANClassifier":
+        del settings["pretraining_epochs"]
+    else:
         settings["n_clusters"] = 10
     settings |= paper.settings
     return getattr(skdeepcluster, paper.estimator)(**settings)
