@@ -27,6 +27,8 @@ from .nn.networks import mlp
 
 #: Minimum variance of the mixture, relative to its initial mean variance.
 FLOOR = 0.01
+#: Factor of the smoothness of DAC by itself.
+OWN_FACTOR = 4.0
 #: Separation of the mixture's components below which a fit warns.
 MIN_SEPARATION = 0.1
 
@@ -247,7 +249,7 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             PointEncoder(encoder),
             decoder,
             likelihood,
-            self._make_regularizer(),
+            self._make_regularizer(own_factor=OWN_FACTOR),
             MixturePrior(n_clusters, n_codes, FLOOR),
             mlp(n_codes, 1, widths[:2], self.activation),
             self.mixture_weight,

@@ -27,6 +27,10 @@ from .input.types import Auto, Doubles, Widths
 from .nn.model import Player, regularize
 from .nn.runtime import randn_like
 
+#: Number of features for which the smoothness of VaDE by itself has its weight: the bound grows
+#: with them.
+FEATURES = 196
+
 
 class VaDE(CodeModel):
     """Variational deep embedding.
@@ -232,7 +236,7 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             GaussianEncoder(encoder),
             decoder,
             likelihood,
-            self._make_regularizer(),
+            self._make_regularizer(own_factor=n_features / FEATURES),
             MixturePrior(n_clusters, n_codes),
             self.objective,
         )

@@ -77,8 +77,6 @@ from .start import (
 
 #: Maximum share of the samples that leave their initial clusters without a warning.
 MAX_MOVED = 0.25
-#: Factor of the smoothness of networks by themselves whose codes must also describe the samples.
-AGAINST_CODES = 4.0
 #: Parameters that predictions do not need.
 OF_TRAINING = ("callbacks", "augment", "checkpoint", "init")
 #: Constraints of parameters with the same meaning in all methods.
@@ -412,13 +410,12 @@ class ClusteringMixin(ClusterMixin):
 
     # ---- steps of the fit
 
-    def _make_regularizer(self, own_share=0.0):
+    def _make_regularizer(self, own_share=0.0, own_factor=1.0):
         """Return the terms that join the objective: with "own", those of IMSAT."""
         weight = self.smoothness_weight
         if not is_own(self.init):
             return Regularizer(self.init_weight, weight, own_share)
-        if self._pretrains:
-            weight *= AGAINST_CODES
+        weight *= own_factor
         return Regularizer(CERTAINTY * weight, weight, is_own=weight > 0)
 
     def _read_known(self, y, n_samples):

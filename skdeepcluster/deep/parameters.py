@@ -119,8 +119,8 @@ standardize : "auto" or bool
 smoothness_weight : float
     Weight of the divergence between predictions for a sample and for the nearby point where
     they change most (virtual adversarial training [2]_). With ``init="own"`` the mutual
-    information between samples and clusters comes with it, and methods with a decoder multiply it
-    by 4.
+    information between samples and clusters comes with it, and VaDE multiplies it by
+    ``n_features / 196``, DAC by 4.
 batch_size : int or "auto"
     Number of samples in a step. "auto": sqrt(n_samples), from 32 to 256.
 n_init : int
