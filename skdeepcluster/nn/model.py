@@ -132,7 +132,10 @@ def _one() -> Tensor:
 
 @dataclass(frozen=True)
 class Regularizer:
-    """Loss terms "start" and "smoothness"; a weight of 0 leaves out a term and its cost."""
+    """Loss terms "start", "smoothness" and "information".
+
+    A weight of 0 leaves out a term and its cost.
+    """
 
     #: Weight of the cross-entropy to the anchor.
     init_weight: float = 0.0
@@ -191,7 +194,7 @@ class Regularizer:
         log_p: Tensor,
         log_original: Tensor | None,
     ) -> Tensor:
-        """Return the anchor (N, K) that gives way to the most probable clusters."""
+        """Return the anchor (N, K) that gives way to the most probable clusters, (N, K)."""
         share = self.own_share
         if log_original is not None:
             share = 1.0
