@@ -139,8 +139,6 @@ class CatGAN(AdversarialModel):
             terms |= self.regularizer.terms(
                 predict, x_std, batch.anchor, log_p_alone, self.progress, log_original
             )
-        if "start" in terms:
-            terms["start"] = (1 - self.progress) * terms["start"]
         return terms
 
     def generator_loss(self, batch):
@@ -202,7 +200,7 @@ class CatGANEstimator(DeepEstimator):
             n_clusters,
             N_NOISE,
             (self.balance_weight, self.fake_weight),
-            Regularizer(self.init_weight, self.smoothness_weight),
+            Regularizer(self.init_weight, self.smoothness_weight, end=1.0),
             label_weight,
         )
 

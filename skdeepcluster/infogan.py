@@ -244,7 +244,7 @@ class InfoGAN(AdversarialModel):
 
         hidden = fake if self.mi_weight else fake.detach()
         terms |= self.information_loss(hidden, codes, self.mi_weight or 1.0)
-        if batch.anchor is not None or self.regularizer.is_own:
+        if batch.anchor is not None or self.regularizer.information_weight:
             terms |= self.hold(x_std, batch)
         return terms
 
@@ -492,8 +492,8 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         L_I = E_{c, x \sim G(z, c)}[\log Q(c | x)] + H(c) \leq I(c; G(z, c))
 
     with the generator's loss -log D(G). The information term is in the losses of both, because Q
-    shares the discriminator's body. Four additions of this package use samples of X: "start",
-    "smoothness" and "style" train Q, "reconstruction" trains the generator.
+    shares the discriminator's body. Five additions of this package use samples of X: "start",
+    "smoothness", "information" and "style" train Q, "reconstruction" trains the generator.
 
     By default training begins with the partition of :class:`NeighborClustering`, and few labels
     change without ``augment``. With ``init="own"`` it begins with a mixture of an autoencoder's

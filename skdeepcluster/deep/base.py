@@ -416,7 +416,9 @@ class ClusteringMixin(ClusterMixin):
         if not is_own(self.init):
             return Regularizer(self.init_weight, weight, own_share)
         weight *= own_factor
-        return Regularizer(CERTAINTY * weight, weight, is_own=weight > 0)
+        return Regularizer(
+            CERTAINTY * weight, weight, information_weight=weight, end=0.5
+        )
 
     def _read_known(self, y, n_samples):
         y = y if self.use_labels else None

@@ -133,8 +133,8 @@ def find_number(prepared, n_clusters, labels, random_state):
 def search_start(init, prepared, n_clusters, labels, random_state):
     """Return the :class:`InitialPartition` that ``init``, no array, finds in samples.
 
-    The :class:`Prepared` samples may be codes of a network. ``labels`` (N,) are known clusters, -1
-    where unknown, or None. ``n_clusters`` may be "auto" or bounds.
+    ``labels`` (N,) are known clusters, -1 where unknown, or None. ``n_clusters`` may be "auto" or
+    bounds.
     """
     if isinstance(init, str):
         init = NeighborClustering()

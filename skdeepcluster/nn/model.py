@@ -144,9 +144,11 @@ class Regularizer:
     #: Share of the most probable clusters in the anchor at the end of training; it grows linearly
     #: from 0 (hard bootstrapping: S. Reed et al., ICLR 2015 workshop). With augmentation it is 1.
     own_share: float = 0.0
-    #: Whether the clusters are the network's own: the smoothness comes with the mutual information
-    #: of IMSAT, and "start" has the weight of the certainty, which fades to 0 in half of training.
-    is_own: bool = False
+    #: Weight of the mutual information between samples and clusters, as that of the smoothness in
+    #: IMSAT: see ``CERTAINTY`` and ``BALANCE``.
+    information_weight: float = 0.0
+    #: Elapsed share of training at which "start" has faded to 0.
+    end: float = math.inf
 
     def terms(
         self,
@@ -176,12 +178,14 @@ class Regularizer:
         if anchor is not None and init_weight:
             target = self._lead(anchor, progress, log_p, log_original)
             agreement = (target * log_p).sum(-1).mean()
-            fading = (1 - 2 * progress).clamp_min(0) if self.is_own else 1.0
-            terms["start"] = -init_weight * fading * agreement
-        if self.is_own:
+            start = -init_weight * agreement
+            if self.end < math.inf:
+                start = start * (1 - progress / self.end).clamp_min(0)
+            terms["start"] = start
+        if self.information_weight:
             uncertainty = CERTAINTY * entropy(log_p).mean()
             balance = BALANCE * entropy(marginal(log_p))
-            terms["information"] = self.smoothness_weight * (uncertainty - balance)
+            terms["information"] = self.information_weight * (uncertainty - balance)
         if self.smoothness_weight:
             change = roughness(log_resp, x_std, log_p.detach())
             terms["smoothness"] = self.smoothness_weight * change
@@ -224,12 +228,12 @@ NO_REGULARIZER = Regularizer()
 def regularize(
     model: Any, batch: Batch, x_std: Tensor, log_p: Tensor
 ) -> dict[str, Tensor]:
-    """Terms of a model's regularizer; without an anchor, own clusters alone have some.
+    """Terms of a model's regularizer, none without an anchor and information.
 
     ``x_std`` are the standardized samples, ``log_p`` their log p(k|x). If the batch has other
     versions of the samples, the terms are theirs.
     """
-    if batch.anchor is None and not model.regularizer.is_own:
+    if batch.anchor is None and not model.regularizer.information_weight:
         return {}
     log_resp = model.log_resp_standardized
     terms = partial(model.regularizer.terms, log_resp, progress=model.progress)

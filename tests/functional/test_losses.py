@@ -122,7 +122,7 @@ def test_own_clusters_maximize_the_information_and_leave_their_start(anchor):
     log_p = log_resp(x)
     uncertain = Categorical(log_p.exp()).entropy().mean()
     used = Categorical(log_p.exp().mean(0)).entropy()
-    own = model.Regularizer(0.5, 5.0, is_own=True)
+    own = model.Regularizer(0.5, 5.0, information_weight=5.0, end=0.5)
     held = model.Regularizer(0.5, 5.0)
     for progress, left in ((0.0, 1.0), (0.25, 0.5), (0.5, 0.0), (1.0, 0.0)):
         with torch.random.fork_rng():
