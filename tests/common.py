@@ -103,8 +103,6 @@ def brief(estimator, **settings):
 
 def brief_from_samples(estimator, **settings):
     """Return a copy for one epoch, with an initial partition of samples, not of codes."""
-    if "GAN" in name(estimator):
-        settings["pretraining_epochs"] = 0
     return brief(estimator, **{"init": "neighbors", "max_epochs": 1, **settings})
 
 

@@ -7,6 +7,7 @@ from common import DEEP, brief, name
 from sklearn.datasets import make_blobs
 
 from skdeepcluster import CatGANClassifier, CatGANClustering, VAEEmbedding
+from skdeepcluster.deep import fit
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 JUDGED = [estimator for estimator in DEEP if not isinstance(estimator, VAEEmbedding)]
@@ -20,8 +21,8 @@ def turn(rows):
 
 @pytest.mark.parametrize("estimator", [*JUDGED, CatGANClassifier()], ids=name)
 def test_history_has_the_evidence_before_and_after_training(estimator):
-    fit = brief(estimator, random_state=0, augment=turn).fit(X, Y)
-    first, last = fit.history_
+    network = brief(estimator, random_state=0, augment=turn).fit(X, Y)
+    first, last = network.history_
     assert 0 <= first["agreement_before"] <= 1
     assert 0 <= last["agreement"] <= 1
     for information in (first["information_before"], last["information"]):
@@ -31,21 +32,21 @@ def test_history_has_the_evidence_before_and_after_training(estimator):
 
 
 def test_evidence_is_that_of_the_fitted_network():
-    fit = CatGANClustering(3, init=Y, augment=turn, random_state=0).fit(X)
-    last = fit.history_[-1]
-    assert last["information"] == pytest.approx(fit.score(X), abs=1e-5)
-    agreement = np.mean(fit.predict(X) == fit.predict(X[:, ::-1].copy()))
+    network = CatGANClustering(3, init=Y, augment=turn, random_state=0).fit(X)
+    last = network.history_[-1]
+    assert last["information"] == pytest.approx(network.score(X), abs=1e-5)
+    agreement = np.mean(network.predict(X) == network.predict(X[:, ::-1].copy()))
     assert last["agreement"] == pytest.approx(agreement)
 
 
 def test_evidence_needs_clusters_and_versions():
-    fit = CatGANClustering(3, init=Y, max_epochs=1).fit(X)
-    assert "agreement" not in fit.history_[0]
+    network = CatGANClustering(3, init=Y, max_epochs=1).fit(X)
+    assert "agreement" not in network.history_[0]
     embedding = VAEEmbedding(3, init=Y, max_epochs=1).fit(X)
     assert not any("information" in key for key in embedding.history_[0])
 
 
-def test_evidence_changes_no_training():
+def test_evidence_changes_no_training(monkeypatch):
     """A random augmentation is called for it, too."""
 
     def jitter(rows):
@@ -53,6 +54,11 @@ def test_evidence_changes_no_training():
 
     settings = {"init": Y, "max_epochs": 3, "random_state": 0}
     before = torch.random.get_rng_state()
-    one, two = (CatGANClustering(3, augment=jitter, **settings).fit(X) for _ in range(2))
-    assert one.history_[-1]["train_loss"] == two.history_[-1]["train_loss"]
+    weighed, again = (CatGANClustering(3, augment=jitter, **settings).fit(X) for _ in range(2))
+    assert weighed.history_[-1]["train_loss"] == again.history_[-1]["train_loss"]
     assert torch.equal(before, torch.random.get_rng_state())
+
+    monkeypatch.setattr(fit, "weigh_clusters", lambda *_: {})
+    bare = CatGANClustering(3, augment=jitter, **settings).fit(X)
+    assert "information" not in bare.history_[-1]
+    np.testing.assert_array_equal(bare.predict_proba(X), weighed.predict_proba(X))
