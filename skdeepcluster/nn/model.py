@@ -174,7 +174,7 @@ class Regularizer:
         if log_p is None:
             log_p = log_resp(x_std)
 
-        progress = torch.as_tensor(progress)
+        progress = torch.as_tensor(progress, device=x_std.device)
         if anchor is not None and init_weight:
             target = self._lead(anchor, progress, log_p, log_original)
             agreement = (target * log_p).sum(-1).mean()

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import threading
 import time
 from dataclasses import is_dataclass
 from functools import partial
@@ -32,6 +33,8 @@ TYPES: list[Any] = [
     np.empty(0).__reduce__()[0],  # what makes arrays
     np.float64(0).__reduce__()[0],  # what makes numbers
 ]
+#: torch's list of safe types belongs to the process, whose threads read one after the other.
+READING = threading.Lock()
 
 
 class Checkpoint(Callback):
@@ -99,7 +102,8 @@ class Checkpoint(Callback):
 
 def _read(path: Any, identity: str) -> dict[str, Any]:
     """Return the content of a checkpoint of this fit."""
-    with open(path, "rb") as file, torch.serialization.safe_globals(TYPES):
+    safe_types = torch.serialization.safe_globals(TYPES)
+    with open(path, "rb") as file, READING, safe_types:
         try:
             if ZipFile(file).testzip() is not None:  # torch does not compare checksums
                 raise BadZipFile("A checksum is wrong.")
