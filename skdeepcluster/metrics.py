@@ -15,7 +15,7 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from .input.labels import indicate
 from .input.parameters import check_count
-from .neighbors.search import find_nearest
+from .neighbors.cells import find_nearest
 
 __all__ = [
     "ExpectedScore",

@@ -9,20 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.spatial.distance import cdist
-from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 
-from ..input.distinct import find_apart, sort_nearest
-from .search import (
-    find_nearest,
-    make_factors,
-    open_threads,
-    single_threaded,
-    stack_parts,
-    take_below,
-)
+from ..input.distinct import sort_nearest
+from .cells import Cells, choose_precision, make_factors, take_below
+from .search import stack_parts
+from .threads import open_threads
 
 #: Number of principal components used to compare views.
 VIEW_COMPONENTS = 50
@@ -34,18 +27,8 @@ CALL_SIZE = 1024
 NEAREST = 300
 #: Number of new samples that are compared at once.
 MAX_QUERIES = 4096
-#: Number of points up to which all are compared.
-ALL_PAIRS = 10_000
-#: Number of points per cell that determine its center.
-SAMPLES_IN_CELL = 40
-#: Number of cells whose points are compared with the points of a cell.
-NEAR_CELLS = 64
 #: Relative error allowed when a squared distance is computed from products.
 MARGIN = 1e-3
-#: Rounding error of a product in single precision, relative to the squared length.
-SINGLE_ERROR = 1e-7
-#: Maximum of such an error, as a share of the squared distance of neighbors.
-MAX_ERROR = 1e-4
 
 
 class AugmentedViews(NamedTuple):
@@ -210,13 +193,15 @@ def search_views(views, X, k, n_jobs=None):
     nearest = _Nearest(points, k)
     if k == 0:
         return nearest.squares, nearest.neighbors
-    cells = Cells(points, k)
+    cells = Cells(points)
+    queries = cells.divide(points)
     with open_threads(n_jobs) as pool:
         for view in views.iterate(X):
             factors = make_factors(view).astype(nearest.dtype)
             compare = partial(nearest.compare, factors, view)
-            queries, candidates = zip(*cells.pair(view), strict=True)
-            list(pool.map(compare, queries, candidates))
+            pairs = cells.pair(queries, cells.divide(view), k + 1)
+            places, candidates = zip(*pairs, strict=True)
+            list(pool.map(compare, places, candidates))
     return np.sqrt(nearest.squares) / views.unit, nearest.neighbors
 
 
@@ -227,20 +212,15 @@ class _Nearest:
         self.k = k
         self.points = points
         self.lengths = np.square(points).sum(1)
-        # Single precision would lose the distances within clusters that are far apart.
-        some = points[:: 1 + len(points) // 500]
-        gaps = cdist(some, some, "sqeuclidean")
-        near = np.sort(gaps, axis=1)[:, : k + 1].mean()
-        error = SINGLE_ERROR * self.lengths.max(initial=0)
-        is_exact = error < MAX_ERROR * near
-        self.dtype = np.float32 if is_exact else np.float64
+        self.dtype = choose_precision(points, k)
         ones = np.ones((len(points), 1))
         self.extended = np.hstack([points, ones]).astype(self.dtype)
         self.squares = np.full((len(points), k), np.inf)
         self.neighbors = np.full((len(points), k), -1)
 
     def compare(self, factors, view, queries, candidates):
-        """Compare the points at ``queries`` with a view (M, P) of ``candidates``."""
+        """Compare the points at ``queries`` with a view (M, P) of candidates, several arrays."""
+        candidates = np.concatenate(candidates)
         squares = self.extended[queries] @ factors[candidates].T
         bound = self.squares[queries, -1]
         if np.isinf(bound).any():
@@ -276,54 +256,6 @@ def _square_distances(neighbors, points):
     """Return the squared distances (n, m) of points (n, P) to their neighbors (n, m, P)."""
     gaps = neighbors - points[:, None]
     return np.einsum("nmp,nmp->nm", gaps, gaps)
-
-
-class Cells:
-    """Points (M, P) divided by k-means into cells; points of near cells are compared.
-
-    Few points are one cell: all are compared (J. Sivic, A. Zisserman, "Video Google: a text
-    retrieval approach to object matching in videos", ICCV 2003).
-    """
-
-    def __init__(self, points, k):
-        self.least = k + 1
-        self.centers = self._find_centers(points)
-        self.queries = self._divide(points)
-        gaps = cdist(self.centers, self.centers)
-        self.orders = gaps.argsort(1, kind="stable")
-
-    @staticmethod
-    def _find_centers(points):
-        """Return the centers of k-means on some of the points."""
-        if len(points) <= ALL_PAIRS:
-            return points[:1]
-        apart = find_apart(points)
-        n_cells = int(2 * np.sqrt(len(apart)))
-        order = np.random.RandomState(0).permutation(apart)
-        some = points[order[: SAMPLES_IN_CELL * n_cells]]
-        kmeans = KMeans(n_cells, init="random", n_init=1, max_iter=8, random_state=0)
-        with single_threaded():
-            return kmeans.fit(some).cluster_centers_
-
-    def _divide(self, points):
-        """Return the places of the points in each cell."""
-        cells = find_nearest(points, self.centers)
-        ends = np.bincount(cells, minlength=len(self.centers)).cumsum()
-        return np.split(np.argsort(cells, kind="stable"), ends[:-1])
-
-    def pair(self, view):
-        """Yield places (n,) of points, and (m,) of the samples of a view (M, P) near to them.
-
-        There are more than k samples for each point.
-        """
-        members = self._divide(view)
-        sizes = np.array([len(cell) for cell in members])
-        for queries, order in zip(self.queries, self.orders, strict=True):
-            n_least = np.searchsorted(sizes[order].cumsum(), self.least) + 1
-            near = order[: max(NEAR_CELLS, n_least)]
-            candidates = np.concatenate([members[cell] for cell in near])
-            for start in range(0, len(queries), 128):
-                yield queries[start : start + 128], candidates
 
 
 # ---- new samples

@@ -19,7 +19,7 @@ from sklearn.utils import check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..input.checks import divide_series
-from .search import open_threads
+from .threads import open_threads
 
 #: Number of values that a kernel sees at once, and of those with a high weight.
 KERNEL_LENGTH = 9

@@ -22,10 +22,11 @@ from .search import (
     NeighborIndex,
     check_distances,
     nearest_entries,
-    open_threads,
-    single_threaded,
 )
+from .threads import open_threads, single_threaded
 
+#: Number of samples up to which a graph has exactly the nearest neighbors.
+GRAPH_PAIRS = 40_000
 #: Parameter a of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
 CURVE_A = 1.929
 #: Parameter b of the similarity.
@@ -125,7 +126,8 @@ def neighbor_graph(
 def search_neighbors(X, k, settings, stream):
     """Return distances and places of the k nearest others of each sample, and views or None."""
     if settings.augment is None:
-        return NeighborIndex(X, settings.metric, settings.n_jobs).query(k), None
+        index = NeighborIndex(X, settings.metric, settings.n_jobs, GRAPH_PAIRS)
+        return index.query(k), None
     seed = draw_seed(stream)
     views = prepare_views(settings.augment, settings.n_views, seed, X)
     nearest = search_views(views, X, k, settings.n_jobs)

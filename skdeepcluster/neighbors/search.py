@@ -3,72 +3,36 @@
 N samples, D features, M queries, k neighbors.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cache
-
 import numpy as np
 from scipy import sparse
-from scipy.spatial import cKDTree
 from sklearn.decomposition import PCA
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches, get_tags
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_non_negative
-from threadpoolctl import ThreadpoolController
 
 from ..input.checks import warn_user
 from ..input.distinct import sort_nearest, split_rows
+from .cells import ALL_PAIRS, TREE_FEATURES, Products
+from .threads import open_threads
 
-#: Maximum number of features for which a k-d tree is faster than matrix products.
-TREE_FEATURES = 10
 #: Number of samples above which neighbors are searched among principal components first.
 MANY = 5_000
-#: Numbers of points in the first and in the largest tiles that are compared at once.
-FIRST_TILE = 512
-LARGEST_TILE = 4096
 #: Number of principal components that the search compares.
 SEARCH_COMPONENTS = 50
-
-
-#: Returns the loaded libraries with threads, found once per process.
-find_libraries = cache(ThreadpoolController)
-
-
-def single_threaded(user_api=None):
-    """Return a context that limits BLAS or OpenMP, or both, to one thread: it fixes rounding."""
-    return find_libraries().limit(limits=1, user_api=user_api)
-
-
-@contextmanager
-def open_threads(n_jobs=None):
-    """Yield a pool of threads, as many as OpenMP takes if ``n_jobs`` is None.
-
-    BLAS and OpenMP use one thread in each of them.
-    """
-    # Several OpenMP threads would choose differently among equal distances.
-    pool = ThreadPoolExecutor(
-        _openmp_effective_n_threads(n_jobs),
-        initializer=single_threaded,
-        initargs=("openmp",),
-    )
-    with single_threaded("blas"), pool:
-        yield pool
 
 
 class NeighborIndex:
     """Samples X, an ndarray or CSR matrix (N, D), prepared for the search of nearest neighbors.
 
-    :class:`sklearn.neighbors.NearestNeighbors` or :class:`Products` find a few more than k
-    neighbors, in principal components if samples and features are many. For "euclidean" and
-    "cosine", distances are then computed from differences, so equal samples have distance 0. Ties
-    go to the lower index.
+    :class:`sklearn.neighbors.NearestNeighbors` or :class:`~.cells.Products` find a few more than k
+    neighbors, in principal components if samples and features are many; among more than
+    ``all_pairs`` samples they miss one or two of 100. For "euclidean" and "cosine", distances are
+    then computed from differences, so equal samples have distance 0. Ties go to the lower index.
     """
 
-    def __init__(self, X, metric="euclidean", n_jobs=None):
+    def __init__(self, X, metric="euclidean", n_jobs=None, all_pairs=ALL_PAIRS):
         self.n_jobs = n_jobs
         self.is_cosine = metric == "cosine"
         self.is_measured = metric in ("euclidean", "cosine")
@@ -92,12 +56,10 @@ class NeighborIndex:
             self.axes = pca.fit(some).components_.T
 
         points = self._project(X)
-        if is_large:
-            self.library = Products(points)
-            return
         metric = "euclidean" if self.is_cosine else metric
         library = NearestNeighbors(algorithm=algorithm, metric=metric)
-        self.library = library.fit(points)
+        self.library = Products(points, all_pairs) if is_large else library.fit(points)
+        self.is_large = is_large
 
     def _project(self, X):
         """Return centered samples, or their principal components in float32."""
@@ -121,25 +83,37 @@ class NeighborIndex:
         # More are searched because of ties, and because components only estimate distances.
         factor = 1 if self.axes is None else 3
         wide = min(k * factor + 6, n_rows)
+        nearest = np.empty((X.shape[0], k)), np.empty((X.shape[0], k), dtype=int)
 
-        def search(part):
-            rows = self._project(X[part])
-            distances, places = self.library.kneighbors(rows, wide)
-            if self.is_measured:
-                distances = _square_gaps(self.X, X[part], places)
-            if self.is_cosine:
-                distances /= 2  # for unit vectors |u - v|^2 / 2 = 1 - u v
-            elif self.is_measured:
-                distances = np.sqrt(distances)
-            # Rounding may make a metric negative.
-            distances = np.maximum(distances, 0, dtype=float)
+        def search(part, *near):
+            rows = X[part]
+            distances, places = self.library.kneighbors(
+                self._project(rows), wide, *near
+            )
+            distances = self._measure(rows, places, distances)
             if is_self:
-                rows = np.arange(part.start, part.stop)[:, None]
-                distances[places == rows] = np.inf
-            return sort_nearest(distances, places, k)
+                own = np.arange(n_rows)[part, None]
+                distances[places == own] = np.inf
+            nearest[0][part], nearest[1][part] = sort_nearest(distances, places, k)
 
+        parts = [(part,) for part in gen_batches(X.shape[0], 512)]
+        if self.is_large:
+            blocks = (self._project(X[part]) for part in split_rows(X))
+            parts = self.library.pair(blocks, wide)
         with open_threads(self.n_jobs) as pool:
-            return stack_parts(pool.map(search, gen_batches(X.shape[0], 512)))
+            list(pool.map(lambda task: search(*task), parts))
+        return nearest
+
+    def _measure(self, X, places, distances):
+        """Return the distances (M, n) of X to samples, given as the library computes them."""
+        if self.is_measured:
+            distances = _square_gaps(self.X, X, places)
+        if self.is_cosine:
+            distances /= 2  # for unit vectors |u - v|^2 / 2 = 1 - u v
+        elif self.is_measured:
+            distances = np.sqrt(distances)
+        # Rounding may make a metric negative.
+        return np.maximum(distances, 0, dtype=float)
 
 
 def stack_parts(parts):
@@ -175,72 +149,6 @@ def _square_gaps(rows, X, places):
         gaps = gaps.astype(float, copy=False)
         parts.append(gaps[..., None, :] @ gaps[..., None])
     return np.concatenate(parts)[..., 0, 0]
-
-
-def find_nearest(points, known):
-    """Return the place (N,) among ``known`` points (M, D) that is nearest to each point (N, D).
-
-    Points are dense, and their distances are not needed: :class:`NeighborIndex` costs more.
-    """
-    if points.shape[1] <= TREE_FEATURES:
-        return cKDTree(known).query(points, workers=_openmp_effective_n_threads())[1]
-
-    def find(part):
-        return pairwise_distances_argmin(points[part], known)
-
-    with open_threads() as pool:
-        parts = gen_batches(len(points), 2048)
-        return np.concatenate([np.empty(0, int), *pool.map(find, parts)])
-
-
-class Products:
-    """The search of the nearest of many points (M, P) by matrix products.
-
-    Once a tile of points has been compared, most others are farther than the nearest so far, and
-    need not be sorted. Tiles grow from FIRST_TILE to LARGEST_TILE points.
-    """
-
-    def __init__(self, points):
-        self.factors = make_factors(points).T.copy()
-
-    def kneighbors(self, X, k):
-        """Return |x - v|^2 - |x|^2 and places of the k points nearest to each of X, unsorted."""
-        X = np.column_stack([X, np.ones(len(X), X.dtype)])
-        n_points = self.factors.shape[1]
-        end = min(max(FIRST_TILE, k), n_points)
-        squares = X @ self.factors[:, :end]
-        places = np.argpartition(squares, k - 1, axis=1)[:, :k]
-        squares = np.take_along_axis(squares, places, 1)
-
-        while end < n_points:
-            tile = slice(end, end + min(end, LARGEST_TILE))
-            end = tile.stop
-            products = X @ self.factors[:, tile]
-            columns, is_below = take_below(products, squares.max(1))
-            products = np.take_along_axis(products, columns, 1)
-            products[~is_below] = np.inf
-            squares = np.hstack([squares, products])
-            places = np.hstack([places, columns + tile.start])
-            nearest = np.argpartition(squares, k - 1, axis=1)[:, :k]
-            squares = np.take_along_axis(squares, nearest, 1)
-            places = np.take_along_axis(places, nearest, 1)
-        return squares, places
-
-
-def make_factors(points):
-    """Return (-2 v, |v|^2) of points v (M, P): products with (x, 1) are |x - v|^2 - |x|^2."""
-    return np.column_stack([-2 * points, np.square(points).sum(1)])
-
-
-def take_below(squares, bound):
-    """Return the columns of values below the bound (n,) of each row, and which are such."""
-    below = np.flatnonzero(squares < bound[:, None])
-    rows, columns = np.divmod(below, squares.shape[1])
-    counts = np.bincount(rows, minlength=len(squares))
-    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    taken = np.zeros((len(squares), counts.max(initial=0)), dtype=int)
-    taken[rows, places] = columns
-    return taken, np.arange(taken.shape[1]) < counts[:, None]
 
 
 # ---- precomputed distances

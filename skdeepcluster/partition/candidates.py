@@ -13,7 +13,7 @@ from sklearn.cluster import KMeans
 from ..input.distinct import find_apart
 from ..input.labels import indicate
 from ..input.parameters import draw_seed
-from ..neighbors.search import single_threaded
+from ..neighbors.threads import single_threaded
 from .coordinates import Coordinates, MergeTrees, cut_tree
 
 #: Number of runs of k-means.
@@ -29,7 +29,7 @@ N_RANDOM = 4
 #: Number of components of a merged mixture, per cluster.
 COMPONENTS = 2
 #: Maximum number of components, whose merging takes time and memory with its cube and square.
-MAX_COMPONENTS = 300
+MAX_COMPONENTS = 100
 
 
 # ---- what is tried

@@ -17,9 +17,10 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 
 from ..input.distinct import TINY
+from ..neighbors.cells import find_nearest
 from ..neighbors.graph import neighbor_graph, neighbor_layout, whiten_by_graph
 from ..neighbors.samples import take_columns
-from ..neighbors.search import NeighborIndex, find_nearest
+from ..neighbors.search import NeighborIndex
 from .table import Table, read_table
 
 #: Maximum number of principal components of the samples that candidates are found in.

@@ -15,7 +15,8 @@ from scipy.special import entr
 
 from ..input.labels import cluster_means
 from ..neighbors.graph import link_neighbors, scale_links, sum_links
-from ..neighbors.search import NeighborIndex, single_threaded
+from ..neighbors.search import NeighborIndex
+from ..neighbors.threads import single_threaded
 from .candidates import estimate_gaussians, make_monomials
 from .coordinates import spanning_tree
 from .table import TABLE_FEATURES, Table

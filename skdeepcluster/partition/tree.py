@@ -11,8 +11,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from ..input.distinct import TINY
 from ..input.labels import cluster_means, indicate
+from ..neighbors.cells import find_nearest
 from ..neighbors.samples import Samples
-from ..neighbors.search import find_nearest
 from .candidates import run_kmeans
 from .coordinates import WIDE, cut_tree, project_points, take_points, use_layout
 

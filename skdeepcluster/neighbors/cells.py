@@ -1,0 +1,167 @@
+"""Points divided into cells, and the nearest points by products with those of near cells.
+
+M points, N queries, P components, k neighbors.
+"""
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
+from sklearn.cluster import KMeans
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils import gen_batches
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+
+from ..input.distinct import find_apart
+from .threads import open_threads, single_threaded
+
+#: Maximum number of features for which a k-d tree is faster than matrix products.
+TREE_FEATURES = 6
+#: Number of points up to which all are compared.
+ALL_PAIRS = 10_000
+#: Number of points per cell that determine its center.
+SAMPLES_IN_CELL = 40
+#: Number of cells whose points are compared with the points of a cell.
+NEAR_CELLS = 64
+#: Maximum number of points that are compared at once.
+MAX_QUERIES = 256
+#: Number of candidates that are compared first, and how many times as many after each step.
+FIRST_TILE = 512
+GROWTH = 3
+#: Rounding error of a product in single precision, relative to the squared length.
+SINGLE_ERROR = 1e-7
+#: Maximum of such an error, as a share of the squared distance of neighbors.
+MAX_ERROR = 1e-4
+
+
+def find_nearest(points, known):
+    """Return the place (N,) among ``known`` points (M, D) that is nearest to each point (N, D).
+
+    Points are dense, and their distances are not needed.
+    """
+    if points.shape[1] <= TREE_FEATURES:
+        return cKDTree(known).query(points, workers=_openmp_effective_n_threads())[1]
+
+    def find(part):
+        return pairwise_distances_argmin(points[part], known)
+
+    with open_threads() as pool:
+        parts = gen_batches(len(points), 2048)
+        return np.concatenate([np.empty(0, int), *pool.map(find, parts)])
+
+
+class Cells:
+    """Points (M, P) divided by k-means into cells; points of near cells are compared.
+
+    Up to ``all_pairs`` points are one cell: all are compared (J. Sivic, A. Zisserman, "Video
+    Google: a text retrieval approach to object matching in videos", ICCV 2003).
+    """
+
+    def __init__(self, points, all_pairs=ALL_PAIRS):
+        is_one = len(points) <= all_pairs
+        self.centers = points[:1] if is_one else self._find_centers(points)
+        gaps = cdist(self.centers, self.centers)
+        self.orders = gaps.argsort(1, kind="stable")
+
+    @staticmethod
+    def _find_centers(points):
+        """Return the centers of k-means on some of the points."""
+        apart = find_apart(points)
+        n_cells = int(2 * np.sqrt(len(apart)))
+        order = np.random.RandomState(0).permutation(apart)
+        some = points[order[: SAMPLES_IN_CELL * n_cells]]
+        kmeans = KMeans(n_cells, init="random", n_init=1, max_iter=8, random_state=0)
+        with single_threaded():
+            return kmeans.fit(some).cluster_centers_
+
+    def divide(self, *blocks):
+        """Return the places of the points in each cell, a list; points come in blocks."""
+        cells = np.concatenate([find_nearest(block, self.centers) for block in blocks])
+        ends = np.bincount(cells, minlength=len(self.centers)).cumsum()
+        return np.split(np.argsort(cells, kind="stable"), ends[:-1])
+
+    def pair(self, queries, members, least):
+        """Yield places (n,) of queries, and a list of those of points in near cells.
+
+        Both are given as :meth:`divide` returns them. There are ``least`` points or more.
+        """
+        sizes = np.array([len(cell) for cell in members])
+        for cell in np.flatnonzero([len(places) for places in queries]):
+            order = self.orders[cell]
+            n_least = np.searchsorted(sizes[order].cumsum(), least) + 1
+            near = order[: max(NEAR_CELLS, n_least)]
+            candidates = [members[other] for other in near]
+            for part in gen_batches(len(queries[cell]), MAX_QUERIES):
+                yield queries[cell][part], candidates
+
+
+class Products:
+    """The search of the nearest of many points (M, P) by matrix products in near cells."""
+
+    def __init__(self, points, all_pairs=ALL_PAIRS):
+        self.cells = Cells(points, all_pairs)
+        self.members = self.cells.divide(points)
+        # A power of two keeps squares in range.
+        self.unit = np.ldexp(1.0, -np.frexp(np.abs(points).max())[1])
+        points = points * self.unit
+        self.factors = make_factors(points).astype(choose_precision(points))
+
+    def pair(self, blocks, least):
+        """Return what :meth:`Cells.pair` yields for queries in blocks."""
+        return self.cells.pair(self.cells.divide(*blocks), self.members, least)
+
+    def kneighbors(self, X, k, candidates):
+        """Return the places of the k candidates nearest to each of X, unsorted, after None.
+
+        Once the first have been compared, most others are farther than the nearest so far, and
+        need not be sorted.
+        """
+        candidates = np.concatenate(candidates)
+        factors = self.factors[candidates].T
+        X = np.column_stack([X * self.unit, np.ones(len(X))]).astype(factors.dtype)
+        end = max(FIRST_TILE, k)
+        squares, places = keep_least(X @ factors[:, :end], k)
+        while end < len(candidates):
+            tile = slice(end, GROWTH * end)
+            products = X @ factors[:, tile]
+            columns, is_below = take_below(products, squares.max(1))
+            products = np.take_along_axis(products, columns, 1)
+            products[~is_below] = np.inf
+            squares, best = keep_least(np.hstack([squares, products]), k)
+            places = np.hstack([places, columns + end])
+            places = np.take_along_axis(places, best, 1)
+            end = tile.stop
+        return None, candidates[places]
+
+
+def choose_precision(points, k=15):
+    """Return single precision if it does not lose the distances of points to k neighbors.
+
+    It would lose those within clusters that are far apart.
+    """
+    some = points[:: 1 + len(points) // 500]
+    gaps = cdist(some, some, "sqeuclidean")
+    near = np.sort(gaps, axis=1)[:, : k + 1].mean()
+    largest = np.square(points).sum(1).max(initial=0)
+    return np.float32 if SINGLE_ERROR * largest < MAX_ERROR * near else np.float64
+
+
+def keep_least(values, k):
+    """Return the k least of each row, (n, k), unsorted, and their columns."""
+    columns = np.argpartition(values, k - 1, axis=1)[:, :k]
+    return np.take_along_axis(values, columns, 1), columns
+
+
+def make_factors(points):
+    """Return (-2 v, |v|^2) of points v (M, P): products with (x, 1) are |x - v|^2 - |x|^2."""
+    return np.column_stack([-2 * points, np.square(points).sum(1)])
+
+
+def take_below(squares, bound):
+    """Return the columns of values below the bound (n,) of each row, and which are such."""
+    below = np.flatnonzero(squares < bound[:, None])
+    rows, columns = np.divmod(below, squares.shape[1])
+    counts = np.bincount(rows, minlength=len(squares))
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    taken = np.zeros((len(squares), counts.max(initial=0)), dtype=int)
+    taken[rows, places] = columns
+    return taken, np.arange(taken.shape[1]) < counts[:, None]
