@@ -721,7 +721,11 @@ def find_clusters(
         lookup = Lookup(result.samples.reference)
         resps = [partition.responsibilities for partition in result.partitions]
         *resps, layout, outlier_scores = interpolate(
-            lookup, prepared.points, [*resps, result.layout], clusterer.n_jobs
+            lookup,
+            prepared.points,
+            [*resps, result.layout],
+            clusterer.n_jobs,
+            result.samples.inverse,
         )
     partitions = [
         partition._replace(responsibilities=resp)

@@ -210,6 +210,8 @@ class Lookup:
 
     def match_form(self, X):
         """Return X, dense or sparse as the samples, without values that are too large."""
+        if self.reference.rows is None:
+            return X
         if sparse.issparse(self.reference.rows):
             return sparse.csr_matrix(X)
 
@@ -235,24 +237,25 @@ class Lookup:
         return self.index.query(k, X)
 
 
-def interpolate(lookup, X, values, n_jobs=None) -> list[np.ndarray]:
+def interpolate(lookup, X, values, n_jobs=None, equal=None) -> list[np.ndarray]:
     """Return the values of samples X (N, D), and last their mean distances (N,) to neighbors.
 
-    A sample equal to one of the reference gets its value from ``values``, arrays (M, C). Others
-    get the mean of their k nearest, weighted by 1 / distance (D. Shepard, "A two-dimensional
-    interpolation function for irregularly-spaced data", ACM National Conference 1968).
+    A sample equal to one of the reference, at the place in ``equal`` (N,) if these are known and
+    not -1, gets its value from ``values``, arrays (M, C). Others get the mean of their k nearest,
+    weighted by 1 / distance (D. Shepard, "A two-dimensional interpolation function for
+    irregularly-spaced data", ACM National Conference 1968).
     """
     reference = lookup.reference
-    if reference.rows is not None:
+    if equal is None:
         X = lookup.match_form(X)
-    equal = lookup.find_equal(X)
+        equal = lookup.find_equal(X)
 
     new = np.flatnonzero(equal < 0)
     answers = [value[equal] for value in values]
     spacing = reference.spacing[equal]
 
     if len(new):
-        distances, nearest = lookup.search(X[new], n_jobs)
+        distances, nearest = lookup.search(lookup.match_form(X[new]), n_jobs)
         spacing[new] = average_finite(distances)
         spacing[new[np.isnan(distances).any(1)]] = np.nan
         weights = _weigh(distances).T[:, :, None]
