@@ -27,6 +27,7 @@ MAX_QUERIES = 256
 #: Number of candidates that are compared first, and how many times as many after each step.
 FIRST_TILE = 512
 GROWTH = 3
+LARGEST_TILE = 8192
 #: Rounding error of a product in single precision, relative to the squared length.
 SINGLE_ERROR = 1e-7
 #: Maximum of such an error, as a share of the squared distance of neighbors.
@@ -95,15 +96,34 @@ class Cells:
 
 
 class Products:
-    """The search of the nearest of many points (M, P) by matrix products in near cells."""
+    """The search of the nearest of many points (M, P) by matrix products in near cells.
 
-    def __init__(self, points, all_pairs=ALL_PAIRS):
-        self.cells = Cells(points, all_pairs)
-        self.members = self.cells.divide(points)
+    All points are compared if near cells have less than the share ``min_recall`` of the nearest.
+    """
+
+    def __init__(self, points, min_recall=0.0):
         # A power of two keeps squares in range.
         self.unit = np.ldexp(1.0, -np.frexp(np.abs(points).max())[1])
-        points = points * self.unit
-        self.factors = make_factors(points).astype(choose_precision(points))
+        scaled = points * self.unit
+        self.factors = make_factors(scaled).astype(choose_precision(scaled))
+        self._divide(points, ALL_PAIRS)
+        if min_recall and self._measure_recall(points) < min_recall:
+            self._divide(points, len(points))
+
+    def _divide(self, points, all_pairs):
+        self.cells = Cells(points, all_pairs)
+        self.members = self.cells.divide(points)
+
+    def _measure_recall(self, points, k=15):
+        """Return the share of the k nearest points of some points that near cells have."""
+        some = points[:: 1 + len(points) // 500]
+        nearest = self.kneighbors(some, k, self.members)[1]
+        shared = 0
+        for part, near in self.pair([some], k):
+            found = self.kneighbors(some[part], k, near)[1]
+            pairs = zip(found, nearest[part], strict=True)
+            shared += sum(len(np.intersect1d(*pair)) for pair in pairs)
+        return shared / nearest.size
 
     def pair(self, blocks, least):
         """Return what :meth:`Cells.pair` yields for queries in blocks."""
@@ -121,7 +141,7 @@ class Products:
         end = max(FIRST_TILE, k)
         squares, places = keep_least(X @ factors[:, :end], k)
         while end < len(candidates):
-            tile = slice(end, GROWTH * end)
+            tile = slice(end, min(GROWTH * end, end + LARGEST_TILE))
             products = X @ factors[:, tile]
             columns, is_below = take_below(products, squares.max(1))
             products = np.take_along_axis(products, columns, 1)

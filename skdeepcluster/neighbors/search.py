@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_non_negative
 
 from ..input.checks import warn_user
 from ..input.distinct import sort_nearest, split_rows
-from .cells import ALL_PAIRS, TREE_FEATURES, Products
+from .cells import TREE_FEATURES, Products
 from .threads import open_threads
 
 #: Number of samples above which neighbors are searched among principal components first.
@@ -27,12 +27,13 @@ class NeighborIndex:
     """Samples X, an ndarray or CSR matrix (N, D), prepared for the search of nearest neighbors.
 
     :class:`sklearn.neighbors.NearestNeighbors` or :class:`~.cells.Products` find a few more than k
-    neighbors, in principal components if samples and features are many; among more than
-    ``all_pairs`` samples they miss one or two of 100. For "euclidean" and "cosine", distances are
-    then computed from differences, so equal samples have distance 0. Ties go to the lower index.
+    neighbors, in principal components if samples and features are many; among many samples,
+    products find the share ``min_recall`` of them or more. For "euclidean" and "cosine", distances
+    are then computed from differences, so equal samples have distance 0. Ties go to the lower
+    index.
     """
 
-    def __init__(self, X, metric="euclidean", n_jobs=None, all_pairs=ALL_PAIRS):
+    def __init__(self, X, metric="euclidean", n_jobs=None, min_recall=0.0):
         self.n_jobs = n_jobs
         self.is_cosine = metric == "cosine"
         self.is_measured = metric in ("euclidean", "cosine")
@@ -58,7 +59,7 @@ class NeighborIndex:
         points = self._project(X)
         metric = "euclidean" if self.is_cosine else metric
         library = NearestNeighbors(algorithm=algorithm, metric=metric)
-        self.library = Products(points, all_pairs) if is_large else library.fit(points)
+        self.library = Products(points, min_recall) if is_large else library.fit(points)
         self.is_large = is_large
 
     def _project(self, X):

@@ -29,7 +29,9 @@ N_RANDOM = 4
 #: Number of components of a merged mixture, per cluster.
 COMPONENTS = 2
 #: Maximum number of components, whose merging takes time and memory with its cube and square.
-MAX_COMPONENTS = 100
+MAX_COMPONENTS = 300
+#: Maximum number of components that are regrouped, which takes time with its fourth power.
+MAX_REGROUPED = 100
 
 
 # ---- what is tried
@@ -101,7 +103,7 @@ class Search:
         coords = self.coords
         n_fitted = len(coords.draw(coords.sizes.fitted))
         n_components = min(COMPONENTS * self.n_clusters, n_fitted)
-        if n_components > MAX_COMPONENTS:
+        if n_components > (MAX_REGROUPED if regroups else MAX_COMPONENTS):
             return None
         densities = fit_layout(self.trees.points, coords, n_components, self.stream)
         used, component = np.unique(densities.argmax(1), return_inverse=True)

@@ -155,31 +155,41 @@ def test_many_samples_have_nearly_exact_neighbors():
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_neighbors_in_near_cells_are_nearly_all(metric):
-    X = mixture(6000, 12)
-    index = NeighborIndex(X, metric, all_pairs=1000)
-    library = NearestNeighbors(n_neighbors=5, metric=metric, algorithm="brute").fit(X)
+    X = mixture(11_000, 12)
     new = X[:300] + 0.1 * mixture(300, 12, seed=1)
-    for queries, expected in ((None, library.kneighbors()), (new, library.kneighbors(new))):
-        distances, found = index.query(5, queries)
-        shared = [len(np.intersect1d(a, b)) for a, b in zip(found, expected[1], strict=True)]
-        assert np.mean(shared) > 4.9
-        np.testing.assert_allclose(distances.mean(), expected[0].mean(), rtol=0.02)
+    index = NeighborIndex(X, metric)
+    library = NearestNeighbors(n_neighbors=5, metric=metric, algorithm="brute").fit(X)
+    distances, found = index.query(5, new)
+    expected = library.kneighbors(new)
+    shared = [len(np.intersect1d(a, b)) for a, b in zip(found, expected[1], strict=True)]
+    assert np.mean(shared) > 4.9
+    np.testing.assert_allclose(distances.mean(), expected[0].mean(), rtol=0.02)
     alone = np.vstack([index.query(5, row[None])[1] for row in new])
     np.testing.assert_array_equal(alone, found)
 
 
+def test_a_search_with_a_minimum_recall_has_it():
+    X = np.random.default_rng(0).standard_normal((11_000, 40))
+    expected = NearestNeighbors(n_neighbors=5, algorithm="brute").fit(X).kneighbors()[1]
+    some, nearly_all = (
+        np.mean(NeighborIndex(X, min_recall=least).query(5)[1] == expected) for least in (0, 0.998)
+    )
+    assert some < 0.97
+    assert nearly_all > 0.998
+
+
 def test_no_answer_depends_on_the_threads_of_a_search_in_cells():
-    X = mixture(6000, 30)
-    one, two = (NeighborIndex(X, n_jobs=n, all_pairs=1000).query(5) for n in (1, 2))
+    X = mixture(11_000, 12)
+    one, two = (NeighborIndex(X, n_jobs=n).query(5) for n in (1, 2))
     np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.parametrize("unit", [2.0**-300, 1.0, 2.0**200])
-@pytest.mark.parametrize("all_pairs", [1000, 10_000])
-def test_clusters_far_apart_lose_no_neighbor(all_pairs, unit):
-    X = mixture(6000, 12, spread=0.0) * 1e-4
+@pytest.mark.parametrize("n_rows", [6000, 11_000])
+def test_clusters_far_apart_lose_no_neighbor(n_rows, unit):
+    X = mixture(n_rows, 12, spread=0.0) * 1e-4
     X[3000:] += 1.0
     expected = NearestNeighbors(n_neighbors=5, algorithm="kd_tree").fit(X).kneighbors()[1]
-    found = NeighborIndex(unit * X, all_pairs=all_pairs).query(5)[1]
+    found = NeighborIndex(unit * X).query(5)[1]
     shared = [len(np.intersect1d(a, b)) for a, b in zip(found, expected, strict=True)]
     assert np.mean(shared) > 4.8
