@@ -1,5 +1,7 @@
 """Whoever asks for the number of clusters of X gets one answer."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,11 +53,17 @@ TABLES = {
 }
 
 
+@cache
+def fit_auto(name):
+    """Return a NeighborClustering of a table that has chosen the number."""
+    return NeighborClustering("auto", random_state=0).fit(TABLES[name])
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_all_doors_agree_on_the_number_of_clusters(name):
     X = TABLES[name]
     numbers = {
-        "NeighborClustering": NeighborClustering("auto", random_state=0).fit(X).n_clusters_,
+        "NeighborClustering": fit_auto(name).n_clusters_,
         "network": VaDEClustering("auto", random_state=0, **SHORT).fit(X).n_clusters_,
         "own": VaDEClustering("auto", init="own", random_state=0, **SHORT).fit(X).n_clusters_,
         "select_n_clusters": select_n_clusters(X).best_n_clusters,
@@ -71,7 +79,7 @@ def test_scores_of_partitions_agree_with_the_fit(name):
     fits = [NeighborClustering(k, random_state=0).fit(X) for k in range(1, 6)]
     scores = expected_score(X, [fit.labels_ for fit in fits])
     np.testing.assert_allclose(scores, [fit.expected_score_ for fit in fits], atol=0.02)
-    chosen = NeighborClustering("auto", random_state=0).fit(X).n_clusters_
+    chosen = fit_auto(name).n_clusters_
     # Stability decides among scores that are about equal.
     assert scores[chosen - 1] >= scores.max() - 0.08
 

@@ -92,7 +92,7 @@ def test_the_prior_keeps_the_numbers_of_unused_clusters(rows, blobs, method):
 @pytest.mark.parametrize("estimator", DEEP, ids=name)
 def test_a_fit_leaves_no_attribute_of_an_earlier_one_and_keeps_those_of_the_user(estimator, rows):
     known = np.where(np.arange(len(rows)) < 9, np.arange(len(rows)) % 3, -1)
-    tried = brief(estimator, n_clusters="auto", use_labels=True, init="neighbors")
+    tried = brief(estimator, n_clusters=(2, 4), use_labels=True, init="neighbors")
     tried.set_params(augment="auto").note_ = "mine"
     tried.fit(pd.DataFrame(rows).rename(columns="x{}".format), known)
     passing = {"augment_scores_", "classes_", "feature_names_in_", "n_clusters_curve_"}

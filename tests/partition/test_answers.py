@@ -269,8 +269,8 @@ def test_scores_know_functions_by_what_they_are():
 def test_scores_seek_an_augmentation():
     wave = np.sin(np.linspace(0, 6, 24))
     random = np.random.default_rng(0)
-    rows = np.repeat([wave, -wave], 20, axis=0) + 0.1 * random.normal(size=(40, 24))
-    y = np.repeat([0, 1], 20)
+    rows = np.repeat([wave, -wave], 12, axis=0) + 0.1 * random.normal(size=(24, 24))
+    y = np.repeat([0, 1], 12)
     assert 0 < expected_score(rows, y, augment="auto") <= 1
 
 
