@@ -198,10 +198,10 @@ def search_views(views, X, k, n_jobs=None):
     with open_threads(n_jobs) as pool:
         for view in views.iterate(X):
             factors = make_factors(view).astype(nearest.dtype)
-            compare = partial(nearest.compare, factors, view)
-            pairs = cells.pair(queries, cells.divide(view), k + 1)
-            places, candidates = zip(*pairs, strict=True)
-            list(pool.map(compare, places, candidates))
+            members = cells.divide(view)
+            compare = partial(nearest.compare, factors, view, members)
+            places, near = zip(*cells.pair(queries, members, k + 1), strict=True)
+            list(pool.map(compare, places, near))
     return np.sqrt(nearest.squares) / views.unit, nearest.neighbors
 
 
@@ -218,9 +218,9 @@ class _Nearest:
         self.squares = np.full((len(points), k), np.inf)
         self.neighbors = np.full((len(points), k), -1)
 
-    def compare(self, factors, view, queries, candidates):
-        """Compare the points at ``queries`` with a view (M, P) of candidates, several arrays."""
-        candidates = np.concatenate(candidates)
+    def compare(self, factors, view, members, queries, near):
+        """Compare the points at ``queries`` with a view (M, P) of the members of near cells."""
+        candidates = np.concatenate([members[cell] for cell in near])
         squares = self.extended[queries] @ factors[candidates].T
         bound = self.squares[queries, -1]
         if np.isinf(bound).any():

@@ -81,18 +81,17 @@ class Cells:
         return np.split(np.argsort(cells, kind="stable"), ends[:-1])
 
     def pair(self, queries, members, least):
-        """Yield places (n,) of queries, and a list of those of points in near cells.
+        """Yield places (n,) of queries, and the cells near to them, with ``least`` points or more.
 
-        Both are given as :meth:`divide` returns them. There are ``least`` points or more.
+        Queries and ``members`` are given as :meth:`divide` returns them.
         """
         sizes = np.array([len(cell) for cell in members])
         for cell in np.flatnonzero([len(places) for places in queries]):
             order = self.orders[cell]
             n_least = np.searchsorted(sizes[order].cumsum(), least) + 1
             near = order[: max(NEAR_CELLS, n_least)]
-            candidates = [members[other] for other in near]
             for part in gen_batches(len(queries[cell]), MAX_QUERIES):
-                yield queries[cell][part], candidates
+                yield queries[cell][part], near
 
 
 class Products:
@@ -105,19 +104,20 @@ class Products:
         # A power of two keeps squares in range.
         self.unit = np.ldexp(1.0, -np.frexp(np.abs(points).max())[1])
         scaled = points * self.unit
-        self.factors = make_factors(scaled).astype(choose_precision(scaled))
-        self._divide(points, ALL_PAIRS)
+        factors = make_factors(scaled).astype(choose_precision(scaled))
+        self._divide(points, factors, ALL_PAIRS)
         if min_recall and self._measure_recall(points) < min_recall:
-            self._divide(points, len(points))
+            self._divide(points, factors, len(points))
 
-    def _divide(self, points, all_pairs):
+    def _divide(self, points, factors, all_pairs):
         self.cells = Cells(points, all_pairs)
         self.members = self.cells.divide(points)
+        self.factors = [factors[places] for places in self.members]
 
     def _measure_recall(self, points, k=15):
         """Return the share of the k nearest points of some points that near cells have."""
         some = points[:: 1 + len(points) // 500]
-        nearest = self.kneighbors(some, k, self.members)[1]
+        nearest = self.kneighbors(some, k, range(len(self.members)))[1]
         shared = 0
         for part, near in self.pair([some], k):
             found = self.kneighbors(some[part], k, near)[1]
@@ -129,14 +129,14 @@ class Products:
         """Return what :meth:`Cells.pair` yields for queries in blocks."""
         return self.cells.pair(self.cells.divide(*blocks), self.members, least)
 
-    def kneighbors(self, X, k, candidates):
-        """Return the places of the k candidates nearest to each of X, unsorted, after None.
+    def kneighbors(self, X, k, near):
+        """Return the places of the k points in ``near`` cells nearest to each of X, after None.
 
         Once the first have been compared, most others are farther than the nearest so far, and
         need not be sorted.
         """
-        candidates = np.concatenate(candidates)
-        factors = self.factors[candidates].T
+        candidates = np.concatenate([self.members[cell] for cell in near])
+        factors = np.concatenate([self.factors[cell] for cell in near]).T
         X = np.column_stack([X * self.unit, np.ones(len(X))]).astype(factors.dtype)
         end = max(FIRST_TILE, k)
         squares, places = keep_least(X @ factors[:, :end], k)
