@@ -24,8 +24,8 @@ SAMPLES_IN_CELL = 40
 NEAR_CELLS = 64
 #: Maximum number of points that are compared at once.
 MAX_QUERIES = 256
-#: Number of candidates that are compared first, and how many times as many after each step.
-FIRST_TILE = 512
+#: Number of distances that are computed first, and how many times as many after each step.
+FIRST_TILE = 2**16
 GROWTH = 3
 LARGEST_TILE = 8192
 #: Rounding error of a product in single precision, relative to the squared length.
@@ -90,8 +90,8 @@ class Cells:
             order = self.orders[cell]
             n_least = np.searchsorted(sizes[order].cumsum(), least) + 1
             near = order[: max(NEAR_CELLS, n_least)]
-            for part in gen_batches(len(queries[cell]), MAX_QUERIES):
-                yield queries[cell][part], near
+            for start in range(0, len(queries[cell]), MAX_QUERIES):
+                yield queries[cell][start : start + MAX_QUERIES], near
 
 
 class Products:
@@ -138,7 +138,7 @@ class Products:
         candidates = np.concatenate([self.members[cell] for cell in near])
         factors = np.concatenate([self.factors[cell] for cell in near]).T
         X = np.column_stack([X * self.unit, np.ones(len(X))]).astype(factors.dtype)
-        end = max(FIRST_TILE, k)
+        end = max(FIRST_TILE // len(X), k)
         squares, places = keep_least(X @ factors[:, :end], k)
         while end < len(candidates):
             tile = slice(end, min(GROWTH * end, end + LARGEST_TILE))
