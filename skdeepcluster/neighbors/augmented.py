@@ -194,11 +194,11 @@ def search_views(views, X, k, n_jobs=None):
     if k == 0:
         return nearest.squares, nearest.neighbors
     cells = Cells(points)
-    queries = cells.divide(points)
+    queries = cells.divide([points])
     with open_threads(n_jobs) as pool:
         for view in views.iterate(X):
             factors = make_factors(view).astype(nearest.dtype)
-            members = cells.divide(view)
+            members = cells.divide([view])
             compare = partial(nearest.compare, factors, view, members)
             places, near = zip(*cells.pair(queries, members, k + 1), strict=True)
             list(pool.map(compare, places, near))

@@ -22,10 +22,11 @@ ALL_PAIRS = 10_000
 SAMPLES_IN_CELL = 40
 #: Number of cells whose points are compared with the points of a cell.
 NEAR_CELLS = 64
-#: Maximum number of points that are compared at once.
-MAX_QUERIES = 256
-#: Number of distances that are computed first, and how many times as many after each step.
+#: Maximum number of queries that are compared at once.
+LARGEST_BLOCK = 256
+#: Number of distances that are computed first.
 FIRST_TILE = 2**16
+#: How many times as many candidates have been compared after each tile, and its maximum.
 GROWTH = 3
 LARGEST_TILE = 8192
 #: Rounding error of a product in single precision, relative to the squared length.
@@ -74,8 +75,8 @@ class Cells:
         with single_threaded():
             return kmeans.fit(some).cluster_centers_
 
-    def divide(self, *blocks):
-        """Return the places of the points in each cell, a list; points come in blocks."""
+    def divide(self, blocks):
+        """Return the places of the points in each cell, a list; points come in blocks (n, P)."""
         cells = np.concatenate([find_nearest(block, self.centers) for block in blocks])
         ends = np.bincount(cells, minlength=len(self.centers)).cumsum()
         return np.split(np.argsort(cells, kind="stable"), ends[:-1])
@@ -90,8 +91,8 @@ class Cells:
             order = self.orders[cell]
             n_least = np.searchsorted(sizes[order].cumsum(), least) + 1
             near = order[: max(NEAR_CELLS, n_least)]
-            for start in range(0, len(queries[cell]), MAX_QUERIES):
-                yield queries[cell][start : start + MAX_QUERIES], near
+            for start in range(0, len(queries[cell]), LARGEST_BLOCK):
+                yield queries[cell][start : start + LARGEST_BLOCK], near
 
 
 class Products:
@@ -106,12 +107,13 @@ class Products:
         scaled = points * self.unit
         factors = make_factors(scaled).astype(choose_precision(scaled))
         self._divide(points, factors, ALL_PAIRS)
-        if min_recall and self._measure_recall(points) < min_recall:
+        is_divided = len(points) > ALL_PAIRS
+        if min_recall and is_divided and self._measure_recall(points) < min_recall:
             self._divide(points, factors, len(points))
 
     def _divide(self, points, factors, all_pairs):
         self.cells = Cells(points, all_pairs)
-        self.members = self.cells.divide(points)
+        self.members = self.cells.divide([points])
         self.factors = [factors[places] for places in self.members]
 
     def _measure_recall(self, points, k=15):
@@ -119,21 +121,21 @@ class Products:
         some = points[:: 1 + len(points) // 500]
         nearest = self.kneighbors(some, k, range(len(self.members)))[1]
         shared = 0
-        for part, near in self.pair([some], k):
+        for part, near in self.pair(self.cells.divide([some]), k):
             found = self.kneighbors(some[part], k, near)[1]
             pairs = zip(found, nearest[part], strict=True)
             shared += sum(len(np.intersect1d(*pair)) for pair in pairs)
         return shared / nearest.size
 
-    def pair(self, blocks, least):
-        """Return what :meth:`Cells.pair` yields for queries in blocks."""
-        return self.cells.pair(self.cells.divide(*blocks), self.members, least)
+    def pair(self, queries, least):
+        """Return what :meth:`Cells.pair` yields for queries, divided into cells."""
+        return self.cells.pair(queries, self.members, least)
 
     def kneighbors(self, X, k, near):
-        """Return the places of the k points in ``near`` cells nearest to each of X, after None.
+        """Return |x - v|^2 - |x|^2, in another unit, and places of the k points nearest to X.
 
-        Once the first have been compared, most others are farther than the nearest so far, and
-        need not be sorted.
+        They are points of ``near`` cells, unsorted. Once the first have been compared, most others
+        are farther than the nearest so far, and need not be sorted.
         """
         candidates = np.concatenate([self.members[cell] for cell in near])
         factors = np.concatenate([self.factors[cell] for cell in near]).T
@@ -150,7 +152,7 @@ class Products:
             places = np.hstack([places, columns + end])
             places = np.take_along_axis(places, best, 1)
             end = tile.stop
-        return None, candidates[places]
+        return squares, candidates[places]
 
 
 def choose_precision(points, k=15):

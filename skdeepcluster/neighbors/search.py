@@ -57,10 +57,13 @@ class NeighborIndex:
             self.axes = pca.fit(some).components_.T
 
         points = self._project(X)
+        self.is_large = is_large
+        if is_large:
+            self.library = Products(points, min_recall)
+            return
         metric = "euclidean" if self.is_cosine else metric
         library = NearestNeighbors(algorithm=algorithm, metric=metric)
-        self.library = Products(points, min_recall) if is_large else library.fit(points)
-        self.is_large = is_large
+        self.library = library.fit(points)
 
     def _project(self, X):
         """Return centered samples, or their principal components in float32."""
@@ -86,7 +89,8 @@ class NeighborIndex:
         wide = min(k * factor + 6, n_rows)
         nearest = np.empty((X.shape[0], k)), np.empty((X.shape[0], k), dtype=int)
 
-        def search(part, *near):
+        def search(task):
+            part, *near = task
             rows = X[part]
             distances, places = self.library.kneighbors(
                 self._project(rows), wide, *near
@@ -97,13 +101,19 @@ class NeighborIndex:
                 distances[places == own] = np.inf
             nearest[0][part], nearest[1][part] = sort_nearest(distances, places, k)
 
-        parts = [(part,) for part in gen_batches(X.shape[0], 512)]
+        tasks = [(part,) for part in gen_batches(X.shape[0], 512)]
         if self.is_large:
-            blocks = (self._project(X[part]) for part in split_rows(X))
-            parts = self.library.pair(blocks, wide)
+            tasks = self.library.pair(self._divide(None if is_self else X), wide)
         with open_threads(self.n_jobs) as pool:
-            list(pool.map(lambda task: search(*task), parts))
+            list(pool.map(search, tasks))
         return nearest
+
+    def _divide(self, X):
+        """Return the places of queries, or of the samples, in each cell of the library."""
+        if X is None:
+            return self.library.members
+        blocks = (self._project(X[part]) for part in split_rows(X))
+        return self.library.cells.divide(blocks)
 
     def _measure(self, X, places, distances):
         """Return the distances (M, n) of X to samples, given as the library computes them."""

@@ -30,7 +30,7 @@ N_RANDOM = 4
 COMPONENTS = 2
 #: Maximum number of components, whose merging takes time and memory with its cube and square.
 MAX_COMPONENTS = 300
-#: Maximum number of components that are regrouped, which takes time with its fourth power.
+#: Maximum number of components that are regrouped: each step takes time with the fourth power.
 MAX_REGROUPED = 100
 
 
