@@ -30,8 +30,8 @@ N_RANDOM = 4
 COMPONENTS = 2
 #: Maximum number of components, whose merging takes time and memory with its cube and square.
 MAX_COMPONENTS = 300
-#: Maximum number of components that are regrouped: each step takes time with the fourth power.
-MAX_REGROUPED = 100
+#: Maximum number of components that are regrouped: each step takes time with the cube.
+MAX_REGROUPED = 150
 
 
 # ---- what is tried
@@ -345,12 +345,19 @@ def regroup(edges, sizes, groups):
     edges = edges / max(edges.sum(), 1e-12)
     best = -np.inf
     while True:
+        member = np.eye(len(groups))[label_points(groups)]
+        joint = member.T @ edges @ member
+        # Entropies of the sums of two rows: a division changes few of their terms.
+        sums = np.array([entr(row + joint).sum(1) for row in joint])
         score = best
-        for divided in _divide_each(edges, sizes, groups):
-            joined_score, joined = _join_best(edges, divided)
+        for k, halves in _divide_each(edges, sizes, groups):
+            joined_score, i, j = _join_best(*_divide(edges, member, joint, sums, k, halves))
             if joined_score > score + 1e-9:
                 score = joined_score
-                improved = joined
+                improved = [*groups[:k], *groups[k + 1 :], *halves]
+                second = improved.pop(j)
+                first = improved.pop(i)
+                improved.append(first + second)
         if score == best:
             return groups
         best = score
@@ -358,37 +365,45 @@ def regroup(edges, sizes, groups):
 
 
 def _divide_each(edges, sizes, groups):
-    """Yield the groups with one of them divided."""
+    """Yield each group that can be divided: its number, and the points of its halves."""
     for k, group in enumerate(groups):
         if len(group) > 1:
             halves = agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
-            halves = [[group[i] for i in half] for half in halves]
-            yield [*groups[:k], *groups[k + 1 :], *halves]
+            yield k, [[group[i] for i in half] for half in halves]
 
 
-def _join_best(edges, groups):
-    """Return the highest I^2 / H after joining two groups, and the groups."""
-    member = np.eye(len(groups))[label_points(groups)]
-    joint = member.T @ edges @ member
+def _divide(edges, member, joint, sums, k, halves):
+    """Return the joint distribution and the entropies of sums, where group k is two, the last."""
+    half = np.zeros((len(edges), 2))
+    for column, points in enumerate(halves):
+        half[points, column] = 1
+    kept = np.delete(np.arange(len(joint)), k)
+    inner = np.ix_(kept, kept)
+    rows = half.T @ edges @ np.hstack([member[:, kept], half])
+    beside = rows[:, :-2]
+    divided = np.block([[joint[inner], beside.T], [rows]])
+
+    former = joint[kept, k]
+    change = entr(beside[:, :, None] + beside[:, None]).sum(0) - entr(former[:, None] + former)
+    last = entr(rows[:, None] + divided).sum(2)
+    return divided, np.block([[sums[inner] + change, last[:, :-2].T], [last]])
+
+
+def _join_best(joint, sums):
+    """Return the highest I^2 / H after joining two groups, and the two."""
     shares = joint.sum(0)
+    inner = joint.diagonal()
     parts = entr(joint)
-    rows = parts.sum(1)
-
-    i, j = np.triu_indices(len(groups), 1)
-    pairs = np.arange(len(i))
-    entropy = entr(shares).sum() + entr(shares[i] + shares[j])
-    entropy = entropy - entr(shares[i]) - entr(shares[j])
-    # Rows and columns i and j are taken out, and their sum is put in.
-    joined = entr(joint[i] + joint[j])
-    beside = joined.sum(1) - joined[pairs, i] - joined[pairs, j]
-    inside = entr(joint[i, i] + joint[j, j] + 2 * joint[i, j])
-    both = parts.sum() - 2 * (rows[i] + rows[j])
-    both = both + parts[i, i] + parts[j, j] + 2 * parts[i, j]
-    both += 2 * beside + inside
+    # Rows and columns of the two are taken out, and their sum is put in.
+    taken = 2 * parts.sum(1) - parts.diagonal()
+    ends = entr(inner[:, None] + joint)
+    beside = sums - ends - ends.T
+    inside = entr(inner[:, None] + inner + 2 * joint)
+    both = parts.sum() - taken[:, None] - taken + 2 * parts + 2 * beside + inside
+    single = entr(shares)
+    entropy = single.sum() - single[:, None] - single + entr(shares[:, None] + shares)
 
     scores = (2 * entropy - both) ** 2 / entropy.clip(1e-12)
-    place = scores.argmax()
-    groups = list(groups)
-    second = groups.pop(j[place])
-    first = groups.pop(i[place])
-    return scores[place], [*groups, first + second]
+    scores[np.tril_indices(len(scores))] = -np.inf
+    i, j = np.unravel_index(scores.argmax(), scores.shape)
+    return scores[i, j], i, j
