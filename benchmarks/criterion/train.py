@@ -194,7 +194,7 @@ def describe_labels(kind: str, seed: int) -> tuple[dict[str, Array], Array]:
     stream = RandomState(seed)
     n_clusters = data.n_clusters
     coords, criterion, y = prepare(data, n_clusters, True, stream)
-    winner = selection.vote(coords, criterion, n_clusters, stream)[0]
+    winner = next(selection.vote(coords, criterion, n_clusters, stream))
     is_right = match_labels(y, winner[0]) == y
     return selection.describe_labels(*winner), is_right
 

@@ -351,7 +351,9 @@ def regroup(edges, sizes, groups):
         sums = np.array([entr(row + joint).sum(1) for row in joint])
         score = best
         for k, halves in _divide_each(edges, sizes, groups):
-            joined_score, i, j = _join_best(*_divide(edges, member, joint, sums, k, halves))
+            joined_score, i, j = _join_best(
+                *_divide(edges, member, joint, sums, k, halves)
+            )
             if joined_score > score + 1e-9:
                 score = joined_score
                 improved = [*groups[:k], *groups[k + 1 :], *halves]
@@ -384,7 +386,9 @@ def _divide(edges, member, joint, sums, k, halves):
     divided = np.block([[joint[inner], beside.T], [rows]])
 
     former = joint[kept, k]
-    change = entr(beside[:, :, None] + beside[:, None]).sum(0) - entr(former[:, None] + former)
+    change = entr(beside[:, :, None] + beside[:, None]).sum(0) - entr(
+        former[:, None] + former
+    )
     last = entr(rows[:, None] + divided).sum(2)
     return divided, np.block([[sums[inner] + change, last[:, :-2].T], [last]])
 

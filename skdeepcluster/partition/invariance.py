@@ -44,8 +44,10 @@ def choose_augment(prepared, n_clusters, settings, kinds, random_state):
     labels = []
     for augment in kinds.values():
         changed = some.change(augment)
+        samples = None
         for seed in seeds:
-            found = find_partition(changed, problem, settings, seed)
+            found = find_partition(changed, problem, settings, seed, samples=samples)
+            samples = found.samples
             best = found.best
             expected.append(best.expected_score)
             labels.append(best.labels[found.samples.inverse])

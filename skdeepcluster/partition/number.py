@@ -113,7 +113,7 @@ def choose_number(problem, coords, criterion, constraints, stream, progress):
     progress.begin("partition", 1)
     seed = draw_seed(stream)
     partitions = [
-        find_partitions(coords, criterion, k, seed, constraints)[0] for k in numbers
+        next(find_partitions(coords, criterion, k, seed, constraints)) for k in numbers
     ]
     if constraints is None:
         curve, partitions = _choose_again(curve, partitions)

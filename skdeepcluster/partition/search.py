@@ -105,11 +105,13 @@ class SearchResult(NamedTuple):
         return self.partitions[0]
 
 
-def find_partition(prepared, problem, settings, random_state=None, progress=None):
+def find_partition(
+    prepared, problem, settings, random_state=None, progress=None, samples=None
+):
     """Return the :class:`SearchResult` for prepared samples, see ``NeighborClustering``.
 
     ``settings`` are :class:`~skdeepcluster.neighbors.graph.GraphSettings`. The ``progress`` begins
-    a phase at each stage.
+    a phase at each stage. ``samples`` are the connected ones of an earlier search, if there are.
     """
     progress = progress or Progress()
     stream = random_stream(random_state)
@@ -117,7 +119,7 @@ def find_partition(prepared, problem, settings, random_state=None, progress=None
     numbers = problem.n_clusters
     settings = settings._replace(augment=prepared.augment, groups=prepared.groups)
     progress.begin("graph", 1)
-    samples = connect(
+    samples = samples or connect(
         prepared.points,
         numbers.given if numbers.is_given else "auto",
         settings,
@@ -137,9 +139,10 @@ def find_partition(prepared, problem, settings, random_state=None, progress=None
     if numbers.is_given:
         progress.begin("partition", 1)
         curve = None
-        partitions = find_partitions(
-            coords, criterion, numbers.given, draw_seed(stream), constraints
-        )
+        seed = draw_seed(stream)
+        partitions = [
+            *find_partitions(coords, criterion, numbers.given, seed, constraints)
+        ]
     else:
         partitions, curve = choose_number(
             problem, coords, criterion, constraints, stream, progress

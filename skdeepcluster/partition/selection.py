@@ -258,25 +258,25 @@ class Partition(NamedTuple):
 
 
 def find_partitions(coords, criterion, n_clusters, seed, constraints=None):
-    """Return the best :class:`Partition` into a number of clusters, then alternatives."""
+    """Yield the best :class:`Partition` into a number of clusters, then alternatives."""
     n_samples = len(coords.wide)
     if n_clusters == 1:
-        return [Partition(np.ones((n_samples, 1)), criterion.score_one())]
+        yield Partition(np.ones((n_samples, 1)), criterion.score_one())
+        return
     if n_samples <= n_clusters:
         labels = np.arange(n_samples) % n_clusters
-        return [Partition(np.eye(n_clusters)[labels], np.nan)]
+        yield Partition(np.eye(n_clusters)[labels], np.nan)
+        return
     stream = np.random.RandomState(seed)
     coefficients = load_parameters()["calibration"]
-    return [
-        calibrate(*voted, coefficients)
-        for voted in vote(coords, criterion, n_clusters, stream, constraints)
-    ]
+    for voted in vote(coords, criterion, n_clusters, stream, constraints):
+        yield calibrate(*voted, coefficients)
 
 
 def vote(coords, criterion, n_clusters, stream, constraints=None):
-    """Return what the candidates with the most clusters choose, then alternatives.
+    """Yield what the candidates with the most clusters choose, then alternatives.
 
-    These are the labels (M,), the stability (K,) of each cluster, and the :class:`Partition` with
+    Each is the labels (M,), the stability (K,) of each cluster, and the :class:`Partition` with
     the shares of the votes. ``constraints`` change the scores that weight the candidates.
     """
     found = find_candidates(coords, n_clusters, stream)
@@ -308,13 +308,14 @@ def vote(coords, criterion, n_clusters, stream, constraints=None):
             best = winner.labels
             winner = winner._replace(expected_score=expected)
 
-    voted = [(best, stability, winner)]
+    yield best, stability, winner
+    known = [best]
     for i in np.argsort(-scores, kind="stable"):
-        if len(voted) > MAX_ALTERNATIVES:
+        if len(known) > MAX_ALTERNATIVES:
             break
-        if is_distinct(labels[i], [known for known, *_ in voted], n_clusters):
-            voted.append(count(i))
-    return voted
+        if is_distinct(labels[i], known, n_clusters):
+            known.append(labels[i])
+            yield count(i)
 
 
 def is_distinct(labels, known, n_clusters):
