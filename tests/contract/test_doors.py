@@ -44,7 +44,7 @@ def with_gaps():
     return X
 
 
-#: Some samples of each: every door searches by itself.
+#: Every door searches by itself: of two tables, a share of the samples is enough.
 TABLES = {
     "wine": load_wine().data,
     "breast_cancer": load_breast_cancer().data[::5],
