@@ -51,10 +51,11 @@ def test_separate_groups_are_found_without_a_neighbor_graph(network, groups, mon
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("network", [InfoGANClustering, CatGANClustering])
 def test_without_pretraining_gans_begin_with_no_partition(network, groups):
-    fit = network(4, init="own", pretraining_epochs=0, max_epochs=2, **SMALL).fit(groups[0])
+    settings = SMALL | {"init": "own", "max_epochs": 2}
+    fit = network(4, pretraining_epochs=0, **settings).fit(groups[0])
     assert fit.init_labels_ is None
     assert fit.moved_ is None
-    assert network(4, init="own", **SMALL).fit(groups[0]).pretraining_epochs_ > 0
+    assert network(4, **settings).fit(groups[0]).pretraining_epochs_ > 0
 
 
 @pytest.mark.parametrize("network", [VaDEClustering, DACClustering])

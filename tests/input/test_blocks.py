@@ -97,12 +97,10 @@ def test_a_table_and_its_images_have_one_partition_and_one_score(way):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_polars_and_the_order_of_samples_do_not_matter(seed):
     polars = pytest.importorskip("polars")
-    table, n_clusters = draw(seed)
+    table, own, _ = fit_own(seed)
     order = np.random.default_rng(seed).permutation(N)
-    own, other = (
-        NeighborClustering(n_clusters, random_state=0).fit(X)
-        for X in (table, polars.from_pandas(table.iloc[order]))
-    )
+    other = NeighborClustering(own.n_clusters_, random_state=0)
+    other.fit(polars.from_pandas(table.iloc[order]))
     assert adjusted_rand_score(own.labels_[order], other.labels_) == 1
     assert other.expected_score_ == pytest.approx(own.expected_score_, abs=1e-6)
 

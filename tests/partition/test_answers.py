@@ -266,7 +266,8 @@ def test_scores_know_functions_by_what_they_are():
     assert expected_score(X, y, metric=lambda a, b: np.abs(a - b).sum()) == first
 
 
-def test_scores_seek_an_augmentation():
+def test_scores_seek_an_augmentation(monkeypatch):
+    monkeypatch.setattr("skdeepcluster.partition.invariance.N_FITS", 1)
     wave = np.sin(np.linspace(0, 6, 24))
     random = np.random.default_rng(0)
     rows = np.repeat([wave, -wave], 12, axis=0) + 0.1 * random.normal(size=(24, 24))

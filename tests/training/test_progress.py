@@ -105,7 +105,8 @@ def test_neighbors_count_stages_and_numbers(n_clusters, capsys):
     assert total == 4 if n_clusters == 3 else total >= 8
 
 
-def test_augmentations_are_a_stage(capsys):
+def test_augmentations_are_a_stage(capsys, monkeypatch):
+    monkeypatch.setattr("skdeepcluster.partition.invariance.N_FITS", 1)
     images = STREAM.uniform(size=(40, 16))
     NeighborClustering(2, augment="auto", n_views=2, verbose=1, random_state=0).fit(images)
     err = capsys.readouterr().err
