@@ -105,7 +105,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         comparable scales, probabilities, principal components and other metrics than
         "euclidean"; True for the numbers of a table with kinds of columns.
     metric : str or callable, default="euclidean"
-        How samples will be compared; with "precomputed", X has distances.
+        How samples will be compared; with "precomputed", X has distances, which keep their scale.
     n_neighbors : int, default=15
         Number of neighbors whose mean fills a gap.
     learns_kinds : bool, default=True
@@ -451,13 +451,9 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def _standardize(self):
         """Return what ``standardize`` means for the metric."""
-        if self.standardize == "auto" and self.metric != "euclidean":
+        keeps_scales = self.standardize == "auto" and self.metric != "euclidean"
+        if keeps_scales or self.metric == "precomputed":
             return False
-        if self.standardize and self.metric == "precomputed":
-            raise ValueError(
-                "standardize=True needs features, but metric='precomputed' takes distances. Set "
-                "standardize='auto', or name a metric of features."
-            )
         return self.standardize
 
     def scale(self, X) -> Any:
@@ -563,15 +559,9 @@ class Preparation(TransformerMixin, BaseEstimator):
     def validate(self, X, reset, **options) -> Any:
         """Return X, validated by scikit-learn, whose messages name the estimator."""
         named = type(self.name, (BaseEstimator,), {})()
-        state = vars(self)
-        for name in state.keys() & {"n_features_in_", "feature_names_in_"}:
-            setattr(named, name, state[name])
+        named.__dict__ = vars(self)  # shared, so that n_features_in_ is set here
         with config_context(array_api_dispatch=False):  # X becomes a numpy array
-            X = validate_data(named, X, reset=reset, **options)
-        if reset:
-            state.pop("feature_names_in_", None)
-            state.update(vars(named))
-        return X
+            return validate_data(named, X, reset=reset, **options)
 
     def _check_numbers(self, X, reset, min_samples=1):
         """Return samples, checked; duplicate entries of sparse arrays are summed."""
