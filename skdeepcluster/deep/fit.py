@@ -30,7 +30,7 @@ from ..input.parameters import draw_seed, read_n_clusters
 from ..input.preparation import Preparation, Prepared
 from ..input.progress import Progress
 from ..nn.augmentation import check_versions
-from ..nn.likelihood import Likelihood, choose_likelihood, list_standardized
+from ..nn.likelihood import Likelihood, choose_likelihood
 from ..nn.networks import check_widths
 from ..nn.runtime import (
     BLOCK,
@@ -479,7 +479,8 @@ def scale_samples(estimator, data):
         )
     if not groups:
         standardize = likelihood.standardizes
-    columns = None if groups else list_standardized(likelihood)
+    layout = None if groups else getattr(likelihood, "layout", None)
+    columns = layout and layout["gaussian"]
     if preparation.metric != "euclidean":
         standardize = False
     preparation.fit_scale(

@@ -22,7 +22,7 @@ Reals: TypeAlias = npt.NDArray[np.floating[Any]]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Self, TypeVar
+    from typing import TypeVar
 
     Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -34,18 +34,10 @@ if TYPE_CHECKING:
 
     class ClusterMixin:
         labels_: Labels
-        probabilities_: Reals
-        n_clusters_: int
-        n_features_in_: int
 
         def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> Labels: ...
 
-    class TransformerMixin:
-        def fit_transform(self, X: Any, y: Any = None, **kwargs: Any) -> Floats: ...
-
-        def set_output(self, *, transform: str | None = None) -> Self: ...
-
 else:
-    from sklearn.base import ClusterMixin, TransformerMixin
+    from sklearn.base import ClusterMixin
     from sklearn.base import _fit_context as fit_context
     from sklearn.utils.metaestimators import available_if
