@@ -493,9 +493,12 @@ class ClusteringMixin(ClusterMixin):
                 "longer (max_epochs), or scale the features."
             )
         elif is_held and moved > MAX_MOVED:
+            longer = "Train longer (max_epochs)"
+            if self.init_weight is not None:
+                longer += ", raise init_weight"
             warn_user(
-                f"{moved:.0%} of the samples left their initial clusters, which the network does "
-                "not separate. Train longer (max_epochs), raise init_weight, or use init_labels_."
+                f"{moved:.0%} of the samples left their initial clusters, which the network "
+                f"does not separate. {longer}, or use init_labels_."
             )
 
 
