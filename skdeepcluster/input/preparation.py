@@ -48,6 +48,10 @@ MAX_LISTED = 5
 GRID = 2.0**-32
 #: Number of components in which sparse samples of more than twice as many features are compared.
 N_COMPONENTS = 50
+#: Attributes of a fit that has found nothing yet.
+NOTHING_FOUND = dict.fromkeys(
+    ("table_", "numbers_", "factors_", "center_", "components_", "imputer_")
+) | {"standardizes_": False}
 
 
 class Prepared(NamedTuple):
@@ -145,16 +149,6 @@ class Preparation(TransformerMixin, BaseEstimator):
     >>> Preparation(standardize=True).fit_transform(X).std(0).round(3).tolist()
     [1.0, 1.0]
     """
-
-    # Until a fit finds others.
-    makes_dense_ = False
-    table_ = None
-    numbers_ = None
-    factors_ = None
-    center_ = None
-    standardizes_ = False
-    components_ = None
-    imputer_ = None
 
     def __init__(
         self,
@@ -263,13 +257,6 @@ class Preparation(TransformerMixin, BaseEstimator):
         known = {}
         if self.kinds != "numbers":
             known = read_types(X) | dict.fromkeys(self.cells_.dates_, "date") | said
-        self.table_ = None
-        self.numbers_ = None
-        self.factors_ = None
-        self.center_ = None
-        self.standardizes_ = False
-        self.components_ = None
-        self.imputer_ = None
         self.makes_dense_ = bool(known or blocks)
         if self.makes_dense_:
             table = self._check_table(X, reset=True)
@@ -558,6 +545,8 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def validate(self, X, reset, **options) -> Any:
         """Return X, validated by scikit-learn, whose messages name the estimator."""
+        if reset:
+            vars(self).update(NOTHING_FOUND)
         named = type(self.name, (BaseEstimator,), {})()
         named.__dict__ = vars(self)  # shared, so that n_features_in_ is set here
         with config_context(array_api_dispatch=False):  # X becomes a numpy array
