@@ -255,9 +255,8 @@ class Fit:
         every = -(-self.X.shape[0] // PCA_SAMPLES)
         x_std = apply(model, model.likelihood.standardize, self.X[::every])
         n_codes = model.decoder[0].in_features
-        widths = self.estimator.hidden_layer_sizes_
-        widest = min((width // 2 for width in widths), default=n_codes)
-        q = min(n_codes, widest, x_std.shape[1], len(x_std) - 1)
+        halves = [width // 2 for width in self.estimator.hidden_layer_sizes_]
+        q = min(n_codes, *halves, x_std.shape[1], len(x_std) - 1)
         spread = float(x_std.var(0).mean())
         if q < 1 or not spread:
             return
@@ -357,9 +356,7 @@ def divergence_explained(model):
 def train_best(fit):
     """Train ``n_init`` times; return the :class:`Run` with the highest mean score."""
     estimator = fit.estimator
-    n_epochs = estimator.max_epochs_
-    if estimator._pretrains or fit.initial.pretrains:
-        n_epochs += estimator.pretraining_epochs_
+    n_epochs = estimator.max_epochs_ + vars(estimator).get("pretraining_epochs_", 0)
     fit.progress.plan(estimator.n_init * n_epochs * fit.n_batches)
     # Networks and augmentations of the user draw by themselves.
     is_own = takes_builders(estimator) or estimator.augment is not None

@@ -83,9 +83,14 @@ def is_missing(value):
 
 def encode_labels(y, is_known):
     """Return the sorted classes, and the index (N,) of each sample's class, -1 if not known."""
-    classes, index = np.unique(y[is_known], return_inverse=True)
+    known = y[is_known]
     if y.dtype.kind == "O":
-        classes = np.array(classes.tolist())
+        if len({isinstance(label, str) for label in known}) > 1:
+            raise ValueError(
+                "y mixes strings and numbers. Make all labels the same type."
+            )
+        known = np.array(known.tolist())
+    classes, index = np.unique(known, return_inverse=True)
     targets = np.full(len(y), -1)
     targets[is_known] = index
     return classes, targets

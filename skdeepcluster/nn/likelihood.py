@@ -400,7 +400,6 @@ def choose_likelihood(
         raise ValueError(f"X has no magnitude above {largest:.3g}. Scale X.")
     if groups:
         likelihood = _join_categories(likelihood, features, X.dtype, groups)
-        standardize = bool(standardize)
     if isinstance(likelihood, ColumnLikelihood):
         return _scale_columns(likelihood, standardize, X, features), features
 
