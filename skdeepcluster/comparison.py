@@ -136,8 +136,7 @@ def _list_prepared(clusterers, prepared):
     """Return the names of the clusterers that get prepared numbers if they differ from X."""
     if not prepared.preparation.changes_samples:
         return []
-    others = clusterers.items()
-    return [name for name, clusterer in others if not reads_tables(clusterer)]
+    return [name for name, own in clusterers.items() if not reads_tables(own)]
 
 
 def _fit_all(clusterers, inputs, verbose):

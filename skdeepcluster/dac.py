@@ -256,8 +256,7 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         )
 
     def _train(self, model, fit):
-        initial = fit.begin_with_mixture(model)
-        return fit.train(model, initial)
+        return fit.train(model, fit.begin_with_mixture(model))
 
     def _describe(self, model, fit):
         self._describe_prior(model)

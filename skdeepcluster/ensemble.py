@@ -232,7 +232,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     def _fit_members(self, members, inputs):
         """Return the fitted members, after an interruption the completed ones."""
-        fits = map(delayed(_fit_member), members, inputs)
+        pairs = zip(members, inputs, strict=True)
+        fits = (delayed(member.fit)(X) for member, X in pairs)
         fitted = []
         try:
             for member in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
@@ -347,12 +348,6 @@ def _prepare_for(members, X):
     if not preparation.changes_samples:
         return None, X
     return preparation, points
-
-
-def _fit_member(member, X):
-    """Fit a member and return it."""
-    member.fit_predict(X)
-    return member
 
 
 def _find_memberships(member, X, n_clusters=None):

@@ -90,7 +90,6 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
         model = _export(last, "prepared" if before else "X")
         if before:
             model = _prepend(make_pipeline(*before), model)
-    _strip(model)
     onnx.checker.check_model(model)
     with replace_atomically(path) as file:
         file.write(model.SerializeToString())
@@ -98,6 +97,8 @@ def to_onnx(estimator, path: str | os.PathLike[str]) -> None:
 
 def _export(estimator, input_name):
     """Return the ONNX model of an estimator of this package."""
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
     predictions = _build_module(estimator).eval()
     samples = torch.zeros(2, estimator.n_features_in_)
     program = torch.onnx.export(
@@ -109,19 +110,8 @@ def _export(estimator, input_name):
         output_names=predictions.names,
         verbose=False,
     )
+    ClearMetadataAndDocStringPass()(program.model)  # they name files of this machine
     return program.model_proto
-
-
-def _strip(message):
-    """Clear the comments and metadata of a protobuf message and of all messages within."""
-    from google.protobuf.message import Message
-
-    for field, value in message.ListFields():
-        if field.name in ("doc_string", "metadata_props"):
-            message.ClearField(field.name)
-        elif field.message_type is not None:
-            for part in [value] if isinstance(value, Message) else value:
-                _strip(part)
 
 
 # ---- pipelines
@@ -172,23 +162,19 @@ def _describe_inputs(steps):
         return steps, [("X", FloatTensorType(shape))]
 
     named = []
-    used = set()
-    texts = set()
+    kinds = {}
     for name, part, _ in first.transformers_:
         if part == "drop":
             continue
         columns = list(first._transformer_to_input_indices[name])
         named.append((name, part, names[columns].tolist()))
-        used.update(columns)
-        for step in _list_steps(part):
-            levels = getattr(step, "categories_", ())
-            if any(known.dtype.kind in "OU" for known in levels):
-                texts.update(columns)
-
-    inputs = []
-    for i in sorted(used):
-        kind = StringTensorType if i in texts else FloatTensorType
-        inputs.append((names[i], kind([None, 1])))
+        levels = chain(
+            *(getattr(step, "categories_", ()) for step in _list_steps(part))
+        )
+        has_texts = any(known.dtype.kind in "OU" for known in levels)
+        kind = StringTensorType if has_texts else FloatTensorType
+        kinds |= dict.fromkeys(columns, kind([None, 1]))
+    inputs = [(names[i], kinds[i]) for i in sorted(kinds)]
     resolved = copy.copy(first)
     resolved.transformers_ = named
     return make_pipeline(resolved, *steps[1:]), inputs

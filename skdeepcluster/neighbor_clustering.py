@@ -11,7 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.spatial.distance import cdist
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+)
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import (
@@ -43,7 +48,7 @@ from .input.parameters import (
 )
 from .input.preparation import Preparation, Prepared, prepare
 from .input.progress import Progress
-from .input.types import Auto, ClusterMixin, Labels, TransformerMixin, fit_context
+from .input.types import Auto, ClusterMixin, Labels, fit_context
 from .neighbors.augmented import check_augment
 from .neighbors.graph import GraphSettings
 from .neighbors.samples import Lookup, interpolate

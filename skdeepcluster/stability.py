@@ -107,17 +107,16 @@ def cluster_stability(
 def _fit_subset(model, X, rows, n_least):
     """Return the labels of some samples, -1 for samples without a neighbor in a graph."""
     subset = _safe_indexing(X, rows)
-    if not has_distances(model):
+    is_graph = has_distances(model)
+    if is_graph:
+        subset = _safe_indexing(subset, rows, axis=1)
+    if not (is_graph and sparse.issparse(subset)):
         return model.fit_predict(subset)
-
-    distances = _safe_indexing(subset, rows, axis=1)
-    if not sparse.issparse(distances):
-        return model.fit_predict(distances)
 
     labels = np.full(len(rows), -1)
     kept = np.arange(len(rows))
     while len(kept) >= n_least:
-        part = distances[kept][:, kept]
+        part = subset[kept][:, kept]
         # Stored zeros are distances of equal samples.
         entries = part.tocoo()
         linked = np.unique(entries.row[entries.row != entries.col])

@@ -21,7 +21,6 @@ from .deep.codes import (
     CodeModel,
     GaussianEncoder,
     decode_samples,
-    describe_mixture,
     draw_codes,
     evidence_bound,
 )
@@ -342,9 +341,7 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         return run
 
     def _describe(self, model, fit):
-        self._n_features_out = self.n_components
-        described = describe_mixture(model.mixture.mixture, self.covariance_type)
-        self.weights_, self.means_, self.covariances_ = described
+        self._describe_mixture(model.mixture.mixture, self.covariance_type)
         codes = apply(model, model.encode, fit.X)
         if codes.var(0).max() <= ACTIVE:
             warn_user(

@@ -14,12 +14,17 @@ from typing import Any, Self
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import one_hot
 
+from ..functional.gaussian import compact_scales
 from ..input.checks import is_dask, warn_user
 from ..input.dask import maps_blocks
 from ..input.labels import find_offset, mark_noise, read_known
@@ -41,7 +46,6 @@ from ..input.types import (
     Floats,
     Labels,
     Reals,
-    TransformerMixin,
     fit_context,
 )
 from ..neighbor_clustering import NeighborClustering
@@ -51,7 +55,7 @@ from ..nn.networks import ACTIVATIONS, make_network, mlp
 from ..nn.runtime import BLOCK, batches, forked, isolated
 from ..training.checkpoint import Checkpoint
 from ..training.loop import check_callbacks
-from .codes import describe_mixture, draw_codes
+from .codes import draw_codes
 from .fit import (
     BUILDERS,
     Fit,
@@ -481,14 +485,12 @@ class ClusteringMixin(ClusterMixin):
         n_found = len(np.unique(labels))
         is_held = self.init_weight != 0 and not is_own(self.init)
         if n_found < n_clusters:
-            problem = f"Only {n_found} of {n_clusters} clusters have samples"
-            if n_found == 1:
-                problem = "All samples fell into one cluster"
             lower = "Lower"
             if fit.X.shape[1] > fit.X.shape[0]:
                 lower = "Take principal components first (PCA), lower"
             warn_user(
-                f"{problem}. {lower} n_clusters, train longer (max_epochs), or scale the features."
+                f"Only {n_found} of {n_clusters} clusters have samples. {lower} n_clusters, train "
+                "longer (max_epochs), or scale the features."
             )
         elif is_held and moved > MAX_MOVED:
             longer = "Train longer (max_epochs)"
@@ -583,13 +585,19 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         )
         return encoder, decoder
 
+    def _describe_mixture(self, mixture, covariance_type):
+        """Set the fitted attributes about a mixture of codes."""
+        self._n_features_out = self.n_components
+        covariances = compact_scales(mixture.covariances(), covariance_type)
+        tensors = mixture.log_weights.exp(), mixture.means.clone(), covariances
+        arrays = [tensor.detach().cpu().numpy() for tensor in tensors]
+        self.weights_, self.means_, self.covariances_ = arrays
+
     # ---- for methods whose codes follow a mixture that is learned with the networks
 
     def _describe_prior(self, model):
         """Set the fitted attributes about the prior, a mixture of codes."""
-        self._n_features_out = self.n_components
-        described = describe_mixture(model.prior.mixture, "diag")
-        self.weights_, self.means_, self.covariances_ = described
+        self._describe_mixture(model.prior.mixture, "diag")
         with torch.no_grad():
             self.cluster_centers_ = model.decode(model.prior.means).cpu().numpy()
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from ..functional.gaussian import Mixture, compact_scales, log_joint, standard_kl
+from ..functional.gaussian import Mixture, log_joint, standard_kl
 from ..functional.points import balanced_points, confident_sample
 from ..mixture.em import draw_counts
 from ..nn.likelihood import Likelihood
@@ -76,15 +76,13 @@ class GaussianEncoder(Encoder):
     #: between the pretrained means.
     LOG_VAR = -4.0
 
-    def forward(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
+    def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the code, (N, L) each."""
         mean, log_var = self.network(x_std).chunk(2, dim=-1)
         log_var = (log_var + self.LOG_VAR).clamp(-16.0, 16.0)
         return mean, (0.5 * log_var).exp()
 
-    def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the code, (N, L) each."""
-        return self(x_std)
+    forward = moments
 
 
 # ---- autoencoders
@@ -346,13 +344,6 @@ def _center_and_variance(mixture: Mixture) -> tuple[Tensor, Tensor]:
     squares = (mixture.means - center).square()
     around = mixture.covariances() + squares
     return center, (weights * around).sum(0)
-
-
-def describe_mixture(mixture: Mixture, covariance_type: str) -> list[np.ndarray]:
-    """Return weights (K,), means (K, L) and covariances, in scikit-learn's shapes."""
-    covariances = compact_scales(mixture.covariances(), covariance_type)
-    tensors = mixture.log_weights.exp(), mixture.means.clone(), covariances
-    return [tensor.detach().cpu().numpy() for tensor in tensors]
 
 
 def draw_codes(

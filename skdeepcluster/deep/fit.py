@@ -30,7 +30,7 @@ from ..input.parameters import draw_seed, read_n_clusters
 from ..input.preparation import Preparation, Prepared
 from ..input.progress import Progress
 from ..nn.augmentation import check_versions
-from ..nn.likelihood import Likelihood, choose_likelihood, list_standardized
+from ..nn.likelihood import Likelihood, choose_likelihood
 from ..nn.networks import check_widths
 from ..nn.runtime import (
     BLOCK,
@@ -255,9 +255,8 @@ class Fit:
         every = -(-self.X.shape[0] // PCA_SAMPLES)
         x_std = apply(model, model.likelihood.standardize, self.X[::every])
         n_codes = model.decoder[0].in_features
-        widths = self.estimator.hidden_layer_sizes_
-        widest = min((width // 2 for width in widths), default=n_codes)
-        q = min(n_codes, widest, x_std.shape[1], len(x_std) - 1)
+        halves = [width // 2 for width in self.estimator.hidden_layer_sizes_]
+        q = min(n_codes, *halves, x_std.shape[1], len(x_std) - 1)
         spread = float(x_std.var(0).mean())
         if q < 1 or not spread:
             return
@@ -357,9 +356,7 @@ def divergence_explained(model):
 def train_best(fit):
     """Train ``n_init`` times; return the :class:`Run` with the highest mean score."""
     estimator = fit.estimator
-    n_epochs = estimator.max_epochs_
-    if estimator._pretrains or fit.initial.pretrains:
-        n_epochs += estimator.pretraining_epochs_
+    n_epochs = estimator.max_epochs_ + vars(estimator).get("pretraining_epochs_", 0)
     fit.progress.plan(estimator.n_init * n_epochs * fit.n_batches)
     # Networks and augmentations of the user draw by themselves.
     is_own = takes_builders(estimator) or estimator.augment is not None
@@ -479,7 +476,8 @@ def scale_samples(estimator, data):
         )
     if not groups:
         standardize = likelihood.standardizes
-    columns = None if groups else list_standardized(likelihood)
+    layout = None if groups else getattr(likelihood, "layout", None)
+    columns = layout and layout["gaussian"]
     if preparation.metric != "euclidean":
         standardize = False
     preparation.fit_scale(

@@ -99,7 +99,7 @@ def read_partition(init, data):
     if not isinstance(n_clusters, Integral):
         values = check_finite("init", init)
         n_given = values.max() + 1 if values.ndim == 1 else values.shape[1]
-        n_clusters = _at_least(max(int(n_given), 1), data.labels)
+        n_clusters = _at_least(int(n_given), data.labels)
 
     n_samples = data.X_given.shape[0]
     if np.ndim(init) == 1:

@@ -159,8 +159,6 @@ def _find_way(values, kind):
         counts = _count(values)
     except TypeError:  # lists and dictionaries
         return None
-    if not counts:
-        return "."
     n_read = {
         way: sum(n for value, n in counts.items() if WAYS[way](value) is not None)
         for way in (DAYS if kind == "date" else WAYS)

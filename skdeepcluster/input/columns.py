@@ -200,8 +200,8 @@ class TableEncoder(BaseEstimator):
         self.kinds_ = dict(self.kinds)
         self.orders_ = {}
         for i, kind in self.kinds.items():
-            if kind == "code" and self.is_frame_:
-                self.orders_[i] = _list_order(X, i)
+            if kind == "code" and self.is_frame_ and (levels := _list_order(X, i)):
+                self.orders_[i] = levels
             elif kind == "category" and self._is_identifier(X, i):
                 self.kinds_[i] = "out"
 
@@ -311,7 +311,7 @@ class TableEncoder(BaseEstimator):
         """Return the values of a column, of ordered categories the place in their order."""
         values = _read_objects(X, i).tolist()
         levels = self.orders_.get(i)
-        if not levels:
+        if levels is None:
             return values
         return [levels.index(value) if value in levels else None for value in values]
 
@@ -337,8 +337,6 @@ class TableEncoder(BaseEstimator):
         columns = dict.fromkeys(range(len(self.names_)), missing)
         columns |= zip(self.numeric_, X[:, :n_numbers].T, strict=True)
         for i, levels in self.orders_.items():
-            if not levels:
-                continue
             place = np.round(columns[i]).astype(int).clip(0, len(levels) - 1)
             columns[i] = np.array(levels, dtype=object)[place]
         if self.categorical_:

@@ -3,9 +3,8 @@
 N samples, D features.
 """
 
-from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import cast
 
 import numpy as np
 from sklearn.utils import assert_all_finite
@@ -14,8 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .checks import is_dask
 from .parameters import random_stream
-
-Method = TypeVar("Method", bound=Callable[..., Any])
+from .types import Method
 
 
 def check_blocks(X):

@@ -138,16 +138,10 @@ def order_columns(X):
         np.ldexp(values, -exponent).astype(np.float32) for values in (ranges, means)
     ]
     if len(np.unique(keys, axis=1).T) < len(means) and not sparse.issparse(X):
-        keys.insert(0, _relate_columns((X - least) / np.maximum(ranges, TINY)))
+        # Mean products with the squared lengths of the samples tell such features apart.
+        scaled = (X - least) / np.maximum(ranges, TINY)
+        lengths = np.square(scaled).sum(1)
+        keys.insert(0, (lengths @ scaled / len(X)).astype(np.float32))
     order = np.lexsort(keys)
     varying = order[ranges[order] > 0]
     return varying if len(varying) else order[:1]
-
-
-def _relate_columns(X):
-    """Return a value (D,) for each feature that tells features of equal ranges and means apart.
-
-    It is the mean product with the squared lengths of the samples.
-    """
-    lengths = np.square(X).sum(1)
-    return (lengths @ X / len(X)).astype(np.float32)

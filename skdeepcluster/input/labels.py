@@ -90,8 +90,8 @@ def encode_labels(y, is_known):
                 "y mixes strings and numbers. Make all labels the same type."
             )
         known = np.array(known.tolist())
-    targets = np.full(len(y), -1, dtype=np.int64)
     classes, index = np.unique(known, return_inverse=True)
+    targets = np.full(len(y), -1)
     targets[is_known] = index
     return classes, targets
 
@@ -101,19 +101,16 @@ def check_labels(name, value, n_samples, n_clusters=None, lowest=-1):
     labels = column_or_1d(value)
     if len(labels) != n_samples:
         raise ValueError(
-            f"{name} has the shape {labels.shape}, but X has {n_samples} "
-            "samples. Give a cluster label for each sample."
+            f"{name} has the shape {labels.shape}, but X has {n_samples} samples. Give a cluster "
+            "label for each sample."
         )
     last = np.inf if n_clusters is None else n_clusters - 1
     for sample, label in enumerate(labels.tolist()):
         is_whole = isinstance(label, int | float) and label % 1 == 0
         if not (is_whole and lowest <= label <= last):
-            noise = ", and -1 for no cluster" if lowest < 0 else ""
             raise ValueError(
-                f"{name} has {label!r} for sample {sample}. Expected are whole "
-                f"numbers from 0 to n_clusters - 1 = {last}{noise}. Encode "
-                "names by sklearn.preprocessing.LabelEncoder, or raise "
-                "n_clusters."
+                f"{name} has {label!r} for sample {sample}, but clusters are whole numbers from "
+                f"{lowest} to n_clusters - 1 = {last}. Use LabelEncoder, or raise n_clusters."
             )
     return labels.astype(np.int64)
 
@@ -130,9 +127,8 @@ def predict_samples(estimator, X):
     n_samples = _num_samples(X)
     if len(labels) != n_samples:
         raise ValueError(
-            f"{type(last).__name__} has no predict, and its {len(labels)} "
-            f"labels_ do not fit the {n_samples} samples of X. Give the "
-            "samples of the fit, and NoSplit() to searches."
+            f"{type(last).__name__} has no predict, and its {len(labels)} labels_ do not fit "
+            f"the {n_samples} samples of X. Give those of the fit, and NoSplit() to searches."
         )
     return labels
 

@@ -48,6 +48,10 @@ MAX_LISTED = 5
 GRID = 2.0**-32
 #: Number of components in which sparse samples of more than twice as many features are compared.
 N_COMPONENTS = 50
+#: Attributes of a fit that has found nothing yet.
+NOTHING_FOUND = dict.fromkeys(
+    ("table_", "numbers_", "factors_", "center_", "components_", "imputer_")
+) | {"standardizes_": False}
 
 
 class Prepared(NamedTuple):
@@ -105,7 +109,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         comparable scales, probabilities, principal components and other metrics than
         "euclidean"; True for the numbers of a table with kinds of columns.
     metric : str or callable, default="euclidean"
-        How samples will be compared; with "precomputed", X has distances.
+        How samples will be compared; with "precomputed", X has distances, which keep their scale.
     n_neighbors : int, default=15
         Number of neighbors whose mean fills a gap.
     learns_kinds : bool, default=True
@@ -145,16 +149,6 @@ class Preparation(TransformerMixin, BaseEstimator):
     >>> Preparation(standardize=True).fit_transform(X).std(0).round(3).tolist()
     [1.0, 1.0]
     """
-
-    # Until a fit finds others.
-    makes_dense_ = False
-    table_ = None
-    numbers_ = None
-    factors_ = None
-    center_ = None
-    standardizes_ = False
-    components_ = None
-    imputer_ = None
 
     def __init__(
         self,
@@ -263,13 +257,6 @@ class Preparation(TransformerMixin, BaseEstimator):
         known = {}
         if self.kinds != "numbers":
             known = read_types(X) | dict.fromkeys(self.cells_.dates_, "date") | said
-        self.table_ = None
-        self.numbers_ = None
-        self.factors_ = None
-        self.center_ = None
-        self.standardizes_ = False
-        self.components_ = None
-        self.imputer_ = None
         self.makes_dense_ = bool(known or blocks)
         if self.makes_dense_:
             table = self._check_table(X, reset=True)
@@ -451,13 +438,9 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def _standardize(self):
         """Return what ``standardize`` means for the metric."""
-        if self.standardize == "auto" and self.metric != "euclidean":
+        keeps_scales = self.standardize == "auto" and self.metric != "euclidean"
+        if keeps_scales or self.metric == "precomputed":
             return False
-        if self.standardize and self.metric == "precomputed":
-            raise ValueError(
-                "standardize=True needs features, but metric='precomputed' takes distances. Set "
-                "standardize='auto', or name a metric of features."
-            )
         return self.standardize
 
     def scale(self, X) -> Any:
@@ -562,16 +545,12 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def validate(self, X, reset, **options) -> Any:
         """Return X, validated by scikit-learn, whose messages name the estimator."""
-        named = type(self.name, (BaseEstimator,), {})()
-        state = vars(self)
-        for name in state.keys() & {"n_features_in_", "feature_names_in_"}:
-            setattr(named, name, state[name])
-        with config_context(array_api_dispatch=False):  # X becomes a numpy array
-            X = validate_data(named, X, reset=reset, **options)
         if reset:
-            state.pop("feature_names_in_", None)
-            state.update(vars(named))
-        return X
+            vars(self).update(NOTHING_FOUND)
+        named = type(self.name, (BaseEstimator,), {})()
+        named.__dict__ = vars(self)  # shared, so that n_features_in_ is set here
+        with config_context(array_api_dispatch=False):  # X becomes a numpy array
+            return validate_data(named, X, reset=reset, **options)
 
     def _check_numbers(self, X, reset, min_samples=1):
         """Return samples, checked; duplicate entries of sparse arrays are summed."""

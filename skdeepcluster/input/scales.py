@@ -86,10 +86,8 @@ def check_one_hot(X, group):
     if wrong.any():
         i = int(wrong.argmax())
         raise ValueError(
-            f"The categorical columns {group} must have a single 1, or zeros alone, "
-            f"but sample {i} has {rows[i].tolist()}. Encode the category by "
-            "OneHotEncoder and do not standardize it, or give these columns as "
-            "'gaussian'."
+            f"The categorical columns {group} must have a single 1, or zeros alone, but sample "
+            f"{i} has {rows[i].tolist()}. Encode them by OneHotEncoder, or name them 'gaussian'."
         )
 
 

@@ -1,7 +1,7 @@
 """Types of arrays, and the types of what scikit-learn leaves untyped."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ import numpy.typing as npt
 Auto: TypeAlias = Literal["auto"]
 #: Type of the widths of hidden layers.
 Widths: TypeAlias = Sequence[int] | Auto
+#: Type of methods whose decorators keep it.
+Method = TypeVar("Method", bound=Callable[..., Any])
 #: Cluster labels (N,).
 Labels: TypeAlias = npt.NDArray[np.int64]
 #: Numbers in single and in double precision.
@@ -21,10 +23,6 @@ Doubles: TypeAlias = npt.NDArray[np.float64]
 Reals: TypeAlias = npt.NDArray[np.floating[Any]]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Self, TypeVar
-
-    Method = TypeVar("Method", bound=Callable[..., Any])
 
     def fit_context(
         *, prefer_skip_nested_validation: bool
@@ -34,18 +32,10 @@ if TYPE_CHECKING:
 
     class ClusterMixin:
         labels_: Labels
-        probabilities_: Reals
-        n_clusters_: int
-        n_features_in_: int
 
         def fit_predict(self, X: Any, y: Any = None, **kwargs: Any) -> Labels: ...
 
-    class TransformerMixin:
-        def fit_transform(self, X: Any, y: Any = None, **kwargs: Any) -> Floats: ...
-
-        def set_output(self, *, transform: str | None = None) -> Self: ...
-
 else:
-    from sklearn.base import ClusterMixin, TransformerMixin
+    from sklearn.base import ClusterMixin
     from sklearn.base import _fit_context as fit_context
     from sklearn.utils.metaestimators import available_if

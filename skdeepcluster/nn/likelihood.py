@@ -4,7 +4,6 @@ The networks see ``standardize(x)``; densities and means are in the units of X. 
 nan.
 """
 
-import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -389,17 +388,18 @@ def choose_likelihood(
             f"likelihood={likelihood!r} gives columns, but X has categories. Use that of the "
             "numbers, such as 'auto'."
         )
-    if isinstance(likelihood, dict):
-        likelihood = ColumnLikelihood(**likelihood)
-    if isinstance(likelihood, ColumnLikelihood):
+    layout = getattr(likelihood, "layout", likelihood)
+    if isinstance(layout, dict):
+        likelihood = ColumnLikelihood(**layout)
         _check_layout(likelihood, X.shape[1])
-        likelihood = copy.deepcopy(likelihood).cpu()
         for group in likelihood.layout["categorical"]:
             check_one_hot(X, group)
-    features = _measure(X)
+    features = measure_features(X)
+    largest = max(np.max(features.high), -np.min(features.low))
+    if 0 < largest < SMALLEST:
+        raise ValueError(f"X has no magnitude above {largest:.3g}. Scale X.")
     if groups:
         likelihood = _join_categories(likelihood, features, X.dtype, groups)
-        standardize = bool(standardize)
     if isinstance(likelihood, ColumnLikelihood):
         return _scale_columns(likelihood, standardize, X, features), features
 
@@ -444,22 +444,6 @@ def _join_categories(
     kinds["bernoulli"] += [group[0] for group in groups if len(group) == 1]
     categories = [group for group in groups if len(group) > 1]
     return ColumnLikelihood(**kinds, categorical=categories)
-
-
-def list_standardized(likelihood: Likelihood) -> list[int] | None:
-    """Return the columns that a likelihood standardizes, or None for all."""
-    if isinstance(likelihood, ColumnLikelihood):
-        return likelihood.layout["gaussian"]
-    return None
-
-
-def _measure(X: Any) -> Any:
-    """Measure features, and refuse values too small for double precision."""
-    features = measure_features(X)
-    largest = max(np.max(features.high), -np.min(features.low))
-    if 0 < largest < SMALLEST:
-        raise ValueError(f"X has no magnitude above {largest:.3g}. Scale X.")
-    return features
 
 
 def _choose_scaling(X: Any, features: Any, standardize: Any) -> tuple[Tensor, Tensor]:

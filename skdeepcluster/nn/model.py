@@ -71,14 +71,10 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device | str) -> "Batch":
         """Move the batch to a device."""
-
-        def move(tensor: Tensor) -> Tensor:
-            return tensor.to(device, non_blocking=True)
-
         return self._replace(
-            x=move(self.x),
-            anchor=None if self.anchor is None else move(self.anchor),
-            columns={name: move(column) for name, column in self.columns.items()},
+            x=self.x.to(device),
+            anchor=None if self.anchor is None else self.anchor.to(device),
+            columns={name: column.to(device) for name, column in self.columns.items()},
             extra=self.extra and self.extra.to(device),
         )
 

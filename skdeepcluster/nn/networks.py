@@ -400,9 +400,8 @@ def make_network(
     dtype = getattr(output, "dtype", None)
     if shape != (2, n_out) or dtype != torch.float32:
         raise ValueError(
-            f"{role}(n_in={n_in}, n_out={n_out}) must return a network from float32 samples (2, "
-            f"{n_in}) to a float32 tensor (2, {n_out}), but got {type(output).__name__}, "
-            f"{tuple(shape)}, {dtype}."
+            f"The {role} must map float32 samples (2, {n_in}) to a float32 tensor (2, {n_out}), "
+            f"but got {type(output).__name__}, {tuple(shape)}, {dtype}."
         )
     return network
 
