@@ -4,6 +4,7 @@ N samples, K clusters.
 """
 
 import math
+import sys
 import warnings
 from contextlib import contextmanager
 
@@ -20,6 +21,8 @@ DTYPES = list(map(np.dtype, "dfe?bhilqBHILQ"))
 LARGEST = 1e100
 #: Maximum share of stored values of sparse samples.
 MAX_DENSITY = 1 / 3
+#: Packages whose lines are no user's.
+INTERNAL = {"skdeepcluster", "sklearn", "joblib", "contextlib"}
 
 
 # ---- samples and predictions
@@ -209,8 +212,16 @@ def check_responsibilities(name, value, shape):
 
 
 def warn_user(message, category=ConvergenceWarning):
-    """Give a warning at the line that calls this function."""
-    warnings.warn(message, category, stacklevel=2)
+    """Give a warning at the line of the user that called the package."""
+    frame = sys._getframe()
+    level = 0
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__"))
+        if name.partition(".")[0] not in INTERNAL:
+            break
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, category, stacklevel=level + 1)
 
 
 def warn_of_empty(n_found, n_clusters, clusters, remedy):
