@@ -12,6 +12,9 @@ from ..neighbors import neighbor_graph, neighbor_layout
 
 #: Maximum number of samples in the map of a page.
 MAX_MAP = 1000
+#: Limits of the map: quantiles of the places, and air around them.
+EDGE = 0.03
+AIR = 0.2
 
 
 def write_page(template, path=None, **values):
@@ -38,6 +41,10 @@ def find_spots(samples, metric, rows=()):
     places = neighbor_layout(graph, 2, random_state=0)
     # Pages are wide.
     places = places[:, np.argsort(-np.ptp(places, axis=0))]
+    # A few samples far away would leave no room for the others: they are drawn at the edge.
+    low, high = np.quantile(places, (EDGE, 1 - EDGE), axis=0)
+    air = AIR * (high - low)
+    places = places.clip(low - air, high + air)
     places -= places.min(0)
     places /= np.ptp(places, axis=0).max() or 1.0
     return list(zip(rows.tolist(), places.round(3), strict=True))
