@@ -14,7 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy.sparse import csr_array, issparse
-from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans, SpectralClustering
+from sklearn.cluster import (
+    HDBSCAN,
+    AgglomerativeClustering,
+    KMeans,
+    MiniBatchKMeans,
+    SpectralClustering,
+)
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.metrics import silhouette_score
@@ -56,6 +62,11 @@ def kmeans(X, n_clusters, seed):
     return KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(X)
 
 
+def minibatch_kmeans(X, n_clusters, seed):
+    """k-means by steps of gradient descent."""
+    return MiniBatchKMeans(n_clusters, random_state=seed).fit_predict(X)
+
+
 def mixture(kind, X, n_clusters, seed):
     """Gaussian mixture of scikit-learn or of this package."""
     name, share = ("full", 1e-4) if X.shape[1] <= MAX_FEATURES else ("diag", 1e-2)
@@ -80,6 +91,13 @@ def hdbscan(X, n_clusters, seed):
         reduction = TruncatedSVD if issparse(X) else PCA
         X = reduction(MAX_FEATURES, random_state=0).fit_transform(X)
     return HDBSCAN(min_cluster_size=15, n_jobs=N_THREADS, copy=True).fit_predict(X)
+
+
+def fast_hdbscan(X, n_clusters, seed):
+    """HDBSCAN on numba, without principal components."""
+    from fast_hdbscan import HDBSCAN as FastHDBSCAN
+
+    return FastHDBSCAN(min_cluster_size=15).fit_predict(X)
 
 
 def umap_then(cluster, X, n_clusters, seed):
@@ -154,10 +172,12 @@ DENSE = partial(Method, is_dense=True)
 UMAP = partial(DENSE, needs="umap", is_compiled=True)
 METHODS = {
     "KMeans": Method(kmeans),
+    "MiniBatchKMeans": Method(minibatch_kmeans),
     "GaussianMixture": DENSE(gmm),
     "Ward": DENSE(ward, max_samples=MAX_SAMPLES, is_random=False),
     "SpectralClustering": Method(spectral, max_samples=MAX_SAMPLES),
     "HDBSCAN": Method(hdbscan, is_random=False),
+    "fast_hdbscan": DENSE(fast_hdbscan, needs="fast_hdbscan", is_random=False, is_compiled=True),
     "umap-learn + GMM": UMAP(partial(umap_then, gmm)),
     "umap-learn + HDBSCAN": UMAP(partial(umap_then, hdbscan)),
     "EVoC": DENSE(evoc, needs="evoc", is_compiled=True),

@@ -1,7 +1,9 @@
 """Seconds and memory of a fit over the number of samples, from a memory map.
 
 ``python benchmarks/speed/growth.py`` fits every method in a process of its own. "memory" is the
-maximum of the process above its memory before the fit, in MB, without the pages of the file.
+maximum of the process above its memory before the fit, in MB, without the pages of the file. Other
+libraries first fit drawn samples, so that compilation is not timed. A method that took more than
+LONG seconds is not fitted to more samples.
 """
 
 import json
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -17,6 +20,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib import clusterers
 from lib.methods import METHODS, precision
 from lib.options import parser
 from lib.records import keep, timed
@@ -25,6 +29,15 @@ from lib.tables import as_frame
 from skdeepcluster.metrics import clustering_accuracy
 
 OURS = [name for name in METHODS if name not in {"KMeans", "GaussianMixture"}]
+RIVALS = (
+    "KMeans",
+    "MiniBatchKMeans",
+    "HDBSCAN",
+    "fast_hdbscan",
+    "EVoC",
+    "umap-learn + HDBSCAN",
+)
+LONG = 100
 FEATURES, CLUSTERS, CHUNK = 50, 10, 100_000
 LABELS = {"seconds": "fit and labels, seconds", "memory": "memory above that before the fit, MB"}
 
@@ -54,15 +67,24 @@ def watch(found, done):
         found.append(memory())
 
 
-def fit(method, path):
-    """Fit in this process; print the record as JSON."""
-    X = np.load(path, mmap_mode="r")
+def prepare(method, X):
+    """Return a function of samples that fits a method and returns labels."""
+    if method in RIVALS:
+        clusterers.warm_up(method, X, set())
+        return partial(clusterers.fit, method, n_clusters=CLUSTERS, seed=0)
     estimator = METHODS[method](Bunch(X=X[:CHUNK]), CLUSTERS, 0)
     if "hidden_layer_sizes" in estimator.get_params():
         estimator.set_params(hidden_layer_sizes=(64, 64))
+    return estimator.fit_predict
+
+
+def fit(method, path):
+    """Fit in this process; print the record as JSON."""
+    X = np.load(path, mmap_mode="r")
+    fit_predict = prepare(method, X)
     used, done = [memory()], threading.Event()
     threading.Thread(target=watch, args=(used, done), daemon=True).start()
-    labels, seconds = timed(estimator.fit_predict, X)
+    labels, seconds = timed(fit_predict, X)
     done.set()
     np.save(f"{path}.labels.npy", labels)
     found = {"seconds": round(seconds, 2), "memory": round(max(used) - used[0], 2)}
@@ -80,7 +102,7 @@ def measured(method, path, y):
 
 def draw(records):
     """Draw seconds and memory over the number of samples."""
-    figure, axes = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
     for ax, (name, label) in zip(axes, LABELS.items(), strict=True):
         found = as_frame(records).pivot_table(name, "n_samples", "row", sort=False)
         found.plot(ax=ax, logx=True, logy=True, marker="o", legend=ax is axes[0])
@@ -94,7 +116,7 @@ def main(arguments=None):
     made = parser(__doc__)
     sizes = [1000, 10_000, 100_000, 1_000_000]
     made.add_argument("--samples", nargs="+", type=int, default=sizes, help="(%(default)s)")
-    made.add_argument("--methods", nargs="+", choices=OURS, default=OURS)
+    made.add_argument("--methods", nargs="+", choices=[*OURS, *RIVALS], default=OURS)
     made.add_argument("--picture", type=Path, help="file for the curves")
     made.add_argument("--fit", nargs=2, metavar=("METHOD", "FILE"), help="of a single process")
     options = made.parse_args(arguments)
@@ -102,12 +124,19 @@ def main(arguments=None):
         fit(*options.fit)
         return
     records = []
+    slow = set()
+    methods = [name for name in options.methods if name in OURS]
+    methods += clusterers.installed([name for name in options.methods if name in RIVALS])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "X.npy"
         for n_samples in options.samples:
             y = write(path, n_samples)
-            for method in options.methods:
+            for method in methods:
+                if method in slow:
+                    continue
                 record = measured(method, path, y)
+                if record["seconds"] > LONG:
+                    slow.add(method)
                 records.append(keep(record, record["precision"], options.out))
     if options.picture:
         draw(records).savefig(options.picture, dpi=120)

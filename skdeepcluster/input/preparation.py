@@ -109,7 +109,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         comparable scales, probabilities, principal components and other metrics than
         "euclidean"; True for the numbers of a table with kinds of columns.
     metric : str or callable, default="euclidean"
-        How samples will be compared; with "precomputed", X has distances, which keep their scale.
+        How samples will be compared; with "precomputed", X has distances.
     n_neighbors : int, default=15
         Number of neighbors whose mean fills a gap.
     learns_kinds : bool, default=True
@@ -438,9 +438,13 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def _standardize(self):
         """Return what ``standardize`` means for the metric."""
-        keeps_scales = self.standardize == "auto" and self.metric != "euclidean"
-        if keeps_scales or self.metric == "precomputed":
+        if self.standardize == "auto" and self.metric != "euclidean":
             return False
+        if self.standardize and self.metric == "precomputed":
+            raise ValueError(
+                "standardize=True needs features, but metric='precomputed' takes distances. Set "
+                "standardize='auto', or name a metric of features."
+            )
         return self.standardize
 
     def scale(self, X) -> Any:
