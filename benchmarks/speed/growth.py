@@ -2,7 +2,7 @@
 
 ``python benchmarks/speed/growth.py`` fits every method in a process of its own. "memory" is the
 maximum of the process above its memory before the fit, in MB, without the pages of the file. Other
-libraries first fit drawn samples, so that compilation is not timed. A method that took more than
+libraries get samples in memory, after drawn ones, so that compilation is not timed. A method that took more than
 LONG seconds is not fitted to more samples.
 """
 
@@ -80,7 +80,7 @@ def prepare(method, X):
 
 def fit(method, path):
     """Fit in this process; print the record as JSON."""
-    X = np.load(path, mmap_mode="r")
+    X = np.load(path, mmap_mode=None if method in RIVALS else "r")
     fit_predict = prepare(method, X)
     used, done = [memory()], threading.Event()
     threading.Thread(target=watch, args=(used, done), daemon=True).start()
