@@ -139,10 +139,8 @@ def find_partition(
     if numbers.is_given:
         progress.begin("partition", 1)
         curve = None
-        seed = draw_seed(stream)
-        partitions = [
-            *find_partitions(coords, criterion, numbers.given, seed, constraints)
-        ]
+        options = draw_seed(stream), constraints
+        partitions = [*find_partitions(coords, criterion, numbers.given, *options)]
     else:
         partitions, curve = choose_number(
             problem, coords, criterion, constraints, stream, progress
