@@ -145,6 +145,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             )
         classes, targets = encode_labels(y, is_known)
         check_classification_targets(classes)
+        if len(classes) < 2:
+            raise ValueError(
+                f"y has one class, {classes[0]}, but two are needed. Label samples of another one."
+            )
         return Known(targets, classes, len(classes))
 
     def _build(self, n_features, n_clusters, widths, likelihood):

@@ -1,6 +1,7 @@
 """compare: several clusterers on the same samples, as a table and as a page of HTML."""
 
 import os
+from copy import deepcopy
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -126,7 +127,12 @@ def _name_clusterers(clusterers):
         raise ValueError(
             f"clusterers must be a list or a dict of at least one clusterer, got {clusterers!r}."
         )
-    return {str(name): clone(clusterer) for name, clusterer in clusterers.items()}
+    named = {str(name): clone(clusterer) for name, clusterer in clusterers.items()}
+    if len(named) < len(clusterers):
+        raise ValueError(
+            f"clusterers has equal names as texts: {list(clusterers)}. Give each another name."
+        )
+    return named
 
 
 # ---- fits
@@ -148,7 +154,8 @@ def _fit_all(clusterers, inputs, verbose):
     for n_done, (name, clusterer) in enumerate(clusterers.items(), start=1):
         start = perf_counter()
         try:
-            labels[name] = _fit(clusterer, inputs[name])
+            # Some clusterers write to their samples.
+            labels[name] = _fit(clusterer, deepcopy(inputs[name]))
             line = f"{name}: {count_used(labels[name])} clusters"
         except Exception as error:
             errors[name] = f"{type(error).__name__}: {error}"
@@ -267,10 +274,13 @@ class Comparison(Bunch):
         jaccard = [
             mean_greatest_jaccard(best, own[:, None], n_clusters) for own in matched
         ]
+        n_samples = len(best)
+        rows = self.table.index if hasattr(self.table, "iloc") else range(n_samples)
         return write_page(
             "comparison.html",
             path,
             found=self,
+            rows=rows,
             title=title,
             columns=self._list_columns(),
             maps=maps,

@@ -124,7 +124,8 @@ class NeighborClustering(
     min_cluster_size, max_cluster_size : int or float
         Bounds on the size of every cluster: a number, or a share in (0, 1), of the samples. With
         ``sample_weight``, sizes are sums of weights. Samples change their cluster until all sizes
-        are within the bounds (see Notes). "auto" prefers numbers with a candidate within them.
+        are within the bounds (see Notes), before some are labeled as noise. "auto" prefers numbers
+        with a candidate within them.
     use_labels : bool
         Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
         where unknown. ``n_clusters="auto"`` then finds at least as many clusters.
@@ -140,7 +141,8 @@ class NeighborClustering(
     expected_score_ : float
         Expected adjusted Rand index with the unknown true clusters (possibly one), in [0, 1]. A
         criterion learned on simulated data sets predicts it from how well these clusters are
-        separated and found again; your own classes may differ.
+        separated and found again, before samples are labeled as noise; your own classes may
+        differ.
     alternatives_ : list of Alternative
         At most four other partitions: the two next best numbers of clusters or, if ``n_clusters``
         is an int, the two next best partitions; then those that differ from all before (adjusted
@@ -701,6 +703,11 @@ def find_clusters(
 
     ``labels`` (N,) are known clusters, -1 where unknown, or None.
     """
+    if clusterer.contamination and any(len(own or ()) for own in pairs.values()):
+        raise ValueError(
+            "contamination may label one sample of a pair as noise. Set contamination=0, or leave "
+            "must_link and cannot_link out."
+        )
     problem = Problem(
         read_n_clusters(clusterer.n_clusters, clusterer.max_clusters),
         sample_weight,

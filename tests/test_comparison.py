@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from sklearn.cluster import DBSCAN, HDBSCAN, AgglomerativeClustering, KMeans
+from sklearn.cluster import DBSCAN, HDBSCAN, AgglomerativeClustering, KMeans, SpectralClustering
 from sklearn.datasets import make_moons
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
@@ -182,6 +182,31 @@ def test_a_failing_clusterer_does_not_stop_the_others():
         compare(X, [Broken()])
 
 
+class Spoiler(KMeans):
+    """A clusterer that writes to its samples."""
+
+    def fit_predict(self, X, y=None):
+        labels = super().fit_predict(X)
+        X[:] = 0
+        return labels
+
+
+def test_no_clusterer_spoils_the_samples_of_others():
+    rows = X.copy()
+    found = compare(rows, {"first": Spoiler(2, random_state=0), "ours": MOONS})
+    np.testing.assert_array_equal(rows, X)
+    np.testing.assert_array_equal(found.labels["ours"], MOONS.fit_predict(X))
+    distances = pairwise_distances(X)
+    compare(distances, [HDBSCAN(metric="precomputed", copy=False)])
+    np.testing.assert_array_equal(distances, pairwise_distances(X))
+
+
+def test_pages_name_the_rows_of_any_frame(table):
+    polars = pytest.importorskip("polars")
+    found = compare(polars.from_pandas(table), [HALVES])
+    assert "<title>79: KMeans" in found.to_html()
+
+
 def test_progress_is_printed(capsys):
     compare(X, [HALVES, MOONS], verbose=1)
     first, second = capsys.readouterr().out.splitlines()
@@ -247,6 +272,8 @@ def test_noise_alone_is_compared():
         (HALVES, {}, "clusterers must be a list"),
         ([KMeans], {}, "provide an instance"),
         (["KMeans"], {}, "does not seem to be a scikit-learn estimator"),
+        ({1: HALVES, "1": MOONS}, {}, "equal names as texts: .1, '1'."),
+        ([SpectralClustering(affinity="precomputed")], {}, "takes similarities, but features"),
         ([HALVES], {"y": [0, 1]}, "inconsistent numbers of samples"),
         ([HALVES], {"y": X[:, 0]}, "y must hold integers or strings"),
         ([HALVES], {"metrics": "cosine"}, "unexpected keyword argument 'metrics'"),

@@ -77,28 +77,45 @@ class NumberColumns(BaseEstimator):
             weights = weights[is_known]
             self.decimals_.append(_count_decimals(values))
             self.kinds_.append(self._fit_column(j, kind, values, weights))
-        for j in self._find_unordered(X):
+        for j in self._find_unordered(X, sample_weight):
             self.kinds_[j] = "category"
             self.levels_.pop(j)
+        self._part_equal(X, sample_weight)
         return self
 
-    def _find_unordered(self, X):
+    def _part_equal(self, X, sample_weight):
+        """Give codes with equal shares other draws, by the samples that have their levels."""
+        salts = [int(code["salt"][0]) for code in self.levels_.values()]
+        if len(set(salts)) == len(salts):
+            return
+        marks = self._hash(X) / 2.0**64
+        for j, code in self.levels_.items():
+            values = np.nan_to_num(X[:, j].astype(float))
+            mean = np.average(values * marks, weights=sample_weight)
+            code["salt"] = code["salt"] + _mix(
+                np.float32([mean]).view(np.uint32).astype(np.uint64)
+            )
+
+    def _find_unordered(self, X, sample_weight):
         """Return the codes, not said to be ones, that name categories.
 
         The means of the other columns differ between their levels, but do not rise or fall with
         the order of the levels.
         """
+        places = [j for j in self.levels_ if self.kinds[j] is None]
+        if not places:
+            return []
         standard = np.nan_to_num((X - self.features_.mean) / self.features_.scale)
+        root = 1 if sample_weight is None else np.sqrt(sample_weight)[:, None]
+        n_distinct = len(np.unique(self._hash(X)))
         unordered = []
-        for j in self.levels_:
-            if self.kinds[j] is not None:
-                continue
+        for j in places:
             code = standard[:, [j]]
             levels = np.unique(code)
-            others = np.delete(standard, j, axis=1)
-            by_level = _explain((code == levels).astype(float), others)
-            by_order = _explain(code, others)
-            chance = np.sqrt(2 * others.shape[1] * len(levels)) / len(others)
+            others = np.delete(standard, j, axis=1) * root
+            by_level = _explain((code == levels) * root, others, n_distinct)
+            by_order = _explain(code * root, others, n_distinct)
+            chance = np.sqrt(2 * others.shape[1] * len(levels)) / n_distinct
             is_clear = by_level - by_order > max(MIN_DIFFERENCE, CHANCES * chance)
             if is_clear and by_order < MAX_ORDER * by_level:
                 unordered.append(j)
@@ -158,18 +175,19 @@ class NumberColumns(BaseEstimator):
         """Return a hash (N,) of each sample, which neither order nor units of columns change."""
         mean = self.features_.mean
         steps = (X[:, : len(mean)] - mean) / self.features_.scale * HASH_STEPS
-        is_known = np.abs(steps) < 2**60
+        varies = self.features_.high > self.features_.low
+        is_known = varies & (np.abs(steps) < 2**60)
         steps = np.where(is_known, steps, 0).round().astype(np.int64)
         keys = np.where(is_known, _mix(steps.view(np.uint64)), 0)
         return keys.sum(1, dtype=np.uint64)
 
 
-def _explain(parts, columns):
+def _explain(parts, columns, n_samples):
     """Return the sum of the shares of centered columns (N, C) that orthogonal parts explain.
 
-    Each share is adjusted for the number of parts.
+    Each share is adjusted for the number of parts, and of different samples.
     """
-    n_samples, n_parts = parts.shape
+    n_parts = parts.shape[1]
     lengths = np.square(parts).sum(0).clip(1e-12)
     explained = (np.square(parts.T @ columns) / lengths[:, None]).sum(0)
     left = 1 - explained / np.square(columns).sum(0).clip(1e-12)

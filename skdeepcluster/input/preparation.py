@@ -337,11 +337,23 @@ class Preparation(TransformerMixin, BaseEstimator):
     def encode(self, X) -> Any:
         """Return new samples, checked and encoded, (N, E)."""
         check_is_fitted(self)
-        X = self.cells_.read(check_container(X))
+        X = self.cells_.read(self._add_left_out(check_container(X)))
         check = self._check_numbers if self.table_ is None else self._check_table
         X = check(X, reset=False)
         is_sparse = sparse.issparse(X) and self.makes_dense_
         return self._encode(X.toarray() if is_sparse else X)
+
+    def _add_left_out(self, X):
+        """Return a frame, with empty columns where it lacks some that were left out."""
+        if self.table_ is None or not hasattr(X, "columns"):
+            return X
+        names = self.cells_.names_
+        missing = [name for name in names if name not in X.columns]
+        if not missing or any(self.kinds_[name] != "out" for name in missing):
+            return X
+        if hasattr(X, "iloc"):
+            return X.reindex(columns=names)
+        return X.with_columns(**dict.fromkeys(missing))[names]
 
     def _encode(self, X, min_samples=1):
         """Return checked samples as numbers and one-hot columns (N, E)."""

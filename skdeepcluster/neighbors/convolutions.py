@@ -15,7 +15,7 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.decomposition import PCA
-from sklearn.utils import check_scalar, gen_batches
+from sklearn.utils import assert_all_finite, check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..input.checks import divide_series
@@ -170,13 +170,16 @@ class ConvolutionFeatures(
             self,
             X,
             reset=reset,
-            dtype=np.float32,
+            dtype=[np.float64, np.float32],
             order="C",
             ensure_all_finite="allow-nan",
             ensure_min_samples=2 if reset else 1,
         )
         length = divide_series(X.shape[1], self.n_channels)
         series = X.reshape(len(X), self.n_channels, length)
+        # Kernels sum to zero, but large values have few digits in single precision.
+        series = (series - np.nan_to_num(series[:, :, :1])).astype(np.float32)
+        assert_all_finite(series, allow_nan=True, input_name="X")
         missing = max(KERNEL_LENGTH - length, 0)
         return np.pad(series, [(0, 0), (0, 0), (0, missing)], mode="edge")
 

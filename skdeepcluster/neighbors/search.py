@@ -63,7 +63,13 @@ class NeighborIndex:
             return
         metric = "euclidean" if self.is_cosine else metric
         library = NearestNeighbors(algorithm=algorithm, metric=metric)
-        self.library = library.fit(points)
+        try:
+            self.library = library.fit(points)
+        except SystemError as error:
+            raise ValueError(
+                f"metric={metric!r} is no distance: scikit-learn's trees need values of at least 0 "
+                "that obey the triangle inequality. Correct it, or precompute distances."
+            ) from error
 
     def _project(self, X):
         """Return centered samples, or their principal components in float32."""
@@ -168,6 +174,11 @@ def _square_gaps(rows, X, places):
 
 def has_distances(estimator):
     """Return whether an estimator takes distances, not features."""
+    if getattr(estimator, "affinity", None) == "precomputed":
+        raise ValueError(
+            f"{type(estimator).__name__} with affinity='precomputed' takes similarities, but "
+            "features or distances are expected. Pass features, and name an affinity of them."
+        )
     # AgglomerativeClustering has the parameter, but not the tag.
     if getattr(estimator, "metric", None) == "precomputed":
         return True
@@ -190,6 +201,11 @@ def check_distances(X, square=True):
 
     diagonal = X.diagonal().mean(dtype=float)
     mean = values.mean(dtype=float)
+    if not sparse.issparse(X) and np.triu(X).any() != np.tril(X).any():
+        raise ValueError(
+            "X has distances on one side of the diagonal only, but expects them on both. Pass "
+            "X + X.T."
+        )
     if diagonal > mean:
         raise ValueError(
             f"X has the mean {mean:.3g}, but {diagonal:.3g} on the diagonal, as similarities "

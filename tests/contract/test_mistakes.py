@@ -5,10 +5,11 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import pdist, squareform
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
-from skdeepcluster import NeighborClustering, VaDEClustering, display
+from skdeepcluster import CatGANClassifier, NeighborClustering, VaDEClustering, display
 from skdeepcluster.inspection import ClusterReport
 
 Y = np.arange(48) % 3
@@ -66,6 +67,26 @@ MISTAKES = {
         lambda: fit(callbacks=[print]),
         TypeError,
         "must hold skorch callbacks.*got <built-in function print>.*on_epoch_end",
+    ),
+    "pairs whose samples may be noise": (
+        lambda: NeighborClustering(3, contamination=0.1).fit(X, must_link=[(0, 3)]),
+        ValueError,
+        "contamination may label one sample of a pair as noise. Set contamination=0",
+    ),
+    "a metric below zero": (
+        lambda: NeighborClustering(3, metric=lambda a, b: -1.0).fit(X),
+        ValueError,
+        "is no distance: .* values of at least 0",
+    ),
+    "distances on one side of the diagonal": (
+        lambda: NeighborClustering(3, metric="precomputed").fit(np.triu(squareform(pdist(X)))),
+        ValueError,
+        "on one side of the diagonal only, .* Pass X \\+ X.T",
+    ),
+    "a single class": (
+        lambda: CatGANClassifier().fit(X, np.full(48, 7)),
+        ValueError,
+        "y has one class, 7, but two are needed",
     ),
     "a callback that watches validation": (
         lambda: fit(callbacks=[EarlyStopping]),

@@ -57,6 +57,8 @@ def test_laws():
     features = ConvolutionFeatures(5).fit(SERIES)
     Z = features.transform(SERIES)
     assert_allclose(features.transform(SERIES + 7), Z, atol=0.02)  # the level of a series
+    far = ConvolutionFeatures(5).fit_transform(SERIES + 1e7)
+    assert_allclose(np.abs(far), np.abs(Z), atol=0.02)  # components have any sign
     assert_allclose(features.transform(SERIES[40:50]), Z[40:50], atol=1e-5)
     one = ConvolutionFeatures(5, n_jobs=1).fit_transform(SERIES)
     assert_array_equal(one, Z)
