@@ -5,6 +5,7 @@ from numbers import Real
 import numpy as np
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples, check_is_fitted
 from tqdm.auto import tqdm
@@ -77,9 +78,10 @@ def cluster_stability(
         share, "share", Real, min_val=0, max_val=1, include_boundaries="neither"
     )
     if labels is None:
+        last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
         message = "The estimator has no labels_. Pass labels, or a fitted clusterer."
-        check_is_fitted(estimator, "labels_", msg=message)
-        labels = estimator.labels_
+        check_is_fitted(last, "labels_", msg=message)
+        labels = last.labels_
 
     n_samples = _num_samples(X)
     labels = check_labels("labels", labels, n_samples)

@@ -401,6 +401,9 @@ def test_the_frame_holds_means_and_the_page_rows_of_the_table():
     np.testing.assert_array_equal(frame["samples"], np.bincount(fit.labels_))
     assert list(frame.index) == ["zero", "one"]
     assert list(frame.columns[2:]) == ["age", "retired = True"]
+    named = table.fillna(0).set_axis(["samples", "probability"], axis=1)
+    frame = report(NeighborClustering(2, random_state=0).fit(named), named).to_frame()
+    assert len(frame.columns) == 4
 
     for k, example in enumerate(found.examples):
         rows = [found.medoids[k], *found.typical_rows[k]]
@@ -601,6 +604,8 @@ def test_two_fits_are_compared():
     # Another fit numbers clusters in another way; a cluster that is gone has no successor.
     other = KMeans(3, random_state=1).fit(X)
     assert (report(before=other).before == FIT.labels_).all()
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        report(before=FIT.labels_[:9])
     split = np.where(Y == 2, np.arange(90) % 3 + 2, Y)
     found = report(before=split)
     assert found.before.max() == 5

@@ -78,6 +78,9 @@ def test_the_steps_of_a_pipeline_are_seeded_too():
     one, two = (cluster_stability(steps, X, labels, random_state=0) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     assert joblib.hash(np.random.get_state()) == state
+    own = cluster_stability(steps.set_params(kmeans__random_state=0).fit(X), X, random_state=0)
+    given = cluster_stability(steps, X, steps[-1].labels_, random_state=0)
+    np.testing.assert_array_equal(own, given)
 
 
 def test_what_cannot_be_meant_is_refused_by_name():

@@ -377,6 +377,15 @@ def frame_as(X, values):
     return type(X)(values, X.columns)
 
 
+def fill_series(column, values):
+    """Return a column of polars, with values where it is missing."""
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+    if not column.has_nulls():
+        return column
+    return column.fill_null(values.cast(column.dtype, strict=False))
+
+
 def to_pandas(X):
     """Return a frame of polars as one of pandas, and other samples as they are."""
     if not type(X).__module__.startswith("polars"):

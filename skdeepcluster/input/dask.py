@@ -11,6 +11,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted
 
+from .cells import CellReader
 from .checks import is_dask
 from .parameters import random_stream
 from .types import Method
@@ -31,6 +32,9 @@ def read_blocks(X, preparation, reset):
     """Check a Dask array; return it in blocks with all features, and its largest magnitude."""
     X = check_blocks(X)
     preparation.validate(X, reset, skip_check_array=True)
+    if reset:
+        preparation.cells_ = CellReader()
+        preparation.cells_.fit_read(X, {})
     largest = np.atleast_1d(np.fmax(abs(X), 0).max().compute())
     assert_all_finite(largest, estimator_name=preparation.name, input_name="X")
     return X, largest

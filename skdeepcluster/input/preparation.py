@@ -34,7 +34,15 @@ from .checks import (
     name_column,
     refuse_empty,
 )
-from .columns import ONE_HOT, TableEncoder, frame_as, is_table, list_said, read_types
+from .columns import (
+    ONE_HOT,
+    TableEncoder,
+    fill_series,
+    frame_as,
+    is_table,
+    list_said,
+    read_types,
+)
 from .imputation import fit_imputer
 from .numbers import NumberColumns
 from .parameters import forget_missing
@@ -381,10 +389,12 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def fill(self, X, encoded) -> Any:
         """Return a table X with its gaps filled from complete samples (N, E), encoded."""
-        filled = self.decode(encoded)
-        if hasattr(X, "iloc") and hasattr(filled, "iloc"):
+        filled = frame_as(X, self.decode(encoded))
+        if hasattr(X, "iloc"):
             return X.where(X.notna(), filled.set_axis(X.index))
-        return frame_as(X, filled)
+        if hasattr(X, "columns"):
+            return X.with_columns(*map(fill_series, X, filled))
+        return filled
 
     # ---- from numbers to points
 

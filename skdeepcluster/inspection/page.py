@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_consistent_length
 
 from ..display.base import COLORS
 from ..input.labels import encode_labels, predict_samples, read_labels
@@ -61,6 +62,7 @@ def match_before(before, X, labels, n_clusters):
     """
     if isinstance(before, BaseEstimator):
         before = predict_samples(before, X)
+    check_consistent_length(labels, before)
     names, earlier = encode_labels(*read_labels(before))
     common = count_moves(earlier, labels, max(len(names), n_clusters))[:-1, :-1]
     is_same = 2 * common > np.maximum.outer(common.sum(1), common.sum(0))

@@ -249,9 +249,11 @@ class ClusterReport(Bunch):
         columns = {"samples": self.sizes}
         if self.probabilities is not None:
             columns["probability"] = self.probabilities
+        parts = [pd.DataFrame(columns, index=index)]
         if self.means is not None:
-            columns |= dict(zip(self.feature_names, self.means.T, strict=True))
-        return pd.DataFrame(columns, index=index)
+            # Features may have any names.
+            parts.append(pd.DataFrame(self.means, index, self.feature_names))
+        return pd.concat(parts, axis=1)
 
     def __repr__(self):
         return f"<ClusterReport of {self.to_text().splitlines()[0]}>"

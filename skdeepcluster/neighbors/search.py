@@ -63,13 +63,7 @@ class NeighborIndex:
             return
         metric = "euclidean" if self.is_cosine else metric
         library = NearestNeighbors(algorithm=algorithm, metric=metric)
-        try:
-            self.library = library.fit(points)
-        except SystemError as error:
-            raise ValueError(
-                f"metric={metric!r} is no distance: scikit-learn's trees need values of at least 0 "
-                "that obey the triangle inequality. Correct it, or precompute distances."
-            ) from error
+        self.library = _fit_library(library, points)
 
     def _project(self, X):
         """Return centered samples, or their principal components in float32."""
@@ -131,6 +125,17 @@ class NeighborIndex:
             distances = np.sqrt(distances)
         # Rounding may make a metric negative.
         return np.maximum(distances, 0, dtype=float)
+
+
+def _fit_library(library, points):
+    """Return scikit-learn's search, fitted to points (M, P)."""
+    try:
+        return library.fit(points)
+    except SystemError as error:
+        raise ValueError(
+            f"metric={library.metric!r} is no distance: scikit-learn's trees need values of at "
+            "least 0 that obey the triangle inequality. Correct it, or precompute distances."
+        ) from error
 
 
 def stack_parts(parts):

@@ -293,6 +293,18 @@ def test_imputed_tables_keep_what_is_observed():
     assert vae.sample(3)["site"].isin(["x", "y", "z"]).all()
 
 
+def test_imputed_frames_of_polars_keep_what_is_observed():
+    polars = pytest.importorskip("polars")
+    age = [None if i % 5 == 0 else 100.0 * own + i / 7 for i, own in enumerate(Y)]
+    names = [f"customer {i}" for i in range(len(Y))]
+    table = polars.DataFrame({"age": age, "site": np.array(["x", "y", "z"])[Y], "name": names})
+    found = clone(VAE).fit(table).impute(table)
+    assert found["age"].null_count() == 0
+    assert found.drop("age").equals(table.drop("age"))
+    known = table["age"].is_not_null()
+    assert found.filter(known).equals(table.filter(known))
+
+
 def test_arrays_decode_to_arrays():
     numbers = np.column_stack([TABLE["age"], np.arange(60) % 3, np.zeros(60)])
     vae = clone(VAE).set_params(kinds={1: "category", 2: "category"}).fit(numbers)

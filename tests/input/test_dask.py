@@ -96,6 +96,7 @@ def test_unknown_lengths_and_frames():
     with pytest.raises(ValueError, match=r"by X.to_dask_array\(lengths=True\)"):
         GaussianMixtureEM(2).fit(frame)
     GaussianMixtureEM(2).fit(frame.to_dask_array(lengths=True))
+    np.testing.assert_array_equal(one.predict(X), two.predict(X))
 
 
 # ---- samples drawn from Dask arrays, and lazy predictions
