@@ -2,8 +2,8 @@
 
 ``python benchmarks/speed/growth.py`` fits every method in a process of its own. "memory" is the
 maximum of the process above its memory before the fit, in MB, without the pages of the file. Other
-libraries get samples in memory, after drawn ones, so that compilation is not timed. A method that took more than
-LONG seconds is not fitted to more samples.
+libraries get samples in memory, after drawn ones, so that compilation is not timed. A method that
+took more than LONG seconds is not fitted to more samples.
 """
 
 import json
