@@ -329,6 +329,13 @@ class NeighborClustering(
                     "cannot_link must be None. Or pass X.compute()."
                 )
             X = draw_rows(X, clusterer.max_samples, clusterer.random_state)
+        if clusterer.contamination and (
+            must_link is not None or cannot_link is not None
+        ):
+            raise ValueError(
+                "contamination may label one sample of a pair as noise. Set contamination=0, or "
+                "leave must_link and cannot_link out."
+            )
         with np.errstate(under="ignore"):
             prepared = prepare_samples(clusterer, X, sample_weight)
             y = y if clusterer.use_labels else None
@@ -703,11 +710,6 @@ def find_clusters(
 
     ``labels`` (N,) are known clusters, -1 where unknown, or None.
     """
-    if clusterer.contamination and any(len(own or ()) for own in pairs.values()):
-        raise ValueError(
-            "contamination may label one sample of a pair as noise. Set contamination=0, or leave "
-            "must_link and cannot_link out."
-        )
     problem = Problem(
         read_n_clusters(clusterer.n_clusters, clusterer.max_clusters),
         sample_weight,
