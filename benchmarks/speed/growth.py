@@ -39,6 +39,7 @@ RIVALS = (
 )
 LONG = 100
 FEATURES, CLUSTERS, CHUNK = 50, 10, 100_000
+LEAST = {"seconds": 0.01, "memory": 1}  # that are drawn
 LABELS = {"seconds": "fit and labels, seconds", "memory": "memory above that before the fit, MB"}
 
 
@@ -102,12 +103,15 @@ def measured(method, path, y):
 
 def draw(records):
     """Draw seconds and memory over the number of samples."""
-    figure, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(13, 4.5), layout="constrained")
     for ax, (name, label) in zip(axes, LABELS.items(), strict=True):
         found = as_frame(records).pivot_table(name, "n_samples", "row", sort=False)
-        found.plot(ax=ax, logx=True, logy=True, marker="o", legend=ax is axes[0])
+        shown = found.clip(lower=LEAST[name])
+        shown.plot(ax=ax, logx=True, logy=True, marker="o", legend=False, colormap="tab10")
         ax.set(xlabel="samples", ylabel=label)
         ax.grid(alpha=0.3)
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside right center", frameon=False)
     return figure
 
 
