@@ -1,0 +1,401 @@
+"""Whether the tests notice fifty mistakes, each made in a copy of the package.
+
+    OMP_NUM_THREADS=1 python benchmarks/trust/mutants.py --out results.jsonl
+
+A mistake is killed if the tests named beside it fail, or take longer than the limit. These are
+few of all tests, so that each mistake takes seconds.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
+from lib.options import parse, parser
+from lib.records import complete
+
+ROOT = Path(__file__).resolve().parents[2]
+#: What a copy holds.
+COPIED = "skdeepcluster", "tests", "pyproject.toml", "setup.cfg"
+#: Options of pytest: stop at the first failure, and write nothing.
+PYTEST = "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"
+#: Mistakes: the file, text that occurs once in it, the text in its place, and tests.
+MUTANTS = [
+    (
+        "vade.py",
+        "log_prob_diag(z, mean, 2 * std.log())",
+        "log_prob_diag(z, mean, std.log())",
+        "test_vade.py::test_sampled_divergence_is_below_the_optimal_one_on_average",
+    ),
+    (
+        "vade.py",
+        "return -self.log_joint((mean, std), self.prior.mixture).logsumexp(-1)",
+        "return -self.log_joint((mean, std), self.prior.mixture).amax(-1)",
+        "test_vade.py::test_optimal_divergence_is_the_least_over_gamma "
+        "test_vade.py::test_one_cluster_with_a_unit_prior_is_the_vae "
+        "test_vade.py::test_samples_of_a_cluster_fall_into_it",
+    ),
+    (
+        "dac.py",
+        '{"mixture": called_real(real), "codes": called_fake(fake)}',
+        '{"mixture": called_fake(real), "codes": called_real(fake)}',
+        "test_dac.py",
+    ),
+    (
+        "dac.py",
+        '"mixture": -self.mixture_weight * log_code.mean()',
+        '"mixture": self.mixture_weight * log_code.mean()',
+        "test_dac.py",
+    ),
+    (
+        "infogan.py",
+        "(2 * ranks - 1) / is_member.sum() - 1",
+        "2 * ranks / is_member.sum() - 1",
+        "test_infogan.py",
+    ),
+    (
+        "catgan.py",
+        'terms["fake"] = -self.fake_weight * entropy',
+        'terms["fake"] = self.fake_weight * entropy',
+        "test_catgan.py",
+    ),
+    (
+        "catgan.py",
+        '"balance": -entropy(marginal(log_p)),',
+        '"balance": entropy(marginal(log_p)),',
+        "test_catgan.py",
+    ),
+    (
+        "vae.py",
+        "sets.logsumexp(1).mean(0) - math.log(n_samples)",
+        "sets.logsumexp(1).mean(0) - math.log(n_points)",
+        "test_vae.py::test_bounds_rise_to_the_exact_likelihood",
+    ),
+    (
+        "vae.py",
+        "weights = torch.cat(log_ratios).softmax(0)",
+        "weights = (0 * torch.cat(log_ratios)).softmax(0)",
+        "input/test_missing_values.py::test_imputed_values_are_conditional_means",
+    ),
+    (
+        "nn/model.py",
+        "self.information_weight * (uncertainty - balance)",
+        "self.information_weight * (uncertainty + balance)",
+        "functional/test_losses.py",
+    ),
+    (
+        "nn/model.py",
+        "kl_divergence(log_p, log_resp(x_std + step)).mean()",
+        "kl_divergence(log_resp(x_std + step), log_p).mean()",
+        "functional/test_losses.py",
+    ),
+    (
+        "nn/model.py",
+        "torch.stack(distances).amin(0)",
+        "torch.stack(distances).amax(0)",
+        "deep/test_outliers.py",
+    ),
+    (
+        "nn/likelihood.py",
+        "log_p.masked_fill(x.isnan(), 0.0).sum(-1)",
+        "log_p.nan_to_num(0.0).sum(-1)",
+        "input/test_missing_values.py::test_densities_are_those_of_the_observed_features",
+    ),
+    (
+        "nn/likelihood.py",
+        "(constant + log_var + squares) - log_scale",
+        "(constant + log_var + squares)",
+        "nn/test_likelihood.py",
+    ),
+    (
+        "functional/losses.py",
+        "log_sum - math.log(len(log_p))",
+        "log_sum - math.log(log_p.shape[1])",
+        "functional/test_losses.py",
+    ),
+    (
+        "functional/gaussian.py",
+        "return resp, weight @ log_likelihood",
+        "return resp, log_likelihood.sum()",
+        "functional/test_gaussian.py",
+    ),
+    (
+        "functional/gaussian.py",
+        "(variances < CANCELLATION * gaps.square()).any()",
+        "(variances < CANCELLATION * gaps.square()).all()",
+        "functional/test_gaussian.py",
+    ),
+    (
+        "functional/gaps.py",
+        "squares = shift.square() + self.mixture.covariances()",
+        "squares = shift.square() + 0 * self.mixture.covariances()",
+        "mixture/test_incomplete_samples.py",
+    ),
+    (
+        "functional/gaps.py",
+        "0.5 * n_missing * LOG_2_PI - log_det",
+        "0.5 * n_missing * LOG_2_PI + log_det",
+        "mixture/test_incomplete_samples.py",
+    ),
+    (
+        "mixture/em.py",
+        "mixture.means if gaussian.is_separated(mixture) else mixture.center()",
+        "mixture.center()",
+        "test_gaussian_mixture.py",
+    ),
+    (
+        "mixture/em.py",
+        "weights[[k, heavy]] = weights[heavy] / 2",
+        "weights[k] = weights[heavy] / 2",
+        "test_gaussian_mixture.py",
+    ),
+    (
+        "mixture/em.py",
+        "means = (weight @ x.nan_to_num(0.0)) / counts",
+        "means = (weight @ x.nan_to_num(0.0)) / weight.sum()",
+        "mixture/test_incomplete_samples.py",
+    ),
+    (
+        "input/imputation.py",
+        "weights[np.cumsum(weights > 0, axis=1) > self.n_neighbors] = 0",
+        "weights[np.cumsum(weights > 0, axis=1) >= self.n_neighbors] = 0",
+        "input/test_missing_values.py::test_missing_values_are_means_over_the_nearest_samples",
+    ),
+    (
+        "input/imputation.py",
+        "order = order[:: -(-len(order) // MAX_DONORS)]",
+        "order = order[:MAX_DONORS]",
+        "input/test_missing_values.py",
+    ),
+    (
+        "partition/selection.py",
+        "if expected >= winner.expected_score:",
+        "if expected <= winner.expected_score:",
+        "partition/test_selection.py partition/test_answers.py",
+    ),
+    (
+        "partition/selection.py",
+        "return weights / (agreement.clip(0) ** SHARING).sum(1)",
+        "return weights",
+        "partition/test_selection.py",
+    ),
+    (
+        "partition/selection.py",
+        "near = np.nan_to_num(self.score(smooth)) * agreement",
+        "near = np.nan_to_num(self.score(smooth))",
+        "partition/test_answers.py::test_a_few_wrong_labels_cost_what_they_are_worth",
+    ),
+    (
+        "partition/selection.py",
+        "stability[match] += share * both / either.clip(1e-12)",
+        "stability[match] += share * both / common.sum(1).clip(1e-12)",
+        "partition/test_selection.py",
+    ),
+    (
+        "partition/number.py",
+        "max(last) < WORTH * max(several)",
+        "min(last) < WORTH * max(several)",
+        "partition/test_number_and_tree.py",
+    ),
+    (
+        "partition/number.py",
+        "(found.expected_score - scores[place]) / 2",
+        "(found.expected_score - scores[place])",
+        "partition/test_number_and_tree.py",
+    ),
+    (
+        "partition/candidates.py",
+        "(weights * (highest + np.log(total))).sum() / weights.sum()",
+        "(highest + np.log(total)).mean()",
+        "partition/test_candidates.py",
+    ),
+    (
+        "partition/candidates.py",
+        "constant = np.log(sizes / sizes.sum()) - constant / 2",
+        "constant = -constant / 2",
+        "partition/test_candidates.py",
+    ),
+    (
+        "input/scales.py",
+        "shares[i] = 1 - left * (n_samples - 1) / freedom",
+        "shares[i] = 1 - left",
+        "input/test_categories.py::test_categories_weigh_what_other_columns_explain",
+    ),
+    (
+        "input/scales.py",
+        "np.delete(same, shares[same].argmax())",
+        "np.delete(same, shares[same].argmin())",
+        "input/test_categories.py",
+    ),
+    (
+        "input/numbers.py",
+        "reach[place] * (2 * uniform - 1)",
+        "reach[place] * uniform",
+        "input/test_kinds.py",
+    ),
+    (
+        "input/numbers.py",
+        "np.exp(sign * X[:, j] / scale + center)",
+        "np.exp(X[:, j] / scale + center)",
+        "input/test_kinds.py",
+    ),
+    (
+        "input/columns.py",
+        "counts.total() < MIN_REPEATS * n_copies * len(counts)",
+        "counts.total() < MIN_REPEATS * len(counts)",
+        "input/test_kinds.py",
+    ),
+    (
+        "input/cells.py",
+        "n_read[best] < MIN_SHARE * counts.total()",
+        "n_read[best] < MIN_SHARE * len(counts)",
+        "input/test_cells.py",
+    ),
+    (
+        "input/preparation.py",
+        "kept = weights > 0",
+        "kept = weights >= 0",
+        "input/test_preparation.py::test_weights_are_copies contract/test_laws.py",
+    ),
+    (
+        "input/labels.py",
+        "limit = share * sums[-1] * (1 + SUM_ERROR)",
+        "limit = share * sums[-1]",
+        "deep/test_outliers.py",
+    ),
+    (
+        "input/labels.py",
+        "indicator.sum(0)[:, None] + member.sum(0) - both",
+        "indicator.sum(0)[:, None] + member.sum(0)",
+        "test_stability.py",
+    ),
+    (
+        "metrics.py",
+        "return clusters, agreement * (partition != -1).mean()",
+        "return clusters, (partition != -1).mean()",
+        "test_metrics.py partition/test_answers.py::test_equal_samples_are_all_read",
+    ),
+    (
+        "comparison.py",
+        'check_labels("labels", np.maximum(labels, -1), _num_samples(X))',
+        'check_labels("labels", labels, _num_samples(X))',
+        "test_comparison.py",
+    ),
+    (
+        "deep/start.py",
+        "float(np.exp(best.x)) if best.fun < cross_entropy(0.0) else 1.0",
+        "float(np.exp(best.x))",
+        "deep/test_temperature.py",
+    ),
+    (
+        "partition/constraints.py",
+        "gives = deficit[clusters] + self.mass <= SLACK",
+        "gives = deficit[clusters] <= SLACK",
+        "partition/test_users_hand.py",
+    ),
+    (
+        "persistence.py",
+        "trusted=[*TRUSTED, *trusted]",
+        "trusted=[*TRUSTED]",
+        "test_persistence.py::test_functions_need_trust",
+    ),
+    (
+        "neighbors/cells.py",
+        "near = order[: max(NEAR_CELLS, n_least)]",
+        "near = order[: min(NEAR_CELLS, n_least)]",
+        "neighbors/test_search.py",
+    ),
+    (
+        "neighbors/graph.py",
+        "is_wide = total > np.log2(count + 1)",
+        "is_wide = total > np.log2(count)",
+        "neighbors/test_graph.py",
+    ),
+    (
+        "neighbors/samples.py",
+        "np.maximum(weights, priority[order[n_drawn]])",
+        "np.maximum(weights, priority[order[n_drawn - 1]])",
+        "partition/test_partition.py::test_drawn_samples_have_unbiased_weights",
+    ),
+    (
+        "neighbors/augmented.py",
+        "distances[:, 1:][is_again] = np.inf",
+        "distances[:, :-1][is_again] = np.inf",
+        "neighbors/test_views.py",
+    ),
+]
+
+
+def copy(folder):
+    """Copy what the tests need into a folder."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder)
+
+
+def replace(path, old, new):
+    """Replace text that occurs once in a file."""
+    text = path.read_text()
+    if text.count(old) != 1:
+        raise ValueError(f"{path.name} has {text.count(old)} times, not once: {old}")
+    path.write_text(text.replace(old, new))
+
+
+def fails(folder, tests, limit):
+    """Return whether tests of a copy fail, or take longer than ``limit`` seconds."""
+    places = [f"tests/{test}" for test in tests.split()]
+    command = [sys.executable, *PYTEST, *places]
+    paths = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=os.environ | paths, capture_output=True, timeout=limit
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    if done.returncode not in (0, 1):
+        raise RuntimeError(done.stdout.decode() + done.stderr.decode())
+    return done.returncode == 1
+
+
+def measure(name, old, new, tests, limit):
+    """Return whether a mistake is killed, and the seconds that the tests took."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        copy(folder)
+        replace(folder / "skdeepcluster" / name, old, new)
+        started = time.perf_counter()
+        killed = fails(folder, tests, limit)
+        return {"killed": killed, "seconds": round(time.perf_counter() - started, 1)}
+
+
+def main(arguments=None):
+    """Run the tests of all mistakes, then print those that survive, and how many do not."""
+    made = parser(__doc__)
+    made.add_argument("--limit", type=float, default=240, help="seconds (%(default)s)")
+    options = parse(made, arguments)
+    tasks = (
+        (
+            {"row": mutant[0], "old": mutant[1], "new": mutant[2]},
+            partial(measure, *mutant, options.limit),
+            None,
+        )
+        for mutant in MUTANTS
+    )
+    found = complete(options.out, ("row", "old", "new"), tasks)
+    for record in found:
+        if not record["killed"]:
+            print(f"survives: {record['row']}: {record['new']}")
+    print(f"{sum(record['killed'] for record in found)} of {len(found)} killed")
+
+
+if __name__ == "__main__":
+    main()
