@@ -329,13 +329,6 @@ class NeighborClustering(
                     "cannot_link must be None. Or pass X.compute()."
                 )
             X = draw_rows(X, clusterer.max_samples, clusterer.random_state)
-        if clusterer.contamination and (
-            must_link is not None or cannot_link is not None
-        ):
-            raise ValueError(
-                "contamination may label one sample of a pair as noise. Set contamination=0, or "
-                "leave must_link and cannot_link out."
-            )
         with np.errstate(under="ignore"):
             prepared = prepare_samples(clusterer, X, sample_weight)
             y = y if clusterer.use_labels else None

@@ -68,11 +68,6 @@ MISTAKES = {
         TypeError,
         "must hold skorch callbacks.*got <built-in function print>.*on_epoch_end",
     ),
-    "pairs whose samples may be noise": (
-        lambda: NeighborClustering(3, contamination=0.1).fit(X, must_link=[(0, 3)]),
-        ValueError,
-        "contamination may label one sample of a pair as noise. Set contamination=0",
-    ),
     "a metric below zero": (
         lambda: NeighborClustering(3, metric=lambda a, b: -1.0).fit(X),
         ValueError,
