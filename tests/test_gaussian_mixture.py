@@ -14,7 +14,9 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster import GaussianMixtureEM
+from skdeepcluster.functional.gaussian import Mixture
 from skdeepcluster.metrics import clustering_accuracy
+from skdeepcluster.mixture import em
 
 K = 3
 D = 4
@@ -186,6 +188,17 @@ def test_a_starved_component_moves_to_samples(covariance_type):
     for i in [*range(0, 600, 60)] * 12:
         mixture.partial_fit(X[i : i + 60])
     assert adjusted_rand_score(y, mixture.predict(X)) == 1
+
+
+def test_a_starved_component_takes_half_of_the_heaviest_one():
+    weights = torch.tensor([0.3, 0.7, 0.0], dtype=torch.float64)
+    means = torch.tensor([[-50.0], [50.0], [0.0]], dtype=torch.float64)
+    stds = torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64)
+    mixture = Mixture(weights.log(), means, stds)
+    found = em.reseed_starved(mixture, 0.01, torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(found.log_weights.exp(), [0.3, 0.35, 0.35])
+    np.testing.assert_array_equal(found.scales, [[1], [2], [2]])
+    assert abs(float(found.means[2, 0]) - 50) < 10
 
 
 @no_convergence
@@ -415,6 +428,18 @@ def test_clusters_far_apart_keep_digits(X, covariance_type, gap, features):
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("gap", [3, 1e6])
+def test_a_step_of_em_reads_the_samples_once(gap, monkeypatch):
+    rows, y = make_blobs(90, centers=gap * np.eye(3), random_state=0)
+    options = em.MStep("full", 1e-6)
+    mixture = em.m_step(rows, np.eye(3)[y], *options)
+    passes = []
+    sums = em.WeightedRows.sums
+    monkeypatch.setattr(em.WeightedRows, "sums", lambda *a: passes.append(1) or sums(*a))
+    em.step(em.as_rows(rows, 3, "full"), mixture, options)
+    assert len(passes) == 1
+
+
 def test_a_fit_with_a_number_from_a_range_is_continued():
     rows, _ = make_blobs(240, centers=4, cluster_std=0.5, random_state=3)
     fit = GaussianMixtureEM((2, 4), random_state=0, warm_start=True).fit(rows)

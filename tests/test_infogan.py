@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skdeepcluster import InfoGANClustering
+from skdeepcluster.infogan import find_style
 from skdeepcluster.nn.model import Batch
 
 SMALL = {"hidden_layer_sizes": (32,), "random_state": 0}
@@ -57,6 +58,17 @@ def game(x):
 def fitted(rows):
     # A good generator takes longer than good clusters.
     return InfoGANClustering(3, max_epochs=40, **SMALL).fit(rows)
+
+
+def test_styles_are_uniform_in_every_cluster():
+    clusters = np.repeat([0, 1], [20, 31])
+    X = np.random.default_rng(0).normal(size=(51, 3)) + 9 * clusters[:, None]
+    resp = np.eye(2, dtype=np.float32)[clusters]
+    style = find_style(torch.Tensor.float, X, resp, 2, np.random.RandomState(0))
+    for k, n in enumerate((20, 31)):
+        middles = (np.arange(n) + 0.5) / n * 2 - 1
+        found = np.sort(style[clusters == k], axis=0)
+        np.testing.assert_allclose(found, np.c_[middles, middles], atol=1e-6)
 
 
 # ---- the game

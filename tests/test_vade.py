@@ -7,7 +7,13 @@ from common import make_model, seeded
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
-from torch.distributions import Categorical, Independent, Normal, kl_divergence
+from torch.distributions import (
+    Categorical,
+    Independent,
+    MixtureSameFamily,
+    Normal,
+    kl_divergence,
+)
 
 from skdeepcluster import VaDEClustering, VAEEmbedding
 from skdeepcluster.functional import gaussian, points
@@ -87,6 +93,29 @@ def test_sampled_divergence_is_below_the_optimal_one_on_average(vade):
     vade.objective = "optimal"
     assert (exact < divergence(vade, mean, std, mean) + 1e-3).all()
     assert (exact > -1e-3).all()
+
+
+def test_sampled_divergence_is_a_log_ratio_of_densities(vade):
+    vade.objective = "sampled"
+    mean, std = vade.encoder(torch.rand(40, 6))
+    z = mean + std * draw_normal(40)
+    log_weights, means, stds = vade.prior.mixture
+    components = Independent(Normal(means, stds), 1)
+    prior = MixtureSameFamily(Categorical(logits=log_weights), components)
+    expected = Independent(Normal(mean, std), 1).log_prob(z) - prior.log_prob(z)
+    torch.testing.assert_close(divergence(vade, mean, std, z), expected)
+
+
+@torch.no_grad()
+def test_scores_are_bounds_at_the_best_gamma(vade):
+    x = torch.rand(40, 6)
+    mean, std = vade.encoder(x)
+    noise = draw_normal(32)
+    decoded = vade.decoder(mean + std * noise[:, None])
+    log_x = vade.likelihood.log_prob(x.expand(32, 40, 6), decoded).mean(0)
+    log_weights, kl = written_out(vade, mean, std)
+    expected = log_x + (log_weights - kl).logsumexp(-1)
+    torch.testing.assert_close(vade.score(x, noise.double()).float(), expected)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

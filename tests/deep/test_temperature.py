@@ -18,6 +18,11 @@ def test_the_temperature_is_recovered(temperature):
     assert found == pytest.approx(temperature, rel=1e-3)
 
 
+def test_a_model_that_is_too_unsure_keeps_its_probabilities():
+    calibrated = softmax(2 * LOGITS, axis=1)
+    assert find_temperature(log_softmax(LOGITS, axis=1), calibrated) == 1
+
+
 def test_a_temperature_keeps_labels():
     X = load_digits().data[:300]
     settings = {"max_epochs": 3, "pretraining_epochs": 3, "hidden_layer_sizes": (64,)}

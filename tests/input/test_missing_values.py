@@ -110,6 +110,14 @@ def test_missing_values_are_means_over_the_nearest_samples(incomplete):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+def test_donors_are_from_the_whole_range():
+    line = np.linspace(0, 1, 12_000)
+    X = np.c_[line, line]
+    X[::100, 1] = np.nan
+    found = Preparation("numbers", standardize=False, n_neighbors=5).fit_transform(X)
+    np.testing.assert_allclose(found, np.c_[line, line], atol=1e-3)
+
+
 @pytest.mark.parametrize("estimator", some_of(ESTIMATORS), ids=name)
 def test_columns_without_values_are_refused_by_name(estimator, incomplete):
     X, y = incomplete

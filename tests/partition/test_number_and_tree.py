@@ -12,6 +12,7 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 from skdeepcluster import NeighborClustering, select_n_clusters
 from skdeepcluster.neighbors import neighbor_graph
 from skdeepcluster.partition.number import Curve
+from skdeepcluster.partition.selection import Partition
 from skdeepcluster.partition.tree import build_tree, group_leaves
 
 X, _ = make_blobs(300, centers=[[0, 0], [8, 0], [0, 8], [8, 8]], random_state=0)
@@ -207,6 +208,13 @@ def test_the_number_with_the_most_evidence_is_taken():
     assert curve.weakest_pair[0] < 0.6 < curve.weakest_pair[1:].min()
     assert (curve.evidence <= curve.expected_score).all()
     assert curve.evidence[0] == curve.expected_score[0]
+
+
+def test_a_full_search_counts_half_of_the_evidence():
+    curve = make_curve(np.arange(1, 4), [0.2, 0.6, 0.5], np.ones(3))
+    found = curve.update([Partition(np.eye(3), 0.9), Partition(np.eye(3)[:, :2], 0.4)])
+    np.testing.assert_allclose(found.evidence, [0.2, 0.5, 0.7])
+    np.testing.assert_allclose(found.expected_score, [0.2, 0.4, 0.9])
 
 
 @pytest.mark.parametrize("share", [0.15, 0.3])

@@ -174,6 +174,27 @@ def test_candidates_vote_by_names_at_the_end_of_a_walk():
     np.testing.assert_allclose(found, steps @ steps @ votes, atol=1e-6)
 
 
+def test_candidates_that_are_equal_share_a_vote():
+    agreement = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    weights = selection.weight_candidates(np.full(3, 0.5), agreement)
+    np.testing.assert_allclose(weights, [0.5, 0.5, 1])
+
+
+@pytest.mark.parametrize("n_clusters", [2, 3, 5, 7])
+def test_a_vote_is_worth_its_best_candidate_or_more(n_clusters):
+    coords = look(X)
+    own = selection.Criterion(coords, 4)
+    found = selection.find_candidates(coords, n_clusters, np.random.RandomState(0))
+    labels = np.array([candidate for _, candidate in found])
+    agreement = features.measure_agreement(labels, labels, n_clusters)
+    weights = selection.weight_candidates(own.score(labels), agreement)
+    best = labels[(agreement @ weights).argmax()]
+    winner = next(selection.vote(coords, own, n_clusters, np.random.RandomState(0)))[2]
+    alone, voted = own.score_robustly(np.array([best, winner.labels]))
+    keeps_all = len(np.unique(winner.labels)) == n_clusters
+    assert winner.expected_score == (max(alone, voted) if keeps_all else alone)
+
+
 def make_sure(labels, votes, stability, score):
     """Return the responsibilities of a vote with some coefficients of the calibration."""
     partition = selection.Partition(votes, score)
