@@ -35,6 +35,15 @@ class Broken(KMeans):
         raise RuntimeError("out of <luck>")
 
 
+class Unreadable(KMeans):
+    """A clusterer that marks some samples by -2, as HDBSCAN marks infinite ones."""
+
+    def fit_predict(self, X, y=None):
+        labels = super().fit_predict(X)
+        labels[:9] = -2
+        return labels
+
+
 @pytest.fixture(scope="module")
 def found():
     """Halves, noisy clusters and moons, compared."""
@@ -199,6 +208,12 @@ def test_no_clusterer_spoils_the_samples_of_others():
     distances = pairwise_distances(X)
     compare(distances, [HDBSCAN(metric="precomputed", copy=False)])
     np.testing.assert_array_equal(distances, pairwise_distances(X))
+
+
+def test_labels_below_minus_one_are_noise():
+    found = compare(X, {"some": Unreadable(2, random_state=0)})
+    np.testing.assert_array_equal(np.flatnonzero(found.labels["some"] == -1), np.arange(9))
+    assert found.results["noise"][0] == pytest.approx(9 / 150)
 
 
 def test_pages_name_the_rows_of_any_frame(table):

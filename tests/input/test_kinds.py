@@ -158,6 +158,8 @@ def test_identifiers_are_left_out():
     named = table.assign(name=names)
     filled = VAEEmbedding(2, init="own", max_epochs=1).fit(named).impute(named)
     assert filled["name"].tolist() == names
+    thrice = Preparation().fit(pd.concat([named] * 3))
+    assert thrice.kinds_["name"] == "out"
 
 
 def test_a_thousand_levels_are_no_error():
@@ -227,6 +229,8 @@ def test_amounts_are_symmetric():
     order = np.argsort(right)
     assert (np.diff(first[order]) >= 0).all()
     assert (np.diff(second[order]) <= 0).all()
+    restored = found.inverse_transform(found.transform(X))
+    np.testing.assert_allclose(restored, X, rtol=1e-3, atol=1e-2)
 
 
 @pytest.mark.parametrize("unit", [2.0**-300, 2.0**-600, 1e-300, 2.0**300])
@@ -264,6 +268,18 @@ def test_columns_that_tell_each_other_are_one_fact():
 
 
 # ---- laws
+
+
+def test_the_best_explained_column_of_a_fact_counts():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 600)
+    table = pd.DataFrame({"x": rng.normal(4 * y, 1), "plan": np.array([*"pqr"])[y]})
+    wrong = rng.uniform(size=600) < 0.02
+    table["noisy"] = np.where(wrong, rng.choice([*"pqr"], 600), table["plan"])
+    for columns in (["x", "plan", "noisy"], ["x", "noisy", "plan"]):
+        found = Preparation().fit(table[columns])
+        weights = dict(zip(found.get_feature_names_out(), found.factors_, strict=True))
+        assert weights["noisy_p"] < 1e-3 < 0.1 < weights["plan_p"]
 
 
 def test_rows_columns_copies_and_units_do_not_matter():

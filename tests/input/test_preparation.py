@@ -128,6 +128,16 @@ def test_weights_are_copies():
     np.testing.assert_allclose(weighted.transform(table), copied.transform(table), rtol=1e-9)
 
 
+def test_samples_of_weight_zero_change_nothing():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=200), 10.0 * rng.integers(0, 5, 200)])
+    more = np.vstack([X, np.column_stack([rng.normal(size=90), np.arange(90) + 200.0])])
+    alone = Preparation().fit(X)
+    beside = Preparation().fit(more, sample_weight=np.repeat([1.0, 0.0], [200, 90]))
+    assert alone.kinds_ == beside.kinds_ == {0: "number", 1: "code"}
+    np.testing.assert_array_equal(alone.transform(X), beside.transform(X))
+
+
 def test_gaps_of_new_samples_need_donors():
     X = draw_scales()
     preparation = Preparation()

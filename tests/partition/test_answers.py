@@ -238,6 +238,12 @@ def test_equal_samples_are_all_read():
     halved[::20] ^= 1
     agreement = adjusted_rand_score(np.repeat(y, 2), halved)
     assert expected_score(copies, halved) <= agreement * expected_score(X, y) + 0.01
+    # One of three copies is elsewhere, and the others decide.
+    third = np.repeat(y, 3)
+    third[::30] ^= 1
+    agreement = adjusted_rand_score(np.repeat(y, 3), third)
+    score = expected_score(np.repeat(X, 3, axis=0), third)
+    assert score == pytest.approx(agreement * expected_score(X, y))
 
 
 def test_no_evidence_is_said():

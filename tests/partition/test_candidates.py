@@ -64,6 +64,23 @@ def test_mixture_is_that_of_scikit_learn(kind, rows, start, monkeypatch):
     np.testing.assert_allclose(gaps, 1.5 * np.log(2 * np.pi), atol=1e-4)
 
 
+def test_likelihoods_count_copies():
+    weights = np.arange(90) % 3 + 1
+    likelihoods = []
+    for rows, own in ((NORMAL, weights), (NORMAL.repeat(weights, axis=0), np.ones(180))):
+        monomials = candidates.make_monomials(rows)
+        column = own[:, None].astype(float)
+
+        def estimate(resp, weighted=monomials * column):
+            return candidates.list_coefficients(
+                *candidates.estimate_gaussians(resp, weighted, 3, "full")
+            )
+
+        resp = np.eye(2)[(rows[:, 0] > 0).astype(int)]
+        likelihoods.append(candidates.fit_by_em(monomials, resp, column, estimate)[0])
+    assert likelihoods[0] == pytest.approx(likelihoods[1])
+
+
 def link_by_definition(points):
     """Yield the partitions of Genie by a search among all edges in each step."""
     edges = minimum_spanning_tree(squareform(pdist(points))).tocoo()

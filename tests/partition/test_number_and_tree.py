@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering, select_n_clusters
 from skdeepcluster.neighbors import neighbor_graph
-from skdeepcluster.partition.number import Curve
+from skdeepcluster.partition.number import Curve, Point, _is_past
 from skdeepcluster.partition.selection import Partition
 from skdeepcluster.partition.tree import build_tree, group_leaves
 
@@ -215,6 +215,15 @@ def test_a_full_search_counts_half_of_the_evidence():
     found = curve.update([Partition(np.eye(3), 0.9), Partition(np.eye(3)[:, :2], 0.4)])
     np.testing.assert_allclose(found.evidence, [0.2, 0.5, 0.7])
     np.testing.assert_allclose(found.expected_score, [0.2, 0.4, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("last", "is_past"), [((0.1, 0.1), True), ((0.1, 0.8), False), ((0.8, 0.1), False)]
+)
+def test_two_low_scores_end_the_search(last, is_past):
+    scores = dict(zip([1, 2, 9, 13, 19], [0.3, 0.9, 0.1, *last], strict=True))
+    points = {k: Point(score) for k, score in scores.items()}
+    assert _is_past(points) == is_past
 
 
 @pytest.mark.parametrize("share", [0.15, 0.3])
