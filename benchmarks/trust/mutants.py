@@ -335,7 +335,8 @@ MUTANTS = [
         "neighbors/samples.py",
         "np.maximum(weights, priority[order[n_drawn]])",
         "np.maximum(weights, priority[order[n_drawn - 1]])",
-        "partition/test_partition.py::test_drawn_samples_have_unbiased_weights",
+        "partition/test_partition.py::test_drawn_samples_have_unbiased_weights "
+        "partition/test_partition.py::test_weights_of_many_draws_are_unbiased",
     ),
     (
         "neighbors/augmented.py",

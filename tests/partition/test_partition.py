@@ -7,9 +7,10 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering
+from skdeepcluster.input.distinct import merge_equal
 from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
 from skdeepcluster.neighbors.graph import GraphSettings
-from skdeepcluster.neighbors.samples import connect
+from skdeepcluster.neighbors.samples import _draw_samples, connect
 from skdeepcluster.partition.coordinates import make_coordinates
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
@@ -144,6 +145,14 @@ def test_drawn_samples_have_unbiased_weights():
     # More than half cannot all be kept: they are drawn like the others.
     half = connect(NORMAL, 3, settings, random, None, range(16))
     assert not set(range(16)) <= set(half.reference.kept)
+
+
+def test_weights_of_many_draws_are_unbiased():
+    distinct = merge_equal(np.arange(120), WEIGHTS.astype(float))
+    streams = map(np.random.RandomState, range(2000))
+    totals = [_draw_samples(distinct, 30, stream, ()).weights.sum() for stream in streams]
+    error = np.std(totals) / np.sqrt(2000)
+    assert np.mean(totals) == pytest.approx(WEIGHTS.sum(), abs=4 * error)
 
 
 @pytest.mark.parametrize(("n_clusters", "n_neighbors"), [(2, 15), (10, 4), (40, 1), ("auto", 15)])
