@@ -2,20 +2,17 @@
 
 import importlib
 import inspect
+import os
 import re
 import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 from mypy import api
-from sklearn import config_context
 
 import skdeepcluster
-from skdeepcluster import NeighborClustering
 
 ROOT = Path(__file__).parents[2]
 INDEX = ROOT / "docs" / "api.rst"
@@ -127,14 +124,26 @@ def test_torch_is_imported_by_what_needs_it():
     assert run.returncode == 0, run.stderr
 
 
+WITH_TENSORS = """
+import numpy as np
+import torch
+from sklearn import config_context
+from skdeepcluster import NeighborClustering
+X = np.random.default_rng(0).normal(size=(40, 2)) + 9 * (np.arange(40) % 2)[:, None]
+expected = NeighborClustering(2, random_state=0).fit(X).responsibilities_
+found = NeighborClustering(2, random_state=0)
+for is_dispatched in (False, True):
+    with config_context(array_api_dispatch=is_dispatched):
+        found.fit(torch.tensor(X), sample_weight=torch.ones(40))
+        assert np.array_equal(found.predict_proba(torch.tensor(X)), expected)
+"""
+
+
 def test_tensors_are_read_as_arrays():
-    X = np.random.default_rng(0).normal(size=(40, 2)) + 9 * (np.arange(40) % 2)[:, None]
-    expected = NeighborClustering(2, random_state=0).fit(X).responsibilities_
-    found = NeighborClustering(2, random_state=0)
-    for is_dispatched in (False, True):
-        with config_context(array_api_dispatch=is_dispatched):
-            found.fit(torch.tensor(X), sample_weight=torch.ones(40))
-            np.testing.assert_array_equal(found.predict_proba(torch.tensor(X)), expected)
+    environment = os.environ | {"SCIPY_ARRAY_API": "1"}
+    command = [sys.executable, "-c", WITH_TENSORS]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert run.returncode == 0, run.stderr
 
 
 def test_names_are_listed_and_unknown_ones_refused():
