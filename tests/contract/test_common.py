@@ -35,14 +35,13 @@ over_some = pytest.mark.parametrize("estimator", some_of(ONE_OF_EACH), ids=name)
 # ---- scikit-learn's checks
 
 
-#: Checks that need clusters or classes to be learned; the others do with the shortest training
-#: and few clusters.
+#: Checks that need clusters or classes to be learned; the others do with the shortest training.
 LEARNED = {"check_clustering", "check_classifiers_train"}
 
 
 @parametrize_with_checks([short(e, hidden_layer_sizes=(16,)) for e in DEFAULTS])
 def test_scikit_learn_checks(estimator, check):
-    check(estimator if check.func.__name__ in LEARNED else brief(estimator, n_clusters=2))
+    check(estimator if check.func.__name__ in LEARNED else brief(estimator))
 
 
 @pytest.mark.full
