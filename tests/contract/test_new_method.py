@@ -156,10 +156,7 @@ def test_a_partition_that_no_parameter_holds_is_warned_of(blobs):
         DECClustering(3, init=labels, max_epochs=3, **SMALL).fit(X)
 
 
-BRIEF = {"init": "own", "max_epochs": 1, "pretraining_epochs": 1}
-
-
-@parametrize_with_checks([DECClustering(2, **BRIEF, **SMALL)])
+@parametrize_with_checks([DECClustering(3, max_epochs=1, pretraining_epochs=1, **SMALL)])
 def test_a_method_by_the_guide_passes_scikit_learns_checks(estimator, check):
     if check.func.__name__ != "check_clustering":  # asks for more than an epoch
         check(estimator)
