@@ -18,7 +18,7 @@ from .input.checks import warn_user
 from .input.labels import check_labels, mean_greatest_jaccard, predict_samples
 from .inspection.page import find_spots, match_before, write_page
 from .metrics import ExpectedScore, check_discrete, clustering_accuracy
-from .neighbors.search import has_distances
+from .neighbors.search import list_metric
 
 
 def compare(
@@ -75,8 +75,7 @@ def compare(
     1.0
     """
     clusterers = _name_clusterers(clusterers)
-    if any(map(has_distances, clusterers.values())):
-        options = {"metric": "precomputed"} | options
+    options = list_metric(clusterers.values()) | options
     if y is not None:
         y = check_discrete(y, "y")
         check_consistent_length(X, y)
@@ -152,10 +151,10 @@ def _fit_all(clusterers, inputs, verbose):
     errors = {}
     n_all = len(clusterers)
     for n_done, (name, clusterer) in enumerate(clusterers.items(), start=1):
+        X = deepcopy(inputs[name])  # some clusterers write to their samples
         start = perf_counter()
         try:
-            # Some clusterers write to their samples.
-            labels[name] = _fit(clusterer, deepcopy(inputs[name]))
+            labels[name] = _fit(clusterer, X)
             line = f"{name}: {count_used(labels[name])} clusters"
         except Exception as error:
             errors[name] = f"{type(error).__name__}: {error}"

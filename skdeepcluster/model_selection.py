@@ -18,7 +18,7 @@ from .neighbor_clustering import (
     list_alternatives,
     prepare_samples,
 )
-from .neighbors.search import has_distances
+from .neighbors.search import list_metric
 
 #: Parameters of a clusterer that the search for its number of clusters shares.
 SHARED = {
@@ -281,9 +281,7 @@ class LabelFreeScorer:
 
     def __call__(self, estimator, X, y=None) -> float:
         """Return the expected score of the cluster labels of X."""
-        options = self.options
-        if has_distances(estimator):
-            options = {"metric": "precomputed"} | options
+        options = list_metric([estimator]) | self.options
         labels = predict_samples(estimator, X)
         key = hash_of((X, options.get("metric")))
         if key != self._key:

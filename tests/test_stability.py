@@ -4,13 +4,15 @@ import joblib
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.cluster import HDBSCAN, KMeans, SpectralClustering
 from sklearn.datasets import make_blobs
+from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.neighbors import KNeighborsTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeepcluster import NeighborClustering
+from skdeepcluster import ClusterEnsemble, NeighborClustering
 from skdeepcluster.stability import cluster_stability
 
 X, Y = make_blobs(400, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
@@ -31,6 +33,18 @@ def test_subsets_of_a_graph_may_lack_neighbors():
     fit = NeighborClustering(3, metric="precomputed", n_neighbors=1, random_state=0).fit(graph)
     stability = cluster_stability(fit, graph, n_resamples=5, random_state=0)
     assert ((stability > 0) & (stability <= 1)).all()
+
+
+def test_similarities_are_those_of_the_subset():
+    some = X[:90]
+    spectral = SpectralClustering(3, affinity="precomputed", random_state=0)
+    similarities = rbf_kernel(some, gamma=1.0)
+    fit = spectral.fit(similarities)
+    members = ClusterEnsemble([spectral], 2, random_state=0).fit(similarities)
+    assert adjusted_rand_score(fit.labels_, members.labels_) == 1
+    stability = cluster_stability(fit, similarities, random_state=0)
+    assert stability.shape == (3,)
+    assert stability.min() > 0.9
 
 
 @pytest.mark.parametrize("n_samples", [2, 3, 5])

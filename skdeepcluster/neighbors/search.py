@@ -179,15 +179,21 @@ def _square_gaps(rows, X, places):
 
 def has_distances(estimator):
     """Return whether an estimator takes distances, not features."""
-    if getattr(estimator, "affinity", None) == "precomputed":
-        raise ValueError(
-            f"{type(estimator).__name__} with affinity='precomputed' takes similarities, but "
-            "features or distances are expected. Pass features, and name an affinity of them."
-        )
     # AgglomerativeClustering has the parameter, but not the tag.
     if getattr(estimator, "metric", None) == "precomputed":
         return True
     return get_tags(estimator).input_tags.pairwise
+
+
+def list_metric(estimators):
+    """Return the metric of a score of clusterers, as an option, if they take distances."""
+    for estimator in estimators:
+        if getattr(estimator, "affinity", None) == "precomputed":
+            raise ValueError(
+                f"{type(estimator).__name__} with affinity='precomputed' takes similarities, but "
+                "features or distances are expected. Pass features, and name an affinity of them."
+            )
+    return {"metric": "precomputed"} if any(map(has_distances, estimators)) else {}
 
 
 def check_distances(X, square=True):
@@ -206,7 +212,7 @@ def check_distances(X, square=True):
 
     diagonal = X.diagonal().mean(dtype=float)
     mean = values.mean(dtype=float)
-    if not sparse.issparse(X) and np.triu(X).any() != np.tril(X).any():
+    if not sparse.issparse(X) and X[0].any() != X[:, 0].any():
         raise ValueError(
             "X has distances on one side of the diagonal only, but expects them on both. Pass "
             "X + X.T."
