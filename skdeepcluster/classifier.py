@@ -159,6 +159,10 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         """Return the likeliest classes by the neighbor graph."""
         n_classes = data.known.n_clusters
         labels = data.labels
+        if labels.max() < 0:
+            raise ValueError(
+                "sample_weight selects no labeled sample. Give some larger weights."
+            )
         if is_own(self.init):
             return InitialPartition(n_classes)
         if (labels >= 0).all():

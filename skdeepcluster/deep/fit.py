@@ -356,7 +356,7 @@ def divergence_explained(model):
 def train_best(fit):
     """Train ``n_init`` times; return the :class:`Run` with the highest mean score."""
     estimator = fit.estimator
-    n_epochs = estimator.max_epochs_ + vars(estimator).get("pretraining_epochs_", 0)
+    n_epochs = estimator.max_epochs_ + getattr(estimator, "pretraining_epochs_", 0)
     fit.progress.plan(estimator.n_init * n_epochs * fit.n_batches)
     # Networks and augmentations of the user draw by themselves.
     is_own = takes_builders(estimator) or estimator.augment is not None

@@ -210,6 +210,12 @@ class RandomShift:
     wrap: bool = False
     n_channels: int = 1
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_shift <= 1:
+            raise ValueError(
+                f"max_shift must be between 0 and 1, got {self.max_shift}."
+            )
+
     def __call__(self, x: Tensor) -> Tensor:
         """Return a random version of each series, (N, D)."""
         return self._move(x, rand((len(x), 1), x.device, x.dtype))

@@ -11,6 +11,7 @@ from torch import nn
 
 from skdeepcluster import CatGANClassifier, NeighborClustering, VaDEClustering, display
 from skdeepcluster.inspection import ClusterReport
+from skdeepcluster.nn import RandomShift
 
 Y = np.arange(48) % 3
 X = np.random.default_rng(0).normal(size=(48, 4)) + 6 * np.eye(4)[Y]
@@ -82,6 +83,18 @@ MISTAKES = {
         lambda: CatGANClassifier().fit(X, np.full(48, 7)),
         ValueError,
         "y has one class, 7, but two are needed",
+    ),
+    "weights without a label": (
+        lambda: CatGANClassifier(max_epochs=1, hidden_layer_sizes=(4,)).fit(
+            X, np.where(np.arange(48) < 9, Y, -1), sample_weight=np.arange(48) >= 9
+        ),
+        ValueError,
+        "sample_weight selects no labeled sample. Give some larger weights",
+    ),
+    "a shift in values of a series": (
+        lambda: RandomShift(5),
+        ValueError,
+        "max_shift must be between 0 and 1, got 5",
     ),
     "a callback that watches validation": (
         lambda: fit(callbacks=[EarlyStopping]),
