@@ -77,18 +77,20 @@ class NumberColumns(BaseEstimator):
             weights = weights[is_known]
             self.decimals_.append(_count_decimals(values))
             self.kinds_.append(self._fit_column(j, kind, values, weights))
-        for j in self._find_unordered(X, sample_weight):
-            self.kinds_[j] = "category"
-            self.levels_.pop(j)
-        self._part_equal(X, sample_weight)
+        if self.levels_:
+            keys = self._hash(X)
+            for j in self._find_unordered(X, keys, sample_weight):
+                self.kinds_[j] = "category"
+                self.levels_.pop(j)
+            self._part_equal(X, keys, sample_weight)
         return self
 
-    def _part_equal(self, X, sample_weight):
+    def _part_equal(self, X, keys, sample_weight):
         """Give codes with equal shares other draws, by the samples that have their levels."""
         salts = [int(code["salt"][0]) for code in self.levels_.values()]
         if len(set(salts)) == len(salts):
             return
-        marks = self._hash(X) / 2.0**64
+        marks = keys / 2.0**64
         for j, code in self.levels_.items():
             values = np.nan_to_num(X[:, j].astype(float))
             mean = np.average(values * marks, weights=sample_weight)
@@ -96,7 +98,7 @@ class NumberColumns(BaseEstimator):
                 np.float32([mean]).view(np.uint32).astype(np.uint64)
             )
 
-    def _find_unordered(self, X, sample_weight):
+    def _find_unordered(self, X, keys, sample_weight):
         """Return the codes, not said to be ones, that name categories.
 
         The means of the other columns differ between their levels, but do not rise or fall with
@@ -106,15 +108,18 @@ class NumberColumns(BaseEstimator):
         if not places:
             return []
         standard = np.nan_to_num((X - self.features_.mean) / self.features_.scale)
-        root = 1 if sample_weight is None else np.sqrt(sample_weight)[:, None]
-        n_distinct = len(np.unique(self._hash(X)))
+        root = np.ones((len(X), 1))
+        if sample_weight is not None:
+            root = np.sqrt(sample_weight)[:, None]
+        weighted = standard * root
+        n_distinct = len(np.unique(keys))
         unordered = []
         for j in places:
             code = standard[:, [j]]
             levels = np.unique(code)
-            others = np.delete(standard, j, axis=1) * root
+            others = np.delete(weighted, j, axis=1)
             by_level = _explain((code == levels) * root, others, n_distinct)
-            by_order = _explain(code * root, others, n_distinct)
+            by_order = _explain(weighted[:, [j]], others, n_distinct)
             chance = np.sqrt(2 * others.shape[1] * len(levels)) / n_distinct
             is_clear = by_level - by_order > max(MIN_DIFFERENCE, CHANCES * chance)
             if is_clear and by_order < MAX_ORDER * by_level:

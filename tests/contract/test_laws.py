@@ -134,5 +134,15 @@ def test_left_out_columns_are_not_needed_later():
     assert fit.preparation_.kinds_["name"] == "out"
     found = fit.predict_proba(table.drop(columns="name"))
     np.testing.assert_array_equal(found, fit.predict_proba(table))
+    polars = pytest.importorskip("polars")
+    frame = polars.from_pandas(table.drop(columns="name"))
+    fit = NeighborClustering(3, random_state=0).fit(polars.from_pandas(table))
+    np.testing.assert_array_equal(fit.predict_proba(frame), found)
+
+
+@pytest.mark.parametrize("missing", [["number"], ["name", "number"]])
+def test_columns_that_were_used_are_needed(missing):
+    table = draw_table(0).assign(name=[f"customer {i}" for i in range(N)])
+    fit = NeighborClustering(3, random_state=0).fit(table)
     with pytest.raises(ValueError, match="number"):
-        fit.predict(table.drop(columns=["name", "number"]))
+        fit.predict(table.drop(columns=missing))
