@@ -1,6 +1,7 @@
 """Checkpoints: files that let the trainings of a fit resume bit for bit."""
 
 import copy
+import hashlib
 import os
 import threading
 import time
@@ -9,7 +10,6 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
 import joblib
 import numpy as np
@@ -33,6 +33,8 @@ TYPES: list[Any] = [
     np.empty(0).__reduce__()[0],  # what makes arrays
     np.float64(0).__reduce__()[0],  # what makes numbers
 ]
+#: Number of bytes of the checksum, SHA-256, with which a file ends.
+DIGEST_SIZE = 32
 #: torch's list of safe types belongs to the process, whose threads read one after the other.
 READING = threading.Lock()
 
@@ -97,18 +99,20 @@ class Checkpoint(Callback):
         torch.save(content, buffer := BytesIO())
         with replace_atomically(self.path) as file:
             file.write(buffer.getbuffer())
+            file.write(hashlib.sha256(buffer.getbuffer()).digest())
         self._written = time.monotonic()
 
 
 def _read(path: Any, identity: str) -> dict[str, Any]:
     """Return the content of a checkpoint of this fit."""
     safe_types = torch.serialization.safe_globals(TYPES)
-    with open(path, "rb") as file, READING, safe_types:
+    with READING, safe_types:
         try:
-            if ZipFile(file).testzip() is not None:  # torch does not compare checksums
-                raise BadZipFile("A checksum is wrong.")
-            file.seek(0)
-            content = torch.load(file, map_location="cpu", weights_only=True)
+            stored = Path(path).read_bytes()
+            written = stored[:-DIGEST_SIZE]
+            if hashlib.sha256(written).digest() != stored[-DIGEST_SIZE:]:
+                raise ValueError("The checksum is wrong.")
+            content = torch.load(BytesIO(written), "cpu", weights_only=True)
             # Few keys, or a position above 624, make numpy read out of bounds.
             _, keys, position, *_ = content["random_state"]
             if np.shape(keys) != (624,) or not 0 <= position <= 624:

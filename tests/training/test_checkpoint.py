@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from itertools import count
 from zipfile import ZipFile
 
@@ -161,6 +162,7 @@ def edit(change):
         stored = torch.load(path, weights_only=False)
         change(stored)
         torch.save(stored, path)
+        path.write_bytes(path.read_bytes() + sha256(path.read_bytes()).digest())
 
     return write
 
@@ -187,8 +189,15 @@ def flip_weights(path, content):
     path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
 
 
+def flip_directory(path, content):
+    """Change one letter of a name in the directory of the archive."""
+    place = content.rindex(b"/data/")
+    path.write_bytes(content[:place] + b"_" + content[place + 1 :])
+
+
 DAMAGE = {
     "bit": flip_weights,
+    "directory": flip_directory,
     "cut": lambda path, content: path.write_bytes(content[:200]),
     "weights": lambda path, _: torch.save({"weight": torch.zeros(3)}, path),
     "code": lambda path, _: torch.save({"fit": print, "trainings": []}, path),
