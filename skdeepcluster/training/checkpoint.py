@@ -5,6 +5,7 @@ import hashlib
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import is_dataclass
 from functools import partial
 from io import BytesIO
@@ -59,8 +60,8 @@ class Checkpoint(Callback):
         self._trainings: list[dict[str, Any]] = []
         self._n_begun = 0
         self._written = time.monotonic()
-        if os.path.exists(path):
-            check_regular(path)
+        check_regular(path)
+        with suppress(FileNotFoundError):  # another fit may remove it at any time
             stored = _read(path, self.identity)
             self._trainings = stored["trainings"]
             random_state.set_state(stored["random_state"])
@@ -105,10 +106,10 @@ class Checkpoint(Callback):
 
 def _read(path: Any, identity: str) -> dict[str, Any]:
     """Return the content of a checkpoint of this fit."""
+    stored = Path(path).read_bytes()
     safe_types = torch.serialization.safe_globals(TYPES)
     with READING, safe_types:
         try:
-            stored = Path(path).read_bytes()
             written = stored[:-DIGEST_SIZE]
             if hashlib.sha256(written).digest() != stored[-DIGEST_SIZE:]:
                 raise ValueError("The checksum is wrong.")
