@@ -251,8 +251,8 @@ class Comparison(Bunch):
 
     def to_html(
         self, path: str | os.PathLike[str] | None = None, title: str | None = None
-    ) -> str:
-        """Return a page of HTML with the results and maps of the samples, and write it to a path.
+    ) -> str | None:
+        """Return a page of HTML with the results and maps of the samples, or write it to a path.
 
         Clusters that match those of the best clusterer have the same colors.
         """

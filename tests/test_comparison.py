@@ -254,7 +254,8 @@ def test_the_page_is_whole_and_has_a_map_of_each(tmp_path):
     names = ["<b>ours", "halves & x", "noisy"]
     tried = dict(zip(names, [MOONS, HALVES, NOISY], strict=True))
     found = compare(X, tried, np.where(Y, "up", "down"))
-    text = found.to_html(tmp_path / "page.html", title="Two <i>moons")
+    assert found.to_html(tmp_path / "page.html", title="Two <i>moons") is None
+    text = found.to_html(title="Two <i>moons")
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == text
     assert "150 samples" in found._repr_html_()
     page = _Page(text)

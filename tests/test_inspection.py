@@ -245,7 +245,8 @@ class _Page(HTMLParser):
 def test_the_page_is_whole_and_holds_its_pictures(tmp_path):
     names = [f"sample & <b{i}> $x" for i in range(90)]
     found = report(images=(2, 2), feature_names=NAMES, row_names=names)
-    text = found.to_html(tmp_path / "report.html")
+    assert found.to_html(tmp_path / "report.html") is None
+    text = found.to_html()
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == text == found._repr_html_()
     page = _Page(text)
     assert not page.open

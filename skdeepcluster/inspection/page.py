@@ -19,7 +19,7 @@ AIR = 0.2
 
 
 def write_page(template, path=None, **values):
-    """Return the page or the text that a template makes of values, and write it to a path."""
+    """Return the page or the text that a template makes of values, or write it to a path."""
     from jinja2 import Environment, PackageLoader
 
     loader = PackageLoader("skdeepcluster")
@@ -28,9 +28,10 @@ def write_page(template, path=None, **values):
     pages.filters["base64"] = lambda png: b64encode(png).decode()
     pages.globals["colors"] = COLORS
     page = pages.get_template(template).render(values)
-    if path is not None:
-        Path(path).write_text(page, encoding="utf-8")
-    return page
+    if path is None:
+        return page
+    Path(path).write_text(page, encoding="utf-8")
+    return None
 
 
 def find_spots(samples, metric, rows=()):

@@ -269,8 +269,8 @@ class ClusterReport(Bunch):
         path: str | os.PathLike[str] | None = None,
         title: str | None = None,
         rows: bool = True,
-    ) -> str:
-        """Return the summary as a page of HTML with its pictures, and write it to a path.
+    ) -> str | None:
+        """Return the summary as a page of HTML with its pictures, or write it to a path.
 
         ``rows=False`` leaves out names, values and images of single samples.
         """
