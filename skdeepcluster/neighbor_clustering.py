@@ -141,8 +141,9 @@ class NeighborClustering(
     expected_score_ : float
         Expected adjusted Rand index with the unknown true clusters (possibly one), in [0, 1]. A
         criterion learned on simulated data sets predicts it from how well these clusters are
-        separated and found again, before samples are labeled as noise; your own classes may
-        differ.
+        separated and found again; your own classes may differ. With noise, it is multiplied by
+        the share of samples that have a cluster, as by
+        :func:`~skdeepcluster.metrics.expected_score`.
     alternatives_ : list of Alternative
         At most four other partitions: the two next best numbers of clusters or, if ``n_clusters``
         is an int, the two next best partitions; then those that differ from all before (adjusted
@@ -343,7 +344,13 @@ class NeighborClustering(
             )
         weights = check_sample_weight(sample_weight, prepared.points)
         offset = find_offset(found.outlier_scores, clusterer.contamination, weights)
+        is_cluster = -found.outlier_scores >= offset
+        share = np.average(is_cluster, weights=weights)
         self._write(prepared.preparation, known.classes, found, offset)
+        self._partitions = [
+            partition._replace(expected_score=share * partition.expected_score)
+            for partition in found.result.partitions
+        ]
         return self._show(0)
 
     def fit_predict(self, X, y=None, **kwargs) -> Labels:
@@ -386,7 +393,6 @@ class NeighborClustering(
         self._graph_weights = samples.weights
         self._reference = samples.reference
         self._lookup = found.lookup
-        self._partitions = result.partitions
         forget_missing(self, "augment_scores_", "classes_", "n_clusters_curve_")
 
     def _show(self, place):

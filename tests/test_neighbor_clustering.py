@@ -24,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 
 from skdeepcluster import NeighborClustering
+from skdeepcluster.metrics import expected_score
 
 STREAM = np.random.default_rng(0)
 X, Y = make_blobs(90, n_features=3, centers=3, cluster_std=0.7, random_state=0)
@@ -323,3 +324,17 @@ def test_what_predictions_prepare_is_not_kept_in_copies():
     assert joblib.hash(fit) == before
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fit)).predict(X + 0.1), predicted)
     np.testing.assert_array_equal(fit.fit(-X).predict(-X), fit.labels_)
+
+
+def test_the_expected_score_is_of_the_labels_with_noise():
+    X, _ = make_blobs(200, centers=[[0, 0], [7, 0], [0, 7]], random_state=0)
+    weights = np.tile([1, 3], 100)
+    plain = NeighborClustering(3, random_state=0).fit(X, sample_weight=weights)
+    noisy = NeighborClustering(3, contamination=0.2, random_state=0).fit(X, sample_weight=weights)
+    share = weights[noisy.labels_ >= 0].sum() / weights.sum()
+    assert 0.75 < share < 0.85
+    assert noisy.expected_score_ == pytest.approx(share * plain.expected_score_)
+    scores = [[other.expected_score for other in fit.alternatives_] for fit in (noisy, plain)]
+    np.testing.assert_allclose(scores[0], share * np.array(scores[1]))
+    again = expected_score(X, noisy.labels_, sample_weight=weights)
+    assert noisy.expected_score_ == pytest.approx(again, abs=0.06)
