@@ -344,8 +344,8 @@ class NeighborClustering(
             )
         weights = check_sample_weight(sample_weight, prepared.points)
         offset = find_offset(found.outlier_scores, clusterer.contamination, weights)
-        is_cluster = -found.outlier_scores >= offset
-        share = np.average(is_cluster, weights=weights)
+        is_noise = -found.outlier_scores < offset
+        share = 1 - float(np.average(is_noise, weights=weights))
         self._write(prepared.preparation, known.classes, found, offset)
         self._partitions = [
             partition._replace(expected_score=share * partition.expected_score)
