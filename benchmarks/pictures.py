@@ -1,6 +1,7 @@
-"""Two pictures of the documentation, written to benchmarks/results.
+"""Pictures of the documentation, written to benchmarks/results.
 
-Labels of classes are used only for the accuracies, which come from ``clusterers.jsonl``.
+Labels of classes are used only for the accuracies, which come from ``clusterers.jsonl``. Seconds
+and memory by the number of samples come from ``speed_growth.jsonl``.
 """
 
 import argparse
@@ -19,10 +20,17 @@ from skdeepcluster.display import EmbeddingDisplay, SamplesDisplay
 #: Methods of other libraries in the picture.
 OTHERS = ["KMeans", "GaussianMixture", "Ward", "SpectralClustering", "HDBSCAN", "EVoC"]
 OTHERS += ["umap-learn + GMM"]
+#: Method that is emphasized.
+FIRST = "NeighborClustering"
 #: Methods whose name ends at their point; the names of the others begin there.
-ENDING = "SpectralClustering", "NeighborClustering"
+ENDING = "SpectralClustering", FIRST
 #: Minimum accuracy that is drawn to scale; methods below it stand there, with their number.
 MIN_ACC = 0.68
+#: Minimum seconds and megabytes that are drawn, and the labels of their axes.
+GROWTH = {
+    "seconds": (0.01, "seconds of a fit with labels"),
+    "memory": (1, "additional memory of a fit, MB"),
+}
 
 
 def draw_digits():
@@ -44,7 +52,7 @@ def draw_digits():
 
 def average(frame):
     """Return mean ACC and seconds by method over the sets that all methods have, and these."""
-    methods = [*OTHERS, "NeighborClustering", *NETWORKS]
+    methods = [*OTHERS, FIRST, *NETWORKS]
     acc, seconds = by_set(frame, "acc")[methods].dropna(), by_set(frame, "seconds")[methods]
     return acc.mean(), seconds.loc[acc.index].mean(), sorted(acc.index)
 
@@ -53,7 +61,7 @@ def draw_accuracy_and_seconds(frame):
     """Draw the mean accuracy of every method against its mean seconds."""
     acc, seconds, sets = average(frame)
     figure, ax = plt.subplots(figsize=(7.4, 4.2), layout="constrained")
-    for method in [*OTHERS, "NeighborClustering"]:
+    for method in [*OTHERS, FIRST]:
         side = "right" if method in ENDING else "left"
         low, is_ours = acc[method] < MIN_ACC, method not in OTHERS
         point, color = (seconds[method], max(acc[method], MIN_ACC)), "C0" if is_ours else "0.45"
@@ -77,6 +85,21 @@ def draw_accuracy_and_seconds(frame):
     return figure
 
 
+def draw_growth(frame):
+    """Draw seconds and memory over the number of samples."""
+    figure, axes = plt.subplots(1, 2, figsize=(8.6, 4.4), layout="constrained")
+    for ax, (name, (least, label)) in zip(axes, GROWTH.items(), strict=True):
+        found = frame.pivot_table(name, "n_samples", "row", sort=False).clip(lower=least)
+        found.plot(ax=ax, loglog=True, marker="o", ms=5, legend=False, colormap="tab10")
+        ax.lines[found.columns.get_loc(FIRST)].set(lw=3.5, ms=8, zorder=3)
+        ax.set(xlabel="number of samples", ylabel=label)
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.yaxis.set_major_formatter("{x:,g}")
+        ax.grid(alpha=0.3)
+    figure.legend(axes[0].lines, found.columns, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
 def main(arguments=None):
     """Draw all pictures."""
     made = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -86,6 +109,7 @@ def main(arguments=None):
     pictures = {
         "digits_drawn": draw_digits(),
         "accuracy_and_seconds": draw_accuracy_and_seconds(frame),
+        "speed_growth": draw_growth(as_frame(read(RESULTS / "speed_growth.jsonl"))),
     }
     for name, figure in pictures.items():
         path = options.out / f"{name}.png"
