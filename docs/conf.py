@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 
 import skdeepcluster
 
@@ -17,7 +18,6 @@ release = version = skdeepcluster.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "myst_parser",
     "numpydoc",
     "sphinx_design",
@@ -27,6 +27,7 @@ myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 templates_path = ["templates"]
 exclude_patterns = ["templates", "examples"]
+html_math_renderer = "mathml"
 html_title = project
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {
@@ -113,8 +114,19 @@ def link_names(app, doctree, docname):
             literal.replace_self(link)
 
 
+def write_formula(translator, node):
+    """Write a formula as MathML, which browsers show without scripts and offline."""
+    formula = tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block))
+    # As in TeX, there is a space between the name of a function and a symbol.
+    formula = re.sub(r"<mo>(?=&ApplyFunction;</mo>\s*<m(?!o))", '<mo rspace="0.17em">', formula)
+    tag = "div" if isinstance(node, nodes.math_block) else "span"
+    translator.body.append(f'<{tag} class="math">{formula}</{tag}>')
+    raise nodes.SkipNode
+
+
 def setup(app):
-    """Connect the rules on members and links."""
+    """Connect the rules on members, links and formulas."""
+    app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
     app.connect("autodoc-skip-member", is_foreign)
     app.connect("source-read", read_source)
     app.connect("doctree-resolved", link_names)

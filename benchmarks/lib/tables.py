@@ -1,14 +1,17 @@
-"""Fill the tables of RESULTS.md, docs/benchmarks.md and README.md from ``results/*.jsonl``.
+"""Fill the tables of docs/benchmarks.md, the user guide and README.md from ``results/*.jsonl``.
 
 ``python benchmarks/lib/tables.py`` replaces what stands between
 ``<!-- table: KIND FILES OPTIONS -->`` and ``<!-- end of table -->``. KIND is a function of
-`KINDS`, options are ``name=value`` with ";" between values, and ``only`` selects rows.
+`KINDS`, and options are ``name=value`` with ";" between values. ``only`` and ``sets`` select
+records by the keys in the files ("*" stands for any characters); the tables show the names in
+`NAMES` in their place.
 """
 
 import argparse
 import re
 import shlex
 import sys
+from fnmatch import fnmatchcase
 from functools import partial, reduce
 from pathlib import Path
 
@@ -21,7 +24,6 @@ from lib.records import read
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = (
-    ROOT / "benchmarks" / "RESULTS.md",
     ROOT / "docs" / "benchmarks.md",
     ROOT / "docs" / "guide" / "embeddings.md",
     ROOT / "docs" / "guide" / "images.md",
@@ -30,6 +32,34 @@ PAGES = (
     ROOT / "README.md",
 )
 BLOCK = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+#: What the tables show in place of keys of the records. Counts of sets are added from the records.
+NAMES = {
+    "eleven": "real sets",
+    "battery": "shape sets",
+    "rest": "sets kept aside",
+    "tables": "public tables",
+    "blobs": "drawn blobs",
+    "customers": "drawn customers",
+    "codes without structure": "codes without clusters",
+    "all": "all 79 tables",
+    "even": "40 tables kept aside",
+    "well matched": "40 with clear classes",
+    "ill matched": "39 with unclear classes",
+    "plain": "no augmentation",
+    "views": "augmentation given",
+    "views, auto": "augmentation given, K open",
+    "found": "augmentation found",
+    "found, K open": "augmentation found, K open",
+    "mean of the eleven": "11 real sets, K given",
+    "mean of the battery": "42 shape sets, K given",
+    "mean of the rest": "26 sets kept aside, K given",
+    "numbers of the eleven": "11 real sets, K open",
+    "numbers of the battery": "42 shape sets, K open",
+    "numbers of the rest": "26 sets kept aside, K open",
+    "KMeans, ensemble (soft_vote)": "ensemble of KMeans",
+    "NeighborClustering, ensemble (soft_vote)": "ensemble of NeighborClustering",
+    "all, ensemble (soft_vote)": "ensemble of all networks",
+}
 #: The method of a table's first line.
 FIRST = "NeighborClustering"
 #: Methods that find the number of clusters.
@@ -54,20 +84,30 @@ def as_frame(records):
     return frame
 
 
+def is_chosen(name, patterns):
+    """Return whether a name matches one of the patterns."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
 def load(files, only=None, sets=None):
-    """Return the records of result files, of some rows and sets."""
+    """Return the records of result files, of some rows and sets, with the names of `NAMES`."""
     frame = as_frame([record for file in files for record in read(RESULTS / file)])
-    if only is not None:
-        frame = frame[frame.row.isin(only.split(";"))]
-    if sets is not None:
-        frame = frame[frame.data.isin(sets.split(";"))]
-    return frame
+    for column, patterns in (("row", only), ("data", sets)):
+        if patterns is not None:
+            frame = frame[frame[column].map(partial(is_chosen, patterns=patterns.split(";")))]
+    named = frame.columns.intersection(["row", "group", "data"])
+    return frame.assign(**{column: frame[column].replace(NAMES) for column in named})
 
 
 def markdown(columns, lines):
     """Return a table in Markdown."""
     head = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     return "\n".join([*head, *(f"| {' | '.join(line)} |" for line in lines)])
+
+
+def heads(columns):
+    """Return the names of columns as the heads of a table."""
+    return [{"row": "method"}.get(name, name.replace("_", " ")) for name in columns]
 
 
 def text(value, digits=3):
@@ -99,7 +139,7 @@ def each(frame, columns, digits=3):
     names = columns.split(";")
     found = frame[names].dropna(how="all", subset=names[1:]).convert_dtypes()
     lines = [[text(value, int(digits)) for value in line] for line in found.values.tolist()]
-    return markdown([name.replace("_", " ") for name in names], lines)
+    return markdown(["measured", *heads(names[1:])] if names[0] == "row" else heads(names), lines)
 
 
 def summary(frame, values, index="row", digits=3):
@@ -113,14 +153,15 @@ def summary(frame, values, index="row", digits=3):
         keys = list(dict.fromkeys([*index, "data"]))
         means = frame.groupby(keys, sort=False).mean(numeric_only=True).groupby(index, sort=False)
     found = [(means if how == "mean" else groups)[name].agg(how) for name, how in wanted]
-    columns = [name if how == "mean" else f"{name} {how}" for name, how in wanted]
+    ends = {"mean": "", "last": ""}
+    columns = [name + ends.get(how, f" {how}") for name, how in wanted]
     made = pd.concat(found, axis=1)
     digits = split_digits(digits, len(wanted))
     lines = [
         [*np.atleast_1d(names), *map(text, line, digits)]
         for names, line in zip(made.index, made.to_numpy(), strict=True)
     ]
-    return markdown([name.replace("_", " ") for name in [*index, *columns]], lines)
+    return markdown(heads([*index, *columns]), lines)
 
 
 def pivot(frame, values, index="data", columns="row", digits="3", mean="yes"):
@@ -138,8 +179,7 @@ def pivot(frame, values, index="data", columns="row", digits="3", mean="yes"):
     cells = [p.map(partial(text, digits=d)) for p, d in zip(parts, digits, strict=True)]
     joined = reduce(lambda one, other: one + " / " + other, cells)
     lines = [[text(name), *line] for name, line in joined.iterrows()]
-    head = index.replace("row", "method").replace("_", " ")
-    return markdown([head, *map(text, joined.columns)], lines)
+    return markdown([*heads([index]), *map(text, joined.columns)], lines)
 
 
 def earned(frame):
@@ -164,15 +204,16 @@ def earned(frame):
 
 def rivals(frame):
     """Return ARI by group of sets, how often an open number of clusters is right, and seconds."""
-    groups = list(frame.group.unique())
+    sizes = frame.groupby("group", sort=False).data.nunique()
     lines = []
     for method in sorted(frame["row"].unique(), key=lambda name: (name in OPEN, name != FIRST)):
         own = frame[frame["row"] == method]
         means = own.groupby("group").ari.mean()
         is_right = (own.found - own.n_clusters).abs() <= RIGHT * own.n_clusters
         right = text(is_right.mean(), 2) if method in OPEN else "-"
-        cells = [text(means.get(group, np.nan)) for group in groups]
+        cells = [text(means.get(group, np.nan)) for group in sizes.index]
         lines.append([method, *cells, right, text(own.seconds.mean(), 1)])
+    groups = [f"{size} {group}" for group, size in sizes.items()]
     return markdown(["method", *groups, "K within 25 %", "seconds"], lines)
 
 
@@ -209,7 +250,7 @@ def how_many(frame):
         shares = [(gaps == 0).mean(), (gaps <= 1).mean(), gaps.mean()]
         shares += [*np.mean(within, axis=1), own.ari.str[0].mean(), np.mean(best)]
         cells = map(text, [*map(float, shares)], [2, 2, 1, 2, 2, 3, 3])
-        lines.append([f"{group} ({len(own)})", method, *cells, text(own.seconds.mean(), 1)])
+        lines.append([f"{len(own)} {group}", method, *cells, text(own.seconds.mean(), 1)])
     columns = ["sets", "method", "exact", "within one", "error", "among three", "among five"]
     return markdown([*columns, "ARI", "best of three", "seconds"], lines)
 

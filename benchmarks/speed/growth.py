@@ -15,7 +15,6 @@ import threading
 from functools import partial
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.utils import Bunch
 
@@ -24,7 +23,6 @@ from lib import clusterers
 from lib.methods import METHODS, precision
 from lib.options import parser
 from lib.records import keep, timed
-from lib.tables import as_frame
 
 from skdeepcluster.metrics import clustering_accuracy
 
@@ -39,8 +37,6 @@ RIVALS = (
 )
 LONG = 100
 FEATURES, CLUSTERS, CHUNK = 50, 10, 100_000
-LEAST = {"seconds": 0.01, "memory": 1}  # that are drawn
-LABELS = {"seconds": "fit and labels, seconds", "memory": "memory above that before the fit, MB"}
 
 
 def write(path, n_samples):
@@ -101,33 +97,17 @@ def measured(method, path, y):
     return head | json.loads(done.stdout.splitlines()[-1])
 
 
-def draw(records):
-    """Draw seconds and memory over the number of samples."""
-    figure, axes = plt.subplots(1, 2, figsize=(13, 4.5), layout="constrained")
-    for ax, (name, label) in zip(axes, LABELS.items(), strict=True):
-        found = as_frame(records).pivot_table(name, "n_samples", "row", sort=False)
-        shown = found.clip(lower=LEAST[name])
-        shown.plot(ax=ax, logx=True, logy=True, marker="o", legend=False, colormap="tab10")
-        ax.set(xlabel="samples", ylabel=label)
-        ax.grid(alpha=0.3)
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside right center", frameon=False)
-    return figure
-
-
 def main(arguments=None):
     """Fit every method to every size."""
     made = parser(__doc__)
     sizes = [1000, 10_000, 100_000, 1_000_000]
     made.add_argument("--samples", nargs="+", type=int, default=sizes, help="(%(default)s)")
     made.add_argument("--methods", nargs="+", choices=[*OURS, *RIVALS], default=OURS)
-    made.add_argument("--picture", type=Path, help="file for the curves")
     made.add_argument("--fit", nargs=2, metavar=("METHOD", "FILE"), help="of a single process")
     options = made.parse_args(arguments)
     if options.fit:
         fit(*options.fit)
         return
-    records = []
     slow = set()
     methods = [name for name in options.methods if name in OURS]
     methods += clusterers.installed([name for name in options.methods if name in RIVALS])
@@ -141,9 +121,7 @@ def main(arguments=None):
                 record = measured(method, path, y)
                 if record["seconds"] > LONG:
                     slow.add(method)
-                records.append(keep(record, record["precision"], options.out))
-    if options.picture:
-        draw(records).savefig(options.picture, dpi=120)
+                keep(record, record["precision"], options.out)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,20 @@ import re
 import pytest
 from lib import tables
 
+#: Pages with tables, and the page that names their most important numbers.
+LINKED = (tables.ROOT / "benchmarks" / "RESULTS.md", *tables.PAGES)
+
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """Return a function that makes the cells of a table of given records."""
     monkeypatch.setattr(tables, "RESULTS", tmp_path)
 
-    def make(spec, records):
+    def make(spec, records, head=False):
         (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, records)))
         lines = tables.table(spec).splitlines()
-        return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+        found = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        return found[:1] * head + found[2:]
 
     return make
 
@@ -43,12 +47,12 @@ def test_a_fit_is_counted_once(kind):
 
 
 def test_commands_of_the_pages_name_scripts_that_exist():
-    for path in tables.PAGES:
+    for path in LINKED:
         for script in re.findall(r"python (benchmarks/\S+\.py)", path.read_text()):
             assert (tables.ROOT / script).is_file(), script
 
 
-@pytest.mark.parametrize("path", tables.PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", LINKED, ids=lambda path: path.name)
 def test_links_between_the_pages_lead_somewhere(path):
     for file, anchor in re.findall(r"\]\(([\w./]*\.md)(?:#([\w-]+))?\)", path.read_text()):
         text = (path.parent / file).read_text()
@@ -81,11 +85,14 @@ def test_pivot_takes_means_over_seeds_and_common_sets(made):
 
 
 def test_methods_are_judged_by_group(made):
-    fits = [("eleven", 0.5, 4), ("eleven", 1.0, 9), ("battery", 0.2, 5)]
+    fits = [("eleven", "a", 0.5, 4), ("eleven", "b", 1.0, 9), ("battery", "c", 0.2, 5)]
     record = {"row": "HDBSCAN", "n_clusters": 4, "seconds": 1.0}
-    records = [record | {"group": g, "ari": ari, "found": found} for g, ari, found in fits]
+    names = "group", "data", "ari", "found"
+    records = [record | dict(zip(names, fit, strict=True)) for fit in fits]
     given = records[0] | {"row": "KMeans"}
-    assert made("rivals x.jsonl", [*records, given]) == [
+    head, *cells = made("rivals x.jsonl", [*records, given], head=True)
+    assert head[1:3] == ["2 real sets", "1 shape sets"]
+    assert cells == [
         ["KMeans", "0.500", "-", "-", "1.0"],
         ["HDBSCAN", "0.750", "0.200", "0.67", "1.0"],
     ]
