@@ -202,7 +202,8 @@ def check_distances(X, square=True):
     if square and n_rows != n_columns:
         raise ValueError(
             "Precomputed distances should be a square matrix, dense or sparse, of shape "
-            f"(n_samples, n_samples), got {X.shape}. Pass the distances between all samples, or another metric."
+            f"(n_samples, n_samples), got {X.shape}. Pass the distances between all samples, "
+            "or another metric."
         )
     whom = "precomputed distances: of similarities s in [0, 1] pass 1 - s"
     check_non_negative(X, whom)
