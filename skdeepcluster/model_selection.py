@@ -33,6 +33,8 @@ SHARED = {
     "random_state",
     "standardize",
 }
+#: Names of the parameter with the number of clusters.
+NUMBERS = "n_clusters", "n_components"
 #: Criteria; those after the first are methods of mixtures, and lower is better.
 CRITERIA = ("expected_score", "bic", "icl", "aic")
 
@@ -99,10 +101,15 @@ def select_n_clusters(
     is_mixture = criterion != "expected_score"
     estimator = _read_estimator(estimator, criterion)
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-    name = "n_clusters" if "n_clusters" in estimator.get_params() else "n_components"
+    names = [name for name in NUMBERS if name in estimator.get_params()]
+    if not names:
+        raise ValueError(
+            f"{type(estimator).__name__} has neither n_clusters nor n_components. Use compare() "
+            "for clusterers that find the number themselves."
+        )
 
     def fit(number):
-        return clone(estimator).set_params(**{name: number}).fit(X, **weights)
+        return clone(estimator).set_params(**{names[0]: number}).fit(X, **weights)
 
     numbers = read_n_clusters(n_clusters)
     if numbers.is_given or is_mixture and n_clusters == "auto":
@@ -142,7 +149,8 @@ def _read_estimator(estimator, criterion):
     """Return the estimator, or what stands for None, checked to have the criterion."""
     if criterion not in CRITERIA:
         raise ValueError(f"criterion={criterion!r} is unknown. Use one of {CRITERIA}.")
-    if estimator is not None and not hasattr(estimator, "get_params"):
+    is_class = isinstance(estimator, type)
+    if is_class or estimator is not None and not hasattr(estimator, "get_params"):
         raise TypeError(
             f"estimator must be a clusterer, got {estimator!r}. Pass numbers as n_clusters."
         )

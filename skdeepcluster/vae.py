@@ -386,7 +386,8 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         X_imputed : {ndarray, DataFrame} of shape (n_samples, n_features)
             E[x | observed features] by the model, in the units of X; observed values unchanged.
         """
-        return self.preparation_.fill(X, self._map("impute", X))
+        filled = self._map("impute", X)  # before preparation_ is read
+        return self.preparation_.fill(X, filled)
 
     def sample(self, n_samples: int = 1, cluster: int | None = None) -> Reals:
         """Draw codes from N(0, I) or the mixture, and decode them.

@@ -220,6 +220,9 @@ def test_samples_of_estimators_are_by_cluster_where_known():
     display = SamplesDisplay.from_estimator(Blurry(), n_per_cluster=2)
     np.testing.assert_array_equal(display.labels, [0, 0, 1, 1, 2, 2])
     np.testing.assert_array_equal(display.samples[:, 0], display.labels)
+    mixture = GaussianMixtureEM(3, random_state=0).fit(X)  # returns components, too
+    display = SamplesDisplay.from_estimator(mixture, n_per_cluster=2, image_shape=(8, 8))
+    np.testing.assert_array_equal(display.labels, [0, 0, 1, 1, 2, 2])
     density = KernelDensity().fit(X)  # has no clusters
     display = SamplesDisplay.from_estimator(density, n_per_cluster=2, image_shape=(8, 8))
     assert display.labels is None

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from common import DEEP, name
-from sklearn.cluster import AgglomerativeClustering, KMeans
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
 from sklearn.mixture import GaussianMixture
 
@@ -140,6 +140,8 @@ def test_weights_are_passed_only_if_given():
             "by 'bic' needs bounds such as .* got n_clusters='auto'",
         ),
         ({"estimator": (2, 10)}, TypeError, r"got \(2, 10\). Pass numbers as n_clusters"),
+        ({"estimator": KMeans}, TypeError, "got <class .*KMeans"),
+        ({"estimator": DBSCAN()}, ValueError, "DBSCAN has neither n_clusters .* Use compare"),
         ({"criterion": "mdl"}, ValueError, "criterion='mdl' is unknown.*'icl'"),
         (
             {"criterion": "bic", "estimator": KMeans()},

@@ -184,6 +184,8 @@ def _generate_clusters(estimator, n_per_cluster):
 
     clusters = range(estimator.n_clusters_)
     drawn = [estimator.sample(n_per_cluster, cluster=k) for k in clusters]
+    # A mixture returns the components, too.
+    drawn = [own[0] if isinstance(own, tuple) else own for own in drawn]
     return np.concatenate(drawn), np.repeat(clusters, n_per_cluster)
 
 

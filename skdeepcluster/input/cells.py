@@ -121,9 +121,11 @@ class CellReader(BaseEstimator):
         for i, (name, options) in self.types_.items():
             letter = columns[i].dtype.kind
             is_text = name.lower().startswith(UNTYPED)
-            if letter == "O" or is_text and letter in "fmM":
+            if letter == "O" and self.library_ == "polars":
+                columns[i] = columns[i].tolist()  # an array would be of type Object
+            elif letter == "O" and not is_text or is_text and letter in "fmM":
                 continue  # left out, or read
-            if "int" in name.lower():
+            elif letter == "f" and "int" in name.lower():
                 columns[i] = columns[i].round()
             if letter == "M" and "," in name:  # a time zone
                 columns[i] = library.to_datetime(columns[i], utc=True)

@@ -9,7 +9,12 @@ from typing import IO, Any
 
 
 def check_regular(path: str) -> None:
-    """Raise OSError if there is something else than a regular file."""
+    """Raise OSError if there is something else than a regular file, or no folder."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"There is no folder {folder}. Make it, or give another name."
+        )
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError(f"{path} exists and is no regular file. Give another name.")
 

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import TruncatedSVD
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
-from sklearn.utils import check_array
+from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import (
     _check_feature_names_in,
     check_is_fitted,
@@ -272,7 +272,8 @@ class Preparation(TransformerMixin, BaseEstimator):
             early = known
             if reads_values:
                 early = {i: kind for i, kind in known.items() if kind != "flag"}
-            self.table_ = TableEncoder(early, blocks).fit(table)
+            learned, _ = _leave_weighted(table, sample_weight)
+            self.table_ = TableEncoder(early, blocks).fit(learned)
             numbers = self.table_.read_numbers(table)
         else:
             numbers = self._check_numbers(X, reset=True, min_samples=min_samples)
@@ -610,8 +611,8 @@ def _leave_weighted(X, sample_weight):
     if sample_weight is None:
         return X, None
     weights = check_sample_weight(sample_weight, X)
-    kept = weights > 0
-    return X[kept], weights[kept] / weights.max()
+    kept = np.flatnonzero(weights)
+    return _safe_indexing(X, kept), weights[kept] / weights.max()
 
 
 class Scaled:
