@@ -21,9 +21,20 @@ GUIDE = sorted((ROOT / "docs").glob("guide/*.md")) + sorted((ROOT / "docs").glob
 
 
 def find_blocks(page):
-    """Return the Python blocks of a page; those of two pages go on with the first one."""
+    """Return the Python blocks of a page.
+
+    A block without imports goes on with the one before, and all blocks of some pages do.
+    """
     blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
-    return ["\n".join(blocks)] if page.stem in ("start", "tables") else blocks
+    if page.stem in ("start", "tables", "networks"):
+        return ["\n".join(blocks)]
+    whole = []
+    for block in blocks:
+        if whole and not re.search(r"^(?:from|import) ", block, re.MULTILINE):
+            whole[-1] += "\n" + block
+        else:
+            whole.append(block)
+    return whole
 
 
 def name_blocks(pages):
@@ -43,6 +54,7 @@ NEEDS = {
     "from transformers": "transformers",
     "open_clip": "open_clip",
     "sentence_transformers": "sentence_transformers",
+    "skrub": "skrub",
 }
 
 
