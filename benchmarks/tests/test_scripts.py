@@ -169,6 +169,7 @@ def test_numbers_are_found_in_the_named_groups(tmp_path, capsys, few_groups):
     names = ["blobs, 20%, 0", "blobs, 20%, 1", "one_band, 600000", "normal, 2"]
     assert [record["data"] for record in found] == np.repeat(names, 2).tolist()
     assert [record["classes"] for record in found] == [4] * 4 + [1] * 4
+    assert all(record["cpu_seconds"] >= 0 for record in found)
     single = found[4:]
     assert [r["found"] == [1] for r in single] == [True, False] * 2
     assert [r["ari"] for r in single] == [[1], [0]] * 2
