@@ -3,6 +3,7 @@
 Their settings are described in docs/benchmarks.md, "Settings of the methods".
 """
 
+import ctypes
 import time
 import warnings
 from collections.abc import Callable
@@ -30,12 +31,14 @@ from sklearn.preprocessing import minmax_scale
 
 import skdeepcluster
 from skdeepcluster.metrics import expected_calibration_error, match_labels
+from skdeepcluster.neighbors import neighbor_graph
 
 from .methods import NETWORKS
 from .records import N_THREADS, judged
 
 MAX_SAMPLES = 12_000  # of methods that grow quadratically
 MAX_FEATURES = 50  # of full covariances and of HDBSCAN
+MAX_EXACT = 30  # features up to which PLSCAN's search for neighbors is exact
 MAX_CONTROLLED = 100_000  # samples of a control
 #: Numbers of clusters that are tried where K is open.
 NUMBERS = (*range(1, 13), 14, 16, 18, 20, 23, 26, 29, 32, 36, 40, 45, 50)
@@ -87,10 +90,16 @@ def spectral(X, n_clusters, seed):
 
 def hdbscan(X, n_clusters, seed):
     """HDBSCAN, on principal components if there are many features."""
-    if X.shape[1] > MAX_FEATURES:
-        reduction = TruncatedSVD if issparse(X) else PCA
-        X = reduction(MAX_FEATURES, random_state=0).fit_transform(X)
+    X = components(X, MAX_FEATURES)
     return HDBSCAN(min_cluster_size=15, n_jobs=N_THREADS, copy=True).fit_predict(X)
+
+
+def components(X, n_components):
+    """Return principal components if there are more features, else the features."""
+    if X.shape[1] <= n_components:
+        return X
+    reduction = TruncatedSVD if issparse(X) else PCA
+    return reduction(n_components, random_state=0).fit_transform(X)
 
 
 def fast_hdbscan(X, n_clusters, seed):
@@ -98,6 +107,28 @@ def fast_hdbscan(X, n_clusters, seed):
     from fast_hdbscan import HDBSCAN as FastHDBSCAN
 
     return FastHDBSCAN(min_cluster_size=15).fit_predict(X)
+
+
+def plscan(X, n_clusters, seed):
+    """PLSCAN, on principal components if there are many features."""
+    from fast_hdbscan import PLSCAN
+    from numba import set_num_threads
+
+    set_num_threads(N_THREADS)
+    X = np.ascontiguousarray(components(X, MAX_EXACT))
+    return PLSCAN().fit_predict(X)
+
+
+def communities(name, X, n_clusters, seed):
+    """Communities in the graph of nearest neighbors, by scikit-network."""
+    from sknetwork import clustering
+
+    # Leiden draws random numbers by C, whose seed its random_state does not set.
+    ctypes.CDLL(None).srand(seed)
+    graph = neighbor_graph(X, n_jobs=N_THREADS)
+    # Weights of another type would be cut to whole numbers.
+    graph = graph.astype(np.float64)
+    return getattr(clustering, name)().fit_predict(graph)
 
 
 def umap_then(cluster, X, n_clusters, seed):
@@ -144,9 +175,7 @@ def with_k_open(method, unknown):
 def reduce(X):
     """Return at most `MAX_COUNTED` samples and `MAX_FEATURES` components to choose a number by."""
     X = X[np.random.RandomState(0).permutation(len(X))[:MAX_COUNTED]]
-    if X.shape[1] <= MAX_FEATURES:
-        return X
-    return PCA(MAX_FEATURES, random_state=0).fit_transform(X)
+    return components(X, MAX_FEATURES)
 
 
 def kmeans_by_silhouette(X, _, seed):
@@ -170,6 +199,8 @@ def mixture_by_bic(X, _, seed):
 gmm = partial(mixture, GaussianMixture)
 DENSE = partial(Method, is_dense=True)
 UMAP = partial(DENSE, needs="umap", is_compiled=True)
+FAST_HDBSCAN = partial(DENSE, needs="fast_hdbscan", is_random=False, is_compiled=True)
+COMMUNITIES = partial(Method, needs="sknetwork")
 METHODS = {
     "KMeans": Method(kmeans),
     "MiniBatchKMeans": Method(minibatch_kmeans),
@@ -177,7 +208,10 @@ METHODS = {
     "Ward": DENSE(ward, max_samples=MAX_SAMPLES, is_random=False),
     "SpectralClustering": Method(spectral, max_samples=MAX_SAMPLES),
     "HDBSCAN": Method(hdbscan, is_random=False),
-    "fast_hdbscan": DENSE(fast_hdbscan, needs="fast_hdbscan", is_random=False, is_compiled=True),
+    "fast_hdbscan": FAST_HDBSCAN(fast_hdbscan),
+    "PLSCAN": FAST_HDBSCAN(plscan),
+    "Louvain": COMMUNITIES(partial(communities, "Louvain"), is_random=False),
+    "Leiden": COMMUNITIES(partial(communities, "Leiden")),
     "umap-learn + GMM": UMAP(partial(umap_then, gmm)),
     "umap-learn + HDBSCAN": UMAP(partial(umap_then, hdbscan)),
     "EVoC": DENSE(evoc, needs="evoc", is_compiled=True),
@@ -204,7 +238,8 @@ def installed(methods):
 
 def versions():
     """Return the versions of the packages that methods use, as far as they are installed."""
-    modules = {"umap": "umap-learn"} | dict.fromkeys(("evoc", "clustpy", "numba"))
+    modules = {"umap": "umap-learn", "sknetwork": "scikit-network"}
+    modules |= dict.fromkeys(("evoc", "fast_hdbscan", "clustpy", "numba"))
     others = [name or module for module, name in modules.items() if find_spec(module)]
     return {name: version(name) for name in ("numpy", "scikit-learn", "torch", *others)}
 

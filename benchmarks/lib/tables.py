@@ -70,6 +70,9 @@ OPEN = (
     "EVoC, K open",
     "HDBSCAN",
     "umap-learn + HDBSCAN",
+    "PLSCAN",
+    "Louvain",
+    "Leiden",
 )
 #: Largest relative error of a number of clusters that counts as right.
 RIGHT = 0.25

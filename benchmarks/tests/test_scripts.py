@@ -36,6 +36,7 @@ from speed import bare_loop, default_fits, em_against_sklearn, growth, predictio
 from trust import laws, separations
 
 from skdeepcluster import VaDEClustering
+from skdeepcluster.neighbors import neighbor_graph
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -97,6 +98,29 @@ def test_methods_without_networks_find_two_clusters(method, dense):
     assert called.measured(method, dense, 0, set())["acc"] == 1
 
 
+@pytest.mark.parametrize("method", ["PLSCAN", "Louvain", "Leiden"])
+def test_methods_of_other_libraries_join_no_separate_clusters(method, dense):
+    pytest.importorskip(called.METHODS[method].needs)
+    labels = called.fit(method, dense.X, None, 0)
+    found = set(labels) - {-1}
+    assert len(found) >= 2
+    assert all(len(set(dense.y[labels == k])) == 1 for k in found)
+    np.testing.assert_array_equal(called.fit(method, dense.X, None, 0), labels)
+
+
+def test_communities_get_our_graph_in_double_precision(monkeypatch, tiny):
+    class StandIn:
+        def fit_predict(self, graph):
+            return graph
+
+    clustering = Bunch(Louvain=StandIn, Leiden=StandIn)
+    monkeypatch.setitem(sys.modules, "sknetwork", Bunch(clustering=clustering))
+    for method in ("Louvain", "Leiden"):
+        graph = called.fit(method, tiny.X, None, 0)
+        assert graph.dtype == np.float64
+        assert abs(graph - neighbor_graph(tiny.X)).max() == 0
+
+
 def test_samples_without_a_class_are_fitted_and_not_judged(dense):
     noisy = Bunch(**dense | {"y": np.where(np.arange(80) % 9, dense.y, -1)})
     assert called.measured("KMeans", noisy, 0, set())["acc"] == 1
@@ -145,6 +169,7 @@ def test_numbers_are_found_in_the_named_groups(tmp_path, capsys, few_groups):
     names = ["blobs, 20%, 0", "blobs, 20%, 1", "one_band, 600000", "normal, 2"]
     assert [record["data"] for record in found] == np.repeat(names, 2).tolist()
     assert [record["classes"] for record in found] == [4] * 4 + [1] * 4
+    assert all(record["cpu_seconds"] >= 0 for record in found)
     single = found[4:]
     assert [r["found"] == [1] for r in single] == [True, False] * 2
     assert [r["ari"] for r in single] == [[1], [0]] * 2
@@ -159,7 +184,7 @@ def test_the_rest_is_only_named_and_groups_without_a_folder_are_said(monkeypatch
     options = how_many.parsed([])
     assert {*how_many.GROUPS} - {*options.groups} == {"battery", "series"}
     assert "rest" not in options.groups
-    assert "PLSCAN" not in options.methods
+    assert not {"PLSCAN", "Louvain", "Leiden"} & {*options.methods}
     said = capsys.readouterr().out
     assert "battery: skipped, it needs --battery FOLDER" in said
     assert 'PLSCAN: skipped, not installed: pip install -e ".[rivals]"' in said
@@ -223,15 +248,16 @@ def test_our_fits_get_views_of_images_and_find_those_of_series(tmp_path, monkeyp
 
 def test_plscan_gets_30_components_at_most(monkeypatch):
     class StandIn:
-        def fit(self, X):
+        def fit_predict(self, X):
             fitted.append(X)
-            return Bunch(labels_=np.zeros(len(X)))
 
     fitted = []
     monkeypatch.setitem(sys.modules, "fast_hdbscan", Bunch(PLSCAN=StandIn))
+    monkeypatch.setitem(sys.modules, "numba", Bunch(set_num_threads=lambda n: None))
     X = np.random.default_rng(0).normal(size=(50, 31))
     for n_features in (30, 31):
-        how_many.plscan(Bunch(prepared=np.asfortranarray(X[:, :n_features])), 0)
+        data = Bunch(prepared=np.asfortranarray(X[:, :n_features]))
+        how_many.METHODS["PLSCAN"](data, 0)
     assert all(own.shape == (50, 30) and own.flags.c_contiguous for own in fitted)
     np.testing.assert_array_equal(fitted[0], X[:, :30])
 
