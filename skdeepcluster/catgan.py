@@ -178,10 +178,10 @@ class CatGANEstimator(DeepEstimator):
     _rate = 3e-3
     _steps = 12
     _is_adversarial = True
+    #: Weight of labeled samples, which a clusterer has not.
+    label_weight: Any = None
 
-    def _build_catgan(
-        self, n_features, n_clusters, widths, likelihood, label_weight=1.0
-    ):
+    def _build(self, n_features, n_clusters, widths, likelihood):
         widths = widths[:2]
         body = partial(normalized_mlp, hidden_layer_sizes=widths)
         mirror = partial(normalized_mlp, hidden_layer_sizes=widths[::-1])
@@ -201,7 +201,7 @@ class CatGANEstimator(DeepEstimator):
             N_NOISE,
             (self.balance_weight, self.fake_weight),
             Regularizer(self.init_weight, self.smoothness_weight, end=1.0),
-            label_weight,
+            self.label_weight,
         )
 
     def _train(self, model, fit):
@@ -408,9 +408,6 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
         random_state=None,
     ) -> None:
         store_parameters(locals())
-
-    def _build(self, n_features, n_clusters, widths, likelihood):
-        return self._build_catgan(n_features, n_clusters, widths, likelihood)
 
     def sample(self, n_samples: int = 1, cluster: int | None = None) -> Reals:
         """Generate samples.

@@ -151,10 +151,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             )
         return Known(targets, classes, len(classes))
 
-    def _build(self, n_features, n_clusters, widths, likelihood):
-        sizes = n_features, n_clusters, widths
-        return self._build_catgan(*sizes, likelihood, self.label_weight)
-
     def _find_initial(self, data, random_state):
         """Return the likeliest classes by the neighbor graph."""
         n_classes = data.known.n_clusters
