@@ -29,7 +29,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .input.checks import check_sample_weight, is_dask, warn_of_empty
 from .input.columns import KINDS
-from .input.dask import draw_rows, maps_blocks
+from .input.dask import draw_rows, fit_predict, maps_blocks
 from .input.distinct import TINY
 from .input.documentation import shared_docs
 from .input.labels import cluster_means, find_offset, mark_noise, read_known
@@ -346,25 +346,7 @@ class NeighborClustering(
         self._write(prepared.preparation, known.classes, found, offset)
         return self._show(0)
 
-    def fit_predict(self, X, y=None, **kwargs) -> Labels:
-        """Fit to X and return the cluster labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to cluster.
-        y : array-like of shape (n_samples,), default=None
-            Known clusters with ``use_labels=True``, ignored otherwise.
-        **kwargs : dict
-            Further arguments of ``fit``.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            ``labels_``, or the predictions for a Dask array.
-        """
-        self.fit(X, y, **kwargs)
-        return self.predict(X) if is_dask(X) else self.labels_
+    fit_predict = fit_predict
 
     def _write(self, preparation, classes, found, offset):
         """Set the attributes that hold for every answer of the fit."""
