@@ -91,8 +91,8 @@ class Cells:
             order = self.orders[cell]
             n_least = np.searchsorted(sizes[order].cumsum(), least) + 1
             near = order[: max(NEAR_CELLS, n_least)]
-            for start in range(0, len(queries[cell]), LARGEST_BLOCK):
-                yield queries[cell][start : start + LARGEST_BLOCK], near
+            for block in gen_batches(len(queries[cell]), LARGEST_BLOCK):
+                yield queries[cell][block], near
 
 
 class Products:

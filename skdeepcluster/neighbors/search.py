@@ -165,8 +165,7 @@ def _square_gaps(rows, X, places):
 
     parts = []
     fits_cache = max(1, 2**16 // (places.shape[1] * X.shape[1]))
-    for start in range(0, len(X), fits_cache):
-        part = slice(start, start + fits_cache)
+    for part in gen_batches(len(X), fits_cache):
         gaps = rows.take(places[part], axis=0)
         gaps -= X[part, None]
         gaps = gaps.astype(float, copy=False)
