@@ -29,7 +29,7 @@ from .input.parameters import begin_sample, store_parameters
 from .input.types import Auto, Reals, Widths
 from .nn.model import AdversarialModel, Player, Regularizer, observed
 from .nn.networks import keep_running_statistics, make_network, normalized_mlp
-from .nn.runtime import randn
+from .nn.runtime import randn_like
 
 
 class CatGAN(AdversarialModel):
@@ -90,7 +90,7 @@ class CatGAN(AdversarialModel):
 
     def generate(self, n_samples):
         """Generate standardized samples, (N, D)."""
-        z = randn((n_samples, self.n_noise), self.log_marginal.device)
+        z = randn_like(self.log_marginal.new_empty(n_samples, self.n_noise))
         return self.likelihood.standardized_mean(self.generator(z))
 
     def imbalance(self, log_p):

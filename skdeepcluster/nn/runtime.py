@@ -82,13 +82,6 @@ def _options(device: torch.device) -> dict[str, Any]:
     return {"generator": generator, "device": device}
 
 
-def randn(
-    shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32
-) -> Tensor:
-    """Draw from N(0, 1)."""
-    return torch.randn(shape, **_options(device), dtype=dtype)
-
-
 def rand(
     shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32
 ) -> Tensor:
