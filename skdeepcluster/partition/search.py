@@ -182,13 +182,11 @@ def count_clusters(
     max_clusters=MAX_CLUSTERS,
     sample_weight=None,
     random_state=None,
-    settings=None,
 ):
     """Return the number of clusters that :func:`find_partition` chooses, and the curve."""
     numbers = read_n_clusters(n_clusters, max_clusters)
     problem = Problem(numbers, sample_weight)
-    settings = settings or GraphSettings()
-    found = find_partition(prepared, problem, settings, random_state)
+    found = find_partition(prepared, problem, GraphSettings(), random_state)
     if numbers.is_range and n_clusters == "auto":
         warn_of_edge(found, max_clusters)
     return found.best.n_clusters, found.curve
