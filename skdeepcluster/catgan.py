@@ -232,7 +232,7 @@ class CatGANEstimator(DeepEstimator):
             return np.maximum(share, 0.5 / len(initial.resp))
         if prior == "estimated":
             raise ValueError(
-                "class_prior='estimated' needs an initial partition, but init='own' with "
+                "class_prior='estimated' needs an initial partition: init='own' with "
                 "pretraining_epochs=0 has none. Choose another init."
             )
         return None
@@ -289,8 +289,9 @@ def _generate_of(fitted, n_samples, cluster, random_state):
         n_found += len(found[-1])
     if n_found < n_samples:
         raise ValueError(
-            f"Only {n_found:,} of {n_drawn:,} generated samples are of cluster {cluster}, but "
-            f"{n_samples:,} are asked for. Train longer (max_epochs), or use InfoGANClustering."
+            f"Only {n_found:,} of {n_drawn:,} generated samples are of cluster "
+            f"{cluster}, not {n_samples:,}. Train longer (max_epochs), or use "
+            "InfoGANClustering."
         )
     return np.concatenate(found)[:n_samples]
 

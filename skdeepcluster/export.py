@@ -146,8 +146,8 @@ def _prepend(steps, model):
         return compose.merge_models(first, model, [(prepared, "prepared")])
     except Exception as error:
         raise TypeError(
-            f"The steps before the last of a Pipeline cannot be exported: {error} Export "
-            "pipeline[-1], and apply pipeline[:-1] before."
+            f"Steps of the Pipeline cannot be exported: {error} Export pipeline[-1], "
+            "and apply pipeline[:-1] before."
         ) from error
 
 
@@ -193,8 +193,8 @@ def _build_module(estimator):
         )
     if not set(estimator.preparation_.kinds_.values()) <= {"number", "constant"}:
         raise TypeError(
-            "A fit to categories, codes or amounts cannot be exported. Encode them in a "
-            "Pipeline, and set kinds='numbers'."
+            "A fit to categories, codes or amounts cannot be exported. Encode them in "
+            "a Pipeline."
         )
     if isinstance(estimator, NeighborClustering):
         return _NeighborPredictions(estimator)

@@ -671,7 +671,7 @@ def prepare_samples(clusterer, X, sample_weight=None) -> Prepared:
     if preparation.groups_ and metric != "euclidean":
         raise ValueError(
             f"X has categories, which need metric='euclidean', got {metric!r}. Set it, "
-            "or encode them and set kinds='numbers'."
+            "or kinds='numbers'."
         )
     if clusterer.verbose and preparation.is_table:
         print(preparation.describe())

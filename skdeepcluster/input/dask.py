@@ -44,8 +44,8 @@ def _join_features(X):
     """Return a Dask array (N, D) in blocks that have all features."""
     if not hasattr(X, "chunks") or X.ndim != 2:
         raise ValueError(
-            f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert a Dask "
-            "DataFrame by X.to_dask_array(lengths=True)."
+            f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert "
+            "it by X.to_dask_array(lengths=True)."
         )
     return X.rechunk({1: -1})
 

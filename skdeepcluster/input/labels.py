@@ -86,9 +86,7 @@ def encode_labels(y, is_known):
     known = y[is_known]
     if y.dtype.kind == "O":
         if len({isinstance(label, str) for label in known}) > 1:
-            raise ValueError(
-                "y mixes strings and numbers. Make all labels the same type."
-            )
+            raise ValueError("y mixes strings and numbers. Convert all to one type.")
         known = np.array(known.tolist())
     classes, index = np.unique(known, return_inverse=True)
     targets = np.full(len(y), -1)

@@ -189,8 +189,9 @@ def list_metric(estimators):
     for estimator in estimators:
         if getattr(estimator, "affinity", None) == "precomputed":
             raise ValueError(
-                f"{type(estimator).__name__} with affinity='precomputed' takes similarities, but "
-                "features or distances are expected. Pass features, and name an affinity of them."
+                f"{type(estimator).__name__} with affinity='precomputed' takes "
+                "similarities, but features or distances are expected. Name an "
+                "affinity of features."
             )
     return {"metric": "precomputed"} if any(map(has_distances, estimators)) else {}
 

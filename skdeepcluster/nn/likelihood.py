@@ -385,8 +385,8 @@ def choose_likelihood(
     """
     if groups and not isinstance(likelihood, str):
         raise ValueError(
-            f"likelihood={likelihood!r} gives columns, but X has categories. Use that of the "
-            "numbers, such as 'auto'."
+            f"likelihood={likelihood!r} gives columns, but X has categories. Use "
+            "'auto'."
         )
     layout = getattr(likelihood, "layout", likelihood)
     if isinstance(layout, dict):

@@ -34,13 +34,13 @@ def read_pairs(name, pairs, n_samples):
 
     if pairs.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
         raise ValueError(
-            f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects integers of "
-            "shape (n_pairs, 2). Give the positions in X of two samples per pair."
+            f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects "
+            "integers of shape (n_pairs, 2): positions in X."
         )
     for sample in pairs[(pairs < 0) | (pairs >= n_samples)]:
         raise ValueError(
-            f"{name} names sample {sample}, but X has the samples 0 to {n_samples - 1}. Give "
-            "positions in X, not names of an index."
+            f"{name} names sample {sample}, but X has the samples 0 to {n_samples - 1}. "
+            "Give positions in X."
         )
     return pairs.astype(np.int64)
 
