@@ -277,23 +277,20 @@ def _generate_of(fitted, n_samples, cluster, random_state):
     preparation = fitted.preparation_
     n_each = max(n_samples, MIN_GENERATED)
     found = []
-    n_found = 0
-    n_drawn = 0
-    while n_found < n_samples and n_drawn < MAX_GENERATED * n_each:
+    for _ in range(MAX_GENERATED):
         X = generate(model, n_each, random_state)
         if preparation.is_table:
             # With drawn categories, as the samples are returned.
             X = preparation.encode(preparation.decode(X, random_state))
-        n_drawn += len(X)
-        found.append(X[assign(model, X)[0] == cluster])
-        n_found += len(found[-1])
-    if n_found < n_samples:
-        raise ValueError(
-            f"Only {n_found:,} of {n_drawn:,} generated samples are of cluster "
-            f"{cluster}, not {n_samples:,}. Train longer (max_epochs), or use "
-            "InfoGANClustering."
-        )
-    return np.concatenate(found)[:n_samples]
+        found += [*X[assign(model, X)[0] == cluster]]
+        if len(found) >= n_samples:
+            return np.array(found[:n_samples])
+
+    raise ValueError(
+        f"Only {len(found):,} of {MAX_GENERATED * n_each:,} generated samples are of "
+        f"cluster {cluster}, not {n_samples:,}. Train longer (max_epochs), or use "
+        "InfoGANClustering."
+    )
 
 
 @network_docs
