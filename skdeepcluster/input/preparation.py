@@ -45,7 +45,7 @@ from .columns import (
 )
 from .imputation import fit_imputer
 from .numbers import NumberColumns
-from .parameters import forget_missing
+from .parameters import forget_missing, store_parameters
 from .scales import find_factors, measure_features
 
 #: Maximum number of columns of an array whose kinds are learned.
@@ -168,12 +168,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         learns_kinds=True,
         name="Preparation",
     ) -> None:
-        self.kinds = kinds
-        self.standardize = standardize
-        self.metric = metric
-        self.n_neighbors = n_neighbors
-        self.learns_kinds = learns_kinds
-        self.name = name
+        store_parameters(locals())
 
     def fit(self, X, y=None, sample_weight=None) -> Self:
         """Learn categories, scales and donors of missing values.
