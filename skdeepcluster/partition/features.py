@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.sparse.linalg import eigsh
 from scipy.special import entr
 
+from ..input.distinct import TINY
 from ..input.labels import cluster_means
 from ..neighbors.graph import link_neighbors, scale_links, sum_links
 from ..neighbors.search import NeighborIndex
@@ -135,7 +136,7 @@ def measure_samples(coords, n_features, n_samples):
     graph = link_neighbors(distances, neighbors)
 
     # Samples of the same direction are one point with metric="cosine".
-    variance = max(wide.var(0).sum(), np.finfo(np.float64).tiny)
+    variance = max(wide.var(0).sum(), TINY)
     data = {
         "log n": np.log(len(wide)),
         "log N": np.log(n_samples),
@@ -207,14 +208,12 @@ def _find_edges(points, distances, neighbors):
     core = distances[:, :5].max(1)
     reach = np.maximum.reduce([lengths, core[i], core[j]])
 
-    tiny = np.finfo(np.float64).tiny
-    return Edges(i, j, np.log(lengths.clip(tiny)), np.log(reach.clip(tiny)))
+    return Edges(i, j, np.log(lengths.clip(TINY)), np.log(reach.clip(TINY)))
 
 
 def _find_densities(distances, neighbors):
     """Return the :class:`Densities` of samples by distances (M, k) to their neighbors."""
-    tiny = np.finfo(np.float64).tiny
-    density = 1 / distances.mean(1).clip(tiny)
+    density = 1 / distances.mean(1).clip(TINY)
     order = np.argsort(density, kind="stable")
 
     i = np.repeat(np.arange(len(density)), neighbors.shape[1])
