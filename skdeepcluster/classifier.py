@@ -8,7 +8,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
 
 from .catgan import CONSTRAINTS, CatGANEstimator, generate
 from .deep.fit import assign
@@ -194,9 +193,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         y : ndarray of shape (n_samples,)
             Among ``classes_``.
         """
-        check_is_fitted(self)
-        X = self.preparation_.encode(X)
-        return self.classes_[assign(self.model_, X)[0]]
+        clusters = self._map("assign_surely", X)[:, 0]
+        return self.classes_[clusters.astype(int)]
 
     def sample(self, n_samples: int = 1) -> Reals:
         """Generate samples, which do not resemble X and are of no class.

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from .deep.base import ClusteringMixin, DeepEstimator, EmbeddingMixin
@@ -367,7 +366,6 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         log_prob : ndarray of shape (n_samples,), float64
             Means over fixed points of z.
         """
-        check_is_fitted(self)
         if n_importance_samples is None:
             return self._map("score", X)
         n_samples = check_count("n_importance_samples", n_importance_samples)
