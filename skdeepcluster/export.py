@@ -158,8 +158,7 @@ def _describe_inputs(steps):
     first = steps[0]
     names = getattr(first, "feature_names_in_", None)
     if not isinstance(first, ColumnTransformer) or names is None:
-        shape = [None, steps.n_features_in_]
-        return steps, [("X", FloatTensorType(shape))]
+        return steps, [("X", FloatTensorType([None, steps.n_features_in_]))]
 
     named = []
     kinds = {}
@@ -250,8 +249,7 @@ class _MixtureAssignment(nn.Module):
     def forward(self, x):
         """Return log-responsibilities (N, K)."""
         z = x if self.encode is None else self.encode(x)
-        log_joint = self.log_joint(z.double())
-        return (log_joint / self.temperature).log_softmax(-1)
+        return (self.log_joint(z.double()) / self.temperature).log_softmax(-1)
 
 
 class _NeighborPredictions(nn.Module):

@@ -764,5 +764,4 @@ def _draw(model, n_samples, random_state):
 
 def _render(model, codes):
     """Return the samples that a model generates from codes."""
-    inputs = model.latent.inputs(codes).numpy()
-    return apply(model, model.render, inputs)
+    return apply(model, model.render, model.latent.inputs(codes).numpy())

@@ -728,8 +728,7 @@ def augment_samples(clusterer, prepared, numbers):
     augment = clone(clusterer.augment, safe=False)
     scores = None
     if augment == "auto":
-        n_features = prepared.points.shape[1]
-        kinds = list_kinds(n_features, clusterer.image_shape)
+        kinds = list_kinds(prepared.points.shape[1], clusterer.image_shape)
         if clusterer.image_shape is None:
             kinds |= list_series_features()
         stream = random_stream(clusterer.random_state)

@@ -31,8 +31,7 @@ def normal_quantiles(
     least: float = torch.finfo(torch.float32).eps,
 ) -> Tensor:
     """Return the quantiles of N(0, 1), clipped to the levels ``least`` and 1 - ``least``."""
-    levels = uniform.clamp(least, 1 - least)
-    return torch.special.ndtri(levels)
+    return torch.special.ndtri(uniform.clamp(least, 1 - least))
 
 
 def balanced_points(
@@ -46,8 +45,7 @@ def balanced_points(
     """
     points = normal_quantiles(uniform_points(n_points, n_dimensions))
     scale = torch.linalg.cholesky(points.T @ points / n_points)
-    whitened = torch.linalg.solve_triangular(scale, points.T, upper=False)
-    half = whitened.T
+    half = torch.linalg.solve_triangular(scale, points.T, upper=False).T
     return torch.cat([half, -half])
 
 

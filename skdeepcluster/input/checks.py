@@ -241,5 +241,4 @@ def sample_systematically(weight, n_drawn, offset):
     ends = np.cumsum(weight)
     places = (offset + np.arange(n_drawn)) / n_drawn * ends[-1]
     index = np.searchsorted(ends, places, side="right")
-    last = np.flatnonzero(weight)[-1]
-    return index.clip(max=last)
+    return index.clip(max=np.flatnonzero(weight)[-1])

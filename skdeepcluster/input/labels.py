@@ -167,8 +167,7 @@ def find_offset(outlier_scores, contamination, weights):
 
 def mark_noise(clusters, outlier_scores, offset):
     """Return the cluster labels (N,), -1 where the outlier score exceeds ``-offset``."""
-    is_noise = -outlier_scores < offset
-    return np.where(is_noise, -1, clusters)
+    return np.where(-outlier_scores < offset, -1, clusters)
 
 
 # ---- sums over clusters

@@ -109,8 +109,7 @@ def read_n_clusters(n_clusters, max_clusters=MAX_CLUSTERS) -> ClusterNumbers:
 def store_parameters(parameters):
     """Set the parameters of an ``__init__``, its ``locals()``, as attributes."""
     values = dict(parameters)
-    estimator = values.pop("self")
-    vars(estimator).update(values)
+    vars(values.pop("self")).update(values)
 
 
 def with_plain_numbers(estimator):

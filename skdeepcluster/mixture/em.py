@@ -70,8 +70,7 @@ class WeightedRows(_StoredRows):
     def map(self, function: Function) -> np.ndarray:
         """Apply a row-wise function to all samples; return the results in their order."""
         one = function(self._read(self.X[:1])).cpu().numpy()
-        shape = (self.X.shape[0], *one.shape[1:])
-        results = np.empty(shape, dtype=one.dtype)
+        results = np.empty((self.X.shape[0], *one.shape[1:]), dtype=one.dtype)
 
         def work(batches: list[slice]) -> None:
             for where in batches:

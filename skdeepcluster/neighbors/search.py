@@ -43,8 +43,7 @@ class NeighborIndex:
         n_rows, n_features = X.shape
         algorithm = "auto"
         if self.is_measured and not sparse.issparse(X):
-            is_narrow = n_features <= TREE_FEATURES
-            algorithm = "kd_tree" if is_narrow else "brute"
+            algorithm = "kd_tree" if n_features <= TREE_FEATURES else "brute"
         is_large = algorithm == "brute" and n_rows > MANY
 
         self.X = X = _unit_rows(X) if self.is_cosine else X

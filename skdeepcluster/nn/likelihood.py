@@ -56,8 +56,7 @@ class Likelihood(nn.Module, ABC):
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log p(x | decoded) of the observed features, (N,), or (S, N) for outputs (S, N, D)."""
-        log_p = self.log_probs(x, decoded)
-        return log_p.masked_fill(x.isnan(), 0.0).sum(-1)
+        return self.log_probs(x, decoded).masked_fill(x.isnan(), 0.0).sum(-1)
 
     @abstractmethod
     def mean(self, decoded: Tensor) -> Tensor:

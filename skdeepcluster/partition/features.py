@@ -179,8 +179,7 @@ def _make_space(points):
     covariance = np.cov(points.T, bias=True).reshape(n_features, -1)
     covariance = covariance + 1e-6 * np.eye(n_features) * np.trace(covariance)
 
-    monomials = make_monomials(points)
-    return Space(points - points.mean(0), monomials, covariance)
+    return Space(points - points.mean(0), make_monomials(points), covariance)
 
 
 def _find_spectrum(graph):
