@@ -648,7 +648,7 @@ class Found(NamedTuple):
     augment_scores: dict | None
 
 
-def prepare_samples(clusterer, X, sample_weight=None) -> Prepared:
+def prepare_samples(clusterer, X, sample_weight) -> Prepared:
     """Return X, prepared as a NeighborClustering compares samples."""
     metric = clusterer.metric
     augment = clusterer.augment
@@ -738,7 +738,7 @@ def augment_samples(clusterer, prepared, numbers):
     return prepared.change(augment), augment, scores
 
 
-def measure_partitions(clusterer, prepared, sample_weight=None):
+def measure_partitions(clusterer, prepared, sample_weight):
     """Return the criterion of samples, and the distinct samples of their graph."""
     numbers = read_n_clusters("auto", clusterer.max_clusters)
     prepared, *_ = augment_samples(clusterer, prepared, numbers)

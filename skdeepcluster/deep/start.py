@@ -226,7 +226,7 @@ def _number_like(resp, labels, points):
 # ---- mixtures of codes
 
 
-def fit_mixture(codes, n_clusters, random_state, covariance_type="diag"):
+def fit_mixture(codes, n_clusters, random_state, covariance_type):
     """Return the likeliest of ``N_INIT`` mixtures of codes (N, L), by EM from k-means."""
     double = np.ascontiguousarray(codes, dtype=np.float64)
     rows = em.as_rows(double, n_clusters, covariance_type)

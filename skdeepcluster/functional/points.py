@@ -92,7 +92,7 @@ def confident_sample(
     mixture: Mixture,
     counts: Tensor,
     confidence: float | None,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator,
 ) -> Tensor:
     """Generate samples as :func:`sample` does, under the condition p(k | x) >= confidence.
 

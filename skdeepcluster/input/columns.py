@@ -138,7 +138,7 @@ def _list_order(X, i):
 # ---- whether numbers have kinds
 
 
-def is_table(X, features, standardize, sample_weight=None):
+def is_table(X, features, standardize, sample_weight):
     """Return whether the columns of numbers X (N, D) have units of their own.
 
     Some are codes and flags beside finer numbers; or they are standardized, or were before, or

@@ -186,7 +186,7 @@ def call(augment, X, seed):
 # ---- the search
 
 
-def search_views(views, X, k, n_jobs=None):
+def search_views(views, X, k, n_jobs):
     """Return distances (float64) and places of the k nearest others of each sample, (M, k)."""
     points = views.project(X)
     k = min(k, len(X) - 1)

@@ -376,7 +376,7 @@ def choose_likelihood(
     likelihood: Any,
     standardize: Any,
     X: Any,
-    groups: Sequence[list[int]] = (),
+    groups: Sequence[list[int]],
 ) -> tuple[Likelihood, Any]:
     """Return a new likelihood, scaled by X (N, E), and the :class:`Features` of X.
 

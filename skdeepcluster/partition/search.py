@@ -106,7 +106,7 @@ class SearchResult(NamedTuple):
 
 
 def find_partition(
-    prepared, problem, settings, random_state=None, progress=None, samples=None
+    prepared, problem, settings, random_state, progress=None, samples=None
 ):
     """Return the :class:`SearchResult` for prepared samples, see ``NeighborClustering``.
 
@@ -167,7 +167,7 @@ def _follow(partition, problem, samples, layout, constraints):
     return partition._replace(responsibilities=resp)
 
 
-def make_criterion(prepared, settings, sample_weight=None, random_state=None):
+def make_criterion(prepared, settings, sample_weight, random_state):
     """Return the :class:`~.selection.Criterion` of samples, and the distinct :class:`Samples`."""
     stream = random_stream(random_state)
     settings = settings._replace(augment=prepared.augment, groups=prepared.groups)
@@ -178,7 +178,7 @@ def make_criterion(prepared, settings, sample_weight=None, random_state=None):
 
 def count_clusters(
     prepared,
-    n_clusters="auto",
+    n_clusters,
     max_clusters=MAX_CLUSTERS,
     sample_weight=None,
     random_state=None,
