@@ -763,11 +763,8 @@ def list_alternatives(partitions, labels, place):
 
     ``labels`` (N,) are those of each partition, and ``place`` is the position of the chosen one.
     """
-    alternatives = []
-    for i, other in enumerate(partitions):
-        if i == place:
-            continue
-        alternative = Alternative(
+    return [
+        Alternative(
             n_clusters=other.n_clusters,
             expected_score=other.expected_score,
             changes=describe_changes(labels[place], labels[i]),
@@ -775,8 +772,9 @@ def list_alternatives(partitions, labels, place):
             probabilities=other.responsibilities.max(1),
             place=i,
         )
-        alternatives.append(alternative)
-    return alternatives
+        for i, other in enumerate(partitions)
+        if i != place
+    ]
 
 
 def measure_silhouette(layout, clusters, new_layout, new_resp):

@@ -241,9 +241,7 @@ def _solve_ridge(wide):
 def describe_partition(measured, labels, n_clusters):
     """Return the features of a partition (M,) by name."""
     member = np.eye(n_clusters)[labels]
-    spaces = []
-    for space in measured.spaces:
-        spaces.append(_describe_space(space, labels, member))
+    spaces = [_describe_space(space, labels, member) for space in measured.spaces]
 
     features = _describe_sizes(member)
     for name in spaces[0]:
