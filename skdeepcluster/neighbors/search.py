@@ -232,8 +232,7 @@ def check_distances(X, square=True):
 
 def _is_linked_by_one(graph):
     """Return whether a sparse graph is symmetric with maxima 1 in all rows, as UMAP's links."""
-    largest = graph.max(axis=1).toarray()
-    if not np.allclose(largest, 1, rtol=0, atol=1e-6):
+    if not np.allclose(graph.max(axis=1).toarray(), 1, rtol=0, atol=1e-6):
         return False
     return (graph != graph.T).nnz == 0
 

@@ -82,8 +82,7 @@ def load_parameters():
     score without trees, and "depth" the maximum number of comparisons. "names" (F,) are the
     features, in their order.
     """
-    path = Path(__file__).with_name("criterion.npz")
-    with np.load(path) as arrays:
+    with np.load(Path(__file__).with_name("criterion.npz")) as arrays:
         return dict(arrays)
 
 
