@@ -72,8 +72,7 @@ def check_init(init):
     """Check that a clusterer given as ``init`` takes features."""
     if getattr(init, "metric", None) == "precomputed":
         raise ValueError(
-            "init compares standardized samples, but has metric='precomputed'. Name a metric "
-            "of features, or pass labels as init."
+            "init has metric='precomputed'. Name a metric of features, or pass labels."
         )
 
 

@@ -201,7 +201,7 @@ def check_distances(X, square=True):
     if square and n_rows != n_columns:
         raise ValueError(
             "Precomputed distances should be a square matrix of shape (n_samples, n_samples), "
-            f"got {X.shape}. Pass the distances between all samples, or another metric."
+            f"got {X.shape}. Pass the distances between all samples."
         )
     whom = "precomputed distances: of similarities s in [0, 1] pass 1 - s"
     check_non_negative(X, whom)
