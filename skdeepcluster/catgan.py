@@ -168,7 +168,7 @@ CONSTRAINTS = {
 
 
 class CatGANEstimator(DeepEstimator):
-    """Base of clusterer and classifier: the model, its class prior, and samples."""
+    """Base of clusterer and classifier: the model and its class prior."""
 
     _rate = 3e-3
     _steps = 12
