@@ -57,15 +57,6 @@ class Space(NamedTuple):
     covariance: np.ndarray
 
 
-class Spectrum(NamedTuple):
-    """Largest eigenvalues of the walk on the graph."""
-
-    #: Eigenvalues (E,), at least zero, ascending.
-    values: np.ndarray
-    #: Eigenvectors (M, E) times the square roots of the stationary probabilities.
-    vectors: np.ndarray
-
-
 class Edges(NamedTuple):
     """Edges of the spanning tree."""
 
@@ -90,17 +81,6 @@ class Densities(NamedTuple):
     border: np.ndarray
 
 
-class Ridge(NamedTuple):
-    """Ridge regression on the samples, with which a linear classifier is fitted."""
-
-    #: Samples and a constant, (M, D + 1).
-    points: np.ndarray
-    #: Matrix (D + 1, M) that maps targets to coefficients.
-    solution: np.ndarray
-    #: Leverages (M,).
-    leverages: np.ndarray
-
-
 class Measured(NamedTuple):
     """Values of the scored samples that all candidates share."""
 
@@ -108,13 +88,15 @@ class Measured(NamedTuple):
     spaces: list
     #: Neighbor graph (M, M).
     graph: sparse.csr_matrix
-    spectrum: Spectrum
+    #: What :func:`_find_spectrum` returns.
+    spectrum: tuple
     #: Positions (M, k) of the nearest other samples.
     neighbors: np.ndarray
     edges: Edges
     #: :class:`Densities` among the samples, then in the first layout.
     densities: list
-    ridge: Ridge
+    #: What :func:`_solve_ridge` returns.
+    ridge: tuple
     #: Numbers and categories of a table, or None.
     table: Table | None
     #: Features of the data set, by name.
@@ -183,7 +165,11 @@ def _make_space(points):
 
 
 def _find_spectrum(graph):
-    """Return the :class:`Spectrum` of the walk on a graph."""
+    """Return the largest eigenvalues of the walk on a graph, and what belongs to them.
+
+    The values (E,) are at least zero and ascending. Eigenvectors (M, E) are multiplied by the
+    square roots of the stationary probabilities.
+    """
     degrees = sum_links(graph)
     n_samples = len(degrees)
     steps = scale_links(graph, 1 / np.sqrt(degrees))
@@ -198,7 +184,7 @@ def _find_spectrum(graph):
     values = values[-N_EIGENVECTORS:].clip(0, 1)
     vectors = vectors[:, -N_EIGENVECTORS:]
     stationary = degrees / degrees.sum()
-    return Spectrum(values, vectors * np.sqrt(stationary)[:, None])
+    return values, vectors * np.sqrt(stationary)[:, None]
 
 
 def _find_edges(points, distances, neighbors):
@@ -223,7 +209,11 @@ def _find_densities(distances, neighbors):
 
 
 def _solve_ridge(wide):
-    """Return :class:`Ridge` for samples (M, D)."""
+    """Return the ridge regression on samples (M, D) with which a linear classifier is fitted.
+
+    It consists of the samples and a constant, (M, D + 1), the matrix (D + 1, M) that maps targets
+    to coefficients, and the leverages (M,).
+    """
     n_samples, n_features = wide.shape
     scale = max(np.sqrt(wide.var(0).sum()), 1e-12)
     points = np.hstack([wide / scale, np.ones((n_samples, 1))])
@@ -232,7 +222,7 @@ def _solve_ridge(wide):
     with single_threaded("blas"):
         solution = np.linalg.solve(points.T @ points + penalty, points.T)
 
-    return Ridge(points, solution, np.einsum("ij,ji->i", points, solution))
+    return points, solution, np.einsum("ij,ji->i", points, solution)
 
 
 # ---- partitions
