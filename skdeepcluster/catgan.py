@@ -17,7 +17,6 @@ from torch.nn.functional import nll_loss
 from .deep.adversarial import BATCH_SIZE, find_in_codes, set_marginal
 from .deep.base import ClusteringMixin, DeepEstimator
 from .deep.fit import apply, assign
-from .deep.parameters import network_docs
 from .functional.losses import cross_entropy, entropy, marginal
 from .input.checks import check_finite
 from .input.parameters import begin_sample, store_parameters
@@ -284,7 +283,6 @@ def _generate_of(fitted, n_samples, cluster, random_state):
     )
 
 
-@network_docs
 class CatGANClustering(ClusteringMixin, CatGANEstimator):
     r"""Classifier trained without labels, against a generator: categorical GAN (CatGAN).
 

@@ -11,7 +11,6 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from .catgan import CONSTRAINTS, CatGANEstimator
 from .deep.fit import assign
-from .deep.parameters import network_docs
 from .deep.start import (
     InitialPartition,
     is_own,
@@ -25,7 +24,6 @@ from .input.types import Auto, Widths
 from .partition.known import partition_by_labels
 
 
-@network_docs
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     """Categorical generative adversarial network for few labels and many samples.
 

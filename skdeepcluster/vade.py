@@ -20,7 +20,6 @@ from .deep.codes import (
     MixturePrior,
     evidence_bound,
 )
-from .deep.parameters import network_docs
 from .functional.gaussian import expected_log_joint, log_joint
 from .input.parameters import store_parameters
 from .input.types import Auto, Doubles, Widths
@@ -103,7 +102,6 @@ class VaDE(CodeModel):
         return evidence_bound(self, x, divergence, points)
 
 
-@network_docs
 class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     r"""Variational deep embedding: a variational autoencoder with a Gaussian mixture as prior.
 

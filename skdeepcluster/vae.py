@@ -24,7 +24,6 @@ from .deep.codes import (
     evidence_bound,
 )
 from .deep.fit import apply
-from .deep.parameters import network_docs
 from .deep.start import fit_mixture, mixture_of_partition
 from .functional.gaussian import standard_kl
 from .functional.points import normal_quantiles, random_shifts, uniform_points
@@ -166,7 +165,6 @@ class VAE(CodeModel):
         self.mixture.set_mixture(mixture.to(device))
 
 
-@network_docs
 class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     r"""Variational autoencoder as an embedding, with a Gaussian mixture on its codes.
 

@@ -68,6 +68,7 @@ from .fit import (
     takes_builders,
     train_best,
 )
+from .parameters import network_docs
 from .start import (
     InitialPartition,
     check_init,
@@ -142,6 +143,7 @@ class DeepEstimator(BaseEstimator, ABC):
         cls._parameter_constraints = {
             name: known[name] for name in names if name in known
         }
+        network_docs(cls)
 
     # ---- what a method defines
 
