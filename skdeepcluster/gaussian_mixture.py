@@ -354,7 +354,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Logarithm of the density.
         """
-        return apply_joint(self.mixture_, self._check_fitted(X), log_likelihood)
+        rows = self._check_fitted(X)
+        return apply_joint(self.mixture_, rows, log_likelihood)
 
     def impute(self, X) -> Any:
         """Replace missing values by their conditional means, given the observed features.

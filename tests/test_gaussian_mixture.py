@@ -302,8 +302,9 @@ def test_mistakes_are_explained_and_leave_nothing_behind(X, settings, message):
     mixture = GaussianMixtureEM(**({"n_clusters": K, "random_state": 0} | settings))
     with pytest.raises(ValueError, match=message):
         mixture.fit(X)
-    with pytest.raises(NotFittedError):
-        mixture.predict(X)
+    for ask in (mixture.predict, mixture.score_samples):
+        with pytest.raises(NotFittedError):
+            ask(X)
     assert not [name for name in vars(mixture) if name.endswith("_")]
 
 
