@@ -14,22 +14,16 @@ from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import StrOptions
 from torch.nn.functional import nll_loss
 
-from .deep.adversarial import (
-    BATCH_SIZE,
-    compare_generated,
-    find_in_codes,
-    set_marginal,
-)
+from .deep.adversarial import BATCH_SIZE, find_in_codes, set_marginal
 from .deep.base import ClusteringMixin, DeepEstimator
 from .deep.fit import apply, assign
-from .deep.parameters import network_docs
 from .functional.losses import cross_entropy, entropy, marginal
 from .input.checks import check_finite
 from .input.parameters import begin_sample, store_parameters
 from .input.types import Auto, Reals, Widths
 from .nn.model import AdversarialModel, Player, Regularizer, observed
 from .nn.networks import keep_running_statistics, make_network, normalized_mlp
-from .nn.runtime import randn
+from .nn.runtime import randn_like
 
 
 class CatGAN(AdversarialModel):
@@ -90,7 +84,7 @@ class CatGAN(AdversarialModel):
 
     def generate(self, n_samples):
         """Generate standardized samples, (N, D)."""
-        z = randn((n_samples, self.n_noise), self.log_marginal.device)
+        z = randn_like(self.log_marginal.new_empty(n_samples, self.n_noise))
         return self.likelihood.standardized_mean(self.generator(z))
 
     def imbalance(self, log_p):
@@ -173,15 +167,15 @@ CONSTRAINTS = {
 
 
 class CatGANEstimator(DeepEstimator):
-    """Base of clusterer and classifier: the model, its class prior, and samples."""
+    """Base of clusterer and classifier: the model and its class prior."""
 
     _rate = 3e-3
     _steps = 12
     _is_adversarial = True
+    #: Weight of labeled samples, which a clusterer has not.
+    label_weight: Any = None
 
-    def _build_catgan(
-        self, n_features, n_clusters, widths, likelihood, label_weight=1.0
-    ):
+    def _build(self, n_features, n_clusters, widths, likelihood):
         widths = widths[:2]
         body = partial(normalized_mlp, hidden_layer_sizes=widths)
         mirror = partial(normalized_mlp, hidden_layer_sizes=widths[::-1])
@@ -201,7 +195,7 @@ class CatGANEstimator(DeepEstimator):
             N_NOISE,
             (self.balance_weight, self.fake_weight),
             Regularizer(self.init_weight, self.smoothness_weight, end=1.0),
-            label_weight,
+            self.label_weight,
         )
 
     def _train(self, model, fit):
@@ -232,7 +226,7 @@ class CatGANEstimator(DeepEstimator):
             return np.maximum(share, 0.5 / len(initial.resp))
         if prior == "estimated":
             raise ValueError(
-                "class_prior='estimated' needs an initial partition, but init='own' with "
+                "class_prior='estimated' needs an initial partition: init='own' with "
                 "pretraining_epochs=0 has none. Choose another init."
             )
         return None
@@ -242,10 +236,6 @@ class CatGANEstimator(DeepEstimator):
         if log_prior is None:
             log_prior = torch.zeros_like(model.log_marginal).log_softmax(0)
         self.class_prior_ = log_prior.exp().cpu().numpy()
-
-        draw = partial(generate, model, random_state=fit.random_state)
-        found = compare_generated(model, fit, draw)
-        self.generator_distance_, self.generator_coverage_ = found
 
     # ---- predictions
 
@@ -277,25 +267,22 @@ def _generate_of(fitted, n_samples, cluster, random_state):
     preparation = fitted.preparation_
     n_each = max(n_samples, MIN_GENERATED)
     found = []
-    n_found = 0
-    n_drawn = 0
-    while n_found < n_samples and n_drawn < MAX_GENERATED * n_each:
+    for _ in range(MAX_GENERATED):
         X = generate(model, n_each, random_state)
         if preparation.is_table:
             # With drawn categories, as the samples are returned.
             X = preparation.encode(preparation.decode(X, random_state))
-        n_drawn += len(X)
-        found.append(X[assign(model, X)[0] == cluster])
-        n_found += len(found[-1])
-    if n_found < n_samples:
-        raise ValueError(
-            f"Only {n_found:,} of {n_drawn:,} generated samples are of cluster {cluster}, but "
-            f"{n_samples:,} are asked for. Train longer (max_epochs), or use InfoGANClustering."
-        )
-    return np.concatenate(found)[:n_samples]
+        found += [*X[assign(model, X)[0] == cluster]]
+        if len(found) >= n_samples:
+            return np.array(found[:n_samples])
+
+    raise ValueError(
+        f"Only {len(found):,} of {MAX_GENERATED * n_each:,} generated samples are of "
+        f"cluster {cluster}, not {n_samples:,}. Train longer (max_epochs), or use "
+        "InfoGANClustering."
+    )
 
 
-@network_docs
 class CatGANClustering(ClusteringMixin, CatGANEstimator):
     r"""Classifier trained without labels, against a generator: categorical GAN (CatGAN).
 
@@ -408,9 +395,6 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
         random_state=None,
     ) -> None:
         store_parameters(locals())
-
-    def _build(self, n_features, n_clusters, widths, likelihood):
-        return self._build_catgan(n_features, n_clusters, widths, likelihood)
 
     def sample(self, n_samples: int = 1, cluster: int | None = None) -> Reals:
         """Generate samples.

@@ -8,11 +8,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
 
-from .catgan import CONSTRAINTS, CatGANEstimator, generate
+from .catgan import CONSTRAINTS, CatGANEstimator
 from .deep.fit import assign
-from .deep.parameters import network_docs
 from .deep.start import (
     InitialPartition,
     is_own,
@@ -21,12 +19,11 @@ from .deep.start import (
 from .input.checks import warn_user
 from .input.dask import maps_blocks
 from .input.labels import Known, encode_labels, read_labels
-from .input.parameters import begin_sample, store_parameters
-from .input.types import Auto, Reals, Widths
+from .input.parameters import store_parameters
+from .input.types import Auto, Widths
 from .partition.known import partition_by_labels
 
 
-@network_docs
 class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     """Categorical generative adversarial network for few labels and many samples.
 
@@ -151,10 +148,6 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             )
         return Known(targets, classes, len(classes))
 
-    def _build(self, n_features, n_clusters, widths, likelihood):
-        sizes = n_features, n_clusters, widths
-        return self._build_catgan(*sizes, likelihood, self.label_weight)
-
     def _find_initial(self, data, random_state):
         """Return the likeliest classes by the neighbor graph."""
         n_classes = data.known.n_clusters
@@ -198,24 +191,5 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         y : ndarray of shape (n_samples,)
             Among ``classes_``.
         """
-        check_is_fitted(self)
-        X = self.preparation_.encode(X)
-        return self.classes_[assign(self.model_, X)[0]]
-
-    def sample(self, n_samples: int = 1) -> Reals:
-        """Generate samples, which do not resemble X and are of no class.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of samples.
-
-        Returns
-        -------
-        X : ndarray or DataFrame of shape (n_samples, n_features)
-            In the units of X, and a table if X was one. An int ``random_state`` gives the same
-            samples on every call.
-        """
-        n_samples, stream = begin_sample(self, n_samples)
-        X = generate(self.model_, n_samples, stream)
-        return self.preparation_.decode(X, stream)
+        clusters = self._map("assign_surely", X)[:, 0]
+        return self.classes_[clusters.astype(int)]

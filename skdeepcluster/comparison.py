@@ -82,7 +82,9 @@ def compare(
     # Errors in X and in options come before the fits.
     score = ExpectedScore(X, **options)
     samples = score.prepared.points
-    prepared = [] if as_is else _list_prepared(clusterers, score.prepared)
+    prepared = []
+    if score.prepared.preparation.changes_samples and not as_is:
+        prepared = [name for name, own in clusterers.items() if not reads_tables(own)]
     inputs = {name: samples if name in prepared else X for name in clusterers}
     labels, seconds, errors = _fit_all(clusterers, inputs, verbose)
 
@@ -135,13 +137,6 @@ def _name_clusterers(clusterers):
 
 
 # ---- fits
-
-
-def _list_prepared(clusterers, prepared):
-    """Return the names of the clusterers that get prepared numbers if they differ from X."""
-    if not prepared.preparation.changes_samples:
-        return []
-    return [name for name, own in clusterers.items() if not reads_tables(own)]
 
 
 def _fit_all(clusterers, inputs, verbose):

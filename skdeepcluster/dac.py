@@ -16,7 +16,6 @@ from .deep.base import (
     sample_prior,
 )
 from .deep.codes import CodeModel, MixturePrior, PointEncoder
-from .deep.parameters import network_docs
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
 from .input.checks import warn_user
@@ -121,7 +120,6 @@ class DAC(CodeModel):
         )
 
 
-@network_docs
 class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     r"""Autoencoder whose codes follow a Gaussian mixture, by an adversary (DAC).
 

@@ -146,8 +146,8 @@ def _prepend(steps, model):
         return compose.merge_models(first, model, [(prepared, "prepared")])
     except Exception as error:
         raise TypeError(
-            f"The steps before the last of a Pipeline cannot be exported: {error} Export "
-            "pipeline[-1], and apply pipeline[:-1] before."
+            f"Steps of the Pipeline cannot be exported: {error} Export pipeline[-1], "
+            "and apply pipeline[:-1] before."
         ) from error
 
 
@@ -158,8 +158,7 @@ def _describe_inputs(steps):
     first = steps[0]
     names = getattr(first, "feature_names_in_", None)
     if not isinstance(first, ColumnTransformer) or names is None:
-        shape = [None, steps.n_features_in_]
-        return steps, [("X", FloatTensorType(shape))]
+        return steps, [("X", FloatTensorType([None, steps.n_features_in_]))]
 
     named = []
     kinds = {}
@@ -193,8 +192,8 @@ def _build_module(estimator):
         )
     if not set(estimator.preparation_.kinds_.values()) <= {"number", "constant"}:
         raise TypeError(
-            "A fit to categories, codes or amounts cannot be exported. Encode them in a "
-            "Pipeline, and set kinds='numbers'."
+            "A fit to categories, codes or amounts cannot be exported. Encode them in "
+            "a Pipeline."
         )
     if isinstance(estimator, NeighborClustering):
         return _NeighborPredictions(estimator)
@@ -250,8 +249,7 @@ class _MixtureAssignment(nn.Module):
     def forward(self, x):
         """Return log-responsibilities (N, K)."""
         z = x if self.encode is None else self.encode(x)
-        log_joint = self.log_joint(z.double())
-        return (log_joint / self.temperature).log_softmax(-1)
+        return (self.log_joint(z.double()) / self.temperature).log_softmax(-1)
 
 
 class _NeighborPredictions(nn.Module):

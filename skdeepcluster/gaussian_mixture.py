@@ -581,8 +581,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         generator = draw_generator(random_state)
         initializer = em.Initializer(rows, n_clusters, m_step, generator)
         for _ in range(n_init):
-            mixture = initializer.initialize(init, n_init)
-            yield mixture._replace(**fields)
+            yield initializer.initialize(init, n_init)._replace(**fields)
 
     def _read_initial(self, n_clusters, n_features, device):
         """Return the fields of ``Mixture`` that are given as parameters, checked."""

@@ -31,7 +31,6 @@ from .deep.adversarial import (
 )
 from .deep.base import ClusteringMixin, DeepEstimator, EmbeddingMixin
 from .deep.fit import apply
-from .deep.parameters import network_docs
 from .functional.gaussian import log_prob_diag
 from .functional.losses import called_fake, called_real
 from .input.checks import check_finite, warn_user
@@ -412,7 +411,6 @@ NOISE_DIRECTIONS = 8
 SWEEP = np.linspace(-2, 2, 9)
 
 
-@network_docs
 class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     r"""Generative adversarial network whose codes can be read from samples (InfoGAN).
 
@@ -764,5 +762,4 @@ def _draw(model, n_samples, random_state):
 
 def _render(model, codes):
     """Return the samples that a model generates from codes."""
-    inputs = model.latent.inputs(codes).numpy()
-    return apply(model, model.render, inputs)
+    return apply(model, model.render, model.latent.inputs(codes).numpy())

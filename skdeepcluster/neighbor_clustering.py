@@ -29,7 +29,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .input.checks import check_sample_weight, is_dask, warn_of_empty
 from .input.columns import KINDS
-from .input.dask import draw_rows, maps_blocks
+from .input.dask import draw_rows, fit_predict, maps_blocks
 from .input.distinct import TINY
 from .input.documentation import shared_docs
 from .input.labels import cluster_means, find_offset, mark_noise, read_known
@@ -148,8 +148,7 @@ class NeighborClustering(
         At most four other partitions: the two next best numbers of clusters or, if ``n_clusters``
         is an int, the two next best partitions; then those that differ from all before (adjusted
         Rand index below 0.8). Each has ``n_clusters``, ``labels``, ``probabilities``,
-        ``expected_score``, and in words ``changes``, the samples that it moves, and ``evidence``,
-        its merits and, in parentheses, those of the chosen one. See :meth:`use`.
+        ``expected_score``, and in words ``changes``, the samples that it moves. See :meth:`use`.
     probabilities_ : ndarray of shape (n_samples,)
         Maximum of the ``responsibilities_`` of each sample.
     responsibilities_ : ndarray of shape (n_samples, n_clusters)
@@ -353,25 +352,7 @@ class NeighborClustering(
         ]
         return self._show(0)
 
-    def fit_predict(self, X, y=None, **kwargs) -> Labels:
-        """Fit to X and return the cluster labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to cluster.
-        y : array-like of shape (n_samples,), default=None
-            Known clusters with ``use_labels=True``, ignored otherwise.
-        **kwargs : dict
-            Further arguments of ``fit``.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            ``labels_``, or the predictions for a Dask array.
-        """
-        self.fit(X, y, **kwargs)
-        return self.predict(X) if is_dask(X) else self.labels_
+    fit_predict = fit_predict
 
     def _write(self, preparation, classes, found, offset):
         """Set the attributes that hold for every answer of the fit."""
@@ -673,7 +654,7 @@ class Found(NamedTuple):
     augment_scores: dict | None
 
 
-def prepare_samples(clusterer, X, sample_weight=None) -> Prepared:
+def prepare_samples(clusterer, X, sample_weight) -> Prepared:
     """Return X, prepared as a NeighborClustering compares samples."""
     metric = clusterer.metric
     augment = clusterer.augment
@@ -695,7 +676,7 @@ def prepare_samples(clusterer, X, sample_weight=None) -> Prepared:
     if preparation.groups_ and metric != "euclidean":
         raise ValueError(
             f"X has categories, which need metric='euclidean', got {metric!r}. Set it, "
-            "or encode them and set kinds='numbers'."
+            "or kinds='numbers'."
         )
     if clusterer.verbose and preparation.is_table:
         print(preparation.describe())
@@ -753,8 +734,7 @@ def augment_samples(clusterer, prepared, numbers):
     augment = clone(clusterer.augment, safe=False)
     scores = None
     if augment == "auto":
-        n_features = prepared.points.shape[1]
-        kinds = list_kinds(n_features, clusterer.image_shape)
+        kinds = list_kinds(prepared.points.shape[1], clusterer.image_shape)
         if clusterer.image_shape is None:
             kinds |= list_series_features()
         stream = random_stream(clusterer.random_state)
@@ -764,7 +744,7 @@ def augment_samples(clusterer, prepared, numbers):
     return prepared.change(augment), augment, scores
 
 
-def measure_partitions(clusterer, prepared, sample_weight=None):
+def measure_partitions(clusterer, prepared, sample_weight):
     """Return the criterion of samples, and the distinct samples of their graph."""
     numbers = read_n_clusters("auto", clusterer.max_clusters)
     prepared, *_ = augment_samples(clusterer, prepared, numbers)
@@ -789,34 +769,18 @@ def list_alternatives(partitions, labels, place):
 
     ``labels`` (N,) are those of each partition, and ``place`` is the position of the chosen one.
     """
-    alternatives = []
-    for i, other in enumerate(partitions):
-        if i == place:
-            continue
-        alternative = Alternative(
+    return [
+        Alternative(
             n_clusters=other.n_clusters,
             expected_score=other.expected_score,
             changes=describe_changes(labels[place], labels[i]),
-            evidence=_describe_evidence(other, partitions[place]),
             labels=labels[i],
             probabilities=other.responsibilities.max(1),
             place=i,
         )
-        alternatives.append(alternative)
-    return alternatives
-
-
-def _describe_evidence(partition, chosen):
-    """Return what speaks for a partition, beside the same numbers of the chosen one."""
-    names = "expected score", "agreement of candidates", "mean probability"
-    numbers = [
-        [each.expected_score, each.agreement, each.responsibilities.max(1).mean()]
-        for each in (partition, chosen)
+        for i, other in enumerate(partitions)
+        if i != place
     ]
-    return ", ".join(
-        f"{name} {value:.2f} ({other:.2f})"
-        for name, value, other in zip(names, *numbers, strict=True)
-    )
 
 
 def measure_silhouette(layout, clusters, new_layout, new_resp):

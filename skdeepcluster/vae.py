@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from .deep.base import ClusteringMixin, DeepEstimator, EmbeddingMixin
@@ -25,7 +24,6 @@ from .deep.codes import (
     evidence_bound,
 )
 from .deep.fit import apply
-from .deep.parameters import network_docs
 from .deep.start import fit_mixture, mixture_of_partition
 from .functional.gaussian import standard_kl
 from .functional.points import normal_quantiles, random_shifts, uniform_points
@@ -167,7 +165,6 @@ class VAE(CodeModel):
         self.mixture.set_mixture(mixture.to(device))
 
 
-@network_docs
 class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     r"""Variational autoencoder as an embedding, with a Gaussian mixture on its codes.
 
@@ -367,7 +364,6 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         log_prob : ndarray of shape (n_samples,), float64
             Means over fixed points of z.
         """
-        check_is_fitted(self)
         if n_importance_samples is None:
             return self._map("score", X)
         n_samples = check_count("n_importance_samples", n_importance_samples)

@@ -25,8 +25,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import one_hot
 
 from ..functional.gaussian import compact_scales
-from ..input.checks import is_dask, warn_user
-from ..input.dask import maps_blocks
+from ..input.checks import warn_user
+from ..input.dask import fit_predict, maps_blocks
 from ..input.labels import find_offset, mark_noise, read_known
 from ..input.parameters import (
     AUTO,
@@ -68,6 +68,7 @@ from .fit import (
     takes_builders,
     train_best,
 )
+from .parameters import network_docs
 from .start import (
     InitialPartition,
     check_init,
@@ -142,6 +143,7 @@ class DeepEstimator(BaseEstimator, ABC):
         cls._parameter_constraints = {
             name: known[name] for name in names if name in known
         }
+        network_docs(cls)
 
     # ---- what a method defines
 
@@ -346,25 +348,7 @@ class ClusteringMixin(ClusterMixin):
     #: Weight of the initial partition; None for a method without this parameter.
     init_weight: Any = None
 
-    def fit_predict(self, X, y=None, **kwargs) -> Labels:
-        """Fit to X and return the cluster labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to cluster.
-        y : array-like of shape (n_samples,), default=None
-            Known clusters with ``use_labels=True``, ignored otherwise.
-        **kwargs : dict
-            Further arguments of ``fit``.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            ``labels_``, or the predictions for a Dask array.
-        """
-        self.fit(X, y, **kwargs)
-        return self.predict(X) if is_dask(X) else self.labels_
+    fit_predict = fit_predict
 
     @maps_blocks
     def predict(self, X) -> Labels:

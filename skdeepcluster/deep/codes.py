@@ -310,8 +310,7 @@ class MixturePrior(nn.Module):
         """Log-weights, means and standard deviations, as functions of the parameters."""
         log_vars = torch.maximum(self.log_vars, self.least)
         stds = (0.5 * log_vars.clamp_max(self.LOG_VAR[1])).exp()
-        log_weights = self.logits.log_softmax(-1)
-        return Mixture(log_weights, self.means, stds)
+        return Mixture(self.logits.log_softmax(-1), self.means, stds)
 
     @torch.no_grad()
     def separation(self) -> float:

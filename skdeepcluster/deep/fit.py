@@ -377,8 +377,7 @@ def train_best(fit):
 
 def takes_builders(estimator):
     """Return whether functions of the user build networks."""
-    params = vars(estimator)
-    return any(params.get(name) is not None for name in BUILDERS)
+    return any(vars(estimator).get(name) is not None for name in BUILDERS)
 
 
 def _train_once(fit):

@@ -72,8 +72,7 @@ def check_init(init):
     """Check that a clusterer given as ``init`` takes features."""
     if getattr(init, "metric", None) == "precomputed":
         raise ValueError(
-            "init compares standardized samples, but has metric='precomputed'. Name a metric "
-            "of features, or pass labels as init."
+            "init has metric='precomputed'. Name a metric of features, or pass labels."
         )
 
 
@@ -226,7 +225,7 @@ def _number_like(resp, labels, points):
 # ---- mixtures of codes
 
 
-def fit_mixture(codes, n_clusters, random_state, covariance_type="diag"):
+def fit_mixture(codes, n_clusters, random_state, covariance_type):
     """Return the likeliest of ``N_INIT`` mixtures of codes (N, L), by EM from k-means."""
     double = np.ascontiguousarray(codes, dtype=np.float64)
     rows = em.as_rows(double, n_clusters, covariance_type)

@@ -236,9 +236,7 @@ def triangular_blocks(n_features: int) -> list[tuple[int, int]]:
     Entries to the right of the end of a block are zero, so products skip them.
     """
     n_blocks = min(max(n_features // MIN_BLOCK_ROWS, 1), 4)
-    ends = [0]
-    for i in range(1, n_blocks + 1):
-        ends.append(n_features * i // n_blocks)
+    ends = [n_features * i // n_blocks for i in range(n_blocks + 1)]
     return list(pairwise(ends))
 
 

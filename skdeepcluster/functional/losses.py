@@ -108,8 +108,7 @@ def mutual_information(log_p: Tensor) -> Tensor:
     >>> mutual_information(torch.eye(4).log()).exp()
     tensor(4.)
     """
-    marginal_entropy = entropy(marginal(log_p))
-    return marginal_entropy - entropy(log_p).mean()
+    return entropy(marginal(log_p)) - entropy(log_p).mean()
 
 
 def marginal(log_p: Tensor) -> Tensor:

@@ -31,8 +31,7 @@ def normal_quantiles(
     least: float = torch.finfo(torch.float32).eps,
 ) -> Tensor:
     """Return the quantiles of N(0, 1), clipped to the levels ``least`` and 1 - ``least``."""
-    levels = uniform.clamp(least, 1 - least)
-    return torch.special.ndtri(levels)
+    return torch.special.ndtri(uniform.clamp(least, 1 - least))
 
 
 def balanced_points(
@@ -46,8 +45,7 @@ def balanced_points(
     """
     points = normal_quantiles(uniform_points(n_points, n_dimensions))
     scale = torch.linalg.cholesky(points.T @ points / n_points)
-    whitened = torch.linalg.solve_triangular(scale, points.T, upper=False)
-    half = whitened.T
+    half = torch.linalg.solve_triangular(scale, points.T, upper=False).T
     return torch.cat([half, -half])
 
 
@@ -73,7 +71,7 @@ def random_shifts(x: Tensor, n_dimensions: int) -> Tensor:
 def sample(
     mixture: Mixture,
     counts: Tensor,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator,
 ) -> Tensor:
     """Generate ``counts[k]`` samples of each component in turn, (counts.sum(), D)."""
     _, means, scales = mixture
@@ -94,7 +92,7 @@ def confident_sample(
     mixture: Mixture,
     counts: Tensor,
     confidence: float | None,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator,
 ) -> Tensor:
     """Generate samples as :func:`sample` does, under the condition p(k | x) >= confidence.
 

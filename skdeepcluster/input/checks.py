@@ -37,7 +37,7 @@ def check_sparse(X):
     density = X.nnz / max(1, math.prod(X.shape))
     if density > MAX_DENSITY:
         raise ValueError(
-            f"X is a sparse matrix that stores {density:.0%} of its values, but at most "
+            f"X is sparse, but stores {density:.0%} of its values, at most "
             f"{MAX_DENSITY:.0%} are expected. Pass X.toarray()."
         )
 
@@ -99,9 +99,7 @@ def _check_column(column, name, error):
 def refuse_empty(names):
     """Raise ValueError if there are columns, given by their names, that have no values."""
     if names:
-        raise ValueError(
-            f"X has no values in the columns {names}. Leave these columns out."
-        )
+        raise ValueError(f"X has no values in the columns {names}. Leave them out.")
 
 
 def misses_values(X):
@@ -145,7 +143,7 @@ def check_magnitude(values):
     if largest > LARGEST:
         raise ValueError(
             f"X has a value of magnitude {largest:.3g}, but at most {LARGEST:.0e} is "
-            "allowed. Scale X, or correct or leave out such samples."
+            "allowed. Scale X, or leave out such samples."
         )
 
 
@@ -154,8 +152,8 @@ def check_answers(answers, X, source=""):
     is_finite = np.isfinite(answers).reshape(len(answers), -1).all(1)
     if not is_finite.all():
         raise ValueError(
-            f"There is no finite prediction{source} for sample {is_finite.argmin()}. Correct or "
-            "leave out this sample."
+            f"There is no finite prediction{source} for sample {is_finite.argmin()}. "
+            "Leave it out."
         )
     return answers
 
@@ -243,5 +241,4 @@ def sample_systematically(weight, n_drawn, offset):
     ends = np.cumsum(weight)
     places = (offset + np.arange(n_drawn)) / n_drawn * ends[-1]
     index = np.searchsorted(ends, places, side="right")
-    last = np.flatnonzero(weight)[-1]
-    return index.clip(max=last)
+    return index.clip(max=np.flatnonzero(weight)[-1])

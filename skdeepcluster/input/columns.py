@@ -129,8 +129,8 @@ def _list_order(X, i):
     has_texts = any(isinstance(level, str) for level in levels)
     if has_texts or str(dtype).lower().startswith(TEXTS):
         raise ValueError(
-            f"Column {list(X.columns)[i]!r} is a code, but its texts have no order. Give it the "
-            "type of ordered categories: pandas.Categorical(column, levels, ordered=True)."
+            f"Column {list(X.columns)[i]!r} is a code, but its texts have no order. "
+            "Convert it by pandas.Categorical(column, levels, ordered=True)."
         )
     return []
 
@@ -138,7 +138,7 @@ def _list_order(X, i):
 # ---- whether numbers have kinds
 
 
-def is_table(X, features, standardize, sample_weight=None):
+def is_table(X, features, standardize, sample_weight):
     """Return whether the columns of numbers X (N, D) have units of their own.
 
     Some are codes and flags beside finer numbers; or they are standardized, or were before, or
@@ -219,7 +219,7 @@ class TableEncoder(BaseEstimator):
         }
         if not self.categorical_ and not self.numeric_:
             raise ValueError(
-                f"All columns of X are left out: {self.names_}. Name their kinds, for instance "
+                f"All columns of X are left out: {self.names_}. Name a kind: "
                 f"kinds={{{self.names_[0]!r}: 'category'}}."
             )
         self._fit_categories(X)
@@ -412,7 +412,7 @@ def _list_levels(name, values):
         if not isinstance(value, str | Real | np.bool_ | NoneType):
             raise ValueError(
                 f"Categories are strings, numbers or booleans, but column {name!r} has "
-                f"{value!r}. Convert it, for instance by .astype(str)."
+                f"{value!r}. Convert it by .astype(str)."
             )
     known = set(values.tolist()) - {None}
     if not known:

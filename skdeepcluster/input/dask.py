@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from .cells import CellReader
 from .checks import is_dask
 from .parameters import random_stream
-from .types import Method
+from .types import Labels, Method
 
 
 def check_blocks(X):
@@ -44,8 +44,8 @@ def _join_features(X):
     """Return a Dask array (N, D) in blocks that have all features."""
     if not hasattr(X, "chunks") or X.ndim != 2:
         raise ValueError(
-            f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert a Dask "
-            "DataFrame by X.to_dask_array(lengths=True)."
+            f"Expected a Dask array of two dimensions, got {type(X).__name__}. Convert "
+            "it by X.to_dask_array(lengths=True)."
         )
     return X.rechunk({1: -1})
 
@@ -59,6 +59,27 @@ def draw_rows(X, n_drawn, random_state):
         chosen = sample_without_replacement(n_rows, n_drawn, random_state=stream)
         X = X[np.sort(chosen)]
     return X.compute()
+
+
+def fit_predict(self, X, y=None, **kwargs) -> Labels:
+    """Fit to X and return the cluster labels.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Samples to cluster.
+    y : array-like of shape (n_samples,), default=None
+        Known clusters with ``use_labels=True``, ignored otherwise.
+    **kwargs : dict
+        Further arguments of ``fit``.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+        ``labels_``, or the predictions for a Dask array.
+    """
+    self.fit(X, y, **kwargs)
+    return self.predict(X) if is_dask(X) else self.labels_
 
 
 def maps_blocks(method: Method) -> Method:

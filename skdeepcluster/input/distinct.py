@@ -42,8 +42,7 @@ def find_ranges(X):
 def order_rows(X):
     """Return the order (N,) of samples by projections of scaled features on a direction."""
     least, largest = find_ranges(X)
-    stream = np.random.RandomState(0)
-    direction = stream.standard_normal(X.shape[1])
+    direction = np.random.RandomState(0).standard_normal(X.shape[1])
     ranges = np.maximum(largest - least, 1e-300)
     direction *= largest > least
     return np.argsort(project_rows(X, direction / ranges), kind="stable")

@@ -115,7 +115,7 @@ def _search(has_value, donors, points):
     return sort_nearest(found, nearest, m)
 
 
-def fit_imputer(X, n_neighbors=15, sample_weight=None):
+def fit_imputer(X, n_neighbors, sample_weight=None):
     """Return the :class:`Imputer` by samples X (N, D) with weights (N,)."""
     weights = check_sample_weight(sample_weight, X)
     distinct = merge_equal(hash_samples(X), weights / weights.max())

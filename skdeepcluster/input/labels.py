@@ -86,9 +86,7 @@ def encode_labels(y, is_known):
     known = y[is_known]
     if y.dtype.kind == "O":
         if len({isinstance(label, str) for label in known}) > 1:
-            raise ValueError(
-                "y mixes strings and numbers. Make all labels the same type."
-            )
+            raise ValueError("y mixes strings and numbers. Convert all to one type.")
         known = np.array(known.tolist())
     classes, index = np.unique(known, return_inverse=True)
     targets = np.full(len(y), -1)
@@ -169,8 +167,7 @@ def find_offset(outlier_scores, contamination, weights):
 
 def mark_noise(clusters, outlier_scores, offset):
     """Return the cluster labels (N,), -1 where the outlier score exceeds ``-offset``."""
-    is_noise = -outlier_scores < offset
-    return np.where(is_noise, -1, clusters)
+    return np.where(-outlier_scores < offset, -1, clusters)
 
 
 # ---- sums over clusters

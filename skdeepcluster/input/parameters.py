@@ -21,9 +21,9 @@ N_CLUSTERS = [COUNT, AUTO, tuple]
 MAX_CLUSTERS = 60
 
 
-def check_count(name, value, least=1):
-    """Return a whole number as int, checked to be at least ``least``."""
-    return int(check_scalar(value, name, Integral, min_val=least))
+def check_count(name, value):
+    """Return a whole number as int, checked to be at least 1."""
+    return int(check_scalar(value, name, Integral, min_val=1))
 
 
 def read_image_shape(image_shape, n_features=None):
@@ -109,8 +109,7 @@ def read_n_clusters(n_clusters, max_clusters=MAX_CLUSTERS) -> ClusterNumbers:
 def store_parameters(parameters):
     """Set the parameters of an ``__init__``, its ``locals()``, as attributes."""
     values = dict(parameters)
-    estimator = values.pop("self")
-    vars(estimator).update(values)
+    vars(values.pop("self")).update(values)
 
 
 def with_plain_numbers(estimator):

@@ -45,7 +45,7 @@ from .columns import (
 )
 from .imputation import fit_imputer
 from .numbers import NumberColumns
-from .parameters import forget_missing
+from .parameters import forget_missing, store_parameters
 from .scales import find_factors, measure_features
 
 #: Maximum number of columns of an array whose kinds are learned.
@@ -168,12 +168,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         learns_kinds=True,
         name="Preparation",
     ) -> None:
-        self.kinds = kinds
-        self.standardize = standardize
-        self.metric = metric
-        self.n_neighbors = n_neighbors
-        self.learns_kinds = learns_kinds
-        self.name = name
+        store_parameters(locals())
 
     def fit(self, X, y=None, sample_weight=None) -> Self:
         """Learn categories, scales and donors of missing values.
@@ -306,18 +301,14 @@ class Preparation(TransformerMixin, BaseEstimator):
     def _fit_kinds(self, table, numbers, known, blocks, sample_weight):
         """Learn the kinds of the ``numbers`` (N, C) of X, if they are columns of a table."""
         numbers, weights = _leave_weighted(numbers, sample_weight)
-        features = None
+        features = measure_features(numbers, sample_weight=weights)
         has_kinds = self._says_kinds or "flag" in known.values()
-        if numbers.shape[1] <= MAX_COLUMNS:
-            features = measure_features(numbers, sample_weight=weights)
-            if not has_kinds:
-                has_kinds = is_table(numbers, features, self.standardize, weights)
+        if not has_kinds and numbers.shape[1] <= MAX_COLUMNS:
+            has_kinds = is_table(numbers, features, self.standardize, weights)
         has_categories = not set(known.values()) <= {"flag"}
         found = find_blocks(numbers, has_kinds, has_categories)
         if not has_kinds and not found:
             return
-        if features is None:
-            features = measure_features(numbers, sample_weight=weights)
         places = np.array(self.number_columns)
         blocks = [*blocks, *(places[block].tolist() for block in found)]
         self._fit_columns(table, numbers, features, known, blocks, weights)

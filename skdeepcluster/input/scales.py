@@ -86,8 +86,9 @@ def check_one_hot(X, group):
     if wrong.any():
         i = int(wrong.argmax())
         raise ValueError(
-            f"The categorical columns {group} must have a single 1, or zeros alone, but sample "
-            f"{i} has {rows[i].tolist()}. Encode them by OneHotEncoder, or name them 'gaussian'."
+            f"The categorical columns {group} must have a single 1, or zeros, but "
+            f"sample {i} has {rows[i].tolist()}. Encode them by OneHotEncoder, or name "
+            "them 'gaussian'."
         )
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
-from sklearn.utils import check_scalar
+from sklearn.utils import check_scalar, gen_batches
 from sklearn.utils.extmath import row_norms
 from torch import Tensor
 
@@ -70,8 +70,7 @@ class WeightedRows(_StoredRows):
     def map(self, function: Function) -> np.ndarray:
         """Apply a row-wise function to all samples; return the results in their order."""
         one = function(self._read(self.X[:1])).cpu().numpy()
-        shape = (self.X.shape[0], *one.shape[1:])
-        results = np.empty(shape, dtype=one.dtype)
+        results = np.empty((self.X.shape[0], *one.shape[1:]), dtype=one.dtype)
 
         def work(batches: list[slice]) -> None:
             for where in batches:
@@ -98,9 +97,7 @@ class WeightedRows(_StoredRows):
 
         n is the number of torch's threads that have a batch each; one on a GPU.
         """
-        size = self.batch_size
-        starts = range(0, self.X.shape[0], size)
-        batches = [slice(start, start + size) for start in starts]
+        batches = [*gen_batches(self.X.shape[0], self.batch_size)]
         n = min(len(batches), torch.get_num_threads())
         if n == 1 or self.device.type != "cpu":
             return [work(batches)]

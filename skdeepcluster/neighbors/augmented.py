@@ -171,8 +171,8 @@ def call(augment, X, seed):
             changed = np.asarray(augment(x))
         except Exception as error:
             raise ValueError(
-                f"augment={name!r} fails for a tensor of {len(x)} samples with {x.shape[1]} "
-                f"features. It must return other versions of them. {error!r}"
+                f"augment={name!r} fails for a tensor of shape {tuple(x.shape)}. It must "
+                f"return other versions. {error!r}"
             ) from error
     check_versions(x, changed)
     if not np.isfinite(changed).all():
@@ -186,7 +186,7 @@ def call(augment, X, seed):
 # ---- the search
 
 
-def search_views(views, X, k, n_jobs=None):
+def search_views(views, X, k, n_jobs):
     """Return distances (float64) and places of the k nearest others of each sample, (M, k)."""
     points = views.project(X)
     k = min(k, len(X) - 1)

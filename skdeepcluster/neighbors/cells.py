@@ -91,8 +91,8 @@ class Cells:
             order = self.orders[cell]
             n_least = np.searchsorted(sizes[order].cumsum(), least) + 1
             near = order[: max(NEAR_CELLS, n_least)]
-            for start in range(0, len(queries[cell]), LARGEST_BLOCK):
-                yield queries[cell][start : start + LARGEST_BLOCK], near
+            for block in gen_batches(len(queries[cell]), LARGEST_BLOCK):
+                yield queries[cell][block], near
 
 
 class Products:
@@ -101,7 +101,7 @@ class Products:
     All points are compared if near cells have less than the share ``min_recall`` of the nearest.
     """
 
-    def __init__(self, points, min_recall=0.0):
+    def __init__(self, points, min_recall):
         # A power of two keeps squares in range.
         self.unit = np.ldexp(1.0, -np.frexp(np.abs(points).max())[1])
         scaled = points * self.unit

@@ -237,7 +237,7 @@ class Lookup:
         return self.index.query(k, X)
 
 
-def interpolate(lookup, X, values, n_jobs=None, equal=None) -> list[np.ndarray]:
+def interpolate(lookup, X, values, n_jobs, equal=None) -> list[np.ndarray]:
     """Return the values of samples X (N, D), and last their mean distances (N,) to neighbors.
 
     A sample equal to one of the reference, at the place in ``equal`` (N,) if these are known and

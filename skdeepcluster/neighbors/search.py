@@ -43,8 +43,7 @@ class NeighborIndex:
         n_rows, n_features = X.shape
         algorithm = "auto"
         if self.is_measured and not sparse.issparse(X):
-            is_narrow = n_features <= TREE_FEATURES
-            algorithm = "kd_tree" if is_narrow else "brute"
+            algorithm = "kd_tree" if n_features <= TREE_FEATURES else "brute"
         is_large = algorithm == "brute" and n_rows > MANY
 
         self.X = X = _unit_rows(X) if self.is_cosine else X
@@ -165,8 +164,7 @@ def _square_gaps(rows, X, places):
 
     parts = []
     fits_cache = max(1, 2**16 // (places.shape[1] * X.shape[1]))
-    for start in range(0, len(X), fits_cache):
-        part = slice(start, start + fits_cache)
+    for part in gen_batches(len(X), fits_cache):
         gaps = rows.take(places[part], axis=0)
         gaps -= X[part, None]
         gaps = gaps.astype(float, copy=False)
@@ -190,8 +188,9 @@ def list_metric(estimators):
     for estimator in estimators:
         if getattr(estimator, "affinity", None) == "precomputed":
             raise ValueError(
-                f"{type(estimator).__name__} with affinity='precomputed' takes similarities, but "
-                "features or distances are expected. Pass features, and name an affinity of them."
+                f"{type(estimator).__name__} with affinity='precomputed' takes "
+                "similarities, but features or distances are expected. Name an "
+                "affinity of features."
             )
     return {"metric": "precomputed"} if any(map(has_distances, estimators)) else {}
 
@@ -234,8 +233,7 @@ def check_distances(X, square=True):
 
 def _is_linked_by_one(graph):
     """Return whether a sparse graph is symmetric with maxima 1 in all rows, as UMAP's links."""
-    largest = graph.max(axis=1).toarray()
-    if not np.allclose(largest, 1, rtol=0, atol=1e-6):
+    if not np.allclose(graph.max(axis=1).toarray(), 1, rtol=0, atol=1e-6):
         return False
     return (graph != graph.T).nnz == 0
 

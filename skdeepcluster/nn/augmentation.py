@@ -73,8 +73,7 @@ class RandomAffine:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return a random version of each image, (N, D)."""
-        uniform = rand((len(x), 4), x.device, x.dtype)
-        return self._move(x, uniform)
+        return self._move(x, rand((len(x), 4), x.device, x.dtype))
 
     def list_transforms(
         self, n_transforms: int, seed: int

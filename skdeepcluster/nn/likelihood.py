@@ -56,8 +56,7 @@ class Likelihood(nn.Module, ABC):
 
     def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Log p(x | decoded) of the observed features, (N,), or (S, N) for outputs (S, N, D)."""
-        log_p = self.log_probs(x, decoded)
-        return log_p.masked_fill(x.isnan(), 0.0).sum(-1)
+        return self.log_probs(x, decoded).masked_fill(x.isnan(), 0.0).sum(-1)
 
     @abstractmethod
     def mean(self, decoded: Tensor) -> Tensor:
@@ -377,7 +376,7 @@ def choose_likelihood(
     likelihood: Any,
     standardize: Any,
     X: Any,
-    groups: Sequence[list[int]] = (),
+    groups: Sequence[list[int]],
 ) -> tuple[Likelihood, Any]:
     """Return a new likelihood, scaled by X (N, E), and the :class:`Features` of X.
 
@@ -385,8 +384,8 @@ def choose_likelihood(
     """
     if groups and not isinstance(likelihood, str):
         raise ValueError(
-            f"likelihood={likelihood!r} gives columns, but X has categories. Use that of the "
-            "numbers, such as 'auto'."
+            f"likelihood={likelihood!r} gives columns, but X has categories. Use "
+            "'auto'."
         )
     layout = getattr(likelihood, "layout", likelihood)
     if isinstance(layout, dict):

@@ -314,8 +314,7 @@ class ClusterModel(TrainableModel):
 
     def calibrated_log_resp(self, x: Tensor) -> Tensor:
         """Logarithm of p(k | x)^(1 / temperature), normalized, (N, K)."""
-        log_resp = self.log_resp(x)
-        return (log_resp / self.temperature).log_softmax(-1)
+        return (self.log_resp(x) / self.temperature).log_softmax(-1)
 
     def resp(self, x: Tensor) -> Tensor:
         """Calibrated responsibilities, (N, K), float32."""

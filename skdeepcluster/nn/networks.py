@@ -333,8 +333,8 @@ def _shape_after_stages(
     factor = 2 ** len(channels)
     if height % factor or width % factor:
         raise ValueError(
-            f"Images of {height} x {width} cannot be halved {len(channels)} times. Give fewer "
-            f"channels, or pad to a multiple of {factor}."
+            f"Images of {height} x {width} cannot be halved {len(channels)} times. Give "
+            f"fewer channels, or pad to multiples of {factor}."
         )
     return height // factor, width // factor
 

@@ -52,8 +52,7 @@ class Stream:
             device = torch.device("cuda", torch.cuda.current_device())
 
         if device not in self.generators:
-            generator = torch.Generator(device)
-            self.generators[device] = generator.manual_seed(self.seed)
+            self.generators[device] = torch.Generator(device).manual_seed(self.seed)
         return self.generators[device]
 
 
@@ -78,15 +77,7 @@ def current_stream() -> Stream | None:
 def _options(device: torch.device) -> dict[str, Any]:
     """Return the device and its generator as options of torch's functions."""
     stream = _stream.get()
-    generator = stream and stream.on(device)
-    return {"generator": generator, "device": device}
-
-
-def randn(
-    shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32
-) -> Tensor:
-    """Draw from N(0, 1)."""
-    return torch.randn(shape, **_options(device), dtype=dtype)
+    return {"generator": stream and stream.on(device), "device": device}
 
 
 def rand(

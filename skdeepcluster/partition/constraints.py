@@ -183,9 +183,8 @@ def _check_in_graph(inverse, needed):
     lost = needed[inverse[needed] < 0]
     if len(lost):
         raise ValueError(
-            f"Sizes and pairs need their samples in the graph, but sample {lost[0]} has no "
-            "weight, or is not among max_samples. Give it a weight, or set "
-            f"max_samples={len(inverse)}."
+            f"Sizes and pairs need their samples in the graph, but sample {lost[0]} has "
+            f"no weight, or is not among max_samples. Set max_samples={len(inverse)}."
         )
 
 

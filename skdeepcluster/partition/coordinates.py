@@ -284,7 +284,7 @@ def spanning_tree(points, nearest=None):
     """
     n_points = len(points)
     distances, neighbors = nearest or NeighborIndex(points).query(15)
-    floor = max(1e-12 * distances.max(initial=0), np.finfo(np.float64).tiny)
+    floor = max(1e-12 * distances.max(initial=0), TINY)
     starts = np.arange(n_points + 1) * distances.shape[1]
     links = distances.clip(floor).ravel(), neighbors.ravel(), starts
     graph = sparse.csr_matrix(links, (n_points, n_points))

@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.sparse.linalg import eigsh
 from scipy.special import entr
 
+from ..input.distinct import TINY
 from ..input.labels import cluster_means
 from ..neighbors.graph import link_neighbors, scale_links, sum_links
 from ..neighbors.search import NeighborIndex
@@ -56,15 +57,6 @@ class Space(NamedTuple):
     covariance: np.ndarray
 
 
-class Spectrum(NamedTuple):
-    """Largest eigenvalues of the walk on the graph."""
-
-    #: Eigenvalues (E,), at least zero, ascending.
-    values: np.ndarray
-    #: Eigenvectors (M, E) times the square roots of the stationary probabilities.
-    vectors: np.ndarray
-
-
 class Edges(NamedTuple):
     """Edges of the spanning tree."""
 
@@ -89,17 +81,6 @@ class Densities(NamedTuple):
     border: np.ndarray
 
 
-class Ridge(NamedTuple):
-    """Ridge regression on the samples, with which a linear classifier is fitted."""
-
-    #: Samples and a constant, (M, D + 1).
-    points: np.ndarray
-    #: Matrix (D + 1, M) that maps targets to coefficients.
-    solution: np.ndarray
-    #: Leverages (M,).
-    leverages: np.ndarray
-
-
 class Measured(NamedTuple):
     """Values of the scored samples that all candidates share."""
 
@@ -107,13 +88,15 @@ class Measured(NamedTuple):
     spaces: list
     #: Neighbor graph (M, M).
     graph: sparse.csr_matrix
-    spectrum: Spectrum
+    #: What :func:`_find_spectrum` returns.
+    spectrum: tuple
     #: Positions (M, k) of the nearest other samples.
     neighbors: np.ndarray
     edges: Edges
     #: :class:`Densities` among the samples, then in the first layout.
     densities: list
-    ridge: Ridge
+    #: What :func:`_solve_ridge` returns.
+    ridge: tuple
     #: Numbers and categories of a table, or None.
     table: Table | None
     #: Features of the data set, by name.
@@ -135,7 +118,7 @@ def measure_samples(coords, n_features, n_samples):
     graph = link_neighbors(distances, neighbors)
 
     # Samples of the same direction are one point with metric="cosine".
-    variance = max(wide.var(0).sum(), np.finfo(np.float64).tiny)
+    variance = max(wide.var(0).sum(), TINY)
     data = {
         "log n": np.log(len(wide)),
         "log N": np.log(n_samples),
@@ -178,12 +161,15 @@ def _make_space(points):
     covariance = np.cov(points.T, bias=True).reshape(n_features, -1)
     covariance = covariance + 1e-6 * np.eye(n_features) * np.trace(covariance)
 
-    monomials = make_monomials(points)
-    return Space(points - points.mean(0), monomials, covariance)
+    return Space(points - points.mean(0), make_monomials(points), covariance)
 
 
 def _find_spectrum(graph):
-    """Return the :class:`Spectrum` of the walk on a graph."""
+    """Return the largest eigenvalues of the walk on a graph, and what belongs to them.
+
+    The values (E,) are at least zero and ascending. Eigenvectors (M, E) are multiplied by the
+    square roots of the stationary probabilities.
+    """
     degrees = sum_links(graph)
     n_samples = len(degrees)
     steps = scale_links(graph, 1 / np.sqrt(degrees))
@@ -198,7 +184,7 @@ def _find_spectrum(graph):
     values = values[-N_EIGENVECTORS:].clip(0, 1)
     vectors = vectors[:, -N_EIGENVECTORS:]
     stationary = degrees / degrees.sum()
-    return Spectrum(values, vectors * np.sqrt(stationary)[:, None])
+    return values, vectors * np.sqrt(stationary)[:, None]
 
 
 def _find_edges(points, distances, neighbors):
@@ -207,14 +193,12 @@ def _find_edges(points, distances, neighbors):
     core = distances[:, :5].max(1)
     reach = np.maximum.reduce([lengths, core[i], core[j]])
 
-    tiny = np.finfo(np.float64).tiny
-    return Edges(i, j, np.log(lengths.clip(tiny)), np.log(reach.clip(tiny)))
+    return Edges(i, j, np.log(lengths.clip(TINY)), np.log(reach.clip(TINY)))
 
 
 def _find_densities(distances, neighbors):
     """Return the :class:`Densities` of samples by distances (M, k) to their neighbors."""
-    tiny = np.finfo(np.float64).tiny
-    density = 1 / distances.mean(1).clip(tiny)
+    density = 1 / distances.mean(1).clip(TINY)
     order = np.argsort(density, kind="stable")
 
     i = np.repeat(np.arange(len(density)), neighbors.shape[1])
@@ -225,7 +209,11 @@ def _find_densities(distances, neighbors):
 
 
 def _solve_ridge(wide):
-    """Return :class:`Ridge` for samples (M, D)."""
+    """Return the ridge regression on samples (M, D) with which a linear classifier is fitted.
+
+    It consists of the samples and a constant, (M, D + 1), the matrix (D + 1, M) that maps targets
+    to coefficients, and the leverages (M,).
+    """
     n_samples, n_features = wide.shape
     scale = max(np.sqrt(wide.var(0).sum()), 1e-12)
     points = np.hstack([wide / scale, np.ones((n_samples, 1))])
@@ -234,7 +222,7 @@ def _solve_ridge(wide):
     with single_threaded("blas"):
         solution = np.linalg.solve(points.T @ points + penalty, points.T)
 
-    return Ridge(points, solution, np.einsum("ij,ji->i", points, solution))
+    return points, solution, np.einsum("ij,ji->i", points, solution)
 
 
 # ---- partitions
@@ -243,9 +231,7 @@ def _solve_ridge(wide):
 def describe_partition(measured, labels, n_clusters):
     """Return the features of a partition (M,) by name."""
     member = np.eye(n_clusters)[labels]
-    spaces = []
-    for space in measured.spaces:
-        spaces.append(_describe_space(space, labels, member))
+    spaces = [_describe_space(space, labels, member) for space in measured.spaces]
 
     features = _describe_sizes(member)
     for name in spaces[0]:

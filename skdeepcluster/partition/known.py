@@ -42,8 +42,7 @@ def count_labels(targets, n_classes, inverse, weights):
     """
     known = (targets >= 0) & (inverse >= 0)
     counts = np.zeros((inverse.max() + 1, n_classes))
-    entries = inverse[known], targets[known]
-    np.add.at(counts, entries, weights[known])
+    np.add.at(counts, (inverse[known], targets[known]), weights[known])
     return counts
 
 

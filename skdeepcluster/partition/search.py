@@ -34,13 +34,13 @@ def read_pairs(name, pairs, n_samples):
 
     if pairs.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
         raise ValueError(
-            f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects integers of "
-            "shape (n_pairs, 2). Give the positions in X of two samples per pair."
+            f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects "
+            "integers of shape (n_pairs, 2): positions in X."
         )
     for sample in pairs[(pairs < 0) | (pairs >= n_samples)]:
         raise ValueError(
-            f"{name} names sample {sample}, but X has the samples 0 to {n_samples - 1}. Give "
-            "positions in X, not names of an index."
+            f"{name} names sample {sample}, but X has the samples 0 to {n_samples - 1}. "
+            "Give positions in X."
         )
     return pairs.astype(np.int64)
 
@@ -106,7 +106,7 @@ class SearchResult(NamedTuple):
 
 
 def find_partition(
-    prepared, problem, settings, random_state=None, progress=None, samples=None
+    prepared, problem, settings, random_state, progress=None, samples=None
 ):
     """Return the :class:`SearchResult` for prepared samples, see ``NeighborClustering``.
 
@@ -167,7 +167,7 @@ def _follow(partition, problem, samples, layout, constraints):
     return partition._replace(responsibilities=resp)
 
 
-def make_criterion(prepared, settings, sample_weight=None, random_state=None):
+def make_criterion(prepared, settings, sample_weight, random_state):
     """Return the :class:`~.selection.Criterion` of samples, and the distinct :class:`Samples`."""
     stream = random_stream(random_state)
     settings = settings._replace(augment=prepared.augment, groups=prepared.groups)
@@ -178,17 +178,15 @@ def make_criterion(prepared, settings, sample_weight=None, random_state=None):
 
 def count_clusters(
     prepared,
-    n_clusters="auto",
+    n_clusters,
     max_clusters=MAX_CLUSTERS,
     sample_weight=None,
     random_state=None,
-    settings=None,
 ):
     """Return the number of clusters that :func:`find_partition` chooses, and the curve."""
     numbers = read_n_clusters(n_clusters, max_clusters)
     problem = Problem(numbers, sample_weight)
-    settings = settings or GraphSettings()
-    found = find_partition(prepared, problem, settings, random_state)
+    found = find_partition(prepared, problem, GraphSettings(), random_state)
     if numbers.is_range and n_clusters == "auto":
         warn_of_edge(found, max_clusters)
     return found.best.n_clusters, found.curve

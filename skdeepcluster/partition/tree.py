@@ -80,8 +80,7 @@ def build_tree(layout, places, labels, weights, parts):
     clusters = pairs[:, 0]
     means = cluster_means(member, places)
     merges = _merge(means, member.sum(0), clusters)
-    centers = cluster_means(member, layout)
-    return ClusterTree(centers, clusters, *merges)
+    return ClusterTree(cluster_means(member, layout), clusters, *merges)
 
 
 def _merge(means, sizes, clusters):

@@ -107,8 +107,7 @@ class Checkpoint(Callback):
 def _read(path: Any, identity: str) -> dict[str, Any]:
     """Return the content of a checkpoint of this fit."""
     stored = Path(path).read_bytes()
-    safe_types = torch.serialization.safe_globals(TYPES)
-    with READING, safe_types:
+    with READING, torch.serialization.safe_globals(TYPES):
         try:
             written = stored[:-DIGEST_SIZE]
             if hashlib.sha256(written).digest() != stored[-DIGEST_SIZE:]:

@@ -15,7 +15,7 @@ close = torch.testing.assert_close
 def test_random_numbers_follow_their_distributions():
     n = 20_000
     with runtime.seeded(3):
-        normal = runtime.randn((n,), CPU)
+        normal = runtime.randn_like(torch.empty(n, dtype=torch.float32))
         uniform = runtime.rand((n,), CPU)
         coins = runtime.bernoulli(torch.full((n,), 0.3).double())
         classes = runtime.multinomial(torch.tensor([0.2, 0.0, 0.8]), n)
