@@ -20,7 +20,7 @@ from .deep.codes import (
     MixturePrior,
     evidence_bound,
 )
-from .functional.gaussian import expected_log_joint, log_joint
+from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
 from .input.parameters import store_parameters
 from .input.types import Auto, Doubles, Widths
 from .nn.model import Player, regularize
@@ -40,7 +40,7 @@ class VaDE(CodeModel):
     decoder, likelihood, regularizer
         As in :class:`~skdeepcluster.deep.codes.CodeModel`.
     prior : MixturePrior
-    objective : {"optimal", "published"}
+    objective : {"optimal", "sampled", "published"}
         Form of the divergence, see :meth:`divergence`.
     """
 
@@ -64,12 +64,16 @@ class VaDE(CodeModel):
         """Log pi_c - KL_c, whose softmax is the gamma that maximizes eq. 12, (N, K)."""
         return expected_log_joint(*posterior, mixture)
 
-    def divergence(self, z, expected, mixture):
+    def divergence(self, mean, std, z, expected, mixture):
         """KL(q(z, c|x) || p(z, c)), (N,), with ``expected`` (N, K) = log pi_c - KL_c.
 
         "optimal": at the gamma that maximizes eq. 12.
+        "sampled": with q(c|z) = p(c|z), on one z: log q(z|x) - log sum_c p(z, c).
         "published": eq. 12 with gamma_c = p(c|z) of one z, eq. 16.
         """
+        if self.objective == "sampled":
+            log_q = log_prob_diag(z, mean, 2 * std.log())
+            return log_q - log_joint(z, mixture).logsumexp(-1)
         if self.objective == "optimal":
             return -expected.logsumexp(-1)
         log_gamma = log_joint(z, mixture).log_softmax(-1)
@@ -85,7 +89,7 @@ class VaDE(CodeModel):
         z = mean + std * randn_like(std)
         terms = {
             "reconstruction": -self.log_prob(batch.x, z).mean(),
-            "kl": self.divergence(z, expected, mixture).mean(),
+            "kl": self.divergence(mean, std, z, expected, mixture).mean(),
         }
         return terms | regularize(self, batch, x_std, expected.log_softmax(-1))
 
@@ -110,9 +114,10 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
 
     Parameters
     ----------
-    objective : {"optimal", "published"}
-        Form of q(c|x) in the bound. "optimal": its maximizer, in closed form. "published": p(c|z)
-        of one sample z, with one learning rate for networks and prior.
+    objective : {"optimal", "sampled", "published"}
+        Form of q(c|x) in the bound. "optimal": its maximizer, in closed form. "sampled": p(c|z)
+        under the expectation over z. "published": p(c|z) of one sample z, with one learning rate
+        for networks and prior.
     learning_rate : float or "auto"
         Peak of the one-cycle schedule of AdamW; ten times as large for the prior. "auto":
         ``1e-3 * 500 / w`` with w the width of the first hidden layer.
@@ -182,7 +187,7 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     """
 
     _parameter_constraints = {
-        "objective": [StrOptions({"optimal", "published"})],
+        "objective": [StrOptions({"optimal", "sampled", "published"})],
     }
 
     _rate = 1e-3
