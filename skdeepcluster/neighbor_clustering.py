@@ -148,7 +148,8 @@ class NeighborClustering(
         At most four other partitions: the two next best numbers of clusters or, if ``n_clusters``
         is an int, the two next best partitions; then those that differ from all before (adjusted
         Rand index below 0.8). Each has ``n_clusters``, ``labels``, ``probabilities``,
-        ``expected_score``, and in words ``changes``, the samples that it moves. See :meth:`use`.
+        ``expected_score``, and in words ``changes``, the samples that it moves, and ``evidence``,
+        its merits and, in parentheses, those of the chosen one. See :meth:`use`.
     probabilities_ : ndarray of shape (n_samples,)
         Maximum of the ``responsibilities_`` of each sample.
     responsibilities_ : ndarray of shape (n_samples, n_clusters)
@@ -774,6 +775,7 @@ def list_alternatives(partitions, labels, place):
             n_clusters=other.n_clusters,
             expected_score=other.expected_score,
             changes=describe_changes(labels[place], labels[i]),
+            evidence=_describe_evidence(other, partitions[place]),
             labels=labels[i],
             probabilities=other.responsibilities.max(1),
             place=i,
@@ -781,6 +783,19 @@ def list_alternatives(partitions, labels, place):
         for i, other in enumerate(partitions)
         if i != place
     ]
+
+
+def _describe_evidence(partition, chosen):
+    """Return what speaks for a partition, beside the same numbers of the chosen one."""
+    names = "expected score", "agreement of candidates", "mean probability"
+    numbers = [
+        [each.expected_score, each.agreement, each.responsibilities.max(1).mean()]
+        for each in (partition, chosen)
+    ]
+    return ", ".join(
+        f"{name} {value:.2f} ({other:.2f})"
+        for name, value, other in zip(names, *numbers, strict=True)
+    )
 
 
 def measure_silhouette(layout, clusters, new_layout, new_resp):

@@ -242,6 +242,8 @@ class Partition(NamedTuple):
     responsibilities: np.ndarray
     #: Expected adjusted Rand index with the true clusters.
     expected_score: float
+    #: Mean adjusted Rand index of the other candidates with it.
+    agreement: float = 1.0
 
     @property
     def labels(self):
@@ -292,7 +294,9 @@ def vote(coords, criterion, n_clusters, stream, constraints=None):
         votes, stability = count_votes(labels, weights, i, coords.weights, n_clusters)
         shares = spread_votes(votes, coords.graph)
         score = float(criterion.score_robustly(scored[i : i + 1])[0])
-        return labels[i], stability, Partition(shares, score)
+        others = np.delete(agreement[i], i)
+        mean = float(others.mean()) if len(others) else 1.0
+        return labels[i], stability, Partition(shares, score, mean)
 
     best, stability, winner = count((agreement @ weights).argmax())
     # Small clusters may lose every vote, and walks may cross thin gaps.
@@ -432,6 +436,8 @@ class Alternative:
     expected_score: float
     #: What it moves, in words.
     changes: str
+    #: Its expected score, agreement of candidates and mean probability, beside the chosen ones.
+    evidence: str
     labels: np.ndarray = field(repr=False)
     probabilities: np.ndarray = field(repr=False)
     #: Position among the answers of the fit.

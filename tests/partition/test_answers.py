@@ -43,6 +43,9 @@ def test_the_rival_comes_first_then_other_levels(fit):
     assert scores == sorted(scores, reverse=True)
     for other in fit.alternatives_:
         assert other.labels.shape == other.probabilities.shape == (600,)
+        assert f"expected score {other.expected_score:.2f} ({fit.expected_score_:.2f})" in (
+            other.evidence
+        )
     for other in others:
         for before in (fit, rival, second):
             labels = before.labels_ if before is fit else before.labels
