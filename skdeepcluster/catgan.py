@@ -14,12 +14,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import StrOptions
 from torch.nn.functional import nll_loss
 
-from .deep.adversarial import (
-    BATCH_SIZE,
-    compare_generated,
-    find_in_codes,
-    set_marginal,
-)
+from .deep.adversarial import BATCH_SIZE, find_in_codes, set_marginal
 from .deep.base import ClusteringMixin, DeepEstimator
 from .deep.fit import apply, assign
 from .functional.losses import cross_entropy, entropy, marginal
@@ -241,10 +236,6 @@ class CatGANEstimator(DeepEstimator):
         if log_prior is None:
             log_prior = torch.zeros_like(model.log_marginal).log_softmax(0)
         self.class_prior_ = log_prior.exp().cpu().numpy()
-
-        draw = partial(generate, model, random_state=fit.random_state)
-        found = compare_generated(model, fit, draw)
-        self.generator_distance_, self.generator_coverage_ = found
 
     # ---- predictions
 

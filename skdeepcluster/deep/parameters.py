@@ -50,11 +50,6 @@ discriminator : callable
     ``discriminator(n_in, n_out)`` returns the discriminator, whose outputs are logits. None: a
     multilayer perceptron that is normalized by batch. That of the paper adds noise of 0.3 or more
     to its layers.
-generator_distance_ : float
-    Median distance of generated samples to the nearest sample of X, rescaled: 0 is the median
-    between nearest neighbors in X, 1 between any two samples. Large values are usual.
-generator_coverage_ : float
-    Share of the clusters of X that generated samples fall into.
 
 With generator
 --------------

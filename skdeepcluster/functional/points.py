@@ -71,7 +71,7 @@ def random_shifts(x: Tensor, n_dimensions: int) -> Tensor:
 def sample(
     mixture: Mixture,
     counts: Tensor,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator,
 ) -> Tensor:
     """Generate ``counts[k]`` samples of each component in turn, (counts.sum(), D)."""
     _, means, scales = mixture
