@@ -9,7 +9,7 @@ from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
-from .catgan import CONSTRAINTS, CatGANEstimator, generate
+from .catgan import CONSTRAINTS, CatGANEstimator
 from .deep.fit import assign
 from .deep.start import (
     InitialPartition,
@@ -19,8 +19,8 @@ from .deep.start import (
 from .input.checks import warn_user
 from .input.dask import maps_blocks
 from .input.labels import Known, encode_labels, read_labels
-from .input.parameters import begin_sample, store_parameters
-from .input.types import Auto, Reals, Widths
+from .input.parameters import store_parameters
+from .input.types import Auto, Widths
 from .partition.known import partition_by_labels
 
 
@@ -193,21 +193,3 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         """
         clusters = self._map("assign_surely", X)[:, 0]
         return self.classes_[clusters.astype(int)]
-
-    def sample(self, n_samples: int = 1) -> Reals:
-        """Generate samples, which do not resemble X and are of no class.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of samples.
-
-        Returns
-        -------
-        X : ndarray or DataFrame of shape (n_samples, n_features)
-            In the units of X, and a table if X was one. An int ``random_state`` gives the same
-            samples on every call.
-        """
-        n_samples, stream = begin_sample(self, n_samples)
-        X = generate(self.model_, n_samples, stream)
-        return self.preparation_.decode(X, stream)
