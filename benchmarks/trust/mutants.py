@@ -104,8 +104,8 @@ MUTANTS = [
     ),
     (
         "nn/likelihood.py",
-        "log_p.masked_fill(x.isnan(), 0.0).sum(-1)",
-        "log_p.nan_to_num(0.0).sum(-1)",
+        "decoded).masked_fill(x.isnan(), 0.0).sum(-1)",
+        "decoded).nan_to_num(0.0).sum(-1)",
         "input/test_missing_values.py::test_densities_are_those_of_the_observed_features",
     ),
     (
@@ -271,8 +271,8 @@ MUTANTS = [
     ),
     (
         "input/preparation.py",
-        "kept = weights > 0",
-        "kept = weights >= 0",
+        "kept = np.flatnonzero(weights)",
+        "kept = np.arange(len(weights))",
         "input/test_preparation.py::test_weights_are_copies "
         "input/test_preparation.py::test_samples_of_weight_zero_change_nothing",
     ),
