@@ -33,8 +33,6 @@ SHARED = {
     "random_state",
     "standardize",
 }
-#: Names of the parameter with the number of clusters.
-NUMBERS = "n_clusters", "n_components"
 #: Criteria; those after the first are methods of mixtures, and lower is better.
 CRITERIA = ("expected_score", "bic", "icl", "aic")
 
@@ -101,15 +99,10 @@ def select_n_clusters(
     is_mixture = criterion != "expected_score"
     estimator = _read_estimator(estimator, criterion)
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-    names = [name for name in NUMBERS if name in estimator.get_params()]
-    if not names:
-        raise ValueError(
-            f"{type(estimator).__name__} has neither n_clusters nor n_components. Use compare() "
-            "for clusterers that find the number themselves."
-        )
+    name = _name_number(estimator)
 
     def fit(number):
-        return clone(estimator).set_params(**{names[0]: number}).fit(X, **weights)
+        return clone(estimator).set_params(**{name: number}).fit(X, **weights)
 
     numbers = read_n_clusters(n_clusters)
     if numbers.is_given or is_mixture and n_clusters == "auto":
@@ -165,6 +158,17 @@ def _read_estimator(estimator, criterion):
             f"criterion={criterion!r} needs a mixture, got {type(estimator).__name__}."
         )
     return estimator
+
+
+def _name_number(estimator):
+    """Return the name of the parameter with the number of clusters."""
+    for name in ("n_clusters", "n_components"):
+        if name in estimator.get_params():
+            return name
+    raise ValueError(
+        f"{type(estimator).__name__} has neither n_clusters nor n_components. Use compare() for "
+        "clusterers that find the number themselves."
+    )
 
 
 def _score_mixtures(fits, criterion, X, weights):

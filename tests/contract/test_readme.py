@@ -26,7 +26,7 @@ def find_blocks(page):
     A block without imports goes on with the one before, and all blocks of some pages do.
     """
     blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
-    if page.stem in ("start", "tables", "networks"):
+    if page.stem in ("README", "start", "tables", "networks"):
         return ["\n".join(blocks)]
     whole = []
     for block in blocks:
