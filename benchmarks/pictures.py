@@ -72,14 +72,16 @@ def draw_images():
     layout = EmbeddingDisplay(points, clusterer.labels_, name=name)
     layout.plot(axes[1], s=8).legend_.remove()
     axes[1].set(xlabel="", ylabel="", xticks=[], yticks=[])
-    axes[1].margins(0.12)
+    axes[1].margins(0.2)
     for text in axes[1].texts:
         text.remove()
     middle = points.mean(0)
     for k, images in enumerate(drawn):
         place = np.median(points[clusterer.labels_ == k], axis=0)
         aside = 28 * (place - middle) / np.linalg.norm(place - middle)
-        image = OffsetImage(images[0].reshape(shape[1:]), zoom=0.8, cmap="gray_r")
+        ink = images[0].reshape(shape[1:]).clip(0, 1)
+        black = np.zeros_like(ink)
+        image = OffsetImage(np.dstack([black, black, black, ink]), zoom=0.8)  # no background
         style = {"xybox": tuple(aside), "boxcoords": "offset points", "frameon": False}
         axes[1].add_artist(AnnotationBbox(image, place, **style))
     return figure
