@@ -60,7 +60,8 @@ def draw_images():
     clusterer = InfoGANClustering(10, image_shape=shape, augment=augment, random_state=0)
     clusterer.fit(data.X)
     drawn = [clusterer.sample(12, cluster=k) for k in range(10)]
-    points = neighbor_layout(neighbor_graph(data.X, augment=augment), 2, random_state=0)
+    graph = neighbor_graph(data.X, augment=augment, random_state=0)
+    points = neighbor_layout(graph, 2, random_state=0)
 
     style = {"figsize": (9, 4.2), "width_ratios": [1.15, 1], "layout": "constrained"}
     figure, axes = plt.subplots(1, 2, **style)
