@@ -183,7 +183,7 @@ def test_members_get_sparse_samples(form):
     np.testing.assert_allclose(found.predict_proba(form(X)), dense.predict_proba(X))
     with pytest.raises(TypeError, match="parse"):
         ClusterEnsemble(AgglomerativeClustering(3), 2).fit(form(X))
-    with pytest.raises(ValueError, match=r"stores 100% of its values.*Pass X.toarray"):
+    with pytest.raises(TypeError, match=r"stores 100% of its values.*Pass X.toarray"):
         ClusterEnsemble(KMeans(3), 2).fit(form(BLOBS))
 
 

@@ -36,7 +36,7 @@ def check_sparse(X):
     """
     density = X.nnz / max(1, math.prod(X.shape))
     if density > MAX_DENSITY:
-        raise ValueError(
+        raise TypeError(
             f"X is sparse, but stores {density:.0%} of its values, at most "
             f"{MAX_DENSITY:.0%} are expected. Pass X.toarray()."
         )
