@@ -677,7 +677,8 @@ def test_comparison_takes_tables_and_sparse_samples(tmp_path, tiny):
     table = pd.DataFrame(X).assign(place=np.repeat(["a", "b"], 40), y=tiny.y)
     table.loc[3, 0] = np.nan
     table.to_csv(tmp_path / "rows.csv", index=False)
-    parts = {name: getattr(tiny.X, name) for name in ("data", "indices", "indptr", "shape")}
+    wide = csr_array((tiny.X.data, tiny.X.indices, tiny.X.indptr), (80, 5 * tiny.X.shape[1]))
+    parts = {name: getattr(wide, name) for name in ("data", "indices", "indptr", "shape")}
     np.savez(tmp_path / "sparse.npz", **parts, y=tiny.y)
     arguments = "--methods", "KMeans", "GaussianMixture", "GaussianMixtureEM", "--seeds", "1"
     for name in ("rows.csv", "sparse.npz"):
