@@ -33,7 +33,7 @@ def draw_table(seed):
         "name": [f"customer {i}" for i in range(N)],
     }
     kept = ["number", *rng.permutation(list(columns)[1:])[: rng.integers(4, 8)]]
-    table = pd.DataFrame({name: columns[name] for name in kept})
+    table = pd.DataFrame({str(name): columns[name] for name in kept})
     if rng.random() < 0.5:
         table.loc[rng.random(N) < 0.1, "number"] = np.nan
     return table
