@@ -419,7 +419,7 @@ class NeighborClustering(
                 return self._show(alternative.place)
         raise ValueError(
             f"alternative must be one of the {len(self.alternatives_)} alternatives_ of this "
-            f"fit, got {type(alternative).__name__}."
+            f"fit, such as alternatives_[0], got {type(alternative).__name__}."
         )
 
     # ---- the tree of clusters, grown when it is asked for
