@@ -10,7 +10,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import scipy
 from mypy import api
+from sklearn.utils.fixes import parse_version
 
 import skdeepcluster
 
@@ -139,6 +141,10 @@ for is_dispatched in (False, True):
 """
 
 
+@pytest.mark.skipif(
+    parse_version(scipy.__version__) < parse_version("1.14"),
+    reason="scikit-learn dispatches arrays with SciPy 1.14 or later",
+)
 def test_tensors_are_read_as_arrays():
     environment = os.environ | {"SCIPY_ARRAY_API": "1"}
     command = [sys.executable, "-c", WITH_TENSORS]
