@@ -224,9 +224,8 @@ def check_distances(X, square=True):
         )
     if sparse.issparse(X) and values.min() < 1 and _is_linked_by_one(X):
         warn_user(
-            "X is symmetric and the maximum of each row is 1, as in graphs of similarities "
-            "(scanpy's 'connectivities'). metric='precomputed' takes distances: pass a graph of "
-            "distances (scanpy's 'distances').",
+            "X is symmetric with maxima 1 in all rows, as scanpy's 'connectivities'. "
+            "metric='precomputed' takes distances: pass those, such as scanpy's 'distances'.",
             UserWarning,
         )
 
