@@ -61,7 +61,7 @@ N_RIVALS = 2
 NEARLY_EQUAL = 0.98
 #: Adjusted Rand index with all others below which a partition is another alternative.
 DISTINCT = 0.8
-#: Maximum number of changes that are told one by one.
+#: Maximum number of changes that are named one by one.
 MAX_CHANGES = 3
 #: Number of steps of the walk that averages votes.
 VOTE_STEPS = 2
