@@ -347,9 +347,9 @@ def test_customers_are_found_as_they_come(seed):
     assert fit.n_clusters_ in (2, 3, 4)
     assert adjusted_rand_score(y, fit.labels_) > 0.6
     vae = VAEEmbedding(3, max_epochs=1, random_state=0).fit(table)
-    given = NeighborClustering(3, random_state=0).fit(table)
-    assert adjusted_rand_score(y, given.labels_) > 0.75
-    np.testing.assert_array_equal(vae.init_labels_, given.labels_)
+    given = [NeighborClustering(3, random_state=state).fit(table) for state in range(3)]
+    np.testing.assert_array_equal(vae.init_labels_, given[0].labels_)
+    assert np.median([adjusted_rand_score(y, own.labels_) for own in given]) > 0.85
 
 
 @pytest.mark.parametrize("seed", range(2))
