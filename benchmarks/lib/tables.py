@@ -41,6 +41,9 @@ NAMES = {
     "blobs": "drawn blobs",
     "customers": "drawn customers",
     "codes without structure": "codes without clusters",
+    "noise": "drawn shapes in noise",
+    "single": "draws of one cluster",
+    "texts": "texts, TF-IDF",
     "all": "all 79 tables",
     "even": "40 tables kept aside",
     "well matched": "40 with clear classes",
@@ -258,9 +261,19 @@ def how_many(frame):
     return markdown([*columns, "ARI", "best of three", "seconds"], lines)
 
 
+def first_answers(frame):
+    """Return how often the first number is right / within one / its ARI, by group and method."""
+    sizes = frame.groupby("group").data.nunique()
+    gaps = (frame.found.str[0] - frame.classes).abs()
+    shares = {"exact": gaps.eq(0).astype(float), "within one": gaps.le(1).astype(float)}
+    named = frame.group.map(lambda group: f"{group} ({sizes[group]})")
+    frame = frame.assign(sets=named, first=frame.ari.str[0], **shares)
+    return pivot(frame, "exact;within one;first", index="sets", digits="2;2;2", mean="no")
+
+
 KINDS = {
     function.__name__: function
-    for function in (each, summary, pivot, earned, rivals, indices, how_many)
+    for function in (each, summary, pivot, earned, rivals, indices, how_many, first_answers)
 }
 
 

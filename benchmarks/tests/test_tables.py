@@ -98,6 +98,19 @@ def test_methods_are_judged_by_group(made):
     ]
 
 
+def test_first_answers_are_counted_by_group(made):
+    fits = [("a", 3, [3, 2], [1.0, 0.5]), ("b", 3, [4], [0.5]), ("c", 2, [9], [0.0])]
+    names = "data", "classes", "found", "ari"
+    records = [dict(zip(names, fit, strict=True)) | {"row": "A"} for fit in fits]
+    groups = "eleven", "eleven", "battery"
+    records = [own | {"group": group} for own, group in zip(records, groups, strict=True)]
+    assert made("first_answers x.jsonl", records, head=True) == [
+        ["sets", "A"],
+        ["real sets (2)", "0.50 / 1.00 / 0.75"],
+        ["shape sets (1)", "0.00 / 0.00 / 0.00"],
+    ]
+
+
 def test_a_summary_takes_means_over_seeds_and_then_over_sets(made):
     values = [("a", 0.5), ("a", 1.0), ("b", 0.25)]
     records = [{"row": "A", "data": data, "acc": acc} for data, acc in values]
