@@ -768,20 +768,22 @@ def make_graph_settings(clusterer):
 def list_alternatives(partitions, labels, place):
     """Return the other partitions of a fit as alternatives to one of them.
 
-    ``labels`` (N,) are those of each partition, and ``place`` is the position of the chosen one.
+    ``labels`` (N,) are the ones of each partition, ``place`` the position of the chosen one.
+    Partitions that are equal, because a cluster became noise, are left out.
     """
+    changes = [describe_changes(labels[place], own) for own in labels]
     return [
         Alternative(
             n_clusters=other.n_clusters,
             expected_score=other.expected_score,
-            changes=describe_changes(labels[place], labels[i]),
+            changes=changes[i],
             evidence=_describe_evidence(other, partitions[place]),
             labels=labels[i],
             probabilities=other.responsibilities.max(1),
             place=i,
         )
         for i, other in enumerate(partitions)
-        if i != place
+        if changes[i]
     ]
 
 

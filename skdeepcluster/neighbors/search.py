@@ -200,7 +200,7 @@ def check_distances(X, square=True):
     n_rows, n_columns = X.shape
     if square and n_rows != n_columns:
         raise ValueError(
-            "Precomputed distances should be a square matrix, dense or sparse, of shape "
+            "Precomputed distances should be a square matrix of shape "
             f"(n_samples, n_samples), got {X.shape}. Pass the distances between all samples, "
             "or another metric."
         )

@@ -476,4 +476,4 @@ def describe_changes(labels, other_labels, clusters=None):
             n_moved -= moves[i, j]
     if n_moved:
         changes.append(f"{n_moved:,} more move")
-    return "; ".join(changes) or "moves no sample"
+    return "; ".join(changes)
