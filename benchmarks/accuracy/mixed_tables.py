@@ -248,12 +248,13 @@ def open_number(make, X, n_clusters, seed):
 def ways(data):
     """Yield the row, the way, and the function of all methods for a table.
 
-    Networks and imputers are compared on bundled tables only, other methods where there are
-    clusters.
+    Networks, one-hot columns and imputers are compared on bundled tables only, other methods where
+    there are clusters.
     """
     is_bundled = data.name in BUNDLED
+    encodings = {"kinds": ours} | ({"one-hot, weight 1": one_hot} if is_bundled else {})
     for kind in OURS if is_bundled else OURS[:1]:
-        for way, make in {"kinds": ours, "one-hot, weight 1": one_hot}.items():
+        for way, make in encodings.items():
             yield kind, way, partial(make, kind)
             if kind == OURS[0]:
                 yield OPEN, way, partial(open_number, make)
