@@ -94,8 +94,8 @@ def test_rates_are_in_inverse_proportion_to_the_width():
 @pytest.mark.parametrize("method", [CatGANClustering, InfoGANClustering])
 def test_many_small_clusters_are_learned(method):
     X, y = make_blobs(200, 2, centers=40, center_box=(-40, 40), random_state=0)
-    fit = method(40, init=y, random_state=0).fit(X)
-    assert adjusted_rand_score(y, fit.labels_) > 0.8
+    fits = [method(40, init=y, random_state=seed).fit(X) for seed in range(3)]
+    assert np.mean([adjusted_rand_score(y, fit.labels_) for fit in fits]) > 0.8
 
 
 # ---- fitted attributes
