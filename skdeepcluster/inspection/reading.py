@@ -49,13 +49,14 @@ def read_column_kinds(X):
 def count_categories(X, kinds):
     """Return a pandas DataFrame with zeros and ones for each category, and dates as days.
 
-    Also return the column that each new one comes from, and whether it is a category's. ``kinds``
-    are those of the columns. Numbers stay numbers if they are zeros and ones, and texts that are
-    numbers are numbers. Texts with many values that are left out are identifiers, and
-    dropped. Others than DataFrames stay as they are.
+    Also return the column that each new one comes from, whether it is a category's, and the first
+    day of dates or None. ``kinds`` are those of the columns. Numbers stay numbers if they are
+    zeros and ones, and texts that are numbers are numbers. Texts with many values that are left
+    out are identifiers, and dropped. Others than DataFrames stay as they are.
     """
     X = to_pandas(X)
     types = {}
+    starts = {}
     if hasattr(X, "iloc"):
         cells = CellReader()
         X = cells.fit_read(X, {})
@@ -63,8 +64,9 @@ def count_categories(X, kinds):
         types = {i: kind for i, kind in types.items() if not _is_share(X.iloc[:, i])}
         types |= read_types(X)
         X = X.rename(columns={X.columns[i]: cells.describe(i) for i in cells.dates_})
+        starts = {i: cells.find_start(i) for i in cells.dates_}
     if not types:
-        return X, [(i, False) for i in range(np.shape(X)[1])]
+        return X, [(i, False, starts.get(i)) for i in range(np.shape(X)[1])]
 
     import pandas as pd
 
@@ -75,7 +77,7 @@ def count_categories(X, kinds):
         if kind == "number":
             columns.append(column.astype(float))
             # The mean of zeros and ones is a share, too.
-            origins.append((i, _is_share(column)))
+            origins.append((i, _is_share(column), starts.get(i)))
         if kind in ("number", "out"):
             continue
         if kinds[i] == "out" and column.nunique() > MANY_VALUES:
@@ -88,7 +90,7 @@ def count_categories(X, kinds):
             shares = shares.filter([f"{name} = True"])
         shares[column.isna()] = np.nan
         columns.append(shares)
-        origins += [(i, True)] * shares.shape[1]
+        origins += [(i, True, None)] * shares.shape[1]
     return pd.concat(columns, axis=1), origins
 
 

@@ -74,7 +74,8 @@ class ClusterReport(Bunch):
     feature_names, row_names : ndarray
         Names of the features and of the samples, or None.
     origins : dict
-        Column of ``table`` that each feature comes from, and whether it is a category's share.
+        Column of ``table`` that each feature comes from, whether it is a category's share, and the
+        first day of dates, which are days since then.
     means, differences : ndarray of shape (n_clusters, n_features) or None
         Mean of each feature in each cluster, without missing values, and its difference from the
         mean of all other samples, in standard deviations.
@@ -320,8 +321,9 @@ class ClusterReport(Bunch):
         """Return the first columns that features come from, and values of samples as texts."""
         headers = {}
         for name in names:
-            place, is_share = self.origins[name]
-            headers[place] = self.table.columns[place] if is_share else name
+            place, is_share, _ = self.origins[name]
+            shown = self.table.columns[place] if is_share else self._show_name(name)
+            headers[place] = shown
         places = list(headers)[:MAX_PROFILE]
 
         chosen = _safe_indexing(_safe_indexing(self.table, places, axis=1), rows)
@@ -344,12 +346,22 @@ class ClusterReport(Bunch):
         for i in self._rank_features()[:MAX_PROFILE] if self.features else ():
             name = self.feature_names[i]
             note = f" ({self.missing[i]:.0%} missing)" if self.missing[i] else ""
-            means = _write_means(self.means[:, i], self.origins[name][1])
+            means = self._write_means(name, self.means[:, i])
             means = np.where(self.sizes > 0, means, "")
-            lines.append(
-                [name + note, *zip(means, self.differences[:, i], strict=True)]
-            )
+            title = self._show_name(name) + note
+            lines.append([title, *zip(means, self.differences[:, i], strict=True)])
         return lines
+
+    def _show_name(self, name):
+        """Return the name of a feature in texts, where dates are dates."""
+        return name.removesuffix(f" (days since {self.origins[name][-1]})")
+
+    def _write_means(self, name, means):
+        """Return means of a feature as texts."""
+        _, is_share, start = self.origins[name]
+        if start is None:
+            return _write_numbers(means, is_share)
+        return (start + np.rint(means).astype("m8[D]")).astype(str)
 
     def _list_features(self, k):
         """Return name, difference, mean and mean elsewhere of the features of a cluster."""
@@ -360,10 +372,12 @@ class ClusterReport(Bunch):
         """Return the two columns that set a cluster apart most, in words that name it."""
         traits = {}
         for name, gap, *_ in self._list_features(k):
-            column, is_share = self.origins[name]
-            words = ("rarely", "often") if is_share else ("low", "high")
+            column, is_share, start = self.origins[name]
+            words = ("low", "high") if start is None else ("early", "late")
+            words = ("rarely", "often") if is_share else words
             if abs(gap) >= (LARGE if traits else SMALL):
-                trait = f"{words[int(gap > 0)]} {name.removesuffix(' = True')}"
+                shown = self._show_name(name).removesuffix(" = True")
+                trait = f"{words[int(gap > 0)]} {shown}"
                 traits.setdefault(column, trait)
         return list(traits.values())[:2]
 
@@ -398,8 +412,9 @@ class ClusterReport(Bunch):
         lines = []
         for name, gap, *means in self._list_features(k):
             if abs(gap) >= SMALL:
-                mean, other = _write_means(means, self.origins[name][1])
-                lines.append((f"{name}: {mean}, elsewhere {other}", gap))
+                mean, other = self._write_means(name, np.array(means))
+                text = f"{self._show_name(name)}: {mean}, elsewhere {other}"
+                lines.append((text, gap))
         return lines
 
     def _name_sample(self, row):
@@ -432,7 +447,7 @@ class ClusterReport(Bunch):
         return pictures
 
 
-def _write_means(means, is_share):
+def _write_numbers(means, is_share):
     """Return means of a feature as texts of the same number of decimals, shares in percent."""
     if is_share:
         return [f"{mean:.0%}" for mean in means]
