@@ -223,6 +223,9 @@ def test_samples_of_estimators_are_by_cluster_where_known():
     mixture = GaussianMixtureEM(3, random_state=0).fit(X)  # returns components, too
     display = SamplesDisplay.from_estimator(mixture, n_per_cluster=2, image_shape=(8, 8))
     np.testing.assert_array_equal(display.labels, [0, 0, 1, 1, 2, 2])
+    mixture.image_shape = (8, 8)
+    default = SamplesDisplay.from_estimator(mixture, n_per_cluster=2)
+    assert default.image_.get_array().shape == display.image_.get_array().shape
     density = KernelDensity().fit(X)  # has no clusters
     display = SamplesDisplay.from_estimator(density, n_per_cluster=2, image_shape=(8, 8))
     assert display.labels is None

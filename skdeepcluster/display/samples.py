@@ -81,15 +81,16 @@ class SamplesDisplay(Display):
     ) -> Self:
         """Draw samples that a fitted estimator generates by ``sample``.
 
-        Very small clusters may get fewer than `n_per_cluster` samples.
+        Very small clusters may get fewer than `n_per_cluster` samples. The default of
+        `image_shape` is that of the estimator.
         """
-        _, name = take_last_step(estimator, name)
+        last, name = take_last_step(estimator, name)
         samples, labels = _generate_clusters(estimator, n_per_cluster)
         n_features = samples.shape[1]
         display = cls(
             samples,
             labels,
-            image_shape=image_shape,
+            image_shape=image_shape or getattr(last, "image_shape", None),
             feature_names=name_features(n_features, feature_names, None, estimator),
             name=name,
         )

@@ -55,6 +55,11 @@ def check_container(X):
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"X cannot be read as an array: {error}") from error
     shape = values.shape
+    if len(shape) == 1 and values.dtype.kind in "US":
+        raise ValueError(
+            "X must be numbers or a table, got texts. Pass embeddings of the texts, or the matrix "
+            "of a TfidfVectorizer."
+        )
     is_other = shape[1:] == (0,) if is_frame else values.dtype.names
     if is_other or len(shape) not in (1, 2):
         raise ValueError(

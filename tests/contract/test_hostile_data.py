@@ -135,6 +135,7 @@ REFUSED = {
     "a generator": ((row for row in GOOD), "must be numbers of .* got generator"),
     "images": (GOOD.reshape(48, 2, 2), r"shape \(48, 2, 2\). Flatten images .* X.reshape"),
     "unequal lengths": ([[1.0, 2.0], [3.0]] * 24, "X cannot be read as an array: .*inhomogeneous"),
+    "texts": (["apple", "pear", "plum"] * 16, "got texts. Pass embeddings .* TfidfVectorizer"),
     "gradients": (
         torch.ones(48, 4).requires_grad_(),
         "X cannot be read as an array: .* Use tensor.detach",
