@@ -31,6 +31,7 @@ from skdeepcluster.nn import RandomAffine
 
 IMAGES = {
     "digits": ("digits", None, (1, 8, 8)),
+    "usps": ("usps", None, (1, 16, 16)),
     "mnist_10k": ("mnist", 10_000, (1, 28, 28)),
     "mnist": ("mnist", None, (1, 28, 28)),
     "mnist_unbalanced": ("mnist_unbalanced", None, (1, 28, 28)),

@@ -17,7 +17,16 @@ from sklearn.utils import Bunch, _safe_indexing
 BUNDLED = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer}
 TABLES = ("statlog", "yeast", "d31")
 OPENML = {"mnist": "mnist_784", "fashion_mnist": "Fashion-MNIST"}
-NAMES = ("digits", *BUNDLED, *OPENML, "reuters8", "stackoverflow", "searchsnippets", *TABLES)
+NAMES = (
+    "digits",
+    *BUNDLED,
+    *OPENML,
+    "usps",
+    "reuters8",
+    "stackoverflow",
+    "searchsnippets",
+    *TABLES,
+)
 IMAGE_SHAPE = (28, 28)
 LABEL_COLUMNS = ("label", "labels", "y", "target", "class")
 #: Arrays that are read from a file; others, such as names of features, may be of any type.
