@@ -607,6 +607,8 @@ def test_two_fits_are_compared():
     assert (report(before=other).before == FIT.labels_).all()
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         report(before=FIT.labels_[:9])
+    with pytest.raises(ValueError, match="got the estimator itself.* Pass the labels"):
+        report(before=FIT)
     split = np.where(Y == 2, np.arange(90) % 3 + 2, Y)
     found = report(before=split)
     assert found.before.max() == 5

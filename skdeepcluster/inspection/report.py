@@ -164,6 +164,11 @@ class ClusterReport(Bunch):
         random_state : int, RandomState instance or None, default=None
             See `find_medoids`.
         """
+        if before is estimator:
+            raise ValueError(
+                "before must be an earlier fit or the earlier clusters of the samples, got the "
+                "estimator itself, which moves none. Pass the labels that it gave before."
+            )
         last, reached = reach_last_step(estimator, X)
         clusters = predict_clusters(last, reached)
         samples = describe_samples(estimator, X, clusters[1], feature_names, row_names)
