@@ -609,6 +609,13 @@ def test_two_fits_are_compared():
         report(before=FIT.labels_[:9])
     with pytest.raises(ValueError, match="got the estimator itself.* Pass the labels"):
         report(before=FIT)
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(X).sample(frac=1, random_state=0)
+    earlier = pandas.Series(FIT.labels_, dtype=float)
+    with pytest.raises(ValueError, match="before has another index than X"):
+        report(samples=table, before=earlier)
+    some = report(samples=table, before=earlier[10:].reindex(table.index)).before
+    np.testing.assert_array_equal(some, np.where(table.index < 10, -1, FIT.labels_[table.index]))
     split = np.where(Y == 2, np.arange(90) % 3 + 2, Y)
     found = report(before=split)
     assert found.before.max() == 5

@@ -64,6 +64,12 @@ def match_before(before, X, labels, n_clusters):
     if isinstance(before, BaseEstimator):
         before = predict_samples(before, X)
     check_consistent_length(labels, before)
+    has_index = hasattr(before, "iloc") and hasattr(X, "iloc")
+    if has_index and not before.index.equals(X.index):
+        raise ValueError(
+            "before has another index than X. Pass before.reindex(X.index), or "
+            "before.to_numpy() if its order is that of X."
+        )
     names, earlier = encode_labels(*read_labels(before))
     common = count_moves(earlier, labels, max(len(names), n_clusters))[:-1, :-1]
     is_same = 2 * common > np.maximum.outer(common.sum(1), common.sum(0))
