@@ -52,9 +52,7 @@ run_jobs() {
 run_jobs << 'END'
 run accuracy/clusterers.py --sets eleven --seeds 0-4 --methods NeighborClustering GaussianMixtureEM --out $out/clusterers.jsonl
 run accuracy/views.py --sets $some mnist_unbalanced --rows KMeans plain views --out $out/views.jsonl
-[ ! -f "${SKDEEPCLUSTER_DATA:-.}/usps.npz" ] || run accuracy/views.py --sets usps --rows KMeans plain views "views, auto" --out $out/views.jsonl
-[ ! -f "${SKDEEPCLUSTER_DATA:-.}/usps.npz" ] || run accuracy/views.py --sets usps --rows found --seeds 0-1 --out $out/views.jsonl
-[ ! -f "${SKDEEPCLUSTER_DATA:-.}/usps.npz" ] || run accuracy/views.py --sets usps --rows CatGAN --seeds 0-2 --out $out/views.jsonl
+[ ! -f "${SKDEEPCLUSTER_DATA:-../shared/data}/usps.npz" ] || { run accuracy/views.py --sets usps --rows KMeans plain views "views, auto" --out $out/views.jsonl; run accuracy/views.py --sets usps --rows found --seeds 0-1 --out $out/views.jsonl; run accuracy/views.py --sets usps --rows CatGAN --seeds 0-2 --out $out/views.jsonl; }
 run accuracy/index.py --battery $battery --out $out/index.jsonl
 run accuracy/how_many.py --battery $battery ${SKDEEPCLUSTER_SERIES:+--series "$SKDEEPCLUSTER_SERIES"} --out $out/how_many.jsonl
 run accuracy/clusterers.py --sets eleven --seeds 0-2 --methods KMeans GaussianMixture Ward SpectralClustering HDBSCAN EVoC "umap-learn + GMM" "umap-learn + HDBSCAN" --out $out/clusterers.jsonl

@@ -327,8 +327,8 @@ class ClusterReport(Bunch):
         headers = {}
         for name in names:
             place, is_share, _ = self.origins[name]
-            shown = self.table.columns[place] if is_share else self._show_name(name)
-            headers[place] = shown
+            column = self.table.columns[place] if is_share else self._show_name(name)
+            headers[place] = column
         places = list(headers)[:MAX_PROFILE]
 
         chosen = _safe_indexing(_safe_indexing(self.table, places, axis=1), rows)
@@ -378,8 +378,10 @@ class ClusterReport(Bunch):
         traits = {}
         for name, gap, *_ in self._list_features(k):
             column, is_share, start = self.origins[name]
-            words = ("low", "high") if start is None else ("early", "late")
-            words = ("rarely", "often") if is_share else words
+            if is_share:
+                words = "rarely", "often"
+            else:
+                words = ("low", "high") if start is None else ("early", "late")
             if abs(gap) >= (LARGE if traits else SMALL):
                 shown = self._show_name(name).removesuffix(" = True")
                 trait = f"{words[int(gap > 0)]} {shown}"
