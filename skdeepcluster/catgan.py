@@ -16,7 +16,7 @@ from torch.nn.functional import nll_loss
 
 from .deep.adversarial import BATCH_SIZE, find_in_codes, set_marginal
 from .deep.base import ClusteringMixin, DeepEstimator
-from .deep.fit import apply, assign
+from .deep.fit import Recipe, apply, assign
 from .functional.losses import cross_entropy, entropy, marginal
 from .input.checks import check_finite
 from .input.parameters import begin_sample, store_parameters
@@ -169,9 +169,7 @@ CONSTRAINTS = {
 class CatGANEstimator(DeepEstimator):
     """Base of clusterer and classifier: the model and its class prior."""
 
-    _rate = 3e-3
-    _steps = 12
-    _is_adversarial = True
+    _recipe = Recipe(rate=3e-3, steps=12, is_adversarial=True)
     #: Weight of labeled samples, which a clusterer has not.
     label_weight: Any = None
 
@@ -198,14 +196,16 @@ class CatGANEstimator(DeepEstimator):
             self.label_weight,
         )
 
-    def _train(self, model, fit):
+    def _train(self, model, training):
+        rates = {}
         if self.learning_rate == "auto":
             # At the rates of narrow networks, generated samples leave the range of the data.
-            model.rates = {"generator.*": self._rate / self.learning_rate_}
-        initial = find_in_codes(fit)
+            rate = self._recipe.rate / training.settings.learning_rate
+            rates = {"generator.*": rate}
+        initial = find_in_codes(training)
         model.set_prior(self._find_prior(initial))
-        run = fit.train(model, initial)
-        set_marginal(model, fit)
+        run = training.train(model, initial, rates=rates)
+        set_marginal(model, training.X)
         return run
 
     def _find_prior(self, initial):
@@ -231,7 +231,7 @@ class CatGANEstimator(DeepEstimator):
             )
         return None
 
-    def _describe(self, model, fit):
+    def _describe(self, model, training):
         log_prior = model.log_prior
         if log_prior is None:
             log_prior = torch.zeros_like(model.log_marginal).log_softmax(0)
@@ -389,7 +389,6 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
         n_init=1,
         augment=None,
         callbacks=None,
-        checkpoint=None,
         device: Any = "auto",
         verbose=0,
         random_state=None,

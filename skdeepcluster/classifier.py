@@ -10,12 +10,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
 from .catgan import CONSTRAINTS, CatGANEstimator
-from .deep.fit import assign
-from .deep.start import (
-    InitialPartition,
-    is_own,
-    partition_from,
-)
+from .deep.fit import Recipe, assign
+from .deep.start import InitialPartition
 from .input.checks import warn_user
 from .input.dask import maps_blocks
 from .input.labels import Known, encode_labels, read_labels
@@ -116,14 +112,13 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
         n_init=1,
         augment=None,
         callbacks=None,
-        checkpoint=None,
         device: Any = "auto",
         verbose=0,
         random_state=None,
     ) -> None:
         store_parameters(locals())
 
-    _draws_labeled = True
+    _recipe = Recipe(rate=3e-3, steps=12, is_adversarial=True, draws_labeled=True)
 
     def _read_known(self, y, n_samples):
         """Return the :class:`Known` classes, sorted, of the samples."""
@@ -148,7 +143,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             )
         return Known(targets, classes, len(classes))
 
-    def _find_initial(self, data, random_state):
+    def _find_initial(self, data, augment, random_state):
         """Return the likeliest classes by the neighbor graph."""
         n_classes = data.known.n_clusters
         labels = data.labels
@@ -156,24 +151,25 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
             raise ValueError(
                 "sample_weight selects no labeled sample. Give some larger weights."
             )
-        if is_own(self.init):
+        if self.init == "own":
             return InitialPartition(n_classes)
         if (labels >= 0).all():
-            return partition_from(np.eye(n_classes)[labels])
-        prepared = data.prepared.change(self.augment_)
+            return InitialPartition(n_classes, np.eye(n_classes)[labels])
+        prepared = data.compare().change(augment)
         n_jobs = torch.get_num_threads()
         resp = partition_by_labels(prepared, labels, n_classes, random_state, n_jobs)
-        return partition_from(np.eye(n_classes)[resp.argmax(1)])
+        return InitialPartition(n_classes, np.eye(n_classes)[resp.argmax(1)])
 
-    def _set_labels(self, fit, run):
-        classes = fit.data.known.classes
-        labels, _ = assign(run.model, fit.data.X_given)
+    def _set_labels(self, training, run):
+        data = training.data
+        classes = data.known.classes
+        labels, _ = assign(run.model, data.X_given)
         if len(classes) > 1 and (labels == labels[0]).all():
             warn_user(
                 f"All samples are classified as {classes[labels[0]]}. Give more labels, train "
                 "longer (max_epochs), or give class_prior."
             )
-        initial = fit.data.fill(run.initial.labels, labels)
+        initial = data.fill(run.initial.labels, labels)
         self.classes_ = classes
         self.init_labels_ = None if initial is None else classes[initial]
 

@@ -16,6 +16,7 @@ from .deep.base import (
     sample_prior,
 )
 from .deep.codes import CodeModel, MixturePrior, PointEncoder
+from .deep.fit import Recipe
 from .functional.gaussian import log_joint
 from .functional.losses import called_fake, called_real
 from .input.checks import warn_user
@@ -203,9 +204,7 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     (5, 4)
     """
 
-    _rate = 5e-4
-    _steps = 6
-    _pretrains = True
+    _recipe = Recipe(rate=5e-4, steps=6, pretrains=True)
 
     def __init__(
         self,
@@ -233,7 +232,6 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         n_init=1,
         augment=None,
         callbacks=None,
-        checkpoint=None,
         device: Any = "auto",
         verbose=0,
         random_state=None,
@@ -253,10 +251,10 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             self.mixture_weight,
         )
 
-    def _train(self, model, fit):
-        return fit.train(model, fit.begin_with_mixture(model))
+    def _train(self, model, training):
+        return training.train_from_mixture(model)
 
-    def _describe(self, model, fit):
+    def _describe(self, model, training):
         self._describe_prior(model)
         separation = model.prior.separation()
         # A single cluster has its own warning.

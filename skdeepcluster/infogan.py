@@ -30,7 +30,7 @@ from .deep.adversarial import (
     set_marginal,
 )
 from .deep.base import ClusteringMixin, DeepEstimator, EmbeddingMixin
-from .deep.fit import apply
+from .deep.fit import Recipe, apply
 from .functional.gaussian import log_prob_diag
 from .functional.losses import called_fake, called_real
 from .input.checks import check_finite, warn_user
@@ -533,9 +533,7 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         "generator_learning_rate": [Interval(Real, 0, None, closed="neither")],
     }
 
-    _rate = 2e-3
-    _steps = 10
-    _is_adversarial = True
+    _recipe = Recipe(rate=2e-3, steps=10, is_adversarial=True)
 
     def __init__(
         self,
@@ -567,7 +565,6 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         n_init=1,
         augment=None,
         callbacks=None,
-        checkpoint=None,
         device: Any = "auto",
         verbose=0,
         random_state=None,
@@ -604,41 +601,40 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             self.reconstruction_weight,
         )
 
-    def _train(self, model, fit):
-        model.rates = {
-            "generator.*": self.generator_learning_rate / self.learning_rate_
-        }
-        initial = find_in_codes(fit)
+    def _train(self, model, training):
+        settings = training.settings
+        rate = self.generator_learning_rate / settings.learning_rate
+        initial = find_in_codes(training)
         columns = {}
         if initial.resp is not None:
             shares = torch.from_numpy(initial.resp.mean(0, dtype="float64"))
             model.log_prior.copy_(shares.log().log_softmax(0))
             n_codes = self.n_continuous + NOISE_DIRECTIONS
             columns["style"] = find_style(
-                fit.likelihood.standardize,
-                fit.X,
+                training.data.likelihood.standardize,
+                training.X,
                 initial.resp,
                 n_codes,
-                fit.random_state,
+                training.random_state,
             )
-        run = fit.train(model, initial, **columns)
+        run = training.train(model, initial, rates={"generator.*": rate}, **columns)
 
-        blocks = batches(fit.X, self.batch_size_)
-        x_std = (model.standardize(x.to(fit.device)) for x in blocks if len(x) > 1)
+        blocks = batches(training.X, settings.batch_size)
+        x_std = (model.standardize(x.to(settings.device)) for x in blocks if len(x) > 1)
         update_bn(x_std, model.body)  # running statistics of samples of X alone
-        set_marginal(model, fit)
+        set_marginal(model, training.X)
         return run
 
-    def _describe(self, model, fit):
+    def _describe(self, model, training):
         latent = model.latent
         self._n_features_out = sum(latent.sizes) + latent.n_continuous
         self.code_names_ = latent.names
         self.weights_ = model.log_prior.exp().cpu().numpy()
 
         def generate(n_samples):
-            return _render(model, _draw(model, n_samples, fit.random_state))
+            return _render(model, _draw(model, n_samples, training.random_state))
 
-        found = compare_generated(model, fit, generate)
+        found = compare_generated(model, training.X, generate, training.random_state)
         self.generator_distance_, self.generator_coverage_ = found
         if self.generator_distance_ > FAR_FROM_DATA or self.generator_coverage_ < FEW:
             warn_user(

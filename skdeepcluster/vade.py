@@ -20,6 +20,7 @@ from .deep.codes import (
     MixturePrior,
     evidence_bound,
 )
+from .deep.fit import Recipe
 from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
 from .input.parameters import store_parameters
 from .input.types import Auto, Doubles, Widths
@@ -190,9 +191,7 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         "objective": [StrOptions({"optimal", "sampled", "published"})],
     }
 
-    _rate = 1e-3
-    _steps = 6
-    _pretrains = True
+    _recipe = Recipe(rate=1e-3, steps=6, pretrains=True)
 
     def __init__(
         self,
@@ -220,7 +219,6 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         n_init=1,
         augment=None,
         callbacks=None,
-        checkpoint=None,
         device: Any = "auto",
         verbose=0,
         random_state=None,
@@ -239,10 +237,10 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             self.objective,
         )
 
-    def _train(self, model, fit):
-        return fit.train(model, fit.begin_with_mixture(model))
+    def _train(self, model, training):
+        return training.train_from_mixture(model)
 
-    def _describe(self, model, fit):
+    def _describe(self, model, training):
         self._describe_prior(model)
 
     # ---- predictions

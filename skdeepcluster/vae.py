@@ -22,9 +22,10 @@ from .deep.codes import (
     decode_samples,
     draw_codes,
     evidence_bound,
+    fit_mixture,
+    mixture_of_partition,
 )
-from .deep.fit import apply
-from .deep.start import fit_mixture, mixture_of_partition
+from .deep.fit import Recipe, apply
 from .functional.gaussian import standard_kl
 from .functional.points import normal_quantiles, random_shifts, uniform_points
 from .input.checks import warn_user
@@ -260,9 +261,7 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         "binarize": ["boolean"],
     }
 
-    _rate = 5e-4
-    _steps = 20
-    _learns_clusters = False
+    _recipe = Recipe(rate=5e-4, steps=20, learns_clusters=False)
 
     def __init__(
         self,
@@ -290,7 +289,6 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         n_init=1,
         augment=None,
         callbacks=None,
-        checkpoint=None,
         device: Any = "auto",
         verbose=0,
         random_state=None,
@@ -314,32 +312,33 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             self.binarize,
         )
 
-    def _train(self, model, fit):
-        if self._has_perceptrons():
-            fit.start_as_pca(model)
-        initial = fit.initial
+    def _train(self, model, training):
+        settings = training.settings
+        if settings.has_perceptrons:
+            training.start_as_pca(model)
+        initial = training.initial
         if initial.resp is not None and self.init_weight:
             sizes = self.n_components, initial.n_clusters
-            options = {"device": fit.device, "dtype": torch.float32}
+            options = {"device": settings.device, "dtype": torch.float32}
             model.classifier = ZeroLinear(*sizes, **options)
-        run = fit.train(model, initial)
+        run = training.train(model, initial)
 
         model.classifier = None
-        fit.progress.begin("mixture")
-        codes = apply(model, model.encode, fit.X)
+        training.progress.begin("mixture")
+        codes = apply(model, model.encode, training.X)
         n_clusters = initial.n_clusters
         kind = self.covariance_type
         if initial.resp is None:
-            mixture = fit_mixture(codes, n_clusters, fit.random_state, kind)
+            mixture = fit_mixture(codes, n_clusters, training.random_state, kind)
         else:
             resp = np.eye(n_clusters)[initial.labels]
             mixture = mixture_of_partition(codes, resp, kind)
         model.set_mixture(mixture)
         return run
 
-    def _describe(self, model, fit):
+    def _describe(self, model, training):
         self._describe_mixture(model.mixture.mixture, self.covariance_type)
-        codes = apply(model, model.encode, fit.X)
+        codes = apply(model, model.encode, training.X)
         if codes.var(0).max() <= ACTIVE:
             warn_user(
                 f"Posterior collapse: no dimension of the codes has a variance above {ACTIVE}. "

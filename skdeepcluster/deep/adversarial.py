@@ -12,9 +12,8 @@ from ..functional.losses import marginal
 from ..input.parameters import AUTO
 from ..nn.networks import mlp
 from ..nn.runtime import building
-from .codes import GaussianEncoder
+from .codes import GaussianEncoder, partition_codes
 from .fit import apply, assign
-from .start import partition_codes, partition_from
 
 #: Length of the codes of an autoencoder in whose codes an initial partition is sought.
 N_CODES = 10
@@ -34,42 +33,44 @@ FEW = 0.5
 BATCH_SIZE = [Interval(Integral, 2, None, closed="left"), AUTO]
 
 
-def find_in_codes(fit):
-    """Return the initial partition of a training, sought in codes if the fit asks for it.
+def find_in_codes(training):
+    """Return the initial partition of a training, sought in codes if there is none.
 
     The autoencoder is discarded.
     """
-    if not fit.initial.pretrains:
-        return fit.initial
-    widths = fit.estimator.hidden_layer_sizes_
-    n_features = fit.X.shape[1]
+    initial = training.initial
+    settings = training.settings
+    if initial.resp is not None or not settings.pretraining_epochs:
+        return initial
+    widths = settings.hidden_layer_sizes
+    n_features = training.X.shape[1]
     with building():
         encoder = GaussianEncoder(mlp(n_features, 2 * N_CODES, widths))
         decoder = mlp(N_CODES, n_features, widths[::-1])
-    likelihood = copy.deepcopy(fit.likelihood)
-    autoencoder = fit.pretrain(encoder, decoder, likelihood)
-    codes = apply(autoencoder, autoencoder.encode, fit.X)
-    fit.progress.begin("initial partition")
-    n_clusters = fit.initial.n_clusters
-    return partition_from(partition_codes(codes, n_clusters, fit.random_state))
+    likelihood = copy.deepcopy(training.data.likelihood)
+    autoencoder = training.pretrain(encoder, decoder, likelihood)
+    codes = apply(autoencoder, autoencoder.encode, training.X)
+    training.progress.begin("initial partition")
+    resp = partition_codes(codes, initial.n_clusters, training.random_state)
+    return initial._replace(resp=resp)
 
 
-def set_marginal(model, fit):
-    """Set p(k) of a trained model to the mean of p(k | x) over the samples."""
-    log_p = apply(model, model.log_resp, fit.X)
+def set_marginal(model, X):
+    """Set p(k) of a trained model to the mean of p(k | x) over samples X."""
+    log_p = apply(model, model.log_resp, X)
     log_p = torch.as_tensor(log_p, device="cpu").double()
     model.log_marginal.copy_(marginal(log_p))
 
 
-def compare_generated(model, fit, generate):
-    """Return the distance of generated samples to those of a fit, and the share of clusters met.
+def compare_generated(model, X, generate, random_state):
+    """Return the distance of generated samples to samples X, and the share of clusters met.
 
     ``generate(n_samples)`` returns samples (N, D) in the units of the data.
     """
-    n_judged = min(MAX_JUDGED, max(MIN_JUDGED, ELEMENTS // fit.X.shape[1]))
-    some = fit.random_state.permutation(fit.X.shape[0])[:n_judged]
+    n_judged = min(MAX_JUDGED, max(MIN_JUDGED, ELEMENTS // X.shape[1]))
+    some = random_state.permutation(X.shape[0])[:n_judged]
     generated = generate(n_judged)
-    real = fit.X[np.sort(some)]
+    real = X[np.sort(some)]
 
     distance = relative_distance(
         apply(model, model.standardize, generated),

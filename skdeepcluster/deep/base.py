@@ -5,7 +5,7 @@ A method is a model and an estimator that derives from :class:`DeepEstimator`, a
 E encoded features, K clusters, L code length.
 """
 
-import os
+import copy
 from abc import ABC, abstractmethod
 from functools import partial
 from numbers import Integral, Real
@@ -34,6 +34,7 @@ from ..input.parameters import (
     WEIGHT,
     begin_sample,
     copy_shallowly,
+    draw_seed,
     forget_missing,
     random_stream,
     with_plain_numbers,
@@ -52,38 +53,26 @@ from ..neighbor_clustering import NeighborClustering
 from ..nn.likelihood import ColumnLikelihood, restore_likelihood
 from ..nn.model import CERTAINTY, Regularizer
 from ..nn.networks import ACTIVATIONS, make_network, mlp
-from ..nn.runtime import BLOCK, batches, forked, isolated
-from ..training.checkpoint import Checkpoint
+from ..nn.runtime import BLOCK, batches, building, forked, isolated, seeded
 from ..training.loop import check_callbacks
-from .codes import draw_codes
-from .fit import (
-    BUILDERS,
-    Fit,
-    apply,
-    assign,
-    choose_samples,
-    choose_settings,
-    measure_information,
-    scale_samples,
-    takes_builders,
-    train_best,
-)
+from .codes import draw_codes, find_temperature
+from .fit import Recipe, Settings, Training, apply, assign
 from .parameters import network_docs
 from .start import (
-    InitialPartition,
-    check_init,
+    CodesStart,
+    Data,
+    choose_samples,
     find_augmentation,
-    find_number,
-    is_given,
-    is_own,
-    read_partition,
-    search_start,
+    read_init,
+    scale_samples,
 )
 
+#: Parameters that build networks.
+BUILDERS = ("encoder", "decoder", "generator", "discriminator")
 #: Maximum share of the samples that leave their initial clusters without a warning.
 MAX_MOVED = 0.25
 #: Parameters that predictions do not need.
-OF_TRAINING = ("callbacks", "augment", "checkpoint", "init")
+OF_TRAINING = ("callbacks", "augment", "init")
 #: Constraints of parameters with the same meaning in all methods.
 CONSTRAINTS = NeighborClustering._parameter_constraints | {
     "hidden_layer_sizes": [AUTO, "array-like"],
@@ -107,7 +96,6 @@ CONSTRAINTS = NeighborClustering._parameter_constraints | {
     "n_init": [COUNT],
     "augment": [callable, AUTO, None],
     "callbacks": [list, tuple, None],
-    "checkpoint": [str, os.PathLike, None],
     "device": [str, torch.device],
 }
 
@@ -121,19 +109,8 @@ class DeepEstimator(BaseEstimator, ABC):
 
     _parameter_constraints: dict[str, Any] = {}
 
-    #: Peak learning rate of a network whose first hidden layer has the papers' width.
-    _rate: float
-    #: Training steps, in units of sqrt(N).
-    _steps: float
-    #: Whether the networks of the model are pretrained as an autoencoder.
-    _pretrains = False
-    #: Whether the model is a GAN, which learns each cluster from nothing: the unit of its steps is
-    #: K above sqrt(N).
-    _is_adversarial = False
-    #: Whether training changes the clusters, so that other versions of samples can teach them.
-    _learns_clusters = True
-    #: Whether each batch also has labeled samples of its own.
-    _draws_labeled = False
+    #: How the method trains its model.
+    _recipe: Recipe
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -149,14 +126,17 @@ class DeepEstimator(BaseEstimator, ABC):
 
     @abstractmethod
     def _build(self, n_features, n_clusters, widths, likelihood):
-        """Return a new model, a ClusterModel, with hidden layers of the given widths."""
+        """Return a new ClusterModel with hidden layers of the given widths.
+
+        Models of saved estimators are built on torch's meta device, which has shapes alone.
+        """
 
     @abstractmethod
-    def _train(self, model, fit):
-        """Initialize, train and complete a model; return the run that ``fit.train`` returns."""
+    def _train(self, model, training):
+        """Initialize, train and complete a model; return the :class:`Run` of the training."""
 
     @abstractmethod
-    def _describe(self, model, fit):
+    def _describe(self, model, training):
         """Set the fitted attributes of the method, and warn of a model that learned little."""
 
     @abstractmethod
@@ -170,11 +150,11 @@ class DeepEstimator(BaseEstimator, ABC):
         """Return the :class:`Known` clusters or classes, and the number asked for."""
 
     @abstractmethod
-    def _find_initial(self, data, random_state):
+    def _find_initial(self, data, augment, random_state):
         """Return the :class:`InitialPartition` of all trainings."""
 
     @abstractmethod
-    def _set_labels(self, fit, run):
+    def _set_labels(self, training, run):
         """Set the fitted attributes about clusters or classes, and warn if there are few."""
 
     # ---- the fit
@@ -186,8 +166,7 @@ class DeepEstimator(BaseEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing. The order of the samples does not matter if X
-            takes at most 64 MiB.
+            Samples, nan where values are missing.
         y : array-like of shape (n_samples,), default=None
             With ``use_labels=True`` the cluster of each sample, -1 where it is unknown; clusterers
             ignore it otherwise. For a classifier the class of each sample, a number or a string,
@@ -210,64 +189,111 @@ class DeepEstimator(BaseEstimator, ABC):
         """
         # A copy learns, so that nothing half-fitted is left behind.
         fitted = copy_shallowly(with_plain_numbers(self))
-        checkpoint = None
         with (
             isolated(),
             Progress(type(self).__name__, self.verbose == 1) as progress,
         ):
-            preparation, X = fitted._read(X, sample_weight)
-            known = fitted._read_known(y, X.shape[0])
             random_state = random_stream(self.random_state)
-            if self.checkpoint is not None:
-                data_of_fit = X, known.labels, sample_weight
-                checkpoint = Checkpoint(fitted, data_of_fit, random_state)
-            data = choose_samples(preparation, X, known, sample_weight, random_state)
+            data = fitted._read(X, y, sample_weight, random_state)
 
-            likelihood = scale_samples(fitted, data)
             progress.begin("initial partition")
-            found = find_augmentation(fitted, data, random_state)
-            fitted.augment_, fitted.augment_scores_ = found
-            initial = fitted._find_initial(data, random_state)
-            choose_settings(fitted, data.X.shape, initial, likelihood)
-            about = fitted, data, likelihood, initial, random_state
-            fit = Fit(*about, progress, checkpoint)
-            run = train_best(fit)
+            augment, scores = find_augmentation(
+                self.augment, self.image_shape, data, random_state
+            )
+            initial = fitted._find_initial(data, augment, random_state)
 
-            fitted._set_model(fit, run)
-            fitted._set_labels(fit, run)
-            fitted._describe(run.model, fit)
-        if checkpoint is not None and not run.interrupted:
-            checkpoint.remove()
+            parameters = fitted.get_params(deep=False)
+            settings = Settings.choose(parameters, self._recipe, data, initial, augment)
+            training = Training(data, initial, settings, random_state, progress)
+            run = fitted._train_best(training)
+
+            fitted.augment_ = augment
+            fitted.augment_scores_ = scores
+            fitted._set_model(training, run)
+            fitted._set_labels(training, run)
+            fitted._describe(run.model, training)
         self.__dict__ = vars(fitted) | self.get_params(deep=False)
         return self
 
-    def _read(self, X, sample_weight):
-        """Return the preparation of X, and X, checked and encoded, (N, E)."""
+    def _read(self, X, y, sample_weight, random_state):
+        """Return the :class:`Data` of a fit: samples, checked, encoded and scaled."""
         check_callbacks(self.callbacks)
-        check_init(self.init)
-        is_unchanged = self.augment is None and self.image_shape is None
         own = isinstance(self.init, NeighborClustering)
         graph = self.init if own else NeighborClustering()
+        is_plain = self.augment is None and self.image_shape is None
         preparation = Preparation(
             self.kinds,
             standardize=self.standardize,
             metric=graph.metric,
             n_neighbors=graph.n_neighbors,
-            learns_kinds=is_unchanged and self.likelihood in ("auto", "gaussian"),
+            learns_kinds=is_plain and self.likelihood in ("auto", "gaussian"),
             name=type(self).__name__,
         )
         X = preparation.fit_encode(X, sample_weight, min_samples=2)
         if self.verbose and preparation.is_table:
             print(preparation.describe())
-        return preparation, X
+        known = self._read_known(y, X.shape[0])
+        index = choose_samples(X, known, sample_weight, random_state)
+        chosen = X if index is None else X[index]
+        likelihood = scale_samples(
+            preparation, chosen, self.likelihood, self.standardize
+        )
+        return Data(preparation, X, chosen, index, known, likelihood)
 
-    def _set_model(self, fit, run):
+    def _train_best(self, training):
+        """Train ``n_init`` times; return the :class:`Run` with the highest mean score."""
+        settings = training.settings
+        n_epochs = settings.pretraining_epochs + settings.max_epochs
+        training.progress.plan(self.n_init * n_epochs * settings.n_batches)
+        # Networks and augmentations of the user draw by themselves.
+        draws_itself = self._takes_builders() or self.augment is not None
+        drawing = forked if draws_itself else seeded
+        runs = []
+        for _ in range(self.n_init):
+            with drawing(draw_seed(training.random_state)):
+                run = self._train_once(training)
+            runs.append(run)
+            if run.interrupted:
+                warn_user(
+                    f"Training was interrupted after {len(run.history)} epochs. The estimator "
+                    "holds what was learned so far."
+                )
+                break
+        return max(runs, key=lambda run: run.score)
+
+    def _train_once(self, training):
+        """Build, train and calibrate one model."""
+        settings = training.settings
+        data = training.data
+        with building():
+            model = self._build(
+                data.X.shape[1],
+                training.initial.n_clusters,
+                settings.hidden_layer_sizes,
+                copy.deepcopy(data.likelihood),
+            )
+        run = self._train(model.to(settings.device), training)
+        training.progress.begin("predictions")
+        calibrated = run.initial.calibrated
+        if calibrated is not None:
+            log_resp = apply(model, model.log_resp, data.X).astype(np.float64)
+            model.temperature.fill_(find_temperature(log_resp, calibrated))
+        if self.n_init > 1:
+            run.score = float(np.mean(apply(model, model.score, data.X)))
+        return run
+
+    def _takes_builders(self):
+        """Return whether functions of the user build networks."""
+        parameters = self.get_params(deep=False)
+        return any(parameters.get(name) is not None for name in BUILDERS)
+
+    def _set_model(self, training, run):
         """Set the fitted attributes about X, the model and its training."""
-        preparation = fit.data.preparation
-        if preparation.has_gaps_ or sparse.issparse(fit.X):
-            # Also where no clusterer has asked for it, so that new samples are filled.
-            preparation = fit.data.prepared.preparation
-        preparation.write_input(self)
+        data = training.data
+        settings = training.settings
+        if data.preparation.has_gaps_ or sparse.issparse(data.X):
+            data.compare()  # so that new samples are filled, too
+        data.preparation.write_input(self)
         forget_missing(self, "augment_scores_")
         model = run.model
         self.model_ = model
@@ -276,13 +302,20 @@ class DeepEstimator(BaseEstimator, ABC):
         self.temperature_ = float(model.temperature)
         self.history_ = run.history
         self.n_iter_ = len(run.history)
+        self.device_ = str(settings.device)
+        self.hidden_layer_sizes_ = settings.hidden_layer_sizes
+        self.learning_rate_ = settings.learning_rate
+        self.batch_size_ = settings.batch_size
+        self.max_epochs_ = settings.max_epochs
 
         params = self.get_params(deep=False)
+        if "pretraining_epochs" in params:
+            self.pretraining_epochs_ = settings.pretraining_epochs
         self._fit_params = {
             name: value for name, value in params.items() if name not in OF_TRAINING
         }
         if "n_clusters" in params:
-            self._fit_params["n_clusters"] = fit.initial.n_clusters
+            self._fit_params["n_clusters"] = training.initial.n_clusters
 
     # ---- predictions
 
@@ -373,27 +406,23 @@ class ClusteringMixin(ClusterMixin):
         return mark_noise(clusters, scores, self.offset_)
 
     def score(self, X, y=None) -> float:
-        """Return the label-free criterion, in nats: higher is better.
+        """Return the mean of :meth:`score_samples`, in nats: higher is better.
 
-        It is the mean of :meth:`score_samples`; of a GAN, the mutual information between samples
-        and clusters, H[mean p] - mean H[p], of the p(c|x) of the objective, without
-        ``temperature_``. It compares fits with the same settings. For a search of ``init_weight``
-        and others, use :func:`~skdeepcluster.model_selection.label_free_scorer`.
+        It compares fits with the same settings. For a search of ``init_weight`` and others, use
+        :func:`~skdeepcluster.model_selection.label_free_scorer`.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples to score; by a GAN together, p(c) is the mean over them.
+            Samples to score.
         y : Ignored
             Present for API consistency by convention.
 
         Returns
         -------
         score : float
-            In nats; of a GAN, between 0 and log ``n_clusters``.
+            In nats.
         """
-        if self._is_adversarial:
-            return measure_information(self._map("log_resp", X))
         return float(self.score_samples(X).mean())
 
     # ---- steps of the fit
@@ -401,54 +430,43 @@ class ClusteringMixin(ClusterMixin):
     def _make_regularizer(self, own_share=0.0, own_factor=1.0):
         """Return the terms that join the objective: with "own", those of IMSAT."""
         weight = self.smoothness_weight
-        if not is_own(self.init):
+        if not self._is_alone():
             return Regularizer(self.init_weight, weight, own_share)
         weight *= own_factor
         return Regularizer(
             CERTAINTY * weight, weight, information_weight=weight, end=0.5
         )
 
+    def _is_alone(self):
+        """Return whether the network finds its clusters itself."""
+        return isinstance(read_init(self.init), CodesStart)
+
     def _read_known(self, y, n_samples):
         y = y if self.use_labels else None
         known = read_known(y, n_samples, self.n_clusters)
-        if known.labels is not None and is_own(self.init):
+        if known.labels is not None and self._is_alone():
             raise ValueError(
                 "use_labels=True needs an initial partition, but init='own' has none. Use "
                 "init='neighbors'."
             )
         return known
 
-    def _find_initial(self, data, random_state):
-        init = self.init
-        n_clusters = data.known.n_clusters
-        labels = data.labels
-        if is_given(init):
-            return read_partition(init, data)
-        if is_own(init):
-            found = InitialPartition(n_clusters)
-            if not isinstance(n_clusters, Integral):
-                found = find_number(data.prepared, n_clusters, labels, random_state)
-            pretrains = self._is_adversarial and self.pretraining_epochs != 0
-            return found._replace(pretrains=pretrains)
+    def _find_initial(self, data, augment, random_state):
+        return read_init(self.init).find(data, augment, random_state)
 
-        takes_views = not isinstance(init, NeighborClustering) or (
-            init.metric == "euclidean" and init.augment is None
-        )
-        prepared = data.prepared.change(self.augment_ if takes_views else None)
-        return search_start(init, prepared, n_clusters, labels, random_state)
-
-    def _set_labels(self, fit, run):
-        data = fit.data
+    def _set_labels(self, training, run):
+        data = training.data
         model = run.model
         labels, probabilities = assign(model, data.X_given)
         initial = data.fill(run.initial.labels, labels)
         moved = None
         if initial is not None:
             moved = float(np.mean(data.take(labels != initial)))
-        self._warn_of_lost_clusters(data.take(labels), moved or 0, fit)
+        self._warn_of_lost_clusters(data.take(labels), moved or 0, training)
 
         taken = data.take(np.arange(len(labels)))
-        model.fit_outliers(lambda: _pair(fit, labels[taken]))
+        device = training.settings.device
+        model.fit_outliers(lambda: _pair(data.X, labels[taken], device))
         scores = apply(model, model.outlier_scores, data.X_given)
         weight = np.bincount(taken, minlength=len(labels)).astype(np.float64)
         offset = find_offset(scores, self.contamination, weight)
@@ -458,19 +476,20 @@ class ClusteringMixin(ClusterMixin):
         self.offset_ = offset
         self.init_labels_ = initial
         self.moved_ = moved
-        self.n_clusters_ = fit.initial.n_clusters
-        self.n_clusters_curve_ = fit.initial.curve
+        self.n_clusters_ = training.initial.n_clusters
+        self.n_clusters_curve_ = training.initial.curve
         self.classes_ = data.known.classes
         forget_missing(self, "classes_", "n_clusters_curve_")
 
-    def _warn_of_lost_clusters(self, labels, moved, fit):
+    def _warn_of_lost_clusters(self, labels, moved, training):
         """Warn of clusters that are empty, or that many samples have left."""
-        n_clusters = fit.initial.n_clusters
+        n_samples, n_features = training.X.shape
+        n_clusters = training.initial.n_clusters
         n_found = len(np.unique(labels))
-        is_held = self.init_weight != 0 and not is_own(self.init)
+        is_held = self.init_weight != 0 and not self._is_alone()
         if n_found < n_clusters:
             lower = "Lower"
-            if fit.X.shape[1] > fit.X.shape[0]:
+            if n_features > n_samples:
                 lower = "Take principal components first (PCA), lower"
             warn_user(
                 f"Only {n_found} of {n_clusters} clusters have samples. {lower} n_clusters, train "
@@ -543,10 +562,6 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return tags
 
     # ---- for methods with encoder and decoder
-
-    def _has_perceptrons(self):
-        """Return whether encoder and decoder are the default perceptrons."""
-        return self.encoder is self.decoder is self.image_shape is None
 
     def _make_coders(self, n_features, n_outputs, widths):
         """Return encoder (N, D) -> (N, n_outputs) and decoder (N, L) -> (N, D)."""
@@ -629,25 +644,25 @@ def sample_prior(
     return self._decode(Z, stream)
 
 
-def _pair(fit, labels):
-    """Yield blocks of the samples with the one-hot labels (n, K) of clusters with samples."""
+def _pair(X, labels, device):
+    """Yield blocks of samples X with the one-hot labels (n, K) of clusters with samples."""
     _, clusters = np.unique(labels, return_inverse=True)
     n_clusters = int(clusters.max()) + 1
     blocks = torch.from_numpy(clusters).split(BLOCK)
-    for x, block in zip(batches(fit.X, BLOCK), blocks, strict=True):
-        yield x.to(fit.device), one_hot(block.to(fit.device), n_clusters)
+    for x, block in zip(batches(X, BLOCK), blocks, strict=True):
+        yield x.to(device), one_hot(block.to(device), n_clusters)
 
 
 # ---- state
 
 
 def make_plain(params):
-    """Return parameters with plain values for a ColumnLikelihood, a device and a path."""
+    """Return parameters with plain values for a ColumnLikelihood and a device."""
     plain = {}
     for name, value in params.items():
         if isinstance(value, ColumnLikelihood):
             value = value.layout
-        elif isinstance(value, torch.device | os.PathLike):
+        elif isinstance(value, torch.device):
             value = str(value)
         plain[name] = value
     return plain
@@ -667,7 +682,7 @@ def rebuild(estimator, tensors):
     n_features = estimator.preparation_.n_encoded_
     sizes = n_features, n_clusters, estimator.hidden_layer_sizes_
     # Shapes are compared before weights are allocated.
-    device = "cpu" if takes_builders(estimator) else "meta"
+    device = "cpu" if estimator._takes_builders() else "meta"
     with torch.device(device):
         model = estimator._build(*sizes, likelihood)
     model.restore_buffers(tensors)

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from ..functional.gaussian import Mixture, log_joint, standard_kl
 from ..functional.points import balanced_points, confident_sample
-from ..mixture.em import draw_counts
+from ..mixture import em
 from ..nn.likelihood import Likelihood
 from ..nn.model import (
     NO_REGULARIZER,
@@ -29,6 +31,16 @@ from ..nn.model import (
 )
 from ..nn.runtime import draw_generator, isolated, multinomial, randn_like
 
+#: Number of EM runs of a mixture of codes; the likeliest is kept.
+N_INIT = 10
+#: Added to the variances of a mixture of codes, as a share of their mean variance.
+REG_COVAR = 1e-3
+#: EM on codes has converged when the mean log-likelihood changes by less, in nats.
+TOL = 1e-3
+#: Maximum number of EM iterations on codes.
+MAX_ITER = 200
+#: Maximum temperature of probabilities.
+MAX_TEMPERATURE = 100.0
 #: Number of samples of z in one call of the decoder.
 SAMPLES_AT_ONCE = 16
 #: Number of pairs of points, for each dimension of z, over which a bound averages.
@@ -356,11 +368,93 @@ def draw_codes(
     with isolated(), torch.no_grad():
         mixture = prior.mixture.to("cpu")
         weights = mixture.log_weights.exp().double().numpy()
-        counts = draw_counts(weights, n_samples, cluster, random_state)
+        counts = em.draw_counts(weights, n_samples, cluster, random_state)
         generator = draw_generator(random_state)
         number = torch.as_tensor(counts, device="cpu")
         Z = confident_sample(mixture, number, confidence, generator)
     return Z.float().numpy()[random_state.permutation(n_samples)]
+
+
+# ---- mixtures found in codes
+
+
+def fit_mixture(
+    codes: np.ndarray,
+    n_clusters: int,
+    random_state: np.random.RandomState,
+    covariance_type: str,
+) -> Mixture:
+    """Return the likeliest of ``N_INIT`` mixtures of codes (N, L), by EM from k-means."""
+    double = np.ascontiguousarray(codes, dtype=np.float64)
+    rows = em.as_rows(double, n_clusters, covariance_type)
+    m_step = em.MStep(covariance_type, compute_reg_covar(codes))
+    initializer = em.Initializer(rows, n_clusters, m_step, draw_generator(random_state))
+    starts = (initializer.initialize("kmeans", N_INIT) for _ in range(N_INIT))
+    return em.run_em(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
+
+
+def partition_codes(
+    codes: np.ndarray, n_clusters: int, random_state: np.random.RandomState
+) -> np.ndarray:
+    """Return the clusters of codes (N, L), one-hot, (N, K).
+
+    They are those of a mixture with one or with several full covariances: the ones under whose
+    diagonal mixture, which models learn, the codes are likelier.
+    """
+    points = torch.from_numpy(codes).double()
+    candidates = []
+    scores = []
+    for kind in ("tied", "full"):
+        mixture = fit_mixture(codes, n_clusters, random_state, kind)
+        resp = np.eye(n_clusters)[em.posterior(codes, mixture).argmax(1)]
+        diagonal = mixture_of_partition(codes, resp)
+        candidates.append(resp)
+        scores.append(float(log_joint(points, diagonal).logsumexp(1).mean()))
+    return candidates[int(np.argmax(scores))]
+
+
+def mixture_of_partition(
+    codes: np.ndarray,
+    resp: np.ndarray,
+    covariance_type: str = "diag",
+    variances: np.ndarray | float = 0.0,
+) -> Mixture:
+    """Return the mixture of codes (N, L) by the M-step from responsibilities (N, K), float64.
+
+    ``variances`` (N, L) of random codes are added to diagonal covariances, as in the M-step that
+    maximizes the bound of VaDE.
+    """
+    mixture = em.m_step(codes, resp, covariance_type, compute_reg_covar(codes))
+    if covariance_type != "diag":
+        return mixture
+    shares = resp / np.maximum(resp.sum(0), np.finfo(float).tiny)
+    within = torch.from_numpy(shares.T @ np.broadcast_to(variances, codes.shape))
+    return mixture._replace(scales=(mixture.scales.square() + within).sqrt())
+
+
+def compute_reg_covar(codes: np.ndarray) -> float:
+    """Return what is added to the variances of a mixture of codes, see ``REG_COVAR``."""
+    return REG_COVAR * float(np.var(codes, axis=0).mean()) + np.finfo(np.float32).tiny
+
+
+# ---- calibration
+
+
+def find_temperature(log_resp: np.ndarray, calibrated: np.ndarray) -> float:
+    """Return the temperature, at least 1, of log-responsibilities (N, K) of a model.
+
+    It minimizes the mean cross-entropy of softmax(log_resp / T) to ``calibrated``
+    responsibilities (N, K): temperature scaling (C. Guo et al., "On calibration of modern neural
+    networks", ICML 2017) with the responsibilities of a partition in place of labels.
+    """
+
+    def cross_entropy(log_temperature: float) -> float:
+        log_p = log_softmax(log_resp / np.exp(log_temperature), axis=1)
+        return -(calibrated * log_p).sum(1).mean()
+
+    bounds = (0, np.log(MAX_TEMPERATURE))
+    best = minimize_scalar(cross_entropy, bounds=bounds, method="bounded")
+    return float(np.exp(best.x)) if best.fun < cross_entropy(0.0) else 1.0
 
 
 # ---- perceptrons that begin small, or as linear maps

@@ -1,78 +1,42 @@
-"""The values of one call of ``fit``: its samples, what its trainings share, the trainings.
+"""The trainings of one fit: settings, the steps before and after training, predictions.
 
 What "auto" stands for is a smooth function of the shape of X; for MNIST, widths are as in VaDE's
-paper. N samples, E encoded features, K clusters.
+paper. N samples, E encoded features, K clusters, L code length.
 """
 
-import copy
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
 from sklearn.decomposition import PCA
 
-from ..functional.losses import mutual_information
-from ..input.checks import (
-    check_answers,
-    check_enough,
-    check_sample_weight,
-    sample_systematically,
-    warn_user,
-)
-from ..input.distinct import order_rows
-from ..input.labels import Known
-from ..input.parameters import draw_seed, read_n_clusters
-from ..input.preparation import Preparation, Prepared
+from ..input.checks import check_answers
 from ..input.progress import Progress
-from ..nn.augmentation import check_versions
-from ..nn.likelihood import Likelihood, choose_likelihood
 from ..nn.networks import check_widths
 from ..nn.runtime import (
     BLOCK,
     building,
     draw_generator,
-    forked,
     isolated,
     map_rows,
     resolve_device,
-    seeded,
     threads_by_size,
-    to_tensor,
 )
-from ..training.checkpoint import Checkpoint
-from ..training.loop import (
-    Rows,
-    StepProgress,
-    count_batches,
-    epoch_table,
-    train,
-)
+from ..training.loop import Rows, StepProgress, count_batches, epoch_table, train
 from .codes import (
     Autoencoder,
     CodeModel,
     end_squares,
+    mixture_of_partition,
+    partition_codes,
     start_as_pca,
     start_small,
 )
-from .start import (
-    InitialPartition,
-    find_temperature,
-    is_own,
-    mixture_of_partition,
-    partition_codes,
-)
+from .start import Data, InitialPartition
 
-#: Parameters that build networks.
-BUILDERS = ("encoder", "decoder", "generator", "discriminator")
-#: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
-MAX_ORDERED = 2**26
-#: Maximum number of samples after repetition, as a multiple of the number of samples.
-MOST_REPEATED = 10
 #: Maximum number of samples whose principal components initialize networks.
 PCA_SAMPLES = 4096
 #: Minimum noise variance of probabilistic PCA, relative to the mean variance of the features.
@@ -81,69 +45,152 @@ MIN_NOISE = 0.01
 PRETRAINING_RATE = 2e-3
 #: Pretraining steps, in units of sqrt(N).
 PRETRAINING_STEPS = 6.0
-#: Steps of networks that learn what their start does not know, by augmentation or by themselves,
-#: relative to those of others.
+#: Steps of networks that learn what the initial partition does not know, by augmentation or by
+#: themselves, relative to those of others.
 LONGER = 4
-#: Maximum number of samples that evidence for clusters is taken from.
-MAX_WEIGHED = 1000
-#: Number of samples of MNIST.
+#: Numbers of samples and of features of MNIST, and the width of its first hidden layer in the
+#: papers.
 MNIST_SAMPLES = 70_000
-#: Number of features of MNIST.
 MNIST_FEATURES = 784
-#: Width of the first hidden layer for MNIST in the papers.
 MNIST_WIDTH = 500
 #: Width of the third hidden layer, relative to the first.
 THIRD = 4
 #: Minimum width of a hidden layer.
 MIN_WIDTH = 128
-#: Minimum batch size.
+#: Minimum and maximum batch size.
 MIN_BATCH = 32
-#: Maximum batch size.
 MAX_BATCH = 256
 
 
+# ---- what "auto" stands for
+
+
 @dataclass(frozen=True)
-class Data:
-    """The samples given to ``fit``, and the selection to train on."""
+class Recipe:
+    """What a method says about its training."""
 
-    #: How X becomes numbers, and how clusterers compare them.
-    preparation: Preparation
-    #: Array, memory map or CSR matrix of all given samples, encoded, (N, E).
-    X_given: Any
-    #: The samples to train on, and their indices in X_given, or None for all.
-    X: Any
-    index: np.ndarray | None
-    #: Clusters or classes that the user knows, of all given samples.
-    known: Known
+    #: Peak learning rate of a network whose first hidden layer has the papers' width.
+    rate: float
+    #: Training steps, in units of sqrt(N).
+    steps: float
+    #: Whether the networks of the model are pretrained as an autoencoder.
+    pretrains: bool = False
+    #: Whether the model is a GAN, which learns each cluster from nothing: the unit of its steps is
+    #: K above sqrt(N).
+    is_adversarial: bool = False
+    #: Whether training changes the clusters, so that other versions of samples can teach them.
+    learns_clusters: bool = True
+    #: Whether each batch also has labeled samples of its own.
+    draws_labeled: bool = False
 
-    @property
-    def labels(self):
-        """Known clusters (N,) of the samples to train on, -1 where unknown; None without any."""
-        labels = self.known.labels
-        return labels if labels is None else self.take(labels)
 
-    def take(self, column):
-        """Return the entries of a column of the given samples that are trained on."""
-        return column if self.index is None else column[self.index]
+@dataclass(frozen=True)
+class Settings:
+    """The numbers that a training needs, in place of each "auto"."""
 
-    def fill(self, chosen, default):
-        """Return a column of the given samples from those trained on, or None without any.
+    device: torch.device
+    hidden_layer_sizes: tuple[int, ...]
+    learning_rate: float
+    batch_size: int
+    #: Number of steps in an epoch.
+    n_batches: int
+    pretraining_epochs: int
+    max_epochs: int
+    #: Whether encoder and decoder are the default perceptrons.
+    has_perceptrons: bool
+    #: Whether the autoencoder learns probabilities, such as those of pixels, by squared errors.
+    learns_squares: bool
+    draws_labeled: bool
+    #: Other versions of the samples that teach the clusters, or None.
+    augment: Any
+    callbacks: list
+    verbose: int
 
-        ``default`` (N,) has the values of the samples that are not trained on.
-        """
-        if chosen is None or self.index is None:
-            return chosen
-        column = default.copy()
-        column[self.index] = chosen
-        return column
+    @classmethod
+    def choose(cls, parameters, recipe, data, initial, augment):
+        """Return the settings of a fit with these parameters, a dict."""
+        n_samples, n_features = data.X.shape
+        root = sqrt(n_samples)
+        is_alone = initial.resp is None
+        learns_squares = is_alone and data.likelihood.name == "bernoulli"
 
-    @cached_property
-    def prepared(self):
-        """The samples to train on, :class:`Prepared` for clusterers, dense."""
-        points = self.preparation.fit_compare(self.X)
-        if sparse.issparse(points):
-            points = points.toarray()
-        return Prepared(points, self.preparation)
+        widths = choose_widths(parameters["hidden_layer_sizes"], n_samples, n_features)
+        batch_size = parameters["batch_size"]
+        if batch_size == "auto":
+            batch_size = min(max(round(root), MIN_BATCH), MAX_BATCH)
+        batch_size = min(batch_size, n_samples)
+        n_batches = count_batches(n_samples, batch_size)
+
+        n_steps = recipe.steps * root
+        if recipe.is_adversarial:
+            n_steps = recipe.steps * max(root, initial.n_clusters)
+        if recipe.learns_clusters and (is_alone or augment is not None):
+            n_steps *= LONGER
+
+        pretraining_epochs = 0
+        if recipe.pretrains or recipe.is_adversarial and is_alone:
+            pretraining_epochs = choose_epochs(
+                parameters.get("pretraining_epochs", 0),
+                PRETRAINING_STEPS * root * (LONGER if learns_squares else 1),
+                n_batches,
+            )
+        # The autoencoder of a GAN always has perceptrons.
+        has_coders = "encoder" in parameters
+        builders = ("encoder", "decoder", "image_shape") if has_coders else ()
+        return cls(
+            device=resolve_device(parameters["device"]),
+            hidden_layer_sizes=widths,
+            learning_rate=choose_learning_rate(
+                parameters["learning_rate"], recipe.rate, widths
+            ),
+            batch_size=batch_size,
+            n_batches=n_batches,
+            pretraining_epochs=pretraining_epochs,
+            max_epochs=choose_epochs(parameters["max_epochs"], n_steps, n_batches),
+            has_perceptrons=all(parameters.get(name) is None for name in builders),
+            learns_squares=learns_squares,
+            draws_labeled=recipe.draws_labeled,
+            augment=augment if recipe.learns_clusters else None,
+            callbacks=list(parameters["callbacks"] or ()),
+            verbose=parameters["verbose"],
+        )
+
+
+def choose_widths(hidden_layer_sizes, n_samples, n_features):
+    """Return the widths of the hidden layers for (N, D) samples.
+
+    The number of weights of a layer, a product of two widths, is proportional to D and to the
+    square root of N, up to the shape of MNIST.
+    """
+    if not isinstance(hidden_layer_sizes, str):
+        return tuple(check_widths("hidden_layer_sizes", hidden_layer_sizes))
+    features = min(n_features / MNIST_FEATURES, 1)
+    samples = min(n_samples / MNIST_SAMPLES, 1)
+    share = sqrt(features) * samples**0.25
+    width = max(round(MNIST_WIDTH * share), MIN_WIDTH)
+    return width, width, THIRD * width
+
+
+def choose_learning_rate(learning_rate, rate, widths):
+    """Return the peak learning rate, inversely proportional to the width.
+
+    So the outputs of wide and narrow networks change equally in a step (G. Yang, E. J. Hu et
+    al., "Tensor programs V", NeurIPS 2021).
+    """
+    if learning_rate != "auto":
+        return learning_rate
+    width = max(widths[0], MIN_WIDTH) if widths else MNIST_WIDTH
+    return rate * MNIST_WIDTH / width
+
+
+def choose_epochs(epochs, n_steps, n_batches):
+    """Return the number of epochs that has at least ``n_steps`` steps."""
+    if epochs != "auto":
+        return epochs
+    return max(1, ceil(n_steps / n_batches))
+
+
+# ---- trainings
 
 
 @dataclass
@@ -159,103 +206,108 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Fit:
-    """What the trainings of one call of ``fit`` share."""
+class Training:
+    """What the trainings of one fit share, and their steps."""
 
-    #: The estimator with plain numbers as parameters, and what it chose for "auto".
-    estimator: Any
     data: Data
-    #: The likelihood, which each model copies.
-    likelihood: Likelihood
     #: The partition that all trainings begin with, as far as it does not depend on codes.
     initial: InitialPartition
+    settings: Settings
     random_state: np.random.RandomState
     progress: Progress
-    checkpoint: Checkpoint | None
-
-    @property
-    def device(self):
-        """The device of the networks."""
-        return torch.device(self.estimator.device_)
 
     @property
     def X(self):
-        """The samples to train on, (N, D)."""
+        """The samples to train on, (N, E)."""
         return self.data.X
 
-    @property
-    def n_batches(self):
-        """Number of steps in an epoch."""
-        return count_batches(self.X.shape[0], self.estimator.batch_size_)
+    def train(self, model, initial, *, rates=None, callbacks=(), **columns):
+        """Train a model; return the :class:`Run`.
 
-    def train(self, model, initial, callbacks=(), **columns):
-        """Train a model, whose losses may need other columns (N, ...); return the :class:`Run`.
-
-        ``callbacks`` are skorch's, such as one that computes a target of all samples before each
-        epoch: ``on_epoch_begin`` gets the model, ``net.module_``, and the samples with their
-        columns, ``dataset_train``.
+        Parameters
+        ----------
+        model : TrainableModel
+            It is trained in place.
+        initial : InitialPartition
+            Its responsibilities are the ``anchor`` of each batch.
+        rates : dict of str to float, default=None
+            Relative learning rates by patterns of parameter names; None: ``model.rates``.
+        callbacks : sequence of skorch callbacks, default=()
+            For example one that computes a target of all samples before each epoch:
+            ``on_epoch_begin`` gets the model, ``net.module_``, and the samples with their columns,
+            ``dataset_train``.
+        **columns : ndarray of shape (n_samples, ...)
+            What the losses need of each sample, as ``batch.columns``.
         """
-        estimator = self.estimator
-        augment = None
-        before = {}
-        if estimator._learns_clusters:
-            augment = estimator.augment_
-            before = weigh_clusters(model, self.X, augment)
-        rows = Rows(self.X, anchor=initial.target, **columns)
-        if estimator._draws_labeled:
+        settings = self.settings
+        anchor = initial.resp
+        if anchor is not None:
+            anchor = anchor.astype(np.float32)
+        rows = Rows(self.X, anchor=anchor, **columns)
+        if settings.draws_labeled:
             rows.add_labeled(self.data.labels, draw_generator(self.random_state))
         history, interrupted = self._loop(
             "training",
             model,
             rows,
-            estimator.max_epochs_,
-            estimator.learning_rate_,
-            [*(estimator.callbacks or ()), *callbacks],
-            augment,
+            settings.max_epochs,
+            settings.learning_rate,
+            rates=rates,
+            callbacks=[*settings.callbacks, *callbacks],
+            augment=settings.augment,
         )
-        if history and before:
-            history[0] |= {f"{name}_before": value for name, value in before.items()}
-            history[-1] |= weigh_clusters(model, self.X, augment)
         return Run(model, initial, history, interrupted)
 
-    def _loop(
-        self,
-        phase,
-        model,
-        rows,
-        max_epochs,
-        learning_rate,
-        callbacks=(),
-        augment=None,
-    ):
-        """Run the training loop; return the history, and whether the user interrupted it."""
-        estimator = self.estimator
-        self.progress.begin(phase, max_epochs * self.n_batches)
-        callbacks = [StepProgress(self.progress), *callbacks]
-        if estimator.verbose > 1:
-            callbacks.append(epoch_table())
-        if self.checkpoint is not None:
-            callbacks.append(self.checkpoint)
-        with divergence_explained(model):
-            return train(
-                model,
-                rows,
-                max_epochs=max_epochs,
-                batch_size=estimator.batch_size_,
-                learning_rate=learning_rate,
-                generator=draw_generator(self.random_state),
-                augment=augment,
-                callbacks=callbacks,
-            )
+    def train_from_mixture(self, model, callbacks=()):
+        """Train a model of codes whose networks are pretrained; return the :class:`Run`.
 
-    # ---- before a training
+        It begins with the mixture that is the M-step on the pretrained codes. Without an initial
+        partition, the codes are clustered first.
+        """
+        self.pretrain(model.encoder, model.decoder, model.likelihood)
+        moments = apply(model, model.mean_and_variance, self.X)
+        codes, variances = np.split(moments, 2, axis=1)
+        self.progress.begin("mixture")
+        initial = self.initial
+        rates = model.rates
+        if initial.resp is None:
+            # Clusters that nothing keeps are lost at the larger rate of a prior.
+            rates = CodeModel.rates
+            resp = partition_codes(codes, initial.n_clusters, self.random_state)
+            initial = initial._replace(resp=resp)
+        mixture = mixture_of_partition(codes, initial.resp, variances=variances)
+        model.set_mixture(mixture)
+        return self.train(model, initial, rates=rates, callbacks=callbacks)
+
+    def pretrain(self, encoder, decoder, likelihood):
+        """Train networks as an autoencoder, which is returned. Perceptrons begin as PCA."""
+        settings = self.settings
+        n_epochs = settings.pretraining_epochs
+        begins_as_pca = settings.has_perceptrons
+        learns_squares = settings.learns_squares and begins_as_pca and n_epochs > 0
+        autoencoder = Autoencoder(encoder, decoder, likelihood, learns_squares)
+        if learns_squares:
+            with building():
+                start_small(autoencoder.cpu())
+        autoencoder.to(settings.device)
+        if begins_as_pca and not learns_squares:
+            self.start_as_pca(autoencoder)
+        if n_epochs:
+            _, interrupted = self._loop(
+                "pretraining", autoencoder, Rows(self.X), n_epochs, PRETRAINING_RATE
+            )
+            if interrupted:
+                raise KeyboardInterrupt
+        if learns_squares:
+            end_squares(decoder[-1])
+        return autoencoder
 
     def start_as_pca(self, model):
         """Initialize encoder and decoder, perceptrons, to probabilistic PCA of the samples."""
         every = -(-self.X.shape[0] // PCA_SAMPLES)
         x_std = apply(model, model.likelihood.standardize, self.X[::every])
         n_codes = model.decoder[0].in_features
-        halves = [width // 2 for width in self.estimator.hidden_layer_sizes_]
+        halves = [width // 2 for width in self.settings.hidden_layer_sizes]
         q = min(n_codes, *halves, x_std.shape[1], len(x_std) - 1)
         spread = float(x_std.var(0).mean())
         if q < 1 or not spread:
@@ -267,70 +319,26 @@ class Fit:
         options = {"dtype": torch.float32, "device": "cpu"}
         tensors = (torch.as_tensor(array, **options) for array in arrays)
         start_as_pca(model.cpu(), *tensors, noise_variance)
-        model.to(self.device)
+        model.to(self.settings.device)
 
-    def pretrain(self, encoder, decoder, likelihood, are_perceptrons=True):
-        """Train networks as an autoencoder, which is returned. Perceptrons begin as PCA."""
-        n_epochs = self.estimator.pretraining_epochs_
-        is_plain = are_perceptrons and n_epochs > 0
-        squares = is_plain and learns_squares(self.estimator, likelihood)
-        autoencoder = Autoencoder(encoder, decoder, likelihood, squares)
-        if squares:
-            with building():
-                start_small(autoencoder.cpu())
-        autoencoder.to(self.device)
-        if are_perceptrons and not squares:
-            self.start_as_pca(autoencoder)
-        if n_epochs:
-            _, interrupted = self._loop(
-                "pretraining", autoencoder, Rows(self.X), n_epochs, PRETRAINING_RATE
+    def _loop(self, phase, model, rows, n_epochs, rate, *, callbacks=(), **options):
+        """Run the training loop; return the history, and whether the user interrupted it."""
+        settings = self.settings
+        self.progress.begin(phase, n_epochs * settings.n_batches)
+        callbacks = [StepProgress(self.progress), *callbacks]
+        if settings.verbose > 1:
+            callbacks.append(epoch_table())
+        with divergence_explained(model):
+            return train(
+                model,
+                rows,
+                max_epochs=n_epochs,
+                batch_size=settings.batch_size,
+                learning_rate=rate,
+                generator=draw_generator(self.random_state),
+                callbacks=callbacks,
+                **options,
             )
-            if interrupted:
-                raise KeyboardInterrupt
-        if squares:
-            end_squares(decoder[-1])
-        return autoencoder
-
-    def begin_with_mixture(self, model):
-        """Pretrain a model of codes, and set its mixture; return the partition it begins with.
-
-        The mixture is the M-step on the pretrained codes. With ``init="own"`` they are clustered
-        first.
-        """
-        are_perceptrons = self.estimator._has_perceptrons()
-        self.pretrain(model.encoder, model.decoder, model.likelihood, are_perceptrons)
-        moments = apply(model, model.mean_and_variance, self.X)
-        codes, variances = np.split(moments, 2, axis=1)
-        self.progress.begin("mixture")
-        initial = self.initial
-        resp = initial.resp
-        if resp is None:
-            # Clusters that nothing keeps are lost at the larger rate of a prior.
-            model.rates = CodeModel.rates
-            resp = partition_codes(codes, initial.n_clusters, self.random_state)
-            initial = initial._replace(labels=resp.argmax(1), resp=resp)
-        model.set_mixture(mixture_of_partition(codes, resp, variances=variances))
-        return initial
-
-
-def weigh_clusters(model, X, augment):
-    """Return evidence for the clusters of a model, from some samples without labels, by names.
-
-    "information" is the mutual information between samples and clusters, in nats, "agreement" the
-    share of samples whose other versions, by ``augment``, are of their cluster.
-    """
-    model.eval()
-    some = X[:: -(-X.shape[0] // MAX_WEIGHED)]
-    log_p = apply(model, model.log_resp, some)
-    evidence = {"information": measure_information(log_p)}
-    if augment is not None:
-        x = to_tensor(some)
-        with forked(0):
-            moved = augment(x)
-        check_versions(x, moved)
-        is_same = assign(model, moved.detach().numpy())[0] == log_p.argmax(1)
-        evidence["agreement"] = float(is_same.mean())
-    return evidence
 
 
 @contextmanager
@@ -350,56 +358,6 @@ def divergence_explained(model):
         raise failure
 
 
-# ---- trainings
-
-
-def train_best(fit):
-    """Train ``n_init`` times; return the :class:`Run` with the highest mean score."""
-    estimator = fit.estimator
-    n_epochs = estimator.max_epochs_ + getattr(estimator, "pretraining_epochs_", 0)
-    fit.progress.plan(estimator.n_init * n_epochs * fit.n_batches)
-    # Networks and augmentations of the user draw by themselves.
-    is_own = takes_builders(estimator) or estimator.augment is not None
-    drawing = forked if is_own else seeded
-    runs = []
-    for _ in range(estimator.n_init):
-        with drawing(draw_seed(fit.random_state)):
-            run = _train_once(fit)
-        runs.append(run)
-        if run.interrupted:
-            warn_user(
-                f"Training was interrupted after {len(run.history)} epochs. The estimator holds "
-                "what was learned so far."
-            )
-            break
-    return max(runs, key=lambda run: run.score)
-
-
-def takes_builders(estimator):
-    """Return whether functions of the user build networks."""
-    return any(vars(estimator).get(name) is not None for name in BUILDERS)
-
-
-def _train_once(fit):
-    """Build, train and calibrate one model."""
-    estimator = fit.estimator
-    with building():
-        model = estimator._build(
-            fit.X.shape[1],
-            fit.initial.n_clusters,
-            estimator.hidden_layer_sizes_,
-            copy.deepcopy(fit.likelihood),
-        )
-    run = estimator._train(model.to(fit.device), fit)
-    fit.progress.begin("predictions")
-    if run.initial.calibrated is not None:
-        log_resp = apply(model, model.log_resp, fit.X).astype(np.float64)
-        model.temperature.fill_(find_temperature(log_resp, run.initial.calibrated))
-    if estimator.n_init > 1:
-        run.score = float(np.mean(apply(model, model.score, fit.X)))
-    return run
-
-
 # ---- predictions
 
 
@@ -413,158 +371,7 @@ def apply(model, function, X):
         return check_answers(map_rows(function, X, device), X)
 
 
-def measure_information(log_p):
-    """Return the mutual information between samples and clusters, of log p(k | x), (N, K)."""
-    log_p = torch.as_tensor(log_p, device="cpu").double()
-    return float(mutual_information(log_p))
-
-
 def assign(model, X):
     """Return the most probable cluster of each sample, and its probability, (N,) each."""
     pairs = apply(model, model.assign_surely, X)
     return pairs[:, 0].astype(np.int64), pairs[:, 1].copy()
-
-
-# ---- the choice of samples
-
-
-def choose_samples(preparation, X, known, sample_weight, random_state):
-    """Return the :class:`Data`: the samples to train on, repeated by weight, or all of X.
-
-    Small data are sorted by values and labels (N,), so that results depend neither on the order
-    of the samples nor on whether they are repeated or weighted.
-    """
-    weight = sample_weight
-    if weight is not None:
-        weight = check_sample_weight(weight, X)
-    has_gaps = preparation.has_gaps_
-    index = _order_samples(X, has_gaps, known.labels, weight, random_state)
-    chosen = X if index is None else X[index]
-    least = read_n_clusters(known.n_clusters).lowest
-    check_enough(chosen.shape[0], least, index is not None)
-    return Data(preparation, X, chosen, index, known)
-
-
-def _order_samples(X, has_gaps, labels, weight, random_state):
-    """Return the indices of the samples to train on, or None for all of X."""
-    if X.data.nbytes > MAX_ORDERED:
-        if weight is None:
-            return None
-        return repeat_rows(weight, random_state, X.shape[0])
-
-    chosen = np.arange(X.shape[0]) if weight is None else np.flatnonzero(weight)
-    if labels is not None:
-        chosen = chosen[np.argsort(labels[chosen], kind="stable")]
-    rows = np.nan_to_num(X[chosen]) if has_gaps else X[chosen]
-    chosen = chosen[order_rows(rows)]
-    if weight is None:
-        return chosen
-    return chosen[repeat_rows(weight[chosen], random_state, X.shape[0])]
-
-
-def scale_samples(estimator, data):
-    """Return the likelihood of the samples, and scale the preparation likewise."""
-    preparation = data.preparation
-    groups = preparation.groups_
-    standardize = estimator.standardize
-    if preparation.is_table:
-        standardize = bool(standardize)
-    with torch.device("cpu"):
-        likelihood, features = choose_likelihood(
-            estimator.likelihood, standardize, data.X, groups
-        )
-    if not groups:
-        standardize = likelihood.standardizes
-    layout = None if groups else getattr(likelihood, "layout", None)
-    columns = layout and layout["gaussian"]
-    if preparation.metric != "euclidean":
-        standardize = False
-    preparation.fit_scale(
-        data.X, standardize=standardize, columns=columns, features=features
-    )
-    return likelihood
-
-
-def repeat_rows(weight, random_state, n_given):
-    """Return indices (M,) that repeat each sample as often as its weight (N,) says.
-
-    If some weights are fractions, or if their sum exceeds ``MOST_REPEATED * n_given``,
-    ``n_given`` indices are sampled systematically.
-    """
-    are_counts = not (weight % 1).any()
-    if are_counts and weight.sum() <= MOST_REPEATED * n_given:
-        return np.repeat(np.arange(len(weight)), weight.astype(int))
-    return sample_systematically(weight, n_given, random_state.random_sample())
-
-
-# ---- what "auto" stands for
-
-
-def learns_squares(estimator, likelihood):
-    """Return whether a network by itself encodes probabilities, such as those of pixels."""
-    return is_own(estimator.init) and likelihood.name == "bernoulli"
-
-
-def choose_settings(estimator, shape, initial, likelihood):
-    """Set the fitted attributes of an estimator that training on (N, E) samples needs."""
-    n_samples, n_features = shape
-    estimator.device_ = str(resolve_device(estimator.device))
-    widths = choose_widths(estimator.hidden_layer_sizes, n_samples, n_features)
-    estimator.hidden_layer_sizes_ = widths
-    estimator.learning_rate_ = choose_learning_rate(estimator, widths)
-
-    root = sqrt(n_samples)
-    batch_size = estimator.batch_size
-    if batch_size == "auto":
-        batch_size = min(max(round(root), MIN_BATCH), MAX_BATCH)
-    estimator.batch_size_ = min(batch_size, n_samples)
-    n_batches = count_batches(n_samples, estimator.batch_size_)
-
-    unit = max(root, initial.n_clusters) if estimator._is_adversarial else root
-    n_steps = estimator._steps * unit
-    has_more = estimator.augment_ is not None or is_own(estimator.init)
-    if estimator._learns_clusters and has_more:
-        n_steps *= LONGER
-    estimator.max_epochs_ = choose_epochs(estimator.max_epochs, n_steps, n_batches)
-    if estimator._pretrains or initial.pretrains:
-        epochs = estimator.pretraining_epochs
-        n_steps = PRETRAINING_STEPS * root
-        if learns_squares(estimator, likelihood):
-            n_steps *= LONGER
-        estimator.pretraining_epochs_ = choose_epochs(epochs, n_steps, n_batches)
-    elif "pretraining_epochs" in vars(estimator):
-        estimator.pretraining_epochs_ = 0
-
-
-def choose_widths(hidden_layer_sizes, n_samples, n_features):
-    """Return the widths of the hidden layers for (N, D) samples.
-
-    The number of weights of a layer, a product of two widths, is proportional to D and to the
-    square root of N, up to the shape of MNIST.
-    """
-    if not isinstance(hidden_layer_sizes, str):
-        return tuple(check_widths("hidden_layer_sizes", hidden_layer_sizes))
-    features = min(n_features / MNIST_FEATURES, 1)
-    samples = min(n_samples / MNIST_SAMPLES, 1)
-    share = sqrt(features) * samples**0.25
-    width = max(round(MNIST_WIDTH * share), MIN_WIDTH)
-    return width, width, THIRD * width
-
-
-def choose_learning_rate(estimator, widths):
-    """Return the peak learning rate, inversely proportional to the width.
-
-    So the outputs of wide and narrow networks change equally in a step (G. Yang, E. J. Hu et
-    al., "Tensor programs V", NeurIPS 2021).
-    """
-    if estimator.learning_rate != "auto":
-        return estimator.learning_rate
-    width = max(widths[0], MIN_WIDTH) if widths else MNIST_WIDTH
-    return estimator._rate * MNIST_WIDTH / width
-
-
-def choose_epochs(epochs, n_steps, n_batches):
-    """Return the number of epochs that has at least ``n_steps`` steps."""
-    if epochs != "auto":
-        return epochs
-    return max(1, ceil(n_steps / n_batches))

@@ -129,9 +129,6 @@ augment : callable or "auto"
     :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
 callbacks : list of skorch callbacks
     Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
-checkpoint : str or path-like
-    File for the state of a running fit, removed at its end. After a crash, the same call
-    resumes from it and gives the same result bit for bit.
 device : str or torch.device
     "auto": a GPU if there is one, else the CPU.
 verbose : int

@@ -333,20 +333,21 @@ def train(
     learning_rate: float,
     generator: torch.Generator,
     augment: Augmentation | None = None,
+    rates: dict[str, float] | None = None,
     callbacks: Sequence[Any] = (),
 ) -> tuple[list[dict[str, float]], bool]:
     """Train a model in place by AdamW; return the history, and whether Ctrl-C stopped it.
 
-    The learning rate, which ``model.rates`` scales by parameter name, rises to its peak over the
-    first tenth of the steps and falls to zero along a cosine, unless ``callbacks`` contain an
-    ``LRScheduler``. ``generator`` decides the order of the samples. The history has "epoch",
-    "dur" (seconds), "train_loss" and every loss term of each finished epoch.
+    The learning rate rises to its peak over the first tenth of the steps and falls to zero along a
+    cosine, unless ``callbacks`` contain an ``LRScheduler``. ``rates`` scale it by patterns of
+    parameter names; None: ``model.rates``. ``generator`` decides the order of the samples. The
+    history has "epoch", "dur" (seconds), "train_loss" and every loss term of each finished epoch.
     """
     device = next(model.parameters()).device
     generators = [generator, *rows.generators, *_current_generators(device)]
-    rates = [
-        (pattern, {"lr": learning_rate * factor})
-        for pattern, factor in model.rates.items()
+    rates = model.rates if rates is None else rates
+    groups = [
+        (pattern, {"lr": learning_rate * factor}) for pattern, factor in rates.items()
     ]
     if not any(issubclass(_find_kind(item), LRScheduler) for item in callbacks):
         n_steps = max_epochs * count_batches(len(rows), batch_size)
@@ -357,7 +358,7 @@ def train(
         augment=augment,
         generators=generators,
         optimizer=AdamW,
-        optimizer__param_groups=rates,
+        optimizer__param_groups=groups,
         optimizer__weight_decay=model.weight_decay,
         optimizer__betas=model.betas,
         optimizer__fused=True,
