@@ -166,7 +166,8 @@ class DeepEstimator(BaseEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing.
+            Samples, nan where values are missing. The order of the samples does not matter if X
+            takes at most 64 MiB.
         y : array-like of shape (n_samples,), default=None
             With ``use_labels=True`` the cluster of each sample, -1 where it is unknown; clusterers
             ignore it otherwise. For a classifier the class of each sample, a number or a string,
@@ -233,7 +234,8 @@ class DeepEstimator(BaseEstimator, ABC):
         if self.verbose and preparation.is_table:
             print(preparation.describe())
         known = self._read_known(y, X.shape[0])
-        index = choose_samples(X, known, sample_weight, random_state)
+        has_gaps = preparation.has_gaps_
+        index = choose_samples(X, has_gaps, known, sample_weight, random_state)
         chosen = X if index is None else X[index]
         likelihood = scale_samples(
             preparation, chosen, self.likelihood, self.standardize

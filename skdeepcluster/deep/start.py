@@ -20,6 +20,7 @@ from ..input.checks import (
     check_sample_weight,
     sample_systematically,
 )
+from ..input.distinct import order_rows
 from ..input.labels import Known, check_labels, cluster_means
 from ..input.parameters import read_n_clusters, with_plain_numbers
 from ..input.preparation import Preparation, Prepared
@@ -30,6 +31,8 @@ from ..partition.invariance import choose_augment, list_kinds
 from ..partition.known import name_clusters
 from ..partition.search import count_clusters
 
+#: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
+MAX_ORDERED = 2**26
 #: Maximum number of samples after repetition, as a multiple of the number of samples.
 MAX_REPEATED = 10
 
@@ -87,29 +90,39 @@ class Data:
         return Prepared(points, self.preparation)
 
 
-def choose_samples(X, known, sample_weight, random_state):
-    """Return indices of the samples to train on, repeated by weight, or None for all of X."""
+def choose_samples(X, has_gaps, known, sample_weight, random_state):
+    """Return the indices of the samples to train on, repeated by weight, or None for all of X.
+
+    Their values decide the order, so that a sample of weight 2 is two samples wherever they stand.
+    """
+    is_weighted = sample_weight is not None
     index = None
-    if sample_weight is not None:
+    if is_weighted:
         weight = check_sample_weight(sample_weight, X)
-        index = repeat_samples(weight, random_state)
+        index = np.flatnonzero(weight)
+    if X.data.nbytes <= MAX_ORDERED:
+        index = np.arange(X.shape[0]) if index is None else index
+        rows = np.nan_to_num(X[index]) if has_gaps else X[index]
+        index = index[order_rows(rows)]
+    if is_weighted:
+        index = index[repeat_samples(weight[index], random_state, X.shape[0])]
+
     n_samples = X.shape[0] if index is None else len(index)
     lowest = read_n_clusters(known.n_clusters).lowest
-    check_enough(n_samples, lowest, is_weighted=index is not None)
+    check_enough(n_samples, lowest, is_weighted)
     return index
 
 
-def repeat_samples(weight, random_state):
+def repeat_samples(weight, random_state, n_given):
     """Return indices (M,) that repeat each sample as often as its weight (N,) says.
 
-    If some weights are fractions, or their sum exceeds ``MAX_REPEATED * N``, N indices are sampled
-    systematically.
+    If some weights are fractions, or their sum exceeds ``MAX_REPEATED * n_given``, ``n_given``
+    indices are sampled systematically.
     """
-    n_samples = len(weight)
     are_counts = not (weight % 1).any()
-    if are_counts and weight.sum() <= MAX_REPEATED * n_samples:
-        return np.repeat(np.arange(n_samples), weight.astype(int))
-    return sample_systematically(weight, n_samples, random_state.random_sample())
+    if are_counts and weight.sum() <= MAX_REPEATED * n_given:
+        return np.repeat(np.arange(len(weight)), weight.astype(int))
+    return sample_systematically(weight, n_given, random_state.random_sample())
 
 
 def scale_samples(preparation, X, likelihood, standardize):
