@@ -203,8 +203,9 @@ class DeepEstimator(BaseEstimator, ABC):
             )
             initial = fitted._find_initial(data, augment, random_state)
 
-            parameters = fitted.get_params(deep=False)
-            settings = Settings.choose(parameters, self._recipe, data, initial, augment)
+            settings = Settings.choose(
+                vars(fitted), self._recipe, data, initial, augment
+            )
             training = Training(data, initial, settings, random_state, progress)
             run = fitted._train_best(training)
 
@@ -286,8 +287,7 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def _takes_builders(self):
         """Return whether functions of the user build networks."""
-        parameters = self.get_params(deep=False)
-        return any(parameters.get(name) is not None for name in BUILDERS)
+        return any(vars(self).get(name) is not None for name in BUILDERS)
 
     def _set_model(self, training, run):
         """Set the fitted attributes about X, the model and its training."""

@@ -83,6 +83,15 @@ class Recipe:
     #: Whether each batch also has labeled samples of its own.
     draws_labeled: bool = False
 
+    def count_steps(self, root, n_clusters, is_taught):
+        """Return the number of training steps, ``root`` being sqrt(N).
+
+        ``is_taught`` says whether there is more to learn than the initial partition.
+        """
+        unit = max(root, n_clusters) if self.is_adversarial else root
+        is_longer = self.learns_clusters and is_taught
+        return self.steps * unit * (LONGER if is_longer else 1)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -113,20 +122,12 @@ class Settings:
         root = sqrt(n_samples)
         is_alone = initial.resp is None
         learns_squares = is_alone and data.likelihood.name == "bernoulli"
-
         widths = choose_widths(parameters["hidden_layer_sizes"], n_samples, n_features)
-        batch_size = parameters["batch_size"]
-        if batch_size == "auto":
-            batch_size = min(max(round(root), MIN_BATCH), MAX_BATCH)
-        batch_size = min(batch_size, n_samples)
+        batch_size = choose_batch_size(parameters["batch_size"], n_samples)
         n_batches = count_batches(n_samples, batch_size)
 
-        n_steps = recipe.steps * root
-        if recipe.is_adversarial:
-            n_steps = recipe.steps * max(root, initial.n_clusters)
-        if recipe.learns_clusters and (is_alone or augment is not None):
-            n_steps *= LONGER
-
+        is_taught = is_alone or augment is not None
+        n_steps = recipe.count_steps(root, initial.n_clusters, is_taught)
         pretraining_epochs = 0
         if recipe.pretrains or recipe.is_adversarial and is_alone:
             pretraining_epochs = choose_epochs(
@@ -169,6 +170,13 @@ def choose_widths(hidden_layer_sizes, n_samples, n_features):
     share = sqrt(features) * samples**0.25
     width = max(round(MNIST_WIDTH * share), MIN_WIDTH)
     return width, width, THIRD * width
+
+
+def choose_batch_size(batch_size, n_samples):
+    """Return the number of samples in a step, at most N."""
+    if batch_size == "auto":
+        batch_size = min(max(round(sqrt(n_samples)), MIN_BATCH), MAX_BATCH)
+    return min(batch_size, n_samples)
 
 
 def choose_learning_rate(learning_rate, rate, widths):

@@ -1,6 +1,7 @@
 """What "auto" takes for widths, rates, batches and epochs, and the attributes that show it."""
 
 from math import ceil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from skdeepcluster import (
     VaDEClustering,
     VAEEmbedding,
 )
-from skdeepcluster.deep.fit import choose_settings
+from skdeepcluster.deep.fit import Settings
 from skdeepcluster.deep.start import InitialPartition
 from skdeepcluster.nn.likelihood import Bernoulli
 
@@ -30,21 +31,21 @@ SHAPES = [(n, d) for n in (2, 150, 20_000, 10**6) for d in (1, 64, 784)]
 
 
 def settings(estimator, n, d=64, n_clusters=8):
-    chosen = clone(estimator)
-    chosen.augment_ = chosen.augment
-    pretrains = "pretraining_epochs" in chosen.get_params()
-    initial = InitialPartition(n_clusters, pretrains=pretrains)
-    choose_settings(chosen, (n, d), initial, Bernoulli())
-    return chosen
+    resp = None if estimator.init == "own" else np.empty((0, n_clusters))
+    initial = InitialPartition(n_clusters, resp)
+    data = SimpleNamespace(X=SimpleNamespace(shape=(n, d)), likelihood=Bernoulli())
+    parameters = estimator.get_params()
+    recipe = estimator._recipe
+    return Settings.choose(parameters, recipe, data, initial, estimator.augment)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_widths_grow_smoothly_to_the_papers_at_mnist(shape):
     n, d = shape
-    widths = settings(VaDEClustering(), n, d).hidden_layer_sizes_
+    widths = settings(VaDEClustering(), n, d).hidden_layer_sizes
     for more in ((ceil(1.05 * n), d), (n, ceil(1.05 * d))):
         share = max(more[0] / n, more[1] / d)
-        larger = settings(VaDEClustering(), *more).hidden_layer_sizes_
+        larger = settings(VaDEClustering(), *more).hidden_layer_sizes
         assert widths[0] <= larger[0] <= ceil(widths[0] * share) + 1
     if n >= 70_000 and d >= 784:
         assert widths == (500, 500, 2000)
@@ -54,37 +55,37 @@ def test_widths_grow_smoothly_to_the_papers_at_mnist(shape):
 @pytest.mark.parametrize("n", [2, 33, 150, 4000, 10**6])
 def test_steps_grow_with_the_root_of_the_samples(n, estimator):
     chosen = settings(estimator, n)
-    size = chosen.batch_size_
+    size = chosen.batch_size
     assert min(n, 32) <= size <= 256
     if n > 64:  # sqrt(n) exceeds the number of clusters
         # A last sample that is alone joins the batch before it.
         per_epoch = ceil(n / size) - (n % size == 1)
-        n_steps = estimator._steps * np.sqrt(n)
-        assert n_steps <= chosen.max_epochs_ * per_epoch < n_steps + per_epoch
+        n_steps = estimator._recipe.steps * np.sqrt(n)
+        assert n_steps <= chosen.max_epochs * per_epoch < n_steps + per_epoch
 
 
 def test_steps_of_adversarial_networks_grow_with_the_clusters():
     numbers = (5, 10, 30)
-    gan = [settings(CatGANClustering(), 100, 4, k).max_epochs_ for k in numbers]
-    vade = [settings(VaDEClustering(), 100, 4, k).max_epochs_ for k in numbers]
+    gan = [settings(CatGANClustering(), 100, 4, k).max_epochs for k in numbers]
+    vade = [settings(VaDEClustering(), 100, 4, k).max_epochs for k in numbers]
     assert gan[0] == gan[1] == gan[2] / 3
     assert vade[0] == vade[2]
 
 
-@pytest.mark.parametrize("estimator", [e for e in DEEP if e._learns_clusters], ids=name)
+@pytest.mark.parametrize("estimator", [e for e in DEEP if e._recipe.learns_clusters], ids=name)
 def test_what_the_start_does_not_know_is_learned_for_longer(estimator):
     plain = settings(estimator, 10_000)
     augmented = settings(clone(estimator).set_params(augment=torch.flip), 10_000)
     alone = settings(clone(estimator).set_params(init="own"), 10_000)
-    assert augmented.max_epochs_ == alone.max_epochs_ == 4 * plain.max_epochs_
-    if estimator._pretrains:
-        assert augmented.pretraining_epochs_ == plain.pretraining_epochs_
-        assert alone.pretraining_epochs_ == 4 * plain.pretraining_epochs_
+    assert augmented.max_epochs == alone.max_epochs == 4 * plain.max_epochs
+    if estimator._recipe.pretrains:
+        assert augmented.pretraining_epochs == plain.pretraining_epochs
+        assert alone.pretraining_epochs == 4 * plain.pretraining_epochs
 
 
 def test_rates_are_in_inverse_proportion_to_the_width():
     rates = [
-        settings(VaDEClustering(hidden_layer_sizes=widths), 100).learning_rate_
+        settings(VaDEClustering(hidden_layer_sizes=widths), 100).learning_rate
         for widths in ([500], [250, 9], [1], [])
     ]
     np.testing.assert_allclose(rates, [1e-3, 2e-3, 1e-3 * 500 / 128, 1e-3])

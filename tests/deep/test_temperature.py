@@ -6,7 +6,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.datasets import load_digits
 
 from skdeepcluster import VaDEClustering
-from skdeepcluster.deep.start import find_temperature
+from skdeepcluster.deep.codes import find_temperature
 
 LOGITS = np.random.default_rng(0).normal(scale=4, size=(500, 3))
 
