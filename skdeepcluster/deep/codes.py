@@ -434,7 +434,8 @@ def mixture_of_partition(
 
 def compute_reg_covar(codes: np.ndarray) -> float:
     """Return what is added to the variances of a mixture of codes, see ``REG_COVAR``."""
-    return REG_COVAR * float(np.var(codes, axis=0).mean()) + np.finfo(np.float32).tiny
+    tiny = float(np.finfo(np.float32).tiny)
+    return REG_COVAR * float(np.var(codes, axis=0).mean()) + tiny
 
 
 # ---- calibration
