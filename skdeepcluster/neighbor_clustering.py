@@ -22,7 +22,6 @@ from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
-    RealNotInt,
     StrOptions,
 )
 from sklearn.utils.validation import check_is_fitted
@@ -63,9 +62,6 @@ from .partition.search import (
 )
 from .partition.selection import Alternative, describe_changes
 from .partition.tree import find_leaves, group_leaves, grow_tree
-
-#: Bound on the size of a cluster: a number, or a share of the samples.
-SIZE = [COUNT, Interval(RealNotInt, 0, 1, closed="neither"), None]
 
 
 @shared_docs
@@ -120,12 +116,7 @@ class NeighborClustering(
     max_clusters : int
         Maximum for ``n_clusters="auto"``, which also needs five distinct samples per cluster.
         Where the number is sought, samples of smaller clusters are moved to others, unless labels
-        or ``min_cluster_size`` are given.
-    min_cluster_size, max_cluster_size : int or float
-        Bounds on the size of every cluster: a number, or a share in (0, 1), of the samples. With
-        ``sample_weight``, sizes are sums of weights. Samples change their cluster until all sizes
-        are within the bounds (see Notes), before some are labeled as noise. "auto" prefers numbers
-        with a candidate within them.
+        are given.
     use_labels : bool
         Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
         where unknown. ``n_clusters="auto"`` then finds at least as many clusters.
@@ -174,9 +165,9 @@ class NeighborClustering(
     n_clusters_curve_ : Bunch
         If the number is chosen, arrays over the ``n_clusters`` that were tried. ``evidence`` is
         the ``expected_score`` of the best candidate (for one cluster, the probability that there
-        is one; if sizes break their bounds, at most 0.01), lowered by the ``weakest_pair`` and in
-        tables by a low BIC (see Notes). ``weakest_pair`` is how dense the border of two clusters
-        is, relative to the lower of their densities: near 1, one may have been divided.
+        is one), lowered by the ``weakest_pair`` and in tables by a low BIC (see Notes).
+        ``weakest_pair`` is how dense the border of two clusters is, relative to the lower of their
+        densities: near 1, one may have been divided.
         ``stability`` is the mean adjusted Rand index between candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance, standardized if ``standardize_``, from each sample to its nearest others.
@@ -209,11 +200,6 @@ class NeighborClustering(
 
     With ``use_labels=True``, labels name the clusters and move samples between them along the
     graph [2]_.
-
-    Candidates that keep more of the pairs given to ``fit`` get more votes. If the partition still
-    breaks a bound or a pair, samples change their cluster, the cheapest changes first. A change
-    costs the log ratio of the responsibilities of the two clusters, plus the log ratio of their
-    Gaussian densities in the layout.
 
     With standardized numbers, the one-hot columns of a category have the weight
     5/8 min(1, 10 R^2), at least 1/64, with the adjusted R^2 of a linear regression on the other
@@ -267,8 +253,6 @@ class NeighborClustering(
         "n_components": [COUNT],
         "max_samples": [COUNT],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
-        "min_cluster_size": SIZE,
-        "max_cluster_size": SIZE,
         "contamination": [FRACTION, AUTO],
         "use_labels": ["boolean"],
         "n_jobs": [Integral, None],
@@ -290,8 +274,6 @@ class NeighborClustering(
         n_components=5,
         max_samples=70_000,
         max_clusters=MAX_CLUSTERS,
-        min_cluster_size=None,
-        max_cluster_size=None,
         contamination=0.0,
         use_labels=False,
         n_jobs=None,
@@ -301,9 +283,7 @@ class NeighborClustering(
         store_parameters(locals())
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X, y=None, sample_weight=None, must_link=None, cannot_link=None
-    ) -> Self:
+    def fit(self, X, y=None, sample_weight=None) -> Self:
         """Find the clusters of X.
 
         Parameters
@@ -315,8 +295,6 @@ class NeighborClustering(
             Known clusters with ``use_labels=True``, -1 where unknown; otherwise ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples. Samples of weight 0 are predicted like new ones.
-        must_link, cannot_link : array-like of shape (n_pairs, 2), default=None
-            Positions in X of pairs that must share a cluster, and of pairs that must not.
 
         Returns
         -------
@@ -325,25 +303,17 @@ class NeighborClustering(
         """
         clusterer = with_plain_numbers(self)
         if is_dask(X):
-            about_samples = y, sample_weight, must_link, cannot_link
-            if any(value is not None for value in about_samples):
+            if y is not None or sample_weight is not None:
                 raise ValueError(
-                    "A fit to a Dask array draws samples, so y, sample_weight, must_link and "
-                    "cannot_link must be None. Or pass X.compute()."
+                    "A fit to a Dask array draws samples, so y and sample_weight must be None. "
+                    "Or pass X.compute()."
                 )
             X = draw_rows(X, clusterer.max_samples, clusterer.random_state)
         with np.errstate(under="ignore"):
             prepared = prepare_samples(clusterer, X, sample_weight)
             y = y if clusterer.use_labels else None
             known = read_known(y, prepared.points.shape[0], clusterer.n_clusters)
-            found = find_clusters(
-                clusterer,
-                prepared,
-                known.labels,
-                sample_weight,
-                must_link=must_link,
-                cannot_link=cannot_link,
-            )
+            found = find_clusters(clusterer, prepared, known.labels, sample_weight)
         weights = check_sample_weight(sample_weight, prepared.points)
         offset = find_offset(found.outlier_scores, clusterer.contamination, weights)
         is_noise = -found.outlier_scores < offset
@@ -686,22 +656,14 @@ def prepare_samples(clusterer, X, sample_weight) -> Prepared:
     return prepared
 
 
-def find_clusters(
-    clusterer, prepared, labels=None, sample_weight=None, **pairs
-) -> Found:
+def find_clusters(clusterer, prepared, labels=None, sample_weight=None) -> Found:
     """Return the clusters of samples by the settings of a NeighborClustering.
 
     ``labels`` (N,) are known clusters, -1 where unknown, or None.
     """
-    problem = Problem(
-        read_n_clusters(clusterer.n_clusters, clusterer.max_clusters),
-        sample_weight,
-        labels,
-        sizes=(clusterer.min_cluster_size, clusterer.max_cluster_size),
-        **pairs,
-    )
+    numbers = read_n_clusters(clusterer.n_clusters, clusterer.max_clusters)
+    problem = Problem(numbers, sample_weight, labels)
     with Progress(type(clusterer).__name__, bool(clusterer.verbose)) as progress:
-        numbers = problem.n_clusters
         n_tried = 0 if numbers.is_given else len(numbers.tried)
         # Graph, layout, partition, assignment, augmentation, and each number that is tried.
         progress.plan(4 + (clusterer.augment == "auto") + n_tried)

@@ -308,12 +308,6 @@ MUTANTS = [
         "deep/test_temperature.py::test_a_model_that_is_too_unsure_keeps_its_probabilities",
     ),
     (
-        "partition/constraints.py",
-        "gives = deficit[clusters] + self.mass <= SLACK",
-        "gives = deficit[clusters] <= SLACK",
-        "partition/test_users_hand.py",
-    ),
-    (
         "persistence.py",
         "trusted=[*TRUSTED, *trusted]",
         "trusted=[*TRUSTED]",

@@ -95,30 +95,23 @@ class Curve(NamedTuple):
         return self._replace(evidence=evidence, expected_score=scores)
 
 
-def choose_number(problem, coords, criterion, constraints, stream, progress):
+def choose_number(problem, coords, criterion, stream, progress):
     """Return partitions into several numbers of clusters, the best first, and the curve.
 
     Brief searches make the curve, which says whether there is one cluster. The number that it
     chooses and others with much evidence are searched again with all candidates, and the number
-    is chosen among these. Constraints keep the choice of the curve, which knows about them. Small
-    clusters are left out unless some clusters are known, or sizes are bounded from below.
+    is chosen among these. Small clusters are left out unless some clusters are known.
     """
     progress.begin("number of clusters", len(problem.n_clusters.tried))
-    curve = trace_curve(problem, criterion, constraints, progress)
+    curve = trace_curve(problem, criterion, progress)
     numbers = list_worthwhile(curve, criterion)
-    if constraints is not None:
-        constraints.check(numbers[0])
-    numbers = _keep_allowed(numbers, constraints)
 
     progress.begin("partition", 1)
     seed = draw_seed(stream)
-    partitions = [
-        next(find_partitions(coords, criterion, k, seed, constraints)) for k in numbers
-    ]
-    if constraints is None:
-        curve, partitions = _choose_again(curve, partitions)
+    partitions = [next(find_partitions(coords, criterion, k, seed)) for k in numbers]
+    curve, partitions = _choose_again(curve, partitions)
     partitions = keep_distinct(partitions)
-    if problem.labels is not None or problem.sizes[0] is not None:
+    if problem.labels is not None:
         return partitions, curve
 
     lowest = curve.n_clusters[0]
@@ -149,7 +142,7 @@ def _choose_again(curve, partitions):
 # ---- the curve
 
 
-def trace_curve(problem, criterion, constraints, progress):
+def trace_curve(problem, criterion, progress):
     """Return the :class:`Curve` of the numbers of clusters of a problem.
 
     Clusters have LEAST_SIZE samples or more on average. If the problem has bounds, larger numbers
@@ -157,53 +150,39 @@ def trace_curve(problem, criterion, constraints, progress):
     next to them are tried until none is left.
     """
     needed = 1 if problem.labels is None else problem.labels.max() + 1
-    if constraints is not None:
-        needed = max(needed, len(constraints.exclusive))
     asked = problem.n_clusters
     numbers = [k for k in asked.tried if k >= needed]
     if asked.tried[0] < needed and (asked.is_range or not numbers):
         numbers = sorted({needed, *numbers})
-    possible = [k for k in numbers if 1 < k <= criterion.max_clusters]
-    tried = [k for k in numbers if k == 1] + _keep_allowed(possible, constraints)
+    tried = [k for k in numbers if k == 1 or k <= criterion.max_clusters]
     points = {}
     for k in tried or [min(numbers)]:
-        points[k] = _try_number(criterion, k, constraints)
+        points[k] = _try_number(criterion, k)
         progress.step()
         if asked.is_range and _is_past(points):
             break
     curve = _make_curve(points, criterion)
-    while asked.is_range and (between := _list_between(curve, constraints)):
-        points |= {k: _try_number(criterion, k, constraints) for k in between}
+    while asked.is_range and (between := _list_between(curve)):
+        points |= {k: _try_number(criterion, k) for k in between}
         curve = _make_curve(points, criterion)
     return curve
 
 
-def _keep_allowed(numbers, constraints):
-    """Return the numbers that constraints do not exclude at once."""
-    return [k for k in numbers if constraints is None or constraints.allows(k)]
-
-
-def _try_number(criterion, n_clusters, constraints):
-    """Return the :class:`Point` of a number; scores that break constraints are lower."""
-    others = []
+def _try_number(criterion, n_clusters):
+    """Return the :class:`Point` of a number."""
     if n_clusters == 1:
-        labels = np.zeros((1, len(criterion.positions)), dtype=int)
-        scores = np.array([criterion.score_one()])
-    else:
-        ensemble = criterion.find_ensemble(n_clusters)
-        labels = ensemble.labels
-        scores = criterion.score_ensemble(n_clusters)
-        agreement = ensemble.agreement.sum(1) - 1
-        values = dict(zip(ensemble.value_names, ensemble.values.T, strict=True))
-        others = [
-            agreement.mean() / max(len(labels) - 1, 1),
-            values["points weakest median"][scores.argmax()],
-            values["classes bic"].max(),
-        ]
-    if constraints is not None:
-        weights = criterion.coords.weights
-        scores = constraints.lower(scores, labels, weights, n_clusters)
-    return Point(scores.max(), *others)
+        return Point(criterion.score_one())
+
+    ensemble = criterion.find_ensemble(n_clusters)
+    scores = criterion.score_ensemble(n_clusters)
+    agreement = ensemble.agreement.sum(1) - 1
+    values = dict(zip(ensemble.value_names, ensemble.values.T, strict=True))
+    return Point(
+        expected_score=scores.max(),
+        stability=agreement.mean() / max(len(ensemble.labels) - 1, 1),
+        weakest_pair=values["points weakest median"][scores.argmax()],
+        bic=values["classes bic"].max(),
+    )
 
 
 def _is_past(points):
@@ -214,7 +193,7 @@ def _is_past(points):
     return len(last) == 2 and max(last) < WORTH * max(several)
 
 
-def _list_between(curve, constraints):
+def _list_between(curve):
     """Return the numbers halfway between the best ones and those next to them."""
     numbers = curve.n_clusters.tolist()
     halfway = set()
@@ -222,7 +201,7 @@ def _list_between(curve, constraints):
     for place in [numbers.index(curve.best), *order[:N_BEST]]:
         around = numbers[max(place - 1, 0) : place + 2]
         halfway |= {(low + high) // 2 for low, high in pairwise(around)}
-    return _keep_allowed(sorted(halfway.difference(numbers)), constraints)
+    return sorted(halfway.difference(numbers))
 
 
 def _make_curve(points, criterion):

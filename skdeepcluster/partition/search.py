@@ -19,30 +19,10 @@ from ..input.parameters import (
 from ..input.progress import Progress
 from ..neighbors.graph import GraphSettings
 from ..neighbors.samples import Samples, connect
-from .constraints import constrain
 from .coordinates import make_coordinates
 from .known import count_labels, follow_labels
 from .number import choose_number
 from .selection import LEAST_SIZE, Criterion, find_partitions
-
-
-def read_pairs(name, pairs, n_samples):
-    """Return pairs (P, 2) of positions of samples, checked; None means no pairs."""
-    if pairs is None or not len(pairs):
-        return np.empty((0, 2), dtype=np.int64)
-    pairs = np.asarray(pairs)
-
-    if pairs.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
-        raise ValueError(
-            f"{name} has shape {pairs.shape} and dtype {pairs.dtype}, but expects "
-            "integers of shape (n_pairs, 2): positions in X."
-        )
-    for sample in pairs[(pairs < 0) | (pairs >= n_samples)]:
-        raise ValueError(
-            f"{name} names sample {sample}, but X has the samples 0 to {n_samples - 1}. "
-            "Give positions in X."
-        )
-    return pairs.astype(np.int64)
 
 
 class Problem(NamedTuple):
@@ -53,39 +33,17 @@ class Problem(NamedTuple):
     sample_weight: Any = None
     #: Known clusters (N,) from 0 on, -1 where unknown.
     labels: np.ndarray | None = None
-    #: Minimum and maximum size of a cluster: a number of samples, a share, or None.
-    sizes: tuple = (None, None)
-    #: Pairs (P, 2) of samples in one cluster, and in two.
-    must_link: Any = None
-    cannot_link: Any = None
-
-    @property
-    def has_sizes(self):
-        """Whether the sizes of clusters are bounded."""
-        return self.sizes != (None, None)
-
-    @property
-    def has_pairs(self):
-        """Whether any pairs are given."""
-        return len(self.must_link) + len(self.cannot_link) > 0
 
     def check(self, X):
-        """Return the problem with weights and pairs of the samples X as arrays, checked."""
-        n_samples = X.shape[0]
+        """Return the problem with the weights of the samples X as an array, checked."""
+        check_enough(X.shape[0], self.n_clusters.lowest)
         weights = check_sample_weight(self.sample_weight, X)
-        check_enough(n_samples, self.n_clusters.lowest)
-        return self._replace(
-            sample_weight=weights,
-            must_link=read_pairs("must_link", self.must_link, n_samples),
-            cannot_link=read_pairs("cannot_link", self.cannot_link, n_samples),
-        )
+        return self._replace(sample_weight=weights)
 
     @property
-    def named_samples(self):
-        """Positions in X of the samples with labels or in pairs."""
-        labels = [] if self.labels is None else np.flatnonzero(self.labels >= 0)
-        pairs = np.ravel(self.must_link), np.ravel(self.cannot_link)
-        return np.concatenate([labels, *pairs])
+    def labeled_samples(self):
+        """Positions in X of the samples with known clusters."""
+        return [] if self.labels is None else np.flatnonzero(self.labels >= 0)
 
 
 class SearchResult(NamedTuple):
@@ -125,13 +83,8 @@ def find_partition(
         settings,
         stream,
         problem.sample_weight,
-        problem.named_samples,
+        problem.labeled_samples,
     )
-    constraints = None
-    if problem.has_sizes or problem.has_pairs:
-        constraints = constrain(samples, problem)
-        if numbers.is_given:
-            constraints.check(numbers.given)
     progress.begin("layout", 1)
     coords = make_coordinates(samples, settings, stream)
     criterion = Criterion(coords, samples.n_features)
@@ -139,31 +92,26 @@ def find_partition(
     if numbers.is_given:
         progress.begin("partition", 1)
         curve = None
-        options = draw_seed(stream), constraints
-        partitions = [*find_partitions(coords, criterion, numbers.given, *options)]
+        seed = draw_seed(stream)
+        partitions = [*find_partitions(coords, criterion, numbers.given, seed)]
     else:
-        partitions, curve = choose_number(
-            problem, coords, criterion, constraints, stream, progress
-        )
+        partitions, curve = choose_number(problem, coords, criterion, stream, progress)
         curve = Bunch(**curve._asdict())
     layout = coords.layouts[0]
-    partitions = [
-        _follow(partition, problem, samples, layout, constraints)
-        for partition in partitions
-    ]
+    if problem.labels is not None:
+        partitions = [
+            _follow(partition, problem, samples, layout) for partition in partitions
+        ]
     return SearchResult(samples, partitions, layout.astype(np.float32), curve)
 
 
-def _follow(partition, problem, samples, layout, constraints):
-    """Return a partition that follows known labels and keeps the constraints."""
+def _follow(partition, problem, samples, layout):
+    """Return a partition that follows known labels."""
     resp = partition.responsibilities
-    known = None
-    if problem.labels is not None:
-        weights = problem.sample_weight
-        known = count_labels(problem.labels, resp.shape[1], samples.inverse, weights)
-        resp = follow_labels(resp, known, samples.graph, samples.weights, layout)
-    if constraints is not None:
-        resp = constraints.impose(resp, layout, known)
+    labels = count_labels(
+        problem.labels, resp.shape[1], samples.inverse, problem.sample_weight
+    )
+    resp = follow_labels(resp, labels, samples.graph, samples.weights, layout)
     return partition._replace(responsibilities=resp)
 
 

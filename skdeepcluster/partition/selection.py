@@ -256,7 +256,7 @@ class Partition(NamedTuple):
         return self.responsibilities.shape[1]
 
 
-def find_partitions(coords, criterion, n_clusters, seed, constraints=None):
+def find_partitions(coords, criterion, n_clusters, seed):
     """Yield the best :class:`Partition` into a number of clusters, then alternatives."""
     n_samples = len(coords.wide)
     if n_clusters == 1:
@@ -268,15 +268,15 @@ def find_partitions(coords, criterion, n_clusters, seed, constraints=None):
         return
     stream = np.random.RandomState(seed)
     coefficients = load_parameters()["calibration"]
-    for voted in vote(coords, criterion, n_clusters, stream, constraints):
+    for voted in vote(coords, criterion, n_clusters, stream):
         yield calibrate(*voted, coefficients)
 
 
-def vote(coords, criterion, n_clusters, stream, constraints=None):
+def vote(coords, criterion, n_clusters, stream):
     """Yield what the candidates with the most clusters choose, then alternatives.
 
     Each is the labels (M,), the stability (K,) of each cluster, and the :class:`Partition` with
-    the shares of the votes. ``constraints`` change the scores that weight the candidates.
+    the shares of the votes.
     """
     found = find_candidates(coords, n_clusters, stream)
     labels = np.array([candidate for _, candidate in found])
@@ -285,8 +285,6 @@ def vote(coords, criterion, n_clusters, stream, constraints=None):
     scored = labels[:, criterion.positions]
 
     scores = np.nan_to_num(criterion.score(scored))
-    if constraints is not None:
-        scores = scores + constraints.score(labels, n_clusters)
     agreement = measure_agreement(scored, scored, n_clusters)
     weights = weight_candidates(scores, agreement)
 

@@ -90,7 +90,7 @@ def test_two_jobs_and_two_dask_workers_find_the_same():
         )
 
 
-# ---- routing of weights and pairs
+# ---- routing of weights
 
 
 @pytest.mark.parametrize("estimator", some_of([*ONE_OF_EACH, *CLASSIFIERS]), ids=name)
@@ -109,22 +109,6 @@ def test_pipelines_and_searches_route_weights(estimator):
     np.testing.assert_array_equal(model.predict_proba(X), expected)
     np.testing.assert_array_equal(search.predict_proba(X), expected)
     assert abs(clone(clusterer).fit(X, Y).predict_proba(X) - expected).max() > 0
-
-
-def test_pipelines_and_searches_route_pairs():
-    pairs = {"must_link": [(0, 30), (1, 31)], "cannot_link": [(60, 61), (62, 63)]}
-    settings = {"scoring": label_free_scorer(), "cv": NoSplit(), "error_score": "raise"}
-    with config_context(enable_metadata_routing=True):
-        step = NeighborClustering(3, random_state=0)
-        step.set_fit_request(must_link=True, cannot_link=True)
-        model = make_pipeline(StandardScaler(), step)
-        search = GridSearchCV(model, {"neighborclustering__n_neighbors": [10, 15]}, **settings)
-        found = search.fit(X, **pairs).best_estimator_[-1].labels_
-        labels = model.fit_predict(X, **pairs)
-    for part in (found, labels):
-        together = [part[a] == part[b] for a, b in pairs["must_link"]]
-        apart = [part[a] != part[b] for a, b in pairs["cannot_link"]]
-        assert all(together + apart)
 
 
 # ---- scores without labels

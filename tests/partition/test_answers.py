@@ -121,11 +121,6 @@ def test_a_few_samples_far_away_are_no_cluster():
             assert np.bincount(labels).min() >= 5
     for lowest in (4, 8):
         assert NeighborClustering((lowest, 9), random_state=0).fit(X).n_clusters_ >= lowest
-    near = NeighborClustering("auto", random_state=0).fit(X, must_link=[[0, 1]])
-    assert np.bincount(near.labels_).min() >= 5
-    pairs = NeighborClustering((4, 9), min_cluster_size=2, random_state=0).fit(X)
-    assert pairs.labels_[-1] == pairs.labels_[-2] != pairs.labels_[0]
-    assert np.bincount(pairs.labels_).min() == 2
 
 
 def test_changes_are_told_in_words():
