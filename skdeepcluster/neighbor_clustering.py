@@ -4,6 +4,7 @@ N samples, M distinct samples in the graph, D features, K clusters, L layout dim
 """
 
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple, Self
 
@@ -15,12 +16,10 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    clone,
 )
 from sklearn.neighbors import VALID_METRICS
 from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import (
-    HasMethods,
     Interval,
     StrOptions,
 )
@@ -48,14 +47,14 @@ from .input.parameters import (
 from .input.preparation import Preparation, Prepared, prepare
 from .input.progress import Progress
 from .input.types import Auto, ClusterMixin, Labels, fit_context
-from .neighbors.augmented import check_augment
+from .neighbors.augmented import check_augment, choose_augment
 from .neighbors.graph import GraphSettings
 from .neighbors.samples import Lookup, interpolate
 from .neighbors.search import check_distances
-from .partition.invariance import choose_augment, list_kinds, list_series_features
 from .partition.search import (
     Problem,
     SearchResult,
+    find_by_seeds,
     find_partition,
     make_criterion,
     warn_of_edge,
@@ -94,20 +93,18 @@ class NeighborClustering(
         Whether features are divided by their own standard deviations. "auto": False for metrics
         except "euclidean", comparable scales, probabilities, and principal components; True for
         tables. Networks have the same rule.
-    augment : callable, transformer or "auto"
+    augment : callable or "auto"
         ``augment(x)`` returns samples x, a tensor in the units of X, with changes that keep their
         clusters, as in the networks. The distance between two samples is then the smallest from
         one to changed versions (views) of the other, in 50 principal components.
         :class:`~skdeepcluster.nn.RandomAffine` suits images,
-        :class:`~skdeepcluster.nn.RandomShift` series. A transformer returns
-        features to compare, such as :class:`~skdeepcluster.neighbors.ConvolutionFeatures` of
-        series. "auto" tries such changes and features, and X as it is, on at most 4,000 samples,
-        and takes what has the highest score in ``augment_scores_``.
+        :class:`~skdeepcluster.nn.RandomShift` series. "auto" tries such changes, and X as it is,
+        on at most 4,000 samples, and takes what has the highest score in ``augment_scores_``.
     n_views : int
         Number of views of each sample, if there is ``augment``.
     image_shape : tuple of int
         (height, width) or (channels, height, width) of images, for ``augment="auto"``. None: X are
-        periodic series.
+        series.
     n_components : int
         Number of dimensions of the layouts.
     max_samples : int
@@ -157,8 +154,8 @@ class NeighborClustering(
         Whether features are divided by their own standard deviations.
     n_clusters_ : int
         Number of clusters.
-    augment_ : callable, transformer or None
-        The augmentation or the fitted transformer used.
+    augment_ : callable or None
+        The augmentation used.
     augment_scores_ : dict
         With ``augment="auto"``, the mean expected score of two fits for each of them, plus a
         quarter of their mean adjusted Rand index with the fits of the others.
@@ -247,7 +244,7 @@ class NeighborClustering(
         "metric": [StrOptions(set().union(*VALID_METRICS.values())), callable],
         "standardize": [AUTO, "boolean"],
         "kinds": KINDS,
-        "augment": [callable, HasMethods("transform"), AUTO, None],
+        "augment": [callable, AUTO, None],
         "n_views": [COUNT],
         "image_shape": [tuple, list, None],
         "n_components": [COUNT],
@@ -564,17 +561,13 @@ class NeighborClustering(
 
     def _read(self, X):
         """Return new samples as points; the samples of the fit fill their gaps."""
-        compares_features = hasattr(self.augment_, "transform")
-        donors = None if compares_features else self._lookup.reference.rows
-        return self.preparation_.read(X, donors)
+        return self.preparation_.read(X, self._lookup.reference.rows)
 
     def _interpolate(self, X, *names):
         """Return the values of fitted attributes (N, C) for samples X, and outlier scores (N,)."""
         check_is_fitted(self)
         reference = self._lookup.reference
         X = self._read(X)
-        if hasattr(self.augment_, "transform"):
-            X = self.augment_.transform(X)
         if reference.rows is None:
             check_distances(X, square=False)
         values = [getattr(self, name)[reference.kept] for name in names]
@@ -696,16 +689,14 @@ def find_clusters(clusterer, prepared, labels=None, sample_weight=None) -> Found
 
 def augment_samples(clusterer, prepared, numbers):
     """Return the samples with their augmentation, the augmentation, and the merits with "auto"."""
-    augment = clone(clusterer.augment, safe=False)
+    augment = clusterer.augment
     scores = None
     if augment == "auto":
-        kinds = list_kinds(prepared.points.shape[1], clusterer.image_shape)
-        if clusterer.image_shape is None:
-            kinds |= list_series_features()
         stream = random_stream(clusterer.random_state)
         stream = np.random.RandomState(draw_seed(stream))
         settings = make_graph_settings(clusterer)
-        augment, scores = choose_augment(prepared, numbers, settings, kinds, stream)
+        fit = partial(find_by_seeds, n_clusters=numbers, settings=settings)
+        augment, scores = choose_augment(prepared, clusterer.image_shape, fit, stream)
     return prepared.change(augment), augment, scores
 
 

@@ -16,7 +16,6 @@ PARTS = {
     "nn.networks": "mlp normalized_mlp conv_encoder conv_decoder conv_discriminator "
     "conv_generator conv_classifier",
     "neighbors.augmented": "AugmentedViews",
-    "neighbors.convolutions": "ConvolutionFeatures",
     "neighbors.samples": "Reference",
     "input.preparation": "Preparation Scaled",
     "input.cells": "CellReader",

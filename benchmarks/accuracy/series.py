@@ -1,4 +1,4 @@
-"""Series as they are, with shifted views, by convolutions, by differences, and by the choice.
+"""Series as they are, with shifted views, and by the choice among them.
 
 ``python benchmarks/accuracy/series.py FOLDER --out results/series.jsonl`` reads sets of the UCR
 archive, NAME_TRAIN and NAME_TEST with the ending .ts or .txt anywhere below FOLDER, together and
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.cluster import KMeans
-from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import Bunch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
@@ -19,16 +18,13 @@ from lib.options import chosen, parse, parse_seeds, parser
 from lib.records import complete, described, judged, timed
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import ConvolutionFeatures
 from skdeepcluster.nn import RandomShift
 
-#: How series are compared, by row; "found" is the choice among all of them.
+#: How series are compared, by row; "found" is the choice among shifts and none.
 SPACES = {
     "plain": None,
     "shifts": RandomShift(0.15),
     "wrapped shifts": RandomShift(1.0, wrap=True),
-    "convolutions": ConvolutionFeatures(),
-    "differences": FunctionTransformer(np.diff),
     "found": "auto",
     "found, K open": "auto",
 }

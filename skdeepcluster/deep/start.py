@@ -4,6 +4,7 @@ N samples, E encoded features, K clusters.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -25,11 +26,11 @@ from ..input.labels import Known, check_labels, cluster_means
 from ..input.parameters import read_n_clusters, with_plain_numbers
 from ..input.preparation import Preparation, Prepared
 from ..neighbor_clustering import NeighborClustering, find_clusters
+from ..neighbors.augmented import choose_augment
 from ..neighbors.graph import GraphSettings
 from ..nn.likelihood import ColumnLikelihood, Likelihood, choose_likelihood
-from ..partition.invariance import choose_augment, list_kinds
 from ..partition.known import name_clusters
-from ..partition.search import count_clusters
+from ..partition.search import count_clusters, find_by_seeds
 
 #: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
 MAX_ORDERED = 2**26
@@ -274,14 +275,9 @@ def find_augmentation(augment, image_shape, data, random_state):
     """Return the augmentation of a network, and the scores of all if the best one is sought."""
     if augment != "auto":
         return augment, None
-    prepared = data.compare()
-    return choose_augment(
-        prepared,
-        read_n_clusters(data.n_clusters),
-        GraphSettings(),
-        list_kinds(prepared.points.shape[1], image_shape),
-        random_state,
-    )
+    numbers = read_n_clusters(data.n_clusters)
+    fit = partial(find_by_seeds, n_clusters=numbers, settings=GraphSettings())
+    return choose_augment(data.compare(), image_shape, fit, random_state)
 
 
 # ---- steps of a clusterer

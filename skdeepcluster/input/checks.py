@@ -171,17 +171,6 @@ def is_dask(X):
 # ---- parameters
 
 
-def divide_series(n_features, n_channels):
-    """Return the length of the series in a sample, ``n_channels`` of the same length."""
-    length, rest = divmod(n_features, n_channels)
-    if rest:
-        raise ValueError(
-            f"X has {n_features} features, which are not {n_channels} series of the same length. "
-            "Set n_channels."
-        )
-    return length
-
-
 def check_finite(name, value):
     """Return an array as float64, checked to hold finite numbers."""
     try:

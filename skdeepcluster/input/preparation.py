@@ -80,11 +80,9 @@ class Prepared(NamedTuple):
         return self.preparation.groups_
 
     def change(self, augment):
-        """Return the points with an augmentation of samples, or as a transformer makes them."""
+        """Return the points with an augmentation of samples, or None."""
         if augment is None:
             return self
-        if hasattr(augment, "transform"):
-            return self._replace(points=augment.fit_transform(self.points))
         factors = self.preparation and self.preparation.factors_
         if factors is not None:
             augment = Scaled(augment, factors)

@@ -1,6 +1,5 @@
-"""Neighbor graphs and their layouts, and features of series."""
+"""Neighbor graphs and their layouts."""
 
-from .convolutions import ConvolutionFeatures
 from .graph import neighbor_graph, neighbor_layout
 
-__all__ = ["ConvolutionFeatures", "neighbor_graph", "neighbor_layout"]
+__all__ = ["neighbor_graph", "neighbor_layout"]

@@ -1,4 +1,4 @@
-"""The search for neighbors among augmented views of samples: changes that do not matter.
+"""Images and series that are compared by augmented views, and the choice of an augmentation.
 
 The distance of samples i and j is the least distance of sample i to a view of sample j, in
 principal components. M samples, N queries, D features, V views, P components, k neighbors.
@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA
+from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import gen_batches
 
 from ..input.distinct import sort_nearest
+from ..input.parameters import read_image_shape
 from .cells import Cells, choose_precision, make_factors, take_below
 from .search import stack_parts
 from .threads import open_threads
@@ -29,6 +31,17 @@ NEAREST = 300
 MAX_QUERIES = 4096
 #: Relative error allowed when a squared distance is computed from products.
 MARGIN = 1e-3
+#: Maximum number of samples on which augmentations are compared.
+TRIED_SAMPLES = 4_000
+#: Number of fits with each augmentation.
+N_FITS = 2
+#: Weight of the agreement with the fits of others, relative to the expected score.
+AGREEMENT_WEIGHT = 0.25
+#: Minimum gain over samples that are compared as they are.
+MIN_GAIN = 0.05
+#: Maximum shifts of series that are tried, as shares of the length.
+SHIFTS = 0.05, 0.15, 0.3
+WRAPPED_SHIFTS = 0.3, 1.0
 
 
 class AugmentedViews(NamedTuple):
@@ -296,3 +309,54 @@ def _compare_new(views, rows, points, places):
             new = _square_distances(view[index[block]], points[block])
             np.minimum(squares[block], new, out=squares[block])
     return squares
+
+
+# ---- the choice of an augmentation
+
+
+def choose_augment(prepared, image_shape, fit, random_state):
+    """Return the augmentation with the highest score, or None, and the scores of all by name.
+
+    ``fit(prepared, seeds)`` returns the expected scores and the labels (N,) of a fit by each seed.
+    The score of an augmentation is the mean of these expected scores, raised by the agreement of
+    the labels with those of other augmentations: true clusters are found in several ways.
+    """
+    order = np.random.RandomState(0).permutation(len(prepared.points))
+    some = prepared.points[np.sort(order[:TRIED_SAMPLES])]
+    some = prepared._replace(points=some)
+    augments = {"none": None} | list_augments(some.points.shape[1], image_shape)
+    seeds = random_state.randint(2**31, size=N_FITS)
+    fits = {name: fit(some.change(each), seeds) for name, each in augments.items()}
+
+    scores = {}
+    for name, (expected, labels) in fits.items():
+        others = [row for other in fits if other != name for row in fits[other][1]]
+        agreement = [adjusted_rand_score(own, row) for own in labels for row in others]
+        score = np.mean(expected) + AGREEMENT_WEIGHT * np.mean(agreement)
+        scores[name] = float(score)
+    best = max(scores, key=scores.get)
+    if scores[best] < scores["none"] + MIN_GAIN:
+        best = "none"
+    return augments[best], scores
+
+
+def list_augments(n_features, image_shape):
+    """Return augmentations of images, or of series if ``image_shape`` is None, by name."""
+    from ..nn.augmentation import RandomAffine, RandomFlip, RandomShift
+
+    if image_shape is None:
+        shifts = {f"shift by {share:.0%}": RandomShift(share) for share in SHIFTS}
+        wrapped = {
+            f"wrapped shift by {share:.0%}": RandomShift(share, wrap=True)
+            for share in WRAPPED_SHIFTS
+        }
+        return shifts | wrapped
+    shape = read_image_shape(image_shape, n_features)
+    turn = partial(RandomAffine, shape, scale=0, translate=0)
+    return {
+        "shift": RandomAffine(shape, degrees=0, scale=0, translate=0.1),
+        "rotation": turn(degrees=20),
+        "any rotation": turn(degrees=180),
+        "affine": RandomAffine(shape),
+        "mirror": RandomFlip(shape),
+    }

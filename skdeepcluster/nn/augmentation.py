@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from ..functional.points import uniform_points
-from ..input.checks import divide_series
 from ..input.parameters import read_image_shape
 from .runtime import rand
 
@@ -244,7 +243,12 @@ class RandomShift:
 
     def _move(self, x: Tensor, level: Tensor) -> Tensor:
         """Shift series by levels from 0, to the left, to 1, to the right, (N, 1) or (1, 1)."""
-        length = divide_series(x.shape[1], self.n_channels)
+        length, rest = divmod(x.shape[1], self.n_channels)
+        if rest:
+            raise ValueError(
+                f"X has {x.shape[1]} features, which are not {self.n_channels} series of the same "
+                "length. Set n_channels."
+            )
         shift = ((2 * level - 1) * self.max_shift * length).round().long()
         places = torch.arange(length, device=x.device) - shift
         places = places % length if self.wrap else places.clamp(0, length - 1)

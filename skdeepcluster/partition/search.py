@@ -115,6 +115,24 @@ def _follow(partition, problem, samples, layout):
     return partition._replace(responsibilities=resp)
 
 
+def find_by_seeds(prepared, seeds, n_clusters, settings):
+    """Return the expected scores and the labels (N,) of the best partition by each seed.
+
+    All samples are in the graph, which is the same for all seeds.
+    """
+    problem = Problem(n_clusters)
+    settings = settings._replace(max_samples=prepared.points.shape[0])
+    samples = None
+    scores = []
+    labels = []
+    for seed in seeds:
+        found = find_partition(prepared, problem, settings, seed, samples=samples)
+        samples = found.samples
+        scores.append(found.best.expected_score)
+        labels.append(found.best.labels[samples.inverse])
+    return scores, labels
+
+
 def make_criterion(prepared, settings, sample_weight, random_state):
     """Return the :class:`~.selection.Criterion` of samples, and the distinct :class:`Samples`."""
     stream = random_stream(random_state)

@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdeepcluster import NeighborClustering, VaDEClustering
+from skdeepcluster import VaDEClustering
 from skdeepcluster.metrics import expected_score
 from skdeepcluster.model_selection import NoSplit, label_free_scorer
 

@@ -98,8 +98,10 @@ def test_a_fit_leaves_no_attribute_of_an_earlier_one_and_keeps_those_of_the_user
     estimator, rows, monkeypatch
 ):
     # One augmentation to seek, in one fit: it is the attribute that matters.
-    monkeypatch.setattr("skdeepcluster.deep.start.list_kinds", lambda *_: {"reverse": reverse})
-    monkeypatch.setattr("skdeepcluster.partition.invariance.N_FITS", 1)
+    monkeypatch.setattr(
+        "skdeepcluster.neighbors.augmented.list_augments", lambda *_: {"reverse": reverse}
+    )
+    monkeypatch.setattr("skdeepcluster.neighbors.augmented.N_FITS", 1)
     rows = rows[::3]
     known = np.where(np.arange(len(rows)) < 9, np.arange(len(rows)) % 3, -1)
     tried = brief(estimator, n_clusters=(2, 4), use_labels=True, init="neighbors")

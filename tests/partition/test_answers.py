@@ -278,7 +278,7 @@ def test_scores_know_functions_by_what_they_are():
 
 
 def test_scores_seek_an_augmentation(monkeypatch):
-    monkeypatch.setattr("skdeepcluster.partition.invariance.N_FITS", 1)
+    monkeypatch.setattr("skdeepcluster.neighbors.augmented.N_FITS", 1)
     wave = np.sin(np.linspace(0, 6, 24))
     random = np.random.default_rng(0)
     rows = np.repeat([wave, -wave], 12, axis=0) + 0.1 * random.normal(size=(24, 24))

@@ -106,7 +106,7 @@ def test_neighbors_count_stages_and_numbers(n_clusters, capsys):
 
 
 def test_augmentations_are_a_stage(capsys, monkeypatch):
-    monkeypatch.setattr("skdeepcluster.partition.invariance.N_FITS", 1)
+    monkeypatch.setattr("skdeepcluster.neighbors.augmented.N_FITS", 1)
     images = STREAM.uniform(size=(40, 16))
     NeighborClustering(2, augment="auto", n_views=2, verbose=1, random_state=0).fit(images)
     err = capsys.readouterr().err
