@@ -149,7 +149,7 @@ class NeighborClustering(
     graph_ : CSR matrix of shape (n_graph_samples, n_graph_samples), float32
         Link weights, see :func:`~skdeepcluster.neighbors.neighbor_graph`.
     graph_indices_ : ndarray of shape (n_graph_samples,)
-        Positions in X of the samples in the graph, ascending; only the first of equal samples.
+        Positions in X of the samples in the graph, in its order; only the first of equal samples.
     standardize_ : bool
         Whether features are divided by their own standard deviations.
     n_clusters_ : int
@@ -328,7 +328,6 @@ class NeighborClustering(
         """Set the attributes that hold for every answer of the fit."""
         result = found.result
         samples = result.samples
-        order = np.argsort(samples.reference.kept)
         preparation.write_input(self)
         self.standardize_ = preparation.standardizes_
         self.augment_ = found.augment
@@ -338,11 +337,9 @@ class NeighborClustering(
         self.layout_ = result.layout
         self.outlier_scores_ = found.outlier_scores
         self.offset_ = offset
-        self.graph_ = samples.graph[order][:, order]
-        self.graph_indices_ = samples.reference.kept[order]
-        self._columns = samples.columns
-        self._graph_weights = samples.weights
-        self._reference = samples.reference
+        self.graph_ = samples.graph
+        self.graph_indices_ = samples.reference.kept
+        self._samples = samples._replace(inverse=None)
         self._lookup = found.lookup
         forget_missing(self, "augment_scores_", "classes_", "n_clusters_curve_")
 
@@ -419,18 +416,10 @@ class NeighborClustering(
         """Return the :class:`ClusterTree` of the clusters, grown once."""
         check_is_fitted(self)
         if self._tree is None:
-            reference = self._lookup.reference
-            place = np.argsort(np.argsort(reference.kept))
+            kept = self.graph_indices_
+            labels = self.responsibilities_[kept].argmax(1)
             most = max(partition.n_clusters for partition in self._partitions)
-            self._tree = grow_tree(
-                reference,
-                self._columns,
-                self.graph_[place][:, place],
-                self._graph_weights,
-                self.layout_[reference.kept],
-                self.responsibilities_[reference.kept].argmax(1),
-                most,
-            )
+            self._tree = grow_tree(self._samples, self.layout_[kept], labels, most)
         return self._tree
 
     # ---- predictions
@@ -588,10 +577,12 @@ class NeighborClustering(
     def __setstate__(self, state):
         """Restore the state; compiled code trusts the indices of sparse matrices."""
         super().__setstate__(state)
-        if "_reference" in state:
-            for value in filter(sparse.issparse, [*state.values(), *self._reference]):
+        if "_samples" in state:
+            reference = self._samples.reference
+            values = *state.values(), *self._samples, *reference
+            for value in filter(sparse.issparse, values):
                 value.check_format()
-            self._lookup = Lookup(self._reference)
+            self._lookup = Lookup(reference)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -16,7 +16,7 @@ PARTS = {
     "nn.networks": "mlp normalized_mlp conv_encoder conv_decoder conv_discriminator "
     "conv_generator conv_classifier",
     "neighbors.augmented": "AugmentedViews",
-    "neighbors.samples": "Reference",
+    "neighbors.samples": "Reference Samples",
     "input.preparation": "Preparation Scaled",
     "input.cells": "CellReader",
     "input.columns": "TableEncoder",

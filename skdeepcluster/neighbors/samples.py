@@ -58,8 +58,8 @@ class Samples(NamedTuple):
     graph: sparse.csr_matrix
     #: Weights (M,).
     weights: np.ndarray
-    #: Position (N,) of each sample of X among the M, or -1.
-    inverse: np.ndarray
+    #: Position (N,) of each sample of X among the M, or -1; None in a fitted estimator.
+    inverse: np.ndarray | None
 
 
 # ---- distinct samples and their graph

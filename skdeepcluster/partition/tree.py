@@ -12,7 +12,6 @@ from sklearn.neighbors import NearestNeighbors
 from ..input.distinct import TINY
 from ..input.labels import cluster_means, indicate
 from ..neighbors.cells import find_nearest
-from ..neighbors.samples import Samples
 from .candidates import run_kmeans
 from .coordinates import WIDE, cut_tree, project_points, take_points, use_layout
 
@@ -46,16 +45,14 @@ def find_leaves(centers, clusters, layout, labels):
     return leaves
 
 
-def grow_tree(reference, columns, graph, weights, layout, labels, most):
-    """Return the :class:`ClusterTree` of clusters ``labels`` (M,) in the layout (M, L).
+def grow_tree(samples, layout, labels, most):
+    """Return the :class:`ClusterTree` of clusters ``labels`` (M,) of samples with a layout (M, L).
 
     The leaves are the intersections of clusters and of k-means clusters of the layout, whose
     number does not fall below twice the number ``most`` of clusters.
     """
     layout = layout.astype(float)
     stream = np.random.RandomState(0)
-    inverse = np.arange(len(weights))
-    samples = Samples(reference, columns, 0, graph, weights, inverse)
     coords = use_layout(layout, samples, stream)
 
     # K-means clusters have three samples or more on average.
@@ -63,7 +60,7 @@ def grow_tree(reference, columns, graph, weights, layout, labels, most):
     n_parts = min(n_parts, max(200, 2 * most))
     parts = run_kmeans(layout, coords, n_parts, stream, n_init=1)
     places = _place_components(layout, samples, coords.order)
-    return build_tree(layout, places, labels, weights, parts)
+    return build_tree(layout, places, labels, samples.weights, parts)
 
 
 def build_tree(layout, places, labels, weights, parts):
@@ -154,4 +151,6 @@ def group_leaves(children, clusters, n_clusters):
     groups = cut_tree(children, n_clusters)
     order = np.argsort(clusters, kind="stable")
     _, first = np.unique(groups[order], return_index=True)
-    return np.argsort(np.argsort(first))[groups]
+    numbers = np.empty(n_clusters, dtype=int)
+    numbers[np.argsort(first)] = np.arange(n_clusters)
+    return numbers[groups]

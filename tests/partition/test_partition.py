@@ -165,11 +165,11 @@ def test_distinct_samples_of_positive_weight_are_linked():
     rows = np.r_[NORMAL[:50], NORMAL[:20], 9 + NORMAL[:5]]
     weight = np.r_[np.arange(1.0, 71), np.zeros(5)]
     fit = NeighborClustering(3, random_state=0).fit(rows, sample_weight=weight)
-    np.testing.assert_array_equal(fit.graph_indices_, np.arange(50))
+    np.testing.assert_array_equal(np.sort(fit.graph_indices_), np.arange(50))
     np.testing.assert_array_equal(fit.responsibilities_[:20], fit.responsibilities_[50:70])
     stored = neighbor_graph(NORMAL, 8)
     stored.data = 1 / stored.data
     weight = np.where(ROWS % 5 == 0, 0, 2.0)
     fit = NeighborClustering(3, metric="precomputed", random_state=0)
     fit.fit(stored, sample_weight=weight)
-    np.testing.assert_array_equal(fit.graph_indices_, np.flatnonzero(weight))
+    np.testing.assert_array_equal(np.sort(fit.graph_indices_), np.flatnonzero(weight))
