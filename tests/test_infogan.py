@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from common import check_players, seeded
-from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skdeepcluster import InfoGANClustering
@@ -14,9 +13,8 @@ from skdeepcluster.infogan import find_style
 from skdeepcluster.nn.model import Batch
 
 SMALL = {"hidden_layer_sizes": (32,), "random_state": 0}
-#: As published, with small networks and two categorical codes.
+#: As published, with small networks.
 PUBLISHED = {
-    "other_categories": (4,),
     "likelihood": "bernoulli",
     "instance_noise": 0.0,
     "continuous_weight": 1.0,
@@ -79,20 +77,41 @@ def test_losses_are_those_of_the_paper_written_out(game, x):
     with seeded(3):
         terms = model.discriminator_loss(Batch(x))
     with seeded(3), torch.no_grad():
-        fake, codes = model.generate(len(x))
+        codes = model.draw_codes(len(x), x.device)
+        fake = model.render_standardized(codes, x)
     real, generated = (
         torch.sigmoid(model.critic(model.body(rows_std)))
         for rows_std in (model.standardize(x), fake)
     )
     torch.testing.assert_close(terms["real"], -real.log().mean())
     torch.testing.assert_close(terms["fake"], -(1 - generated).log().mean())
-    costs = model.latent.reading_loss(model.latent.read(model.reader(model.body(fake))), codes)
-    torch.testing.assert_close(terms["category"], 2 * costs["category"])
-    torch.testing.assert_close(terms["continuous"], 2 * 0.5 * costs["continuous"])
+    log_p, mean, log_std = model.read(model.body(fake))
+    category = nn.functional.cross_entropy(log_p, codes.cluster)
+    density = torch.distributions.Normal(mean, log_std.exp())
+    continuous = -density.log_prob(codes.continuous).sum(1).mean()
+    torch.testing.assert_close(terms["category"], 2 * category)
+    torch.testing.assert_close(terms["continuous"], 2 * 0.5 * continuous)
     with seeded(3):
         terms = model.generator_loss(Batch(x))
     torch.testing.assert_close(terms["adversarial"], -generated.log().mean())
-    torch.testing.assert_close(terms["category"], 2 * costs["category"])
+    torch.testing.assert_close(terms["category"], 2 * category)
+
+
+def test_codes_are_drawn_by_their_distributions_and_joined(game):
+    model = game()
+    prior = torch.tensor([0.1, 0.2, 0.7])
+    model.log_prior.copy_(prior.log())
+    with seeded(0):
+        codes = model.draw_codes(8000, torch.device("cpu"))
+    shares = codes.cluster.bincount(minlength=3) / 8000
+    torch.testing.assert_close(shares, prior, atol=0.02, rtol=0)
+    for values in (codes.noise, codes.continuous):
+        assert -1 <= values.min() < -0.99
+        assert 0.99 < values.max() <= 1
+        np.testing.assert_allclose(values.mean(0), 0, atol=0.03)
+        np.testing.assert_allclose(values.var(0), 1 / 3, atol=0.02)
+    expected = np.hstack([codes.noise, np.eye(3)[codes.cluster], codes.continuous])
+    np.testing.assert_allclose(model.join(codes), expected)
 
 
 def test_a_players_loss_reaches_its_own_modules(game, x):
@@ -106,7 +125,7 @@ def test_own_terms_vanish_at_weight_zero_and_without_an_anchor(game, x):
     added = set(ours.discriminator_loss(batch)) - published
     assert added == {"start", "smoothness", "style"}
     assert set(ours.discriminator_loss(Batch(x))) == published
-    assert set(game().discriminator_loss(Batch(x, batch.anchor))) == published
+    assert set(game().discriminator_loss(batch)) == published | {"style"}
     ours = game(reconstruction_weight=1.0)
     published = {"adversarial", "category", "continuous"}
     assert set(ours.generator_loss(batch)) - published == {"reconstruction"}
@@ -138,10 +157,7 @@ def test_the_reconstruction_error_of_the_same_codes_fades(game, x):
     model = game(reconstruction_weight=3.0)
     anchor = torch.eye(3)[torch.arange(50) % 3]
     style = torch.rand(50, 64) * 2 - 1
-    with torch.no_grad():
-        model.generator[0].weight[:, 65:69] = 0  # of the other category, which is drawn
-    hot = torch.cat([anchor, torch.zeros(50, 4)], 1)
-    inputs = torch.cat([style[:, 2:], hot, style[:, :2]], 1)
+    inputs = torch.cat([style[:, 2:], anchor, style[:, :2]], 1)
     error = (model.generator(inputs).sigmoid() - x).square().mean()
     for progress in (0.0, 0.75, 1.0):
         model.progress.fill_(progress)
@@ -152,67 +168,29 @@ def test_the_reconstruction_error_of_the_same_codes_fades(game, x):
 # ---- the estimator
 
 
-def test_transform_is_the_posterior_of_all_codes_by_name(rows):
-    gan = InfoGANClustering(3, other_categories=(2,), **SMALL).fit(rows)
-    Z = gan.set_output(transform="pandas").transform(rows)
-    assert list(Z.columns) == [
-        *("cluster_0", "cluster_1", "cluster_2", "category1_0", "category1_1"),
-        *("continuous0", "continuous1"),
-    ]
-    p = gan.predict_proba(rows).astype(np.float64) ** gan.temperature_
-    np.testing.assert_allclose(Z.iloc[:, :3], p / p.sum(1, keepdims=True), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(Z.iloc[:, 3:5].sum(axis=1), 1, rtol=1e-5)
+def test_transform_is_the_posterior_of_all_codes(fitted, rows):
+    Z = fitted.transform(rows)
+    assert Z.shape == (len(rows), 3 + 2)
+    p = fitted.predict_proba(rows).astype(np.float64) ** fitted.temperature_
+    np.testing.assert_allclose(Z[:, :3], p / p.sum(1, keepdims=True), rtol=1e-4, atol=1e-6)
 
 
 def test_samples_of_a_cluster_fall_into_it(fitted):
     for k in range(3):
-        assert (fitted.predict(fitted.sample(100, cluster=k)) == k).mean() > 0.9
-
-
-def test_sampling_with_all_codes_given_is_traversing(fitted):
-    values = np.array([-2.0, 0.0, 2.0])
-    swept = fitted.traverse("continuous1", values, n_samples=5, cluster=2)
-    for j, value in enumerate(values):
-        alone = fitted.sample(5, cluster=2, codes={"continuous1": value})
-        np.testing.assert_allclose(swept[:, j], alone, rtol=1e-5)
-    assert fitted.traverse("cluster").shape == (1, 3, 4)
+        X, y = fitted.sample(100, cluster=k)
+        assert (y == k).all()
+        assert (fitted.predict(X) == k).mean() > 0.9
+    X, y = fitted.sample(300)
+    assert (fitted.predict(X) == y).mean() > 0.9
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda gan: gan.traverse("style"), "No code 'style'; there are cluster, continuous0"),
-        (lambda gan: gan.sample(2, codes={"cluster": 7}), "whole numbers from 0 to 2"),
-        (lambda gan: gan.sample(2, cluster=3), "whole numbers from 0 to 2"),
-        (lambda gan: gan.sample(2, codes={"continuous0": [1, 2, 3]}), r"shape \(2,\)"),
-        (lambda gan: gan.sample(2, codes={"continuous0": np.nan}), "should hold finite numbers"),
+        (lambda gan: gan.sample(2, cluster=3), "cluster == 3, must be <= 2"),
         (lambda gan: gan.inverse_transform(np.ones((2, 4))), r"\(n_samples, 5\)"),
     ],
 )
 def test_errors_say_what_to_do(fitted, call, message):
     with pytest.raises(ValueError, match=message):
         call(fitted)
-
-
-@pytest.mark.full
-def test_a_generator_that_learned_nothing_is_a_warning(digits):
-    X = digits[:300]
-    recipe = {"hidden_layer_sizes": (64, 64), "random_state": 0}
-    gan = InfoGANClustering(10, **recipe).fit(X)
-    assert gan.generator_distance_ < 0.15
-    assert gan.generator_coverage_ == 1
-    untaught = {"reconstruction_weight": 0, "generator_learning_rate": 1e-3}
-    with pytest.warns(ConvergenceWarning, match=r"unlike those of X.*max_epochs"):
-        gan = InfoGANClustering(10, **recipe, **untaught, init=gan.labels_).fit(X)
-    assert gan.generator_distance_ > 0.4
-
-
-def test_a_generator_without_variety_is_a_warning(rows, blobs):
-    def constant(n_in, n_out):
-        layer = nn.Linear(n_in, n_out)
-        nn.init.zeros_(layer.weight)
-        return nn.Sequential(layer, nn.Tanh(), nn.Threshold(9, 0))
-
-    with pytest.warns(ConvergenceWarning, match="generator_coverage_ = 0.33"):
-        gan = InfoGANClustering(3, generator=constant, init=blobs[1], **SMALL).fit(rows)
-    assert gan.generator_coverage_ == pytest.approx(1 / 3)

@@ -153,10 +153,13 @@ def random_stream(random_state):
     return check_random_state(random_state)
 
 
-def begin_sample(estimator, n_samples):
+def begin_sample(estimator, n_samples, cluster=None):
     """Return the number of samples to generate, checked, and their random numbers."""
     check_is_fitted(estimator)
     n_samples = check_count("n_samples", n_samples)
+    if cluster is not None:
+        last = estimator.n_clusters_ - 1
+        check_scalar(cluster, "cluster", Integral, min_val=0, max_val=last)
     return n_samples, random_stream(estimator.random_state)
 
 

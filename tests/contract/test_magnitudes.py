@@ -68,8 +68,6 @@ def test_values_beyond_single_precision_are_learned_as_others(estimator, scale, 
     if hasattr(found, "sample"):
         rows, others = (np.array(fit.sample(5)[0]) for fit in (expected, found))
         np.testing.assert_allclose(others, scale * rows, rtol=1e-3, atol=1e-3 * scale)
-    if hasattr(found, "generator_distance_"):
-        assert found.generator_distance_ == pytest.approx(expected.generator_distance_, rel=0.01)
 
 
 @over_networks

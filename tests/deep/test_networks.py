@@ -10,9 +10,8 @@ import pytest
 import torch
 from common import CLASSIFIERS, DEEP, brief, name
 from torch import nn
-from torch.nn.functional import cross_entropy
 
-from skdeepcluster import CatGANClustering, DACClustering, InfoGANClustering
+from skdeepcluster import CatGANClustering, DACClustering
 from skdeepcluster.deep.codes import set_linear
 from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
 from skdeepcluster.nn.augmentation import RandomAffine
@@ -184,61 +183,6 @@ def test_networks_have_the_widths_of_their_roles(blobs):
     for network in (model.encoder.network, model.decoder, model.critic):
         found.append([layer.out_features for layer in network if isinstance(layer, nn.Linear)])
     assert found == [[8, 7, 6, 5], [6, 7, 8, 4], [8, 7, 1]]
-
-
-@pytest.fixture
-def latent(middle):
-    """The codes of an InfoGAN: 62 of noise, categories of 4 and 2, two numbers."""
-    codes = {"other_categories": (2,), "n_continuous": 2}
-    return (
-        brief(InfoGANClustering(4, **codes), max_epochs=1, init="own", pretraining_epochs=0)
-        .fit(middle)
-        .model_.latent
-    )
-
-
-@ignore_convergence
-def test_codes_of_an_infogan_are_drawn_and_joined(latent):
-    prior = torch.tensor([0.1, 0.2, 0.7, 0.0])
-    assert (latent.n_inputs, latent.n_readings) == (70, 10)
-    assert latent.names == ["cluster", "category1", "continuous0", "continuous1"]
-    assert latent.find("continuous1") == 3
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        codes = latent.draw(8000, prior.log())
-    shares = np.bincount(codes.categories[:, 0], minlength=4) / 8000
-    np.testing.assert_allclose(shares, prior, atol=0.02)
-    np.testing.assert_allclose(np.bincount(codes.categories[:, 1]) / 8000, [0.5, 0.5], atol=0.02)
-    for values in (codes.noise, codes.continuous):
-        assert -1 <= values.min() < -0.99
-        assert 0.99 < values.max() <= 1
-        np.testing.assert_allclose(values.mean(0), 0, atol=0.03)
-        np.testing.assert_allclose(values.var(0), 1 / 3, atol=0.02)
-    inputs = latent.inputs(codes)
-    expected = [codes.noise, np.eye(4)[codes.categories[:, 0]], np.eye(2)[codes.categories[:, 1]]]
-    np.testing.assert_allclose(inputs, np.hstack([*expected, codes.continuous]))
-
-
-@ignore_convergence
-def test_readings_are_scored_by_densities_in_nats(latent):
-    prior = torch.tensor([0.1, 0.2, 0.3, 0.4])
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        codes = latent.draw(50, prior.log())
-        readings = 2 * torch.randn(50, 10)
-    reading = latent.read(readings)
-    first, second, mean, log_std = readings.split([4, 2, 2, 2], 1)
-    densities = torch.distributions.Normal(mean, log_std.clamp(-3, 2).exp())
-    log_q = [
-        -cross_entropy(first, codes.categories[:, 0]),
-        -cross_entropy(second, codes.categories[:, 1]),
-        *densities.log_prob(codes.continuous).mean(0),
-    ]
-    losses = latent.reading_loss(reading, codes)
-    torch.testing.assert_close(losses["category"], -log_q[0] - log_q[1])
-    torch.testing.assert_close(losses["continuous"], -log_q[2] - log_q[3])
-    one = latent.continuous_loss(reading, codes.continuous[:, :1])
-    torch.testing.assert_close(one, -log_q[2])
 
 
 @ignore_convergence
