@@ -5,25 +5,26 @@ exponential of ``log_resp``, and p_bar the mean of p(y | x) over a batch.
 """
 
 from functools import partial
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import StrOptions
 from torch.nn.functional import nll_loss
 
 from .deep.adversarial import BATCH_SIZE, find_in_codes, set_marginal
 from .deep.base import ClusteringMixin, DeepEstimator
-from .deep.fit import Recipe, apply, assign
+from .deep.fit import Recipe
 from .functional.losses import cross_entropy, entropy, marginal
-from .input.checks import check_finite
-from .input.parameters import begin_sample, store_parameters
+from .input.checks import check_shape
+from .input.parameters import store_parameters
 from .input.types import Auto, Reals, Widths
 from .nn.model import AdversarialModel, Player, Regularizer, observed
 from .nn.networks import keep_running_statistics, make_network, normalized_mlp
 from .nn.runtime import randn_like
+
+#: Number of inputs of the generator, drawn from N(0, I).
+N_NOISE = 64
 
 
 class CatGAN(AdversarialModel):
@@ -36,12 +37,11 @@ class CatGAN(AdversarialModel):
     ----------
     discriminator : Module, (N, D) -> (N, K)
         Logits of the classes of standardized samples.
-    generator : Module, (N, L) -> (N, D)
-        Its outputs are decoded by the likelihood.
+    generator : Module, (N, 64) -> (N, D)
+        From noise; its outputs are decoded by the likelihood.
     likelihood : Likelihood
-    n_classes, n_noise : int
-        K and L.
-    weights : (float, float)
+    n_classes : int
+    balance_weight, fake_weight : float
         Weights of "balance" and "fake" in D's loss.
     regularizer : Regularizer
         Terms that keep the assignment near an anchor; "start" fades out.
@@ -60,16 +60,16 @@ class CatGAN(AdversarialModel):
         generator,
         likelihood,
         n_classes,
-        n_noise,
-        weights,
+        balance_weight,
+        fake_weight,
         regularizer,
         label_weight,
     ):
         super().__init__(likelihood, n_classes)
         self.discriminator = discriminator
         self.generator = generator
-        self.n_noise = n_noise
-        self.balance_weight, self.fake_weight = weights
+        self.balance_weight = balance_weight
+        self.fake_weight = fake_weight
         self.regularizer = regularizer
         self.label_weight = label_weight
         self.register_buffer("log_prior", None)
@@ -78,14 +78,11 @@ class CatGAN(AdversarialModel):
         """Log p(y|x) of standardized samples, (N, K)."""
         return self.discriminator(x_std).float().log_softmax(-1)
 
-    def decode(self, z):
-        """Generate samples for noise (N, L), in the units of the data."""
-        return self.likelihood.mean(self.generator(z))
-
-    def generate(self, n_samples):
-        """Generate standardized samples, (N, D)."""
-        z = randn_like(self.log_marginal.new_empty(n_samples, self.n_noise))
-        return self.likelihood.standardized_mean(self.generator(z))
+    def generate(self, x):
+        """Generate as many standardized samples as x (N, D) has, with its missing values."""
+        z = randn_like(self.log_marginal.new_empty(len(x), N_NOISE))
+        generated = self.likelihood.standardized_mean(self.generator(z))
+        return observed(generated, x)
 
     def imbalance(self, log_p):
         """-H[p_bar], or the cross-entropy between class prior and p_bar."""
@@ -97,35 +94,36 @@ class CatGAN(AdversarialModel):
     @torch.no_grad()
     def set_prior(self, p):
         """Set the class prior from an array of K positive numbers; None: uniform."""
+        self.log_prior = None
         if p is not None:
-            p = torch.as_tensor(p, dtype=torch.float64, device=self.log_marginal.device)
-            p = (p / p.sum()).log().to(self.log_marginal)
-        self.log_prior = p
+            device = self.log_marginal.device
+            p = torch.as_tensor(p, dtype=torch.float64, device=device)
+            self.log_prior = (p / p.sum()).log().to(self.log_marginal)
 
     def discriminator_loss(self, batch):
         """-H[p_bar], entropies of real and generated samples, and cross-entropy of labels."""
+        predict = self.log_resp_standardized
         x_std = self.standardize(batch.view)
         terms = {}
         if batch.extra is None:
-            log_p = self.log_resp_standardized(x_std)
+            log_p = predict(x_std)
             log_p_alone = log_p
         else:
             known = self.standardize(batch.extra.view)
-            both = self.log_resp_standardized(torch.cat([x_std, known]))
+            both = predict(torch.cat([x_std, known]))
             log_p, log_known = both.split([len(x_std), len(known)])
             target = batch.extra.columns["target"]
             terms["labels"] = self.label_weight * nll_loss(log_known, target)
             # Smoothness normalizes by the batch without labeled samples.
             log_p_alone = None
-        log_original = None
 
         terms["certainty"] = entropy(log_p).mean()
         terms["balance"] = self.balance_weight * self.imbalance(log_p)
-        predict = self.log_resp_standardized
+        log_original = None
         with keep_running_statistics(self.discriminator):
             if self.fake_weight:
                 with torch.no_grad():
-                    fake = observed(self.generate(len(x_std)), batch.view)
+                    fake = self.generate(batch.view)
                 terms["fake"] = -self.fake_weight * entropy(predict(fake)).mean()
             if batch.augmented is not None:
                 with torch.no_grad():
@@ -138,8 +136,7 @@ class CatGAN(AdversarialModel):
     def generator_loss(self, batch):
         """Entropies of D's predictions for generated samples, and of their mean."""
         with keep_running_statistics(self.discriminator):
-            fake = observed(self.generate(len(batch.x)), batch.view)
-            log_p = self.log_resp_standardized(fake)
+            log_p = self.log_resp_standardized(self.generate(batch.view))
         return {
             "certainty": entropy(log_p).mean(),
             "balance": -entropy(marginal(log_p)),
@@ -153,15 +150,9 @@ class CatGAN(AdversarialModel):
         )
 
 
-#: Number of inputs of the generator, drawn from N(0, I).
-N_NOISE = 64
-#: Minimum number of samples that are generated at a time to find some of a cluster.
-MIN_GENERATED = 1000
-#: Maximum number of times that this many samples are generated.
-MAX_GENERATED = 100
 #: Constraints of the parameters of clusterer and classifier.
 CONSTRAINTS = {
-    "class_prior": [StrOptions({"estimated"}), "array-like", None],
+    "class_prior": [StrOptions({"auto"}), "array-like", None],
     "batch_size": BATCH_SIZE,
 }
 
@@ -190,8 +181,8 @@ class CatGANEstimator(DeepEstimator):
             make_network("generator", self.generator, N_NOISE, n_features, mirror),
             likelihood,
             n_clusters,
-            N_NOISE,
-            (self.balance_weight, self.fake_weight),
+            self.balance_weight,
+            self.fake_weight,
             Regularizer(self.init_weight, self.smoothness_weight, end=1.0),
             self.label_weight,
         )
@@ -210,26 +201,19 @@ class CatGANEstimator(DeepEstimator):
 
     def _find_prior(self, initial):
         """Return the class prior (K,) that training follows, or None if it is uniform."""
-        prior = self.class_prior
-        if prior is None:
+        given = self.class_prior
+        if given is None:
             return None
-        if not isinstance(prior, str):
-            given = check_finite("class_prior", prior)
-            n_classes = initial.n_clusters
-            if given.shape != (n_classes,) or not (given > 0).all():
-                raise ValueError(
-                    f"class_prior must be {n_classes} positive numbers, got {given}."
-                )
-            return given
-        if initial.resp is not None:
+        if isinstance(given, str):
+            if initial.resp is None:
+                return None
             share = initial.resp.mean(0, dtype=np.float64)
             return np.maximum(share, 0.5 / len(initial.resp))
-        if prior == "estimated":
-            raise ValueError(
-                "class_prior='estimated' needs an initial partition: init='own' with "
-                "pretraining_epochs=0 has none. Choose another init."
-            )
-        return None
+
+        prior = check_shape("class_prior", given, (initial.n_clusters,))
+        if not (prior > 0).all():
+            raise ValueError(f"class_prior must be positive numbers, got {prior}.")
+        return prior
 
     def _describe(self, model, training):
         log_prior = model.log_prior
@@ -255,34 +239,6 @@ class CatGANEstimator(DeepEstimator):
         return self._map("score", X)
 
 
-def generate(model, n_samples, random_state):
-    """Return the encoded samples (N, E) that a model generates from noise."""
-    Z = random_state.standard_normal((n_samples, model.n_noise))
-    return apply(model, model.decode, Z.astype(np.float32))
-
-
-def _generate_of(fitted, n_samples, cluster, random_state):
-    """Return generated samples (N, E), encoded, that the discriminator assigns to a cluster."""
-    model = fitted.model_
-    preparation = fitted.preparation_
-    n_each = max(n_samples, MIN_GENERATED)
-    found = []
-    for _ in range(MAX_GENERATED):
-        X = generate(model, n_each, random_state)
-        if preparation.is_table:
-            # With drawn categories, as the samples are returned.
-            X = preparation.encode(preparation.decode(X, random_state))
-        found += [*X[assign(model, X)[0] == cluster]]
-        if len(found) >= n_samples:
-            return np.array(found[:n_samples])
-
-    raise ValueError(
-        f"Only {len(found):,} of {MAX_GENERATED * n_each:,} generated samples are of "
-        f"cluster {cluster}, not {n_samples:,}. Train longer (max_epochs), or use "
-        "InfoGANClustering."
-    )
-
-
 class CatGANClustering(ClusteringMixin, CatGANEstimator):
     r"""Classifier trained without labels, against a generator: categorical GAN (CatGAN).
 
@@ -291,9 +247,9 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
 
     Parameters
     ----------
-    class_prior : {"auto", "estimated"}, array-like of shape (n_clusters,) or None
-        Shares that the clusters should have. "estimated": the shares in the initial partition.
-        None: equal shares, as published. "auto": "estimated" if there is an initial partition.
+    class_prior : "auto", array-like of shape (n_clusters,) or None
+        Shares that the clusters should have. "auto": the shares in the initial partition, equal
+        ones without it. None: equal shares, as published.
     init_weight : float
         Weight of the cross-entropy between initial partition and predictions; fades linearly to 0.
 
@@ -354,14 +310,9 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
     >>> catgan = CatGANClustering(3, hidden_layer_sizes=(16,), random_state=0)
     >>> catgan.fit(X).predict_proba(X).shape
     (150, 3)
-    >>> catgan.sample(5).shape
-    (5, 4)
     """
 
-    _parameter_constraints = {
-        **CONSTRAINTS,
-        "class_prior": [StrOptions({"auto", "estimated"}), "array-like", None],
-    }
+    _parameter_constraints = CONSTRAINTS
 
     def __init__(
         self,
@@ -394,36 +345,3 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
         random_state=None,
     ) -> None:
         store_parameters(locals())
-
-    def sample(self, n_samples: int = 1, cluster: int | None = None) -> Reals:
-        """Generate samples.
-
-        They do not resemble X. Those of a cluster are the ones that the discriminator assigns to
-        it; :class:`~skdeepcluster.InfoGANClustering` is trained to generate them.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of samples.
-        cluster : int, default=None
-            Cluster that the samples are of. None: any.
-
-        Returns
-        -------
-        X : ndarray or DataFrame of shape (n_samples, n_features)
-            In the units of X, and a table if X was one. An int ``random_state`` gives the same
-            samples on every call.
-
-        Raises
-        ------
-        ValueError
-            If too few of the generated samples are of the cluster.
-        """
-        n_samples, stream = begin_sample(self, n_samples)
-        if cluster is None:
-            X = generate(self.model_, n_samples, stream)
-        else:
-            last = self.n_clusters_ - 1
-            check_scalar(cluster, "cluster", Integral, min_val=0, max_val=last)
-            X = _generate_of(self, n_samples, cluster, stream)
-        return self.preparation_.decode(X, stream)

@@ -29,8 +29,8 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     ----------
     label_weight : float
         Weight of the cross-entropy of labeled samples.
-    class_prior : None, "estimated" or array-like of shape (n_classes,)
-        Shares that the classes should have. None: equal. "estimated": by the initial classes.
+    class_prior : None, "auto" or array-like of shape (n_classes,)
+        Shares that the classes should have. None: equal. "auto": by the initial classes, if any.
     init : {"neighbors", "own"}
         Initial classes. "neighbors": the most probable class of each sample when the labels spread
         along a neighbor graph of X, made dense, and standardized if ``standardize_``. "own": no

@@ -53,8 +53,8 @@ ESTIMATORS = {
     "vae": sk.VAEEmbedding(3, init="own", **SMALL),
     "vade": sk.VaDEClustering(3, contamination=0.1, likelihood=COLUMNS, **FROM_EM),
     "dac": sk.DACClustering("auto", **SMALL),
-    "infogan": sk.InfoGANClustering(3, other_categories=(2,), **FROM_EM),
-    "catgan": sk.CatGANClustering(3, class_prior="estimated", **FROM_EM),
+    "infogan": sk.InfoGANClustering(3, **FROM_EM),
+    "catgan": sk.CatGANClustering(3, class_prior="auto", **FROM_EM),
     "classifier": sk.CatGANClassifier(**SMALL),
     "ensemble": sk.ClusterEnsemble([sk.GaussianMixtureEM(3), KMeans(3)], 2),
 }

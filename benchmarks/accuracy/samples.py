@@ -26,7 +26,7 @@ from lib.datasets import load
 from lib.options import chosen, parse, parser
 from lib.records import complete, described, judged, timed
 
-from skdeepcluster import CatGANClustering, DACClustering, InfoGANClustering, VaDEClustering
+from skdeepcluster import DACClustering, InfoGANClustering, VaDEClustering
 from skdeepcluster.display import SamplesDisplay
 
 #: Images, as in ``views.py``.
@@ -35,7 +35,6 @@ METHODS = {
     "VaDE": VaDEClustering,
     "DAC": DACClustering,
     "InfoGAN": InfoGANClustering,
-    "CatGAN": CatGANClustering,
 }
 #: Generated images of each cluster.
 PER_CLUSTER = 200
@@ -53,14 +52,6 @@ def read(name):
     judge = make_pipeline(PCA(50, random_state=0), SVC(C=10))
     judge.fit(whole.X[known], whole.y[known])
     return Bunch(**data, augment=augment, judge=judge)
-
-
-def generate(fit, k):
-    """Return generated images of cluster k; a CatGAN sorts what it generates."""
-    if isinstance(fit, CatGANClustering):
-        drawn = fit.sample(20 * PER_CLUSTER)
-        return drawn[fit.predict(drawn) == k][:PER_CLUSTER]
-    return fit.sample(PER_CLUSTER, cluster=k)
 
 
 def measure_distance(judge, X, others):
@@ -95,7 +86,7 @@ def measure(data, method, augmented, picture, seed):
     estimator = METHODS[method](10, **options)
     fit, seconds = timed(estimator.fit, data.X)
 
-    drawn = [generate(fit, k) for k in range(10)]
+    drawn = [fit.sample(PER_CLUSTER, cluster=k)[0] for k in range(10)]
     kinds = []
     own = []
     for k, images in enumerate(drawn):
