@@ -43,7 +43,7 @@ def draw_digits():
     letters = np.array(list("ABCDEFGHIJ"))  # numbers would be taken for digits
     style = {"figsize": (8, 3.9), "width_ratios": [1.1, 1], "layout": "constrained"}
     figure, axes = plt.subplots(1, 2, **style)
-    drawn = np.concatenate([clusterer.sample(10, cluster=k) for k in range(10)])
+    drawn = np.concatenate([clusterer.sample(10, cluster=k)[0] for k in range(10)])
     form = {"image_shape": (8, 8), "name": "digits that DACClustering generates"}
     SamplesDisplay(drawn, np.repeat(letters, 10), **form).plot(axes[0], vmin=0, vmax=1)
     labels, name = letters[clusterer.labels_], f"layout of the codes of {len(X):,} samples"
@@ -59,7 +59,7 @@ def draw_images():
     shape = augment.image_shape
     clusterer = InfoGANClustering(10, image_shape=shape, augment=augment, random_state=0)
     clusterer.fit(data.X)
-    drawn = [clusterer.sample(12, cluster=k) for k in range(10)]
+    drawn = [clusterer.sample(12, cluster=k)[0] for k in range(10)]
     graph = neighbor_graph(data.X, augment=augment, random_state=0)
     points = neighbor_layout(graph, 2, random_state=0)
 

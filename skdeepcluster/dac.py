@@ -200,7 +200,8 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     >>> dac = DACClustering(3, n_components=2, hidden_layer_sizes=(16,), random_state=0).fit(X)
     >>> dac.predict_proba(X).shape
     (150, 3)
-    >>> dac.sample(5, cluster=1, min_confidence=0.9).shape
+    >>> X_new, y_new = dac.sample(5, cluster=1, min_confidence=0.9)
+    >>> X_new.shape
     (5, 4)
     """
 

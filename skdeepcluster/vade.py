@@ -21,7 +21,7 @@ from .deep.codes import (
     evidence_bound,
 )
 from .deep.fit import Recipe
-from .functional.gaussian import expected_log_joint, log_joint, log_prob_diag
+from .functional.gaussian import expected_log_joint, log_joint
 from .input.parameters import store_parameters
 from .input.types import Auto, Doubles, Widths
 from .nn.model import Player, regularize
@@ -41,7 +41,7 @@ class VaDE(CodeModel):
     decoder, likelihood, regularizer
         As in :class:`~skdeepcluster.deep.codes.CodeModel`.
     prior : MixturePrior
-    objective : {"optimal", "sampled", "published"}
+    objective : {"optimal", "published"}
         Form of the divergence, see :meth:`divergence`.
     """
 
@@ -65,16 +65,12 @@ class VaDE(CodeModel):
         """Log pi_c - KL_c, whose softmax is the gamma that maximizes eq. 12, (N, K)."""
         return expected_log_joint(*posterior, mixture)
 
-    def divergence(self, mean, std, z, expected, mixture):
+    def divergence(self, z, expected, mixture):
         """KL(q(z, c|x) || p(z, c)), (N,), with ``expected`` (N, K) = log pi_c - KL_c.
 
         "optimal": at the gamma that maximizes eq. 12.
-        "sampled": with q(c|z) = p(c|z), on one z: log q(z|x) - log sum_c p(z, c).
         "published": eq. 12 with gamma_c = p(c|z) of one z, eq. 16.
         """
-        if self.objective == "sampled":
-            log_q = log_prob_diag(z, mean, 2 * std.log())
-            return log_q - log_joint(z, mixture).logsumexp(-1)
         if self.objective == "optimal":
             return -expected.logsumexp(-1)
         log_gamma = log_joint(z, mixture).log_softmax(-1)
@@ -90,7 +86,7 @@ class VaDE(CodeModel):
         z = mean + std * randn_like(std)
         terms = {
             "reconstruction": -self.log_prob(batch.x, z).mean(),
-            "kl": self.divergence(mean, std, z, expected, mixture).mean(),
+            "kl": self.divergence(z, expected, mixture).mean(),
         }
         return terms | regularize(self, batch, x_std, expected.log_softmax(-1))
 
@@ -115,10 +111,9 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
 
     Parameters
     ----------
-    objective : {"optimal", "sampled", "published"}
-        Form of q(c|x) in the bound. "optimal": its maximizer, in closed form. "sampled": p(c|z)
-        under the expectation over z. "published": p(c|z) of one sample z, with one learning rate
-        for networks and prior.
+    objective : {"optimal", "published"}
+        Form of q(c|x) in the bound. "optimal": its maximizer, in closed form. "published": p(c|z)
+        of one sample z.
     learning_rate : float or "auto"
         Peak of the one-cycle schedule of AdamW; ten times as large for the prior. "auto":
         ``1e-3 * 500 / w`` with w the width of the first hidden layer.
@@ -183,12 +178,13 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     >>> vade = VaDEClustering(3, n_components=2, hidden_layer_sizes=(16,), random_state=0).fit(X)
     >>> vade.predict_proba(X).shape
     (150, 3)
-    >>> vade.sample(5, cluster=1, min_confidence=0.9).shape
+    >>> X_new, y_new = vade.sample(5, cluster=1, min_confidence=0.9)
+    >>> X_new.shape
     (5, 4)
     """
 
     _parameter_constraints = {
-        "objective": [StrOptions({"optimal", "sampled", "published"})],
+        "objective": [StrOptions({"optimal", "published"})],
     }
 
     _recipe = Recipe(rate=1e-3, steps=6, pretrains=True)

@@ -30,7 +30,7 @@ from .functional.gaussian import standard_kl
 from .functional.points import normal_quantiles, random_shifts, uniform_points
 from .input.checks import warn_user
 from .input.parameters import begin_sample, check_count, store_parameters
-from .input.types import Auto, Doubles, Reals, Widths
+from .input.types import Auto, Doubles, Labels, Reals, Widths
 from .nn.likelihood import Bernoulli
 from .nn.model import Player, Regularizer
 from .nn.runtime import bernoulli, randn_like
@@ -384,28 +384,33 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         filled = self._map("impute", X)  # before preparation_ is read
         return self.preparation_.fill(X, filled)
 
-    def sample(self, n_samples: int = 1, cluster: int | None = None) -> Reals:
-        """Draw codes from N(0, I) or the mixture, and decode them.
+    def sample(
+        self, n_samples: int = 1, cluster: int | None = None
+    ) -> tuple[Reals, Labels]:
+        """Draw codes from the mixture, or from one of its clusters, and decode them.
+
+        For samples from the prior, pass codes from N(0, I) to :meth:`inverse_transform`.
 
         Parameters
         ----------
         n_samples : int, default=1
             Number of samples.
         cluster : int, default=None
-            Cluster to draw from. None: N(0, I); for tables, all clusters.
+            Cluster to draw from. None: all clusters, in proportion to their weights.
 
         Returns
         -------
         X : ndarray or DataFrame of shape (n_samples, n_features)
             E[x|z] of the codes, in the units of X; tables as by :meth:`VaDEClustering.sample`. An
             int ``random_state`` gives the same samples on every call.
+        y : ndarray of shape (n_samples,)
+            Cluster that each code was drawn from.
         """
-        n_samples, stream = begin_sample(self, n_samples)
-        Z = stream.standard_normal((n_samples, self._n_features_out))
-        if cluster is not None or self.preparation_.is_table:
-            # The mixture is that of the means of q(z | x).
-            model = self.model_
-            means = draw_codes(model.mixture, n_samples, cluster, 0.0, stream)
-            std = apply(model, lambda z: model.posterior(model.decode(z))[1], means)
-            Z = means + std * Z
-        return self._decode(Z.astype(np.float32), stream)
+        n_samples, stream = begin_sample(self, n_samples, cluster)
+        noise = stream.standard_normal((n_samples, self._n_features_out))
+        model = self.model_
+        # The mixture is that of the means of q(z | x).
+        means, y = draw_codes(model.mixture, n_samples, cluster, 0.0, stream)
+        std = apply(model, lambda z: model.posterior(model.decode(z))[1], means)
+        Z = means + std * noise
+        return self._decode(Z.astype(np.float32), stream), y

@@ -34,7 +34,7 @@ class Blurry:
     n_clusters_ = 3
 
     def sample(self, n_samples=1, cluster=None):
-        return np.full((n_samples, 4), float(cluster))
+        return np.full((n_samples, 4), float(cluster)), np.full(n_samples, cluster)
 
 
 class Counted(BaseEstimator):

@@ -207,8 +207,12 @@ def test_samples_of_a_cluster_belong_to_it():
     y = np.arange(300) % 3
     X = np.random.default_rng(0).normal(size=(300, 3)) + 8 * np.eye(3)[y]
     fitted = VAEEmbedding(3, **SMALL | {"init": y}).fit(X)
+    X_new, y_new = fitted.sample(300)
+    assert (fitted.predict(X_new) == y_new).mean() > 0.95
     for k in range(3):
-        assert (fitted.predict(fitted.sample(100, cluster=k)) == k).mean() > 0.95
+        X_new, y_new = fitted.sample(100, cluster=k)
+        assert (y_new == k).all()
+        assert (fitted.predict(X_new) == k).mean() > 0.95
 
 
 @untrained

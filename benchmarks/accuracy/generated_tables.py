@@ -111,7 +111,7 @@ def measure(name, method, seed):
         mixed = table.sample(frac=1, random_state=seed)
         return record | compare(mixed[::2], mixed[1::2])
     fit, seconds = timed(METHODS[method](n_clusters, random_state=seed).fit, table)
-    drawn = pd.DataFrame(fit.sample(len(table)), columns=table.columns)
+    drawn = pd.DataFrame(fit.sample(len(table))[0], columns=table.columns)
     return record | compare(table, drawn) | {"seconds": seconds}
 
 

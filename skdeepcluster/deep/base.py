@@ -609,7 +609,7 @@ def sample_prior(
     cluster: int | None = None,
     *,
     min_confidence: float | Auto = "auto",
-) -> Reals:
+) -> tuple[Reals, Labels]:
     """Draw codes from the mixture, or from one of its clusters, and decode them.
 
     Parameters
@@ -631,19 +631,21 @@ def sample_prior(
         are draws from p(x|z): categories by their probabilities, numbers with the learned
         noise, in the range and with the decimals of X. An int ``random_state`` gives the same
         samples on every call.
+    y : ndarray of shape (n_samples,)
+        Cluster that each code was drawn from.
 
     Raises
     ------
     ValueError
         If even the mean of a cluster falls short of ``min_confidence``.
     """
-    n_samples, stream = begin_sample(self, n_samples)
+    n_samples, stream = begin_sample(self, n_samples, cluster)
     least = None
     if min_confidence != "auto":
         bounds = {"min_val": 0, "max_val": 1}
         least = check_scalar(min_confidence, "min_confidence", Real, **bounds)
-    Z = draw_codes(self.model_.prior, n_samples, cluster, least, stream)
-    return self._decode(Z, stream)
+    Z, y = draw_codes(self.model_.prior, n_samples, cluster, least, stream)
+    return self._decode(Z, stream), y
 
 
 def _pair(X, labels, device):

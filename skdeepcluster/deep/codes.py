@@ -363,8 +363,8 @@ def draw_codes(
     cluster: int | None,
     confidence: float | None,
     random_state: np.random.RandomState,
-) -> np.ndarray:
-    """Return codes (N, L), float32, of a cluster of a mixture, or of all (None)."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return codes (N, L), float32, of a cluster of a mixture or of all (None), and clusters."""
     with isolated(), torch.no_grad():
         mixture = prior.mixture.to("cpu")
         weights = mixture.log_weights.exp().double().numpy()
@@ -372,7 +372,9 @@ def draw_codes(
         generator = draw_generator(random_state)
         number = torch.as_tensor(counts, device="cpu")
         Z = confident_sample(mixture, number, confidence, generator)
-    return Z.float().numpy()[random_state.permutation(n_samples)]
+    order = random_state.permutation(n_samples)
+    clusters = np.arange(len(counts)).repeat(counts)
+    return Z.float().numpy()[order], clusters[order]
 
 
 # ---- mixtures found in codes

@@ -184,9 +184,7 @@ def _generate_clusters(estimator, n_per_cluster):
         return drawn if isinstance(drawn, tuple) else (drawn[:n_per_cluster], None)
 
     clusters = range(estimator.n_clusters_)
-    drawn = [estimator.sample(n_per_cluster, cluster=k) for k in clusters]
-    # A mixture returns the components, too.
-    drawn = [own[0] if isinstance(own, tuple) else own for own in drawn]
+    drawn = [estimator.sample(n_per_cluster, cluster=k)[0] for k in clusters]
     return np.concatenate(drawn), np.repeat(clusters, n_per_cluster)
 
 

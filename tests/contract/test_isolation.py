@@ -61,8 +61,7 @@ def fit(estimator, X, y, seed=0):
     methods = {"predict_proba", "predict", "score_samples", "transform"} & set(dir(fitted))
     found = {name: getattr(fitted, name)(X) for name in methods}
     if hasattr(fitted, "sample"):
-        drawn = fitted.sample(5)
-        found["sample"] = drawn[0] if isinstance(drawn, tuple) else drawn
+        found["sample"] = fitted.sample(5)[0]
     if hasattr(fitted, "history_"):
         found["loss"] = np.array([record["train_loss"] for record in fitted.history_])
     return found

@@ -134,7 +134,7 @@ def test_a_mixed_table_is_fitted_and_sampled(estimator):
     assert (fitted.likelihood_, fitted.standardize_) == ("columns", False)
     if not hasattr(fitted, "sample"):
         return
-    drawn = fitted.sample(6)
+    drawn, _ = fitted.sample(6)
     np.testing.assert_allclose(drawn[:, 3:5].sum(1), 0.5, rtol=1e-5)
     np.testing.assert_allclose(drawn[:, 5:8].sum(1), 0.5, rtol=1e-5)
     assert ((drawn[:, 2:] >= 0) & (drawn[:, 2:] <= 1)).all()

@@ -66,9 +66,9 @@ GENERATORS = [
     GaussianMixtureEM(3, random_state=0),
     *(own(3, n_components=2, **BRIEF) for own in (VAEEmbedding, VaDEClustering, DACClustering)),
     InfoGANClustering(3, **BRIEF),
-    CatGANClustering(3, **BRIEF),
 ]
 OTHERS = [
+    CatGANClustering(3, **BRIEF),
     NeighborClustering(3, random_state=0),
     CatGANClassifier(**SMALL, max_epochs=1),
     ClusterEnsemble([KMeans(3), NeighborClustering(3)], 2, random_state=0),
@@ -96,21 +96,15 @@ def test_every_estimator_reads_the_same_columns(estimator):
     np.testing.assert_array_equal(fitted.predict(other_names), labels)
 
 
-@pytest.mark.parametrize("estimator", [*GENERATORS[1:], OTHERS[0]], ids=name)
+@pytest.mark.parametrize("estimator", [*GENERATORS[1:], *OTHERS[:2]], ids=name)
 def test_clusterers_find_the_segments(estimator):
     assert adjusted_rand_score(SEGMENT, fit(estimator).labels_) > 0.75
-
-
-def draw(fitted, *args, **options):
-    """Return samples, without the components that a mixture adds."""
-    drawn = fitted.sample(*args, **options)
-    return drawn[0] if isinstance(drawn, tuple) else drawn
 
 
 @pytest.mark.parametrize("estimator", GENERATORS, ids=name)
 def test_samples_are_tables_of_the_user(estimator):
     fitted = fit(estimator)
-    drawn = draw(fitted, 100)
+    drawn, _ = fitted.sample(100)
     assert list(drawn) == list(TABLE)
     assert drawn["customer"].isna().all()
     types = [table.drop(columns="customer").dtypes for table in (drawn, TABLE)]
@@ -119,29 +113,18 @@ def test_samples_are_tables_of_the_user(estimator):
         assert set(drawn[column]) <= set(TABLE[column].dropna())
     for column in ("age", "spend", "orders"):
         assert drawn[column].between(TABLE[column].min(), TABLE[column].max()).all()
-    pd.testing.assert_frame_equal(draw(fitted, 100), drawn)
+    pd.testing.assert_frame_equal(fitted.sample(100)[0], drawn)
 
 
 @pytest.mark.parametrize("estimator", GENERATORS, ids=name)
 def test_samples_of_a_cluster_are_of_it(estimator):
     fitted = fit(estimator)
     for k in range(3):
-        drawn = draw(fitted, 60, cluster=k)
-        assert len(drawn) == 60
-        share = (fitted.predict(drawn) == k).mean()
-        assert share == 1 if isinstance(fitted, CatGANClustering) else share > 0.6
+        drawn, clusters = fitted.sample(60, cluster=k)
+        np.testing.assert_array_equal(clusters, np.full(60, k))
+        assert (fitted.predict(drawn) == k).mean() > 0.6
     with pytest.raises(ValueError, match="cluster"):
         fitted.sample(1, cluster=3)
-
-
-def test_a_discriminator_that_assigns_too_few_samples_to_a_cluster_says_so():
-    catgan = CatGANClustering(3, init="own", pretraining_epochs=0, max_epochs=1, **SMALL)
-    X = np.random.default_rng(0).normal(size=(60, 2))
-    with warnings.catch_warnings(action="ignore"):
-        catgan.fit(X)
-    catgan.model_.discriminator[-1].bias.data[2] = -1e3
-    with pytest.raises(ValueError, match=r"Only 0 of 100,000 generated samples are of cluster 2"):
-        catgan.sample(5, cluster=2)
 
 
 @pytest.mark.parametrize("estimator", [GENERATORS[0], GENERATORS[-1]], ids=name)
@@ -150,7 +133,7 @@ def test_samples_of_one_hot_blocks_have_their_values(estimator):
     X = np.hstack([TABLE[["spend", "orders"]], scaled])
     with warnings.catch_warnings(action="ignore"):
         fitted = clone(estimator).fit(X)
-    drawn = draw(fitted, 50)
+    drawn, _ = fitted.sample(50)
     assert drawn.shape == (50, X.shape[1])
     for column in range(2, X.shape[1]):
         gaps = np.abs(drawn[:, column, None] - np.unique(X[:, column]))

@@ -163,7 +163,7 @@ def test_samples_have_the_columns_and_values_of_the_pipeline():
     table, n_clusters = draw(1)
     X = encode(table)
     vae = VAEEmbedding(n_clusters, hidden_layer_sizes=(8,), max_epochs=2, random_state=0).fit(X)
-    drawn = vae.sample(100, cluster=0)
+    drawn, _ = vae.sample(100, cluster=0)
     assert drawn.shape == (100, X.shape[1])
     start = X.shape[1] - sum(table[name].nunique() for name in table if "category" in name)
     blocks = drawn[:, start:]

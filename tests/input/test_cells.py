@@ -218,7 +218,7 @@ def test_tables_with_dates_are_clustered_generated_and_reported():
     assert f"{day:%Y-%m-%d}" in report.to_html(rows=False)
 
     vae = VAEEmbedding(2, max_epochs=1, random_state=0).fit(table)
-    drawn = vae.sample(20)
+    drawn, _ = vae.sample(20)
     assert drawn["joined"].dtype == table["joined"].dtype
     assert drawn["joined"].between(DAYS.min(), DAYS.max()).all()
     assert (drawn["joined"] == drawn["joined"].dt.normalize()).all()

@@ -48,7 +48,7 @@ def network(request):
 
 
 def test_generated_tables_are_as_the_users(network):
-    drawn = network.sample(500)
+    drawn, _ = network.sample(500)
     assert drawn["id"].isna().all()  # identifiers are left out
     types = [table.drop(columns="id").dtypes for table in (drawn, TABLE)]
     pd.testing.assert_series_equal(*types)
@@ -62,7 +62,7 @@ def test_generated_tables_are_as_the_users(network):
 
 
 def test_generated_tables_have_the_distribution_of_the_users(network):
-    drawn = network.sample(2000)
+    drawn, _ = network.sample(2000)
     for column in ("plan", "site", "member", "newsletter"):
         gap = drawn[column].value_counts(True) - TABLE[column].value_counts(True)
         assert gap.abs().max() < 0.1
@@ -74,18 +74,18 @@ def test_generated_tables_have_the_distribution_of_the_users(network):
 
 
 def test_the_random_state_alone_decides_what_is_generated(network, tmp_path):
-    drawn = network.sample(50)
-    pd.testing.assert_frame_equal(network.sample(50), drawn)
+    drawn, _ = network.sample(50)
+    pd.testing.assert_frame_equal(network.sample(50)[0], drawn)
     save(network, tmp_path / "fit.skops")
-    pd.testing.assert_frame_equal(load(tmp_path / "fit.skops").sample(50), drawn)
+    pd.testing.assert_frame_equal(load(tmp_path / "fit.skops").sample(50)[0], drawn)
     other = clone(network).set_params(random_state=1, max_epochs=1)
     other = other.fit(TABLE).set_params(random_state=0)
-    assert not other.sample(50).equals(drawn)
+    assert not other.sample(50)[0].equals(drawn)
 
 
 def test_samples_of_a_cluster_belong_to_it(network):
     for k in range(2):
-        drawn = network.sample(200, cluster=k)
+        drawn, _ = network.sample(200, cluster=k)
         assert (network.predict(drawn) == k).mean() > 0.75
     with pytest.raises(ValueError, match="cluster == 2"):
         network.sample(1, cluster=2)
@@ -94,16 +94,16 @@ def test_samples_of_a_cluster_belong_to_it(network):
 def test_arrays_give_arrays_and_frames_of_numbers_frames():
     numbers = TABLE[[*NUMBERS, "newsletter"]]
     network = clone(NETWORKS[1]).set_params(max_epochs=1, pretraining_epochs=1)
-    drawn = network.fit(numbers).sample(50)
+    drawn, _ = network.fit(numbers).sample(50)
     pd.testing.assert_series_equal(drawn.dtypes, numbers.dtypes)
-    same = network.fit(numbers.to_numpy(dtype=float)).sample(50)
+    same, _ = network.fit(numbers.to_numpy(dtype=float)).sample(50)
     np.testing.assert_array_equal(same, drawn.to_numpy(dtype=float))
 
 
 def test_plain_numbers_are_means():
     X = np.random.default_rng(0).normal(size=(N, 2)) + 5 * Y[:, None]
     X = np.hstack([X, X])
-    drawn = clone(NETWORKS[1]).set_params(hidden_layer_sizes=()).fit(X).sample(50)
+    drawn, _ = clone(NETWORKS[1]).set_params(hidden_layer_sizes=()).fit(X).sample(50)
     assert np.linalg.matrix_rank(drawn - drawn.mean(0), tol=1e-3) == 2  # of two codes
 
 
@@ -112,7 +112,7 @@ def test_rare_levels_of_many_are_generated():
     levels = np.array([f"city {i}" for i in range(600)], dtype=object)
     table = pd.DataFrame({"age": rng.normal(size=3000), "city": rng.choice(levels, 3000)})
     network = VaDEClustering(2, **SMALL | {"init": np.arange(3000) % 2, "max_epochs": 1})
-    drawn = network.fit(table).sample(2000)
+    drawn, _ = network.fit(table).sample(2000)
     assert drawn["city"].isin(levels).all()
     assert drawn["city"].nunique() > 300
     assert network.inverse_transform(network.transform(table[:5]))["city"].isin(levels).all()
@@ -124,7 +124,7 @@ def test_polars_frames_are_generated_with_their_types():
     size = polars.Series(TABLE["size"].tolist(), dtype=polars.Enum(["S", "M", "L", "XL"]))
     table = table.with_columns(size=size)
     network = clone(NETWORKS[1]).set_params(max_epochs=1, pretraining_epochs=1)
-    types = [own.drop("id").schema for own in (network.fit(table).sample(5), table)]
+    types = [own.drop("id").schema for own in (network.fit(table).sample(5)[0], table)]
     assert types[0] == types[1]
 
 
