@@ -60,7 +60,6 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
     See Also
     --------
     load : Reads the file.
-    skdeepcluster.export.to_onnx : Writes the predictions for other runtimes.
 
     Notes
     -----

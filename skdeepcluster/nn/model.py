@@ -320,6 +320,8 @@ class ClusterModel(TrainableModel):
         """Calibrated responsibilities, (N, K), float32."""
         return self.calibrated_log_resp(x).exp().float()
 
+    forward = resp
+
     def assign_surely(self, x: Tensor) -> Tensor:
         """Return the cluster of each sample and its calibrated probability, (N, 2), float64."""
         log_resp = self.log_resp(x)

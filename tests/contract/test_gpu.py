@@ -8,7 +8,6 @@ import torch
 from common import ONE_OF_EACH, brief, name
 
 from skdeepcluster.display import EmbeddingDisplay
-from skdeepcluster.export import to_onnx
 from skdeepcluster.inspection import ClusterReport
 from skdeepcluster.persistence import load, save
 
@@ -26,7 +25,6 @@ def test_a_fit_on_a_gpu_predicts_alike_on_a_cpu(estimator, blobs, tmp_path, monk
     before = torch.cuda.get_rng_state()
     fit = brief(estimator, device="cuda", contamination=0.1).fit(X)
     assert torch.equal(before, torch.cuda.get_rng_state())
-    to_onnx(fit, tmp_path / "fit.onnx")
     save(fit, tmp_path / "fit")
     EmbeddingDisplay.from_estimator(fit, X)
     assert ClusterReport.from_estimator(fit, X).sizes.sum() <= len(X)

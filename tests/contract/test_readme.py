@@ -50,7 +50,7 @@ NEEDS = {
     "toponymy": "toponymy",
     "scanpy": "scanpy",
     "dask": "dask",
-    "to_onnx": "onnxscript",
+    "torch.onnx": "onnxscript",
     "from transformers": "transformers",
     "open_clip": "open_clip",
     "sentence_transformers": "sentence_transformers",

@@ -19,7 +19,6 @@ from skdeepcluster import (
     VAEEmbedding,
 )
 from skdeepcluster.display import EmbeddingDisplay
-from skdeepcluster.export import to_onnx
 from skdeepcluster.inspection import ClusterReport
 from skdeepcluster.persistence import load, save
 
@@ -113,13 +112,11 @@ def test_wrong_columns_and_categories_are_explained(columns, table, message):
         clone(NEIGHBORS).set_params(kinds=kinds).fit(table)
 
 
-def test_other_metrics_and_likelihoods_are_refused(tmp_path, fitted):
+def test_other_metrics_and_likelihoods_are_refused():
     with pytest.raises(ValueError, match="need metric='euclidean'"):
         clone(NEIGHBORS).set_params(metric="cosine").fit(TABLE)
     with pytest.raises(ValueError, match="likelihood=.* gives columns"):
         clone(VAE).set_params(likelihood={"gaussian": [0]}).fit(TABLE)
-    with pytest.raises(TypeError, match="cannot be exported.* Pipeline"):
-        to_onnx(fitted, tmp_path / "fit.onnx")
 
 
 def test_categories_texts_and_booleans_of_a_frame_are_found(fitted):

@@ -15,7 +15,6 @@ from skdeepcluster import (
     NeighborClustering,
     VaDEClustering,
 )
-from skdeepcluster.export import to_onnx
 from skdeepcluster.metrics import clustering_accuracy
 from skdeepcluster.neighbors import neighbor_graph
 from skdeepcluster.nn.augmentation import RandomAffine, RandomShift
@@ -215,11 +214,6 @@ def test_data_without_views_are_refused(settings, X, message):
         shifted(**settings).fit(X)
     with pytest.raises(ValueError, match="needs dense samples"):
         neighbor_graph(sparse.csr_matrix(SERIES), augment=RandomShift(0.2))
-
-
-def test_views_are_not_exported(tmp_path):
-    with pytest.raises(TypeError, match="augment=None can be exported"):
-        to_onnx(shifted().fit(SERIES), tmp_path / "fit.onnx")
 
 
 # ---- changes that do not matter, found from the data
