@@ -1,7 +1,5 @@
 """Displays: what they draw is what they are given, and errors say what to do."""
 
-from itertools import combinations
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -35,6 +33,15 @@ class Blurry:
 
     def sample(self, n_samples=1, cluster=None):
         return np.full((n_samples, 4), float(cluster)), np.full(n_samples, cluster)
+
+
+class Lost(Blurry):
+    """A generator that has lost a cluster, as a GAN may."""
+
+    def sample(self, n_samples=1, cluster=None):
+        if cluster == 1:
+            raise ValueError("Only 0 generated samples are of cluster 1.")
+        return super().sample(n_samples, cluster)
 
 
 class Counted(BaseEstimator):
@@ -72,7 +79,7 @@ def test_principal_components_have_their_variance_and_one_scale(embedding):
     display = EmbeddingDisplay(embedding, method="pca").plot()
     pca = PCA(2, random_state=0).fit(X)
     np.testing.assert_allclose(display.points_, pca.transform(X), atol=1e-9)
-    drawn = np.asarray(display.scatter_[0].get_offsets())
+    drawn = np.asarray(display.scatter_.get_offsets())
     np.testing.assert_allclose(np.sort(drawn, axis=0), np.sort(display.points_, axis=0))
     share = pca.explained_variance_ratio_[1]
     assert display.ax_.get_ylabel() == f"component 2 ({share:.0%} of the variance)"
@@ -103,16 +110,12 @@ def test_noise_is_named_in_the_legend_only():
     assert {"noise", "-1"}.isdisjoint(texts(display.ax_.texts))
 
 
-def test_labels_of_clusters_lie_clear_of_points_and_of_each_other():
-    points, clusters = make_blobs(600, centers=9, random_state=3)
+def test_names_of_clusters_are_at_their_own_samples():
+    points, clusters = make_blobs(90, centers=9, random_state=3)
     display = EmbeddingDisplay(points, clusters).plot()
-    display.figure_.canvas.draw()
-    boxes = [label.get_window_extent() for label in display.ax_.texts]
-    pixels = display.ax_.transData.transform(display.points_)
-    inside = [box.contains(*pixel) for box in boxes for pixel in pixels]
-    assert len(boxes) == 9
-    assert not any(inside)
-    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert texts(display.ax_.texts) == list("012345678")
+    for k, text in enumerate(display.ax_.texts):
+        assert text.get_position() in list(map(tuple, points[clusters == k]))
 
 
 def test_clusters_keep_their_colors_and_noise_is_gray():
@@ -211,9 +214,7 @@ def test_profiles_have_a_panel_per_cluster_and_their_mean():
     expected = X[Y == 3, :20].mean(axis=0)
     np.testing.assert_allclose(display.axes_[3].lines[-1].get_ydata(), expected)
     assert {panel.get_ylim() for panel in display.axes_} == {display.axes_[0].get_ylim()}
-    ticks = [texts(panel.get_xticklabels()) for panel in display.axes_]
-    assert ticks[-1] == ["a feature with a lon"] * 10
-    assert not any(ticks[0]), "they stand below the lowest panels"
+    assert texts(display.axes_[-1].get_xticklabels()) == ["a feature with a lon"] * 10
 
 
 def test_samples_of_estimators_are_by_cluster_where_known():
@@ -226,6 +227,8 @@ def test_samples_of_estimators_are_by_cluster_where_known():
     mixture.image_shape = (8, 8)
     default = SamplesDisplay.from_estimator(mixture, n_per_cluster=2)
     assert default.image_.get_array().shape == display.image_.get_array().shape
+    display = SamplesDisplay.from_estimator(Lost(), n_per_cluster=2)
+    np.testing.assert_array_equal(display.labels, [0, 0, 2, 2])
     density = KernelDensity().fit(X)  # has no clusters
     display = SamplesDisplay.from_estimator(density, n_per_cluster=2, image_shape=(8, 8))
     assert display.labels is None

@@ -27,8 +27,6 @@ COLORS = [
 ]
 #: Color of noise, which is in no cluster.
 NOISE = "0.6"
-#: Markers: each is used with all colors before the next one.
-MARKERS = "o^sDvP*X<>"
 #: Maximum number of entries in a column of a legend.
 MAX_ENTRIES = 18
 
@@ -90,48 +88,9 @@ def reach_last_step(estimator, X):
     return estimator, X
 
 
-def transform_samples(estimator, X):
-    """Return the codes of X by a fitted estimator, or X if it has no codes."""
-    return estimator.transform(X) if hasattr(estimator, "transform") else X
-
-
 def to_array(X):
     """Return a sparse matrix as an array, and anything else as it is."""
     return X.toarray() if issparse(X) else X
-
-
-# ---- labels and their colors
-
-
-def group_samples(samples, labels):
-    """Return the distinct labels, each sample's index in them (N,), their colors and markers.
-
-    Cluster k always has color k, noise is gray, and other labels are colored in their order.
-    """
-    if labels is None:
-        labels = np.full(len(samples), "")
-    check_consistent_length(samples, labels)
-    names, index = np.unique(labels, return_inverse=True)
-
-    numbers = range(len(names))
-    if names.dtype.kind in "iu" and names[0] >= -1 and names[-1] < 2 * len(names):
-        numbers = names.tolist()
-
-    colors = [NOISE if k < 0 else COLORS[k % len(COLORS)] for k in numbers]
-    markers = [MARKERS[max(k, 0) // len(COLORS) % len(MARKERS)] for k in numbers]
-    return names, index, colors, markers
-
-
-def draw_legend(ax):
-    """Draw a legend to the right of the axes."""
-    handles, _ = ax.get_legend_handles_labels()
-    return ax.legend(
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.0),
-        borderaxespad=0,
-        frameon=False,
-        ncols=ceil(len(handles) / MAX_ENTRIES),
-    )
 
 
 def name_features(n_features, names=None, X=None, estimator=None):
@@ -146,3 +105,37 @@ def name_features(n_features, names=None, X=None, estimator=None):
             f"feature_names must have {n_features} names, got {len(names)}."
         )
     return list(map(str, names))
+
+
+# ---- labels and their colors
+
+
+def group_samples(samples, labels):
+    """Return the distinct labels, each sample's index in them (N,), and their colors.
+
+    Cluster k always has color k, noise is gray, and other labels are colored in their order.
+    """
+    if labels is None:
+        labels = np.full(len(samples), "")
+    check_consistent_length(samples, labels)
+    names, index = np.unique(labels, return_inverse=True)
+
+    numbers = range(len(names))
+    are_clusters = names.dtype.kind in "iu" and names[0] >= -1
+    if are_clusters and names[-1] < 2 * len(names):
+        numbers = names.tolist()
+
+    colors = [NOISE if k < 0 else COLORS[k % len(COLORS)] for k in numbers]
+    return names, index, colors
+
+
+def draw_legend(ax):
+    """Draw a legend to the right of the axes."""
+    handles, _ = ax.get_legend_handles_labels()
+    return ax.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.0),
+        borderaxespad=0,
+        frameon=False,
+        ncols=ceil(len(handles) / MAX_ENTRIES),
+    )

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 from sklearn.utils.validation import check_is_fitted
 
-from .base import COLORS, Display, draw_legend, take_last_step
+from .base import Display, draw_legend, take_last_step
 
 #: Color of the merges above the cut, and of the cut itself.
 ABOVE = "0.45"
@@ -104,8 +104,6 @@ class DendrogramDisplay(Display):
 
         shown = min(n_leaves, max(max_leaves, n_clusters, 2))
         ax = self._open(ax, (np.clip(0.2 * shown, 4.5, 9), 3.8))
-        from matplotlib import cycler, rc_context
-
         style = {
             "truncate_mode": "lastp",
             "p": shown,
@@ -115,12 +113,7 @@ class DendrogramDisplay(Display):
             "above_threshold_color": ABOVE,
             **kwargs,
         }
-
-        with rc_context({"axes.prop_cycle": cycler(color=COLORS)}):
-            self.tree_ = dendrogram(self.linkage_, ax=ax, **style)
-            # "C1" would be looked up again outside of this context.
-            for lines in ax.collections:
-                lines.set_edgecolor(lines.get_edgecolor())
+        self.tree_ = dendrogram(self.linkage_, ax=ax, **style)
 
         self.cut_ = None
         if self.n_clusters is not None:
@@ -141,7 +134,8 @@ class DendrogramDisplay(Display):
         is_valid_linkage(linkage, throw=True, name="children and distances")
 
         linkage[:, 3] = self._add_up(ones)[n_leaves:]
-        return linkage, self._add_up(ones if self.counts is None else self.counts)
+        counts = ones if self.counts is None else self.counts
+        return linkage, self._add_up(counts)
 
     def _add_up(self, counts):
         """Return the counts of all nodes from the counts of the leaves."""

@@ -20,20 +20,14 @@ from .base import (
     reach_last_step,
     take_last_step,
     to_array,
-    transform_samples,
 )
-from .places import place_names
 
 #: Projections.
 METHODS = "auto", "pca", "neighbors"
-#: Properties of axes with one scale.
-EQUAL = {"aspect": "equal", "adjustable": "datalim"}
 #: Maximum number of samples for which "auto" computes a neighbor layout.
 MAX_LAYOUT = 5000
-#: Maximum number of labels that are written next to their points.
-MAX_NUMBERED = 50
-#: Height of a written label, in points.
-LABEL_HEIGHT = 14
+#: Maximum number of labels that are written at their points.
+MAX_NAMES = 50
 
 
 @dataclass(eq=False, repr=False)
@@ -58,8 +52,8 @@ class EmbeddingDisplay(Display):
     ----------
     points_ : ndarray of shape (n_samples, 2)
         Points that are drawn.
-    scatter_ : list of matplotlib PathCollection
-        The points, one collection per marker.
+    scatter_ : matplotlib PathCollection
+        The points, in a random order, so that no cluster covers the others.
     legend_ : matplotlib Legend or None
 
     Examples
@@ -98,7 +92,8 @@ class EmbeddingDisplay(Display):
         if labels is None:
             labels = predict_samples(last, X)
 
-        display = cls(transform_samples(last, X), labels, method=method, name=name)
+        embedding = last.transform(X) if hasattr(last, "transform") else X
+        display = cls(embedding, labels, method=method, name=name)
         is_layout = display._choose_method(len(labels)) == "neighbors"
         if is_layout and isinstance(last, NeighborClustering):
             display.embedding = last._read(X)
@@ -107,42 +102,26 @@ class EmbeddingDisplay(Display):
 
     def plot(self, ax=None, **kwargs) -> Self:
         """Draw by ``Axes.scatter``, which takes ``kwargs``, with at most 50 labels written."""
-        points, axes = self._project()
-        names, index, colors, markers = group_samples(points, self.labels)
+        self.points_, axes = self._project()
+        names, index, colors = group_samples(self.points_, self.labels)
 
-        self.points_ = points
         ax = self._open(ax, (6.4, 4.8))
-        ax.set(**axes, xmargin=0.08, ymargin=0.08)
-
-        self._scatter(np.array(colors)[index], np.array(markers)[index], kwargs)
-        self.legend_ = None
-        if self.labels is None:
-            return self
-
-        is_noise = np.array([color == NOISE for color in colors])
-        texts = np.where(is_noise, "noise", names.astype(str))
-        for text, color, marker in zip(texts, colors, markers, strict=True):
-            ax.plot([], [], ls="", marker=marker, color=color, label=text)
-        self.legend_ = draw_legend(ax)
-        if len(names) <= MAX_NUMBERED:
-            self._write_names(texts, np.where(is_noise[index], -1, index))
-        return self
-
-    def _scatter(self, colors, markers, kwargs):
-        """Draw the points in a random order, so that no cluster lies on top of the others."""
+        ax.set(**axes)
         style = {
-            "s": np.clip(14000 / len(colors), 2, 30),
+            "s": np.clip(14000 / len(index), 2, 30),
             "alpha": 0.85,
             "linewidths": 0.3,
             "rasterized": True,
         }
-
-        order = np.random.RandomState(0).permutation(len(colors))
-        self.scatter_ = []
-        for marker in dict.fromkeys(markers):
-            some = order[markers[order] == marker]
-            look = {"marker": marker, "color": colors[some], **style, **kwargs}
-            self.scatter_.append(self.ax_.scatter(*self.points_[some].T, **look))
+        order = np.random.RandomState(0).permutation(len(index))
+        shown = np.array(colors)[index[order]]
+        self.scatter_ = ax.scatter(
+            *self.points_[order].T, **{"color": shown, **style, **kwargs}
+        )
+        self.legend_ = None
+        if self.labels is not None:
+            self._name_clusters(names, index, colors)
+        return self
 
     def _project(self):
         """Return the points (N, 2) and properties of the axes."""
@@ -151,15 +130,16 @@ class EmbeddingDisplay(Display):
         )
         method = self._choose_method(embedding.shape[0])
         if embedding.shape[1] == 2:
-            points = to_array(embedding)
             names = name_features(2, X=self.embedding) or ["column 0", "column 1"]
-            axes = {}
-        elif method == "neighbors":
+            return to_array(embedding), {"xlabel": names[0], "ylabel": names[1]}
+
+        axes = {"aspect": "equal", "adjustable": "datalim"}
+        if method == "neighbors":
             graph = neighbor_graph(embedding, metric=self.metric)
             points = neighbor_layout(graph, 2, random_state=0)
             names = "neighbor layout 1", "neighbor layout 2"
             # A layout has no unit.
-            axes = EQUAL | {"xticks": [], "yticks": []}
+            axes |= {"xticks": [], "yticks": []}
         else:
             pca = PCA(2, random_state=0)
             points = pca.fit_transform(embedding)
@@ -167,8 +147,7 @@ class EmbeddingDisplay(Display):
                 f"component {k} ({share:.0%} of the variance)"
                 for k, share in enumerate(pca.explained_variance_ratio_, start=1)
             ]
-            axes = EQUAL
-        return points, dict(zip(("xlabel", "ylabel"), names, strict=True)) | axes
+        return points, axes | {"xlabel": names[0], "ylabel": names[1]}
 
     def _choose_method(self, n_samples):
         """Return the projection that "auto" stands for, or the given one."""
@@ -178,20 +157,27 @@ class EmbeddingDisplay(Display):
             return self.method
         return "neighbors" if n_samples <= MAX_LAYOUT else "pca"
 
-    def _write_names(self, names, labels):
-        """Write names of clusters beside their points."""
-        # The layout of the figure sets the size of the axes.
-        self.figure_.canvas.figure.draw_without_rendering()
-        to_pixels = self.ax_.transData
-        pixels = to_pixels.transform(self.points_)
-        line = LABEL_HEIGHT * self.figure_.dpi / 72
-        box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.6}
-        for name, *middle in place_names(pixels, labels, names, line):
+    def _name_clusters(self, names, index, colors):
+        """Name the clusters in a legend, and each at its sample nearest to their median."""
+        for k, (name, color) in enumerate(zip(names, colors, strict=True)):
+            text = "noise" if color == NOISE else str(name)
+            self.ax_.plot([], [], "o", color=color, label=text)
+            if color == NOISE or len(names) > MAX_NAMES:
+                continue
+
+            own = self.points_[index == k]
+            gaps = np.linalg.norm(own - np.median(own, axis=0), axis=1)
             self.ax_.text(
-                *to_pixels.inverted().transform(middle),
-                name,
+                *own[gaps.argmin()],
+                text,
                 ha="center",
                 va="center",
                 weight="bold",
-                bbox=box,
+                bbox={
+                    "boxstyle": "round,pad=0.1",
+                    "fc": "w",
+                    "ec": "none",
+                    "alpha": 0.6,
+                },
             )
+        self.legend_ = draw_legend(self.ax_)

@@ -24,7 +24,7 @@ N_GENERATED = 1000
 MAX_PANELS = 5
 #: Maximum number of feature names written along an axis, and of characters of a name.
 MAX_NAMES = 15
-MAX_NAME_LENGTH = 20
+MAX_LENGTH = 20
 
 
 @dataclass(eq=False, repr=False)
@@ -81,17 +81,17 @@ class SamplesDisplay(Display):
     ) -> Self:
         """Draw samples that a fitted estimator generates by ``sample``.
 
-        Very small clusters may get fewer than `n_per_cluster` samples. The default of
-        `image_shape` is that of the estimator.
+        Clusters that the estimator hardly generates may get fewer than `n_per_cluster` samples, or
+        none. The default of `image_shape` is that of the estimator.
         """
         last, name = take_last_step(estimator, name)
         samples, labels = _generate_clusters(estimator, n_per_cluster)
-        n_features = samples.shape[1]
+        names = name_features(samples.shape[1], feature_names, None, estimator)
         display = cls(
             samples,
             labels,
             image_shape=image_shape or getattr(last, "image_shape", None),
-            feature_names=name_features(n_features, feature_names, None, estimator),
+            feature_names=names,
             name=name,
         )
         return display.plot(ax, n_columns=n_per_cluster, **kwargs)
@@ -109,15 +109,18 @@ class SamplesDisplay(Display):
         return self
 
     def _plot_images(self, ax, samples, n_columns, kwargs):
-        names, index, *_ = group_samples(samples, self.labels)
+        """Draw a row of images for each cluster."""
+        names, index, _ = group_samples(samples, self.labels)
         if self.labels is None:
             names = []
             index = np.arange(len(samples)) // n_columns
 
-        rows = [samples[index == k][:n_columns] for k in np.unique(index)]
+        images = _shape_images(samples, self.image_shape)
+        rows = [images[index == k][:n_columns] for k in np.unique(index)]
+        picture = _join_images(rows)
+
         width = IMAGE_SIZE * max(map(len, rows)) + 0.8
         ax = self._open(ax, (width, IMAGE_SIZE * len(rows) + 0.5))
-        picture = make_mosaic(rows, self.image_shape)
         self.axes_ = [ax]
         self.image_ = ax.imshow(picture, **{"cmap": "gray_r", **kwargs})
 
@@ -128,53 +131,49 @@ class SamplesDisplay(Display):
         ax.spines[:].set_visible(False)
 
     def _plot_profiles(self, ax, samples, n_lines, kwargs):
-        n_features = samples.shape[1]
-        feature_names = name_features(n_features, self.feature_names, self.samples)
-        names, index, colors, _ = group_samples(samples, self.labels)
-        titles = [""] if self.labels is None else [f"cluster {k}" for k in names]
-        style = {"alpha": 0.5, "lw": 0.8, **kwargs}
-
+        """Draw a panel of profiles for each cluster."""
+        names, index, colors = group_samples(samples, self.labels)
         self.image_ = None
-        self.axes_ = self._open_panels(ax, titles)
+        self.axes_ = self._open_panels(ax, len(names))
         for k, panel in enumerate(self.axes_):
             members = samples[index == k]
-            panel.sharey(self.axes_[0])
-            panel.plot(members[:n_lines].T, **{"color": colors[k], **style})
+            style = {"color": colors[k], "alpha": 0.5, "lw": 0.8, **kwargs}
+            panel.plot(members[:n_lines].T, **style)
             panel.plot(members.mean(axis=0), color="black", label="mean")
-            _label_features(panel, feature_names)
+            if self.labels is not None:
+                panel.set_title(f"cluster {names[k]}", fontsize="medium")
+            panel.set(xlabel="feature", ylabel="value")
             panel.label_outer()
-        self.axes_[0].legend(fontsize="small", frameon=False, handlelength=1)
 
-    def _open_panels(self, ax, titles):
-        """Return a panel for each title, in place of the axes."""
-        n_rows = ceil(len(titles) / MAX_PANELS)
-        n_columns = ceil(len(titles) / n_rows)
-        ax = self._open(ax, (2.6 * n_columns, 2.4 * n_rows + 0.4))
+        first = self.axes_[0]
+        first.legend(fontsize="small", frameon=False, handlelength=1)
+        first.locator_params(axis="x", nbins=5, integer=True, min_n_ticks=1)
+        n_features = samples.shape[1]
+        features = name_features(n_features, self.feature_names, self.samples)
+        if features is not None:
+            step = ceil(n_features / MAX_NAMES)
+            places = range(0, n_features, step)
+            texts = [name[:MAX_LENGTH] for name in features[::step]]
+            first.set_xticks(places, texts)
+            for panel in self.axes_:
+                panel.tick_params("x", rotation=90, labelsize="small")
+                panel.set_xlabel("")
+
+    def _open_panels(self, ax, n_panels):
+        """Return panels with the same limits, in place of the given axes."""
+        n_rows = ceil(n_panels / MAX_PANELS)
+        n_columns = ceil(n_panels / n_rows)
+        ax = self._open(ax, (2.6 * n_columns, 2.6 * n_rows + 0.8))
         ax.set_axis_off()
         ax.set_title("")
 
         figure = ax.figure.add_subfigure(ax.get_subplotspec())
         figure.suptitle(self.name or "")
-        panels = []
-        for k, title in enumerate(titles, start=1):
-            panel = figure.add_subplot(n_rows, n_columns, k)
-            panel.set_title(title, fontsize="medium")
-            panels.append(panel)
-        return panels
-
-
-def _label_features(panel, names):
-    """Label a panel with features, by at most `MAX_NAMES` names, or by numbers for None."""
-    panel.set_ylabel("value")
-    if names is None:
-        panel.set_xlabel("feature")
-        panel.locator_params(axis="x", nbins=5, integer=True, min_n_ticks=1)
-        return
-
-    step = ceil(len(names) / MAX_NAMES)
-    places = range(0, len(names), step)
-    texts = [name[:MAX_NAME_LENGTH] for name in names[::step]]
-    panel.set_xticks(places, texts, rotation=90, fontsize="small")
+        shared = {"sharex": True, "sharey": True, "squeeze": False}
+        panels = figure.subplots(n_rows, n_columns, **shared).ravel()
+        for panel in panels[n_panels:]:
+            panel.remove()
+        return list(panels[:n_panels])
 
 
 def _generate_clusters(estimator, n_per_cluster):
@@ -191,24 +190,8 @@ def _generate_clusters(estimator, n_per_cluster):
 # ---- images
 
 
-def make_mosaic(rows, image_shape):
-    """Return rows of images as one picture, masked between them."""
-    tiles = _reshape_images(np.concatenate(rows), image_shape)
-    _, height, width, *channels = tiles.shape
-    down = height + 1
-    right = width + 1
-
-    n_columns = max(map(len, rows))
-    shape = len(rows) * down - 1, n_columns * right - 1, *channels
-    grid = np.ma.array(np.zeros(shape), mask=True)
-    places = [(i, j) for i, row in enumerate(rows) for j in range(len(row))]
-    for (i, j), tile in zip(places, tiles, strict=True):
-        grid[i * down :, j * right :][:height, :width] = tile
-    return grid.filled(1.0) if channels else grid
-
-
-def _reshape_images(samples, image_shape):
-    """Return samples as images, (height, width) or (height, width, 3) in [0, 1]."""
+def _shape_images(samples, image_shape):
+    """Return samples as images, (N, height, width) or (N, height, width, 3) in [0, 1]."""
     shape = [1, *image_shape][-3:]
     n_features = samples.shape[1]
     has_channels = len(shape) == 3 and {1, 3} & {shape[0], shape[2]}
@@ -218,14 +201,25 @@ def _reshape_images(samples, image_shape):
             "(height, width), with 1 or 3 channels before or after them."
         )
 
-    tiles = samples.reshape(-1, *shape)
+    images = samples.reshape(-1, *shape)
     if shape[0] in (1, 3):
-        tiles = np.moveaxis(tiles, 1, -1)
-    if tiles.shape[-1] == 1:
-        return tiles[..., 0]
-    return np.clip(tiles / find_white(samples), 0, 1)
+        images = np.moveaxis(images, 1, -1)
+    if images.shape[-1] == 1:
+        return images[..., 0]
+
+    white = 255 if samples.max() > 2 else 1
+    return np.clip(images / white, 0, 1)
 
 
-def find_white(samples):
-    """Return the value of white in color images, 255 or 1."""
-    return 255 if samples.max() > 2 else 1
+def _join_images(rows):
+    """Return rows of images as one picture, masked or white between them."""
+    _, height, width, *channels = rows[0].shape
+    down = height + 1
+    right = width + 1
+    n_columns = max(map(len, rows))
+    shape = len(rows) * down - 1, n_columns * right - 1, *channels
+    picture = np.ma.array(np.zeros(shape), mask=True)
+    for i, row in enumerate(rows):
+        for j, image in enumerate(row):
+            picture[i * down :, j * right :][:height, :width] = image
+    return picture.filled(1.0) if channels else picture

@@ -1,4 +1,4 @@
-"""Descriptions of clusters: medoids, typical and doubtful samples, features that differ.
+"""Descriptions of clusters: medoids, typical samples, features that differ.
 
 `find_medoids` and `compare_features` take samples and labels. `ClusterReport` describes any
 fitted clusterer, as a text and as a page of HTML.

@@ -1,15 +1,15 @@
-"""What clusters consist of: medoids, typical and doubtful samples, features that differ."""
+"""What clusters consist of: medoids, typical samples, features that differ."""
 
 import numpy as np
 from scipy import sparse
 from sklearn.metrics import euclidean_distances, pairwise_distances_chunked
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_array
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
-from ..input.labels import cluster_means, indicate
+from ..input.labels import check_labels, cluster_means, indicate
 from ..input.parameters import random_stream
+from ..input.preparation import Preparation
 from ..input.types import Labels
-from .reading import count_categories, name_columns, read_column_kinds, read_labeled
 
 #: Maximum number of samples over which the distances to a medoid are averaged.
 MEDOID_SAMPLES = 2000
@@ -39,10 +39,6 @@ def find_medoids(X, labels, *, random_state=None) -> Labels:
     ndarray of shape (n_clusters,)
         Positions of the medoids in X; -1 for an empty cluster.
 
-    See Also
-    --------
-    ClusterReport : Also lists typical and doubtful samples.
-
     References
     ----------
     .. [1] L. Kaufman, P. J. Rousseeuw, "Finding Groups in Data", Wiley 1990, chapter 2.
@@ -53,7 +49,8 @@ def find_medoids(X, labels, *, random_state=None) -> Labels:
     >>> find_medoids([[0.0], [1.0], [3.0], [9.0], [9.5]], [0, 0, 0, 1, -1])
     array([1, 3])
     """
-    X, labels = read_labeled(X, labels)
+    X = check_array(X, accept_sparse="csr", dtype=np.float64)
+    labels = check_labels("labels", labels, X.shape[0])
     stream = random_stream(random_state)
     medoids = np.full(labels.max(initial=-1) + 1, -1)
     for k in np.unique(labels[labels >= 0]):
@@ -69,45 +66,14 @@ def find_medoids(X, labels, *, random_state=None) -> Labels:
     return medoids
 
 
-def find_typical(codes, labels, medoids, n_rows):
-    """Return the samples of each cluster that are nearest to its medoid, without the medoid."""
-    typical = []
-    for k, medoid in enumerate(medoids):
-        rows = np.flatnonzero(labels == k)
-        rows = rows[rows != medoid]
-        if len(rows):
-            gaps = euclidean_distances(codes[rows], codes[[medoid]])[:, 0]
-            rows = rows[gaps.argsort(kind="stable")[:n_rows]]
-        typical.append(rows)
-    return typical
-
-
-def rank_samples(codes, labels, resp, member, n_rows):
-    """Return runners-up, margins, and the doubtful samples of each cluster."""
-    if resp is None:
-        closeness = -euclidean_distances(codes, cluster_means(member, codes))
-        closeness[:, ~member.any(0)] = -np.inf
-    else:
-        closeness = resp.copy()
-
-    nearest = closeness.argmax(1)
-    index = np.arange(len(labels)), np.where(labels < 0, nearest, labels)
-    best = closeness[index]
-    closeness[index] = -np.inf
-    second = closeness.max(1)
-    runner_up = np.where(np.isinf(second), -1, closeness.argmax(1))
-
-    if resp is None:
-        limits = np.finfo(float)
-        second = np.maximum(second, limits.min)
-        farther = -np.minimum(best, second)
-        margin = (best - second) / np.maximum(farther, limits.tiny)
-    else:
-        margin = best - np.maximum(second, 0)
-
-    order = margin.argsort(kind="stable")
-    border = [order[labels[order] == k][:n_rows] for k in range(member.shape[1])]
-    return {"runner_up": runner_up, "margin": margin, "border_rows": border}
+def find_typical(codes, labels, medoid, n_rows):
+    """Return the samples of a cluster that are nearest to its medoid, the medoid first."""
+    if medoid < 0:
+        return np.array([], dtype=int)
+    rows = np.flatnonzero(labels == labels[medoid])
+    gaps = euclidean_distances(codes[rows], codes[[medoid]])[:, 0]
+    gaps[rows == medoid] = -1  # before its copies
+    return rows[gaps.argsort(kind="stable")[:n_rows]]
 
 
 # ---- features
@@ -124,10 +90,12 @@ def compare_features(
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Samples. Of a DataFrame, categories become one-hot features, whose means are shares, and
+        dates become days. Missing values are left out.
     labels : array-like of shape (n_samples,)
         Clusters from 0 on, -1 for noise.
     feature_names : array-like of shape (n_features,), default=None
-        Names; None means the columns of a DataFrame, or "x0", "x1" and so on.
+        Names of an array's columns; None means "x0", "x1" and so on.
     n_features : int, default=5
         Number of features of each cluster; None means all.
 
@@ -137,10 +105,6 @@ def compare_features(
         For each cluster arrays ``names``, ``differences``, ``means`` and ``other_means``, the
         largest difference first. For sparse X, such as counts of words, they have only features
         with a greater mean in the cluster.
-
-    See Also
-    --------
-    ClusterReport : Also describes the samples of each cluster.
 
     References
     ----------
@@ -156,20 +120,26 @@ def compare_features(
     >>> print(setosa.names[0], setosa.means[0].round(2), setosa.other_means[0].round(2))
     petal length (cm) 1.46 4.91
     """
-    X, _ = count_categories(X, read_column_kinds(X))
-    names = name_columns(X, feature_names)
-    X, labels = read_labeled(X, labels)
+    values, names = read_features(X, feature_names)
+    labels = check_labels("labels", labels, values.shape[0])
     member = indicate(labels, labels.max(initial=-1) + 1).toarray()
-    return list_features(names, n_features, *compare_means(X, member))
+    return list_features(values, names, member, n_features)
 
 
-def compare_means(X, member):
-    """Return standardized differences, means and means elsewhere (K, D) of features.
+def read_features(X, names=None, kinds="auto"):
+    """Return X as numbers and one-hot features (N, E), nan for gaps, and their names."""
+    preparation = Preparation(kinds, learns_kinds=False)
+    values = preparation.fit_encode(X)
+    if sparse.issparse(X):
+        values = sparse.csr_array(values)
+    return values, preparation.get_feature_names_out(names)
 
-    Of sparse X, differences below zero become zero.
-    """
-    is_sparse = sparse.issparse(X)
-    if is_sparse:
+
+def list_features(X, names, member, n_features):
+    """Return the features that set each cluster apart, see `compare_features`."""
+    means = average_known(member, X)
+    other_means = average_known(1 - member, X)
+    if sparse.issparse(X):
         center, variance = mean_variance_axis(X, 0)
     else:
         center = np.nanmean(X, 0)
@@ -177,27 +147,20 @@ def compare_means(X, member):
     deviation = np.sqrt(variance)
     deviation[deviation <= DEVIATION_ROUNDING * np.abs(center)] = np.inf
 
-    means = average_known(member, X)
-    other_means = average_known(1 - member, X)
-    is_part = member.any(0) & ~member.all(0)
-    differences = is_part[:, None] * (means - other_means) / deviation
-    if is_sparse:
-        differences = np.maximum(differences, 0)
-    return differences, means, other_means
-
-
-def list_features(names, n_features, differences, means, other_means):
-    """Return the first features of each cluster, see `compare_features`."""
     features = []
-    for k, strength in enumerate(np.abs(differences)):
+    for own, other, size in zip(means, other_means, member.sum(0), strict=True):
+        differences = (own - other) / deviation
+        strength = differences if sparse.issparse(X) else np.abs(differences)
         order = np.argsort(-strength, kind="stable")[:n_features]
         order = order[strength[order] > 0]
+        if size in (0, len(member)):
+            order = order[:0]
         features.append(
             Bunch(
                 names=names[order],
-                differences=differences[k, order],
-                means=means[k, order],
-                other_means=other_means[k, order],
+                differences=differences[order],
+                means=own[order],
+                other_means=other[order],
             )
         )
     return features

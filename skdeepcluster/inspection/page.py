@@ -1,112 +1,58 @@
-"""Pages of HTML: their templates, maps of samples, and who moved between two partitions."""
+"""Pages of HTML: a title, a table and a figure."""
 
 from base64 import b64encode
+from html import escape
+from io import BytesIO
 from pathlib import Path
+from string import Template
 
-import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils import check_consistent_length
+PAGE = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>$title</title>
+<style>
+.clusters {font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: auto; padding: 0 1em}
+.clusters table {border-collapse: collapse; display: block; overflow-x: auto}
+.clusters th, .clusters td {padding: 6px 16px 6px 0; border-bottom: 1px solid #8884}
+.clusters th, .clusters td {text-align: left; vertical-align: top; white-space: pre-line}
+.clusters img {display: block; max-width: 100%; margin: 16px auto}
+</style>
+</head>
+<body>
+<div class="clusters">
+<h2>$title</h2>
+<table>
+$table
+</table>
+<img alt="Map of the samples" src="data:image/png;base64,$image">
+</div>
+</body>
+</html>
+""")
 
-from ..display.base import COLORS
-from ..input.labels import encode_labels, predict_samples, read_labels
-from ..neighbors import neighbor_graph, neighbor_layout
 
-#: Maximum number of samples in the map of a page.
-MAX_MAP = 1000
-#: Limits of the map: quantiles of the places, and air around them.
-EDGE = 0.03
-AIR = 0.2
+def write_page(path, title, table, figure):
+    """Write a page to a path, or return it for None.
 
-
-def write_page(template, path=None, **values):
-    """Return the page or the text that a template makes of values, or write it to a path."""
-    from jinja2 import Environment, PackageLoader
-
-    loader = PackageLoader("skdeepcluster")
-    is_page = template.endswith(".html")
-    pages = Environment(loader=loader, autoescape=is_page, trim_blocks=True)
-    pages.filters["base64"] = lambda png: b64encode(png).decode()
-    pages.globals["colors"] = COLORS
-    page = pages.get_template(template).render(values)
+    The ``table`` is a list of rows of texts, and matplotlib made the ``figure``.
+    """
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=120)
+    rows = [_write_row("th", table[0])]
+    rows += [_write_row("td", row) for row in table[1:]]
+    page = PAGE.substitute(
+        title=escape(title),
+        table="\n".join(rows),
+        image=b64encode(file.getvalue()).decode(),
+    )
     if path is None:
         return page
     Path(path).write_text(page, encoding="utf-8")
     return None
 
 
-def find_spots(samples, metric, rows=()):
-    """Return position and place in a map of at most `MAX_MAP` samples, and of ``rows``."""
-    spread = np.linspace(0, samples.shape[0] - 1, MAX_MAP).astype(int)
-    rows = np.unique([*spread, *rows])
-
-    graph = neighbor_graph(samples[rows], metric=metric)
-    places = neighbor_layout(graph, 2, random_state=0)
-    # Pages are wide.
-    places = places[:, np.argsort(-np.ptp(places, axis=0))]
-    # A few samples far away would leave no room for the others: they are drawn at the edge.
-    low, high = np.quantile(places, (EDGE, 1 - EDGE), axis=0)
-    air = AIR * (high - low)
-    places = places.clip(low - air, high + air)
-    places -= places.min(0)
-    places /= np.ptp(places, axis=0).max() or 1.0
-    return list(zip(rows.tolist(), places.round(3), strict=True))
-
-
-# ---- moves
-
-
-def match_before(before, X, labels, n_clusters):
-    """Return the earlier cluster of each sample (N,), -1 for none, numbered as the present ones.
-
-    A cluster keeps its number if it has more than half of the samples of both. Earlier clusters
-    without such a match get the numbers from ``n_clusters`` on.
-    """
-    if isinstance(before, BaseEstimator):
-        before = predict_samples(before, X)
-    check_consistent_length(labels, before)
-    has_index = hasattr(before, "iloc") and hasattr(X, "iloc")
-    if has_index and not before.index.equals(X.index):
-        raise ValueError(
-            "before has another index than X. Pass before.reindex(X.index), or "
-            "before.to_numpy() if its order is that of X."
-        )
-    names, earlier = encode_labels(*read_labels(before))
-    common = count_moves(earlier, labels, max(len(names), n_clusters))[:-1, :-1]
-    is_same = 2 * common > np.maximum.outer(common.sum(1), common.sum(0))
-
-    rows, columns = np.nonzero(is_same)
-    gone = np.setdiff1d(np.arange(len(names)), rows)
-    numbers = np.full(len(common) + 1, -1)
-    numbers[rows] = columns
-    numbers[gone] = n_clusters + np.arange(len(gone))
-    return numbers[earlier]
-
-
-def count_moves(before, labels, n_clusters):
-    """Return how many samples (K + 1, K + 1) went from each cluster to each; the last is none."""
-    table = np.zeros((n_clusters + 1, n_clusters + 1), dtype=int)
-    np.add.at(table, (before, labels), 1)
-    return table
-
-
-def list_moves(before, labels, names):
-    """Return a line for each cluster: name, sizes before and now, who stayed, came and left."""
-    n_gone = max(before.max() + 1 - len(names), 0)
-    names = [f"cluster {name}" for name in names]
-    names += [f"former cluster {i + 1}" for i in range(n_gone)] + ["no cluster"]
-    table = count_moves(before, labels, len(names) - 1)
-
-    def list_others(counts, k):
-        order = np.argsort(-counts, kind="stable")
-        return ", ".join(
-            f"{names[j]} ({counts[j]:,})" for j in order if counts[j] and j != k
-        )
-
-    lines = []
-    for k, name in enumerate(names):
-        then = table[k]
-        now = table[:, k]
-        if then.any() or now.any():
-            sizes = [f"{size:,}" for size in (then.sum(), now.sum(), table[k, k])]
-            lines.append([name, *sizes, list_others(now, k), list_others(then, k)])
-    return lines
+def _write_row(tag, texts):
+    """Return a row of a table."""
+    cells = [f"<{tag}>{escape(text)}</{tag}>" for text in texts]
+    return f"<tr>{''.join(cells)}</tr>"
