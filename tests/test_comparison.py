@@ -1,7 +1,6 @@
 """compare: fits as by hand, ranked by the expected score, as a text, a table and a page."""
 
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import skdeepcluster.comparison
-from skdeepcluster import ClusterEnsemble, NeighborClustering, compare
+from skdeepcluster import NeighborClustering, compare
 from skdeepcluster.input import Preparation
 from skdeepcluster.metrics import ExpectedScore, clustering_accuracy, expected_score
 from skdeepcluster.model_selection import NoSplit, label_free_scorer
@@ -60,7 +59,7 @@ def table():
         "spend": rng.normal(size=80) * 4 + 90 * group,
         "place": np.where(group, "x", "y"),
     }
-    frame = pd.DataFrame(columns, index=[f"<r{i}>" for i in range(80)])
+    frame = pd.DataFrame(columns)
     frame.iloc[3, 0] = np.nan
     return frame
 
@@ -76,31 +75,23 @@ def test_labels_and_scores_are_those_by_hand_best_first(found):
     scores = expected_score(X, [found.labels[name] for name in found.names])
     np.testing.assert_array_equal(results["expected_score"], scores)
     assert (np.diff(scores) <= 0).all()
-    assert found.best == found.names[0] == "NeighborClustering"
+    assert found.names[0] == "NeighborClustering"
     for i, name in enumerate(found.names):
         own = found.labels[name]
         assert results["ACC"][i] == clustering_accuracy(Y, own)
         assert results["ARI"][i] == adjusted_rand_score(Y, own)
         assert results["clusters"][i] == own.max() + 1
         assert results["noise"][i] == np.mean(own == -1)
-        pairs = [adjusted_rand_score(own, found.labels[other]) for other in found.names]
-        np.testing.assert_allclose(found.agreement[i], pairs)
-    np.testing.assert_array_equal(results["agreement"], found.agreement[0])
+        best = found.labels["NeighborClustering"]
+        assert results["agreement"][i] == adjusted_rand_score(best, own)
     assert (results["seconds"] > 0).all()
 
 
-def test_the_text_has_a_table_and_says_which_to_take(found):
-    text = str(found)
-    lines = text.splitlines()
-    assert lines[0].split()[:3] == ["clusterer", "expected", "score"]
-    assert [line.split()[0] for line in lines[1:4]] == found.names
-    assert len(set(map(len, lines[:4]))) == 1
-    assert "Take NeighborClustering: it has the highest expected score" in text
-    close = compare(X, {"a": HALVES, "b": HALVES})
-    assert "a and b have about the highest expected score" in str(close)
-    assert "Their clusters are the same." in str(close)
-    assert "noise" not in str(close)
-    assert not {"ACC", "ARI"} & set(close.results)
+def test_the_text_is_a_table(found):
+    lines = str(found).splitlines()
+    assert lines[0].split()[:2] == ["clusterer", "expected_score"]
+    assert [line.split()[0] for line in lines[1:]] == found.names
+    assert len(set(map(len, lines))) == 1
     frame = found.to_frame()
     assert frame.index.tolist() == found.names
     assert frame.loc["KMeans", "clusters"] == 2
@@ -116,9 +107,7 @@ def test_unknown_scores_come_last(monkeypatch):
     monkeypatch.setattr(skdeepcluster.comparison, "ExpectedScore", Given)
     found = compare(X, [NOISY, HALVES, MOONS])
     assert found.names == ["NeighborClustering", "KMeans", "DBSCAN"]
-    assert re.search(r"DBSCAN +- ", str(found))
-    scores[:] = np.nan
-    assert "No expected score is known" in str(compare(X, [HALVES]))
+    assert re.search(r"DBSCAN +nan ", str(found))
 
 
 def test_any_clusterer_is_named_and_compared():
@@ -132,7 +121,8 @@ def test_any_clusterer_is_named_and_compared():
     wide = sparse.csr_matrix(np.hstack([X, np.zeros((len(X), 8))]))
     named = compare(wide, {"two": HALVES}, metric="cosine")
     assert named.names == ["two"]
-    assert named.to_html().count("<circle") == len(X)
+    assert not {"ACC", "ARI"} & set(named.results)
+    assert "<img" in named.to_html()
 
 
 def test_distances_are_compared_as_distances():
@@ -142,39 +132,16 @@ def test_distances_are_compared_as_distances():
     found = compare(distances, tried)
     scores = expected_score(distances, list(found.labels.values()), **options)
     np.testing.assert_array_equal(found.results["expected_score"], scores)
-    assert found.to_html().count("<circle") == 2 * len(X)
+    assert "<img" in found.to_html()
 
 
 def test_a_table_goes_unchanged_to_those_that_read_it(table):
     encoder = make_pipeline(OneHotEncoder(), HALVES)
-    ours = NeighborClustering(2, random_state=0)
-    tried = [HALVES, HDBSCAN(copy=True), ours, GaussianMixture(2), encoder]
-    found = compare(table, tried)
-    assert found.prepared == ["KMeans", "HDBSCAN", "GaussianMixture"]
-    assert "KMeans, HDBSCAN, GaussianMixture got prepared numbers" in str(found)
-    assert "`as_is=True` gives X as it is" in str(found)
+    found = compare(table, [HALVES, MOONS, encoder])
     prepared = Preparation().fit_transform(table)
     np.testing.assert_array_equal(found.labels["KMeans"], HALVES.fit_predict(prepared))
     np.testing.assert_array_equal(found.labels["NeighborClustering"], MOONS.fit_predict(table))
-    assert "&lt;r3&gt;: " in found.to_html()
-
-
-def test_numbers_are_filled_and_scaled_unless_they_are_fine_as_they_are(table):
-    numbers = table[["age", "spend"]]
-    tried = [GaussianMixture(2), ClusterEnsemble(HALVES, 2), MOONS]
-    assert compare(numbers, tried).prepared == ["GaussianMixture"]
-    whole = numbers.fillna(0) * [1, 100]
-    found = compare(whole, [HALVES])
-    assert found.prepared == ["KMeans"]
-    scaled = Preparation().fit_transform(whole)
-    np.testing.assert_array_equal(found.labels["KMeans"], HALVES.fit_predict(scaled))
-    as_is = compare(whole, [HALVES], as_is=True)
-    assert as_is.prepared == []
-    assert "prepared" not in str(as_is)
-    np.testing.assert_array_equal(as_is.labels["KMeans"], HALVES.fit_predict(whole))
-    assert compare(X, [HALVES]).prepared == []  # both features have one scale
-    with pytest.warns(FitFailedWarning, match="contains NaN"):
-        assert compare(numbers, [HALVES, MOONS], as_is=True).names == ["NeighborClustering"]
+    np.testing.assert_array_equal(found.labels["Pipeline"], encoder.fit_predict(table))
 
 
 def test_a_failing_clusterer_does_not_stop_the_others():
@@ -182,8 +149,6 @@ def test_a_failing_clusterer_does_not_stop_the_others():
         found = compare(X, [Broken(), HALVES])
     assert found.names == ["KMeans"]
     assert found.errors == {"Broken": "RuntimeError: out of <luck>"}
-    assert "Broken failed: RuntimeError" in str(found)
-    assert "out of &lt;luck&gt;" in found.to_html()
     with (
         pytest.warns(FitFailedWarning),
         pytest.raises(ValueError, match="No clusterer could be fitted.*luck"),
@@ -216,69 +181,23 @@ def test_labels_below_minus_one_are_noise():
     assert found.results["noise"][0] == pytest.approx(9 / 150)
 
 
-def test_pages_name_the_rows_of_any_frame(table):
-    polars = pytest.importorskip("polars")
-    found = compare(polars.from_pandas(table), [HALVES])
-    assert "<title>79: KMeans" in found.to_html()
-
-
-def test_progress_is_printed(capsys):
-    compare(X, [HALVES, MOONS], verbose=1)
-    first, second = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"KMeans: 2 clusters \(\d+\.\d s; 1 of 2, about \d+ s left\)", first)
-    assert second.startswith("NeighborClustering: 2 clusters")
-
-
-class _Page(HTMLParser):
-    """The tags and texts of a page; its elements must be nested."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.open, self.tags, self.text = [], [], ""
-        self.feed(page)
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def test_the_page_is_whole_and_has_a_map_of_each(tmp_path):
-    names = ["<b>ours", "halves & x", "noisy"]
-    tried = dict(zip(names, [MOONS, HALVES, NOISY], strict=True))
+def test_the_page_has_the_table_escaped(tmp_path):
+    tried = {"<b>ours": MOONS, "halves & `x`": HALVES, "noisy": NOISY}
     found = compare(X, tried, np.where(Y, "up", "down"))
-    assert found.to_html(tmp_path / "page.html", title="Two <i>moons") is None
-    text = found.to_html(title="Two <i>moons")
-    assert (tmp_path / "page.html").read_text(encoding="utf-8") == text
-    assert "150 samples" in found._repr_html_()
-    page = _Page(text)
-    assert all(name in page.text for name in [*names, "Two <i>moons", "Take <b>ours"])
-    assert page.tags.count("svg") == 4
-    assert page.tags.count("circle") == 4 * len(X)
-    assert not re.search(r"https?://|<b>|<script|src=", text)
-    # Noise is gray, and matched clusters have one color.
-    colors = np.array(re.findall(r'<circle [^>]*fill="([^"]*)"', text)).reshape(4, -1)
-    noise = found.labels["noisy"] < 0
-    place = found.names.index("noisy")
-    np.testing.assert_array_equal(colors[place] == "#999", noise)
-    np.testing.assert_array_equal(colors[0] == colors[3], found.labels["<b>ours"] == Y)
-    same = (colors[:3] == colors[0]).all(0)
-    assert f"All 3 put {same.mean():.0%} of the samples into the same groups" in page.text
+    page = found.to_html()
+    assert found.to_html(tmp_path / "page.html") is None
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == page == found._repr_html_()
+    assert "<td>&lt;b&gt;ours</td>" in page
+    assert "<td>halves &amp; `x`</td>" in page
+    assert page.count("<tr>") == 4
 
 
 def test_noise_alone_is_compared():
     found = compare(X, [DBSCAN(eps=1e-9), HALVES])
     assert found.results["clusters"].tolist() == [2, 0]
     assert found.results["noise"].tolist() == [0, 1]
-    assert "put 0% of the samples" in found.to_html()
-    assert compare(X, [DBSCAN(eps=1e-9)]).to_html().count("<circle") == len(X)
+    assert "<img" in found.to_html()
+    assert "<img" in compare(X, [DBSCAN(eps=1e-9)]).to_html()
 
 
 @pytest.mark.parametrize(
@@ -288,7 +207,6 @@ def test_noise_alone_is_compared():
         (HALVES, {}, "clusterers must be a list"),
         ([KMeans], {}, "provide an instance"),
         (["KMeans"], {}, "does not seem to be a scikit-learn estimator"),
-        ({1: HALVES, "1": MOONS}, {}, "equal names as texts: .1, '1'."),
         ([SpectralClustering(affinity="precomputed")], {}, "takes similarities, but features"),
         ([HALVES], {"y": [0, 1]}, "inconsistent numbers of samples"),
         ([HALVES], {"y": X[:, 0]}, "y must hold integers or strings"),

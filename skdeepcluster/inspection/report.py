@@ -153,7 +153,7 @@ class ClusterReport(Bunch):
             table.append([str(name), *map("\n".join, facts)])
 
         figure = Figure(figsize=(8, 5), layout="constrained")
-        labels = np.where(self.labels < 0, -1, np.asarray(self.clusters)[self.labels])
+        labels = np.append(self.clusters, -1)[self.labels]
         display = EmbeddingDisplay(self.codes, labels, metric=self.metric)
         display.plot(figure.subplots())
         return write_page(path, self._write_title(), table, figure)

@@ -42,6 +42,7 @@ LEVELS = [
 SHARED_TOOLS = {
     ("inspection", "display"),
     ("model_selection", "metrics"),
+    ("comparison", "display"),
     ("comparison", "metrics"),
     ("comparison", "inspection"),
 }
