@@ -46,7 +46,7 @@ def run(data, methods, seed):
     clusterers = {name: known[name](data, data.n_clusters, seed) for name in methods}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = compare(data.X, clusterers, data.y, verbose=1)
+        found = compare(data.X, clusterers, data.y)
     texts = {
         f"{w.category.__name__}: {w.message}" for w in caught if w.category != FitFailedWarning
     }

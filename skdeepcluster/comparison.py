@@ -1,6 +1,7 @@
 """compare: several clusterers on the same samples, as a table and as a page of HTML."""
 
 from copy import deepcopy
+from functools import partial
 from math import ceil
 from time import perf_counter
 from typing import Any
@@ -75,46 +76,30 @@ def compare(X, clusterers, y=None, **options) -> "Comparison":
         check_consistent_length(X, y)
     # Errors in X and in options come before the fits.
     score = ExpectedScore(X, **options)
-    prepared = score.prepared.points
-    changes = score.prepared.preparation.changes_samples
-    labels = {}
-    seconds = {}
-    errors = {}
-    for name, clusterer in clusterers.items():
-        samples = prepared if changes and not reads_tables(clusterer) else X
-        samples = deepcopy(samples)  # some clusterers write to their samples
-        start = perf_counter()
-        try:
-            labels[name] = _fit(clusterer, samples)
-        except Exception as error:
-            errors[name] = f"{type(error).__name__}: {error}"
-            warn_user(f"{name} failed: {errors[name]}", FitFailedWarning)
-        seconds[name] = perf_counter() - start
-    if not labels:
-        raise ValueError(f"No clusterer could be fitted: {errors}")
+    samples = score.prepared.points
+    inputs = dict.fromkeys(clusterers, X)
+    if score.prepared.preparation.changes_samples:
+        for name, clusterer in clusterers.items():
+            if not reads_tables(clusterer):
+                inputs[name] = samples
 
+    labels, seconds, errors = _fit_all(clusterers, inputs)
     scores = score(list(labels.values()))
     order = np.argsort(-scores, kind="stable")  # nan comes last
     names = [list(labels)[i] for i in order]
-    found = [labels[name] for name in names]
-    results = {
-        "expected_score": scores[order],
-        "agreement": np.array([adjusted_rand_score(found[0], own) for own in found]),
-        "clusters": np.array([count_used(own) for own in found]),
-        "noise": np.array([np.mean(own < 0) for own in found]),
-    }
-    if y is not None:
-        results["ACC"] = np.array([clustering_accuracy(y, own) for own in found])
-        results["ARI"] = np.array([adjusted_rand_score(y, own) for own in found])
-    results["seconds"] = np.array([seconds[name] for name in names])
+    labels = {name: labels[name] for name in names}
     metric = options.get("metric", "euclidean")
     return Comparison(
         names=names,
-        labels=dict(zip(names, found, strict=True)),
+        labels=labels,
         estimators={name: clusterers[name] for name in names},
-        results=results,
+        results={
+            "expected_score": scores[order],
+            **_measure(list(labels.values()), y),
+            "seconds": np.array([seconds[name] for name in names]),
+        },
         errors=errors,
-        samples=prepared,
+        samples=samples,
         metric="euclidean" if metric == "precomputed" else metric,
     )
 
@@ -135,6 +120,25 @@ def _name_clusterers(clusterers):
     return {str(name): clone(clusterer) for name, clusterer in clusterers.items()}
 
 
+def _fit_all(clusterers, inputs):
+    """Fit clusterers, and return their labels, seconds and errors by name."""
+    labels = {}
+    seconds = {}
+    errors = {}
+    for name, clusterer in clusterers.items():
+        X = deepcopy(inputs[name])  # some clusterers write to their samples
+        start = perf_counter()
+        try:
+            labels[name] = _fit(clusterer, X)
+        except Exception as error:
+            errors[name] = f"{type(error).__name__}: {error}"
+            warn_user(f"{name} failed: {errors[name]}", FitFailedWarning)
+        seconds[name] = perf_counter() - start
+    if not labels:
+        raise ValueError(f"No clusterer could be fitted: {errors}")
+    return labels, seconds, errors
+
+
 def _fit(clusterer, X):
     """Fit a clusterer and return its labels, -1 for noise."""
     if hasattr(clusterer, "fit_predict"):
@@ -143,6 +147,24 @@ def _fit(clusterer, X):
         labels = predict_samples(clusterer.fit(X), X)
     # Labels below -1 are noise of HDBSCAN.
     return check_labels("labels", np.maximum(labels, -1), _num_samples(X))
+
+
+def _measure(partitions, y):
+    """Return measures of partitions, and with classes y their agreement."""
+
+    def measure_all(measure):
+        return np.array([measure(labels) for labels in partitions])
+
+    first = partitions[0]
+    results = {
+        "agreement": measure_all(partial(adjusted_rand_score, first)),
+        "clusters": measure_all(count_used),
+        "noise": measure_all(lambda labels: np.mean(labels < 0)),
+    }
+    if y is not None:
+        results["ACC"] = measure_all(partial(clustering_accuracy, y))
+        results["ARI"] = measure_all(partial(adjusted_rand_score, y))
+    return results
 
 
 class Comparison(Bunch):
@@ -169,8 +191,10 @@ class Comparison(Bunch):
     --------
     >>> from sklearn.cluster import KMeans
     >>> from skdeepcluster import compare
-    >>> compare([[1, 0], [2, 0], [0, 9], [0, 8]], [KMeans(2)]).to_frame().shape
-    (1, 5)
+    >>> from skdeepcluster.comparison import Comparison
+    >>> found = compare([[1, 0], [2, 0], [0, 9], [0, 8]], [KMeans(2)])
+    >>> isinstance(found, Comparison), found.to_frame().shape
+    (True, (1, 5))
     """
 
     def to_frame(self) -> Any:

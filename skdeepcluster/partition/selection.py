@@ -442,17 +442,14 @@ class Alternative:
     place: int = field(repr=False)
 
 
-def describe_changes(labels, other_labels, clusters=None):
+def describe_changes(labels, other_labels):
     """Return which samples another partition moves, the largest changes first.
 
     Its clusters are matched with those of ``labels`` (N,) by their common samples; clusters
-    without a match are new. Noise is left out. ``clusters`` (K,) are the names of the clusters of
-    ``labels``.
+    without a match are new. Noise is left out.
     """
     known = (labels >= 0) & (other_labels >= 0)
     names, places = np.unique(labels[known], return_inverse=True)
-    if clusters is not None:
-        names = clusters[names]
     moves = contingency_matrix(places, other_labels[known])
     sizes = moves.sum(1)
     rows, columns = linear_sum_assignment(moves, maximize=True)

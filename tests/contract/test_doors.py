@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.pipeline import make_pipeline
 
 from skdeepcluster import (
     GaussianMixtureEM,
@@ -92,5 +93,5 @@ def test_comparisons_and_scores_see_the_same_samples():
     labels = KMeans(3, random_state=0).fit_predict(points)
     np.testing.assert_array_equal(found.labels["KMeans"], labels)
     assert found.results["expected_score"][0] == expected_score(X, labels)
-    as_is = compare(X, [KMeans(3, random_state=0)], as_is=True)
+    as_is = compare(X, [make_pipeline("passthrough", KMeans(3, random_state=0))])
     assert as_is.results["expected_score"] < found.results["expected_score"]

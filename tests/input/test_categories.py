@@ -75,7 +75,7 @@ def test_fits_keep_what_the_table_says(fitted):
     np.testing.assert_array_equal(fitted.labels_, fitted.predict(TABLE))
     assert fitted.feature_names_in_.tolist() == list(TABLE)
     assert adjusted_rand_score(Y, fitted.labels_) > 0.5
-    assert "site = " in str(ClusterReport.from_estimator(fitted, TABLE))
+    assert "site_" in str(ClusterReport.from_estimator(fitted, TABLE))
     assert EmbeddingDisplay.from_estimator(fitted, TABLE).points_.shape == (60, 2)
     frame = fitted.set_output(transform="pandas").transform(TABLE)
     assert frame.columns.tolist() == fitted.get_feature_names_out().tolist()

@@ -210,12 +210,9 @@ def test_tables_with_dates_are_clustered_generated_and_reported():
     assert abs(2 * (fit.labels_ == Y).mean() - 1) > 0.9
     np.testing.assert_array_equal(fit.predict(table), fit.labels_)
     report = ClusterReport.from_estimator(fit, table)
-    means = report.to_frame()[f"joined (days since {DAYS.min():%Y-%m-%d})"]
-    late = int(means.argmax())
-    day = DAYS.min() + pd.Timedelta(days=round(means[late]))
-    assert f"joined: {day:%Y-%m-%d}, elsewhere" in report.to_text()
-    assert "late joined" in report.to_text().partition(f"cluster {late} (")[2].partition(")")[0]
-    assert f"{day:%Y-%m-%d}" in report.to_html(rows=False)
+    days = pd.Series((DAYS - DAYS.min()).days)
+    means = days.groupby(fit.labels_).mean()
+    np.testing.assert_allclose(report.to_frame()["joined"], means)
 
     vae = VAEEmbedding(2, max_epochs=1, random_state=0).fit(table)
     drawn, _ = vae.sample(20)

@@ -53,9 +53,6 @@ def test_kinds_are_read_and_told(capsys):
     line = fit.preparation_.describe()
     assert "1 amount (spend)" in line
     assert line in capsys.readouterr().out
-    report = ClusterReport.from_estimator(fit, table)
-    assert line in report.to_text()
-    assert line in report.to_html()
 
 
 @pytest.mark.parametrize("dtype", [object, "str", "string", "category"])

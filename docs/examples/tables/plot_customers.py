@@ -43,8 +43,8 @@ found = match_labels(group, segments.labels_) == group
 print(f"{found.mean():.0%} of the customers are with their group")
 
 # %%
-# The report names each segment by what sets it apart, and ``to_frame`` has the numbers for a
-# slide. ``to_html`` writes a page with a map and a table of customers that can be searched.
+# The report lists what sets each segment apart, and ``to_frame`` has the numbers for a slide.
+# ``to_html`` writes a page with a map.
 
 report = ClusterReport.from_estimator(segments, customers, random_state=0)
 profile = report.to_frame().T

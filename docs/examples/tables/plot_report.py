@@ -3,8 +3,7 @@ What sets each cluster apart?
 =============================
 
 :class:`~skdeepcluster.inspection.ClusterReport` takes a pipeline and the table that goes into it,
-and describes each cluster in the units of the table. The two features that set a cluster apart
-most give it a name.
+and describes each cluster in the units of the table.
 """
 
 import matplotlib.pyplot as plt
