@@ -213,7 +213,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         return [KMeans() if self.estimator is None else self.estimator]
 
     def _make_members(self):
-        """Return the members, with seeds and checkpoints of their own."""
+        """Return the members, with seeds of their own."""
         templates = self._list_templates()
         if not templates or not all(map(CLUSTERER.is_satisfied_by, templates)):
             raise TypeError(
@@ -223,11 +223,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         members = []
         for i in range(self.n_estimators):
             template = templates[i % len(templates)]
-            params = draw_seeds(template, stream)
-            for name, value in template.get_params().items():
-                if name.split("__")[-1] == "checkpoint" and value is not None:
-                    params[name] = f"{value}.{i}"
-            members.append(clone(template).set_params(**params))
+            seeds = draw_seeds(template, stream)
+            members.append(clone(template).set_params(**seeds))
         return members
 
     def _fit_members(self, members, inputs):

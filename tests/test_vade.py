@@ -6,7 +6,7 @@ import torch
 from common import make_model, seeded
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Checkpoint, LoadInitState, TrainEndCheckpoint
 from torch.distributions import (
     Categorical,
     Independent,
@@ -213,3 +213,21 @@ def test_ctrl_c_keeps_the_epochs_that_were_complete(rows):
         vade.fit(rows)
     assert vade.n_iter_ == 2
     np.testing.assert_array_equal(vade.predict(rows), vade.labels_)
+
+
+@pytest.mark.filterwarnings("ignore:(Only . of 3|.* left their initial clusters)")
+def test_checkpoints_of_skorch_hold_the_weights_and_go_on(rows, tmp_path):
+    brief = {"init": "own", "max_epochs": 3, "pretraining_epochs": 0}
+    vade = VaDEClustering(3, **SMALL, **brief)
+    every = Checkpoint(monitor=None, dirname=tmp_path)
+    vade.set_params(callbacks=[every, TrainEndCheckpoint(dirname=tmp_path)]).fit(rows)
+    for file in ("params.pt", "train_end_params.pt"):
+        saved = torch.load(tmp_path / file)
+        for name, parameter in vade.model_.named_parameters():
+            torch.testing.assert_close(saved[name], parameter.data)
+
+    longer = VaDEClustering(3, **SMALL, **brief | {"max_epochs": 5})
+    longer.set_params(callbacks=[LoadInitState(every)]).fit(rows)
+    losses = [epoch["train_loss"] for epoch in longer.history_]
+    assert losses[:3] == [epoch["train_loss"] for epoch in vade.history_]
+    assert len(losses) == 5

@@ -286,9 +286,6 @@ def run(name, seed, options, data):
         )
     schedule = [paper.schedule()] if paper.schedule else []
     estimator.set_params(callbacks=[*schedule, Curve(record, n_epochs)])
-    if options.checkpoints:
-        options.checkpoints.mkdir(parents=True, exist_ok=True)
-        estimator.set_params(checkpoint=options.checkpoints / f"{name}_{seed}")
     estimator.fit(known, y)
     record(estimator.model_, estimator.n_iter_)
 
@@ -323,7 +320,6 @@ def parsed(arguments=None):
     made = parser(__doc__, seeds="0-0")
     made.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PAPERS)}")
     made.add_argument("--share", type=float, default=1.0, help="of the epochs (%(default)s)")
-    made.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="to resume from")
     made.add_argument("--picture", type=Path, help="file for the curves of --out")
     options = parse(made, arguments, names=lambda names: chosen(names, PAPERS, "NAME"))
     if options.picture and not options.out:

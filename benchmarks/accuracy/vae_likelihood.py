@@ -1,7 +1,7 @@
 """Test log-likelihood of a VAE on dynamically binarized MNIST, by importance weighting.
 
 ``python benchmarks/accuracy/vae_likelihood.py`` trains 784-200-200-50 (tanh) as published by Burda
-et al. (2016); ``--max-epochs 3280`` is the published length, ``--checkpoint FILE`` resumes.
+et al. (2016); ``--max-epochs 3280`` is the published length.
 """
 
 import sys
@@ -35,13 +35,10 @@ def main(arguments=None):
     made.add_argument("--max-epochs", type=int, default=250)
     made.add_argument("--n-test", type=int, default=1000)
     made.add_argument("--n-importance-samples", type=int, default=5000)
-    made.add_argument("--checkpoint", type=Path, help="file to resume from")
     options = made.parse_args(arguments)
     X = load("mnist").X
     train, test = X[:60_000], X[60_000:]
-    vae = VAEEmbedding(
-        10, **NETWORK, max_epochs=options.max_epochs, checkpoint=options.checkpoint, verbose=1
-    )
+    vae = VAEEmbedding(10, **NETWORK, max_epochs=options.max_epochs, verbose=1)
     _, seconds = timed(vae.fit, train)
     rng = np.random.default_rng(0)
     binary = (rng.random(test.shape) < test).astype(np.float32)

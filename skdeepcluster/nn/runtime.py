@@ -69,11 +69,6 @@ def seeded(seed: int | None) -> Iterator[None]:
         _stream.reset(token)
 
 
-def current_stream() -> Stream | None:
-    """Return the stream of the innermost block; None outside."""
-    return _stream.get()
-
-
 def _options(device: torch.device) -> dict[str, Any]:
     """Return the device and its generator as options of torch's functions."""
     stream = _stream.get()

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from ..input.progress import Progress
 from ..nn.augmentation import check_versions
 from ..nn.model import Augmentation, Batch, Player, TrainableModel
-from ..nn.runtime import current_stream, threads_by_size, to_tensor
+from ..nn.runtime import threads_by_size, to_tensor
 
 #: Share of the steps during which the learning rate grows to its peak.
 WARM_UP = 0.1
@@ -44,8 +44,6 @@ class Rows(Dataset[Any]):
         self.columns = {
             name: column for name, column in columns.items() if column is not None
         }
-        #: The generators that ``take`` draws from.
-        self.generators: list[torch.Generator] = []
 
     def add_labeled(self, targets: np.ndarray, generator: torch.Generator) -> None:
         """Add labeled samples to every batch, at most its size, that a generator draws.
@@ -54,7 +52,7 @@ class Rows(Dataset[Any]):
         """
         self.targets = targets
         self.labeled = np.flatnonzero(targets >= 0)
-        self.generators = [generator]
+        self.generator = generator
 
     def __len__(self) -> int:
         return self.X.shape[0]
@@ -70,8 +68,7 @@ class Rows(Dataset[Any]):
         extra = None
         if self.labeled is not None:
             n_labeled = len(self.labeled)
-            (generator,) = self.generators
-            order = torch.randperm(n_labeled, generator=generator, device="cpu")
+            order = torch.randperm(n_labeled, generator=self.generator, device="cpu")
             some = np.sort(self.labeled[order[: len(chosen)].numpy()])
             target = torch.from_numpy(self.targets[some])
             extra = Batch(to_tensor(self.X[some]), columns={"target": target})
@@ -125,7 +122,7 @@ class Net(NeuralNet):
     """skorch's net that trains a :class:`TrainableModel` with one optimizer for all players.
 
     The history has every loss term as ``<player>_<term>``, averaged over the samples of the epoch;
-    ``train_loss`` is the sum of all terms. ``generators`` are all that the training uses.
+    ``train_loss`` is the sum of all terms.
     """
 
     def __init__(
@@ -133,11 +130,9 @@ class Net(NeuralNet):
         module: TrainableModel,
         *,
         augment: Augmentation | None,
-        generators: Sequence[torch.Generator],
         **kwargs: Any,
     ) -> None:
         self.augment: Any = augment
-        self.generators = generators
         super().__init__(module, criterion=nn.Identity, **kwargs)
 
     # ---- events
@@ -150,7 +145,6 @@ class Net(NeuralNet):
     def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
         """Collect the players and their parameters."""
         super().on_train_begin(net, X=X, **kwargs)
-        self.is_over = False
 
         self._n_batches = count_batches(len(X), self.batch_size)
         self._all_parameters = list(self.module_.parameters())
@@ -196,8 +190,8 @@ class Net(NeuralNet):
     def fit_loop(
         self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any
     ) -> "Net":
-        """Train the epochs that are left."""
-        epochs = 0 if self.is_over else self.max_epochs - len(self.history)
+        """Train the epochs that are left if a callback has loaded a history."""
+        epochs = self.max_epochs - len(self.history)
         return super().fit_loop(X, y, epochs=epochs, **kwargs)
 
     # ---- the step
@@ -251,40 +245,6 @@ class Net(NeuralNet):
         check_versions(batch.x, changed)
         augmented = changed.detach().to(batch.x.dtype)
         return batch._replace(augmented=augmented, extra=extra)
-
-    # ---- the state of an unfinished training
-
-    def get_state(self, is_over: bool = False) -> dict[str, Any]:
-        """Return all that the rest of the training depends on, as tensors and plain data."""
-        schedules = [
-            (schedule.lr_scheduler_.state_dict(), schedule.batch_idx_)
-            for schedule in self._schedules()
-        ]
-        return {
-            "is_over": is_over,
-            "history": [epoch | {"batches": []} for epoch in self.history],
-            "weights": self.module_.state_dict(),
-            "optimizer": self.optimizer_.state_dict(),
-            "schedules": schedules,
-            "generators": [generator.get_state() for generator in self.generators],
-        }
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Restore a state, once the other callbacks have begun."""
-        self.is_over = state["is_over"]
-        self.history.extend(state["history"])
-        self.module_.load_state_dict(state["weights"])
-        self.optimizer_.load_state_dict(state["optimizer"])
-        schedules = zip(self._schedules(), state["schedules"], strict=True)
-        for schedule, (stored, n_batches) in schedules:
-            schedule.lr_scheduler_.load_state_dict(stored)
-            schedule.batch_idx_ = n_batches
-        generators = zip(self.generators, state["generators"], strict=True)
-        for generator, stored in generators:
-            generator.set_state(stored)
-
-    def _schedules(self) -> list[LRScheduler]:
-        return [item for _, item in self.callbacks_ if isinstance(item, LRScheduler)]
 
 
 def epoch_table() -> PrintLog:
@@ -343,8 +303,6 @@ def train(
     parameter names; None: ``model.rates``. ``generator`` decides the order of the samples. The
     history has "epoch", "dur" (seconds), "train_loss" and every loss term of each finished epoch.
     """
-    device = next(model.parameters()).device
-    generators = [generator, *rows.generators, *_current_generators(device)]
     rates = model.rates if rates is None else rates
     groups = [
         (pattern, {"lr": learning_rate * factor}) for pattern, factor in rates.items()
@@ -356,7 +314,6 @@ def train(
     net = Net(
         model,
         augment=augment,
-        generators=generators,
         optimizer=AdamW,
         optimizer__param_groups=groups,
         optimizer__weight_decay=model.weight_decay,
@@ -370,7 +327,7 @@ def train(
         callbacks=callbacks,
         callbacks__print_log=None,
         verbose=0,
-        device=None,
+        device=next(model.parameters()).device,
     )
     with threads_by_size(model, batch_size):
         net.fit(rows, None)
@@ -379,15 +336,6 @@ def train(
 
     history = [_select_numbers(epoch) for epoch in net.history if "train_loss" in epoch]
     return history, net.interrupted
-
-
-def _current_generators(device: torch.device) -> list[torch.Generator]:
-    """Return the generators of networks on a device: the current stream's, or torch's own."""
-    stream = current_stream()
-    if stream is not None:
-        return [stream.on(name) for name in sorted({"cpu", str(device)})]
-    gpus = torch.cuda.default_generators if device.type == "cuda" else ()
-    return [torch.default_generator, *gpus]
 
 
 def _select_numbers(epoch: dict[str, Any]) -> dict[str, float]:
