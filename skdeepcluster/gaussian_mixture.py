@@ -36,7 +36,6 @@ from .input.documentation import shared_docs
 from .input.parameters import (
     AUTO,
     COUNT,
-    MAX_CLUSTERS,
     N_CLUSTERS,
     begin_sample,
     forget_missing,
@@ -99,8 +98,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Continue from the last fit. ``n_init`` is ignored then.
     random_state : int, RandomState instance or None
         Determines initializations and samples.
-    max_clusters : int
-        Maximum number of clusters for ``n_clusters="auto"``.
     verbose : int
         1 prints initializations and iterations, 2 the bounds as well.
     verbose_interval : int
@@ -178,7 +175,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         **GaussianMixture._parameter_constraints,
         "n_clusters": N_CLUSTERS,
         "kinds": KINDS,
-        "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "init_params": [
             *GaussianMixture._parameter_constraints["init_params"],
             "array-like",
@@ -210,7 +206,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         device: Any = "auto",
         warm_start=False,
         random_state=None,
-        max_clusters=MAX_CLUSTERS,
         verbose=0,
         verbose_interval=10,
     ) -> None:
@@ -703,7 +698,6 @@ def read_columns(estimator, X, sample_weight, n_least):
         n_clusters, curve = count_clusters(
             Prepared(preparation.fit_compare(encoded, sample_weight), preparation),
             n_clusters,
-            estimator.max_clusters,
             sample_weight,
             estimator.random_state,
         )

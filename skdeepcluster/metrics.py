@@ -63,14 +63,15 @@ class ExpectedScore:
     def __init__(self, X, *, sample_weight=None, **options: Any) -> None:
         from .neighbor_clustering import (
             NeighborClustering,
-            measure_partitions,
             prepare_samples,
+            read_settings,
         )
+        from .partition.search import measure_partitions
 
         clusterer = NeighborClustering(**{"random_state": 0} | options)
         self.prepared = prepare_samples(clusterer, X, sample_weight)
         self._criterion, self._samples = measure_partitions(
-            clusterer, self.prepared, sample_weight
+            self.prepared, sample_weight, read_settings(clusterer)
         )
 
     def __call__(self, labels) -> float | npt.NDArray[np.float64]:

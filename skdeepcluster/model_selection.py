@@ -12,24 +12,19 @@ from .input.checks import warn_user
 from .input.labels import predict_samples
 from .input.parameters import read_n_clusters
 from .metrics import ExpectedScore
-from .neighbor_clustering import (
-    NeighborClustering,
-    find_clusters,
-    list_alternatives,
-    prepare_samples,
-)
+from .neighbor_clustering import NeighborClustering, prepare_samples, read_settings
 from .neighbors.search import list_metric
+from .partition.search import Problem, find_clusters
+from .partition.selection import list_alternatives
 
 #: Parameters of a clusterer that the search for its number of clusters shares.
 SHARED = {
     "augment",
     "image_shape",
     "kinds",
-    "max_clusters",
     "max_samples",
     "metric",
     "n_neighbors",
-    "n_views",
     "random_state",
     "standardize",
 }
@@ -186,19 +181,20 @@ def _search(X, n_clusters, estimator, sample_weight):
     # A clusterer without a seed has one curve.
     clusterer = NeighborClustering(n_clusters, **{"random_state": 0} | shared)
     prepared = prepare_samples(clusterer, X, sample_weight)
-    found = find_clusters(clusterer, prepared, sample_weight=sample_weight)
-    partitions = found.result.partitions
+    problem = Problem(read_n_clusters(n_clusters), sample_weight)
+    found = find_clusters(prepared, problem, read_settings(clusterer))
+    partitions = found.partitions
     labels = [partition.labels for partition in partitions]
     alternatives = list_alternatives(partitions, labels, 0)
 
-    curve = found.result.curve
+    curve = found.curve
     largest = curve.n_clusters.max()
     if isinstance(n_clusters, list) and largest < max(n_clusters):
         warn_user(
             f"Numbers above {largest} are left out: too few samples are distinct.",
             UserWarning,
         )
-    return found.result.best.n_clusters, curve, alternatives
+    return found.best.n_clusters, curve, alternatives
 
 
 def _warn_of_edges(numbers, best, criterion):

@@ -4,63 +4,47 @@ N samples, M distinct samples in the graph, D features, K clusters, L layout dim
 """
 
 from collections.abc import Callable
-from functools import partial
 from numbers import Integral
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.spatial.distance import cdist
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    clone,
 )
 from sklearn.neighbors import VALID_METRICS
-from sklearn.utils import check_scalar
-from sklearn.utils._param_validation import (
-    Interval,
-    StrOptions,
-)
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .input.checks import check_sample_weight, is_dask, warn_of_empty
+from .input.checks import check_sample_weight, is_dask
 from .input.columns import KINDS
 from .input.dask import draw_rows, fit_predict, maps_blocks
-from .input.distinct import TINY
 from .input.documentation import shared_docs
-from .input.labels import cluster_means, find_offset, mark_noise, read_known
+from .input.labels import find_offset, mark_noise, read_known
 from .input.parameters import (
     AUTO,
     COUNT,
     FRACTION,
-    MAX_CLUSTERS,
     N_CLUSTERS,
-    draw_seed,
+    copy_shallowly,
     forget_missing,
-    random_stream,
     read_n_clusters,
     store_parameters,
     with_plain_numbers,
 )
 from .input.preparation import Preparation, Prepared, prepare
-from .input.progress import Progress
 from .input.types import Auto, ClusterMixin, Labels, fit_context
-from .neighbors.augmented import check_augment, choose_augment
+from .neighbors.augmented import check_augment
 from .neighbors.graph import GraphSettings
 from .neighbors.samples import Lookup, interpolate
 from .neighbors.search import check_distances
-from .partition.search import (
-    Problem,
-    SearchResult,
-    find_by_seeds,
-    find_partition,
-    make_criterion,
-    warn_of_edge,
-)
-from .partition.selection import Alternative, describe_changes
-from .partition.tree import find_leaves, group_leaves, grow_tree
+from .partition.search import Problem, SearchSettings, find_clusters
+from .partition.selection import list_alternatives
+from .partition.tree import ClusterTree, grow_tree
 
 
 @shared_docs
@@ -81,7 +65,7 @@ class NeighborClustering(
     ----------
     n_clusters : int, (int, int) or "auto"
         Number of clusters, or the lowest and the highest number to choose between. "auto": from 1
-        to ``max_clusters``.
+        to 60, as far as there are five distinct samples per cluster.
     n_neighbors : int
         Number of neighbors of each sample in the graph, at most the average number of other
         distinct samples in a cluster.
@@ -100,8 +84,6 @@ class NeighborClustering(
         :class:`~skdeepcluster.nn.RandomAffine` suits images,
         :class:`~skdeepcluster.nn.RandomShift` series. "auto" tries such changes, and X as it is,
         on at most 4,000 samples, and takes what has the highest score in ``augment_scores_``.
-    n_views : int
-        Number of views of each sample, if there is ``augment``.
     image_shape : tuple of int
         (height, width) or (channels, height, width) of images, for ``augment="auto"``. None: X are
         series.
@@ -110,10 +92,6 @@ class NeighborClustering(
     max_samples : int
         Maximum number of distinct samples in the graph. The others are predicted like new ones.
         Graphs of sparse distances have all samples.
-    max_clusters : int
-        Maximum for ``n_clusters="auto"``, which also needs five distinct samples per cluster.
-        Where the number is sought, samples of smaller clusters are moved to others, unless labels
-        are given.
     use_labels : bool
         Whether ``y`` of ``fit`` holds known clusters: numbers from 0 to ``n_clusters - 1``, -1
         where unknown. ``n_clusters="auto"`` then finds at least as many clusters.
@@ -132,7 +110,7 @@ class NeighborClustering(
         separated and found again; your own classes may differ. With noise, it is multiplied by
         the share of samples that have a cluster, as by
         :func:`~skdeepcluster.metrics.expected_score`.
-    alternatives_ : list of Alternative
+    alternatives_ : tuple of Alternative
         At most four other partitions: the two next best numbers of clusters or, if ``n_clusters``
         is an int, the two next best partitions; then those that differ from all before (adjusted
         Rand index below 0.8). Each has ``n_clusters``, ``labels``, ``probabilities``,
@@ -170,14 +148,10 @@ class NeighborClustering(
         Mean distance, standardized if ``standardize_``, from each sample to its nearest others.
     offset_ : float
         Samples whose outlier score exceeds ``-offset_`` are noise.
-    leaves_ : ndarray of shape (n_samples,)
-        Leaf of each sample in the tree of clusters: a part of its cluster.
-    n_leaves_ : int
-        Number of leaves.
-    children_ : ndarray of shape (`n_leaves_` - 1, 2)
-        Nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`.
-    distances_ : ndarray of shape (`n_leaves_` - 1,)
-        Ward's distance of each merge in the layout, ascending.
+    tree_ : ClusterTree
+        The tree of clusters, whose leaves are parts of clusters: ``children`` and ``distances`` as
+        in :class:`sklearn.cluster.AgglomerativeClustering`, ``leaves`` (n_samples,), and
+        ``cut(n_clusters)`` for the labels of fewer or more clusters.
 
     See Also
     --------
@@ -234,7 +208,7 @@ class NeighborClustering(
     >>> found = NeighborClustering("auto", random_state=0).fit(X4)
     >>> found.n_clusters_
     4
-    >>> len(set(found.cut(2)))
+    >>> len(set(found.tree_.cut(2)))
     2
     """
 
@@ -245,11 +219,9 @@ class NeighborClustering(
         "standardize": [AUTO, "boolean"],
         "kinds": KINDS,
         "augment": [callable, AUTO, None],
-        "n_views": [COUNT],
         "image_shape": [tuple, list, None],
         "n_components": [COUNT],
         "max_samples": [COUNT],
-        "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "contamination": [FRACTION, AUTO],
         "use_labels": ["boolean"],
         "n_jobs": [Integral, None],
@@ -266,11 +238,9 @@ class NeighborClustering(
         standardize: bool | Auto = "auto",
         kinds: Any = "auto",
         augment: Any = None,
-        n_views=16,
         image_shape=None,
         n_components=5,
         max_samples=70_000,
-        max_clusters=MAX_CLUSTERS,
         contamination=0.0,
         use_labels=False,
         n_jobs=None,
@@ -306,46 +276,52 @@ class NeighborClustering(
                     "Or pass X.compute()."
                 )
             X = draw_rows(X, clusterer.max_samples, clusterer.random_state)
+
         with np.errstate(under="ignore"):
             prepared = prepare_samples(clusterer, X, sample_weight)
-            y = y if clusterer.use_labels else None
-            known = read_known(y, prepared.points.shape[0], clusterer.n_clusters)
-            found = find_clusters(clusterer, prepared, known.labels, sample_weight)
+            n_samples = prepared.points.shape[0]
+            known = read_known(
+                y if self.use_labels else None, n_samples, self.n_clusters
+            )
+            numbers = read_n_clusters(clusterer.n_clusters)
+            problem = Problem(numbers, sample_weight, known.labels)
+            found = find_clusters(prepared, problem, read_settings(clusterer))
+
         weights = check_sample_weight(sample_weight, prepared.points)
         offset = find_offset(found.outlier_scores, clusterer.contamination, weights)
         is_noise = -found.outlier_scores < offset
         share = 1 - float(np.average(is_noise, weights=weights))
-        self._write(prepared.preparation, known.classes, found, offset)
-        self._partitions = [
-            partition._replace(expected_score=share * partition.expected_score)
-            for partition in found.result.partitions
-        ]
-        return self._show(0)
 
-    fit_predict = fit_predict
-
-    def _write(self, preparation, classes, found, offset):
-        """Set the attributes that hold for every answer of the fit."""
-        result = found.result
-        samples = result.samples
+        preparation = prepared.preparation
         preparation.write_input(self)
         self.standardize_ = preparation.standardizes_
         self.augment_ = found.augment
         self.augment_scores_ = found.augment_scores
-        self.classes_ = classes
-        self.n_clusters_curve_ = result.curve
-        self.layout_ = result.layout
+        self.classes_ = known.classes
+        self.n_clusters_curve_ = found.curve
+        self.layout_ = found.layout
         self.outlier_scores_ = found.outlier_scores
         self.offset_ = offset
-        self.graph_ = samples.graph
-        self.graph_indices_ = samples.reference.kept
-        self._samples = samples._replace(inverse=None)
+        self.graph_ = found.samples.graph
+        self.graph_indices_ = found.samples.reference.kept
+        self._samples = found.samples._replace(inverse=None)
         self._lookup = found.lookup
+        self._partitions = tuple(
+            partition._replace(expected_score=share * partition.expected_score)
+            for partition in found.partitions
+        )
         forget_missing(self, "augment_scores_", "classes_", "n_clusters_curve_")
+        self._take(0)
+        return self
 
-    def _show(self, place):
-        """Take a partition of the fit, by its position, and the others as alternatives."""
-        labels = self._list_labels()
+    fit_predict = fit_predict
+
+    def _take(self, place):
+        """Set the attributes of one of the partitions of the fit, by its position."""
+        labels = [
+            mark_noise(partition.labels, self.outlier_scores_, self.offset_)
+            for partition in self._partitions
+        ]
         chosen = self._partitions[place]
         self.alternatives_ = list_alternatives(self._partitions, labels, place)
         self.responsibilities_ = chosen.responsibilities
@@ -354,72 +330,47 @@ class NeighborClustering(
         self.n_clusters_ = chosen.n_clusters
         self.expected_score_ = chosen.expected_score
         self._tree = None
-        return self
-
-    def _list_labels(self):
-        """Return the labels (N,) of each partition of the fit."""
-        return [
-            mark_noise(partition.labels, self.outlier_scores_, self.offset_)
-            for partition in self._partitions
-        ]
 
     def use(self, alternative) -> Self:
-        """Take one of the ``alternatives_`` as the partition; nothing is fitted again.
+        """Return the fitted estimator with one of the ``alternatives_`` as its partition.
 
-        Attributes, predictions and cuts then follow it. The old partition becomes an alternative.
+        Nothing is fitted again, and this estimator stays as it is. In the new one, attributes,
+        predictions and the tree follow the alternative, and this partition is an alternative.
 
         Parameters
         ----------
         alternative : Alternative
-            One of ``alternatives_`` of this fit, from before or after another one was used.
+            One of ``alternatives_``.
 
         Returns
         -------
-        self : object
-            The estimator.
+        other : object
+            Another estimator.
         """
         check_is_fitted(self)
-        if isinstance(alternative, Alternative):
-            known = self._list_labels()[alternative.place :][:1]
-            if np.array_equal([alternative.labels], known):
-                return self._show(alternative.place)
-        raise ValueError(
-            f"alternative must be one of the {len(self.alternatives_)} alternatives_ of this "
-            f"fit, such as alternatives_[0], got {type(alternative).__name__}."
-        )
-
-    # ---- the tree of clusters, grown when it is asked for
+        if not any(alternative is known for known in self.alternatives_):
+            raise ValueError(
+                f"alternative must be one of the {len(self.alternatives_)} alternatives_ of this "
+                f"fit, such as alternatives_[0], got {type(alternative).__name__}."
+            )
+        other = copy_shallowly(self)
+        other._take(alternative.place)
+        return other
 
     @property
-    def children_(self) -> npt.NDArray[np.int64]:
-        """Nodes of each merge, as in :class:`sklearn.cluster.AgglomerativeClustering`."""
-        return self._grow_tree().children
-
-    @property
-    def distances_(self) -> npt.NDArray[np.float64]:
-        """Ward's distance of each merge in the layout, ascending."""
-        return self._grow_tree().distances
-
-    @property
-    def n_leaves_(self) -> int:
-        """Number of leaves."""
-        return len(self._grow_tree().clusters)
-
-    @property
-    def leaves_(self) -> npt.NDArray[np.int64]:
-        """Leaf of each sample in the tree of clusters."""
-        tree = self._grow_tree()
-        clusters = self.responsibilities_.argmax(1)
-        return find_leaves(tree.centers, tree.clusters, self.layout_, clusters)
-
-    def _grow_tree(self):
-        """Return the :class:`ClusterTree` of the clusters, grown once."""
+    def tree_(self) -> ClusterTree:
+        """The tree of clusters, which is grown on first use."""
         check_is_fitted(self)
         if self._tree is None:
-            kept = self.graph_indices_
-            labels = self.responsibilities_[kept].argmax(1)
             most = max(partition.n_clusters for partition in self._partitions)
-            self._tree = grow_tree(self._samples, self.layout_[kept], labels, most)
+            is_noise = -self.outlier_scores_ < self.offset_
+            self._tree = grow_tree(
+                self._samples,
+                self.layout_,
+                self.responsibilities_.argmax(1),
+                is_noise,
+                most,
+            )
         return self._tree
 
     # ---- predictions
@@ -474,42 +425,6 @@ class NeighborClustering(
         """
         return -self._interpolate(X)[0]
 
-    def cut(self, n_clusters: int, X=None) -> Labels:
-        """Return the labels of fewer or more clusters, from the tree of the same fit.
-
-        Parameters
-        ----------
-        n_clusters : int
-            From 1 to ``n_leaves_``. Fewer than ``n_clusters_`` merge clusters, more divide them.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            New samples to label; None: the samples of ``fit``.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Clusters from 0 to ``n_clusters - 1``, or -1 for noise.
-        """
-        check_is_fitted(self)
-        if n_clusters == self.n_clusters_:  # also where some clusters have no leaf
-            return self.labels_.copy() if X is None else self.predict(X)
-
-        bounds = {"min_val": 1, "max_val": self.n_leaves_}
-        check_scalar(n_clusters, "n_clusters", Integral, **bounds)
-        return self._cut(X, n_clusters)
-
-    @maps_blocks
-    def _cut(self, X, n_clusters):
-        """Return the labels of new samples, or those of the fit, in another number of clusters."""
-        tree = self._grow_tree()
-        groups = group_leaves(tree.children, tree.clusters, n_clusters)
-        leaves = self.leaves_
-        outlier_scores = self.outlier_scores_
-        if X is not None:
-            names = "responsibilities_", "layout_"
-            resp, layout, outlier_scores = self._interpolate(X, *names)
-            leaves = find_leaves(tree.centers, tree.clusters, layout, resp.argmax(1))
-        return mark_noise(groups[leaves], outlier_scores, self.offset_)
-
     @maps_blocks
     def transform(self, X) -> npt.NDArray[np.float32]:
         """Return the positions of the samples in the layout.
@@ -525,26 +440,6 @@ class NeighborClustering(
             Positions.
         """
         return self._interpolate(X, "layout_")[0]
-
-    def score(self, X, y=None) -> float:
-        """Return the mean simplified silhouette of the samples in the layout: higher is better.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, or their distances as in :meth:`predict_proba`.
-        y : Ignored
-            Present for API consistency by convention.
-
-        Returns
-        -------
-        float
-            Mean of (b - a) / max(a, b), with the distances a to the center of the cluster and b
-            to the nearest other center; 0 for one cluster.
-        """
-        resp, layout, _ = self._interpolate(X, "responsibilities_", "layout_")
-        clusters = self.responsibilities_.argmax(1)
-        return measure_silhouette(self.layout_, clusters, layout, resp)
 
     # ---- state
 
@@ -595,20 +490,7 @@ class NeighborClustering(
         return tags
 
 
-# ---- the fit
-
-
-class Found(NamedTuple):
-    """The partition that a fit has found, for all N samples."""
-
-    #: What the search has found, with responsibilities (N, K) and a layout (N, L).
-    result: SearchResult
-    #: Mean distance (N,) of each sample to its neighbors.
-    outlier_scores: np.ndarray
-    lookup: Lookup
-    #: How the samples were compared, and the merits of what was tried with "auto".
-    augment: Any
-    augment_scores: dict | None
+# ---- what the parameters mean
 
 
 def prepare_samples(clusterer, X, sample_weight) -> Prepared:
@@ -640,142 +522,19 @@ def prepare_samples(clusterer, X, sample_weight) -> Prepared:
     return prepared
 
 
-def find_clusters(clusterer, prepared, labels=None, sample_weight=None) -> Found:
-    """Return the clusters of samples by the settings of a NeighborClustering.
-
-    ``labels`` (N,) are known clusters, -1 where unknown, or None.
-    """
-    numbers = read_n_clusters(clusterer.n_clusters, clusterer.max_clusters)
-    problem = Problem(numbers, sample_weight, labels)
-    with Progress(type(clusterer).__name__, bool(clusterer.verbose)) as progress:
-        n_tried = 0 if numbers.is_given else len(numbers.tried)
-        # Graph, layout, partition, assignment, augmentation, and each number that is tried.
-        progress.plan(4 + (clusterer.augment == "auto") + n_tried)
-        if clusterer.augment == "auto":
-            progress.begin("augmentation", 1)
-        prepared, augment, scores = augment_samples(clusterer, prepared, numbers)
-        settings = make_graph_settings(clusterer)
-        result = find_partition(
-            prepared, problem, settings, clusterer.random_state, progress
-        )
-        warn_of_number(clusterer, result)
-
-        progress.begin("assignment", 1)
-        lookup = Lookup(result.samples.reference)
-        resps = [partition.responsibilities for partition in result.partitions]
-        *resps, layout, outlier_scores = interpolate(
-            lookup,
-            prepared.points,
-            [*resps, result.layout],
-            clusterer.n_jobs,
-            result.samples.inverse,
-        )
-    partitions = [
-        partition._replace(responsibilities=resp)
-        for partition, resp in zip(result.partitions, resps, strict=True)
-    ]
-    result = result._replace(partitions=partitions, layout=layout)
-    return Found(result, outlier_scores, lookup, augment, scores)
-
-
-def augment_samples(clusterer, prepared, numbers):
-    """Return the samples with their augmentation, the augmentation, and the merits with "auto"."""
-    augment = clusterer.augment
-    scores = None
-    if augment == "auto":
-        stream = random_stream(clusterer.random_state)
-        stream = np.random.RandomState(draw_seed(stream))
-        settings = make_graph_settings(clusterer)
-        fit = partial(find_by_seeds, n_clusters=numbers, settings=settings)
-        augment, scores = choose_augment(prepared, clusterer.image_shape, fit, stream)
-    return prepared.change(augment), augment, scores
-
-
-def measure_partitions(clusterer, prepared, sample_weight):
-    """Return the criterion of samples, and the distinct samples of their graph."""
-    numbers = read_n_clusters("auto", clusterer.max_clusters)
-    prepared, *_ = augment_samples(clusterer, prepared, numbers)
-    settings = make_graph_settings(clusterer)
-    return make_criterion(prepared, settings, sample_weight, clusterer.random_state)
-
-
-def make_graph_settings(clusterer):
-    """Return the :class:`GraphSettings` of a NeighborClustering."""
-    return GraphSettings(
+def read_settings(clusterer) -> SearchSettings:
+    """Return what the parameters of a NeighborClustering mean for the search of clusters."""
+    graph = GraphSettings(
         n_neighbors=clusterer.n_neighbors,
         metric=clusterer.metric,
         n_components=clusterer.n_components,
         max_samples=clusterer.max_samples,
         n_jobs=clusterer.n_jobs,
-        n_views=clusterer.n_views,
     )
-
-
-def list_alternatives(partitions, labels, place):
-    """Return the other partitions of a fit as alternatives to one of them.
-
-    ``labels`` (N,) are the ones of each partition, ``place`` the position of the chosen one.
-    Partitions that are equal, because a cluster became noise, are left out.
-    """
-    changes = [describe_changes(labels[place], own) for own in labels]
-    return [
-        Alternative(
-            n_clusters=other.n_clusters,
-            expected_score=other.expected_score,
-            changes=changes[i],
-            evidence=_describe_evidence(other, partitions[place]),
-            labels=labels[i],
-            probabilities=other.responsibilities.max(1),
-            place=i,
-        )
-        for i, other in enumerate(partitions)
-        if changes[i]
-    ]
-
-
-def _describe_evidence(partition, chosen):
-    """Return what speaks for a partition, beside the same numbers of the chosen one."""
-    names = "expected score", "agreement of candidates", "mean probability"
-    numbers = [
-        [each.expected_score, each.agreement, each.responsibilities.max(1).mean()]
-        for each in (partition, chosen)
-    ]
-    return ", ".join(
-        f"{name} {value:.2f} ({other:.2f})"
-        for name, value, other in zip(names, *numbers, strict=True)
+    return SearchSettings(
+        graph,
+        clone(clusterer.augment, safe=False),
+        clusterer.image_shape,
+        clusterer.random_state,
+        bool(clusterer.verbose),
     )
-
-
-def measure_silhouette(layout, clusters, new_layout, new_resp):
-    """Return the mean simplified silhouette of new samples (n, L) with responsibilities (n, K).
-
-    The ``layout`` (N, L) of a fit gives the centers of the clusters.
-    """
-    present, places = np.unique(clusters, return_inverse=True)
-    if len(present) < 2:
-        return 0.0
-
-    centers = cluster_means(np.eye(len(present))[places], layout.astype(float))
-    distances = cdist(new_layout, centers)
-    assigned = np.arange(len(new_resp)), new_resp[:, present].argmax(1)
-
-    a = distances[assigned]
-    distances[assigned] = np.inf
-    b = distances.min(1)
-    larger = np.maximum(np.maximum(a, b), TINY)
-    return float(((b - a) / larger).mean())
-
-
-# ---- warnings
-
-
-def warn_of_number(clusterer, result):
-    """Warn of empty clusters, and of a number at the edge of those that were tried."""
-    warn_of_empty(
-        len(np.unique(result.best.labels)),
-        result.best.n_clusters,
-        "clusters",
-        "Decrease n_clusters, or leave out duplicate points.",
-    )
-    if clusterer.n_clusters == "auto":
-        warn_of_edge(result, clusterer.max_clusters)

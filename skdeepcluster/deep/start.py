@@ -4,7 +4,6 @@ N samples, E encoded features, K clusters.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -25,12 +24,16 @@ from ..input.distinct import order_rows
 from ..input.labels import Known, check_labels, cluster_means
 from ..input.parameters import read_n_clusters, with_plain_numbers
 from ..input.preparation import Preparation, Prepared
-from ..neighbor_clustering import NeighborClustering, find_clusters
-from ..neighbors.augmented import choose_augment
-from ..neighbors.graph import GraphSettings
+from ..neighbor_clustering import NeighborClustering, read_settings
 from ..nn.likelihood import ColumnLikelihood, Likelihood, choose_likelihood
 from ..partition.known import name_clusters
-from ..partition.search import count_clusters, find_by_seeds
+from ..partition.search import (
+    Problem,
+    SearchSettings,
+    count_clusters,
+    find_augment,
+    find_clusters,
+)
 
 #: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
 MAX_ORDERED = 2**26
@@ -223,15 +226,17 @@ class NeighborStart:
         prepared = data.compare()
         if clusterer.metric == "euclidean" and clusterer.augment is None:
             prepared = prepared.change(augment)
-        found = find_clusters(with_plain_numbers(clusterer), prepared, data.labels)
+        clusterer = with_plain_numbers(clusterer)
+        problem = Problem(read_n_clusters(clusterer.n_clusters), labels=data.labels)
+        found = find_clusters(prepared, problem, read_settings(clusterer))
 
-        calibrated = found.result.best.responsibilities
+        calibrated = found.best.responsibilities
         n_found = calibrated.shape[1]
         n_clusters = choose_number(self.clusterer, n_found, data)
         # One-hot: shared responsibilities would blur the clusters of the codes.
         resp = np.eye(n_clusters)[calibrated.argmax(1)]
         resp = hold_labels(resp, data.labels)
-        return InitialPartition(n_clusters, resp, calibrated, found.result.curve)
+        return InitialPartition(n_clusters, resp, calibrated, found.curve)
 
 
 @dataclass(frozen=True)
@@ -275,9 +280,11 @@ def find_augmentation(augment, image_shape, data, random_state):
     """Return the augmentation of a network, and the scores of all if the best one is sought."""
     if augment != "auto":
         return augment, None
+    settings = SearchSettings(
+        augment=augment, image_shape=image_shape, random_state=random_state
+    )
     numbers = read_n_clusters(data.n_clusters)
-    fit = partial(find_by_seeds, n_clusters=numbers, settings=GraphSettings())
-    return choose_augment(data.compare(), image_shape, fit, random_state)
+    return find_augment(data.compare(), numbers, settings)
 
 
 # ---- steps of a clusterer

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 from sklearn.utils.validation import check_is_fitted
 
+from ..neighbor_clustering import NeighborClustering
 from .base import Display, draw_legend, take_last_step
 
 #: Color of the merges above the cut, and of the cut itself.
@@ -41,7 +42,7 @@ class DendrogramDisplay(Display):
 
     See Also
     --------
-    skdeepcluster.NeighborClustering.cut : Labels at one height of the tree.
+    skdeepcluster.NeighborClustering : Its ``tree_`` also has labels at one height.
 
     Examples
     --------
@@ -72,21 +73,25 @@ class DendrogramDisplay(Display):
         The default of `n_clusters` is its ``n_clusters_``.
         """
         estimator, name = take_last_step(estimator, name)
-        message = (
-            "%(name)s has no children_ and distances_. Fit AgglomerativeClustering with "
-            "compute_distances=True."
-        )
-        check_is_fitted(estimator, ("children_", "distances_"), msg=message)
-        n_leaves = len(estimator.children_) + 1
+        if isinstance(estimator, NeighborClustering):
+            children, distances, _, leaves, _ = estimator.tree_
+        else:
+            message = (
+                "%(name)s has no children_ and distances_. Fit AgglomerativeClustering with "
+                "compute_distances=True."
+            )
+            check_is_fitted(estimator, ("children_", "distances_"), msg=message)
+            children = estimator.children_
+            distances = estimator.distances_
+            leaves = np.arange(len(children) + 1)
+        n_leaves = len(children) + 1
         if n_clusters is None:
             # Some clusters may be empty.
             n_clusters = min(estimator.n_clusters_, n_leaves)
-
-        leaves = getattr(estimator, "leaves_", np.arange(n_leaves))
         display = cls(
-            estimator.children_,
-            estimator.distances_,
-            np.bincount(leaves[leaves >= 0], minlength=n_leaves),
+            children,
+            distances,
+            np.bincount(leaves, minlength=n_leaves),
             n_clusters=n_clusters,
             name=name,
         )

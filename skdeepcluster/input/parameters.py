@@ -53,6 +53,7 @@ class ClusterNumbers(NamedTuple):
     #: A range, any number of which may be chosen, or a list.
     numbers: Any
     is_given: bool = False
+    is_auto: bool = False
 
     @property
     def given(self) -> int:
@@ -83,12 +84,12 @@ class ClusterNumbers(NamedTuple):
         return sorted(between | {lowest, highest})
 
 
-def read_n_clusters(n_clusters, max_clusters=MAX_CLUSTERS) -> ClusterNumbers:
+def read_n_clusters(n_clusters) -> ClusterNumbers:
     """Return the :class:`ClusterNumbers` of a parameter ``n_clusters``, checked."""
     if isinstance(n_clusters, Integral):
         return ClusterNumbers([int(n_clusters)], is_given=True)
     if isinstance(n_clusters, str) and n_clusters == "auto":
-        return ClusterNumbers(range(1, max_clusters + 1))
+        return ClusterNumbers(range(1, MAX_CLUSTERS + 1), is_auto=True)
     numbers = list(n_clusters) if isinstance(n_clusters, Iterable) else []
     is_sound = all(isinstance(k, Integral) and k >= 1 for k in numbers)
     if isinstance(n_clusters, tuple) and len(numbers) == 2 and is_sound:

@@ -3,12 +3,18 @@
 N samples, M distinct samples in the graph; D features, L layout dimensions, K clusters.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..input.checks import check_enough, check_sample_weight, warn_user
+from ..input.checks import (
+    check_enough,
+    check_sample_weight,
+    warn_of_empty,
+    warn_user,
+)
 from ..input.parameters import (
     MAX_CLUSTERS,
     ClusterNumbers,
@@ -17,8 +23,9 @@ from ..input.parameters import (
     read_n_clusters,
 )
 from ..input.progress import Progress
+from ..neighbors.augmented import choose_augment
 from ..neighbors.graph import GraphSettings
-from ..neighbors.samples import Samples, connect
+from ..neighbors.samples import Lookup, Samples, connect, interpolate
 from .coordinates import make_coordinates
 from .known import count_labels, follow_labels
 from .number import choose_number
@@ -44,6 +51,18 @@ class Problem(NamedTuple):
     def labeled_samples(self):
         """Positions in X of the samples with known clusters."""
         return [] if self.labels is None else np.flatnonzero(self.labels >= 0)
+
+
+class SearchSettings(NamedTuple):
+    """How clusters are searched: parameters of ``NeighborClustering``."""
+
+    graph: GraphSettings = GraphSettings()
+    #: Other versions of samples, None, or "auto".
+    augment: Any = None
+    image_shape: Any = None
+    random_state: Any = None
+    #: Whether a bar shows the progress.
+    verbose: bool = False
 
 
 class SearchResult(NamedTuple):
@@ -115,6 +134,84 @@ def _follow(partition, problem, samples, layout):
     return partition._replace(responsibilities=resp)
 
 
+# ---- clusters of all samples
+
+
+class Found(NamedTuple):
+    """Partitions of all N samples."""
+
+    #: Partitions with responsibilities (N, K), the best first.
+    partitions: list
+    #: Layout (N, L).
+    layout: np.ndarray
+    #: Mean distance (N,) of each sample to its neighbors.
+    outlier_scores: np.ndarray
+    samples: Samples
+    lookup: Lookup
+    #: Scores of numbers of clusters, if the number was chosen.
+    curve: Bunch | None
+    #: How the samples were compared, and the scores of what was tried with "auto".
+    augment: Any
+    augment_scores: dict | None
+
+    @property
+    def best(self):
+        """The best partition."""
+        return self.partitions[0]
+
+
+def find_clusters(prepared, problem, settings) -> Found:
+    """Return the partitions of prepared samples by :class:`SearchSettings`."""
+    numbers = problem.n_clusters
+    with Progress("NeighborClustering", settings.verbose) as progress:
+        n_tried = 0 if numbers.is_given else len(numbers.tried)
+        # Graph, layout, partition, assignment, augmentation, and each number that is tried.
+        progress.plan(4 + (settings.augment == "auto") + n_tried)
+        if settings.augment == "auto":
+            progress.begin("augmentation", 1)
+        augment, scores = find_augment(prepared, numbers, settings)
+        prepared = prepared.change(augment)
+        result = find_partition(
+            prepared, problem, settings.graph, settings.random_state, progress
+        )
+        warn_of_number(result, numbers)
+
+        progress.begin("assignment", 1)
+        lookup = Lookup(result.samples.reference)
+        resps = [partition.responsibilities for partition in result.partitions]
+        *resps, layout, outlier_scores = interpolate(
+            lookup,
+            prepared.points,
+            [*resps, result.layout],
+            settings.graph.n_jobs,
+            result.samples.inverse,
+        )
+    partitions = [
+        partition._replace(responsibilities=resp)
+        for partition, resp in zip(result.partitions, resps, strict=True)
+    ]
+    return Found(
+        partitions=partitions,
+        layout=layout,
+        outlier_scores=outlier_scores,
+        samples=result.samples,
+        lookup=lookup,
+        curve=result.curve,
+        augment=augment,
+        augment_scores=scores,
+    )
+
+
+def find_augment(prepared, numbers, settings):
+    """Return the augmentation of :class:`SearchSettings`, and the scores of all with "auto"."""
+    if settings.augment != "auto":
+        return settings.augment, None
+    stream = random_stream(settings.random_state)
+    stream = np.random.RandomState(draw_seed(stream))
+    fit = partial(find_by_seeds, n_clusters=numbers, settings=settings.graph)
+    return choose_augment(prepared, settings.image_shape, fit, stream)
+
+
 def find_by_seeds(prepared, seeds, n_clusters, settings):
     """Return the expected scores and the labels (N,) of the best partition by each seed.
 
@@ -133,38 +230,42 @@ def find_by_seeds(prepared, seeds, n_clusters, settings):
     return scores, labels
 
 
-def make_criterion(prepared, settings, sample_weight, random_state):
+def measure_partitions(prepared, sample_weight, settings):
     """Return the :class:`~.selection.Criterion` of samples, and the distinct :class:`Samples`."""
-    stream = random_stream(random_state)
-    settings = settings._replace(augment=prepared.augment, groups=prepared.groups)
-    samples = connect(prepared.points, "auto", settings, stream, sample_weight)
-    coords = make_coordinates(samples, settings, stream)
+    augment, _ = find_augment(prepared, read_n_clusters("auto"), settings)
+    prepared = prepared.change(augment)
+    graph = settings.graph._replace(augment=prepared.augment, groups=prepared.groups)
+    stream = random_stream(settings.random_state)
+    samples = connect(prepared.points, "auto", graph, stream, sample_weight)
+    coords = make_coordinates(samples, graph, stream)
     return Criterion(coords, samples.n_features), samples
 
 
-def count_clusters(
-    prepared,
-    n_clusters,
-    max_clusters=MAX_CLUSTERS,
-    sample_weight=None,
-    random_state=None,
-):
+def count_clusters(prepared, n_clusters, sample_weight=None, random_state=None):
     """Return the number of clusters that :func:`find_partition` chooses, and the curve."""
-    numbers = read_n_clusters(n_clusters, max_clusters)
+    numbers = read_n_clusters(n_clusters)
     problem = Problem(numbers, sample_weight)
     found = find_partition(prepared, problem, GraphSettings(), random_state)
-    if numbers.is_range and n_clusters == "auto":
-        warn_of_edge(found, max_clusters)
+    warn_of_number(found, numbers)
     return found.best.n_clusters, found.curve
 
 
-def warn_of_edge(found, max_clusters):
-    """Warn the user if the largest number of clusters was chosen in a :class:`SearchResult`."""
-    chosen = found.best.n_clusters
+def warn_of_number(found, numbers):
+    """Warn of empty clusters, and of a number at the upper edge of those that "auto" tries."""
+    best = found.best
+    warn_of_empty(
+        len(np.unique(best.labels)),
+        best.n_clusters,
+        "clusters",
+        "Decrease n_clusters, or leave out duplicate points.",
+    )
     n_distinct = len(found.samples.weights)
-    if chosen < found.curve.n_clusters[-1] or n_distinct == 1:
+    is_highest = numbers.is_auto and best.n_clusters == found.curve.n_clusters[-1]
+    if not is_highest or n_distinct == 1:
         return
-    advice = f"Raise max_clusters={max_clusters}, or set n_clusters."
-    if max_clusters > n_distinct // LEAST_SIZE:
+    advice = f"Set bounds, such as n_clusters=(1, {2 * MAX_CLUSTERS})."
+    if n_distinct // LEAST_SIZE < MAX_CLUSTERS:
         advice = f"There are only {n_distinct} distinct samples: set n_clusters."
-    warn_user(f"n_clusters='auto' chose {chosen}, the largest number tried. {advice}")
+    warn_user(
+        f"n_clusters='auto' chose {best.n_clusters}, the largest number tried. {advice}"
+    )

@@ -426,7 +426,7 @@ def describe_labels(labels, stability, partition):
 # ---- alternatives
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Alternative:
     """Another partition of the samples of a fit."""
 
@@ -440,6 +440,41 @@ class Alternative:
     probabilities: np.ndarray = field(repr=False)
     #: Position among the answers of the fit.
     place: int = field(repr=False)
+
+
+def list_alternatives(partitions, labels, place):
+    """Return the other partitions of a fit as alternatives to one of them.
+
+    ``labels`` (N,) are the ones of each partition, ``place`` the position of the chosen one.
+    Partitions that are equal, because a cluster became noise, are left out.
+    """
+    changes = [describe_changes(labels[place], own) for own in labels]
+    return tuple(
+        Alternative(
+            n_clusters=other.n_clusters,
+            expected_score=other.expected_score,
+            changes=changes[i],
+            evidence=_describe_evidence(other, partitions[place]),
+            labels=labels[i],
+            probabilities=other.responsibilities.max(1),
+            place=i,
+        )
+        for i, other in enumerate(partitions)
+        if changes[i]
+    )
+
+
+def _describe_evidence(partition, chosen):
+    """Return what speaks for a partition, beside the same numbers of the chosen one."""
+    names = "expected score", "agreement of candidates", "mean probability"
+    numbers = [
+        [each.expected_score, each.agreement, each.responsibilities.max(1).mean()]
+        for each in (partition, chosen)
+    ]
+    return ", ".join(
+        f"{name} {value:.2f} ({other:.2f})"
+        for name, value, other in zip(names, *numbers, strict=True)
+    )
 
 
 def describe_changes(labels, other_labels):

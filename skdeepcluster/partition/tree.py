@@ -3,11 +3,13 @@
 N samples, M distinct samples in the graph; L layout dimensions, K clusters, P leaves.
 """
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_scalar
 
 from ..input.distinct import TINY
 from ..input.labels import cluster_means, indicate
@@ -16,8 +18,8 @@ from .candidates import run_kmeans
 from .coordinates import WIDE, cut_tree, project_points, take_points, use_layout
 
 
-class ClusterTree(NamedTuple):
-    """A tree whose leaves are parts of clusters. The parts of a cluster are merged first."""
+class Merges(NamedTuple):
+    """How the parts of clusters are merged: those of a cluster first."""
 
     #: Centers (P, L) of the leaves in the layout.
     centers: np.ndarray
@@ -27,6 +29,57 @@ class ClusterTree(NamedTuple):
     children: np.ndarray
     #: Ward's distance (P - 1,) of each merge, ascending.
     distances: np.ndarray
+
+
+class ClusterTree(NamedTuple):
+    """The tree of the clusters of a fit. Its leaves are parts of clusters."""
+
+    #: Merges (P - 1, 2), as in scikit-learn's AgglomerativeClustering.
+    children: np.ndarray
+    #: Ward's distance (P - 1,) of each merge in the layout, ascending.
+    distances: np.ndarray
+    #: Cluster (P,) of each leaf.
+    clusters: np.ndarray
+    #: Leaf (N,) of each sample.
+    leaves: np.ndarray
+    #: Whether each sample is noise, (N,).
+    is_noise: np.ndarray
+
+    def cut(self, n_clusters: int) -> np.ndarray:
+        """Return the labels (N,) of fewer or more clusters of the same fit, -1 for noise.
+
+        ``n_clusters`` is between 1 and the number of leaves. Fewer clusters than those of the fit
+        are merged, more are divided.
+        """
+        most = len(self.clusters)
+        check_scalar(n_clusters, "n_clusters", Integral, min_val=1, max_val=most)
+        groups = group_leaves(self.children, self.clusters, n_clusters)
+        return np.where(self.is_noise, -1, groups[self.leaves])
+
+
+def grow_tree(samples, layout, labels, is_noise, most):
+    """Return the :class:`ClusterTree` of clusters ``labels`` (N,) in a layout (N, L).
+
+    It is grown from the distinct ``samples`` in the graph. The leaves are the intersections of
+    clusters and of k-means clusters of the layout, whose number does not fall below twice the
+    number ``most`` of clusters.
+    """
+    kept = samples.reference.kept
+    places = layout[kept].astype(float)
+    coords = use_layout(places, samples, np.random.RandomState(0))
+
+    # K-means clusters have three samples or more on average.
+    n_parts = max(len(places) // 3, 1)
+    n_parts = min(n_parts, max(200, 2 * most))
+    stream = np.random.RandomState(0)
+    parts = run_kmeans(places, coords, n_parts, stream, n_init=1)
+    apart = _place_components(places, samples, coords.order)
+    merges = build_tree(places, apart, labels[kept], samples.weights, parts)
+
+    leaves = find_leaves(merges.centers, merges.clusters, layout, labels)
+    return ClusterTree(
+        merges.children, merges.distances, merges.clusters, leaves, is_noise
+    )
 
 
 def find_leaves(centers, clusters, layout, labels):
@@ -45,26 +98,8 @@ def find_leaves(centers, clusters, layout, labels):
     return leaves
 
 
-def grow_tree(samples, layout, labels, most):
-    """Return the :class:`ClusterTree` of clusters ``labels`` (M,) of samples with a layout (M, L).
-
-    The leaves are the intersections of clusters and of k-means clusters of the layout, whose
-    number does not fall below twice the number ``most`` of clusters.
-    """
-    layout = layout.astype(float)
-    stream = np.random.RandomState(0)
-    coords = use_layout(layout, samples, stream)
-
-    # K-means clusters have three samples or more on average.
-    n_parts = max(len(layout) // 3, 1)
-    n_parts = min(n_parts, max(200, 2 * most))
-    parts = run_kmeans(layout, coords, n_parts, stream, n_init=1)
-    places = _place_components(layout, samples, coords.order)
-    return build_tree(layout, places, labels, samples.weights, parts)
-
-
 def build_tree(layout, places, labels, weights, parts):
-    """Return the :class:`ClusterTree` of samples with a ``layout`` (M, L) and ``weights`` (M,).
+    """Return the :class:`Merges` of samples with a ``layout`` (M, L) and ``weights`` (M,).
 
     Its leaves are the intersections of clusters, ``labels`` (M,), and ``parts`` (M,), which are
     merged by their ``places`` (M, P).
@@ -77,7 +112,7 @@ def build_tree(layout, places, labels, weights, parts):
     clusters = pairs[:, 0]
     means = cluster_means(member, places)
     merges = _merge(means, member.sum(0), clusters)
-    return ClusterTree(cluster_means(member, layout), clusters, *merges)
+    return Merges(cluster_means(member, layout), clusters, *merges)
 
 
 def _merge(means, sizes, clusters):
