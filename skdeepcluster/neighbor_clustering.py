@@ -292,29 +292,32 @@ class NeighborClustering(
         is_noise = -found.outlier_scores < offset
         share = 1 - float(np.average(is_noise, weights=weights))
 
-        preparation = prepared.preparation
-        preparation.write_input(self)
-        self.standardize_ = preparation.standardizes_
-        self.augment_ = found.augment
-        self.augment_scores_ = found.augment_scores
         self.classes_ = known.classes
-        self.n_clusters_curve_ = found.curve
-        self.layout_ = found.layout
-        self.outlier_scores_ = found.outlier_scores
         self.offset_ = offset
-        self.graph_ = found.samples.graph
-        self.graph_indices_ = found.samples.reference.kept
-        self._samples = found.samples._replace(inverse=None)
-        self._lookup = found.lookup
         self._partitions = tuple(
             partition._replace(expected_score=share * partition.expected_score)
             for partition in found.partitions
         )
-        forget_missing(self, "augment_scores_", "classes_", "n_clusters_curve_")
+        self._set_fitted(found, prepared.preparation)
         self._take(0)
         return self
 
     fit_predict = fit_predict
+
+    def _set_fitted(self, found, preparation):
+        """Set the attributes that all partitions of the fit share."""
+        preparation.write_input(self)
+        self.standardize_ = preparation.standardizes_
+        self.augment_ = found.augment
+        self.augment_scores_ = found.augment_scores
+        self.n_clusters_curve_ = found.curve
+        self.layout_ = found.layout
+        self.outlier_scores_ = found.outlier_scores
+        self.graph_ = found.samples.graph
+        self.graph_indices_ = found.samples.reference.kept
+        self._samples = found.samples._replace(inverse=None)
+        self._lookup = found.lookup
+        forget_missing(self, "augment_scores_", "classes_", "n_clusters_curve_")
 
     def _take(self, place):
         """Set the attributes of one of the partitions of the fit, by its position."""

@@ -46,7 +46,7 @@ DEFAULTS = [type(estimator)() for estimator in [*ONE_OF_EACH, *CLASSIFIERS]]
 WAYS = [
     GaussianMixtureEM(3, covariance_type="diag"),
     NeighborClustering(3, metric="cosine"),
-    NeighborClustering(3, augment=RandomShift(0.2), n_views=3),
+    NeighborClustering(3, augment=RandomShift(0.2)),
     VAEEmbedding(3, init="own", likelihood="gaussian", **SMALL),
     VaDEClustering(3, objective="published", likelihood="gaussian", **SMALL),
     DACClustering(3, init="own", likelihood="gaussian", **SMALL),

@@ -310,7 +310,7 @@ def test_mistakes_are_explained_and_leave_nothing_behind(X, settings, message):
 
 def test_a_fit_forgets_the_last_one_but_nothing_of_the_user(X):
     frame = pd.DataFrame(X, columns=list("abcd"))
-    mixture = GaussianMixtureEM("auto", max_clusters=4, random_state=0).fit(frame)
+    mixture = GaussianMixtureEM((1, 4), random_state=0).fit(frame)
     assert {"n_clusters_curve_", "feature_names_in_"} < vars(mixture).keys()
     mixture.note_ = "mine"
     again = mixture.set_params(n_clusters=K).fit(X)

@@ -42,7 +42,7 @@ def test_clusterers_without_a_seed_have_one_curve():
 
 def test_scores_are_those_of_the_clusterer_itself():
     found = select_n_clusters(X, NeighborClustering(random_state=0), range(1, 21))
-    fit = NeighborClustering("auto", max_clusters=20, random_state=0).fit(X)
+    fit = NeighborClustering((1, 20), random_state=0).fit(X)
     assert found.best_n_clusters == fit.n_clusters_ == 4
     curve = fit.n_clusters_curve_
     places = curve.n_clusters - 1
@@ -82,7 +82,7 @@ def test_alternatives_are_those_of_the_fit():
     fit = NeighborClustering("auto", random_state=0).fit(X)
     np.testing.assert_array_equal(found.best_estimator.labels_, fit.labels_)
     means = select_n_clusters(X, KMeans(random_state=0))
-    assert len(fit.alternatives_) >= 2
+    assert fit.alternatives_
     for answer in (found, means):
         for other, expected in zip(answer.alternatives, fit.alternatives_, strict=True):
             np.testing.assert_array_equal(other.labels, expected.labels)

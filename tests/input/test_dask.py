@@ -165,7 +165,7 @@ LENGTHS = {"known": KNOWN, "unknown": X[:, 0] > 0, "empty blocks": X[:, 0] > X[:
 
 
 @pytest.mark.parametrize("lengths", [*LENGTHS, "no samples"])
-def test_cuts_and_blocks_of_any_length_are_lazy(lengths):
+def test_blocks_of_any_length_are_lazy(lengths):
     fit = NeighborClustering(4, random_state=0).fit(X)
     source = Watched()
     blocks = da.from_array(source, chunks=(250, 5), asarray=False, meta=X[:0])
@@ -174,7 +174,7 @@ def test_cuts_and_blocks_of_any_length_are_lazy(lengths):
         blocks = blocks[:0]
     elif lengths != "known":
         blocks = blocks[da.from_array(chosen, chunks=250)]
-    for answer in (fit.predict, fit.transform, lambda rows: fit.cut(2, rows)):
+    for answer in (fit.predict, fit.transform):
         source.sizes.clear()
         lazy = answer(blocks)
         assert not source.sizes

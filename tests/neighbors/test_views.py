@@ -137,15 +137,14 @@ def test_all_options_together():
     np.testing.assert_array_equal(fit.predict(missing), fit.labels_)
     clusters = fit.predict_proba(missing).argmax(1)
     np.testing.assert_array_equal(clusters[known >= 0], known[known >= 0])
-    assert len(set(fit.cut(5)) - {-1}) == 5
+    assert len(set(fit.tree_.cut(5)) - {-1}) == 5
     assert np.isfinite(fit.score(missing))
 
 
 def test_fits_are_deterministic_and_survive_files(tmp_path):
     before = torch.get_rng_state()
     one, two = (
-        NeighborClustering(3, augment=jitter, n_views=3, random_state=0).fit(SERIES)
-        for _ in range(2)
+        NeighborClustering(3, augment=jitter, random_state=0).fit(SERIES) for _ in range(2)
     )
     assert torch.equal(torch.get_rng_state(), before)
     new = SERIES[::7] + 0.01
@@ -231,21 +230,21 @@ def draw_pulses(n_samples, latest):
 
 def test_shifts_that_do_not_matter_are_found():
     X, kinds = draw_pulses(120, 48)
-    found = NeighborClustering(3, augment="auto", n_views=4, random_state=0).fit(X)
+    found = NeighborClustering(3, augment="auto", random_state=0).fit(X)
     assert found.augment_ is not None
     scores = found.augment_scores_
     assert scores[max(scores, key=scores.get)] > scores["none"] + 0.05
     plain = NeighborClustering(3, random_state=0).fit(X)
     assert plain.augment_ is None
     assert adjusted_rand_score(kinds, found.labels_) > adjusted_rand_score(kinds, plain.labels_)
-    again = NeighborClustering(3, augment=found.augment_, n_views=4, random_state=0).fit(X)
+    again = NeighborClustering(3, augment=found.augment_, random_state=0).fit(X)
     np.testing.assert_array_equal(again.labels_, found.labels_)
     np.testing.assert_array_equal(found.predict(X), found.labels_)
 
 
 def test_no_change_is_taken_where_none_helps():
     X, kinds = draw_pulses(120, 1)
-    found = NeighborClustering(3, augment="auto", n_views=4, random_state=0).fit(X)
+    found = NeighborClustering(3, augment="auto", random_state=0).fit(X)
     assert found.augment_ is None
     assert adjusted_rand_score(kinds, found.labels_) > 0.95
     with pytest.raises(ValueError, match=r"48 features, but images of shape \(1, 5, 5\) have 25"):

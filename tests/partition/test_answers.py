@@ -1,7 +1,5 @@
 """Several answers of one fit, and the expected score of any partition."""
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,22 +79,23 @@ def test_another_answer_is_used_by_all_predictions(fit, tmp_path):
     own = persistence.load(tmp_path / "fit.skops")
     before = own.labels_.copy()
     other = own.alternatives_[0]
-    assert own.use(other) is own
-    np.testing.assert_array_equal(own.labels_, other.labels)
-    np.testing.assert_array_equal(own.predict(GROUPS), other.labels)
-    np.testing.assert_array_equal(own.cut(other.n_clusters), other.labels)
-    np.testing.assert_allclose(own.predict_proba(GROUPS).max(1), other.probabilities)
-    assert (own.n_clusters_, own.expected_score_) == (other.n_clusters, other.expected_score)
-    assert any(np.array_equal(past.labels, before) for past in own.alternatives_)
+    used = own.use(other)
+    np.testing.assert_array_equal(own.labels_, before)
+    np.testing.assert_array_equal(used.labels_, other.labels)
+    np.testing.assert_array_equal(used.predict(GROUPS), other.labels)
+    np.testing.assert_array_equal(used.tree_.cut(other.n_clusters), other.labels)
+    np.testing.assert_allclose(used.predict_proba(GROUPS).max(1), other.probabilities)
+    assert (used.n_clusters_, used.expected_score_) == (other.n_clusters, other.expected_score)
+    assert any(np.array_equal(past.labels, before) for past in used.alternatives_)
 
 
 def test_alternatives_are_used_one_after_the_other(fit):
-    own = pickle.loads(pickle.dumps(fit))
-    before = own.labels_
+    own = fit
     for other in fit.alternatives_:
-        np.testing.assert_array_equal(own.use(other).labels_, other.labels)
-    back = next(a for a in own.alternatives_ if np.array_equal(a.labels, before))
-    assert own.use(back).expected_score_ == fit.expected_score_
+        used = fit.use(other)
+        np.testing.assert_array_equal(used.labels_, other.labels)
+        back = next(a for a in used.alternatives_ if np.array_equal(a.labels, fit.labels_))
+        assert used.use(back).expected_score_ == fit.expected_score_
     foreign = NeighborClustering(2, random_state=0).fit(GROUPS[:100]).alternatives_[0]
     for wrong in (foreign, 0, fit.labels_):
         with pytest.raises(ValueError, match=r"one of the \d alternatives_"):
@@ -108,8 +107,9 @@ def test_one_cluster_comes_with_a_division():
     found = NeighborClustering("auto", random_state=0).fit(rows)
     assert found.n_clusters_ == 1
     assert found.expected_score_ > found.alternatives_[0].expected_score
-    assert found.use(found.alternatives_[0]).n_clusters_ > 1
-    assert found.alternatives_[0].changes.startswith("joins all")
+    divided = found.use(found.alternatives_[0])
+    assert divided.n_clusters_ > 1
+    assert divided.alternatives_[0].changes.startswith("joins all")
 
 
 def test_a_few_samples_far_away_are_no_cluster():

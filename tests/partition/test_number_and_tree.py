@@ -38,7 +38,7 @@ def test_separate_groups_are_counted(n_clusters):
 )
 def test_one_normal_or_uniform_cluster_is_one(draw, shape):
     rows = getattr(np.random.RandomState(0), draw)(size=shape)
-    model = NeighborClustering("auto", max_clusters=20, random_state=0)
+    model = NeighborClustering((1, 20), random_state=0)
     assert model.fit(rows).n_clusters_ == 1
 
 
@@ -59,8 +59,6 @@ def test_number_is_chosen_among_those_given():
     assert found.curve["n_clusters"].tolist() == [2, 4, 9]
     again = select_n_clusters(X, model, np.array([9, 4, 2])).curve
     np.testing.assert_array_equal(again["expected_score"], found.curve["expected_score"])
-    with pytest.warns(ConvergenceWarning, match=r"chose 4, the largest.*Raise max_clusters=4"):
-        NeighborClustering("auto", max_clusters=4, random_state=0).fit(X)
     with pytest.warns(ConvergenceWarning, match="chose 1, the largest.*only 3 distinct samples"):
         assert NeighborClustering("auto").fit(np.repeat(X[:3], 50, axis=0)).n_clusters_ == 1
 
@@ -102,21 +100,19 @@ def test_clusters_are_merged_after_all_their_parts():
 
 
 def test_cuts_of_a_fit(auto):
-    np.testing.assert_array_equal(auto.cut(auto.n_clusters_), auto.labels_)
-    assert set(auto.cut(7)) == set(range(7))
-    for number in (2, 4, 9):
-        np.testing.assert_array_equal(auto.cut(number, X), auto.cut(number))
-    new = X[:40] + 0.01
-    assert adjusted_rand_score(auto.cut(2, new), auto.cut(2)[:40]) == 1
-    for number, message in ((0, "== 0"), (auto.n_leaves_ + 1, f"<= {auto.n_leaves_}")):
+    tree = auto.tree_
+    np.testing.assert_array_equal(tree.cut(auto.n_clusters_), auto.labels_)
+    assert set(tree.cut(7)) == set(range(7))
+    n_leaves = len(tree.children) + 1
+    for number, message in ((0, "== 0"), (n_leaves + 1, f"<= {n_leaves}")):
         with pytest.raises(ValueError, match=message):
-            auto.cut(number)
+            tree.cut(number)
     near = X + (X > 4) * [-4, 40]  # a coarse cut joins near clusters
-    cut = NeighborClustering(4, random_state=0).fit(near).cut(2)
+    cut = NeighborClustering(4, random_state=0).fit(near).tree_.cut(2)
     assert adjusted_rand_score(X[:, 1] > 4, cut) == 1
     with pytest.warns(ConvergenceWarning, match="Only 1 of"):
         equal = NeighborClustering(2, random_state=0).fit(np.ones((9, 2)))
-    assert not equal.cut(1).any()
+    assert not equal.tree_.cut(1).any()
 
 
 def test_the_tree_is_grown_on_demand():
@@ -124,16 +120,16 @@ def test_the_tree_is_grown_on_demand():
     fit = NeighborClustering("auto", random_state=0).fit(rows)
     copy = pickle.loads(pickle.dumps(fit))
     assert fit._tree is None
-    children = fit.children_
-    assert fit._tree is not None
+    tree = fit.tree_
+    assert fit._tree is tree
     for other in (copy, pickle.loads(pickle.dumps(fit))):
-        np.testing.assert_array_equal(other.children_, children)
-        np.testing.assert_array_equal(other.leaves_, fit.leaves_)
-        np.testing.assert_array_equal(other.cut(2), fit.cut(2))
-    fit.use(fit.alternatives_[0])
-    assert fit._tree is None
-    np.testing.assert_array_equal(fit.cut(fit.n_clusters_), fit.labels_)
-    assert not np.array_equal(fit.children_, children)
+        np.testing.assert_array_equal(other.tree_.children, tree.children)
+        np.testing.assert_array_equal(other.tree_.leaves, tree.leaves)
+        np.testing.assert_array_equal(other.tree_.cut(2), tree.cut(2))
+    used = fit.use(fit.alternatives_[0])
+    np.testing.assert_array_equal(used.tree_.cut(used.n_clusters_), used.labels_)
+    assert not np.array_equal(used.tree_.children, tree.children)
+    assert fit.tree_ is tree
 
 
 def test_groups_without_common_neighbors_are_cut_apart():
@@ -141,7 +137,7 @@ def test_groups_without_common_neighbors_are_cut_apart():
     centers = np.concatenate([far + near for far in 8 * near])
     labels = np.arange(270) // 30
     rows = centers[labels] + np.random.default_rng(0).normal(size=(270, 2))
-    cut = NeighborClustering(9, random_state=0).fit(rows).cut(3)
+    cut = NeighborClustering(9, random_state=0).fit(rows).tree_.cut(3)
     assert adjusted_rand_score(labels // 3, cut) == 1
 
 
@@ -157,7 +153,7 @@ def test_share_asked_for_is_noise():
     expected[worst] = -1
     np.testing.assert_array_equal(noisy.labels_, expected)
     np.testing.assert_array_equal(noisy.predict(rows), expected)
-    assert (noisy.cut(2)[worst] == -1).all()
+    assert (noisy.tree_.cut(2)[worst] == -1).all()
     assert noisy.predict([[100.0, 100.0]])[0] == -1
 
 
@@ -256,6 +252,6 @@ def test_separate_clusters_of_unequal_spread_are_not_divided(seed):
 
 def test_a_second_fit_has_a_tree_of_its_own(blobs):
     fit = NeighborClustering(3, random_state=0).fit(blobs[0])
-    fit.cut(2)
+    fit.tree_.cut(2)
     other = NeighborClustering(3, random_state=0).fit(blobs[0][:90])
-    np.testing.assert_array_equal(fit.fit(blobs[0][:90]).children_, other.children_)
+    np.testing.assert_array_equal(fit.fit(blobs[0][:90]).tree_.children, other.tree_.children)

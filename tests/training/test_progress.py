@@ -108,7 +108,7 @@ def test_neighbors_count_stages_and_numbers(n_clusters, capsys):
 def test_augmentations_are_a_stage(capsys, monkeypatch):
     monkeypatch.setattr("skdeepcluster.neighbors.augmented.N_FITS", 1)
     images = STREAM.uniform(size=(40, 16))
-    NeighborClustering(2, augment="auto", n_views=2, verbose=1, random_state=0).fit(images)
+    NeighborClustering(2, augment="auto", verbose=1, random_state=0).fit(images)
     err = capsys.readouterr().err
     assert ", augmentation" in err
     assert find_counts(err)[-1] == (5, 5)

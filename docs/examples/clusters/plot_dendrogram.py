@@ -21,13 +21,13 @@ clusters = NeighborClustering(10, random_state=0).fit(X)
 figure, ax = plt.subplots(figsize=(11, 4.6), layout="constrained")
 display = DendrogramDisplay.from_estimator(clusters, n_clusters=10, max_leaves=26, name="", ax=ax)
 
-n_leaves = len(clusters.children_) + 1
+n_leaves = len(clusters.tree_.children) + 1
 members = [[leaf] for leaf in range(n_leaves)]  # small groups in each node of the tree
-for left, right in clusters.children_:
+for left, right in clusters.tree_.children:
     members.append(members[left] + members[right])
 group = np.full(len(X), -1)
 for place, node in enumerate(display.tree_["leaves"]):
-    group[np.isin(clusters.leaves_, members[node])] = place
+    group[np.isin(clusters.tree_.leaves, members[node])] = place
 for place, medoid in enumerate(find_medoids(X, group, random_state=0)):
     image = OffsetImage(X[medoid].reshape(8, 8), zoom=2.8, cmap="gray_r")
     spot = (10 * place + 5, 0)  # scipy's leaves are at 5, 15, 25 and so on

@@ -26,4 +26,4 @@ plt.show()
 # Another number needs no new fit: ``cut`` divides the same tree at another height.
 
 for n_clusters in (2, 3, 4):
-    print(n_clusters, clusters.cut(n_clusters)[::20])
+    print(n_clusters, clusters.tree_.cut(n_clusters)[::20])
