@@ -147,7 +147,7 @@ def main(arguments=None):
         print(f"{description}, seed {seed}", flush=True)
         new, found = run(data, options.methods, seed)
         if seed == options.seeds[0]:
-            found.to_html(options.out, f"{description}, seed {seed}")
+            found.to_html(options.out)
         if options.results:
             with options.results.open("a") as file:
                 file.writelines(json.dumps(record) + "\n" for record in new)
