@@ -281,9 +281,7 @@ def match_labels(labels_true, labels_pred) -> np.ndarray:
     if classes.dtype.kind == "i":
         names[unmatched] = classes[-1] + 1 + np.arange(len(unmatched))
     else:
-        taken = any(f"cluster {name}" in classes for name in clusters[unmatched])
-        title = "unmatched cluster" if taken else "cluster"
-        names[unmatched] = [f"{title} {name}" for name in clusters[unmatched]]
+        names[unmatched] = [f"cluster {name}" for name in clusters[unmatched]]
     return np.array(names.tolist())[index]
 
 

@@ -116,7 +116,7 @@ def test_noise_is_in_no_cluster():
     noise = np.flatnonzero(fit.labels_ == -1)
     assert not set(noise) & set(np.concatenate(found.typical_rows))
     assert found.sizes.sum() == 81
-    assert "9 of them in no cluster" in str(found)
+    assert "9 samples in none" in str(found)
     assert "<img" in found.to_html()
 
 

@@ -53,7 +53,7 @@ class ClusterReport(Bunch):
     >>> X = load_iris(as_frame=True).data
     >>> fit = KMeans(3, random_state=0).fit(X)
     >>> print(str(ClusterReport.from_estimator(fit, X)).splitlines()[0])
-    KMeans: 150 samples in 3 clusters
+    KMeans: 150 samples, 3 clusters
     """
 
     @classmethod
@@ -163,11 +163,10 @@ class ClusterReport(Bunch):
     def _write_title(self):
         """Return the numbers of samples and clusters, and the expected score, as a line."""
         n_clusters = len(self.clusters)
-        title = f"{self.name}: {len(self.labels):,} samples in {n_clusters} cluster"
-        title += "s" * (n_clusters > 1)
         n_noise = (self.labels < 0).sum()
+        title = f"{self.name}: {len(self.labels):,} samples, {n_clusters} clusters"
         if n_noise:
-            title += f", {n_noise:,} of them in no cluster"
+            title += f", {n_noise:,} samples in none"
         if self.expected_score is not None:
             title += f", expected score {self.expected_score:.2f}"
         return title
