@@ -236,7 +236,7 @@ class Comparison(Bunch):
             display.ax_.set(xlabel="", ylabel="", xticks=[], yticks=[])
             points = display.points_  # computed once
 
-        title = f"{len(self.names)} clusterers on {len(first):,} samples"
+        title = f"Comparison of clusterers on {len(first):,} samples"
         return write_page(path, title, self._write_table(), figure)
 
     _repr_html_ = to_html

