@@ -93,17 +93,6 @@ class CellReader(BaseEstimator):
             columns[i] = numbers - self.dates_.get(i, 0)
         return _replace(X, columns)
 
-    def find_start(self, i):
-        """Return the first day of a column of dates, None of time spans."""
-        is_date = self.ways_[i] == "date"
-        return np.datetime64(int(self.dates_[i]), "D") if is_date else None
-
-    def describe(self, i):
-        """Return the name of a column of dates or time spans, with what its numbers are."""
-        start = self.find_start(i)
-        unit = "days" if start is None else f"days since {start}"
-        return f"{self.names_[i]} ({unit})"
-
     def restore(self, columns):
         """Return columns, by position, as a table (N, D) with the types of the fit."""
         for i, origin in self.dates_.items():

@@ -4,7 +4,6 @@ N samples, D columns of a table, C columns of numbers, L levels of a code, E enc
 """
 
 from collections import Counter
-from importlib import import_module
 from itertools import chain, pairwise
 from math import gcd
 from numbers import Real
@@ -384,14 +383,6 @@ def fill_series(column, values):
     if not column.has_nulls():
         return column
     return column.fill_null(values.cast(column.dtype, strict=False))
-
-
-def to_pandas(X):
-    """Return a frame of polars as one of pandas, and other samples as they are."""
-    if not type(X).__module__.startswith("polars"):
-        return X
-
-    return import_module("pandas").DataFrame(X.to_dict(as_series=False))
 
 
 def _read_objects(X, i):
