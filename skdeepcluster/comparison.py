@@ -227,11 +227,11 @@ class Comparison(Bunch):
         points = self.samples
         first = self.labels[self.names[0]]
         classes = np.where(first < 0, first.max() + 1, first)
-        for place, name in enumerate(self.names, start=1):
+        for position, name in enumerate(self.names, start=1):
             own = self.labels[name]
             matched = np.where(own < 0, -1, match_labels(classes, own))
             display = EmbeddingDisplay(points, matched, metric=self.metric, name=name)
-            display.plot(figure.add_subplot(n_rows, N_COLUMNS, place))
+            display.plot(figure.add_subplot(n_rows, N_COLUMNS, position))
             display.legend_.remove()
             display.ax_.set(xlabel="", ylabel="", xticks=[], yticks=[])
             points = display.points_  # computed once

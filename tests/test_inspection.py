@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from common import ONE_OF_EACH, brief
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
@@ -95,7 +96,7 @@ def test_every_clusterer_is_described(estimator):
         assert set(rows) <= set(own)
         if len(own):
             assert rows[0] == found.medoids[k]
-            gaps = np.linalg.norm(found.codes - found.codes[rows[0]], axis=1)
+            gaps = np.linalg.norm(found.embedding - found.embedding[rows[0]], axis=1)
             np.testing.assert_allclose(np.sort(gaps[own])[:7], gaps[rows])
     assert (found.probabilities is not None) == hasattr(fit, "predict_proba")
     assert f"cluster {len(found.clusters) - 1}" in str(found)
@@ -223,3 +224,6 @@ def test_frames_of_polars_are_described_as_those_of_pandas():
     table = polars.DataFrame(columns, strict=False)
     fit = NeighborClustering(3, random_state=0).fit(CUSTOMERS)
     assert str(report(fit, table)) == str(report(fit, CUSTOMERS))
+    with config_context(transform_output="pandas"):
+        assert str(report(fit, CUSTOMERS)) == str(report(fit, table))
+        assert report(KMeans(3, random_state=0).fit(X)).medoids.min() >= 0

@@ -27,7 +27,7 @@ METHODS = "auto", "pca", "neighbors"
 #: Maximum number of samples for which "auto" computes a neighbor layout.
 MAX_LAYOUT = 5000
 #: Maximum number of labels that are written at their points.
-MAX_NAMES = 50
+MAX_WRITTEN = 50
 
 
 @dataclass(eq=False, repr=False)
@@ -162,7 +162,7 @@ class EmbeddingDisplay(Display):
         for k, (name, color) in enumerate(zip(names, colors, strict=True)):
             text = "noise" if color == NOISE else str(name)
             self.ax_.plot([], [], "o", color=color, label=text)
-            if color == NOISE or len(names) > MAX_NAMES:
+            if color == NOISE or len(names) > MAX_WRITTEN:
                 continue
 
             own = self.points_[index == k]

@@ -152,9 +152,9 @@ class SamplesDisplay(Display):
         features = name_features(n_features, self.feature_names, self.samples)
         if features is not None:
             step = ceil(n_features / MAX_NAMES)
-            places = range(0, n_features, step)
+            ticks = range(0, n_features, step)
             texts = [name[:MAX_LENGTH] for name in features[::step]]
-            first.set_xticks(places, texts)
+            first.set_xticks(ticks, texts)
             for panel in self.axes_:
                 panel.tick_params("x", rotation=90, labelsize="small")
                 panel.set_xlabel("")

@@ -28,7 +28,7 @@ def find_medoids(X, labels, *, random_state=None) -> Labels:
     Parameters
     ----------
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Samples, or their codes. Distances are Euclidean.
+        Samples, or their embedding. Distances are Euclidean.
     labels : array-like of shape (n_samples,)
         Clusters from 0 on, -1 for noise.
     random_state : int, RandomState instance or None, default=None
@@ -51,13 +51,13 @@ def find_medoids(X, labels, *, random_state=None) -> Labels:
     """
     X = check_array(X, accept_sparse="csr", dtype=np.float64)
     labels = check_labels("labels", labels, X.shape[0])
-    stream = random_stream(random_state)
+    random_state = random_stream(random_state)
     medoids = np.full(labels.max(initial=-1) + 1, -1)
     for k in np.unique(labels[labels >= 0]):
         rows = np.flatnonzero(labels == k)
         compared = rows
         if len(rows) > MEDOID_SAMPLES:
-            compared = stream.choice(rows, MEDOID_SAMPLES, replace=False)
+            compared = random_state.choice(rows, MEDOID_SAMPLES, replace=False)
 
         parts = pairwise_distances_chunked(
             X[rows], X[compared], reduce_func=lambda part, _: part.mean(1)
@@ -66,12 +66,12 @@ def find_medoids(X, labels, *, random_state=None) -> Labels:
     return medoids
 
 
-def find_typical(codes, labels, medoid, n_rows):
+def find_typical(X, labels, medoid, n_rows):
     """Return the samples of a cluster that are nearest to its medoid, the medoid first."""
     if medoid < 0:
         return np.array([], dtype=int)
     rows = np.flatnonzero(labels == labels[medoid])
-    gaps = euclidean_distances(codes[rows], codes[[medoid]])[:, 0]
+    gaps = euclidean_distances(X[rows], X[[medoid]])[:, 0]
     gaps[rows == medoid] = -1  # before its copies
     return rows[gaps.argsort(kind="stable")[:n_rows]]
 

@@ -3,7 +3,7 @@
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils import Bunch, check_consistent_length
+from sklearn.utils import Bunch, check_array, check_consistent_length
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from ..display import EmbeddingDisplay
@@ -89,21 +89,24 @@ class ClusterReport(Bunch):
         check_consistent_length(labels, row_names)
         member = indicate(labels, len(clusters)).toarray()
 
-        codes, metric = _find_codes(last, reached)
+        embedding, metric = _embed(last, reached)
+        embedding = check_array(embedding, accept_sparse="csr", dtype=np.float64)
         medoids = np.full(len(clusters), -1)
-        found = find_medoids(codes, labels, random_state=random_state)
+        found = find_medoids(embedding, labels, random_state=random_state)
         medoids[: len(found)] = found
 
         report = cls(
             name=type(last).__name__,
             clusters=clusters,
             labels=labels,
-            codes=codes,
+            embedding=embedding,
             metric=metric,
             row_names=range(len(labels)) if row_names is None else row_names,
             sizes=member.sum(0).astype(int),
             medoids=medoids,
-            typical_rows=[find_typical(codes, labels, own, n_rows) for own in medoids],
+            typical_rows=[
+                find_typical(embedding, labels, medoid, n_rows) for medoid in medoids
+            ],
             expected_score=getattr(last, "expected_score_", None),
             probabilities=None,
             features=[],
@@ -154,7 +157,7 @@ class ClusterReport(Bunch):
 
         figure = Figure(figsize=(8, 5), layout="constrained")
         labels = np.append(self.clusters, -1)[self.labels]
-        display = EmbeddingDisplay(self.codes, labels, metric=self.metric)
+        display = EmbeddingDisplay(self.embedding, labels, metric=self.metric)
         display.plot(figure.subplots())
         return write_page(path, self._write_title(), table, figure)
 
@@ -207,7 +210,7 @@ def _predict_clusters(estimator, X):
     return labels, resp, np.array([*names, *range(len(names), n_clusters)])
 
 
-def _find_codes(estimator, X):
+def _embed(estimator, X):
     """Return the samples as an estimator compares them, and their metric."""
     if isinstance(estimator, NeighborClustering):
         return estimator._read(X), estimator.metric
