@@ -36,19 +36,23 @@ MAX_ERROR = 1e-4
 
 
 def find_nearest(points, known):
-    """Return the place (N,) among ``known`` points (M, D) that is nearest to each point (N, D).
+    """Return the index (N,) of the one of ``known`` points (M, D) nearest to each point (N, D).
 
     Points are dense, and their distances are not needed.
     """
     if points.shape[1] <= TREE_FEATURES:
-        return cKDTree(known).query(points, workers=_openmp_effective_n_threads())[1]
+        tree = cKDTree(known)
+        _, nearest = tree.query(points, workers=_openmp_effective_n_threads())
+        return nearest
+
+    nearest = np.empty(len(points), dtype=int)
 
     def find(part):
-        return pairwise_distances_argmin(points[part], known)
+        nearest[part] = pairwise_distances_argmin(points[part], known)
 
     with open_threads() as pool:
-        parts = gen_batches(len(points), 2048)
-        return np.concatenate([np.empty(0, int), *pool.map(find, parts)])
+        list(pool.map(find, gen_batches(len(points), 2048)))
+    return nearest
 
 
 class Cells:
@@ -60,39 +64,43 @@ class Cells:
 
     def __init__(self, points, all_pairs=ALL_PAIRS):
         is_one = len(points) <= all_pairs
-        self.centers = points[:1] if is_one else self._find_centers(points)
+        self.centers = points[:1] if is_one else _find_centers(points)
         gaps = cdist(self.centers, self.centers)
+        #: For each cell, all cells, the nearest first.
         self.orders = gaps.argsort(1, kind="stable")
 
-    @staticmethod
-    def _find_centers(points):
-        """Return the centers of k-means on some of the points."""
-        apart = find_apart(points)
-        n_cells = int(2 * np.sqrt(len(apart)))
-        order = np.random.RandomState(0).permutation(apart)
-        some = points[order[: SAMPLES_IN_CELL * n_cells]]
-        kmeans = KMeans(n_cells, init="random", n_init=1, max_iter=8, random_state=0)
-        with single_threaded():
-            return kmeans.fit(some).cluster_centers_
-
     def divide(self, blocks):
-        """Return the places of the points in each cell, a list; points come in blocks (n, P)."""
-        cells = np.concatenate([find_nearest(block, self.centers) for block in blocks])
-        ends = np.bincount(cells, minlength=len(self.centers)).cumsum()
-        return np.split(np.argsort(cells, kind="stable"), ends[:-1])
+        """Return the indices of the points in each cell, a list; points come in blocks (n, P)."""
+        cells = [find_nearest(block, self.centers) for block in blocks]
+        cells = np.concatenate(cells)
+        sizes = np.bincount(cells, minlength=len(self.centers))
+        order = np.argsort(cells, kind="stable")
+        return np.split(order, sizes.cumsum()[:-1])
 
     def pair(self, queries, members, least):
-        """Yield places (n,) of queries, and the cells near to them, with ``least`` points or more.
+        """Yield indices (n,) of queries, and the cells near them with ``least`` points or more.
 
         Queries and ``members`` are given as :meth:`divide` returns them.
         """
         sizes = np.array([len(cell) for cell in members])
-        for cell in np.flatnonzero([len(places) for places in queries]):
-            order = self.orders[cell]
+        for inside, order in zip(queries, self.orders, strict=True):
+            if not len(inside):
+                continue
             n_least = np.searchsorted(sizes[order].cumsum(), least) + 1
             near = order[: max(NEAR_CELLS, n_least)]
-            for block in gen_batches(len(queries[cell]), LARGEST_BLOCK):
-                yield queries[cell][block], near
+            for block in gen_batches(len(inside), LARGEST_BLOCK):
+                yield inside[block], near
+
+
+def _find_centers(points):
+    """Return the centers of k-means on some of the points."""
+    apart = find_apart(points)
+    n_cells = int(2 * np.sqrt(len(apart)))
+    order = np.random.RandomState(0).permutation(apart)
+    some = points[order[: SAMPLES_IN_CELL * n_cells]]
+    kmeans = KMeans(n_cells, init="random", n_init=1, max_iter=8, random_state=0)
+    with single_threaded():
+        return kmeans.fit(some).cluster_centers_
 
 
 class Products:
@@ -103,7 +111,8 @@ class Products:
 
     def __init__(self, points, min_recall):
         # A power of two keeps squares in range.
-        self.unit = np.ldexp(1.0, -np.frexp(np.abs(points).max())[1])
+        _, exponent = np.frexp(np.abs(points).max())
+        self.unit = np.ldexp(1.0, -exponent)
         scaled = points * self.unit
         factors = make_factors(scaled).astype(choose_precision(scaled))
         self._divide(points, factors, ALL_PAIRS)
@@ -114,45 +123,50 @@ class Products:
     def _divide(self, points, factors, all_pairs):
         self.cells = Cells(points, all_pairs)
         self.members = self.cells.divide([points])
-        self.factors = [factors[places] for places in self.members]
+        self.factors = [factors[inside] for inside in self.members]
 
     def _measure_recall(self, points, k=15):
         """Return the share of the k nearest points of some points that near cells have."""
         some = points[:: 1 + len(points) // 500]
-        nearest = self.kneighbors(some, k, range(len(self.members)))[1]
-        shared = 0
-        for part, near in self.pair(self.cells.divide([some]), k):
-            found = self.kneighbors(some[part], k, near)[1]
-            pairs = zip(found, nearest[part], strict=True)
-            shared += sum(len(np.intersect1d(*pair)) for pair in pairs)
-        return shared / nearest.size
+        every_cell = range(len(self.members))
+        _, nearest = self.kneighbors(some, k, every_cell)
+        n_shared = 0
+        for queries, near in self.pair(self.cells.divide([some]), k):
+            _, found = self.kneighbors(some[queries], k, near)
+            for own, known in zip(found, nearest[queries], strict=True):
+                n_shared += len(np.intersect1d(own, known))
+        return n_shared / nearest.size
 
     def pair(self, queries, least):
         """Return what :meth:`Cells.pair` yields for queries, divided into cells."""
         return self.cells.pair(queries, self.members, least)
 
     def kneighbors(self, X, k, near):
-        """Return |x - v|^2 - |x|^2, in another unit, and places of the k points nearest to X.
+        """Return |x - v|^2 - |x|^2, in another unit, and indices of the k points nearest to X.
 
         They are points of ``near`` cells, unsorted. Once the first have been compared, most others
         are farther than the nearest so far, and need not be sorted.
         """
         candidates = np.concatenate([self.members[cell] for cell in near])
         factors = np.concatenate([self.factors[cell] for cell in near]).T
-        X = np.column_stack([X * self.unit, np.ones(len(X))]).astype(factors.dtype)
+        X = np.column_stack([X * self.unit, np.ones(len(X))])
+        X = X.astype(factors.dtype)
+
         end = max(FIRST_TILE // len(X), k)
-        squares, places = keep_least(X @ factors[:, :end], k)
+        squares, nearest = keep_least(X @ factors[:, :end], k)
         while end < len(candidates):
             tile = slice(end, min(GROWTH * end, end + LARGEST_TILE))
             products = X @ factors[:, tile]
             columns, is_below = take_below(products, squares.max(1))
             products = np.take_along_axis(products, columns, 1)
             products[~is_below] = np.inf
-            squares, best = keep_least(np.hstack([squares, products]), k)
-            places = np.hstack([places, columns + end])
-            places = np.take_along_axis(places, best, 1)
+
+            squares = np.hstack([squares, products])
+            nearest = np.hstack([nearest, columns + end])
+            squares, best = keep_least(squares, k)
+            nearest = np.take_along_axis(nearest, best, 1)
             end = tile.stop
-        return squares, candidates[places]
+        return squares, candidates[nearest]
 
 
 def choose_precision(points, k=15):
@@ -164,7 +178,8 @@ def choose_precision(points, k=15):
     gaps = cdist(some, some, "sqeuclidean")
     near = np.sort(gaps, axis=1)[:, : k + 1].mean()
     largest = np.square(points).sum(1).max(initial=0)
-    return np.float32 if SINGLE_ERROR * largest < MAX_ERROR * near else np.float64
+    is_enough = SINGLE_ERROR * largest < MAX_ERROR * near
+    return np.float32 if is_enough else np.float64
 
 
 def keep_least(values, k):
@@ -175,15 +190,19 @@ def keep_least(values, k):
 
 def make_factors(points):
     """Return (-2 v, |v|^2) of points v (M, P): products with (x, 1) are |x - v|^2 - |x|^2."""
-    return np.column_stack([-2 * points, np.square(points).sum(1)])
+    lengths = np.square(points).sum(1)
+    return np.column_stack([-2 * points, lengths])
 
 
 def take_below(squares, bound):
     """Return the columns of values below the bound (n,) of each row, and which are such."""
+    # Few values are below: flat indices are found faster than rows and columns.
     below = np.flatnonzero(squares < bound[:, None])
     rows, columns = np.divmod(below, squares.shape[1])
     counts = np.bincount(rows, minlength=len(squares))
-    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = np.cumsum(counts) - counts
+    ranks = np.arange(len(rows)) - starts[rows]
+
     taken = np.zeros((len(squares), counts.max(initial=0)), dtype=int)
-    taken[rows, places] = columns
+    taken[rows, ranks] = columns
     return taken, np.arange(taken.shape[1]) < counts[:, None]
