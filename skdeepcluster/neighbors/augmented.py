@@ -4,7 +4,7 @@ The distance of samples i and j is the least distance of sample i to a view of s
 principal components. M samples, N queries, D features, V views, P components, k neighbors.
 """
 
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +59,7 @@ class AugmentedViews(NamedTuple):
     maps: np.ndarray | None = None
     #: Components of the zero sample in the linear views, minus its own components, (V, P).
     offsets: np.ndarray | None = None
-    #: Places (M, k) of the neighbors of each sample, once they are found.
+    #: Indices (M, k) of the neighbors of each sample, once they are found.
     neighbors: np.ndarray | None = None
 
     def project(self, X):
@@ -71,7 +71,7 @@ class AugmentedViews(NamedTuple):
     def iterate(self, X, chosen=slice(None)):
         """Yield the components (n, P) of the samples as they are, then of each view.
 
-        X (M, D) are the samples of the fit; ``chosen`` are the places of some of them.
+        X (M, D) are the samples of the fit; ``chosen`` are the indices of some of them.
         """
         rows = X[chosen]
         yield self.project(rows)
@@ -86,16 +86,13 @@ class AugmentedViews(NamedTuple):
 
     def _map(self, rows):
         """Yield the components of each linear view."""
-
-        # A few blocks are centered once for all views.
-        @lru_cache(4)
-        def center(start):
-            block = rows[start : start + CALL_SIZE]
-            return self._center(block).astype(np.float32)
-
-        starts = range(0, len(rows), CALL_SIZE)
+        blocks = list(gen_batches(len(rows), CALL_SIZE))
         for view, offset in zip(self.maps, self.offsets, strict=True):
-            yield np.concatenate([center(start) @ view for start in starts]) + offset
+            parts = []
+            for block in blocks:
+                centered = self._center(rows[block]).astype(np.float32)
+                parts.append(centered @ view)
+            yield np.concatenate(parts) + offset
 
     def _augment(self, X, number):
         """Return the components of a view of all samples."""
@@ -122,15 +119,16 @@ def prepare_views(augment, n_views, seed, X):
             "augment needs dense samples, but X is sparse. Pass X.toarray(), or augment=None."
         )
     center, axes = _find_axes(X)
-    largest = np.abs(X - center).max()
-    unit = float(np.ldexp(1.0, -np.frexp(largest)[1]))
+    # A power of two keeps squares in range.
+    _, exponent = np.frexp(np.abs(X - center).max())
+    unit = float(np.ldexp(1.0, -exponent))
     views = AugmentedViews(augment, n_views, seed, center, axes, unit)
     if hasattr(getattr(augment, "augment", augment), "list_transforms"):
         maps = _compose(views)
         offsets = [unit * (center @ view - center @ axes) for view in maps]
         return views._replace(maps=maps, offsets=np.array(offsets))
-    first, again = (call(augment, X[:CALL_SIZE], seed) for _ in range(2))
-    if not np.array_equal(first, again):
+    some = X[:CALL_SIZE]
+    if not np.array_equal(call(augment, some, seed), call(augment, some, seed)):
         name = getattr(augment, "augment", augment)
         raise ValueError(
             f"augment={name!r} draws random numbers that random_state does not determine. Draw "
@@ -177,18 +175,12 @@ def call(augment, X, seed):
     from ..nn.augmentation import check_versions
     from ..nn.runtime import forked, isolated, to_tensor
 
-    name = getattr(augment, "augment", augment)
     x = to_tensor(X)
     with isolated(), torch.no_grad(), forked(seed):
-        try:
-            changed = np.asarray(augment(x))
-        except Exception as error:
-            raise ValueError(
-                f"augment={name!r} fails for a tensor of shape {tuple(x.shape)}. It must "
-                f"return other versions. {error!r}"
-            ) from error
+        changed = np.asarray(augment(x))
     check_versions(x, changed)
     if not np.isfinite(changed).all():
+        name = getattr(augment, "augment", augment)
         raise ValueError(
             f"augment={name!r} must return finite numbers for finite samples, but returned nan "
             "or infinity."
@@ -200,7 +192,7 @@ def call(augment, X, seed):
 
 
 def search_views(views, X, k, n_jobs):
-    """Return distances (float64) and places of the k nearest others of each sample, (M, k)."""
+    """Return distances (float64) and indices of the k nearest others of each sample, (M, k)."""
     points = views.project(X)
     k = min(k, len(X) - 1)
     nearest = _Nearest(points, k)
@@ -213,8 +205,8 @@ def search_views(views, X, k, n_jobs):
             factors = make_factors(view).astype(nearest.dtype)
             members = cells.divide([view])
             compare = partial(nearest.compare, factors, view, members)
-            places, near = zip(*cells.pair(queries, members, k + 1), strict=True)
-            list(pool.map(compare, places, near))
+            chosen, near = zip(*cells.pair(queries, members, k + 1), strict=True)
+            list(pool.map(compare, chosen, near))
     return np.sqrt(nearest.squares) / views.unit, nearest.neighbors
 
 
@@ -232,7 +224,7 @@ class _Nearest:
         self.neighbors = np.full((len(points), k), -1)
 
     def compare(self, factors, view, members, queries, near):
-        """Compare the points at ``queries`` with a view (M, P) of the members of near cells."""
+        """Compare the points of ``queries`` with a view (M, P) of the members of near cells."""
         candidates = np.concatenate([members[cell] for cell in near])
         squares = self.extended[queries] @ factors[candidates].T
         bound = self.squares[queries, -1]
@@ -275,7 +267,7 @@ def _square_distances(neighbors, points):
 
 
 def search_new(views, rows, index, X, k):
-    """Return distances and places of the k of ``rows`` (M, D) nearest to each of X, (N, k).
+    """Return distances and indices of the k of ``rows`` (M, D) nearest to each of X, (N, k).
 
     First the views of the ``NEAREST`` samples that are nearest without changes are compared, then
     the views of the neighbors of those found: a chain of views leads to samples that are changed
@@ -284,24 +276,24 @@ def search_new(views, rows, index, X, k):
     parts = []
     for block in gen_batches(len(X), MAX_QUERIES):
         points = views.project(X[block])
-        places = index.query(min(NEAREST, len(rows)), points)[1]
-        squares = _compare_new(views, rows, points, places)
-        squares, places = sort_nearest(squares, places, k)
+        _, found = index.query(min(NEAREST, len(rows)), points)
+        squares = _compare_new(views, rows, points, found)
+        squares, found = sort_nearest(squares, found, k)
         if views.neighbors.shape[1]:
-            further = views.neighbors[places].reshape(len(points), -1)
+            further = views.neighbors[found].reshape(len(points), -1)
             further_squares = _compare_new(views, rows, points, further)
             squares = np.hstack([squares, further_squares])
-            places = np.hstack([places, further])
-            squares, places = keep_nearest(squares, places, k)
-        parts.append((np.sqrt(squares) / views.unit, places))
+            found = np.hstack([found, further])
+            squares, found = keep_nearest(squares, found, k)
+        parts.append((np.sqrt(squares) / views.unit, found))
     return stack_parts(parts)
 
 
-def _compare_new(views, rows, points, places):
-    """Return the least squared distances (N, n) of points to views of samples at ``places``."""
-    chosen, index = np.unique(places, return_inverse=True)
-    index = index.reshape(places.shape)
-    squares = np.full(places.shape, np.inf)
+def _compare_new(views, rows, points, neighbors):
+    """Return the least squared distances (N, n) of points to views of their ``neighbors``."""
+    chosen, index = np.unique(neighbors, return_inverse=True)
+    index = index.reshape(neighbors.shape)
+    squares = np.full(neighbors.shape, np.inf)
     # Few points, so that what they are compared with fits into the processor's cache.
     blocks = list(gen_batches(len(points), 4))
     for view in views.iterate(rows, chosen):

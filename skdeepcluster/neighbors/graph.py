@@ -125,7 +125,7 @@ def neighbor_graph(
 
 
 def search_neighbors(X, k, settings, stream):
-    """Return distances and places of the k nearest others of each sample, and views or None."""
+    """Return distances and indices of the k nearest others of each sample, and views or None."""
     if settings.augment is None:
         index = NeighborIndex(X, settings.metric, settings.n_jobs, MIN_RECALL)
         return index.query(k), None

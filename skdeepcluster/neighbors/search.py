@@ -86,38 +86,39 @@ class NeighborIndex:
         # More are searched because of ties, and because components only estimate distances.
         factor = 1 if self.axes is None else 3
         wide = min(k * factor + 6, n_rows)
-        nearest = np.empty((X.shape[0], k)), np.empty((X.shape[0], k), dtype=int)
+        nearest_distances = np.empty((X.shape[0], k))
+        nearest = np.empty((X.shape[0], k), dtype=int)
 
         def search(task):
             part, *near = task
             rows = X[part]
-            distances, places = self.library.kneighbors(
-                self._project(rows), wide, *near
-            )
-            distances = self._measure(rows, places, distances)
+            points = self._project(rows)
+            distances, found = self.library.kneighbors(points, wide, *near)
+            distances = self._measure(rows, found, distances)
             if is_self:
                 own = np.arange(n_rows)[part, None]
-                distances[places == own] = np.inf
-            nearest[0][part], nearest[1][part] = sort_nearest(distances, places, k)
+                distances[found == own] = np.inf
+            distances, found = sort_nearest(distances, found, k)
+            nearest_distances[part] = distances
+            nearest[part] = found
 
         tasks = [(part,) for part in gen_batches(X.shape[0], 512)]
         if self.is_large:
-            tasks = self.library.pair(self._divide(None if is_self else X), wide)
+            queries = self.library.members if is_self else self._divide(X)
+            tasks = self.library.pair(queries, wide)
         with open_threads(self.n_jobs) as pool:
             list(pool.map(search, tasks))
-        return nearest
+        return nearest_distances, nearest
 
     def _divide(self, X):
-        """Return the places of queries, or of the samples, in each cell of the library."""
-        if X is None:
-            return self.library.members
+        """Return the indices of queries in each cell of the library."""
         blocks = (self._project(X[part]) for part in split_rows(X))
         return self.library.cells.divide(blocks)
 
-    def _measure(self, X, places, distances):
+    def _measure(self, X, neighbors, distances):
         """Return the distances (M, n) of X to samples, given as the library computes them."""
         if self.is_measured:
-            distances = _square_gaps(self.X, X, places)
+            distances = _square_gaps(self.X, X, neighbors)
         if self.is_cosine:
             distances /= 2  # for unit vectors |u - v|^2 / 2 = 1 - u v
         elif self.is_measured:
@@ -155,17 +156,17 @@ def _unit_rows(X):
     return np.column_stack([normalize(np.ldexp(X, -exponents)), largest == 0])
 
 
-def _square_gaps(rows, X, places):
-    """Return the squared distances (M, n) of X to the samples at ``places`` (M, n)."""
+def _square_gaps(rows, X, neighbors):
+    """Return the squared distances (M, n) of X to the samples with indices ``neighbors``."""
     if sparse.issparse(X):
         X = X.astype(float)
-        squares = [row_norms(X - rows[column], squared=True) for column in places.T]
+        squares = [row_norms(X - rows[column], squared=True) for column in neighbors.T]
         return np.stack(squares, axis=1)
 
     parts = []
-    fits_cache = max(1, 2**16 // (places.shape[1] * X.shape[1]))
+    fits_cache = max(1, 2**16 // (neighbors.shape[1] * X.shape[1]))
     for part in gen_batches(len(X), fits_cache):
-        gaps = rows.take(places[part], axis=0)
+        gaps = rows.take(neighbors[part], axis=0)
         gaps -= X[part, None]
         gaps = gaps.astype(float, copy=False)
         parts.append(gaps[..., None, :] @ gaps[..., None])
@@ -275,11 +276,15 @@ def _nearest_stored(X, k, is_square):
             "samples. Compute the graph with more neighbors, or drop the row."
         )
 
-    rank = np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]
-    near = rank < k
-    places = rows[near], rank[near]
+    starts = np.cumsum(counts) - counts
+    rank = np.arange(len(rows)) - starts[rows]
+    is_near = rank < k
+    order = order[is_near]
+    rows = rows[is_near]
+    rank = rank[is_near]
+
     distances = np.full((n_rows, k), np.inf)
-    distances[places] = entries.data[order[near]]
+    distances[rows, rank] = entries.data[order]
     neighbors = np.repeat(np.arange(n_rows)[:, None] * is_square, k, axis=1)
-    neighbors[places] = entries.col[order[near]]
+    neighbors[rows, rank] = entries.col[order]
     return distances, neighbors
