@@ -21,11 +21,11 @@ from .selection import (
     keep_distinct,
 )
 
-#: Minimum evidence for a number that is neither the best nor next, as a share of the most. After
-#: two numbers that score less, larger ones are not tried.
+#: Minimum evidence for a number that is worth a full search, as a share of the maximum. After two
+#: numbers with lower scores, larger ones are not tried.
 WORTH = 0.7
-#: Number of the numbers with the most evidence between whose neighbors others are tried.
-N_BEST = 2
+#: How many numbers with the most evidence are refined by trying others next to them.
+N_REFINED = 2
 #: Weight of the BIC of latent classes in tables of categories.
 BIC_WEIGHT = 0.6
 #: Weight of the weakest pair, and the part of it that does not count.
@@ -40,21 +40,21 @@ STABILITY_WEIGHT = 0.7
 
 
 class Point(NamedTuple):
-    """What speaks for a number of clusters."""
+    """Evidence for a number of clusters."""
 
     #: Highest expected score of a candidate.
     expected_score: float
     #: Mean adjusted Rand index of the candidates with each other.
     stability: float = 1.0
-    #: Density on the border of two clusters of this candidate, relative to the lower of their
-    #: densities: the highest of all pairs.
+    #: Maximum, over pairs of clusters of this candidate, of the density on their border relative
+    #: to the lower of their densities.
     weakest_pair: float = 0.0
     #: Highest BIC of latent classes, in nats per sample.
     bic: float = 0.0
 
 
 class Curve(NamedTuple):
-    """What speaks for each number of clusters, as arrays over the numbers that were tried."""
+    """Evidence for each number of clusters, as arrays over the numbers that were tried."""
 
     n_clusters: np.ndarray
     #: Expected score, lowered by the BIC of latent classes and by the weakest pair.
@@ -89,18 +89,18 @@ class Curve(NamedTuple):
         evidence = self.evidence.copy()
         scores = self.expected_score.copy()
         for found in partitions:
-            place = np.flatnonzero(self.n_clusters == found.n_clusters)
-            evidence[place] += (found.expected_score - scores[place]) / 2
-            scores[place] = found.expected_score
+            is_same = self.n_clusters == found.n_clusters
+            evidence[is_same] += (found.expected_score - scores[is_same]) / 2
+            scores[is_same] = found.expected_score
         return self._replace(evidence=evidence, expected_score=scores)
 
 
 def choose_number(problem, coords, criterion, stream, progress):
     """Return partitions into several numbers of clusters, the best first, and the curve.
 
-    Brief searches make the curve, which says whether there is one cluster. The number that it
-    chooses and others with much evidence are searched again with all candidates, and the number
-    is chosen among these. Small clusters are left out unless some clusters are known.
+    The curve comes from brief searches. Numbers with much evidence are searched again with all
+    candidates, and the number is chosen among these; only the curve decides whether there is one
+    cluster. Small clusters are left out unless some clusters are known.
     """
     progress.begin("number of clusters", len(problem.n_clusters.tried))
     curve = trace_curve(problem, criterion, progress)
@@ -134,8 +134,8 @@ def _choose_again(curve, partitions):
     is_tried = np.isin(curve.n_clusters, tried)
     best = curve._replace(evidence=np.where(is_tried, curve.evidence, -np.inf)).best
 
-    places = np.searchsorted(curve.n_clusters, numbers)
-    order = np.lexsort((numbers, -curve.evidence[places], numbers != best))
+    evidence = curve.evidence[np.searchsorted(curve.n_clusters, numbers)]
+    order = np.lexsort((numbers, -evidence, numbers != best))
     return curve, [partitions[i] for i in order]
 
 
@@ -145,9 +145,8 @@ def _choose_again(curve, partitions):
 def trace_curve(problem, criterion, progress):
     """Return the :class:`Curve` of the numbers of clusters of a problem.
 
-    Clusters have LEAST_SIZE samples or more on average. If the problem has bounds, larger numbers
-    are left out after two that score low, and then numbers halfway between the best ones and those
-    next to them are tried until none is left.
+    Clusters have LEAST_SIZE samples or more on average. If a range is asked for, the search ends
+    after two numbers with low scores. Then it bisects the gaps beside the best numbers.
     """
     needed = 1 if problem.labels is None else problem.labels.max() + 1
     asked = problem.n_clusters
@@ -198,8 +197,8 @@ def _list_between(curve):
     numbers = curve.n_clusters.tolist()
     halfway = set()
     order = np.argsort(-curve.evidence, kind="stable")
-    for place in [numbers.index(curve.best), *order[:N_BEST]]:
-        around = numbers[max(place - 1, 0) : place + 2]
+    for i in [numbers.index(curve.best), *order[:N_REFINED]]:
+        around = numbers[max(i - 1, 0) : i + 2]
         halfway |= {(low + high) // 2 for low, high in pairwise(around)}
     return sorted(halfway.difference(numbers))
 
@@ -224,19 +223,19 @@ def _make_curve(points, criterion):
 
 
 def list_worthwhile(curve, criterion):
-    """Return the numbers of clusters worth a full search: the best one, then by their scores.
+    """Return the numbers of clusters worth a full search: the best one, then by evidence.
 
-    After the next best numbers, these are numbers with WORTH of the most evidence whose best
-    candidate differs from all before.
+    After N_RIVALS others, a number needs the share WORTH of the maximum evidence, and its best
+    candidate must differ from all before.
     """
     order = np.argsort(-curve.evidence, kind="stable")
     is_worth = curve.evidence >= WORTH * curve.evidence.max()
     kept = [curve.best]
     labels = [criterion.find_best(curve.best)]
-    for place in order[curve.n_clusters[order] != curve.best]:
-        k = int(curve.n_clusters[place])
+    for i in order[curve.n_clusters[order] != curve.best]:
+        k = int(curve.n_clusters[i])
         is_rival = len(kept) <= N_RIVALS
-        if not is_rival and not is_worth[place]:
+        if not is_rival and not is_worth[i]:
             break
         candidate = criterion.find_best(k)
         agreement = [adjusted_rand_score(candidate, other) for other in labels]

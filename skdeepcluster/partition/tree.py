@@ -149,9 +149,9 @@ def _merge(means, sizes, clusters):
 
         growth[j] = np.inf
         growth[:, j] = np.inf
-        row = np.where(np.isinf(growth[i]), np.inf, measure(i))
-        growth[i] = row
-        growth[:, i] = row
+        is_gone = np.isinf(growth[i])
+        growth[i] = np.where(is_gone, np.inf, measure(i))
+        growth[:, i] = growth[i]
     return children, np.maximum.accumulate(distances)
 
 
