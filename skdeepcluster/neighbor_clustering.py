@@ -115,9 +115,9 @@ class NeighborClustering(
         is an int, the two next best partitions; then those that differ from all before (adjusted
         Rand index below 0.8). Each has ``n_clusters``, ``labels``, ``probabilities``,
         ``expected_score``, and in words ``changes``, the samples that it moves, and ``evidence``,
-        its merits and, in parentheses, those of the chosen one. The expected score may be higher
-        than the chosen one's, which agrees most with all candidates, weighted by their scores.
-        See :meth:`use`.
+        numbers that speak for it and, in parentheses, those of the chosen one. The expected score
+        may be higher than the chosen one's, which agrees most with all candidates, weighted by
+        their scores. See :meth:`use`.
     probabilities_ : ndarray of shape (n_samples,)
         Maximum of the ``responsibilities_`` of each sample.
     responsibilities_ : ndarray of shape (n_samples, n_clusters)

@@ -210,8 +210,8 @@ MUTANTS = [
     ),
     (
         "partition/number.py",
-        "(found.expected_score - scores[place]) / 2",
-        "(found.expected_score - scores[place])",
+        "(found.expected_score - scores[is_same]) / 2",
+        "(found.expected_score - scores[is_same])",
         "partition/test_number_and_tree.py::test_the_number_taken_is_near_the_peak_of_the_curve "
         "partition/test_number_and_tree.py::test_numbers_around_the_best_are_tried_afterwards "
         "partition/test_number_and_tree.py::test_the_number_with_the_most_evidence_is_taken "

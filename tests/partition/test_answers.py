@@ -115,10 +115,9 @@ def test_one_cluster_comes_with_a_division():
 def test_a_few_samples_far_away_are_no_cluster():
     X, _ = make_blobs([60, 60, 60], centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
     X = np.vstack([X, [[40, 40], [41, 40]]])
-    for seed in range(2):
-        found = NeighborClustering("auto", random_state=seed).fit(X)
-        for labels in [found.labels_, *(other.labels for other in found.alternatives_)]:
-            assert np.bincount(labels).min() >= 5
+    found = NeighborClustering("auto", random_state=0).fit(X)
+    for labels in [found.labels_, *(other.labels for other in found.alternatives_)]:
+        assert np.bincount(labels).min() >= 5
     for lowest in (4, 8):
         assert NeighborClustering((lowest, 9), random_state=0).fit(X).n_clusters_ >= lowest
 
