@@ -12,7 +12,6 @@ from sklearn.utils import gen_batches, get_tags
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_non_negative
 
-from ..input.checks import warn_user
 from ..input.distinct import sort_nearest, split_rows
 from .cells import TREE_FEATURES, Products
 from .threads import open_threads
@@ -223,19 +222,6 @@ def check_distances(X, square=True):
             f"X has the mean {mean:.3g}, but {diagonal:.3g} on the diagonal, as similarities "
             "have. metric='precomputed' takes distances: of similarities s in [0, 1] pass 1 - s."
         )
-    if sparse.issparse(X) and values.min() < 1 and _is_linked_by_one(X):
-        warn_user(
-            "X is symmetric with maxima 1 in all rows, as scanpy's 'connectivities'. "
-            "metric='precomputed' takes distances: pass those, such as scanpy's 'distances'.",
-            UserWarning,
-        )
-
-
-def _is_linked_by_one(graph):
-    """Return whether a sparse graph is symmetric with maxima 1 in all rows, as UMAP's links."""
-    if not np.allclose(graph.max(axis=1).toarray(), 1, rtol=0, atol=1e-6):
-        return False
-    return (graph != graph.T).nnz == 0
 
 
 def nearest_entries(X, k, *, is_square):

@@ -10,7 +10,6 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.neighbors import neighbor_graph
 from skdeepcluster.neighbors.search import NeighborIndex, check_distances
 
 GROUPS = make_blobs(60, random_state=0)[0]
@@ -123,11 +122,6 @@ def test_similarities_with_a_diagonal_are_refused(form):
     similarities = form(np.exp(-cdist(GROUPS, GROUPS)))
     with pytest.raises(ValueError, match="but 1 on the diagonal, as similarities have"):
         NeighborClustering(3, metric="precomputed").fit(similarities)
-
-
-def test_links_given_as_distances_are_told():
-    with pytest.warns(UserWarning, match="takes distances.*scanpy's 'distances'"):
-        NeighborClustering(3, metric="precomputed").fit(neighbor_graph(GROUPS))
 
 
 @pytest.mark.filterwarnings("error")
