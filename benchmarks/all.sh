@@ -79,7 +79,6 @@ run accuracy/pipelines.py --out $out/pipelines.jsonl
 [ -s $out/ensembles.jsonl ] || for data in iris wine digits; do run accuracy/ensembles.py --data $data --out $out/ensembles.jsonl; done
 run accuracy/how_sure.py calibration --methods NeighborClustering GaussianMixtureEM ClusterEnsemble --out $out/how_sure_calibration.jsonl
 run accuracy/how_sure.py outliers --out $out/how_sure_outliers.jsonl
-run accuracy/how_sure.py stability --out $out/how_sure_stability.jsonl
 run trust/separations.py --out $out/separations.jsonl
 END
 

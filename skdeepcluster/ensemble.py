@@ -100,7 +100,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
     See Also
     --------
-    skdeepcluster.stability.cluster_stability : Stability of the clusters of one clusterer.
+    skdeepcluster.compare : Different clusterers of the same samples.
 
     Notes
     -----

@@ -78,9 +78,9 @@ def select_n_clusters(
         If the best number is at an edge of those tried, or if "expected_score" has too few
         distinct samples for some numbers.
 
-    See Also
-    --------
-    skdeepcluster.display.NumberOfClustersDisplay : Plot of the criterion.
+    Notes
+    -----
+    ``pandas.DataFrame(selection.curve).plot(x="n_clusters")`` draws the curve.
 
     Examples
     --------

@@ -5,19 +5,16 @@ import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster
 from scipy.sparse import csr_array
-from sklearn.base import BaseEstimator
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KernelDensity
-from sklearn.utils import Bunch
 
-from skdeepcluster import GaussianMixtureEM, NeighborClustering, select_n_clusters
+from skdeepcluster import GaussianMixtureEM, NeighborClustering
 from skdeepcluster.display import (
     DendrogramDisplay,
     EmbeddingDisplay,
-    NumberOfClustersDisplay,
     SamplesDisplay,
 )
 from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
@@ -42,13 +39,6 @@ class Lost(Blurry):
         if cluster == 1:
             raise ValueError("Only 0 generated samples are of cluster 1.")
         return super().sample(n_samples, cluster)
-
-
-class Counted(BaseEstimator):
-    """An estimator that has chosen a number of clusters."""
-
-    def fit(self, X, y=None):
-        return self
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +144,7 @@ def test_a_display_draws_into_the_axes_it_is_given():
     figure, axes = plt.subplots(1, 3)
     displays = [
         EmbeddingDisplay(X[:, :2], Y, name="mine").plot(axes[0]),
-        NumberOfClustersDisplay([2, 3], [0.1, 0.2]).plot(axes[1]),
+        DendrogramDisplay(CHAIN, RISING).plot(axes[1]),
         SamplesDisplay(X, Y, image_shape=(8, 8)).plot(axes[2]),
     ]
     for display, ax in zip(displays, axes, strict=True):
@@ -173,7 +163,6 @@ ERRORS = [
     (lambda: SamplesDisplay(X, image_shape=(7, 8)).plot(), r"\(7, 8\) does not fit.*64"),
     (lambda: SamplesDisplay(X, image_shape=(2, 4, 8)).plot(), "1 or 3 channels"),
     (lambda: DendrogramDisplay.from_estimator(MEANS), "KMeans has no children_ and distances_"),
-    (lambda: NumberOfClustersDisplay.from_estimator(MEANS), "KMeans has no n_clusters_curve_"),
     (lambda: DendrogramDisplay([[0, 1], [0, 3]], RISING).plot(), "children and distances"),
     (lambda: DendrogramDisplay(CHAIN, RISING, n_clusters=4).plot(), "n_clusters=4 must be"),
 ]
@@ -233,38 +222,6 @@ def test_samples_of_estimators_are_by_cluster_where_known():
     display = SamplesDisplay.from_estimator(density, n_per_cluster=2, image_shape=(8, 8))
     assert display.labels is None
     assert display.image_.get_array().shape == (8, 17)
-
-
-# ---- number of clusters
-
-
-def test_evidence_for_numbers_of_clusters_has_its_parts():
-    estimator = Counted()
-    estimator.n_clusters_ = 4
-    estimator.n_clusters_curve_ = Bunch(
-        n_clusters=np.array([4, 2, 3]),
-        evidence=np.array([9.0, 5.0, np.nan]),
-        stability=np.array([0.5, 0.9, 0.7]),
-    )
-    display = NumberOfClustersDisplay.from_estimator(estimator, name="mine")
-    np.testing.assert_array_equal(display.line_.get_data(), [[2, 3, 4], [5, np.nan, 9]])
-    (stability,) = display.part_lines_
-    np.testing.assert_array_equal(stability.get_data(), [[2, 3, 4], [0.9, 0.7, 0.5]])
-    assert list(display.chosen_line_.get_xdata()) == [4, 4]
-    legend = display.ax_.get_legend().get_texts()
-    assert texts(legend) == ["evidence", "stability", "chosen: 4"]
-    assert display.ax_.get_title() == "mine"
-
-
-def test_number_of_clusters_of_a_selection_has_its_criterion():
-    found = select_n_clusters(
-        X[:, 20:24], GaussianMixtureEM(random_state=0), range(1, 8), criterion="bic"
-    )
-    display = NumberOfClustersDisplay.from_selection(found)
-    np.testing.assert_array_equal(display.line_.get_ydata(), found.curve["bic"])
-    assert display.ax_.get_ylabel() == "BIC"
-    assert display.chosen == found.best_n_clusters
-    assert display.part_lines_ == []
 
 
 # ---- dendrograms

@@ -194,19 +194,6 @@ def test_samples_left_out_are_predicted_like_new_ones():
     assert len(heavy.graph_indices_) == 30
 
 
-# ---- score
-
-
-def test_score_is_the_simplified_silhouette_in_the_layout():
-    one = fitted(THREE, X)
-    centers = np.stack([one.layout_[one.labels_ == k].mean(0) for k in range(3)])
-    nearest = np.sort(cdist(one.layout_, centers), 1)
-    assert one.score(X) == pytest.approx(np.mean(1 - nearest[:, 0] / nearest[:, 1]), rel=1e-4)
-    assert 0.5 < one.score(X) <= 1
-    assert type(one.score(X)) is float
-    assert fit(clone(THREE).set_params(n_clusters=1), X).score(NEW) == 0
-
-
 # ---- distances
 
 
@@ -304,7 +291,6 @@ def test_fewer_distinct_samples_than_clusters(n_distinct):
         one = clone(THREE).fit(rows)
     assert len(set(one.labels_)) == n_distinct
     assert one.predict_proba(X).shape == (90, 3)
-    assert -1 <= one.score(X) <= 1
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -1,4 +1,4 @@
-"""How sure clusters are: calibration of probabilities, outlier scores, stability of clusters.
+"""How sure clusters are: calibration of probabilities, and outlier scores.
 
     python benchmarks/accuracy/how_sure.py outliers --out outliers.jsonl --seeds 0-2
 
@@ -21,7 +21,6 @@ from lib.methods import METHODS, NETWORKS, precision
 from lib.options import chosen, parse, parser
 from lib.records import complete, described, timed
 from lib.sets import SETS, load_sets
-from lib.synthetic import blobs
 from lib.tables import as_frame, pivot
 
 from skdeepcluster import ClusterEnsemble, NeighborClustering
@@ -30,17 +29,12 @@ from skdeepcluster.metrics import (
     expected_calibration_error,
     match_labels,
 )
-from skdeepcluster.stability import cluster_stability
 
 MAX_SAMPLES = 5000  # of networks
 #: Number of outliers, as a share of the samples.
 SHARE = 0.05
 #: Length of the sides of their box, as a multiple of the range of the samples.
 WIDER = 1.5
-#: Number of samples of the sets of stability.
-N_SAMPLES = 600
-#: Minimum distance of planted centers, in standard deviations.
-GAP = 8.0
 
 
 def ensemble(data, n_clusters, seed):
@@ -90,35 +84,6 @@ def outliers(method, data, seed):
     return {"auc": float(roc_auc_score(is_outlier, scores))}
 
 
-#: Set -> number of planted clusters, features and K.
-CASES = {f"planted_{k}_{p}": (k, p, k) for p in (2, 10) for k in (3, 5, 8)}
-CASES |= {f"halves_{p}": (1, p, 2) for p in (2, 5, 10)}
-
-
-def cases(names):
-    """Yield descriptions of the sets of stability; the samples are drawn with the seed."""
-    for name in names:
-        _, n_features, n_clusters = CASES[name]
-        X = np.broadcast_to(0.0, (N_SAMPLES, n_features))
-        yield Bunch(X=X, n_clusters=n_clusters, name=name)
-
-
-def stability(method, data, seed):
-    """Return how stable the clusters of drawn samples are, and ACC if clusters are planted."""
-    n_planted, n_features, n_clusters = CASES[data.name]
-    sizes = [N_SAMPLES // n_planted] * n_planted
-    X = np.concatenate(blobs(np.random.default_rng(seed), sizes, n_features, gap=GAP))
-    model = METHODS[method](Bunch(X=X), n_clusters, seed).fit(X)
-    y = np.repeat(np.arange(n_planted), sizes)
-    share = min(0.5, 1000 / len(X))
-    stable = cluster_stability(model, X, share=share, random_state=seed)
-    return {
-        "least": float(stable.min()),
-        "mean": float(stable.mean()),
-        "acc": clustering_accuracy(y, model.labels_) if n_planted > 1 else None,
-    }
-
-
 FOUR = ["digits", "iris", "wine", "breast_cancer"]
 OURS = ["NeighborClustering", *NETWORKS]
 JUDGED = ["GaussianMixtureEM", "ClusterEnsemble", *OURS]
@@ -127,7 +92,6 @@ DETECTORS = [*OURS, "LocalOutlierFactor", "IsolationForest"]
 PARTS = {
     "calibration": (calibration, JUDGED, [*FOUR, "d31", "searchsnippets"], "acc;ece;auc"),
     "outliers": (outliers, DETECTORS, [*FOUR, "statlog", "yeast", "d31"], "auc"),
-    "stability": (stability, OURS[:1], list(CASES), "least;mean"),
 }
 
 
@@ -139,7 +103,7 @@ def parsed(arguments=None):
     made.add_argument("--methods", nargs="+", help="names (all of the part)")
     _, methods, sets, _ = PARTS[made.parse_args(arguments).part]
     readers = {"methods": partial(chosen, known=methods)}
-    readers["sets"] = lambda names: chosen(names or sets, {**SETS, **CASES}, "--sets")
+    readers["sets"] = lambda names: chosen(names or sets, SETS, "--sets")
     return parse(made, arguments, **readers)
 
 
@@ -152,8 +116,7 @@ def run(measure, method, data, seed):
 def tasks(options):
     """Yield all fits of a part."""
     measure = PARTS[options.part][0]
-    load = cases if options.part == "stability" else load_sets
-    for data in load(options.sets):
+    for data in load_sets(options.sets):
         for method in options.methods:
             if method in NETWORKS and data.X.shape[0] > MAX_SAMPLES:
                 print(f"{data.name}, {method}: skipped, more than {MAX_SAMPLES:,} samples")

@@ -1,4 +1,4 @@
-"""Gaussian clusters for the laws and for stability."""
+"""Gaussian clusters for the laws."""
 
 import numpy as np
 

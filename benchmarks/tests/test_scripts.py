@@ -314,14 +314,6 @@ def test_outliers_are_drawn_from_a_wider_box_and_found(tmp_path, dense):
     assert all(0.7 < record["auc"] <= 1 for record in run(how_sure, tmp_path, *arguments))
 
 
-def test_planted_clusters_are_more_stable_than_halves(tmp_path, monkeypatch):
-    monkeypatch.setattr(how_sure, "N_SAMPLES", 90)
-    arguments = "stability", "--sets", "planted_3_2", "halves_2", "--seeds", "0-0"
-    planted, halves = run(how_sure, tmp_path, *arguments)
-    assert (planted["n_samples"], planted["acc"]) == (90, 1)
-    assert halves["least"] <= halves["mean"] < planted["least"] == 1
-
-
 def test_ensembles_consist_of_the_single_fits(tmp_path):
     arguments = "--data", "iris", "--methods", "KMeans", "NeighborClustering", "--seeds", "0-1"
     found = run(ensembles, tmp_path, *arguments)

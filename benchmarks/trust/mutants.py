@@ -286,7 +286,7 @@ MUTANTS = [
         "input/labels.py",
         "indicator.sum(0)[:, None] + member.sum(0) - both",
         "indicator.sum(0)[:, None] + member.sum(0)",
-        "test_stability.py::test_the_index_is_the_mean_of_the_greatest_jaccard",
+        "test_ensemble.py::test_agreement_and_stability_equal_a_direct_computation",
     ),
     (
         "metrics.py",

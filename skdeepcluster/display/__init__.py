@@ -6,12 +6,10 @@ draws it with matplotlib and returns the display. Read ``base`` first.
 
 from .dendrogram import DendrogramDisplay
 from .embedding import EmbeddingDisplay
-from .number import NumberOfClustersDisplay
 from .samples import SamplesDisplay
 
 __all__ = [
     "DendrogramDisplay",
     "EmbeddingDisplay",
-    "NumberOfClustersDisplay",
     "SamplesDisplay",
 ]

@@ -113,7 +113,7 @@ def test_a_mistake_is_explained(name):
 
 #: Calls that need matplotlib.
 DRAWING = [
-    lambda: display.NumberOfClustersDisplay([2, 3], [0.1, 0.2]).plot(),
+    lambda: display.EmbeddingDisplay(np.eye(2)).plot(),
     lambda: report(GRAPH).to_html(),
 ]
 

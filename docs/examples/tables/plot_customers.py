@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.display import NumberOfClustersDisplay
 from skdeepcluster.inspection import ClusterReport
 from skdeepcluster.metrics import match_labels
 
@@ -60,7 +59,7 @@ print(segments.predict(new), segments.predict_proba(new).max(1).round(2))
 # A picture for the slide: the evidence for the number, and the segments' means.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-NumberOfClustersDisplay.from_estimator(segments, ax=left)
+pd.DataFrame(segments.n_clusters_curve_).plot(x="n_clusters", marker="o", ax=left)
 numbers = customers[["age", "spend", "visits"]]
 means = numbers.groupby(segments.labels_).mean()
 (means / numbers.mean()).T.plot.bar(ax=right, rot=0, ylabel="mean / mean of all customers")
