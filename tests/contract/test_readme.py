@@ -51,6 +51,7 @@ NEEDS = {
     "scanpy": "scanpy",
     "dask": "dask",
     "torch.onnx": "onnxscript",
+    "optuna": "optuna",
     "from transformers": "transformers",
     "open_clip": "open_clip",
     "sentence_transformers": "sentence_transformers",
