@@ -1,15 +1,19 @@
 """Fitted estimators as skops files, which are read without running code from the file."""
 
-import importlib
 import os
 from collections.abc import Sequence
+from importlib import import_module
+from io import BytesIO
+from pathlib import Path
+from threading import get_native_id
+from zipfile import BadZipFile, ZipFile
 
 from sklearn.base import BaseEstimator
 
-from .input.files import replace_atomically
-
-#: Modules of the public names.
-PUBLIC = importlib.import_module(__package__)._MODULES
+#: The package, with the modules of its public names and its version.
+PACKAGE = import_module(__package__)
+#: Part of a file with the version of the package that wrote it.
+VERSION_PART = "skdeepcluster_version"
 #: Other names in files, by module: none is imported before a file needs it.
 PARTS = {
     "nn.augmentation": "RandomAffine RandomFlip RandomShift",
@@ -27,7 +31,7 @@ PARTS = {
 }
 #: Types and functions that a file may contain besides those that skops trusts.
 TRUSTED = [
-    *(f"{__package__}.{module}.{name}" for name, module in PUBLIC.items()),
+    *(f"{__package__}.{module}.{name}" for name, module in PACKAGE._MODULES.items()),
     *(
         f"{__package__}.{module}.{name}"
         for module, names in PARTS.items()
@@ -63,7 +67,8 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
 
     Notes
     -----
-    Functions, such as a custom ``encoder``, are stored by name only, so lambdas are refused.
+    Functions, such as a custom ``encoder``, are stored by name only, so lambdas are refused. A
+    file is for the minor version of the package that wrote it.
 
     Examples
     --------
@@ -85,16 +90,32 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
         )
     import skops.io
 
-    with replace_atomically(path) as file:
-        skops.io.dump(estimator, file)
-        file.flush()
-        try:
-            skops.io.load(file.name, skops.io.get_untrusted_types(file=file.name))
-        except Exception as error:
-            raise TypeError(
-                f"load() could not read the file: {error}. Define functions by a name at the "
-                "top of a module."
-            ) from error
+    content = skops.io.dumps(estimator)
+    try:
+        skops.io.loads(content, skops.io.get_untrusted_types(data=content))
+    except Exception as error:
+        raise TypeError(
+            f"load() could not read the file: {error}. Define functions by a name at the "
+            "top of a module."
+        ) from error
+
+    file = BytesIO(content)
+    with ZipFile(file, "a") as archive:
+        archive.writestr(VERSION_PART, PACKAGE.__version__)
+    _replace(Path(path).resolve(), file.getvalue())
+
+
+def _replace(path, content):
+    """Write a file that replaces an earlier one once it is complete."""
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} exists and is no regular file. Give another name.")
+    # Several threads may write one file.
+    temporary = path.with_name(f"{path.name}.{get_native_id()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstimator:
@@ -116,7 +137,7 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
     Raises
     ------
     ValueError
-        If the file was not written by :func:`save`, or is damaged.
+        If the file was not written by :func:`save` of this minor version, or is damaged.
     TypeError
         If the file contains types that are not trusted. The error names them.
 
@@ -126,10 +147,9 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
     """
     import skops.io
 
+    _check_version(path)
     try:
         estimator = skops.io.load(path, trusted=[*TRUSTED, *trusted])
-    except OSError:
-        raise
     except skops.io.exceptions.UntrustedTypesFoundException as error:
         raise TypeError(
             f"{path}: {error} If you trust its source, name them in load(path, trusted=[...])."
@@ -143,3 +163,24 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
             f"{path} contains a {type(estimator).__name__}, not an estimator."
         )
     return estimator
+
+
+def _check_version(path):
+    """Raise ValueError if another minor version of the package wrote a file."""
+    version = "0.2.0 or earlier"  # which wrote no version
+    try:
+        with ZipFile(path) as archive:
+            has_version = VERSION_PART in archive.namelist()
+            if has_version:
+                version = archive.read(VERSION_PART).decode()
+    except BadZipFile as error:
+        raise ValueError(
+            f"{path} cannot be read as a file of save(): BadZipFile: {error}"
+        ) from error
+
+    is_same = version.split(".")[:2] == PACKAGE.__version__.split(".")[:2]
+    if not has_version or not is_same:
+        raise ValueError(
+            f"{path} was saved by version {version} of skdeepcluster, and this is version "
+            f"{PACKAGE.__version__}. Fit again with this version, or load the file with that one."
+        )

@@ -10,7 +10,8 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from io import BytesIO
-from zipfile import ZIP_DEFLATED, ZipFile
+from pathlib import Path
+from zipfile import ZipFile
 
 import joblib
 import numpy as np
@@ -213,16 +214,26 @@ def test_no_code_of_a_file_runs(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["fit.skops"]
 
 
-def write_zip(path, **files):
-    with ZipFile(path, "w", ZIP_DEFLATED) as file:
-        for name, content in files.items():
-            file.writestr(name.replace("_", "."), content)
+def write_version(path, version=sk.__version__):
+    with ZipFile(path, "a") as file:
+        file.writestr("skdeepcluster_version", version)
+
+
+def write_schema(path):
+    write_version(path)
+    with ZipFile(path, "a") as file:
+        file.writestr("schema.json", "{}")
+
+
+def write_dict(path):
+    skops.dump({"a": 1}, path)
+    write_version(path)
 
 
 NO_FILE = {
     "text": (lambda path: path.write_text("no model"), "BadZipFile"),
-    "no schema": (lambda path: write_zip(path, schema_json="{}"), "protocol"),
-    "no estimator": (lambda path: skops.dump({"a": 1}, path), "contains a dict, not an estimator"),
+    "no schema": (write_schema, "protocol"),
+    "no estimator": (write_dict, "contains a dict, not an estimator"),
 }
 
 
@@ -232,6 +243,16 @@ def test_other_files_are_refused(kind, tmp_path):
     write(tmp_path / "fit.skops")
     with pytest.raises(ValueError, match=f"fit.skops .*{reason}"):
         load(tmp_path / "fit.skops")
+
+
+@pytest.mark.parametrize("version", [None, "0.0.1", "99.0.0"])
+def test_files_of_other_versions_are_refused(version, tmp_path):
+    path = tmp_path / "fit.skops"
+    skops.dump(fit("mixture"), path)  # as 0.2.0 wrote it
+    if version:
+        write_version(path, version)
+    with pytest.raises(ValueError, match=f"by version {version or '0.2.0'}.* Fit again with this"):
+        load(path)
 
 
 def set_fitted(**params):
@@ -265,6 +286,7 @@ def test_states_that_no_fit_has_are_refused(name, edit, reason, tmp_path):
     broken = copy.deepcopy(fit(name))
     edit(broken)
     skops.dump(broken, path)
+    write_version(path)
     tracemalloc.start()
     with pytest.raises(ValueError, match=f"fit.skops cannot be read .*{reason}"):
         load(path)
@@ -303,11 +325,12 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     save(fit("mixture"), path)
     before = path.read_bytes()
 
-    def fail(_):
+    def fail(file, content):
+        file.touch()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match=f"No space left .*{path}"):
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="No space left"):
         save(fit("vade"), path)
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(path.name, before)]
 
