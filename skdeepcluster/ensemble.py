@@ -23,7 +23,6 @@ from .input.checks import (
     check_enough,
     check_sparse,
     warn_of_empty,
-    warn_user,
 )
 from .input.labels import (
     indicate,
@@ -107,8 +106,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
     Members vote with their probabilities: their clusters are matched with the clusters of the
     consensus (Hungarian algorithm) and their memberships are averaged, in turns [1]_. An
     unmatched cluster of a member joins the cluster of the consensus with which it shares most
-    samples. After Ctrl-C, the completed members give the consensus. A network whose training is
-    interrupted is complete with what it has learned, and the next member is fitted.
+    samples.
 
     References
     ----------
@@ -172,13 +170,11 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         preparation, points = _prepare_for(members, X)
         inputs = [X if reads_tables(member) else points for member in members]
         members = self._fit_members(members, inputs)
-        memberships = list(map(_find_memberships, members, inputs))
-        member_labels = np.stack(list(map(_label, memberships)), 1)
-        numbers = [count_used(labels) for labels in member_labels.T]
-        usual = np.bincount(numbers).argmax()  # the smallest number of a tie
-        n_clusters = int(self.n_clusters or max(1, usual))
-        check_enough(len(member_labels), n_clusters)
 
+        memberships = list(map(_find_memberships, members, inputs))
+        member_labels = np.stack([_label(P) for P in memberships], 1)
+        n_clusters = int(self.n_clusters or _find_usual_number(member_labels))
+        check_enough(len(member_labels), n_clusters)
         tables = _find_consensus(memberships, n_clusters)
         mapped = _map_members(memberships, tables)
         resp = mapped.mean(0)
@@ -228,20 +224,10 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         return members
 
     def _fit_members(self, members, inputs):
-        """Return the fitted members, after an interruption the completed ones."""
+        """Return the fitted members, each with its own input."""
         pairs = zip(members, inputs, strict=True)
-        fits = (delayed(member.fit)(X) for member, X in pairs)
-        fitted = []
-        try:
-            for member in Parallel(n_jobs=self.n_jobs, return_as="generator")(fits):
-                fitted.append(member)
-        except KeyboardInterrupt:
-            if not fitted:
-                raise
-            warn_user(
-                f"The fit was interrupted: {len(fitted)} of {len(members)} members are used."
-            )
-        return fitted
+        fits = [delayed(member.fit)(own) for member, own in pairs]
+        return Parallel(n_jobs=self.n_jobs)(fits)
 
     # ---- predictions
 
@@ -309,12 +295,6 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             mapped.append(_find_memberships(member, own, len(A)) @ A)
         return np.stack(mapped)
 
-    def __setstate__(self, state):
-        """Restore the state, and check the tables of the members."""
-        super().__setstate__(state)
-        for table in state.get("tables_", ()):
-            check_array(table, ensure_non_negative=True, input_name="tables_")
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         templates = self._list_templates()
@@ -331,9 +311,9 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
 
 def reads_tables(clusterer):
     """Return whether a clusterer gets X as it is: it reads tables, or is a Pipeline."""
-    return isinstance(
-        clusterer, Pipeline | ClusterEnsemble
-    ) or "kinds" in clusterer.get_params(deep=False)
+    if isinstance(clusterer, Pipeline | ClusterEnsemble):
+        return True
+    return "kinds" in clusterer.get_params(deep=False)
 
 
 def _prepare_for(members, X):
@@ -373,6 +353,13 @@ def _label(memberships):
 def count_used(labels):
     """Return the number of clusters that have samples."""
     return len(np.unique(labels[labels >= 0]))
+
+
+def _find_usual_number(member_labels):
+    """Return the number of clusters that most members found, the smallest of a tie."""
+    numbers = [count_used(labels) for labels in member_labels.T]
+    usual = np.bincount(numbers).argmax()
+    return max(1, usual)
 
 
 # ---- consensus

@@ -167,20 +167,24 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
 
 def _check_version(path):
     """Raise ValueError if another minor version of the package wrote a file."""
-    version = "0.2.0 or earlier"  # which wrote no version
+    written = _read_version(path)
+    current = PACKAGE.__version__
+    if written is None or written.split(".")[:2] != current.split(".")[:2]:
+        raise ValueError(
+            f"{path} was saved by version {written or '0.2.0 or earlier'} of skdeepcluster, and "
+            f"this is version {current}. Fit again with this version, or load the file with that "
+            "one."
+        )
+
+
+def _read_version(path):
+    """Return the version that wrote a file, or None if the file does not say it."""
     try:
         with ZipFile(path) as archive:
-            has_version = VERSION_PART in archive.namelist()
-            if has_version:
-                version = archive.read(VERSION_PART).decode()
+            if VERSION_PART not in archive.namelist():
+                return None
+            return archive.read(VERSION_PART).decode()
     except BadZipFile as error:
         raise ValueError(
             f"{path} cannot be read as a file of save(): BadZipFile: {error}"
         ) from error
-
-    is_same = version.split(".")[:2] == PACKAGE.__version__.split(".")[:2]
-    if not has_version or not is_same:
-        raise ValueError(
-            f"{path} was saved by version {version} of skdeepcluster, and this is version "
-            f"{PACKAGE.__version__}. Fit again with this version, or load the file with that one."
-        )

@@ -1,10 +1,5 @@
 """ClusterEnsemble: independent of numbering, equal to references, at home in scikit-learn."""
 
-import os
-import signal
-import threading
-from time import perf_counter
-
 import numpy as np
 import pytest
 from scipy import sparse
@@ -12,7 +7,6 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
@@ -245,51 +239,3 @@ class Unsure(KMeans):
 def test_mistakes_are_explained(members, error, message):
     with pytest.raises(error, match=message):
         ClusterEnsemble(members, 2).fit(BLOBS)
-
-
-# ---- Ctrl-C
-
-#: Runs until it is stopped.
-ENDLESS = GaussianMixtureEM(3, tol=0.0, max_iter=10**9)
-
-
-@pytest.fixture
-def press():
-    """Presses Ctrl-C after some seconds; ``press.at`` is when."""
-
-    def send():
-        press.at = perf_counter()
-        os.kill(os.getpid(), signal.SIGINT)
-
-    def press(seconds):
-        timer.append(threading.Timer(seconds, send))
-        timer[0].start()
-
-    timer = []
-    # Jobs in the background of a shell ignore SIGINT.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield press
-    for started in timer:
-        started.join()
-    signal.signal(signal.SIGINT, before)
-
-
-def test_ctrl_c_stops_a_mixture_that_is_a_member(press):
-    X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
-    press(0.2)
-    with pytest.warns(ConvergenceWarning, match="1 of 2 members are used"):
-        ensemble = ClusterEnsemble([KMeans(3), ENDLESS], 2).fit(X)
-    assert perf_counter() - press.at < 1
-    np.testing.assert_array_equal(ensemble.predict(X), ensemble.labels_)
-    assert [type(fitted).__name__ for fitted in ensemble.estimators_] == ["KMeans"]
-
-
-def test_ctrl_c_in_the_first_member_keeps_the_fit_before(press):
-    X, _ = make_blobs(300, centers=3, cluster_std=3, random_state=0)
-    ensemble = ClusterEnsemble(KMeans(3), 2).fit(X)
-    ensemble.set_params(estimator=ENDLESS)
-    before = dict(vars(ensemble))
-    press(0.2)
-    with pytest.raises(KeyboardInterrupt):
-        ensemble.fit(X)
-    assert vars(ensemble) == before

@@ -276,7 +276,6 @@ UNSOUND = [
     ),
     ("vade", set_fitted(activation="os.system"), "os.system"),
     ("neighbors", point_outside, "ind"),
-    ("ensemble", lambda fitted: fitted.tables_[1].fill(np.nan), "tables_ contains NaN"),
 ]
 
 
