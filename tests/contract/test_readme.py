@@ -1,5 +1,7 @@
 """Every Python block of the README, "Start here", guide and methods runs, in its own folder.
 
+A block that begins with "py" in place of "python" is not run: its package warns of itself.
+
 Those of the guide and the methods take minutes and belong to the full tier.
 """
 
@@ -50,7 +52,6 @@ NEEDS = {
     "toponymy": "toponymy",
     "scanpy": "scanpy",
     "dask": "dask",
-    "torch.onnx": "onnxscript",
     "optuna": "optuna",
     "from transformers": "transformers",
     "open_clip": "open_clip",
