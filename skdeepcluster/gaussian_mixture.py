@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, DensityMixin, clone
+from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture
 from sklearn.mixture._gaussian_mixture import _check_precisions
 from sklearn.utils._param_validation import Interval
@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .functional.gaps import conditional_means, observed_density
 from .functional.gaussian import Mixture, compact_scales, scales_from_precisions
-from .functional.losses import entropy
 from .functional.points import sample
 from .input.checks import (
     LARGEST,
@@ -23,39 +22,30 @@ from .input.checks import (
     check_enough,
     check_finite,
     check_magnitude,
-    check_responsibilities,
     check_sample_weight,
     check_shape,
     is_dask,
+    read_numbers,
     warn_of_empty,
     warn_user,
 )
-from .input.columns import KINDS, read_types
 from .input.dask import read_blocks
-from .input.documentation import shared_docs
 from .input.parameters import (
     AUTO,
     COUNT,
     N_CLUSTERS,
     begin_sample,
-    forget_missing,
+    copy_shallowly,
     random_stream,
-    read_n_clusters,
     store_parameters,
-    with_plain_numbers,
 )
-from .input.preparation import Preparation, Prepared
+from .input.preparation import Preparation, prepare
 from .input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
 from .mixture import em
 from .nn.runtime import draw_generator, resolve_device
 from .partition.search import count_clusters
 
-#: Minimum of the term added to the variances of prepared columns, whose numbers have variance
-#: one: one-hot columns have a singular covariance, and without it components lock on categories.
-LEAST_VARIANCE = 0.05
 
-
-@shared_docs
 class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     r"""Gaussian mixture by EM over batches, for any size of X and weighted samples.
 
@@ -63,44 +53,43 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_clusters : int, (int, int) or "auto"
+    n_clusters : int, (int, int) or "auto", default=8
         Number of components. "auto" takes the number of clusters that
         :class:`~skdeepcluster.NeighborClustering` finds.
-    covariance_type : {"full", "tied", "diag", "spherical"}
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         One covariance matrix per component, one for all, or variances per feature or component.
-    tol : float
+    tol : float, default=0.001
         EM stops when the mean log-likelihood rises by less than this.
-    reg_covar : float
-        Added to every variance; with categories, at least 0.05.
-    max_iter : int
+    reg_covar : float, default=1e-06
+        Added to every variance.
+    max_iter : int, default=100
         Maximum number of EM iterations; 0 keeps the initial mixture.
-    n_init : int
+    n_init : int, default=1
         Number of initializations. The run with the highest lower bound is kept.
-    init_params : str or array-like of shape (n_samples, n_clusters)
-        The initial mixture comes from an M-step on one of these: the best of 10 runs of k-means
-        ("kmeans"), samples far apart ("k-means++"), random samples ("random_from_data"), or random
-        ("random") or given responsibilities. The runs of k-means are divided among the
-        initializations.
-    weights_init, means_init : array-like
+    init_params : {"kmeans", "k-means++", "random_from_data", "random"}, default="kmeans"
+        The initial mixture comes from an M-step on one of these: the best of 10 runs of k-means,
+        samples far apart, random samples, or random responsibilities. The runs of k-means are
+        divided among the initializations.
+    weights_init, means_init : array-like, default=None
         Initial weights and means. They replace the result of ``init_params``.
-    precisions_init : array-like
+    precisions_init : array-like, default=None
         Initial inverse covariances, in the shape of ``precisions_``.
-    learning_decay : float
+    learning_decay : float, default=0.7
         Call t of ``partial_fit`` gives the statistics of the batch the weight
         ``(learning_offset + t - 1) ** -learning_decay``; 0 forgets earlier batches.
-    learning_offset : float
+    learning_offset : float, default=10.0
         Larger values make the first steps of ``partial_fit`` smaller.
-    batch_size : int or "auto"
+    batch_size : int or "auto", default="auto"
         Samples per batch of an EM iteration. It changes time and memory, not results.
-    device : str or torch.device
+    device : str or torch.device, default="auto"
         Where EM runs, in double precision. "auto" is CUDA if there is a GPU, else the CPU.
-    warm_start : bool
+    warm_start : bool, default=False
         Continue from the last fit. ``n_init`` is ignored then.
-    random_state : int, RandomState instance or None
+    random_state : int, RandomState instance or None, default=None
         Determines initializations and samples.
-    verbose : int
+    verbose : int, default=0
         1 prints initializations and iterations, 2 the bounds as well.
-    verbose_interval : int
+    verbose_interval : int, default=10
         Number of iterations between two lines.
 
     Attributes
@@ -108,8 +97,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     weights_ : ndarray of shape (n_clusters,)
         Weight of each component.
     means_ : ndarray of shape (n_clusters, n_features)
-        Mean of each component. With categories, features are the columns that
-        ``preparation_.transform`` returns, named by ``preparation_.get_feature_names_out()``.
+        Mean of each component.
     covariances_, precisions_, precisions_cholesky_ : ndarray
         Covariances, their inverses P, and the upper triangular U of P = U U^T. The shape is
         (n_clusters, n_features, n_features) full, (n_features, n_features) tied,
@@ -128,8 +116,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Number of iterations of the best run, and of steps of ``partial_fit`` since the last fit.
     lower_bound_, lower_bounds_ : float and list of float
         Mean log-likelihood in the last and in each E-step of the best run.
-    batch_size_, device_ : int and str
-        Samples per batch, and where EM ran.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Feature names, if X has names that are all strings.
 
     See Also
     --------
@@ -145,9 +135,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     which is exact if values are missing at random [3]_. Initial mixtures fill in the mean of the
     feature. Sparse X must have no missing values, and is made dense one batch at a time.
 
-    Numbers alone, also numbers of two values, are fitted as they are. With categories, or with
-    kinds in a dict, the mixture is that of prepared samples: numbers of variance one, amounts as
-    logarithms, then weighted one-hot columns.
+    Numbers are fitted as they are. For tables with categories, put a
+    :class:`~skdeepcluster.input.Preparation` before the mixture in a Pipeline.
 
     ``partial_fit`` is stepwise EM [2]_. Its first batch should have many samples per cluster. A
     component with less than one effective sample is replaced by half of the heaviest component.
@@ -174,11 +163,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     _parameter_constraints = {
         **GaussianMixture._parameter_constraints,
         "n_clusters": N_CLUSTERS,
-        "kinds": KINDS,
-        "init_params": [
-            *GaussianMixture._parameter_constraints["init_params"],
-            "array-like",
-        ],
         "learning_decay": [Interval(Real, 0.0, 1.0, closed="both")],
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
         "batch_size": [COUNT, AUTO],
@@ -190,13 +174,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         self,
         n_clusters: int | Auto = 8,
         *,
-        kinds: Any = "auto",
         covariance_type="full",
         tol=1e-3,
         reg_covar=1e-6,
         max_iter=100,
         n_init=1,
-        init_params: Any = "kmeans",
+        init_params="kmeans",
         weights_init=None,
         means_init=None,
         precisions_init=None,
@@ -237,30 +220,34 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             If a value exceeds 1e100, or samples are too few or too similar for a covariance.
         """
         last = vars(self).get("mixture_") if self.warm_start else None
+        bound = -np.inf if last is None else self.lower_bound_
+        fitted = copy_shallowly(self)
         stream = random_stream(self.random_state)
-        rows, starts, preparation, curve = self._begin(
-            X, sample_weight, last, stream, 2
-        )
+        rows, starts = fitted._begin(X, sample_weight, last, stream, min_samples=2)
         run = em.run_em(
             rows,
             starts,
-            self._make_m_step(preparation),
+            self._m_step,
             max_iter=self.max_iter,
             tol=self.tol,
-            bound=-np.inf if last is None else self.lower_bound_,
+            bound=bound,
             report=self._report,
         )
-        run.mixture, *assigned = order_components(run.mixture.to("cpu"), rows)
+        run.mixture, labels, probabilities = order_components(
+            run.mixture.to("cpu"), rows
+        )
 
         if not run.converged and self.max_iter > 0:
             warn_user(
                 f"EM did not converge in {len(run.bounds)} iterations. Increase max_iter or tol."
             )
         remedy = "Decrease n_clusters or reg_covar, or scale X."
-        n_found = len(np.unique(assigned[0]))
-        warn_of_empty(n_found, len(run.mixture.means), "components", remedy)
-        self._set_fitted(run, rows, assigned, preparation, curve)
-        self.n_batch_iter_ = 0
+        n_found = len(np.unique(labels))
+        warn_of_empty(n_found, fitted.n_clusters_, "components", remedy)
+        fitted._set_fitted(run, labels, probabilities)
+        fitted.n_iter_ = len(run.bounds)
+        fitted.n_batch_iter_ = 0
+        self.__dict__ = vars(fitted)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -282,24 +269,21 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             Fitted estimator.
         """
         last = vars(self).get("mixture_")
+        fitted = copy_shallowly(self)
         stream = random_stream(self.random_state)
-        rows, starts, preparation, curve = self._begin(
-            X, sample_weight, last, stream, 1
-        )
+        rows, starts = fitted._begin(X, sample_weight, last, stream)
 
         step = 1 if last is None else self.n_batch_iter_ + 1
         rate = (float(self.learning_offset) + step - 1) ** -self.learning_decay
-        mixture, bound = em.step(
-            rows, next(starts), self._make_m_step(preparation), rate
-        )
+        mixture, bound = em.step(rows, next(starts), self._m_step, rate)
         least = min(rate / rows.X.shape[0], 0.01 / len(mixture.means))
         mixture = em.reseed_starved(mixture, least, draw_generator(stream)).to("cpu")
 
         run = em.EMRun(mixture, bound, [bound])
-        assigned = assign_components(mixture, rows)
-        self._set_fitted(run, rows, assigned, preparation, curve)
-        self.n_batch_iter_ = step
-        self.n_iter_ = step
+        fitted._set_fitted(run, *assign_components(mixture, rows))
+        fitted.n_iter_ = step
+        fitted.n_batch_iter_ = step
+        self.__dict__ = vars(fitted)
         return self
 
     # ---- predictions
@@ -317,7 +301,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Component labels.
         """
-        rows = self._check_fitted(X)
+        rows = self._read_fitted(X)
         return assign_components(self.mixture_, rows)[0]
 
     def predict_proba(self, X) -> Doubles:
@@ -333,7 +317,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples, n_clusters)
             Each row sums to one.
         """
-        rows = self._check_fitted(X)
+        rows = self._read_fitted(X)
         return apply_joint(self.mixture_, rows, partial(torch.softmax, dim=1))
 
     def score_samples(self, X) -> Doubles:
@@ -349,10 +333,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Logarithm of the density.
         """
-        rows = self._check_fitted(X)  # before mixture_ is read
+        rows = self._read_fitted(X)  # before mixture_ is read
         return apply_joint(self.mixture_, rows, log_likelihood)
 
-    def impute(self, X) -> Any:
+    def impute(self, X) -> Doubles:
         """Replace missing values by their conditional means, given the observed features.
 
         Parameters
@@ -362,19 +346,17 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
         Returns
         -------
-        X_imputed : {ndarray, DataFrame} of shape (n_samples, n_features)
-            E[x | observed features] by the mixture, and the most probable categories; observed
-            values unchanged.
+        X_imputed : ndarray of shape (n_samples, n_features)
+            E[x | observed features] by the mixture; observed values unchanged.
         """
-        rows = self._check_fitted(X)
+        rows = self._read_fitted(X)
         expect = conditional_means(self.mixture_.to(rows.device))
 
         def fill(x):
             expected = expect(x.clamp(-LARGEST, LARGEST))
             return torch.where(x.isnan(), expected, x)
 
-        filled = check_answers(rows.map(fill), rows.X)
-        return self.preparation_.fill(X, self.preparation_.unscale(filled))
+        return check_answers(rows.map(fill), rows.X)
 
     def sample(
         self, n_samples: int = 1, cluster: int | None = None
@@ -390,21 +372,16 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
         Returns
         -------
-        X : ndarray or DataFrame of shape (n_samples, n_features)
-            The samples, sorted by component; a table if X was one with categories, which are drawn
-            given the numbers.
+        X : ndarray of shape (n_samples, n_features)
+            The samples, sorted by component.
         y : ndarray of shape (n_samples,)
             Their components.
         """
-        n_samples, random_state = begin_sample(self, n_samples)
-        counts = em.draw_counts(self.weights_, n_samples, cluster, random_state)
-        generator = draw_generator(random_state)
+        n_samples, stream = begin_sample(self, n_samples, cluster)
+        counts = em.draw_counts(self.weights_, n_samples, cluster, stream)
+        generator = draw_generator(stream)
         X = sample(self.mixture_, torch.from_numpy(counts), generator).numpy()
-        y = np.repeat(np.arange(len(counts)), counts)
-        preparation = self.preparation_
-        if preparation.groups_:
-            draw_categories(self.mixture_, X, y, preparation, random_state)
-        return preparation.decode(preparation.unscale(X), random_state), y
+        return X, np.arange(len(counts)).repeat(counts)
 
     # ---- criteria
 
@@ -425,7 +402,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         float
             Weighted mean of ``score_samples(X)``.
         """
-        return self._average(log_likelihood, self._check_fitted(X, sample_weight))
+        rows = self._read_fitted(X, sample_weight)
+        return self._log_likelihood(rows) / rows.total
 
     def bic(self, X, sample_weight=None) -> float:
         """Return Bayes' information criterion; lower is better.
@@ -442,27 +420,17 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         float
             -2 l + p log N, for the log-likelihood l of all samples and p free parameters.
         """
-        rows = self._check_fitted(X, sample_weight)
+        rows = self._read_fitted(X, sample_weight)
         return self._penalize(rows, math.log(rows.total))
 
     def aic(self, X, sample_weight=None) -> float:
         """Return Akaike's information criterion, -2 l + 2 p; see ``bic`` for the parameters."""
-        return self._penalize(self._check_fitted(X, sample_weight), 2)
+        return self._penalize(self._read_fitted(X, sample_weight), 2)
 
-    def icl(self, X, sample_weight=None) -> float:
-        """Return the integrated completed likelihood; see ``bic`` for the parameters.
-
-        It adds twice the entropies of all responsibilities to BIC. Lower is better.
-        """
-        rows = self._check_fitted(X, sample_weight)
-        bic = self._penalize(rows, math.log(rows.total))
-        unsure = self._average(lambda joint: entropy(joint.log_softmax(1)), rows)
-        return bic + 2 * unsure * rows.total
-
-    def _average(self, function, rows):
-        """Return the weighted mean of a function of the log-joint."""
-        values = apply_joint(self.mixture_, rows, function)
-        return float(rows.weight @ values) / rows.total
+    def _log_likelihood(self, rows):
+        """Return the log-likelihood of all samples, with their weights."""
+        values = apply_joint(self.mixture_, rows, log_likelihood)
+        return float(rows.weight @ values)
 
     def _penalize(self, rows, penalty):
         """Return -2 l + p penalty for the log-likelihood l and p free parameters."""
@@ -473,113 +441,102 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             n_parameters += len(scales) * n_features * (n_features + 1) // 2
         else:
             n_parameters += scales.numel()
-        likelihood = self._average(log_likelihood, rows)
-        return -2 * likelihood * rows.total + n_parameters * penalty
+        return -2 * self._log_likelihood(rows) + n_parameters * penalty
 
     # ---- steps of a fit
 
-    def _begin(self, X, sample_weight, last, stream, n_least):
-        """Return the rows and the initial mixtures of EM, the preparation of X, and a curve.
+    def _begin(self, X, sample_weight, last, stream, min_samples=1):
+        """Return X as rows of EM, and the initial mixtures, or the ``last`` one."""
+        is_first = last is None
+        X = read_samples(self, X, is_first, min_samples)
+        if is_first:
+            self._choose_number(X, sample_weight)
+            check_enough(X.shape[0], self.n_clusters_)
+        else:
+            self._check_continuity(last)
 
-        The curve of the numbers of clusters is None for a given number. The fit continues from
-        the mixture ``last``, unless it is None.
-        """
-        if last is None:
-            plain = with_plain_numbers(self)
-            preparation, n_clusters, curve = read_columns(
-                plain, X, sample_weight, n_least
+        rows = self._make_rows(X, sample_weight)
+        if is_first:
+            return rows, self._list_initial(rows, stream)
+        return rows, iter([last.to(rows.device)])
+
+    def _choose_number(self, X, sample_weight):
+        """Set the number of components, and the curve of numbers if it is sought."""
+        vars(self).pop("n_clusters_curve_", None)
+        if isinstance(self.n_clusters, Integral):
+            self.n_clusters_ = int(self.n_clusters)
+            return
+        if is_dask(X):
+            raise ValueError(
+                f"n_clusters={self.n_clusters!r} compares all samples, but X is a Dask array. "
+                "Pass a number."
             )
-            n_least = max(n_least, n_clusters)
-        else:
-            self._check_continuity()
-            preparation = self.preparation_
-            n_clusters = self.n_clusters_
-            curve = vars(self).get("n_clusters_curve_")
-
-        rows = self._read_rows(
-            X, sample_weight, preparation, n_clusters, last is None, n_least
+        self.n_clusters_, self.n_clusters_curve_ = count_clusters(
+            prepare(X, Preparation(), sample_weight),
+            self.n_clusters,
+            sample_weight,
+            self.random_state,
         )
-        check_memory(self.covariance_type, n_clusters, rows.X.shape[1])
-        if last is None:
-            m_step = self._make_m_step(preparation)
-            starts = self._list_initial(rows, n_clusters, m_step, stream)
-        else:
-            starts = iter([last.to(rows.device)])
-        return rows, starts, preparation, curve
 
-    def _check_continuity(self):
-        """Check that parameters agree with the fitted mixture."""
-        pairs = {
-            "n_clusters": (self.n_clusters_, self.n_clusters),
-            "covariance_type": (self._covariance_type, self.covariance_type),
+    def _check_continuity(self, last):
+        """Check that parameters agree with the last mixture."""
+        n_clusters, n_features = last.means.shape
+        shapes = {
+            "full": (n_clusters, n_features, n_features),
+            "tied": (1, n_features, n_features),
+            "diag": (n_clusters, n_features),
+            "spherical": (n_clusters, 1),
         }
-        for name, (value, now) in pairs.items():
-            among = read_n_clusters(now).numbers if isinstance(now, tuple) else (now,)
-            if now != "auto" and value not in among:
-                raise ValueError(
-                    f"The fit continues from a mixture with {name}={value!r}, but now "
-                    f"{name}={now!r}. Keep it, or call fit with warm_start=False."
-                )
+        is_other = (
+            isinstance(self.n_clusters, Integral) and self.n_clusters != n_clusters
+        )
+        if is_other or shapes[self.covariance_type] != last.scales.shape:
+            raise ValueError(
+                f"The fit continues from {n_clusters} components with scales of shape "
+                f"{tuple(last.scales.shape)}, but now n_clusters={self.n_clusters!r} and "
+                f"covariance_type={self.covariance_type!r}. Keep them, or call fit with "
+                "warm_start=False."
+            )
 
-    def _check_fitted(self, X, sample_weight=None):
+    def _read_fitted(self, X, sample_weight=None):
         """Check that the estimator is fitted; return X and its weights as rows."""
         check_is_fitted(self)
-        return self._read_rows(X, sample_weight, self.preparation_, self.n_clusters_)
+        return self._make_rows(read_samples(self, X), sample_weight)
 
-    def _read_rows(
-        self, X, sample_weight, preparation, n_clusters, is_first=False, n_least=None
-    ):
-        """Return X and its weights, checked, as rows of EM; numbers are neither copied nor cast.
-
-        EM learns from them if ``n_least`` is the minimum number of samples. The first blocks of
-        Dask decide the features.
-        """
-        is_lazy = is_dask(X)
-        if is_lazy:
-            X, values = read_blocks(X, preparation, is_first)
-        else:
-            X = values = preparation.encode(X)
-            if preparation.factors_ is not None:
-                X = values = preparation.scale(X)
-        if n_least is not None:
-            check_enough(X.shape[0], n_least)
-            check_magnitude(values)
-
+    def _make_rows(self, X, sample_weight):
+        """Return checked samples and their weights as rows of EM."""
         weight = check_sample_weight(sample_weight, X)
         batch_size = self.batch_size
         if batch_size == "auto":
-            shape = n_clusters, X.shape[1]
+            shape = self.n_clusters_, X.shape[1]
             batch_size = em.batch_size_for_cache(*shape, self.covariance_type)
-        if is_lazy:
+        if is_dask(X):
             return em.DaskRows(X, weight, int(batch_size))
         device = resolve_device(self.device)
         return em.WeightedRows(X, weight, int(batch_size), device)
 
-    def _make_m_step(self, preparation):
-        """Return the options of the M-step."""
-        least = 0.0 if preparation.factors_ is None else LEAST_VARIANCE
-        return em.MStep(self.covariance_type, max(self.reg_covar, least))
+    @property
+    def _m_step(self):
+        """The options of the M-step."""
+        return em.MStep(self.covariance_type, self.reg_covar)
 
-    def _list_initial(self, rows, n_clusters, m_step, random_state):
+    def _list_initial(self, rows, random_state):
         """Yield the initial mixtures of EM."""
-        fields = self._read_initial(n_clusters, rows.X.shape[1], rows.device)
+        fields = self._read_initial(rows.X.shape[1], rows.device)
         if len(fields) == 3:
             yield Mixture(**fields)
             return
 
-        init = self.init_params
-        n_init = self.n_init
-        if not isinstance(init, str):
-            shape = rows.X.shape[0], n_clusters
-            init = check_responsibilities("init_params", init, shape)
-            n_init = 1
         generator = draw_generator(random_state)
-        initializer = em.Initializer(rows, n_clusters, m_step, generator)
-        for _ in range(n_init):
-            yield initializer.initialize(init, n_init)._replace(**fields)
+        initializer = em.Initializer(rows, self.n_clusters_, self._m_step, generator)
+        for _ in range(self.n_init):
+            mixture = initializer.initialize(self.init_params, self.n_init)
+            yield mixture._replace(**fields)
 
-    def _read_initial(self, n_clusters, n_features, device):
+    def _read_initial(self, n_features, device):
         """Return the fields of ``Mixture`` that are given as parameters, checked."""
+        n_clusters = self.n_clusters_
+        shape = n_clusters, n_features
         read = partial(torch.tensor, device=device)
         fields = {}
         if self.weights_init is not None:
@@ -592,7 +549,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
                     f"minimum is {least:.6g} and the sum {total:.6g}."
                 )
             fields["log_weights"] = read(weights).log()
-        shape = n_clusters, n_features
         if self.means_init is not None:
             fields["means"] = read(check_shape("means_init", self.means_init, shape))
         if self.precisions_init is not None:
@@ -617,8 +573,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         detail = f"\t lower bound {run.bound:.6f}\t change {change:.6f}"
         print(f"  Iteration {i}{detail if self.verbose > 1 else ''}")
 
-    def _set_fitted(self, run, rows, assigned, preparation, curve):
-        """Set the fitted attributes at the end of a fit."""
+    def _set_fitted(self, run, labels, probabilities):
+        """Set the fitted attributes about a run of EM."""
         mixture = run.mixture
         kind = self.covariance_type
         self.mixture_ = mixture
@@ -628,20 +584,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         self.precisions_ = compact_scales(mixture.precisions(), kind).numpy()
         factors = mixture.precision_factors()
         self.precisions_cholesky_ = compact_scales(factors, kind).numpy()
-        self._covariance_type = kind
-        self.labels_, self.probabilities_ = assigned
-        self.n_clusters_ = len(mixture.means)
-
+        self.labels_ = labels
+        self.probabilities_ = probabilities
         self.converged_ = run.converged
         self.lower_bound_ = run.bound
         self.lower_bounds_ = run.bounds
-        self.n_iter_ = len(run.bounds)
-        self.batch_size_ = rows.batch_size
-        self.device_ = str(rows.device)
-
-        preparation.write_input(self)
-        self.n_clusters_curve_ = curve
-        forget_missing(self, "n_clusters_curve_")
 
     # ---- scikit-learn's protocols
 
@@ -665,59 +612,19 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return tags
 
 
-def read_columns(estimator, X, sample_weight, n_least):
-    """Return the preparation of X, the number of components, and its curve if it is sought.
+def read_samples(estimator, X, reset=False, min_samples=None):
+    """Return samples, checked, neither copied nor cast; Dask arrays in blocks.
 
-    Numbers alone keep their units; the number is sought where they are comparable.
+    EM learns from them if ``min_samples`` is given. With ``reset``, the estimator notes their
+    features.
     """
-    n_clusters = estimator.n_clusters
-    is_given = isinstance(n_clusters, Integral)
-    preparation = Preparation(estimator.kinds, name=type(estimator).__name__)
-    plain = clone(preparation).set_params(learns_kinds=False)
     if is_dask(X):
-        if is_given:
-            return plain, n_clusters, None
-        raise ValueError(
-            f"n_clusters={n_clusters!r} compares all samples, but X is a Dask array. Pass a "
-            "number."
-        )
-
-    encoded = preparation.fit_encode(X, sample_weight, n_least)
-    has_kinds = (
-        isinstance(estimator.kinds, dict)
-        or "category" in preparation.kinds_.values()
-        or estimator.kinds == "auto"
-        and "flag" in read_types(X).values()
-    )
-    if not has_kinds:
-        plain.fit_encode(X, min_samples=n_least)
-    if has_kinds or not is_given:
-        preparation.fit_scale(encoded, sample_weight)
-    curve = None
-    if not is_given:
-        n_clusters, curve = count_clusters(
-            Prepared(preparation.fit_compare(encoded, sample_weight), preparation),
-            n_clusters,
-            sample_weight,
-            estimator.random_state,
-        )
-    return preparation if has_kinds else plain, n_clusters, curve
-
-
-#: Number of covariances of a component that EM stores at a time.
-N_STORED = 6
-
-
-def check_memory(kind, n_clusters, n_features):
-    """Check that there is memory for the covariances of all pairs of features."""
-    n_stored = N_STORED * {"full": n_clusters, "tied": 1}.get(kind, 0)
-    try:
-        np.empty((n_stored, n_features, n_features))
-    except MemoryError as error:
-        raise MemoryError(
-            f"Covariances of {n_features} features do not fit into memory. Set "
-            "covariance_type='diag', or take principal components."
-        ) from error
+        X, values = read_blocks(X, estimator, reset)
+    else:
+        X = values = read_numbers(estimator, X, reset, min_samples or 1)
+    if min_samples is not None:
+        check_magnitude(values)
+    return X
 
 
 # ---- functions of the log-joint (N, K)
@@ -757,22 +664,3 @@ def order_components(mixture, rows):
         return mixture, labels, probabilities
     mixture = mixture.reorder(np.argsort(empty, kind="stable"))
     return mixture, *assign_components(mixture, rows)
-
-
-def draw_categories(mixture, X, labels, preparation, random_state):
-    """Draw the categories of samples X (N, E) of a mixture, given their numbers, in place.
-
-    Each is drawn given the categories before it, because the one-hot columns of a normal
-    distribution are no categories.
-    """
-    groups = preparation.groups_
-    X[:, groups[0][0] :] = np.nan
-    for k in np.unique(labels):
-        expect = conditional_means(mixture.components()[k])
-        rows = X[labels == k]
-        for group in groups:
-            shares = expect(torch.from_numpy(rows))[:, group].numpy().clip(0)
-            shares /= random_state.standard_exponential(shares.shape)
-            chosen = np.eye(len(group))[shares.argmax(1)]
-            rows[:, group] = chosen * preparation.factors_[group]
-        X[labels == k] = rows

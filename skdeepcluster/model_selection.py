@@ -29,7 +29,7 @@ SHARED = {
     "standardize",
 }
 #: Criteria; those after the first are methods of mixtures, and lower is better.
-CRITERIA = ("expected_score", "bic", "icl", "aic")
+CRITERIA = ("expected_score", "bic", "aic")
 
 
 def select_n_clusters(
@@ -54,12 +54,11 @@ def select_n_clusters(
         Numbers of clusters to choose from: "auto" and bounds as in
         :class:`~skdeepcluster.NeighborClustering`, or a list or range. "auto" needs
         "expected_score".
-    criterion : {"expected_score", "bic", "icl", "aic"}, default="expected_score"
+    criterion : {"expected_score", "bic", "aic"}, default="expected_score"
         "expected_score" needs a single fit of the estimator: the number is the one that
         :class:`~skdeepcluster.NeighborClustering` finds, with the metric, kinds of columns,
         neighbors and seed of the estimator if it has such parameters. "bic" (number of
-        Gaussians), "icl" (number of separate clusters) and "aic" (density that predicts best)
-        are minimized and need mixtures.
+        Gaussians) and "aic" (density that predicts best) are minimized and need mixtures.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the samples for fits and criteria.
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from common import constrain, full_covariances, given_mixture, in_full
 from scipy.sparse import csr_array
-from scipy.special import xlogy
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -84,7 +83,7 @@ def test_weights_are_repetitions(X, covariance_type, init_params):
     weighted = clone(mixture).fit(X, sample_weight=weight)
     plain = clone(mixture).fit(repeated)
     assert_same(weighted, plain)
-    for name in ("score", "bic", "aic", "icl"):
+    for name in ("score", "bic", "aic"):
         assert getattr(weighted, name)(X, sample_weight=weight) == pytest.approx(
             getattr(plain, name)(repeated), rel=1e-6
         )
@@ -113,19 +112,6 @@ def test_em_never_lowers_the_likelihood(X, covariance_type, init_params):
     assert mixture.score(X) >= bounds[-1] - 1e-6
 
 
-def test_responsibilities_are_an_initialization(X):
-    resp = np.random.RandomState(0).dirichlet(np.ones(K), size=len(X))
-    mixture = GaussianMixtureEM(K, init_params=resp, max_iter=0).fit(X)
-    np.testing.assert_allclose(mixture.weights_, resp.mean(0))
-    np.testing.assert_allclose(mixture.means_, (resp.T @ X) / resp.sum(0)[:, None])
-    assert mixture.n_iter_ == 0
-    again = GaussianMixtureEM(K, init_params=mixture.predict_proba(X), max_iter=0).fit(X)
-    with pytest.warns(ConvergenceWarning, match="did not converge"):
-        one_step = GaussianMixtureEM(K, init_params=resp, max_iter=1).fit(X)
-    np.testing.assert_allclose(again.means_, one_step.means_)
-    np.testing.assert_allclose(again.covariances_, one_step.covariances_)
-
-
 @pytest.mark.parametrize("covariance_type", TYPES)
 @no_convergence
 def test_a_whole_step_of_partial_fit_is_a_step_of_em(X, covariance_type):
@@ -152,7 +138,7 @@ def test_a_fit_that_goes_on_keeps_number_and_type(X, covariance_type, step):
         if value != covariance_type:
             now = mixture.get_params()[name]
             mixture.set_params(**{name: value})
-            with pytest.raises(ValueError, match=f"with {name}={now!r}, but now {name}={value!r}"):
+            with pytest.raises(ValueError, match=f"from 4 components.*but now.*{name}={value!r}"):
                 getattr(mixture, step)(X)
             mixture.set_params(**{name: now})
     with pytest.raises(ValueError, match="expecting 4 features"):
@@ -226,12 +212,6 @@ def test_sample_follows_the_mixture(X):
         mixture.sample(0)
 
 
-def test_icl_is_bic_plus_doubt(X):
-    mixture = GaussianMixtureEM(K, random_state=0).fit(X)
-    resp = mixture.predict_proba(X)
-    assert mixture.icl(X) == pytest.approx(mixture.bic(X) - 2 * xlogy(resp, resp).sum())
-
-
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("scale", [1e-3, 1e7])
 def test_copies_have_no_covariance_of_their_own(covariance_type, scale):
@@ -294,7 +274,6 @@ def test_threads_change_no_prediction(X, covariance_type):
         ({"means_init": np.full((K, D), np.nan)}, "means_init contains NaN"),
         ({"precisions_init": np.arange(K * D * D).reshape(K, D, D)}, "positive-definite"),
         ({"covariance_type": "spherical", "precisions_init": [1, 0, 1]}, "should be positive"),
-        ({"init_params": np.ones((300, K))}, "that sum to 1"),
         ({"device": "abacus"}, "device='abacus'"),
     ],
 )
@@ -421,11 +400,10 @@ def test_clusters_far_apart_keep_digits(X, covariance_type, gap, features):
     labels = np.arange(len(X)) % 2
     far = X.copy()
     far[:, features] += gap * labels[:, None] + 2 * gap
-    mixture = GaussianMixtureEM(2, covariance_type=covariance_type, reg_covar=0, max_iter=0)
-    found = mixture.set_params(init_params=np.eye(2)[labels]).fit(far)
+    found = em.m_step(far, np.eye(2)[labels], covariance_type, reg_covar=0.0)
     each = np.stack([np.cov(far[labels == k].T, bias=True) for k in range(2)])
     expected = widen(constrain(each, [0.5, 0.5], covariance_type), 2)
-    np.testing.assert_allclose(full_covariances(found.mixture_), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(full_covariances(found), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("gap", [3, 1e6])
@@ -449,5 +427,5 @@ def test_a_fit_with_a_number_from_a_range_is_continued():
         fit.partial_fit(rows[:50]).n_clusters_,
         fit.fit(rows).n_clusters_,
     ) == (4, 4, 4)
-    with pytest.raises(ValueError, match=r"n_clusters=4, but now n_clusters=\(2, 3\)"):
-        fit.set_params(n_clusters=(2, 3)).fit(rows)
+    with pytest.raises(ValueError, match=r"from 4 components.*n_clusters=3"):
+        fit.set_params(n_clusters=3).fit(rows)

@@ -95,7 +95,7 @@ def test_alternatives_are_those_of_the_fit():
     ("numbers", "criterion", "message"),
     [
         ([2, 3], "bic", "3, is the largest of those tried, 2 to 3.*Give larger"),
-        ([6, 4, 5], "icl", "4, is the smallest of those tried, 4 to 6.*Give smaller"),
+        ([6, 4, 5], "bic", "4, is the smallest of those tried, 4 to 6.*Give smaller"),
     ],
 )
 def test_a_choice_at_the_edge_is_a_warning(numbers, criterion, message):
@@ -142,7 +142,7 @@ def test_weights_are_passed_only_if_given():
         ({"estimator": (2, 10)}, TypeError, r"got \(2, 10\). Pass numbers as n_clusters"),
         ({"estimator": KMeans}, TypeError, "got <class .*KMeans"),
         ({"estimator": DBSCAN()}, ValueError, "DBSCAN has neither n_clusters .* Use compare"),
-        ({"criterion": "mdl"}, ValueError, "criterion='mdl' is unknown.*'icl'"),
+        ({"criterion": "mdl"}, ValueError, "criterion='mdl' is unknown.*'bic'"),
         (
             {"criterion": "bic", "estimator": KMeans()},
             ValueError,

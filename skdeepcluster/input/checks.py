@@ -10,10 +10,11 @@ from contextlib import contextmanager
 
 import numpy as np
 from scipy import sparse
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture._base import _check_shape
 from sklearn.utils import _safe_indexing, check_array
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 #: Types of numbers that X may have; others are converted to the first.
 DTYPES = list(map(np.dtype, "dfe?bhilqBHILQ"))
@@ -40,6 +41,33 @@ def check_sparse(X):
             f"X is sparse, but stores {density:.0%} of its values, at most "
             f"{MAX_DENSITY:.0%} are expected. Pass X.toarray()."
         )
+
+
+def read_numbers(estimator, X, reset=False, min_samples=1):
+    """Return samples of numbers, checked as an estimator's X; nan where values are missing."""
+    X = check_container(X)
+    if isinstance(X, np.ma.MaskedArray):
+        X = X.astype(float).filled(np.nan)
+    if getattr(X, "dtype", None) is not None and X.dtype.kind in "mM":
+        raise ValueError(
+            f"X must be numbers, got {X.dtype}. Convert dates and times to days."
+        )
+    with name_column(X), config_context(array_api_dispatch=False):
+        X = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=DTYPES,
+            accept_sparse="csr",
+            ensure_all_finite=True if sparse.issparse(X) else "allow-nan",
+            ensure_min_samples=min_samples,
+        )
+    if sparse.issparse(X) and reset:
+        check_sparse(X)
+    if sparse.issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
 
 
 def check_container(X):

@@ -9,9 +9,8 @@ from typing import cast
 import numpy as np
 from sklearn.utils import assert_all_finite
 from sklearn.utils.random import sample_without_replacement
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .cells import CellReader
 from .checks import is_dask
 from .parameters import random_stream
 from .types import Labels, Method
@@ -28,15 +27,12 @@ def check_blocks(X):
     return X.rechunk((lengths, -1))
 
 
-def read_blocks(X, preparation, reset):
+def read_blocks(X, estimator, reset):
     """Check a Dask array; return it in blocks with all features, and its largest magnitude."""
     X = check_blocks(X)
-    preparation.validate(X, reset, skip_check_array=True)
-    if reset:
-        preparation.cells_ = CellReader()
-        preparation.cells_.fit_read(X, {})
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
     largest = np.atleast_1d(np.fmax(abs(X), 0).max().compute())
-    assert_all_finite(largest, estimator_name=preparation.name, input_name="X")
+    assert_all_finite(largest, estimator_name=type(estimator).__name__, input_name="X")
     return X, largest
 
 

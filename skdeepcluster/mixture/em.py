@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import reduce
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
-from sklearn.utils import check_scalar, gen_batches
+from sklearn.utils import gen_batches
 from sklearn.utils.extmath import row_norms
 from torch import Tensor
 
@@ -315,9 +314,9 @@ def draw_counts(
     """Return the number of samples to draw from each component (K,), or from one ``cluster``."""
     if cluster is None:
         return random_state.multinomial(n_samples, weights / weights.sum())
-    last = len(weights) - 1
-    check_scalar(cluster, "cluster", Integral, min_val=0, max_val=last)
-    return n_samples * np.eye(last + 1, dtype=int)[cluster]
+    counts = np.zeros(len(weights), dtype=int)
+    counts[cluster] = n_samples
+    return counts
 
 
 # ---- initial mixtures
@@ -402,15 +401,12 @@ class Initializer:
         self.about = gaussian.weighted_mean(self.x, self.weight / self.weight.sum())
         self.one_hot = torch.eye(n_clusters, dtype=torch.float64, device=rows.device)
 
-    def initialize(self, init: str | np.ndarray, n_init: int) -> Mixture:
-        """Return the M-step of responsibilities (N, K), or of the name of a method.
+    def initialize(self, init: str, n_init: int) -> Mixture:
+        """Return the first mixture by a method, "kmeans" and so on.
 
         "kmeans" is the best of 10 runs, divided among ``n_init`` initializations.
         """
-        resp: Function | np.ndarray
-        if not isinstance(init, str):
-            resp = init
-        elif init == "random":
+        if init == "random":
             resp = self._draw_responsibilities()
         else:
             seeds = self._find_seeds(init, max(1, 10 // n_init))
