@@ -350,13 +350,9 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             E[x | observed features] by the mixture; observed values unchanged.
         """
         rows = self._read_fitted(X)
-        expect = conditional_means(self.mixture_.to(rows.device))
-
-        def fill(x):
-            expected = expect(x.clamp(-LARGEST, LARGEST))
-            return torch.where(x.isnan(), expected, x)
-
-        return check_answers(rows.map(fill), rows.X)
+        fill = conditional_means(self.mixture_.to(rows.device))
+        filled = rows.map(lambda x: fill(x.clamp(-LARGEST, LARGEST)))
+        return check_answers(filled, rows.X)
 
     def sample(
         self, n_samples: int = 1, cluster: int | None = None

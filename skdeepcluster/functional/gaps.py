@@ -21,8 +21,6 @@ from .gaussian import (
     Sums,
     add,
     expected_statistics,
-    is_separated,
-    join,
     joint_density,
     log_constant,
 )
@@ -75,16 +73,17 @@ def e_step(mixture: Mixture, about: Tensor, kind: str) -> Expectation:
 
 
 def conditional_means(mixture: Mixture) -> Function:
-    """Return x -> sum_k p(k | observed x_n) E[x_n | observed x_n, k] of missing values, (N, D)."""
+    """Return x (N, D) -> x with E[x_nd | observed x_n] for its missing values."""
     gaps = _find_gaps(mixture)
 
-    def expect(x: Tensor) -> Tensor:
+    def fill(x: Tensor) -> Tensor:
         partial = x.isnan().any(1)
-        means = x.clone()
-        means[partial] = gaps.expectation(x[partial])
-        return means
+        some = x[partial]
+        filled = x.clone()
+        filled[partial] = torch.where(some.isnan(), gaps.expectation(some), some)
+        return filled
 
-    return expect
+    return fill
 
 
 def _find_gaps(mixture: Mixture) -> "_VectorGaps | _MatrixGaps":
@@ -101,50 +100,37 @@ class _VectorGaps:
     """
 
     def __init__(self, mixture: Mixture) -> None:
-        self.mixture = mixture
+        self.log_weights, self.means, scales = mixture
+        self.scales = scales.expand_as(self.means)
 
     def joint(self, x: Tensor) -> Tensor:
         """Return the log-joint (N, K)."""
-        if is_separated(self.mixture):
-            parts = [_VectorGaps(part).joint(x) for part in self.mixture.components()]
-            return torch.cat(parts, 1)
-
-        log_weights, means, scales = self.mixture
-        about = means.mean(0)
-        means = means - about
-        precisions = scales.pow(-2).expand_as(means)
-        linear = precisions * means
-        constant = -0.5 * (linear * means + LOG_2_PI) - scales.log()
-
-        observed = 1 - x.isnan().to(x.dtype)
-        x = (x - about).nan_to_num(0.0)
-        quadratic = x @ linear.T - 0.5 * x.square() @ precisions.T
-        return log_weights + observed @ constant.T + quadratic
+        each = []
+        for mean, scale in zip(self.means, self.scales, strict=True):
+            squares = ((x - mean) / scale).square()
+            log_prob = -0.5 * (squares + LOG_2_PI) - scale.log()
+            each.append(log_prob.nansum(1))
+        return torch.stack(each, 1) + self.log_weights
 
     def expectation(self, x: Tensor) -> Tensor:
         """Return the expectations (N, D) of missing features; the others are arbitrary."""
-        return self.joint(x).softmax(1) @ self.mixture.means
+        return self.joint(x).softmax(1) @ self.means
 
     def expect(self, x: Tensor, weight: Tensor, about: Tensor) -> Iterator[Sums]:
         """Yield the expected statistics and the log-likelihood."""
         joint = self.joint(x)
         resp = joint.softmax(1) * weight[:, None]
-        stats = self._sum(x, resp, about)
-        yield *stats, weight @ joint.logsumexp(1)
+        is_missing = x.isnan()
+        missing = resp.T @ is_missing.to(x.dtype)
 
-    def _sum(self, x: Tensor, resp: Tensor, about: Tensor) -> SufficientStatistics:
-        if about.ndim == 2:
-            each = zip(self.mixture.components(), resp.split(1, 1), about, strict=True)
-            parts = [_VectorGaps(part)._sum(x, *own) for part, *own in each]
-            return join(parts)
-
-        missing = resp.T @ x.isnan().to(x.dtype)
-        x = (x - about).nan_to_num(0.0)
-        shift = self.mixture.means - about
-        s1 = resp.T @ x + missing * shift
-        squares = shift.square() + self.mixture.covariances()
-        s2 = resp.T @ x.square() + missing * squares
-        return SufficientStatistics(resp.sum(0), s1, s2)
+        s1 = torch.empty_like(self.means)
+        s2 = missing * self.scales.square()
+        shifts = about.expand_as(self.means)
+        for k, (mean, shift) in enumerate(zip(self.means, shifts, strict=True)):
+            filled = torch.where(is_missing, mean, x) - shift
+            s1[k] = resp[:, k] @ filled
+            s2[k] += resp[:, k] @ filled.square()
+        yield resp.sum(0), s1, s2, weight @ joint.logsumexp(1)
 
 
 class _Completed(NamedTuple):

@@ -7,7 +7,6 @@ factors (K, D, D) "full" or (1, D, D) "tied"; two mean standard deviations (K, D
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -15,21 +14,14 @@ from torch import Tensor
 
 #: Covariance types whose scales are matrices.
 MATRIX = ("full", "tied")
-#: Minimum number of rows in a block of a triangular matrix; smaller blocks save no time.
-MIN_BLOCK_ROWS = 12
 #: Ratio of a variance to squares about the shift below which squares cancel too many digits.
 CANCELLATION = 1e-9
 #: Responsibilities below eps^3 are set to zero.
 NEGLIGIBLE = torch.finfo(torch.float64).eps ** 3
-#: With ``reg_covar=0``, variances below this multiple of eps times the squares count as zero.
-ZERO_VARIANCE = 1000.0
 LOG_2_PI = math.log(2 * math.pi)
 
 #: Maps samples (N, D) to a tensor.
 Function = Callable[[Tensor], Tensor]
-#: Maps the terms of samples, see :func:`expand`, to densities (K, N).
-Density = Callable[..., Tensor]
-
 #: Tensors that add up over batches.
 Sums = tuple[Tensor, ...]
 #: (samples (N, D), weights (N,)) -> s0, s1, s2 of :class:`SufficientStatistics`, with
@@ -144,16 +136,13 @@ def joint_density(mixture: Mixture) -> Function:
         return lambda x: torch.cat([part(x) for part in parts], 1)
 
     log_weights, means, scales = mixture
-    constant = log_constant(scales, means.shape[1])
-    kind = "diag"
-    if scales.ndim == 3:
-        kind = "full" if len(scales) == len(means) else "tied"
+    constant = log_constant(scales, means.shape[1])[:, None]
     shift = means.detach().mean(0)
-    density = make_density(means - shift, scales, constant, kind)
+    half_squares = _make_half_squares(means - shift, scales)
 
     def joint(x: Tensor) -> Tensor:
-        terms = expand(x - shift, kind)
-        return density(*terms).T + log_weights
+        log_prob = constant - half_squares(x - shift)
+        return log_prob.T + log_weights
 
     return joint
 
@@ -176,88 +165,45 @@ def log_constant(scales: Tensor, n_features: int) -> Tensor:
     return -log_det - 0.5 * n_features * LOG_2_PI
 
 
-def expand(x: Tensor, kind: str) -> tuple[Tensor, ...]:
-    """Return the terms of shifted samples x (N, D) that densities and statistics share."""
-    if kind == "full":
-        one = torch.ones_like(x[:, :1])
-        return (torch.cat([one, x], 1),)
-    if kind == "tied":
-        return (x,)
-    return x, x.square()
-
-
-def make_density(
-    means: Tensor,
-    scales: Tensor,
-    constant: Tensor,
-    kind: str,
-) -> Density:
-    """Return terms -> constant_k - |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N)."""
-    if kind == "full":
-        return _make_full_density(means, scales, constant)
-    if kind != "tied":
-        return _make_vector_density(means, scales, constant)
+def _make_half_squares(means: Tensor, scales: Tensor) -> Function:
+    """Return x -> |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N)."""
+    if scales.ndim == 2:
+        return _make_vector_squares(means, scales)
+    if len(scales) == len(means):
+        return _make_matrix_squares(means, scales)
     whiten = _invert(scales)[0].T
-    unit = torch.ones_like(means[:1, :1])
-    spherical = _make_vector_density(means @ whiten, unit, constant)
-
-    def density(x: Tensor) -> Tensor:
-        whitened = x @ whiten
-        return spherical(whitened, whitened.square())
-
-    return density
+    spherical = _make_vector_squares(means @ whiten, torch.ones_like(means[:1, :1]))
+    return lambda x: spherical(x @ whiten)
 
 
-def _make_full_density(means: Tensor, scales: Tensor, constant: Tensor) -> Density:
-    whiten = _invert(scales)
-    # One matrix product for all components: the column of ones multiplies the means.
-    offset = -whiten @ means[:, :, None]
-    affine = torch.cat([offset, whiten], -1) * math.sqrt(0.5)
-    n_clusters, n_features = means.shape
-    blocks = [
-        affine[:, first:end, : 1 + end].flatten(0, 1)
-        for first, end in triangular_blocks(n_features)
-    ]
+def _make_matrix_squares(means: Tensor, scales: Tensor) -> Function:
+    whiten = _invert(scales) * math.sqrt(0.5)
+    offset = (whiten @ means[:, :, None]).flatten(0, 1)
+    rows = whiten.flatten(0, 1)
 
-    def density(x: Tensor) -> Tensor:
-        log_prob = constant[:, None]
-        for block in blocks:
-            roots = block @ x[:, : block.shape[1]].T
-            squares = roots.square_().unflatten(0, (n_clusters, -1))
-            log_prob = log_prob - squares.sum(1)
-        return log_prob
+    def half_squares(x: Tensor) -> Tensor:
+        roots = torch.addmm(offset, rows, x.T, beta=-1)
+        return roots.square_().unflatten(0, means.shape).sum(1)
 
-    return density
+    return half_squares
 
 
-def triangular_blocks(n_features: int) -> list[tuple[int, int]]:
-    """Return the first and last row of each block of rows of a lower triangular matrix.
-
-    Entries to the right of the end of a block are zero, so products skip them.
-    """
-    n_blocks = min(max(n_features // MIN_BLOCK_ROWS, 1), 4)
-    ends = [n_features * i // n_blocks for i in range(n_blocks + 1)]
-    return list(pairwise(ends))
-
-
-def _make_vector_density(means: Tensor, stds: Tensor, constant: Tensor) -> Density:
-    constant = constant[:, None]
+def _make_vector_squares(means: Tensor, stds: Tensor) -> Function:
     if means.dtype != torch.float64:  # the expanded square would cancel too many digits
         root = math.sqrt(0.5)
         means = means[:, None]
         stds = stds[:, None]
-        return lambda x, _: constant - ((x - means) / stds * root).square().sum(-1)
+        return lambda x: ((x - means) / stds * root).square().sum(-1)
 
     precisions = stds.pow(-2).expand_as(means)
     linear = precisions * means
-    squares = (linear * means).sum(1, keepdim=True)
-    offset = constant - 0.5 * squares
+    offset = 0.5 * (linear * means).sum(1, keepdim=True)
 
-    def density(x: Tensor, square: Tensor) -> Tensor:
-        log_prob = torch.addmm(offset, linear, x.T)
-        return torch.addmm(log_prob, precisions, square.T, alpha=-0.5)
+    def half_squares(x: Tensor) -> Tensor:
+        squares = torch.addmm(offset, precisions, x.square().T, alpha=0.5)
+        return torch.addmm(squares, linear, x.T, alpha=-1)
 
-    return density
+    return half_squares
 
 
 # ---- E-step
@@ -287,23 +233,11 @@ def expected_statistics(
     kind: str,
 ) -> Expectation:
     """Return the E-step of complete samples."""
-    if about.ndim == 2:
-        joint = joint_density(mixture)
-
-        def expect_apart(x: Tensor, weight: Tensor) -> Sums:
-            resp, evidence = _normalize(joint(x).T, weight)
-            return *sufficient_statistics(x, resp.T, about, kind), evidence
-
-        return expect_apart
-
-    log_weights, means, scales = mixture
-    constant = log_constant(scales, means.shape[1]) + log_weights
-    density = make_density(means - about, scales, constant, kind)
+    joint = joint_density(mixture)
 
     def expect(x: Tensor, weight: Tensor) -> Sums:
-        terms = expand(x - about, kind)
-        resp, evidence = _normalize(density(*terms), weight)
-        return *_sum_terms(terms, resp, kind), evidence
+        resp, evidence = _normalize(joint(x).T, weight)
+        return *sufficient_statistics(x, resp.T, about, kind), evidence
 
     return expect
 
@@ -329,36 +263,24 @@ def sufficient_statistics(
 ) -> SufficientStatistics:
     """Return the statistics of samples x (N, D) with responsibilities times weights (N, K)."""
     if about.ndim == 1:
-        terms = expand(x - about, kind)
-        return _sum_terms(terms, resp.T, kind)
+        return _sum_about(x - about, resp.T, kind)
 
     pairs = zip(resp.split(1, 1), about, strict=True)
     parts = [sufficient_statistics(x, column, shift, kind) for column, shift in pairs]
-    stats = join(parts)
+    stats = SufficientStatistics(*map(torch.cat, zip(*parts, strict=True)))
     if kind == "tied":
         stats = stats._replace(s2=stats.s2.sum(0, keepdim=True))
     return stats
 
 
-def join(parts: list[SufficientStatistics]) -> SufficientStatistics:
-    """Return the statistics of a mixture from the statistics of each component."""
-    return SufficientStatistics(*map(torch.cat, zip(*parts, strict=True)))
-
-
-def _sum_terms(
-    terms: tuple[Tensor, ...],
-    weights: Tensor,
-    kind: str,
-) -> SufficientStatistics:
-    """Return the statistics of terms, with responsibilities ``weights`` (K, N)."""
-    x = terms[0]
+def _sum_about(x: Tensor, weights: Tensor, kind: str) -> SufficientStatistics:
+    """Return the statistics of shifted samples, with responsibilities ``weights`` (K, N)."""
     if kind == "full":
-        x = x[:, 1:]  # without the column of ones
         s2 = _sum_squares(x, weights)
     elif kind == "tied":
         s2 = ((x.T * weights.sum(0)) @ x)[None]
     else:
-        s2 = weights @ terms[1]
+        s2 = weights @ x.square()
     return SufficientStatistics(weights.sum(1), weights @ x, s2)
 
 
@@ -369,14 +291,8 @@ def _sum_squares(x: Tensor, weights: Tensor) -> Tensor:
         parts = ((w[w > 0], x[w > 0]) for w in weights)
         return torch.stack([(w * rows.T) @ rows for w, rows in parts])
 
-    x = x.T.contiguous()
-    s2 = x.new_empty(len(weights), len(x), len(x))
-    for first, end in triangular_blocks(len(x)):
-        weighted = (weights[:, None] * x[first:end]).flatten(0, 1)
-        block = (x[:end] @ weighted.T).unflatten(1, (len(weights), -1))
-        s2[:, :end, first:end] = block.transpose(0, 1)
-        s2[:, first:end, :end] = block.permute(1, 2, 0)
-    return s2
+    weighted = (weights[:, None] * x.T).flatten(0, 1)
+    return (weighted @ x).unflatten(0, (len(weights), -1))
 
 
 # ---- M-step
@@ -392,30 +308,24 @@ def maximize(
 
     n_k = s0_k, pi_k = n_k / sum n, mu_k = a + s1_k / n_k, and the covariance
     s2_k / n_k - (mu_k - a)(mu_k - a)^T + reg_covar I, restricted to its type. Raises ValueError
-    if a covariance is not positive definite, with ``reg_covar=0`` beyond rounding errors.
+    if a covariance is not positive definite.
     """
     n, means, squares, of_means = _raw_moments(stats, kind)
     covariance = squares - of_means
     if covariance.ndim == 2:
-        variances = covariance.clamp_min(0) + reg_covar
-        scales = variances.sqrt()
+        scales = (covariance.clamp_min(0) + reg_covar).sqrt()
     else:
         diagonals(covariance).add_(reg_covar)
         scales, failed = torch.linalg.cholesky_ex(covariance)
-        variances = diagonals(scales).square()
-        variances[failed > 0] = 0.0
+        diagonals(scales)[failed > 0] = 0.0
 
-    rounding = 0.0 if reg_covar else ZERO_VARIANCE * torch.finfo(n.dtype).eps
-    lost = (rounding * about.expand_as(means)).square()
-    if kind == "tied":
-        lost = lost.amax(0)
-    if kind == "spherical":
-        lost = lost.mean(-1, keepdim=True)
-
-    singular = ~(variances > rounding * diagonals(squares) + lost).all(-1)
+    singular = ~(diagonals(scales) > 0).all(-1)
     if singular.any():
-        first = int(singular.nonzero()[0, 0])
-        raise ValueError(_explain_singular(stats, kind, first))
+        raise ValueError(
+            "A component covers too few or too similar samples for a positive definite "
+            f"{kind!r} covariance of {means.shape[1]} features. Increase reg_covar, use "
+            "covariance_type='diag', decrease the number of clusters, or scale X."
+        )
     return Mixture((n / n.sum()).log(), about + means, scales)
 
 
@@ -442,20 +352,6 @@ def _square(means: Tensor, kind: str) -> Tensor:
     if kind in MATRIX:
         return means[:, :, None] * means[:, None]
     return means.square()
-
-
-def _explain_singular(stats: SufficientStatistics, kind: str, k: int) -> str:
-    """Say which component's covariance is not positive definite, and what to do."""
-    if kind == "tied":
-        covered = f"The components together cover samples of weight {float(stats.s0.sum()):.4g}"
-    else:
-        covered = f"Component {k} covers samples of weight {float(stats.s0[k]):.4g}"
-    simpler = "use covariance_type='diag', " if kind in MATRIX else ""
-    return (
-        f"{covered}, too few or too similar for a positive definite {kind!r} covariance "
-        f"of {stats.s1.shape[1]} features. Try to {simpler}increase reg_covar, decrease the "
-        "number of clusters, or scale X."
-    )
 
 
 def find_shifts(

@@ -174,8 +174,7 @@ def batch_size_for_cache(n_clusters: int, n_features: int, kind: str) -> int:
     """Return the batch size for which the largest intermediate tensor fits the cache."""
     per_row = max(2 * n_features, n_clusters)
     if kind == "full":
-        blocks = gaussian.triangular_blocks(n_features)
-        per_row = n_clusters * max(end - first for first, end in blocks)
+        per_row = n_clusters * n_features
     return min(max(256, BATCH_ELEMENTS // per_row), 2**14)
 
 
