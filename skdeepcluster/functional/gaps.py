@@ -1,7 +1,7 @@
 """Gaussian mixtures of incomplete samples, which miss values, nan.
 
 A sample counts by the density of its observed features (Z. Ghahramani, M. I. Jordan, NIPS 1994).
-Letters: N samples, D features, K clusters; P patterns of M missing features, R samples each.
+Letters: N samples, D features, of which M are missing, K clusters.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from .gaussian import (
     log_constant,
 )
 
-#: Maximum number of elements of a tensor over patterns, unless one pattern has more.
+#: Maximum number of elements of a tensor over samples, unless one sample has more.
 MAX_ELEMENTS = 2**20
 #: Error for covariances that are singular up to rounding.
 SINGULAR = (
@@ -134,11 +134,11 @@ class _VectorGaps:
 
 
 class _Completed(NamedTuple):
-    """Incomplete samples of some patterns, under each component.
+    """Incomplete samples that miss the same number of features, under each component.
 
-    rows (N,): their positions; columns (P, M): the features that each pattern misses; joint
-    (K, N): the log-joint; centered (K, N, D): E[x | observed, k] - mu_k; lower (K, P, M, M), or
-    (1, P, M, M) when tied: Cholesky factors of the inverses of the conditional covariances.
+    rows (N,): their positions; columns (N, M): the features that each misses; joint (K, N): the
+    log-joint; centered (K, N, D): E[x | observed, k] - mu_k; lower (K, N, M, M), or (1, N, M, M)
+    when tied: Cholesky factors of the inverses of the conditional covariances.
     """
 
     rows: Tensor
@@ -155,14 +155,9 @@ class _MatrixGaps:
         self.mixture = mixture
 
     @cached_property
-    def factors(self) -> Tensor:
-        """The factors U_k of the precisions U_k U_k^T, which complete samples do not need."""
-        return self.mixture.precision_factors()
-
-    @cached_property
     def precisions(self) -> Tensor:
-        """The precisions U_k U_k^T."""
-        return self.factors @ self.factors.mT
+        """The inverse covariances, which complete samples do not need."""
+        return self.mixture.precisions()
 
     def joint(self, x: Tensor) -> Tensor:
         """Return the log-joint (N, K)."""
@@ -173,11 +168,10 @@ class _MatrixGaps:
 
     def expectation(self, x: Tensor) -> Tensor:
         """Return the expectations (N, D) of missing features; the others are arbitrary."""
-        means = self.mixture.means[:, None]
         mean = torch.empty_like(x)
         for part in self._complete(x):
             resp = part.joint.softmax(0)[:, :, None]
-            expected = part.centered + means
+            expected = part.centered + self.mixture.means[:, None]
             mean[part.rows] = (resp * expected).sum(0)
         return mean
 
@@ -198,74 +192,58 @@ class _MatrixGaps:
         """
         log_weights, means, scales = self.mixture
         constant = log_weights + log_constant(scales, x.shape[1])
-        for rows, columns in _group_patterns(x.isnan(), len(means)):
-            n_missing = columns.shape[1]
-            shape = (len(means), *rows.shape)
+        for rows, columns in _group_by_number(x.isnan(), len(means)):
             places = _find_places(columns, x.shape[1])
             submatrices = self.precisions.flatten(1)[:, places]
             lower, failed = torch.linalg.cholesky_ex(submatrices)
             if failed.any():
                 raise ValueError(SINGULAR)
 
-            rows = rows.flatten()
             y = (x[rows] - means[:, None]).nan_to_num(0.0)
-            where = columns[:, None].expand(*shape, n_missing)
-            pulls = y @ self.precisions
-            pulls = pulls.view(*shape, -1).gather(-1, where)
-            expected = -torch.cholesky_solve(pulls.mT, lower).mT
-            y.view(*shape, -1).scatter_(-1, where, expected)
+            where = columns.expand(len(means), *columns.shape)
+            pulls = (y @ self.precisions).gather(-1, where)[..., None]
+            expected = -torch.cholesky_solve(pulls, lower)[..., 0]
+            y.scatter_(-1, where, expected)
 
-            log_stds = torch.linalg.diagonal(lower).log()
-            log_det = log_stds.sum(-1, keepdim=True)
-            squares = (y @ self.factors).square().sum(-1)
-            log_prob = 0.5 * n_missing * LOG_2_PI - log_det
-            log_prob = log_prob - 0.5 * squares.view(shape)
-            joint = constant[:, None] + log_prob.flatten(1)
-            yield _Completed(rows, columns, joint, y, lower)
+            log_det = torch.linalg.diagonal(lower).log().sum(-1)
+            squares = ((y @ self.precisions) * y).sum(-1)
+            log_prob = 0.5 * columns.shape[1] * LOG_2_PI - log_det - 0.5 * squares
+            yield _Completed(rows, columns, constant[:, None] + log_prob, y, lower)
 
 
 def _sum_completed(part: _Completed, resp: Tensor, x: Tensor) -> SufficientStatistics:
     """Return the statistics of completed samples (K, N, D), conditional covariances added."""
     weighted = resp[:, :, None] * x
+    s1 = weighted.sum(1)
     s2 = weighted.mT @ x
-    shares = resp.unflatten(1, (len(part.columns), -1)).sum(-1)
+    shares = resp
     if len(part.lower) < len(s2):
         s2 = s2.sum(0, keepdim=True)
-        shares = shares.sum(0, keepdim=True)
+        shares = resp.sum(0, keepdim=True)
 
-    k, pattern = (shares > NEGLIGIBLE).nonzero(as_tuple=True)
-    spread = torch.cholesky_inverse(part.lower[k, pattern])
-    spread = spread * shares[k, pattern, None, None]
-    places = _find_places(part.columns, x.shape[-1])[pattern]
+    k, row = (shares > NEGLIGIBLE).nonzero(as_tuple=True)
+    spread = torch.cholesky_inverse(part.lower[k, row])
+    spread = spread * shares[k, row, None, None]
+    places = _find_places(part.columns, x.shape[-1])[row]
     places = places + k[:, None, None] * s2[0].numel()
     s2.view(-1).index_add_(0, places.flatten(), spread.flatten())
-    return SufficientStatistics(resp.sum(1), weighted.sum(1), s2)
+    return SufficientStatistics(resp.sum(1), s1, s2)
 
 
 def _find_places(columns: Tensor, n_features: int) -> Tensor:
-    """Return the places (P, M, M) in flat (D, D) matrices of each pattern's submatrix."""
+    """Return the places (N, M, M) in flat (D, D) matrices of each sample's submatrix."""
     return columns[:, :, None] * n_features + columns[:, None]
 
 
-def _group_patterns(gaps: Tensor, n_clusters: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the positions (P, R) and missing features (P, M) of samples, for each R and M.
+def _group_by_number(gaps: Tensor, n_clusters: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield positions (N,) and missing features (N, M) of samples that miss M, for each M.
 
     ``gaps`` (N, D) says what is missing.
     """
-    patterns, numbers, sizes = gaps.flip(1).unique(
-        dim=0, return_inverse=True, return_counts=True
-    )
-    patterns = patterns.flip(1)
-    order = numbers.argsort(stable=True)
-    first = sizes.cumsum(0) - sizes
-
-    kinds = patterns.sum(1) * 2**32 + sizes
-    for kind in kinds.unique().tolist():
-        n_missing, n_rows = divmod(kind, 2**32)
-        steps = torch.arange(n_rows, device=gaps.device)
-        n_elements = n_clusters * (n_missing**2 + n_rows * gaps.shape[1])
-        alike = (kinds == kind).nonzero().squeeze(1)
-        for some in alike.split(max(1, MAX_ELEMENTS // n_elements)):
-            rows = order[first[some, None] + steps]
-            columns = patterns[some].nonzero()[:, 1]
-            yield rows, columns.view(-1, n_missing)
+    n_missing = gaps.sum(1)
+    for number in n_missing.unique().tolist():
+        rows = (n_missing == number).nonzero().squeeze(1)
+        n_elements = n_clusters * (number**2 + gaps.shape[1])
+        for some in rows.split(max(1, MAX_ELEMENTS // n_elements)):
+            columns = gaps[some].nonzero()[:, 1]
+            yield some, columns.view(-1, number)
