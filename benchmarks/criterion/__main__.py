@@ -7,18 +7,23 @@ Every kind of ``draw.py`` is drawn with every seed, as often as WEIGHTS says, sc
 without features, and kept in ``build/criterion``. Gradient boosting learns the adjusted Rand index
 with the known clusters from the package's features of candidates with many numbers of clusters,
 and whether there is a single cluster. The criterion is written to
-``skdeepcluster/partition/criterion.npz``, and what each feature is worth to
+``skdeepcluster/partition/criterion/criterion.npz``, and what each feature is worth to
 ``results/criterion.json``. ``--leave-one-out`` scores kinds by trees that have not seen them,
 and writes nothing.
 """
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import sklearn
 from joblib import Parallel, delayed
+
+from skdeepcluster.partition.criterion import learned
 
 from ..lib.options import parse, parse_seeds
 from .evaluate import leave_kinds_out, measure_gains, score_out_of_fold
@@ -26,11 +31,12 @@ from .measure import (
     ONE_WEIGHTS,
     WEIGHTS,
     Measure,
+    Summary,
     measure_one,
     measure_partitions,
     measure_seed,
 )
-from .train import FILE, UNCALIBRATED, calibrate, fit_folds, fit_one, fit_scores, write
+from .train import FRESH, UNCALIBRATED, calibrate, fit_folds, fit_one, fit_scores, write
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,16 +76,17 @@ def main(options: argparse.Namespace) -> None:
     forests = fit_scores(records)
     summaries = [record.summary for record in records]
     forests["one"] = fit_one([*summaries, *others], folds)
+    provenance = describe_training(options, summaries, others)
     # The calibration scores partitions by these trees.
-    write(forests, UNCALIBRATED)
-    calibration = calibrate(options.calibration_seeds)
-    write(forests, calibration)
+    write(forests, UNCALIBRATED, provenance)
+    coefficients = calibrate(options.calibration_seeds)
+    write(forests, coefficients, provenance)
 
     write_report(
         {
             "data sets": len(records),
-            "bytes": FILE.stat().st_size,
-            "calibration": calibration.coefficients.tolist(),
+            "bytes": learned.FILE.stat().st_size,
+            "calibration": coefficients.tolist(),
             "scores out of fold": score_out_of_fold(records, folds),
             "score": measure_gains(forests["score"]),
         }
@@ -97,6 +104,27 @@ def measure_all(
         delayed(measure_seed)(seed, options.folder, measure, weights) for seed in seeds
     )
     return [each for part in Parallel(options.jobs)(tasks) for each in part]
+
+
+def describe_training(
+    options: argparse.Namespace,
+    summaries: Sequence[Summary],
+    others: Sequence[Summary],
+) -> dict[str, Any]:
+    """Return what the file says of its training: seeds, numbers of data sets, versions."""
+
+    def count(drawn: Sequence[Summary]) -> dict[str, int]:
+        return dict(sorted(Counter(each.kind for each in drawn).items()))
+
+    return {
+        "scores": {"seeds": [*options.seeds], "data sets": count(summaries)},
+        "one cluster": {
+            "seeds": [OTHER + seed for seed in options.one_seeds],
+            "data sets": count(others),
+        },
+        "calibration": {"seeds": [FRESH + seed for seed in options.calibration_seeds]},
+        "versions": {"numpy": np.__version__, "scikit-learn": sklearn.__version__},
+    }
 
 
 def write_report(report: dict[str, Any]) -> None:

@@ -26,7 +26,8 @@ from skdeepcluster.partition.coordinates import (
     StepSizes,
     make_coordinates,
 )
-from skdeepcluster.partition.selection import Criterion
+from skdeepcluster.partition.criterion.features import NAMES
+from skdeepcluster.partition.criterion.score import Criterion
 
 from .draw import KINDS, TABLES, DataSet, draw
 from .draw_common import Array
@@ -88,10 +89,9 @@ MAX_MOVED = 0.6
 
 
 class Members(NamedTuple):
-    """Features (R, F) of the members of an ensemble, and their names."""
+    """Features (R, F) of the members of an ensemble."""
 
     features: Array
-    names: list[str]
 
 
 class Summary(NamedTuple):
@@ -103,16 +103,10 @@ class Summary(NamedTuple):
     data: dict[str, float]
     #: Some ensembles by number of clusters.
     ensembles: dict[int, Members]
-
-    @property
-    def purpose(self) -> str:
-        """Which trees score the partitions: "score", or "layout" without features."""
-        return "score" if self.data["has features"] else "layout"
-
-    @property
-    def names(self) -> list[str]:
-        """Names (F,) of the features of partitions."""
-        return next(iter(self.ensembles.values())).names
+    #: Which trees score the partitions: "score", or "layout" without features.
+    purpose: str
+    #: Names (F,) of the features of partitions.
+    names: list[str]
 
 
 class Partitions(NamedTuple):
@@ -218,10 +212,17 @@ def measure_one(kind: str, seed: int, has_features: bool) -> Summary:
 def summarize(data: DataSet, criterion: Criterion) -> Summary:
     """Return the summary of a data set."""
     ensembles = {
-        k: Members(ensemble.features, ensemble.names)
+        k: Members(ensemble.features)
         for k, ensemble in criterion.list_one_ensembles().items()
     }
-    return Summary(data.kind, data.n_clusters, criterion.measured.data, ensembles)
+    return Summary(
+        kind=data.kind,
+        n_clusters=data.n_clusters,
+        data=criterion.measured.data,
+        ensembles=ensembles,
+        purpose="score" if criterion.coords.has_features else "layout",
+        names=NAMES,
+    )
 
 
 # ---- partitions

@@ -3,10 +3,10 @@
 C partitions, F features.
 """
 
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,15 @@ from threadpoolctl import threadpool_limits
 
 from skdeepcluster.metrics import match_labels
 from skdeepcluster.partition import selection
+from skdeepcluster.partition.criterion import calibration as probabilities
+from skdeepcluster.partition.criterion import features as described
+from skdeepcluster.partition.criterion import learned
+from skdeepcluster.partition.criterion.reference import compute_reference
 
 from .draw import KINDS, draw
 from .draw_common import Array
 from .measure import Record, Summary, prepare
 
-FILE = Path(selection.__file__).with_name("criterion.npz")
 #: Settings of the boosted trees.
 BOOSTING: dict[str, Any] = {
     "learning_rate": 0.06,
@@ -136,59 +139,51 @@ def fit_one(summaries: Sequence[Summary], folds: Sequence[Forests]) -> Forest:
         describe_one(summary, folds[i % FOLDS][summary.purpose])
         for i, summary in enumerate(summaries)
     ]
-    features = np.array([[*row.values()] for row in rows], dtype=np.float32)
+    features = np.array(rows)
     is_one = np.array([summary.n_clusters == 1 for summary in summaries])
     share = is_one.mean()
     weights = np.where(is_one, ONE_SHARE / share, (1 - ONE_SHARE) / (1 - share))
 
     trees = HistGradientBoostingClassifier(**BOOSTING, **SIZES["one"])
-    return Forest(trees.fit(features, is_one, sample_weight=weights), [*rows[0]])
+    trees.fit(features, is_one, sample_weight=weights)
+    return Forest(trees, described.ONE_NAMES)
 
 
-def describe_one(summary: Summary, forest: Forest) -> dict[str, float]:
-    """Return the features that tell whether a data set is one cluster, by name."""
+def describe_one(summary: Summary, forest: Forest) -> Array:
+    """Return the features that tell whether a data set is one cluster."""
 
     def rate(n_clusters: int) -> Array:
         return forest.predict(summary.ensembles[n_clusters].features).clip(0, 1)
 
-    found: dict[str, float] = selection.describe_one(
-        summary.data, summary.ensembles, rate
-    )
+    found: Array = described.describe_one(summary.data, summary.ensembles, rate)
     return found
 
 
 # ---- probabilities
 
 
-@dataclass
-class Calibration:
-    """Coefficients of the logistic regression of right labels, and their inputs."""
-
-    coefficients: Array
-    names: list[str]
+#: Coefficients with which the probability is the share of votes.
+UNCALIBRATED = np.array([1.0, 0, 0, 0])
 
 
-#: The probability is the share of votes.
-UNCALIBRATED = Calibration(np.array([1.0, 0, 0, 0]), [])
-
-
-def calibrate(seeds: Sequence[int]) -> Calibration:
-    """Fit the probabilities of labels in data sets that no tree has seen."""
+def calibrate(seeds: Sequence[int]) -> Array:
+    """Return coefficients fitted to the right labels of data sets that no tree has seen."""
     kinds = [kind for kind in KINDS if not kind.startswith("one_")]
     with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
         parts = [
             describe_labels(kind, FRESH + seed) for seed in seeds for kind in kinds
         ]
 
-    rows = [np.stack([*inputs.values()], 1) for inputs, _ in parts]
+    rows = [inputs for inputs, _ in parts]
     is_right = np.concatenate([right for _, right in parts])
     weights = np.concatenate([np.full(len(row), 1 / len(row)) for row in rows])
     regression = LogisticRegression(fit_intercept=False, C=1e3)
     regression.fit(np.concatenate(rows), is_right, sample_weight=weights)
-    return Calibration(regression.coef_[0].round(6), [*parts[0][0]])
+    coefficients: Array = regression.coef_[0].round(6)
+    return coefficients
 
 
-def describe_labels(kind: str, seed: int) -> tuple[dict[str, Array], Array]:
+def describe_labels(kind: str, seed: int) -> tuple[Array, Array]:
     """Return the inputs of the calibration for the samples of a drawn set, and which are right."""
     data = draw(kind, seed)
     stream = RandomState(seed)
@@ -196,25 +191,31 @@ def describe_labels(kind: str, seed: int) -> tuple[dict[str, Array], Array]:
     coords, criterion, y = prepare(data, n_clusters, True, stream)
     winner = next(selection.vote(coords, criterion, n_clusters, stream))
     is_right = match_labels(y, winner[0]) == y
-    return selection.describe_labels(*winner), is_right
+    return probabilities.describe_labels(*winner), is_right
 
 
 # ---- the file
 
 
-def write(forests: Mapping[str, Forest], calibration: Calibration) -> None:
-    """Write what was learned into the package, and let it read it again."""
-    arrays: dict[str, Any] = {"calibration": calibration.coefficients}
-    for purpose, forest in forests.items():
-        nodes = flatten(forest.trees)
-        arrays |= {f"{purpose} {name}": array for name, array in nodes.items()}
-    for purpose, forest in forests.items():
-        arrays[f"{purpose} names"] = np.array(forest.names)
-    arrays["calibration names"] = np.array(calibration.names)
+def write(
+    forests: Mapping[str, Forest], coefficients: Array, provenance: Mapping[str, Any]
+) -> None:
+    """Write what was learned into the package, with reference values and the provenance."""
+    trees = {
+        purpose: learned.Trees(**flatten(forest.trees))
+        for purpose, forest in forests.items()
+    }
+    arrays: dict[str, Any] = {"calibration": coefficients}
+    for purpose, own in trees.items():
+        arrays |= {f"{purpose} {name}": nodes for name, nodes in own._asdict().items()}
+    for purpose, names in learned.INPUTS.items():
+        arrays[f"{purpose} names"] = np.array(names)
+    for name, values in compute_reference(trees).items():
+        arrays[f"reference {name}"] = values
+    arrays["provenance"] = np.array(json.dumps(provenance))
 
-    np.savez_compressed(FILE, **arrays)
-    selection.load_parameters.cache_clear()
-    selection.check_names.cache_clear()
+    np.savez_compressed(learned.FILE, **arrays)
+    learned.load.cache_clear()
 
 
 def flatten(trees: Any) -> dict[str, Array]:

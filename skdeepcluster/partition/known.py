@@ -18,7 +18,8 @@ from ..neighbors.samples import connect
 from ..neighbors.search import NeighborIndex
 from .candidates import COMPONENTS, fit_layout
 from .coordinates import scale_points, use_layout
-from .selection import LEAD, spread_votes
+from .criterion.calibration import LEAD
+from .criterion.score import spread_votes
 
 #: Maximum residual of a sample when labels are spread, relative to its solution.
 SPREAD_TOLERANCE = 1e-9

@@ -11,12 +11,11 @@ from sklearn.metrics import adjusted_rand_score
 
 from ..input.labels import normalize_rows
 from ..input.parameters import draw_seed
+from .criterion.constants import LEAST_SIZE, ONE_NUMBERS
 from .selection import (
     DISTINCT,
-    LEAST_SIZE,
     MAX_ALTERNATIVES,
     N_RIVALS,
-    ONE_NUMBERS,
     find_partitions,
     keep_distinct,
 )
@@ -28,9 +27,9 @@ WORTH = 0.7
 N_REFINED = 2
 #: Weight of the BIC of latent classes in tables of categories.
 BIC_WEIGHT = 0.6
-#: Weight of the weakest pair, and the part of it that does not count.
-PAIR_WEIGHT = 0.1
-PAIR_FREE = 0.2
+#: Weight of the saddle density, and the part of it that does not count.
+SADDLE_WEIGHT = 0.1
+SADDLE_FREE = 0.2
 #: Minimum stability that counts where evidence is about equal.
 STABLE = 0.8
 #: Maximum difference of evidence that is about equal.
@@ -48,7 +47,7 @@ class Point(NamedTuple):
     stability: float = 1.0
     #: Maximum, over pairs of clusters of this candidate, of the density on their border relative
     #: to the lower of their densities.
-    weakest_pair: float = 0.0
+    saddle_density: float = 0.0
     #: Highest BIC of latent classes, in nats per sample.
     bic: float = 0.0
 
@@ -57,12 +56,12 @@ class Curve(NamedTuple):
     """Evidence for each number of clusters, as arrays over the numbers that were tried."""
 
     n_clusters: np.ndarray
-    #: Expected score, lowered by the BIC of latent classes and by the weakest pair.
+    #: Expected score, lowered by the BIC of latent classes and by the saddle density.
     evidence: np.ndarray
     #: As of a :class:`Point`; for one cluster, the score is the probability that there is one.
     expected_score: np.ndarray
     stability: np.ndarray
-    weakest_pair: np.ndarray
+    saddle_density: np.ndarray
 
     @property
     def best(self):
@@ -175,12 +174,12 @@ def _try_number(criterion, n_clusters):
     ensemble = criterion.find_ensemble(n_clusters)
     scores = criterion.score_ensemble(n_clusters)
     agreement = ensemble.agreement.sum(1) - 1
-    values = dict(zip(ensemble.value_names, ensemble.values.T, strict=True))
+    best = scores.argmax()
     return Point(
         expected_score=scores.max(),
         stability=agreement.mean() / max(len(ensemble.labels) - 1, 1),
-        weakest_pair=values["points weakest median"][scores.argmax()],
-        bic=values["classes bic"].max(),
+        saddle_density=ensemble.get_values("points median saddle density")[best],
+        bic=ensemble.get_values("classes bic").max(),
     )
 
 
@@ -206,7 +205,7 @@ def _list_between(curve):
 def _make_curve(points, criterion):
     """Return the :class:`Curve` of the :class:`Point` of each number of clusters."""
     numbers = np.array(sorted(points))
-    scores, stability, pairs, bic = np.transpose([points[k] for k in numbers])
+    scores, stability, saddles, bic = np.transpose([points[k] for k in numbers])
     several = numbers > 1
     penalty = np.zeros(len(numbers))
     if several.any():
@@ -214,9 +213,9 @@ def _make_curve(points, criterion):
         share = max(criterion.measured.data["categories"], 0)
         below = (bic[several].max() - bic).clip(0)
         penalty = BIC_WEIGHT * share * np.sqrt(below)
-        penalty += PAIR_WEIGHT * (pairs - PAIR_FREE).clip(0)
+        penalty += SADDLE_WEIGHT * (saddles - SADDLE_FREE).clip(0)
         penalty = np.where(several, penalty - penalty[several].min(), 0)
-    return Curve(numbers, scores - penalty, scores, stability, pairs)
+    return Curve(numbers, scores - penalty, scores, stability, saddles)
 
 
 # ---- the numbers that are searched again

@@ -27,9 +27,11 @@ from ..neighbors.augmented import choose_augment
 from ..neighbors.graph import GraphSettings
 from ..neighbors.samples import Lookup, Samples, connect, interpolate
 from .coordinates import make_coordinates
+from .criterion.constants import LEAST_SIZE
+from .criterion.score import Criterion
 from .known import count_labels, follow_labels
 from .number import choose_number
-from .selection import LEAST_SIZE, Criterion, find_partitions
+from .selection import find_partitions
 
 
 class Problem(NamedTuple):

@@ -1,54 +1,21 @@
-"""Select a partition: a learned criterion scores candidates, which vote by their scores.
+"""Select a partition: the learned criterion scores candidates, which vote by their scores.
 
-The expected score is the expected adjusted Rand index with the true clusters of the world that
-made the data, which may be one. Trees predict it from :mod:`.features` of a partition
-(``benchmarks/criterion`` simulates the data sets and fits the trees).
-
-N samples, M distinct ones in the graph; D features, C candidates or partitions, K clusters.
+N samples, M distinct ones in the graph; C candidates, K clusters.
 """
 
 from dataclasses import dataclass, field
-from difflib import unified_diff
-from functools import cache, cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 from scipy.optimize import linear_sum_assignment
-from scipy.special import expit, logit
-from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from ..input.labels import normalize_rows
-from ..neighbors.graph import sum_links
 from .candidates import find_candidates
-from .features import Ensemble, measure_agreement, measure_samples
+from .criterion.calibration import calibrate
+from .criterion.features import measure_agreement
+from .criterion.learned import load
+from .criterion.score import spread_votes
 
-#: Numbers of clusters whose ensembles tell whether there is one cluster.
-ONE_NUMBERS = 2, 3, 4, 6, 9
-#: Features of the members of these ensembles with the highest scores.
-ONE_FEATURES = (
-    "score",
-    "points valley",
-    "layout valley",
-    "layout silhouette",
-    "points weakest pair",
-    "points weakest median",
-    "layout weakest pair",
-    "points full bic",
-    "reach gap",
-    "density",
-    "linear",
-    "remembered 64",
-    "agreement",
-    "mean agreement",
-    "second explained",
-    "classes bic",
-    "confidence",
-)
-#: Minimum number of samples in a cluster where numbers of clusters are compared.
-LEAST_SIZE = 5
 #: A candidate whose score is lower by this much gets 1 / e of the votes.
 TOLERANCE = 0.05
 #: Power of the agreement of two candidates that is their share in the same vote.
@@ -63,173 +30,6 @@ NEARLY_EQUAL = 0.98
 DISTINCT = 0.8
 #: Maximum number of changes that are named one by one.
 MAX_CHANGES = 3
-#: Number of steps of the walk that averages votes.
-VOTE_STEPS = 2
-#: Minimum lead of the largest responsibility over the others, as a share of them.
-LEAD = 1e-6
-
-
-# ---- the criterion
-
-
-@cache
-def load_parameters():
-    """Return the learned arrays, by name.
-
-    The score is the sum of regression trees, whose T nodes are numbered together. "roots" are the
-    positions of the roots. "feature" (T,) is compared with "threshold" (T,). "left" and "right"
-    (T,) are the steps to the children, 0 at a leaf. "value" (T,) is set for leaves. "base" is the
-    score without trees, and "depth" the maximum number of comparisons. "names" (F,) are the
-    features, in their order.
-    """
-    with np.load(Path(__file__).with_name("criterion.npz")) as arrays:
-        return dict(arrays)
-
-
-@cache
-def check_names(purpose, names):
-    """Raise an error unless the file has these inputs of the trees or of the calibration."""
-    known = [*load_parameters()[f"{purpose} names"]]
-    if known != [*names]:
-        lines = unified_diff(known, names, "file", "code", n=0, lineterm="")
-        raise RuntimeError(
-            f"criterion.npz has other inputs of {purpose!r} than the code:\n"
-            + "\n".join(lines)
-            + "\nReinstall skdeepcluster or run python -m benchmarks.criterion."
-        )
-
-
-def add_trees(features, names, purpose):
-    """Return the sums (C,) of the trees "score", "layout" or "one" for named features (C, F)."""
-    check_names(purpose, tuple(names))
-    rows = np.arange(len(features))[:, None]
-
-    def read(name):
-        return load_parameters()[f"{purpose} {name}"]
-
-    nodes = read("roots")
-    for _ in range(read("depth")):
-        values = features[rows, read("feature")[nodes]]
-        goes_left = values <= read("threshold")[nodes]
-        nodes = nodes + np.where(goes_left, read("left")[nodes], read("right")[nodes])
-    return read("base") + read("value")[nodes].sum(1, dtype=np.float64)
-
-
-class Criterion:
-    """Expected scores of partitions of one data set, on at most ``sizes.merged`` of its samples.
-
-    A partition is compared with an ensemble of candidates with as many clusters, which the layout
-    alone determines: its score does not depend on where it comes from.
-    """
-
-    def __init__(self, coords, n_features):
-        #: Positions of the samples, here M of them, on which partitions are scored.
-        self.positions = coords.draw(coords.sizes.merged)
-        self.coords = coords.core
-        #: :class:`~.features.Ensemble` by number of clusters.
-        self.ensembles = {}
-        self._shape = n_features, len(coords.wide)
-        # Coordinates that are a layout tell less than features.
-        self._trees = "score" if coords.has_features else "layout"
-
-    @cached_property
-    def measured(self):
-        """What :func:`~.features.measure_samples` measures."""
-        return measure_samples(self.coords, *self._shape)
-
-    @property
-    def max_clusters(self):
-        """Maximum number of clusters that is compared with others."""
-        return len(self.positions) // LEAST_SIZE
-
-    def find_ensemble(self, n_clusters):
-        """Return the :class:`~.features.Ensemble` of a number of clusters."""
-        if n_clusters not in self.ensembles:
-            stream = np.random.RandomState(n_clusters)
-            candidates = [*find_candidates(self.coords, n_clusters, stream, brief=True)]
-            ensemble = Ensemble(self.measured, candidates, n_clusters)
-            self.ensembles[n_clusters] = ensemble
-        return self.ensembles[n_clusters]
-
-    def score_ensemble(self, n_clusters):
-        """Return the expected scores (R,) of the members of an ensemble."""
-        ensemble = self.find_ensemble(n_clusters)
-        return add_trees(ensemble.features, ensemble.names, self._trees).clip(0, 1)
-
-    def find_best(self, n_clusters):
-        """Return the labels (M,) of the member of an ensemble with the highest score."""
-        if n_clusters == 1:
-            return np.zeros(len(self.positions), dtype=int)
-        best = self.score_ensemble(n_clusters).argmax()
-        return self.find_ensemble(n_clusters).labels[best]
-
-    def score_robustly(self, labels):
-        """Return the expected scores (C,) of partitions (C, M), nan without evidence.
-
-        A few wrong labels change features much. So a partition scores at least as high as the one
-        that most neighbors of each sample are in, multiplied by the agreement of the two.
-        """
-        smooth = np.array([self._smooth(row) for row in labels])
-        agreement = list(map(adjusted_rand_score, labels, smooth))
-        near = np.nan_to_num(self.score(smooth)) * agreement
-        return np.maximum(self.score(labels), near)
-
-    def _smooth(self, labels):
-        """Return the labels (M,) that most neighbors have."""
-        clusters, places = np.unique(labels, return_inverse=True)
-        votes = np.eye(len(clusters))[places]
-        return clusters[spread_votes(votes, self.coords.graph).argmax(1)]
-
-    def score(self, labels):
-        """Return the expected scores (C,) of partitions (C, M) as they are."""
-        labels = [np.unique(row, return_inverse=True)[1] for row in labels]
-        counts = np.array([row.max() + 1 for row in labels])
-        scores = np.full(len(labels), np.nan)
-        for k in np.unique(counts):
-            has_k = counts == k
-            if k == 1:
-                scores[has_k] = self.score_one()
-            elif k < len(self.positions):
-                ensemble = self.find_ensemble(k)
-                features = ensemble.compare(np.array(labels)[has_k])
-                sums = add_trees(features, ensemble.names, self._trees)
-                scores[has_k] = sums.clip(0, 1)
-        return scores
-
-    def score_one(self):
-        """Return the expected score of a single cluster: the probability that it is true.
-
-        It is nan if there are too few samples for two clusters.
-        """
-        ensembles = self.list_one_ensembles()
-        if not ensembles:
-            return np.nan
-        found = describe_one(self.measured.data, ensembles, self.score_ensemble)
-        features = np.array([[*found.values()]], np.float32)
-        return float(expit(add_trees(features, found, "one"))[0])
-
-    def list_one_ensembles(self):
-        """Return the ensembles of those ONE_NUMBERS that are possible, by number."""
-        return {k: self.find_ensemble(k) for k in ONE_NUMBERS if k <= self.max_clusters}
-
-
-def describe_one(data, ensembles, score):
-    """Return the features that tell whether there is one cluster, by name.
-
-    ``data`` are features of the data set by name, and ``ensembles`` what
-    :meth:`Criterion.list_one_ensembles` returns. ``score`` is a function of their numbers of
-    clusters that returns the expected scores (R,) of their members.
-    """
-    found = dict(data)
-    for k in ONE_NUMBERS:
-        best = dict.fromkeys(ONE_FEATURES, 0.0)
-        if k in ensembles:
-            scores = score(k)
-            features = ensembles[k].features[scores.argmax()]
-            best = dict(zip(ensembles[k].names, features, strict=True))
-            best["score"] = scores.max()
-        found |= {f"{k} clusters: {name}": best[name] for name in ONE_FEATURES}
-    return found
 
 
 # ---- the vote
@@ -267,7 +67,7 @@ def find_partitions(coords, criterion, n_clusters, seed):
         yield Partition(np.eye(n_clusters)[labels], np.nan)
         return
     stream = np.random.RandomState(seed)
-    coefficients = load_parameters()["calibration"]
+    coefficients = load().calibration
     for voted in vote(coords, criterion, n_clusters, stream):
         yield calibrate(*voted, coefficients)
 
@@ -366,61 +166,6 @@ def count_votes(labels, shares, best, weights, n_clusters):
 
     rest = max(1 - shares[best], 1e-12)
     return votes, ((stability - shares[best]) / rest).clip(0, 1)
-
-
-def spread_votes(votes, graph):
-    """Return the mean votes (M, K) at the end of a walk of VOTE_STEPS steps from each sample."""
-    degree = sum_links(graph).astype(np.float32)
-    scale = 1 / np.maximum(degree, np.finfo(np.float32).tiny)
-    steps = (sparse.diags(scale) @ graph).tocsr()
-    spread = votes
-    for _ in range(VOTE_STEPS):
-        spread = steps @ spread
-    return np.where(degree[:, None] > 0, spread, votes)
-
-
-# ---- probabilities
-
-
-def calibrate(labels, stability, partition, coefficients):
-    """Return a partition whose highest responsibilities are probabilities of right labels.
-
-    The arguments are what :func:`vote` returns, and ``coefficients`` (4,) of the inputs of
-    :func:`describe_labels`.
-    """
-    inputs = describe_labels(labels, stability, partition)
-    check_names("calibration", tuple(inputs))
-    inputs = np.stack([*inputs.values()], 1)
-    n_clusters = partition.n_clusters
-    probability = expit(inputs @ coefficients)[:, None]
-    probability = probability.clip((1 + LEAD) / n_clusters)
-
-    is_other = np.arange(n_clusters) != labels[:, None]
-    shares = partition.responsibilities
-    others = normalize_rows(np.where(is_other, shares + 1e-3, 0))
-    # Mix the others with equal shares where one of them would be as probable as the label.
-    mean = 1 / (n_clusters - 1)
-    ceiling = probability / (1 + LEAD)
-    ceiling = ceiling / (1 - probability).clip(1e-12)
-
-    excess = (others.max(1, keepdims=True) - mean).clip(1e-12)
-    kept = ((ceiling - mean) / excess).clip(0, 1)
-    rest = (1 - probability) * (mean + kept * (others - mean))
-    resp = np.where(is_other, rest, probability)
-    return partition._replace(responsibilities=resp)
-
-
-def describe_labels(labels, stability, partition):
-    """Return the inputs (M,) of the calibration, by name; see :func:`vote`."""
-    rows = np.arange(len(labels))
-    ones = np.ones(len(rows))
-    inputs = {
-        "votes": partition.responsibilities[rows, labels],
-        "stability": stability[labels],
-        "expected score": partition.expected_score * ones,
-    }
-    inputs = {name: logit(x.clip(0.01, 0.99)) for name, x in inputs.items()}
-    return inputs | {"constant": ones}
 
 
 # ---- alternatives

@@ -1,15 +1,13 @@
 """Numbers and categories side by side: their factors, latent classes, and shares explained.
 
-M samples, E columns, the last ones one-hot; G numbers and categories, K clusters.
+M samples, E columns, the last ones one-hot; G numbers and categories, K classes.
 """
 
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.special import logsumexp
 
-from ..input.labels import cluster_means
 from ..input.scales import NO_WEIGHT
 
 #: Number of samples of a category's usual shares that are added to each class.
@@ -18,17 +16,6 @@ PRIOR = 1.0
 REGULARIZATION = 1e-2
 #: Probabilities of the quantiles at which numbers are cut into intervals.
 CUTS = 0.2, 0.4, 0.6, 0.8
-#: Features of a partition of a table.
-TABLE_FEATURES = (
-    "numbers explained",
-    "categories explained",
-    "most explained",
-    "second explained",
-    "classes",
-    "classes bic",
-    "confidence",
-    "least confidence",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +80,13 @@ class Table:
     @cached_property
     def single_class(self):
         """Mean log-likelihood of a single class."""
+        return self.score_classes(np.ones((len(self.columns), 1))).mean()
+
+    def score_classes(self, member):
+        """Return the log densities (M, K) of the latent classes of a partition, one-hot (M, K)."""
         statistics = self.statistics
-        sums = statistics.T @ np.ones((len(statistics), 1))
         usual = statistics.mean(0)[:, None]
-        return (statistics @ self.estimate(sums, usual)).mean()
+        return statistics @ self.estimate(statistics.T @ member, usual)
 
     def estimate(self, sums, usual):
         """Return the coefficients (S, K) of the log densities by sums (S, K) of statistics.
@@ -124,51 +114,6 @@ class Table:
             shares = counts / counts.sum(0).clip(1e-300)
             coefficients[rows] = np.log(shares.clip(1e-12))
         return coefficients
-
-    # ---- partitions
-
-    def describe(self, member):
-        """Return features of a partition, one-hot (M, K): what it explains of the columns."""
-        columns = self.columns
-        means = cluster_means(member, columns)
-        between = member.sum(0) @ np.square(means - columns.mean(0)) / len(columns)
-        totals = np.bincount(self.owners, columns.var(0)).clip(1e-12)
-        shares = np.bincount(self.owners, between) / totals
-
-        n = self.n_numbers
-        numbers = shares[:n]
-        categories = shares[n:]
-        first, second = np.sort(np.append(shares, 0.0))[:-3:-1]
-        gain, price, confidence = self._measure_classes(member)
-        by_cluster = member.T @ confidence / member.sum(0).clip(1)
-        values = (
-            numbers.mean() if n else 0.0,
-            categories.mean() if len(categories) else 0.0,
-            first,
-            second,
-            gain,
-            gain - price,
-            confidence.mean(),
-            by_cluster[member.any(0)].min(),
-        )
-        return dict(zip(TABLE_FEATURES, values, strict=True))
-
-    def _measure_classes(self, member):
-        """Return what latent classes say of a partition.
-
-        These are the gain in mean log-likelihood over a single class, its price by BIC, and the
-        probability (M,) of the own class of each sample.
-        """
-        n_samples, n_clusters = member.shape
-        statistics = self.statistics
-        usual = statistics.mean(0)[:, None]
-        densities = statistics @ self.estimate(statistics.T @ member, usual)
-        inner = (densities * member).sum(1)
-
-        n_free = 2 * self.n_numbers + sum(len(group) - 1 for group in self.groups) + 1
-        price = np.log(n_samples) / (2 * n_samples) * (n_clusters - 1) * n_free
-        confidence = np.exp(inner - logsumexp(densities, axis=1))
-        return inner.mean() - self.single_class, price, confidence
 
 
 def _cut(column):

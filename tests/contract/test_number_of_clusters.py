@@ -23,7 +23,7 @@ def test_number_of_clusters_is_found_and_kept(estimator):
         "evidence",
         "expected_score",
         "stability",
-        "weakest_pair",
+        "saddle_density",
     }
     assert curve.n_clusters[0] == 1
     assert 19 <= curve.n_clusters[-1] <= 28

@@ -1,67 +1,97 @@
-"""The file of the criterion names its inputs; a file with others is refused."""
+"""The file of the criterion belongs to the formulas of the code; another file is refused."""
+
+import re
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import cdist
 from sklearn.datasets import load_iris
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.partition import selection
-
-X = load_iris().data[::2]
-#: A fit for each part of the file, one that needs it.
-FITS = {
-    "score": lambda: NeighborClustering(3).fit(X),
-    "layout": lambda: NeighborClustering(3, metric="precomputed").fit(cdist(X, X)),
-    "one": lambda: NeighborClustering(1).fit(X),
-    "calibration": lambda: NeighborClustering(3).fit(X),
-}
+from skdeepcluster.partition.criterion import features, learned
 
 
-@pytest.fixture(params=FITS)
+@pytest.fixture(autouse=True)
+def fresh():
+    """Load the criterion anew in each test, and after it."""
+    learned.load.cache_clear()
+    yield
+    learned.load.cache_clear()
+
+
+@pytest.fixture(params=learned.INPUTS)
 def purpose(request):
     return request.param
 
 
 @pytest.fixture
-def change(monkeypatch):
-    """Return a function that replaces the names of the inputs for one purpose."""
+def load_with(purpose, tmp_path, monkeypatch):
+    """Return a function that loads the criterion from a file with other names of inputs."""
 
-    def replace(purpose, names):
-        changed = selection.load_parameters() | {f"{purpose} names": np.array(names)}
-        monkeypatch.setattr(selection, "load_parameters", lambda: changed)
-        selection.check_names.cache_clear()
+    def load(names):
+        with np.load(learned.FILE) as archive:
+            arrays = dict(archive)
+        np.savez(tmp_path / "criterion.npz", **arrays | {f"{purpose} names": np.array(names)})
+        monkeypatch.setattr(learned, "FILE", tmp_path / "criterion.npz")
+        return learned.load()
 
-    return replace
-
-
-@pytest.fixture
-def names(purpose):
-    return selection.load_parameters()[f"{purpose} names"].tolist()
+    return load
 
 
-def test_the_file_names_each_input_of_its_trees(purpose, names):
-    assert len(set(names)) == len(names)
-    if purpose != "calibration":
-        assert selection.load_parameters()[f"{purpose} feature"].max() < len(names)
-    FITS[purpose]()
+def test_the_file_fits_the_code_and_says_how_it_was_made():
+    found = learned.load()
+    for purpose, trees in found.trees.items():
+        names = learned.INPUTS[purpose]
+        assert len(set(names)) == len(names)
+        assert trees.feature.max() < len(names)
+    assert sum(found.provenance["scores"]["data sets"].values()) > 1000
+    assert {"seeds", "data sets"} == set(found.provenance["one cluster"])
+    assert "versions" in found.provenance
 
 
-def test_two_swapped_inputs_are_refused(purpose, names, change):
-    first, second, *others = names
-    change(purpose, [second, first, *others])
+def test_two_swapped_inputs_are_refused(purpose, load_with):
+    first, second, *others = learned.INPUTS[purpose]
     message = rf"(?s)inputs of '{purpose}'.*\n[+-]{first}\n.*Reinstall.*benchmarks\.criterion"
     with pytest.raises(RuntimeError, match=message):
-        FITS[purpose]()
+        load_with([second, first, *others])
 
 
-def test_an_input_that_only_the_code_has_is_named(purpose, names, change):
-    change(purpose, names[:-1])
-    with pytest.raises(RuntimeError, match=rf"(?s)\n--- file\n\+\+\+ code\n.*\n\+{names[-1]}\n"):
-        FITS[purpose]()
+def test_inputs_that_only_the_code_or_only_the_file_has_are_named(purpose, load_with):
+    *others, last = learned.INPUTS[purpose]
+    message = rf"(?s)\n--- file\n\+\+\+ code\n.*\n-lost\n\+{re.escape(last)}\n"
+    with pytest.raises(RuntimeError, match=message):
+        load_with([*others, "lost"])
 
 
-def test_an_input_that_only_the_file_has_is_named(purpose, names, change):
-    change(purpose, [*names, "lost"])
-    with pytest.raises(RuntimeError, match=r"(?s)\n--- file\n\+\+\+ code\n.*\n-lost\n"):
-        FITS[purpose]()
+CHANGED = {
+    "OF_DATA": ["dimension"],
+    "OF_SAMPLES": ["modularity"],
+    "OF_SPACE": ["layout davies", "points davies"],
+    "OF_DENSITY": ["layout mean saddle density", "points mean saddle density"],
+    "OF_TABLE": ["confidence"],
+    "OF_AGREEMENT": ["best agreement"],
+}
+
+
+@pytest.mark.parametrize("group", CHANGED)
+def test_a_changed_formula_is_named(group, monkeypatch):
+    functions = getattr(features, group).functions
+    changed = CHANGED[group]
+    name = changed[0].removeprefix("layout ")
+    names = next(names for names in functions if name in names)
+    formula = functions[names]
+
+    def change(*arguments):
+        values = list(formula(*arguments))
+        values[names.index(name)] *= 1.05
+        return values
+
+    monkeypatch.setitem(functions, names, change)
+    message = rf"formulas of {re.escape(str(changed))} .*Reinstall.*benchmarks\.criterion"
+    with pytest.raises(RuntimeError, match=message):
+        NeighborClustering(3).fit(load_iris().data)
+
+
+def test_changed_sums_of_trees_are_refused(monkeypatch):
+    monkeypatch.setattr(learned.Trees, "predict", lambda trees, rows: np.zeros(len(rows)))
+    with pytest.raises(RuntimeError, match="the sum of trees"):
+        learned.load()

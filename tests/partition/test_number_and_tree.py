@@ -201,7 +201,7 @@ def test_the_number_with_the_most_evidence_is_taken():
     assert evidence.tolist() == sorted(evidence, reverse=True)
     # Both moons are whole: more clusters have borders without a valley.
     assert found.n_clusters_ == 2
-    assert curve.weakest_pair[0] < 0.6 < curve.weakest_pair[1:].min()
+    assert curve.saddle_density[0] < 0.6 < curve.saddle_density[1:].min()
     assert (curve.evidence <= curve.expected_score).all()
     assert curve.evidence[0] == curve.expected_score[0]
 

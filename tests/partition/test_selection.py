@@ -12,7 +12,10 @@ from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, jaccar
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import neighbor_graph
-from skdeepcluster.partition import coordinates, features, selection
+from skdeepcluster.partition import coordinates, selection
+from skdeepcluster.partition.criterion import calibration, constants, features, learned
+from skdeepcluster.partition.criterion.measurements import measure_samples
+from skdeepcluster.partition.criterion.score import Criterion, spread_votes
 
 X, _ = make_blobs(120, n_features=4, centers=3, cluster_std=2, random_state=0)
 NAMES = X[:, :3].argmax(1)
@@ -29,11 +32,10 @@ def look(points, layout=None):
 
 def describe_points(points, labels, layout=None):
     """Return the features of one partition by name."""
-    measured = features.measure_samples(look(points, layout), points.shape[1], len(points))
+    measured = measure_samples(look(points, layout), points.shape[1], len(points))
     ensemble = features.Ensemble(measured, [("kmeans", labels)], labels.max() + 1)
     values = ensemble.compare(labels[None])
-    names = ensemble.names
-    return dict(zip(names, values[0].tolist(), strict=True))
+    return dict(zip(features.NAMES, values[0].tolist(), strict=True))
 
 
 @pytest.mark.parametrize("space", ["points", "layout"])
@@ -74,7 +76,7 @@ def test_information_is_that_of_powers_of_the_walk():
 def test_linear_accuracy_is_that_without_each_sample():
     points = np.c_[X / np.sqrt(X.var(0).sum()), np.ones(120)]
     right = 0
-    ridge = Ridge(alpha=features.PENALTY * 120 / 100 / 4, fit_intercept=False)
+    ridge = Ridge(alpha=constants.PENALTY * 120 / 100 / 4, fit_intercept=False)
     for i, kept in enumerate(~np.eye(120, dtype=bool)):
         fitted = ridge.fit(points[kept], MEMBER[kept])
         right += fitted.predict(points[[i]]).argmax() == NAMES[i]
@@ -89,11 +91,11 @@ def test_table_has_agreement_and_no_names_of_clusters():
     expected = [[adjusted_rand_score(one, other) for other in labels] for one in labels]
     np.testing.assert_allclose(agreement, expected, atol=1e-9)
 
-    measured = features.measure_samples(look(X), 4, 120)
+    measured = measure_samples(look(X), 4, 120)
     methods = "kmeans", "genie", "ward", "genie", "full"
     ensemble = features.Ensemble(measured, zip(methods, labels, strict=True), 3)
     table = ensemble.compare(labels)
-    names = ensemble.names
+    names = features.NAMES
     assert table.shape == (5, len(set(names)))
     agreements = table[:, [names.index("agreement"), names.index("with genie")]]
     expected = np.c_[agreement.mean(1), agreement[:, [1, 3]].mean(1)]
@@ -113,25 +115,21 @@ def test_table_has_agreement_and_no_names_of_clusters():
 
 @pytest.mark.parametrize("purpose", ["score", "one"])
 def test_scores_are_sums_of_regression_trees(purpose):
-    trees = {
-        n.partition(" ")[2]: own
-        for n, own in selection.load_parameters().items()
-        if n.startswith(purpose)
-    }
-    rows = np.random.default_rng(0).normal(size=(20, len(trees["names"])))
+    trees = learned.load().trees[purpose]
+    rows = np.random.default_rng(0).normal(size=(20, len(learned.INPUTS[purpose])))
     rows = rows.astype(np.float32)
-    expected = np.full(20, float(trees["base"]))
+    expected = np.full(20, float(trees.base))
     for i, row in enumerate(rows):
-        for node in trees["roots"]:
-            while trees["left"][node] > 0:
-                goes_left = row[trees["feature"][node]] <= trees["threshold"][node]
-                node += trees["left" if goes_left else "right"][node]
-            expected[i] += trees["value"][node]
-    np.testing.assert_allclose(selection.add_trees(rows, trees["names"], purpose), expected)
+        for node in trees.roots:
+            while trees.left[node] > 0:
+                goes_left = row[trees.feature[node]] <= trees.threshold[node]
+                node += trees.left[node] if goes_left else trees.right[node]
+            expected[i] += trees.value[node]
+    np.testing.assert_allclose(trees.predict(rows), expected)
 
 
 def test_a_partition_has_one_score_wherever_it_comes_from():
-    own = selection.Criterion(look(X), 4)
+    own = Criterion(look(X), 4)
     scores = own.score_ensemble(3)
     others = [(2 - labels) * 5 for labels in own.find_ensemble(3).labels]
     np.testing.assert_array_equal(own.score(others), scores)
@@ -170,7 +168,7 @@ def test_candidates_vote_by_names_at_the_end_of_a_walk():
     np.testing.assert_allclose(stability, (1 + 2 * jaccard_score(best, matched, average=None)) / 3)
     graph = np.kron(np.diag([1, 1, 0]), [[1, 2], [2, 0]])  # the last samples have no edges
     steps = graph / np.maximum(graph.sum(1, keepdims=True), 1) + np.diag([0, 0, 0, 0, 1, 1])
-    found = selection.spread_votes(votes, sparse.csr_matrix(graph, dtype=np.float32))
+    found = spread_votes(votes, sparse.csr_matrix(graph, dtype=np.float32))
     np.testing.assert_allclose(found, steps @ steps @ votes, atol=1e-6)
 
 
@@ -185,7 +183,7 @@ def test_a_vote_is_worth_its_best_candidate_or_more(n_clusters):
     # Candidates disagree: the vote of all scores less with three clusters, and more with others.
     overlapping, _ = make_blobs(120, n_features=4, centers=4, cluster_std=3.5, random_state=0)
     coords = look(overlapping)
-    own = selection.Criterion(coords, 4)
+    own = Criterion(coords, 4)
     found = selection.find_candidates(coords, n_clusters, np.random.RandomState(0))
     labels = np.array([candidate for _, candidate in found])
     agreement = features.measure_agreement(labels, labels, n_clusters)
@@ -200,7 +198,7 @@ def test_a_vote_is_worth_its_best_candidate_or_more(n_clusters):
 def make_sure(labels, votes, stability, score):
     """Return the responsibilities of a vote with some coefficients of the calibration."""
     partition = selection.Partition(votes, score)
-    return selection.calibrate(labels, stability, partition, [1, 0.5, 0.5, 0]).responsibilities
+    return calibration.calibrate(labels, stability, partition, [1, 0.5, 0.5, 0]).responsibilities
 
 
 @pytest.mark.parametrize("n_clusters", [2, 3, 4])
@@ -259,7 +257,7 @@ def low_quantile(values, share):
 
 
 @pytest.mark.parametrize("space", ["points", "layout"])
-def test_the_weakest_pair_has_the_densest_border(space):
+def test_the_saddle_density_is_that_of_the_densest_border(space):
     points = {"points": X, "layout": X[:, :2] ** 2}[space]
     found = describe_points(X, NAMES, X[:, :2] ** 2)
     distances = cdist(points, points)
@@ -273,29 +271,31 @@ def test_the_weakest_pair_has_the_densest_border(space):
     ratios = {pair: links for pair, links in ratios.items() if len(pair) == 2}
     assert len(ratios) == 3
 
-    weakest = {}
+    highest = {}
     for share in (0.9, 0.5):
         peaks = [low_quantile(density[k == NAMES], share) for k in range(3)]
-        weakest[share] = {
+        highest[share] = {
             pair: low_quantile(links, share) / min(peaks[k] for k in pair)
             for pair, links in ratios.items()
         }
-    medians = weakest[0.5]
+    medians = highest[0.5]
     expected = {
-        "weakest pair": max(weakest[0.9].values()),
-        "weakest median": max(medians.values()),
-        "mean pair": np.mean([max(medians[p] for p in medians if k in p) for k in range(3)]),
+        "saddle density": max(highest[0.9].values()),
+        "median saddle density": max(medians.values()),
+        "mean saddle density": np.mean(
+            [max(medians[p] for p in medians if k in p) for k in range(3)]
+        ),
     }
     found = {name: found[f"{space} {name}"] for name in expected}
     assert found == pytest.approx(expected, abs=2e-5)
 
 
-def test_clusters_without_a_common_border_are_no_weak_pair():
+def test_clusters_without_a_common_border_have_no_saddle():
     points = np.concatenate([X, X + 1000])
     found = describe_points(points, np.repeat([0, 1], 120))
-    assert found["points weakest pair"] == found["points weakest median"] == 0
+    assert found["points saddle density"] == found["points median saddle density"] == 0
     halves = describe_points(points, (points[:, 0] > X[:, 0].mean()).astype(int))
-    assert halves["points weakest pair"] > 0.5
+    assert halves["points saddle density"] > 0.5
 
 
 def test_features_of_a_spanning_tree_of_many_features():
@@ -338,11 +338,11 @@ def test_other_clusters_keep_their_votes_below_the_label():
     others = resp[~is_own].reshape(200, 3)
     rest = votes[~is_own].reshape(200, 3) + 1e-3
     rest *= (1 - top[:, None]) / rest.sum(1, keepdims=True)
-    kept = rest.max(1) * (1 + selection.LEAD) <= top
+    kept = rest.max(1) * (1 + calibration.LEAD) <= top
     assert 10 < kept.sum() < 190
     np.testing.assert_allclose(others[kept], rest[kept])
     # Else they move toward equal shares until the largest one is just below the label.
-    np.testing.assert_allclose(others[~kept].max(1), top[~kept] / (1 + selection.LEAD))
+    np.testing.assert_allclose(others[~kept].max(1), top[~kept] / (1 + calibration.LEAD))
     even = (1 - top[~kept, None]) / 3
     ratios = (others[~kept] - even) / (rest[~kept] - even)
     np.testing.assert_allclose(ratios, ratios[:, :1].repeat(3, 1), rtol=1e-6)

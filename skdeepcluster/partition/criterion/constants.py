@@ -1,0 +1,56 @@
+"""Constants of the learned criterion.
+
+Train the criterion again if one of them changes: ``python -m benchmarks.criterion``. So do the
+constants elsewhere whose comments say "Trained with it".
+"""
+
+#: Number of nearest neighbors on which densities, the graph and its edges are measured.
+N_NEIGHBORS = 15
+#: Number of these neighbors that count as nearest.
+N_NEAREST = 5
+#: Number of eigenvectors that represent the walk on the graph.
+N_EIGENVECTORS = 50
+#: Numbers of steps of walks by these eigenvectors.
+STEPS = 2, 6, 16, 64
+#: Quantile of the densities in a cluster, or on a border, that stands for the highest.
+HIGH = 0.9
+#: Ridge penalty of the linear classifier, relative to the variance of the samples.
+PENALTY = 0.1
+#: Methods whose agreement with a candidate is a feature.
+COMPARED = (
+    "kmeans",
+    "white kmeans",
+    "full",
+    "classes",
+    "genie",
+    "layout ward",
+    "layout merged",
+)
+#: Number of members of an ensemble with which a partition agrees best.
+BEST = 5
+#: Added to the standard deviations of an ensemble.
+MIN_SPREAD = 0.01
+#: Minimum number of samples per cluster, on average, where numbers of clusters are compared.
+LEAST_SIZE = 5
+#: Numbers of clusters whose ensembles tell whether there is one cluster.
+ONE_NUMBERS = 2, 3, 4, 6, 9
+#: Features of the members of these ensembles with the highest scores.
+ONE_FEATURES = (
+    "score",
+    "points valley",
+    "layout valley",
+    "layout silhouette",
+    "points saddle density",
+    "points median saddle density",
+    "layout saddle density",
+    "points full bic",
+    "reach gap",
+    "density",
+    "linear",
+    "remembered 64",
+    "agreement",
+    "mean agreement",
+    "second explained",
+    "classes bic",
+    "confidence",
+)

@@ -1,0 +1,181 @@
+"""What is measured of a data set, once for all of its partitions.
+
+M scored samples, D features, k neighbors.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import eigsh
+
+from ...input.distinct import TINY
+from ...neighbors.graph import link_neighbors, scale_links, sum_links
+from ...neighbors.search import NeighborIndex
+from ...neighbors.threads import single_threaded
+from ..candidates import make_monomials
+from ..coordinates import spanning_tree
+from ..table import Table
+from .constants import N_EIGENVECTORS, N_NEAREST, N_NEIGHBORS, PENALTY
+from .features import OF_DATA
+
+
+class Space(NamedTuple):
+    """Points in narrow coordinates or in a layout."""
+
+    #: Centered points (M, D).
+    points: np.ndarray
+    #: Monomials (M, F) of the points before centering.
+    monomials: np.ndarray
+    #: Regularized covariance (D, D).
+    covariance: np.ndarray
+
+
+class Edges(NamedTuple):
+    """Edges of the spanning tree."""
+
+    #: Ends (M - 1,).
+    i: np.ndarray
+    j: np.ndarray
+    #: Logarithms (M - 1,) of the lengths.
+    lengths: np.ndarray
+    #: Logarithms (M - 1,) of the mutual reachability distances.
+    reach: np.ndarray
+
+
+class Densities(NamedTuple):
+    """Densities of the samples, 1 / mean distance to their neighbors, and on links to these."""
+
+    #: Positions (M,) of the samples, ascending by density.
+    order: np.ndarray
+    #: Densities (M,) in this order.
+    values: np.ndarray
+    #: Ends (E,) of the links, ascending by the lower density of both.
+    i: np.ndarray
+    j: np.ndarray
+    #: Lower densities (E,).
+    border: np.ndarray
+
+
+class Spectrum(NamedTuple):
+    """The largest eigenvalues of the walk on a graph."""
+
+    #: Eigenvalues (E,), at least zero and ascending.
+    values: np.ndarray
+    #: Eigenvectors (M, E), multiplied by the square roots of the stationary probabilities.
+    vectors: np.ndarray
+
+
+class Ridge(NamedTuple):
+    """The ridge regression with which a linear classifier is fitted."""
+
+    #: Samples and a constant (M, D + 1).
+    points: np.ndarray
+    #: Matrix (D + 1, M) that maps targets to coefficients.
+    solution: np.ndarray
+    #: Leverages (M,).
+    leverages: np.ndarray
+
+
+class Measured(NamedTuple):
+    """Values of the scored samples that all partitions share."""
+
+    #: :class:`Space` of the narrow coordinates, then of each layout.
+    spaces: list
+    #: Neighbor graph (M, M).
+    graph: sparse.csr_matrix
+    spectrum: Spectrum
+    #: Positions (M, k) of the nearest other samples.
+    neighbors: np.ndarray
+    edges: Edges
+    #: :class:`Densities` among the samples, then in the first layout.
+    densities: list
+    ridge: Ridge
+    #: Numbers and categories of a table, or None.
+    table: Table | None
+    #: Features of the data set, by name.
+    data: dict
+
+
+def measure_samples(coords, n_features, n_samples):
+    """Return :class:`Measured` for the coordinates of the scored ones of N samples."""
+    wide = coords.wide
+    nearest = NeighborIndex(wide).query(N_NEIGHBORS)
+    distances, neighbors = nearest
+    # Without features, the samples are the layout.
+    in_layout = nearest
+    if coords.has_features:
+        in_layout = NeighborIndex(coords.layouts[0]).query(N_NEIGHBORS)
+
+    graph = link_neighbors(distances, neighbors)
+    data = OF_DATA.compute(coords, distances, n_features, n_samples)
+    return Measured(
+        spaces=[_make_space(points) for points in (coords.narrow, *coords.layouts)],
+        graph=graph,
+        spectrum=_find_spectrum(graph),
+        neighbors=neighbors,
+        edges=_find_edges(wide, distances, neighbors),
+        densities=[_find_densities(*nearest), _find_densities(*in_layout)],
+        ridge=_solve_ridge(wide),
+        table=coords.table,
+        data=dict(zip(OF_DATA.names, data, strict=True)),
+    )
+
+
+def _make_space(points):
+    """Return the :class:`Space` of points (M, D)."""
+    n_features = points.shape[1]
+    covariance = np.cov(points.T, bias=True).reshape(n_features, -1)
+    covariance = covariance + 1e-6 * np.eye(n_features) * np.trace(covariance)
+    return Space(points - points.mean(0), make_monomials(points), covariance)
+
+
+def _find_spectrum(graph):
+    """Return the :class:`Spectrum` of the walk on a graph."""
+    degrees = sum_links(graph)
+    n_samples = len(degrees)
+    steps = scale_links(graph, 1 / np.sqrt(degrees))
+
+    with single_threaded("blas"):
+        if n_samples <= 5 * N_EIGENVECTORS:
+            values, vectors = np.linalg.eigh(steps.toarray())
+        else:
+            v0 = np.ones(n_samples)
+            values, vectors = eigsh(steps, N_EIGENVECTORS, which="LA", v0=v0, tol=1e-3)
+
+    values = values[-N_EIGENVECTORS:].clip(0, 1)
+    vectors = vectors[:, -N_EIGENVECTORS:]
+    stationary = degrees / degrees.sum()
+    return Spectrum(values, vectors * np.sqrt(stationary)[:, None])
+
+
+def _find_edges(points, distances, neighbors):
+    """Return the :class:`Edges` of points (M, D) whose nearest neighbors are known."""
+    i, j, lengths = spanning_tree(points, (distances, neighbors))
+    core = distances[:, :N_NEAREST].max(1)
+    reach = np.maximum.reduce([lengths, core[i], core[j]])
+    return Edges(i, j, np.log(lengths.clip(TINY)), np.log(reach.clip(TINY)))
+
+
+def _find_densities(distances, neighbors):
+    """Return the :class:`Densities` of samples by distances (M, k) to their neighbors."""
+    density = 1 / distances.mean(1).clip(TINY)
+    order = np.argsort(density, kind="stable")
+
+    i = np.repeat(np.arange(len(density)), neighbors.shape[1])
+    j = neighbors.ravel()
+    border = np.minimum(density[i], density[j])
+    links = np.argsort(border, kind="stable")
+    return Densities(order, density[order], i[links], j[links], border[links])
+
+
+def _solve_ridge(wide):
+    """Return the :class:`Ridge` of samples (M, D)."""
+    n_samples, n_features = wide.shape
+    scale = max(np.sqrt(wide.var(0).sum()), 1e-12)
+    points = np.hstack([wide / scale, np.ones((n_samples, 1))])
+    penalty = PENALTY * n_samples / 100 / n_features * np.eye(n_features + 1)
+
+    with single_threaded("blas"):
+        solution = np.linalg.solve(points.T @ points + penalty, points.T)
+    return Ridge(points, solution, np.einsum("ij,ji->i", points, solution))

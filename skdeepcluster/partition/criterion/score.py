@@ -1,0 +1,132 @@
+"""Expected scores of partitions of one data set.
+
+M scored samples, D features, C partitions, R members of an ensemble, K clusters.
+"""
+
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+from scipy.special import expit
+from sklearn.metrics import adjusted_rand_score
+
+from ...neighbors.graph import sum_links
+from ..candidates import find_candidates
+from .constants import LEAST_SIZE, ONE_NUMBERS
+from .features import Ensemble, describe_one
+from .learned import load
+from .measurements import measure_samples
+
+#: Number of steps of the walk that averages votes.
+VOTE_STEPS = 2
+
+
+class Criterion:
+    """Expected scores of partitions of one data set, on at most ``sizes.merged`` of its samples.
+
+    A partition is compared with an ensemble of candidates with as many clusters, which the layout
+    alone determines: its score does not depend on where it comes from.
+    """
+
+    def __init__(self, coords, n_features):
+        #: Positions of the samples, here M of them, on which partitions are scored.
+        self.positions = coords.draw(coords.sizes.merged)
+        self.coords = coords.core
+        #: :class:`~.features.Ensemble` by number of clusters.
+        self.ensembles = {}
+        self._shape = n_features, len(coords.wide)
+
+    @cached_property
+    def measured(self):
+        """:class:`~.measurements.Measured` for the scored samples."""
+        return measure_samples(self.coords, *self._shape)
+
+    @property
+    def max_clusters(self):
+        """Maximum number of clusters that is compared with others."""
+        return len(self.positions) // LEAST_SIZE
+
+    def find_ensemble(self, n_clusters):
+        """Return the :class:`~.features.Ensemble` of a number of clusters."""
+        if n_clusters not in self.ensembles:
+            stream = np.random.RandomState(n_clusters)
+            candidates = [*find_candidates(self.coords, n_clusters, stream, brief=True)]
+            ensemble = Ensemble(self.measured, candidates, n_clusters)
+            self.ensembles[n_clusters] = ensemble
+        return self.ensembles[n_clusters]
+
+    def score_ensemble(self, n_clusters):
+        """Return the expected scores (R,) of the members of an ensemble."""
+        return self._predict(self.find_ensemble(n_clusters).features)
+
+    def _predict(self, features):
+        """Return the expected scores (C,) of partitions with these features (C, F)."""
+        # Coordinates that are a layout tell less than features.
+        purpose = "score" if self.coords.has_features else "layout"
+        return load().trees[purpose].predict(features).clip(0, 1)
+
+    def find_best(self, n_clusters):
+        """Return the labels (M,) of the member of an ensemble with the highest score."""
+        if n_clusters == 1:
+            return np.zeros(len(self.positions), dtype=int)
+        best = self.score_ensemble(n_clusters).argmax()
+        return self.find_ensemble(n_clusters).labels[best]
+
+    def score_robustly(self, labels):
+        """Return the expected scores (C,) of partitions (C, M), nan without evidence.
+
+        A few wrong labels change features much. So a partition scores at least as high as the one
+        that most neighbors of each sample are in, multiplied by the agreement of the two.
+        """
+        smooth = np.array([self._smooth(row) for row in labels])
+        agreement = list(map(adjusted_rand_score, labels, smooth))
+        near = np.nan_to_num(self.score(smooth)) * agreement
+        return np.maximum(self.score(labels), near)
+
+    def _smooth(self, labels):
+        """Return the labels (M,) that most neighbors have."""
+        clusters, positions = np.unique(labels, return_inverse=True)
+        votes = np.eye(len(clusters))[positions]
+        return clusters[spread_votes(votes, self.coords.graph).argmax(1)]
+
+    def score(self, labels):
+        """Return the expected scores (C,) of partitions (C, M) as they are."""
+        labels = [np.unique(row, return_inverse=True)[1] for row in labels]
+        counts = np.array([row.max() + 1 for row in labels])
+        scores = np.full(len(labels), np.nan)
+        for k in np.unique(counts):
+            has_k = counts == k
+            if k == 1:
+                scores[has_k] = self.score_one()
+            elif k < len(self.positions):
+                ensemble = self.find_ensemble(k)
+                features = ensemble.compare(np.array(labels)[has_k])
+                scores[has_k] = self._predict(features)
+        return scores
+
+    def score_one(self):
+        """Return the expected score of a single cluster: the probability that it is true.
+
+        It is nan if there are too few samples for two clusters.
+        """
+        ensembles = self.list_one_ensembles()
+        if not ensembles:
+            return np.nan
+        features = describe_one(self.measured.data, ensembles, self.score_ensemble)
+        logits = load().trees["one"].predict(features[None])
+        return float(expit(logits)[0])
+
+    def list_one_ensembles(self):
+        """Return the ensembles of those ONE_NUMBERS that are possible, by number."""
+        return {k: self.find_ensemble(k) for k in ONE_NUMBERS if k <= self.max_clusters}
+
+
+def spread_votes(votes, graph):
+    """Return the mean votes (M, K) at the end of a walk of VOTE_STEPS steps from each sample."""
+    degree = sum_links(graph).astype(np.float32)
+    scale = 1 / np.maximum(degree, np.finfo(np.float32).tiny)
+    steps = (sparse.diags(scale) @ graph).tocsr()
+    spread = votes
+    for _ in range(VOTE_STEPS):
+        spread = steps @ spread
+    return np.where(degree[:, None] > 0, spread, votes)
