@@ -140,8 +140,8 @@ class NeighborClustering(
     n_clusters_curve_ : Bunch
         If the number is chosen, arrays over the ``n_clusters`` that were tried. ``evidence`` is
         the ``expected_score`` of the best candidate (for one cluster, the probability that there
-        is one), lowered by the ``weakest_pair`` and in tables by a low BIC (see Notes).
-        ``weakest_pair`` is how dense the border of two clusters is, relative to the lower of their
+        is one), lowered by the ``saddle_density`` and in tables by a low BIC (see Notes).
+        ``saddle_density`` is how dense the border of two clusters is, relative to the lower of their
         densities: near 1, one may have been divided.
         ``stability`` is the mean adjusted Rand index between candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
@@ -161,7 +161,7 @@ class NeighborClustering(
     Notes
     -----
     Graph and layouts are computed as in UMAP [1]_. The evidence for a number of clusters is the
-    expected score, less 0.1 times the part of the weakest pair above 0.2. The best five numbers
+    expected score, less 0.1 times the part of the saddle density above 0.2. The best five numbers
     are searched again with all candidates, and the mean of both scores counts. Where the evidence
     is about equal, the stability decides.
 

@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 from benchmarks.criterion import __main__ as training
 from benchmarks.criterion import draw, measure, train
 from skdeepcluster import NeighborClustering
-from skdeepcluster.partition import selection
+from skdeepcluster.partition.criterion import learned
 
 
 @pytest.mark.parametrize("kind", draw.KINDS)
@@ -36,34 +36,35 @@ def few(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "WEIGHTS", {})
     monkeypatch.setattr(training, "ONE_WEIGHTS", {})
     monkeypatch.setattr(training, "REPORT", tmp_path / "criterion.json")
-    monkeypatch.setattr(train, "FILE", tmp_path / "criterion.npz")
-    monkeypatch.setattr(selection, "__file__", str(tmp_path / "selection.py"))
+    monkeypatch.setattr(learned, "FILE", tmp_path / "criterion.npz")
     yield tmp_path
     monkeypatch.undo()
-    selection.load_parameters.cache_clear()
-    selection.check_names.cache_clear()
+    learned.load.cache_clear()
 
 
 def test_training_writes_what_the_package_reads(few):
     arguments = "--seeds", "1", "--one-seeds", "1", "--calibration-seeds", "1"
     options = training.parsed([*arguments, "--folder", str(few)])
     training.main(options)
-    written = selection.load_parameters()
-    assert len(written["score roots"]) == 5
-    for purpose in ("score", "layout", "one"):
-        assert written[f"{purpose} feature"].max() < len(written[f"{purpose} names"])
+    written = learned.load()
+    assert len(written.trees["score"].roots) == 5
+    for purpose, trees in written.trees.items():
+        assert trees.feature.max() < len(learned.INPUTS[purpose])
+    assert written.provenance["scores"] == {
+        "seeds": [0],
+        "data sets": {"gaussians": 2, "one_band": 2},
+    }
 
     report = json.loads((few / "criterion.json").read_text())
-    assert set(report["score"]) <= {n.partition(",")[0] for n in written["score names"]}
-    assert report["calibration"] == written["calibration"].tolist()
+    assert set(report["score"]) == {name.partition(",")[0] for name in learned.INPUTS["score"]}
+    assert report["calibration"] == written.calibration.tolist()
     X = draw.draw("gaussians", 5).X[:200]
     assert 0 <= NeighborClustering(3).fit(X).expected_score_ <= 1
 
 
 def test_data_sets_of_other_code_are_refused():
-    members = {2: measure.Members(np.zeros((1, 2)), ["a", "b"])}
-    one = measure.Summary("blobs", 3, {"has features": 1.0}, members)
-    other = one._replace(ensembles={2: members[2]._replace(names=["a", "c"])})
+    one = measure.Summary("blobs", 3, {}, {}, "score", ["a", "b"])
+    other = one._replace(names=["a", "c"])
     assert train.find_names([one, one]) == ["a", "b"]
     with pytest.raises(ValueError, match=r"\['b', 'c'\].*Delete the folder"):
         train.find_names([one, other])

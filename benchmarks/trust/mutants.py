@@ -188,7 +188,7 @@ MUTANTS = [
         "partition/test_selection.py",
     ),
     (
-        "partition/selection.py",
+        "partition/criterion/score.py",
         "near = np.nan_to_num(self.score(smooth)) * agreement",
         "near = np.nan_to_num(self.score(smooth))",
         "partition/test_answers.py::test_a_few_wrong_labels_cost_what_they_are_worth",

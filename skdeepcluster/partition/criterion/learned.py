@@ -50,7 +50,7 @@ class Trees(NamedTuple):
     def predict(self, features):
         """Return the sums (C,) of the trees for features (C, F)."""
         rows = np.arange(len(features))[:, None]
-        nodes = self.roots
+        nodes = np.tile(self.roots, (len(features), 1))
         for _ in range(self.depth):
             goes_left = features[rows, self.feature[nodes]] <= self.threshold[nodes]
             nodes = nodes + np.where(goes_left, self.left[nodes], self.right[nodes])
