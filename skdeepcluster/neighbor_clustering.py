@@ -141,8 +141,8 @@ class NeighborClustering(
         If the number is chosen, arrays over the ``n_clusters`` that were tried. ``evidence`` is
         the ``expected_score`` of the best candidate (for one cluster, the probability that there
         is one), lowered by the ``saddle_density`` and in tables by a low BIC (see Notes).
-        ``saddle_density`` is how dense the border of two clusters is, relative to the lower of their
-        densities: near 1, one may have been divided.
+        ``saddle_density`` is how dense the border of two clusters is, relative to the lower of
+        their densities: near 1, one may have been divided.
         ``stability`` is the mean adjusted Rand index between candidates.
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance, standardized if ``standardize_``, from each sample to its nearest others.

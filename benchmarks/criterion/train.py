@@ -210,8 +210,7 @@ def write(
         arrays |= {f"{purpose} {name}": nodes for name, nodes in own._asdict().items()}
     for purpose, names in learned.INPUTS.items():
         arrays[f"{purpose} names"] = np.array(names)
-    for name, values in compute_reference(trees).items():
-        arrays[f"reference {name}"] = values
+    arrays["reference"] = compute_reference(trees).astype(np.float32)
     arrays["provenance"] = np.array(json.dumps(provenance))
 
     np.savez_compressed(learned.FILE, **arrays)

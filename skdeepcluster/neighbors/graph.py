@@ -25,6 +25,8 @@ from .search import (
 )
 from .threads import open_threads, single_threaded
 
+# The criterion was trained with these constants: see partition/criterion/constants.py.
+
 #: Minimum share of the nearest neighbors in the graph: if it lacks one or two of 100, layouts of
 #: images separate fewer clusters.
 MIN_RECALL = 0.998

@@ -16,6 +16,8 @@ from ..input.parameters import draw_seed
 from ..neighbors.threads import single_threaded
 from .coordinates import Coordinates, MergeTrees, cut_tree
 
+# The criterion was trained with these constants: see criterion/constants.py.
+
 #: Number of runs of k-means.
 KMEANS_RUNS = 3
 #: Maximum number of iterations of EM.
@@ -118,6 +120,8 @@ class Search:
             groups = regroup(edges, sizes, groups)
         return label_points(groups)[component]
 
+
+# The criterion was trained with these methods, too.
 
 #: Methods in other coordinates of tables than the points, from which latent classes begin.
 IN_COLUMNS = "white kmeans", "columns kmeans", "profiles kmeans"

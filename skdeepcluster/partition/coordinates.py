@@ -23,6 +23,8 @@ from ..neighbors.samples import take_columns
 from ..neighbors.search import NeighborIndex
 from .table import Table, read_table
 
+# The criterion was trained with these constants: see criterion/constants.py.
+
 #: Maximum number of principal components of the samples that candidates are found in.
 WIDE = 50
 #: Maximum number of principal components with full covariances.
@@ -46,7 +48,7 @@ class StepSizes(NamedTuple):
     merged: int = 1_500
 
 
-#: Numbers of samples of every fit.
+#: Numbers of samples of every fit. The criterion was trained with them.
 STEP_SIZES = StepSizes()
 
 

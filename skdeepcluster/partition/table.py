@@ -10,6 +10,8 @@ import numpy as np
 
 from ..input.scales import NO_WEIGHT
 
+# The criterion was trained with these constants: see criterion/constants.py.
+
 #: Number of samples of a category's usual shares that are added to each class.
 PRIOR = 1.0
 #: Added to the variances of a class, as a share of their variance in all samples.

@@ -93,5 +93,5 @@ def test_a_changed_formula_is_named(group, monkeypatch):
 
 def test_changed_sums_of_trees_are_refused(monkeypatch):
     monkeypatch.setattr(learned.Trees, "predict", lambda trees, rows: np.zeros(len(rows)))
-    with pytest.raises(RuntimeError, match="the sum of trees"):
+    with pytest.raises(RuntimeError, match="expected score"):
         learned.load()

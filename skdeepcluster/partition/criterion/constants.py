@@ -1,7 +1,7 @@
 """Constants of the learned criterion.
 
-Train the criterion again if one of them changes: ``python -m benchmarks.criterion``. So do the
-constants elsewhere whose comments say "Trained with it".
+If one of them changes, train the criterion again: ``python -m benchmarks.criterion``. The same
+holds for constants elsewhere with a comment that the criterion was trained with them.
 """
 
 #: Number of nearest neighbors on which densities, the graph and its edges are measured.

@@ -461,27 +461,21 @@ def compare_agreement(agreement, methods):
 def measure_agreement(labels, known, n_clusters):
     """Return the adjusted Rand index of partitions (C, M) with known ones (R, M), as (C, R)."""
     n_samples = labels.shape[1]
-    starts = np.arange(len(known))[:, None] * n_clusters
-    together = np.empty((len(labels), len(known)))
-    for row, partition in zip(together, labels, strict=True):
-        codes = (starts + known) * n_clusters + partition
-        row[:] = _count_pairs(codes, n_clusters**2)
+    codes = labels * n_clusters
+    both = np.array([[_count_pairs(one + other) for other in known] for one in codes])
+    pairs = np.array([[_count_pairs(row)] for row in labels])
+    known_pairs = np.array([_count_pairs(row) for row in known])
 
-    one, other = (
-        _count_pairs(np.arange(len(rows))[:, None] * n_clusters + rows, n_clusters)
-        for rows in (labels, known)
-    )
-    chance = one[:, None] * other / (n_samples * (n_samples - 1))
-    most = (one[:, None] + other) / 2
-    index = (together - chance) / (most - chance).clip(1e-12)
+    chance = pairs * known_pairs / (n_samples * (n_samples - 1))
+    most = (pairs + known_pairs) / 2
+    index = (both - chance) / (most - chance).clip(1e-12)
     return np.where(most > chance, index, 1.0)
 
 
-def _count_pairs(codes, n_codes):
-    """Return the number (R,) of ordered pairs with equal codes (R, M), ``n_codes`` for a row."""
-    sizes = np.bincount(codes.ravel(), minlength=len(codes) * n_codes)
-    sizes = sizes.reshape(len(codes), n_codes)
-    return (sizes * (sizes - 1.0)).sum(1)
+def _count_pairs(labels):
+    """Return the number of ordered pairs of samples with equal labels (M,)."""
+    sizes = np.bincount(labels).astype(float)
+    return (sizes * (sizes - 1)).sum()
 
 
 # ---- all features

@@ -13,7 +13,7 @@ import numpy as np
 
 from .calibration import CALIBRATION_NAMES
 from .features import NAMES, ONE_NAMES
-from .reference import REFERENCE, check_reference
+from .reference import check_reference
 
 #: The file, which ``benchmarks/criterion`` writes.
 FILE = Path(__file__).with_name("criterion.npz")
@@ -25,8 +25,6 @@ INPUTS = {
     "one": ONE_NAMES,
     "calibration": CALIBRATION_NAMES,
 }
-#: Purposes of trees.
-PURPOSES = "score", "layout", "one"
 
 
 class Trees(NamedTuple):
@@ -76,12 +74,12 @@ def load():
     for purpose, names in INPUTS.items():
         _check_names(purpose, arrays[f"{purpose} names"].tolist(), names)
 
-    def read(prefix, fields):
-        return {field: arrays[f"{prefix} {field}"] for field in fields}
-
-    trees = {purpose: Trees(**read(purpose, Trees._fields)) for purpose in PURPOSES}
-    check_reference(read("reference", REFERENCE), trees)
-    provenance = json.loads(str(arrays["provenance"]))
+    trees = {}
+    for purpose in ("score", "layout", "one"):
+        nodes = [arrays[f"{purpose} {name}"] for name in Trees._fields]
+        trees[purpose] = Trees(*nodes)
+    check_reference(arrays["reference"], trees)
+    provenance = json.loads(arrays["provenance"].item())
     return Learned(trees, arrays["calibration"], provenance)
 
 

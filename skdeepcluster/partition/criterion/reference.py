@@ -19,8 +19,10 @@ N_SAMPLES = 60
 N_CLUSTERS = 3
 #: Shares of the labels that each partition changes at random.
 CHANGED = 0.05, 0.15, 0.3, 0.5
-#: What is compared.
-REFERENCE = "features", "scores", "one"
+#: Names of the scores of the partitions, and of a single cluster.
+SCORES = "expected score", "score of one cluster"
+#: Names of the reference values.
+COLUMNS = [*NAMES, *SCORES]
 #: Maximum difference, relative or absolute, from processor to processor.
 TOLERANCE = 1e-3
 
@@ -65,37 +67,28 @@ def _draw_table(stream, y):
 
 
 def compute_reference(trees):
-    """Return the features (R, F), their scores (R,) and the score of one cluster, by name.
+    """Return the features of the partitions and their scores, (R, F + 2), see COLUMNS.
 
     ``trees`` are :class:`~.learned.Trees` by purpose.
     """
     ensemble = draw_ensemble()
     scores = trees["score"].predict(ensemble.features)
-    data = ensemble.measured.data
-    one = describe_one(data, {N_CLUSTERS: ensemble}, lambda k: scores)
-    return {
-        "features": ensemble.features,
-        "scores": scores,
-        "one": trees["one"].predict(one[None]),
-    }
+    ensembles = {N_CLUSTERS: ensemble}
+    one = describe_one(ensemble.measured.data, ensembles, lambda k: scores)
+    one_scores = np.repeat(trees["one"].predict(one[None]), len(scores))
+    return np.column_stack([ensemble.features, scores, one_scores])
 
 
 def check_reference(known, trees):
-    """Raise an error if features or scores differ from the ``known`` ones, by name."""
+    """Raise an error if the reference values differ from the ``known`` ones of the file."""
     found = compute_reference(trees)
-
-    def differs(name):
-        return ~np.isclose(found[name], known[name], TOLERANCE, TOLERANCE)
-
-    columns = np.flatnonzero(differs("features").any(0))
-    changed = {NAMES[column].partition(", ")[0] for column in columns}
-    if differs("scores").any() and not changed:
-        changed = {"the sum of trees"}
-    if differs("one").any() and not changed:
-        changed = {"the score of one cluster"}
+    is_equal = np.isclose(found, known, TOLERANCE, TOLERANCE).all(0)
+    changed = [COLUMNS[i].partition(", ")[0] for i in np.flatnonzero(~is_equal)]
+    # Scores change with the features.
+    features = set(changed) - set(SCORES)
     if changed:
         raise RuntimeError(
-            f"The formulas of {sorted(changed)} differ from those that criterion.npz was "
-            "trained with. Reinstall skdeepcluster, or train the criterion again: "
-            "python -m benchmarks.criterion."
+            f"The formulas of {sorted(features) or changed} differ from those that "
+            "criterion.npz was trained with. Reinstall skdeepcluster, or train the criterion "
+            "again: python -m benchmarks.criterion."
         )
