@@ -85,7 +85,7 @@ def vote(coords, criterion, n_clusters, stream):
     scored = labels[:, criterion.positions]
 
     scores = np.nan_to_num(criterion.score(scored))
-    agreement = measure_agreement(scored, scored, n_clusters)
+    agreement = measure_agreement(scored, scored)
     weights = weight_candidates(scores, agreement)
 
     def count(i):
@@ -110,26 +110,25 @@ def vote(coords, criterion, n_clusters, stream):
     for i in np.argsort(-scores, kind="stable"):
         if len(known) > MAX_ALTERNATIVES:
             break
-        if is_distinct(labels[i], known, n_clusters):
+        if is_distinct(labels[i], known):
             known.append(labels[i])
             yield count(i)
 
 
-def is_distinct(labels, known, n_clusters):
+def is_distinct(labels, known):
     """Return whether labels (M,) differ enough from the ``known`` ones before them."""
-    agreement = measure_agreement(labels[None], np.array(known), n_clusters)
+    agreement = measure_agreement(labels[None], np.array(known))
     return (agreement < (NEARLY_EQUAL if len(known) <= N_RIVALS else DISTINCT)).all()
 
 
 def keep_distinct(partitions):
     """Return the first partition and its alternatives."""
-    most = max(found.n_clusters for found in partitions)
     kept = partitions[:1]
     for found in partitions[1:]:
         is_new = all(found.n_clusters != other.n_clusters for other in kept)
         is_rival = is_new and len(kept) <= N_RIVALS
         known = [other.labels for other in kept]
-        if is_rival or is_distinct(found.labels, known, most):
+        if is_rival or is_distinct(found.labels, known):
             kept.append(found)
     return kept[: 1 + MAX_ALTERNATIVES]
 

@@ -87,7 +87,7 @@ def test_linear_accuracy_is_that_without_each_sample():
 def test_table_has_agreement_and_no_names_of_clusters():
     labels = np.random.default_rng(0).integers(0, 3, (5, 120))
     labels[1, :80], labels[2], labels[3] = labels[0, :80], 2 - labels[0], 0
-    agreement = features.measure_agreement(labels, labels, 3)
+    agreement = features.measure_agreement(labels, labels)
     expected = [[adjusted_rand_score(one, other) for other in labels] for one in labels]
     np.testing.assert_allclose(agreement, expected, atol=1e-9)
 
@@ -186,7 +186,7 @@ def test_a_vote_is_worth_its_best_candidate_or_more(n_clusters):
     own = Criterion(coords, 4)
     found = selection.find_candidates(coords, n_clusters, np.random.RandomState(0))
     labels = np.array([candidate for _, candidate in found])
-    agreement = features.measure_agreement(labels, labels, n_clusters)
+    agreement = features.measure_agreement(labels, labels)
     weights = selection.weight_candidates(own.score(labels), agreement)
     best = labels[(agreement @ weights).argmax()]
     winner = next(selection.vote(coords, own, n_clusters, np.random.RandomState(0)))[2]

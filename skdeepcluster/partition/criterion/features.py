@@ -340,11 +340,10 @@ def compare_gaussians(space, clusters, distances):
     tied = base - slogdet(pooled)[1] / 2
     diag = base - shares @ np.log(variances).sum(1) / 2
 
-    price = _price_clusters(*member.shape)
-    full_bic = full - price * (n_features * (n_features + 3) // 2 + 1)
-    tied_bic = tied - price * (n_features + 1)
-    diag_bic = diag - price * (2 * n_features + 1)
-    return full, tied, diag, full_bic, tied_bic, diag_bic
+    gains = np.array([full, tied, diag])
+    n_full = n_features * (n_features + 3) // 2
+    n_free = np.array([n_full, n_features, 2 * n_features]) + 1
+    return *gains, *(gains - n_free * _price_clusters(*member.shape))
 
 
 def _price_clusters(n_samples, n_clusters):
@@ -458,10 +457,10 @@ def compare_agreement(agreement, methods):
     return features
 
 
-def measure_agreement(labels, known, n_clusters):
+def measure_agreement(labels, known):
     """Return the adjusted Rand index of partitions (C, M) with known ones (R, M), as (C, R)."""
     n_samples = labels.shape[1]
-    codes = labels * n_clusters
+    codes = labels * (known.max() + 1)
     both = np.array([[_count_pairs(one + other) for other in known] for one in codes])
     pairs = np.array([[_count_pairs(row)] for row in labels])
     known_pairs = np.array([_count_pairs(row) for row in known])
@@ -517,7 +516,7 @@ class Ensemble:
         self.methods = np.array(methods)
         self.labels = np.array(labels)
         #: Agreement (R, R) of each pair.
-        self.agreement = measure_agreement(self.labels, self.labels, n_clusters)
+        self.agreement = measure_agreement(self.labels, self.labels)
         #: What is measured of the candidates, (R, V), see VALUE_NAMES.
         self.values = self._measure(self.labels, self.agreement)
         #: Features (R, F) of the candidates, see NAMES.
@@ -528,7 +527,7 @@ class Ensemble:
 
         Equal partitions have equal features, wherever they come from.
         """
-        agreement = measure_agreement(labels, self.labels, self.n_clusters)
+        agreement = measure_agreement(labels, self.labels)
         return self._relate(self._measure(labels, agreement))
 
     def get_values(self, name):
