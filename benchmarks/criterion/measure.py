@@ -88,12 +88,6 @@ MAX_CUT = 12
 MAX_MOVED = 0.6
 
 
-class Members(NamedTuple):
-    """Features (R, F) of the members of an ensemble."""
-
-    features: Array
-
-
 class Summary(NamedTuple):
     """What tells whether a drawn data set is one cluster."""
 
@@ -101,8 +95,8 @@ class Summary(NamedTuple):
     n_clusters: int
     #: Features of the data set by name.
     data: dict[str, float]
-    #: Some ensembles by number of clusters.
-    ensembles: dict[int, Members]
+    #: Features (R, F) of the members of some ensembles, by number of clusters.
+    features: dict[int, Array]
     #: Which trees score the partitions: "score", or "layout" without features.
     purpose: str
     #: Names (F,) of the features of partitions.
@@ -211,15 +205,11 @@ def measure_one(kind: str, seed: int, has_features: bool) -> Summary:
 
 def summarize(data: DataSet, criterion: Criterion) -> Summary:
     """Return the summary of a data set."""
-    ensembles = {
-        k: Members(ensemble.features)
-        for k, ensemble in criterion.list_one_ensembles().items()
-    }
     return Summary(
         kind=data.kind,
         n_clusters=data.n_clusters,
         data=criterion.measured.data,
-        ensembles=ensembles,
+        features=criterion.list_one_features(),
         purpose="score" if criterion.coords.has_features else "layout",
         names=NAMES,
     )

@@ -151,11 +151,10 @@ def fit_one(summaries: Sequence[Summary], folds: Sequence[Forests]) -> Forest:
 
 def describe_one(summary: Summary, forest: Forest) -> Array:
     """Return the features that tell whether a data set is one cluster."""
-
-    def rate(n_clusters: int) -> Array:
-        return forest.predict(summary.ensembles[n_clusters].features).clip(0, 1)
-
-    found: Array = described.describe_one(summary.data, summary.ensembles, rate)
+    scores = {
+        k: forest.predict(rows).clip(0, 1) for k, rows in summary.features.items()
+    }
+    found: Array = described.describe_one(summary.data, summary.features, scores)
     return found
 
 

@@ -594,20 +594,18 @@ def _name_by_first(labels):
     return names[inverse]
 
 
-def describe_one(data, ensembles, score):
+def describe_one(data, features, scores):
     """Return the features that tell whether there is one cluster, see ONE_NAMES.
 
-    ``data`` are features of the data set by name, and ``ensembles`` some :class:`Ensemble` by
-    number of clusters. ``score`` is a function of such a number that returns the expected scores
-    (R,) of the members.
+    ``data`` are features of the data set by name. For some numbers of clusters, ``features`` are
+    those (R, F) of the members of an :class:`Ensemble`, and ``scores`` their expected scores (R,).
     """
     found = list(data.values())
     for k in ONE_NUMBERS:
         best = dict.fromkeys(ONE_FEATURES, 0.0)
-        if k in ensembles:
-            scores = score(k)
-            features = ensembles[k].features[scores.argmax()]
-            best = dict(zip(NAMES, features, strict=True))
-            best["score"] = scores.max()
+        if k in features:
+            row = features[k][scores[k].argmax()]
+            best = dict(zip(NAMES, row, strict=True))
+            best["score"] = scores[k].max()
         found += [best[name] for name in ONE_FEATURES]
     return np.array(found, dtype=np.float32)

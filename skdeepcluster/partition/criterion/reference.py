@@ -73,8 +73,9 @@ def compute_reference(trees):
     """
     ensemble = draw_ensemble()
     scores = trees["score"].predict(ensemble.features)
-    ensembles = {N_CLUSTERS: ensemble}
-    one = describe_one(ensemble.measured.data, ensembles, lambda k: scores)
+    one = describe_one(
+        ensemble.measured.data, {N_CLUSTERS: ensemble.features}, {N_CLUSTERS: scores}
+    )
     one_scores = np.repeat(trees["one"].predict(one[None]), len(scores))
     return np.column_stack([ensemble.features, scores, one_scores])
 

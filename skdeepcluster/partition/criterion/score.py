@@ -109,16 +109,18 @@ class Criterion:
 
         It is nan if there are too few samples for two clusters.
         """
-        ensembles = self.list_one_ensembles()
-        if not ensembles:
+        features = self.list_one_features()
+        if not features:
             return np.nan
-        features = describe_one(self.measured.data, ensembles, self.score_ensemble)
-        logits = load().trees["one"].predict(features[None])
+        scores = {k: self._predict(rows) for k, rows in features.items()}
+        found = describe_one(self.measured.data, features, scores)
+        logits = load().trees["one"].predict(found[None])
         return float(expit(logits)[0])
 
-    def list_one_ensembles(self):
-        """Return the ensembles of those ONE_NUMBERS that are possible, by number."""
-        return {k: self.find_ensemble(k) for k in ONE_NUMBERS if k <= self.max_clusters}
+    def list_one_features(self):
+        """Return the features (R, F) of the ensembles of ONE_NUMBERS, by possible number."""
+        possible = [k for k in ONE_NUMBERS if k <= self.max_clusters]
+        return {k: self.find_ensemble(k).features for k in possible}
 
 
 def spread_votes(votes, graph):
