@@ -44,14 +44,13 @@ X = np.concatenate([RANDOM.normal(size=(40, 3)) + place for place in (0.0, 6.0, 
 X = (X - X.min()) / np.ptp(X)
 Y = np.where(np.arange(120) % 10 == 0, np.repeat([0, 1, 2], 40), -1)
 SMALL = {"hidden_layer_sizes": (8, 8), "max_epochs": 2, "random_state": 0}
-COLUMNS = {"gaussian": [0, 1], "bernoulli": [2]}
 FROM_EM = SMALL | {"init": "own", "pretraining_epochs": 2}
 ESTIMATORS = {
     "mixture": sk.GaussianMixtureEM(3, random_state=0),
     "tied": sk.GaussianMixtureEM(2, covariance_type="tied", random_state=np.random.RandomState(3)),
     "neighbors": sk.NeighborClustering(3, metric="cosine", random_state=0),
     "vae": sk.VAEEmbedding(3, init="own", **SMALL),
-    "vade": sk.VaDEClustering(3, contamination=0.1, likelihood=COLUMNS, **FROM_EM),
+    "vade": sk.VaDEClustering(3, contamination=0.1, **FROM_EM),
     "dac": sk.DACClustering("auto", **SMALL),
     "infogan": sk.InfoGANClustering(3, **FROM_EM),
     "catgan": sk.CatGANClustering(3, class_prior="auto", **FROM_EM),

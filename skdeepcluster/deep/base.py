@@ -50,7 +50,7 @@ from ..input.types import (
     fit_context,
 )
 from ..neighbor_clustering import NeighborClustering
-from ..nn.likelihood import ColumnLikelihood, restore_likelihood
+from ..nn.likelihood import restore_likelihood
 from ..nn.model import CERTAINTY, Regularizer
 from ..nn.networks import ACTIVATIONS, make_network, mlp
 from ..nn.runtime import BLOCK, batches, building, forked, isolated, seeded
@@ -77,11 +77,7 @@ OF_TRAINING = ("callbacks", "augment", "init")
 CONSTRAINTS = NeighborClustering._parameter_constraints | {
     "hidden_layer_sizes": [AUTO, "array-like"],
     "activation": [StrOptions(set(ACTIVATIONS))],
-    "likelihood": [
-        StrOptions({"auto", "bernoulli", "gaussian"}),
-        dict,
-        ColumnLikelihood,
-    ],
+    "likelihood": [StrOptions({"auto", "bernoulli", "gaussian"})],
     "init": [
         StrOptions({"neighbors", "own"}),
         HasMethods(["fit", "get_params", "set_params"]),
@@ -661,12 +657,10 @@ def _pair(X, labels, device):
 
 
 def make_plain(params):
-    """Return parameters with plain values for a ColumnLikelihood and a device."""
+    """Return parameters with plain values for a device."""
     plain = {}
     for name, value in params.items():
-        if isinstance(value, ColumnLikelihood):
-            value = value.layout
-        elif isinstance(value, torch.device):
+        if isinstance(value, torch.device):
             value = str(value)
         plain[name] = value
     return plain

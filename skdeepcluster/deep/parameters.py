@@ -104,10 +104,9 @@ pretraining_epochs_ : int
 
 With max_epochs
 ---------------
-likelihood : {"auto", "bernoulli", "gaussian"}, dict or ColumnLikelihood
-    Distribution of the features. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
-    with learned noise levels. "auto": chosen by the values. A dict gives columns by kind:
-    ``{"gaussian": [0, 1], "bernoulli": [2], "categorical": [[3, 4], [5, 6]]}``.
+likelihood : {"auto", "bernoulli", "gaussian"}
+    Distribution of the numbers. "bernoulli": probabilities in [0, 1]. "gaussian": numbers,
+    with learned noise levels. "auto": chosen by the values. Categories are categorical.
 standardize : "auto" or bool
     Whether Gaussian features are divided by their own standard deviations (True) or all by one
     number (False). "auto": False for features of comparable scales or principal components.

@@ -25,7 +25,7 @@ from ..input.labels import Known, check_labels, cluster_means
 from ..input.parameters import read_n_clusters, with_plain_numbers
 from ..input.preparation import Preparation, Prepared
 from ..neighbor_clustering import NeighborClustering, read_settings
-from ..nn.likelihood import ColumnLikelihood, Likelihood, choose_likelihood
+from ..nn.likelihood import Likelihood, choose_likelihood
 from ..partition.known import name_clusters
 from ..partition.search import (
     Problem,
@@ -137,16 +137,11 @@ def scale_samples(preparation, X, likelihood, standardize):
     with torch.device("cpu"):
         likelihood, features = choose_likelihood(likelihood, standardize, X, groups)
 
-    columns = None
     if not groups:
         standardize = likelihood.standardizes
-        if isinstance(likelihood, ColumnLikelihood):
-            columns = likelihood.layout["gaussian"]
     if preparation.metric != "euclidean":
         standardize = False
-    preparation.fit_scale(
-        X, standardize=standardize, columns=columns, features=features
-    )
+    preparation.fit_scale(X, standardize=standardize, features=features)
     return likelihood
 
 

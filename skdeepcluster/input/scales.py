@@ -76,22 +76,6 @@ def measure_features(X, sample_weight=None):
     return Features(scaler.mean_, scaler.scale_, low, high)
 
 
-def check_one_hot(X, group):
-    """Check that some columns of X have a single value in each sample, or zeros alone."""
-    columns = X[:, group]
-    rows = columns.toarray() if sparse.issparse(columns) else columns
-    rows = np.nan_to_num(rows)
-    is_other = np.isin(rows, (0, rows.max()), invert=True).any(1)
-    wrong = is_other | (np.count_nonzero(rows, axis=1) > 1)
-    if wrong.any():
-        i = int(wrong.argmax())
-        raise ValueError(
-            f"The categorical columns {group} must have a single 1, or zeros, but "
-            f"sample {i} has {rows[i].tolist()}. Encode them by OneHotEncoder, or name "
-            "them 'gaussian'."
-        )
-
-
 def are_probabilities(low, high, dtype):
     """Return whether values from ``low`` to ``high`` are within [0, 1] up to rounding."""
     margin = 0.0

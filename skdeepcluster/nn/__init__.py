@@ -1,7 +1,6 @@
 """Networks, augmentations and likelihoods, and the base classes of models."""
 
 from .augmentation import RandomAffine, RandomFlip, RandomShift
-from .likelihood import ColumnLikelihood
 from .networks import (
     conv_classifier,
     conv_decoder,
@@ -11,7 +10,6 @@ from .networks import (
 )
 
 __all__ = [
-    "ColumnLikelihood",
     "RandomAffine",
     "RandomFlip",
     "RandomShift",

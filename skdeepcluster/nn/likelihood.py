@@ -8,7 +8,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from ..input.scales import (
     are_comparable,
     are_probabilities,
-    check_one_hot,
     look_like_probabilities,
     measure_features,
 )
@@ -66,9 +64,9 @@ class Likelihood(nn.Module, ABC):
     def deviation(self, x: Tensor) -> Tensor:
         """Return standard deviations of noise in the units of the data, shaped as x (N, D)."""
 
-    @abstractmethod
     def standardized_mean(self, decoded: Tensor) -> Tensor:
-        """Return ``standardize(mean(decoded))``, (N, D)."""
+        """E[x | decoded], standardized, (N, D)."""
+        return self.standardize(self.mean(decoded))
 
     @abstractmethod
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,10 +81,6 @@ class Probabilities(Likelihood):
     def deviation(self, x: Tensor) -> Tensor:
         """Return zeros."""
         return torch.zeros_like(x)
-
-    def standardized_mean(self, decoded: Tensor) -> Tensor:
-        """Return ``standardize(mean(decoded))``, (N, D)."""
-        return self.standardize(self.mean(decoded))
 
 
 class Bernoulli(Probabilities):
@@ -168,10 +162,6 @@ class Gaussian(Likelihood):
         std = (0.5 * self.noise.clamp(*self.LOG_VAR)).exp()
         return (std.double() * self.scale).expand_as(x)
 
-    def standardized_mean(self, decoded: Tensor) -> Tensor:
-        """Return ``decoded`` within ``LIMIT``."""
-        return decoded.float().clamp(-self.LIMIT, self.LIMIT)
-
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the standardized values, and ones."""
         return mean, torch.ones_like(mean)
@@ -217,8 +207,6 @@ class Categorical(Probabilities):
 class ColumnLikelihood(Likelihood):
     """Independent likelihoods of columns: Gaussian, Bernoulli and categorical ones.
 
-    An estimator sets scales and weights of a copy.
-
     Parameters
     ----------
     gaussian : iterable of int, default=()
@@ -228,14 +216,6 @@ class ColumnLikelihood(Likelihood):
     categorical : iterable of iterables of int, default=()
         Indices of the one-hot columns of each categorical feature. A sample has a single 1 in each
         group, or the group's weight, or only zeros if its category is missing.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skdeepcluster.nn.likelihood import ColumnLikelihood
-    >>> likelihood = ColumnLikelihood(gaussian=[0], categorical=[[1, 2]])
-    >>> likelihood.mean(torch.tensor([[3.0, 0.0, 0.0]])).tolist()
-    [[3.0, 0.5, 0.5]]
     """
 
     name = "columns"
@@ -251,18 +231,11 @@ class ColumnLikelihood(Likelihood):
         categorical: Iterable[Iterable[int]] = (),
     ) -> None:
         super().__init__()
-        groups = _check_columns([gaussian, bernoulli, *categorical])
+        groups = [list(group) for group in (gaussian, bernoulli, *categorical)]
         sizes = [len(group) for group in groups]
         n_gaussian, n_bernoulli, *n_categories = sizes
         lengths = (n_gaussian, n_bernoulli, sum(n_categories))
         self.lengths = [length for length in lengths if length]
-        #: The parameters, as lists.
-        self.layout: dict[str, list[Any]] = {
-            "gaussian": groups[0],
-            "bernoulli": groups[1],
-            "categorical": groups[2:],
-        }
-
         self.parts = nn.ModuleDict()
         if n_gaussian:
             zeros = torch.zeros(n_gaussian, dtype=torch.float32)
@@ -310,10 +283,6 @@ class ColumnLikelihood(Likelihood):
         """Return the deviations of the parts, (N, D)."""
         return self._map("deviation", x)
 
-    def standardized_mean(self, decoded: Tensor) -> Tensor:
-        """Return the standardized means of the parts, (N, D)."""
-        return self._map("standardized_mean", decoded)
-
     def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Return the links of the parts."""
         outputs, slopes = zip(*self._call("link", mean), strict=True)
@@ -352,28 +321,11 @@ def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
     return restored
 
 
-def _check_columns(layout: Iterable[Iterable[Any]]) -> list[list[int]]:
-    """Return groups of columns as lists of whole numbers from 0 on, each once."""
-    groups = [list(group) for group in layout]
-    columns = list(chain.from_iterable(groups))
-    is_wrong = any(not isinstance(c, Integral) or c < 0 for c in columns)
-    if is_wrong or not columns or len(set(columns)) < len(columns):
-        raise ValueError(
-            f"Columns are whole numbers from 0 on, each given once, got {columns}."
-        )
-    if any(len(group) < 2 for group in groups[2:]):
-        raise ValueError(
-            "A categorical feature needs two or more one-hot columns, but the groups are "
-            f"{groups[2:]}. A single column of zeros and ones is 'bernoulli'."
-        )
-    return [[int(column) for column in group] for group in groups]
-
-
 # ---- the likelihood of samples
 
 
 def choose_likelihood(
-    likelihood: Any,
+    likelihood: str,
     standardize: Any,
     X: Any,
     groups: Sequence[list[int]],
@@ -382,26 +334,13 @@ def choose_likelihood(
 
     ``groups`` are the one-hot columns of categories, after the numbers.
     """
-    if groups and not isinstance(likelihood, str):
-        raise ValueError(
-            f"likelihood={likelihood!r} gives columns, but X has categories. Use "
-            "'auto'."
-        )
-    layout = getattr(likelihood, "layout", likelihood)
-    if isinstance(layout, dict):
-        likelihood = ColumnLikelihood(**layout)
-        _check_layout(likelihood, X.shape[1])
-        for group in likelihood.layout["categorical"]:
-            check_one_hot(X, group)
     features = measure_features(X)
     largest = max(np.max(features.high), -np.min(features.low))
     if 0 < largest < SMALLEST:
         raise ValueError(f"X has no magnitude above {largest:.3g}. Scale X.")
     if groups:
-        likelihood = _join_categories(likelihood, features, X.dtype, groups)
-    if isinstance(likelihood, ColumnLikelihood):
-        return _scale_columns(likelihood, standardize, X, features), features
-
+        columns = _choose_columns(likelihood, standardize, X, features, groups)
+        return columns, features
     if _choose_kind(likelihood, features, X.dtype) == "bernoulli":
         return Bernoulli(), features
     return Gaussian(*_choose_scaling(X, features, standardize)), features
@@ -412,37 +351,42 @@ def _choose_kind(likelihood: str, features: Any, dtype: np.dtype[Any]) -> str:
     if likelihood == "auto":
         is_binary = look_like_probabilities(features, dtype)
         return "bernoulli" if is_binary else "gaussian"
-    if likelihood == "bernoulli":
-        _check_probabilities("X", features, dtype)
+    low = features.low.min()
+    high = features.high.max()
+    if likelihood == "bernoulli" and not are_probabilities(low, high, dtype):
+        raise ValueError(
+            f"likelihood='bernoulli' needs values between 0 and 1, but X has {low:.6g} to "
+            f"{high:.6g}. Scale it (MinMaxScaler) or use 'gaussian'."
+        )
     return likelihood
 
 
-def _check_probabilities(name: str, features: Any, dtype: np.dtype[Any]) -> None:
-    """Check that some features are in [0, 1]."""
-    low = features.low.min()
-    high = features.high.max()
-    if not are_probabilities(low, high, dtype):
-        raise ValueError(
-            f"likelihood='bernoulli' needs values between 0 and 1, but {name} has {low:.6g} to "
-            f"{high:.6g}. Scale it (MinMaxScaler) or use 'gaussian'."
-        )
-
-
-def _join_categories(
+def _choose_columns(
     likelihood: str,
+    standardize: Any,
+    X: Any,
     features: Any,
-    dtype: np.dtype[Any],
     groups: Sequence[list[int]],
 ) -> ColumnLikelihood:
-    """Return the likelihood of numbers followed by one-hot columns."""
-    kinds: dict[str, list[int]] = {"gaussian": [], "bernoulli": []}
-    n_numbers = groups[0][0]
-    if n_numbers:
-        kind = _choose_kind(likelihood, features.take(slice(n_numbers)), dtype)
-        kinds[kind] += range(n_numbers)
-    kinds["bernoulli"] += [group[0] for group in groups if len(group) == 1]
+    """Return the likelihood of numbers followed by one-hot columns, scaled by X (N, E)."""
+    layout: dict[str, list[int]] = {"gaussian": [], "bernoulli": []}
+    numbers = list(range(groups[0][0]))
+    if numbers:
+        kind = _choose_kind(likelihood, features.take(numbers), X.dtype)
+        layout[kind] += numbers
+    layout["bernoulli"] += [group[0] for group in groups if len(group) == 1]
     categories = [group for group in groups if len(group) > 1]
-    return ColumnLikelihood(**kinds, categorical=categories)
+    columns = ColumnLikelihood(**layout, categorical=categories)
+
+    gaussian = layout["gaussian"]
+    if gaussian:
+        some = features.take(gaussian)
+        columns.set_scale(*_choose_scaling(X[:, gaussian], some, standardize))
+    if categories:
+        weights = [features.high[group].max() or 1.0 for group in categories]
+        dtype = to_tensor(X[:1]).dtype
+        columns.set_weights(torch.as_tensor(weights, dtype=dtype))
+    return columns
 
 
 def _choose_scaling(X: Any, features: Any, standardize: Any) -> tuple[Tensor, Tensor]:
@@ -457,32 +401,3 @@ def _choose_scaling(X: Any, features: Any, standardize: Any) -> tuple[Tensor, Te
     shift = np.where(features.high > features.low, features.mean, features.low)
     dtype = to_tensor(X[:1]).dtype
     return torch.as_tensor(shift, dtype=dtype), torch.as_tensor(scale, dtype=dtype)
-
-
-def _check_layout(likelihood: ColumnLikelihood, n_features: int) -> None:
-    """Check that a likelihood gives each column once."""
-    wrong = set(likelihood.columns.tolist()) ^ set(range(n_features))
-    if wrong:
-        raise ValueError(
-            f"likelihood must give every column of X, but {sorted(wrong)} are missing or not in "
-            "X."
-        )
-
-
-def _scale_columns(
-    likelihood: ColumnLikelihood, standardize: Any, X: Any, features: Any
-) -> ColumnLikelihood:
-    """Check X by the likelihood of its columns, and set the scale of the Gaussian ones."""
-    layout = likelihood.layout
-    for column in layout["bernoulli"]:
-        _check_probabilities(f"column {column}", features.take([column]), X.dtype)
-
-    dtype = to_tensor(X[:1]).dtype
-    if layout["gaussian"]:
-        columns = layout["gaussian"]
-        scaling = _choose_scaling(X[:, columns], features.take(columns), standardize)
-        likelihood.set_scale(*scaling)
-    if layout["categorical"]:
-        weights = [features.high[group].max() or 1.0 for group in layout["categorical"]]
-        likelihood.set_weights(torch.as_tensor(weights, dtype=dtype))
-    return likelihood

@@ -178,24 +178,8 @@ def test_a_likelihood_is_rebuilt_from_its_state(has_common_scale, dtype):
         assert restored.standardizes == saved.standardizes
 
     assert restored.standardizes != has_common_scale
-    assert restored.layout == COLUMNS
     close(restored.log_prob(x, decoded), mixed.log_prob(x, decoded))
     short = mixed.state_dict()
     short["parts.categorical.weight"] = short["parts.categorical.weight"][:1]
     with pytest.raises(RuntimeError, match="size mismatch"):
         likelihood.restore_likelihood(short).load_state_dict(short)
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ({}, r"whole numbers from 0 on.*got \[\]"),
-        ({"gaussian": [0, 1], "bernoulli": [1]}, r"each given once, got \[0, 1, 1\]"),
-        ({"gaussian": [-1]}, r"whole numbers from 0 on, .*got \[-1\]"),
-        ({"gaussian": [0.5]}, r"whole numbers from 0 on, .*got \[0.5\]"),
-        ({"categorical": [[0, 1], [2]]}, r"two or more one-hot.*groups are \[\[0, 1\], \[2\]\]"),
-    ],
-)
-def test_wrong_columns_are_explained(columns, message):
-    with pytest.raises(ValueError, match=message):
-        ColumnLikelihood(**columns)
