@@ -8,10 +8,32 @@ cycle; pass an ``LRScheduler`` of skorch as callback). AdamW without weight deca
 from functools import partial
 from typing import Any
 
+from torch import nn
+
 from skdeepcluster.nn.networks import conv_discriminator, conv_generator, normalized_mlp
+from skdeepcluster.nn.runtime import randn_like
 
 #: Shape of the images of MNIST.
 _IMAGE = (1, 28, 28)
+
+
+class GaussianNoise(nn.Module):
+    """Noise with a standard deviation of 0.3, in training."""
+
+    def forward(self, x):
+        """Add the noise."""
+        return x + 0.3 * randn_like(x) if self.training else x
+
+
+def noisy_mlp(n_in, n_out):
+    """Return the discriminator of CatGAN, with noise before every linear layer."""
+    layers = []
+    for layer in normalized_mlp(n_in, n_out, (1000, 500, 250, 250, 250)):
+        if isinstance(layer, nn.Linear):
+            layers.append(GaussianNoise())
+        layers.append(layer)
+    return nn.Sequential(*layers)
+
 
 #: Parameters of each estimator in its paper's experiments on MNIST.
 PAPERS: dict[str, dict[str, Any]] = {
@@ -62,9 +84,7 @@ PAPERS: dict[str, dict[str, Any]] = {
     # their generator has 128 inputs.
     "CatGANClustering": {
         "generator": partial(normalized_mlp, hidden_layer_sizes=(500, 500, 1000)),
-        "discriminator": partial(
-            normalized_mlp, hidden_layer_sizes=(1000, 500, 250, 250, 250), noise=0.3
-        ),
+        "discriminator": noisy_mlp,
         "fake_weight": 1.0,
         "smoothness_weight": 0.0,
         "init": "own",

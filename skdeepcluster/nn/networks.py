@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..input.parameters import read_image_shape
-from .runtime import randn_like
 
 #: Activations by their scikit-learn names.
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -89,9 +88,8 @@ def normalized_mlp(
     n_out: int,
     hidden_layer_sizes: Sizes = (500, 500),
     activation: str = "leaky_relu",
-    noise: float = 0.0,
 ) -> nn.Sequential:
-    """Multilayer perceptron with batch normalization, and noise before linear layers.
+    """Multilayer perceptron with batch normalization.
 
     Parameters
     ----------
@@ -101,35 +99,19 @@ def normalized_mlp(
         Widths of the hidden layers.
     activation : {"relu", "tanh", "gelu", "leaky_relu"}, default="leaky_relu"
         Activation of the hidden layers, after their normalization.
-    noise : float, default=0.0
-        Standard deviation of the noise added in training to the input of every linear layer.
 
     Returns
     -------
     Sequential
     """
     widths = [n_in, *hidden_layer_sizes]
-    noises = [GaussianNoise(noise)] if noise else []
     layers: Layers = []
     for width, next_width in pairwise(widths):
-        layers += noises
         layers.append(_linear(width, next_width, bias=False))
         layers.append(_norm(next_width))
         layers.append(ACTIVATIONS[activation]())
-    layers += [*noises, _linear(widths[-1], n_out)]
+    layers.append(_linear(widths[-1], n_out))
     return _initialize(layers)
-
-
-class GaussianNoise(nn.Module):
-    """Adds noise of standard deviation ``std`` in training."""
-
-    def __init__(self, std: float) -> None:
-        super().__init__()
-        self.std = std
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Add the noise."""
-        return x + self.std * randn_like(x) if self.training else x
 
 
 # ---- convolutional networks
@@ -392,16 +374,15 @@ def make_network(
     network = builder(n_in, n_out)
     if any(weight.is_meta for weight in network.parameters()):
         return network  # only the shapes of weights are needed
-    with torch.no_grad():
-        samples = torch.zeros(2, n_in, dtype=torch.float32)
-        output = network.eval()(samples)
 
-    shape = getattr(output, "shape", ())
-    dtype = getattr(output, "dtype", None)
-    if shape != (2, n_out) or dtype != torch.float32:
+    samples = torch.zeros(2, n_in, dtype=torch.float32)
+    with torch.no_grad():
+        output = network.eval()(samples)
+    found = getattr(output, "dtype", None), tuple(getattr(output, "shape", ()))
+    if found != (torch.float32, (2, n_out)):
         raise ValueError(
             f"The {role} must map float32 samples (2, {n_in}) to a float32 tensor (2, {n_out}), "
-            f"but got {type(output).__name__}, {tuple(shape)}, {dtype}."
+            f"but got {type(output).__name__}, {found[1]}, {found[0]}."
         )
     return network
 
@@ -418,11 +399,8 @@ def check_widths(name: str, values: Sequence[Any]) -> list[int]:
 @contextmanager
 def keep_running_statistics(network: nn.Module) -> Iterator[None]:
     """Within the block, batch normalization does not update its running statistics."""
-    tracking = [
-        layer
-        for layer in network.modules()
-        if isinstance(layer, _BatchNorm) and layer.track_running_stats
-    ]
+    norms = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
+    tracking = [layer for layer in norms if layer.track_running_stats]
     for layer in tracking:
         layer.track_running_stats = False
     try:

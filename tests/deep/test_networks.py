@@ -58,16 +58,6 @@ def test_convolution_sees_the_image_not_a_shuffled_row():
     assert moved.sum() == 1
 
 
-def test_noise_is_of_training_only():
-    network = normalized_mlp(3, 2, (8,), noise=0.5)
-    x = torch.randn(40, 3)
-    assert (network(x) != network(x)).any()
-    many = x.repeat(500, 1)
-    assert (network[0](many) - many).std().item() == pytest.approx(0.5, abs=0.01)
-    network.eval()
-    assert torch.equal(network(x), network(x))
-
-
 @pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 8, 12)])
 @pytest.mark.parametrize(
     ("reader", "writer"), [(conv_encoder, conv_decoder), (conv_discriminator, conv_generator)]
