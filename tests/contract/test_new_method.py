@@ -1,93 +1,24 @@
-"""A method by the contributor's guide: improved deep embedded clustering (X. Guo, L. Gao, X. Liu,
-J. Yin, "Improved Deep Embedded Clustering with Local Structure Preservation", IJCAI 2017).
-"""
+"""The method in the contributor's guide: improved deep embedded clustering (IDEC)."""
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from skorch.callbacks import Callback
-from torch import nn
 
-from skdeepcluster.deep.base import ClusteringMixin, DeepEstimator, EmbeddingMixin
-from skdeepcluster.deep.codes import CodeModel, PointEncoder
-from skdeepcluster.deep.fit import Recipe, apply
-from skdeepcluster.functional import kl_divergence
-from skdeepcluster.input.parameters import store_parameters
-from skdeepcluster.nn.model import Player
+from skdeepcluster.deep.fit import apply
 
-
-class IDEC(CodeModel):
-    """Codes around centers, with Student's t as their similarity, that are decoded."""
-
-    def __init__(self, encoder, decoder, likelihood, n_clusters, n_codes, kl_weight):
-        super().__init__(encoder, decoder, likelihood)
-        self.centers = nn.Parameter(torch.zeros(n_clusters, n_codes))
-        self.kl_weight = kl_weight
-
-    def set_mixture(self, mixture):
-        self.centers.data.copy_(mixture.means)
-
-    def squares(self, code):
-        return (code[:, None] - self.centers).square().sum(-1)
-
-    def log_resp_standardized(self, x_std):  # log q, eq. 3
-        return (-self.squares(self.encoder(x_std)).log1p()).log_softmax(-1)
-
-    def score(self, x):
-        return -self.squares(self.encode(x)).amin(-1).double().log1p()
-
-    def loss(self, batch):  # eq. 1: reconstruction, and KL(P || Q) with the target of the epoch
-        log_q = self.log_resp_standardized(self.standardize(batch.x))
-        kl = kl_divergence(batch.columns["log_target"], log_q).mean()
-        log_x = self.log_prob(batch.x, self.encode(batch.x))
-        return {"reconstruction": -log_x.mean(), "kl": self.kl_weight * kl}
-
-    def players(self):
-        return (Player("idec", [self], self.loss),)
-
-
-class Targets(Callback):
-    def on_epoch_begin(self, net, dataset_train=None, **kwargs):  # eq. 4
-        log_q = torch.from_numpy(apply(net.module_, net.module_.log_resp, dataset_train.X))
-        log_p = (2 * log_q - log_q.logsumexp(0)).log_softmax(1)
-        dataset_train.columns["log_target"] = log_p.numpy()
-
-
-class IDECClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
-    """Improved deep embedded clustering."""
-
-    _recipe = Recipe(rate=1e-3, steps=6, pretrains=True)
-
-    # fmt: off
-    def __init__(
-        self, n_clusters=8, *, n_components=10, hidden_layer_sizes="auto", activation="relu",
-        likelihood="auto", standardize="auto", kinds="auto", kl_weight=0.1, init="neighbors",
-        contamination=0.0, use_labels=False, pretraining_epochs="auto", max_epochs="auto",
-        learning_rate="auto", image_shape=None, encoder=None, decoder=None, batch_size="auto",
-        n_init=1, augment=None, callbacks=None, device="auto", verbose=0, random_state=None,
-    ):
-        store_parameters(locals())
-    # fmt: on
-
-    def _build(self, n_features, n_clusters, widths, likelihood):
-        n_codes = self.n_components
-        encoder, decoder = self._make_coders(n_features, n_codes, widths)
-        networks = PointEncoder(encoder), decoder
-        return IDEC(*networks, likelihood, n_clusters, n_codes, self.kl_weight)
-
-    def _train(self, model, training):
-        return training.train_from_mixture(model, callbacks=[Targets()])
-
-    def _describe(self, model, training):
-        self._n_features_out = self.n_components
-        self.cluster_centers_ = self._decode(model.centers.detach().cpu().numpy())
-
-    def score_samples(self, X):
-        return self._map("score", X)
-
+GUIDE = Path(__file__).parents[2] / ".github" / "CONTRIBUTING.md"
+CODE = re.search(r"<!-- method -->\n```python\n(.*?)```", GUIDE.read_text(), re.S)[1]
+# A module of its own, so that the classes can be pickled.
+sys.modules["idec"] = ModuleType("idec")
+exec(compile(CODE, str(GUIDE), "exec"), vars(sys.modules["idec"]))
+IDECClustering = sys.modules["idec"].IDECClustering
 
 SMALL = {"hidden_layer_sizes": (16,), "n_components": 3, "random_state": 0}
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
