@@ -30,11 +30,12 @@ from .input.labels import (
     normalize_rows,
     predict_samples,
 )
-from .input.parameters import COUNT, draw_seeds, random_stream, store_parameters
+from .input.parameters import COUNT, store_parameters
 from .input.preparation import Preparation, prepare
 from .input.types import ClusterMixin, Doubles, Labels, available_if, fit_context
 from .neighbors.search import has_distances
 from .partition.candidates import agglomerate
+from .utils.random import draw_seeds, random_stream
 
 #: Constraint of members.
 CLUSTERER = HasMethods(["fit_predict"])

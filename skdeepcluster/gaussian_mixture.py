@@ -36,7 +36,6 @@ from .input.parameters import (
     N_CLUSTERS,
     begin_sample,
     copy_shallowly,
-    random_stream,
     store_parameters,
 )
 from .input.preparation import Preparation, prepare
@@ -44,6 +43,7 @@ from .input.types import Auto, ClusterMixin, Doubles, Labels, fit_context
 from .mixture import em
 from .nn.runtime import draw_generator, resolve_device
 from .partition.search import count_clusters
+from .utils.random import random_stream
 
 
 class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):

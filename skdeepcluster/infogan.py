@@ -25,11 +25,12 @@ from .deep.fit import Recipe, apply
 from .functional.gaussian import log_prob_diag
 from .functional.losses import called_fake, called_real
 from .input.labels import cluster_means
-from .input.parameters import WEIGHT, begin_sample, draw_seed, store_parameters
+from .input.parameters import WEIGHT, begin_sample, store_parameters
 from .input.types import Auto, Labels, Reals, Widths
 from .nn.model import AdversarialModel, Player, observed, regularize
 from .nn.networks import ACTIVATIONS, make_network, mlp, normalized_mlp
 from .nn.runtime import batches, map_rows, multinomial, rand, randn_like, seeded
+from .utils.random import draw_seed
 
 #: Number of noise variables, as in the paper.
 N_NOISE = 62

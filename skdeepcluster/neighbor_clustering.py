@@ -23,7 +23,6 @@ from sklearn.utils.validation import check_is_fitted
 from .input.checks import check_sample_weight, is_dask
 from .input.columns import KINDS
 from .input.dask import draw_rows, fit_predict, maps_blocks
-from .input.documentation import shared_docs
 from .input.labels import find_offset, mark_noise, read_known
 from .input.parameters import (
     AUTO,
@@ -45,6 +44,7 @@ from .neighbors.search import check_distances
 from .partition.search import Problem, SearchSettings, find_clusters
 from .partition.selection import list_alternatives
 from .partition.tree import ClusterTree, grow_tree
+from .utils.documentation import shared_docs
 
 
 @shared_docs

@@ -34,13 +34,10 @@ from ..input.parameters import (
     WEIGHT,
     begin_sample,
     copy_shallowly,
-    draw_seed,
     forget_missing,
-    random_stream,
     with_plain_numbers,
 )
 from ..input.preparation import Preparation
-from ..input.progress import Progress
 from ..input.types import (
     Auto,
     ClusterMixin,
@@ -55,6 +52,8 @@ from ..nn.model import CERTAINTY, Regularizer
 from ..nn.networks import ACTIVATIONS, make_network, mlp
 from ..nn.runtime import BLOCK, batches, building, forked, isolated, seeded
 from ..training.loop import check_callbacks
+from ..utils.progress import Progress
+from ..utils.random import draw_seed, random_stream
 from .codes import draw_codes, find_temperature
 from .fit import Recipe, Settings, Training, apply, assign
 from .parameters import network_docs

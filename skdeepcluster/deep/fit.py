@@ -14,7 +14,6 @@ import torch
 from sklearn.decomposition import PCA
 
 from ..input.checks import check_answers
-from ..input.progress import Progress
 from ..nn.networks import check_widths
 from ..nn.runtime import (
     BLOCK,
@@ -26,6 +25,7 @@ from ..nn.runtime import (
     threads_by_size,
 )
 from ..training.loop import Rows, StepProgress, count_batches, epoch_table, train
+from ..utils.progress import Progress
 from .codes import (
     Autoencoder,
     CodeModel,

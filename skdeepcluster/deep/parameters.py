@@ -150,6 +150,6 @@ augment_scores_ : dict
 
 from functools import partial
 
-from ..input.documentation import shared_docs
+from ..utils.documentation import shared_docs
 
 network_docs = partial(shared_docs, texts=__doc__)

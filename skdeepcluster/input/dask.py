@@ -11,8 +11,8 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..utils.random import random_stream
 from .checks import is_dask
-from .parameters import random_stream
 from .types import Labels, Method
 
 

@@ -1,4 +1,4 @@
-"""Parameters of estimators: constraints, numbers of clusters, seeds; and what a fit leaves."""
+"""Parameters of estimators: constraints, numbers of clusters; and what a fit leaves."""
 
 import math
 from collections.abc import Iterable
@@ -6,9 +6,11 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
+
+from ..utils.random import random_stream
 
 #: Constraints of parameters of estimators.
 AUTO = StrOptions({"auto"})
@@ -144,14 +146,7 @@ def forget_missing(estimator, *names):
             delattr(estimator, name)
 
 
-# ---- random numbers
-
-
-def random_stream(random_state):
-    """Return ``check_random_state(random_state)``, except a new generator for None."""
-    if random_state is None:
-        return np.random.RandomState()
-    return check_random_state(random_state)
+# ---- samples to generate
 
 
 def begin_sample(estimator, n_samples, cluster=None):
@@ -162,17 +157,3 @@ def begin_sample(estimator, n_samples, cluster=None):
         last = estimator.n_clusters_ - 1
         check_scalar(cluster, "cluster", Integral, min_val=0, max_val=last)
     return n_samples, random_stream(estimator.random_state)
-
-
-def draw_seed(random_state):
-    """Draw a seed from a generator of numpy."""
-    return int(random_state.randint(np.iinfo(np.int32).max))
-
-
-def draw_seeds(estimator, random_state):
-    """Draw a seed for every ``random_state`` among the parameters of an estimator."""
-    return {
-        name: draw_seed(random_state)
-        for name in estimator.get_params()
-        if name.split("__")[-1] == "random_state"
-    }

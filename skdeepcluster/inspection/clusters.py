@@ -7,9 +7,9 @@ from sklearn.utils import Bunch, check_array
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from ..input.labels import check_labels, cluster_means, indicate
-from ..input.parameters import random_stream
 from ..input.preparation import Preparation
 from ..input.types import Labels
+from ..utils.random import random_stream
 
 #: Maximum number of samples over which the distances to a medoid are averaged.
 MEDOID_SAMPLES = 2000

@@ -16,7 +16,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, aslinearoperator, eigsh
 from sklearn.utils import check_array, check_scalar, gen_batches
 
 from ..input.distinct import TINY
-from ..input.parameters import draw_seed, random_stream
+from ..utils.random import draw_seed, random_stream
 from .augmented import check_augment, prepare_views, search_views
 from .search import (
     NeighborIndex,

@@ -16,7 +16,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from ..input.parameters import draw_seed
+from ..utils.random import draw_seed
 
 # ---- device
 

@@ -12,8 +12,8 @@ from sklearn.cluster import KMeans
 
 from ..input.distinct import find_apart
 from ..input.labels import indicate
-from ..input.parameters import draw_seed
 from ..neighbors.threads import single_threaded
+from ..utils.random import draw_seed
 from .coordinates import Coordinates, MergeTrees, cut_tree
 
 # The criterion was trained with these constants: see criterion/constants.py.

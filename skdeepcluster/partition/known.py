@@ -12,10 +12,10 @@ from scipy.special import softmax
 
 from ..input.distinct import TINY
 from ..input.labels import cluster_means, normalize_rows
-from ..input.parameters import random_stream
 from ..neighbors.graph import GraphSettings, neighbor_layout, scale_links, sum_links
 from ..neighbors.samples import connect
 from ..neighbors.search import NeighborIndex
+from ..utils.random import random_stream
 from .candidates import COMPONENTS, fit_layout
 from .coordinates import scale_points, use_layout
 from .criterion.calibration import LEAD

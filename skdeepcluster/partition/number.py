@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from ..input.labels import normalize_rows
-from ..input.parameters import draw_seed
+from ..utils.random import draw_seed
 from .criterion.constants import LEAST_SIZE, ONE_NUMBERS
 from .selection import (
     DISTINCT,

@@ -15,17 +15,12 @@ from ..input.checks import (
     warn_of_empty,
     warn_user,
 )
-from ..input.parameters import (
-    MAX_CLUSTERS,
-    ClusterNumbers,
-    draw_seed,
-    random_stream,
-    read_n_clusters,
-)
-from ..input.progress import Progress
+from ..input.parameters import MAX_CLUSTERS, ClusterNumbers, read_n_clusters
 from ..neighbors.augmented import choose_augment
 from ..neighbors.graph import GraphSettings
 from ..neighbors.samples import Lookup, Samples, connect, interpolate
+from ..utils.progress import Progress
+from ..utils.random import draw_seed, random_stream
 from .coordinates import make_coordinates
 from .criterion.constants import LEAST_SIZE
 from .criterion.score import Criterion

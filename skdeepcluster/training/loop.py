@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 
-from ..input.progress import Progress
 from ..nn.augmentation import check_versions
 from ..nn.model import Augmentation, Batch, Player, TrainableModel
 from ..nn.runtime import threads_by_size, to_tensor
+from ..utils.progress import Progress
 
 #: Share of the steps during which the learning rate grows to its peak.
 WARM_UP = 0.1

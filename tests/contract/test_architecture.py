@@ -20,7 +20,7 @@ from sklearn.datasets import make_blobs
 
 import skdeepcluster
 from skdeepcluster import ClusterEnsemble
-from skdeepcluster.input.documentation import shared_docs
+from skdeepcluster.utils.documentation import shared_docs
 
 PACKAGE = Path(skdeepcluster.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -28,6 +28,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #: Folders and methods in the order of a fit, those that may not know each other in one line. A
 #: part imports what is below it; the tools in the root are above all methods.
 LEVELS = [
+    {"utils"},
     {"input", "functional"},
     {"nn"},
     {"training"},
@@ -48,7 +49,8 @@ SHARED_TOOLS = {
 }
 #: All other packages that some parts may import.
 OTHERS = {
-    "input": {"numpy", "scipy", "sklearn", "threadpoolctl", "dask", "tqdm"},
+    "utils": {"numpy", "sklearn", "tqdm"},
+    "input": {"numpy", "scipy", "sklearn", "narwhals", "threadpoolctl", "dask"},
     "functional": {"torch"},
     "nn": {"torch", "numpy", "scipy", "joblib"},
     "training": {"torch", "numpy", "joblib", "skorch", "dask"},
@@ -241,7 +243,7 @@ def test_references_are_listed(estimator):
 
 
 #: Files of texts that estimators share.
-SHARED = [PACKAGE / "input" / "documentation.py", PACKAGE / "deep" / "parameters.py"]
+SHARED = [PACKAGE / "utils" / "documentation.py", PACKAGE / "deep" / "parameters.py"]
 
 
 def written(path):

@@ -172,8 +172,6 @@ def test_numbers_of_clusters_are_chosen_for_tables():
     assert found.best_estimator.preparation_.kinds_ == KINDS
 
 
-
-
 def test_reports_show_the_shares_of_categories_that_kinds_names():
     table = TABLE.assign(shop=np.array([101, 205, 309])[SEGMENT])
     fitted = NeighborClustering(3, kinds={"shop": "category"}, random_state=0).fit(table)

@@ -1,0 +1,1 @@
+"""Progress, docstrings and random generators, which every part may use."""
