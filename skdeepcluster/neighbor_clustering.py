@@ -21,8 +21,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .input.checks import check_sample_weight, is_dask
-from .input.columns import KINDS
 from .input.dask import draw_rows, fit_predict, maps_blocks
+from .input.kinds import KINDS
 from .input.labels import find_offset, mark_noise, read_known
 from .input.parameters import (
     AUTO,
@@ -307,7 +307,7 @@ class NeighborClustering(
     def _set_fitted(self, found, preparation):
         """Set the attributes that all partitions of the fit share."""
         preparation.write_input(self)
-        self.standardize_ = preparation.standardizes_
+        self.standardize_ = preparation.scaler_.standardizes_
         self.augment_ = found.augment
         self.augment_scores_ = found.augment_scores
         self.n_clusters_curve_ = found.curve

@@ -22,11 +22,11 @@ PARTS = {
     "neighbors.augmented": "AugmentedViews",
     "neighbors.samples": "Reference Samples",
     "input.preparation": "Preparation Scaled",
-    "input.cells": "CellReader",
-    "input.columns": "TableEncoder",
-    "input.numbers": "NumberColumns",
-    "input.imputation": "Imputer",
-    "input.scales": "Features",
+    "input.encoder": "ColumnEncoder",
+    "input.tables": "TableReader",
+    "input.numbers": "NumberEncoder",
+    "input.scaler": "Features Scaler",
+    "input.imputer": "Imputer",
     "partition.selection": "Alternative Partition",
 }
 #: Types and functions that a file may contain besides those that skops trusts.

@@ -161,8 +161,7 @@ class DeepEstimator(BaseEstimator, ABC):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples, nan where values are missing. The order of the samples does not matter if X
-            takes at most 64 MiB.
+            Samples, nan where values are missing.
         y : array-like of shape (n_samples,), default=None
             With ``use_labels=True`` the cluster of each sample, -1 where it is unknown; clusterers
             ignore it otherwise. For a classifier the class of each sample, a number or a string,

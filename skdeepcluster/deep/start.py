@@ -20,7 +20,7 @@ from ..input.checks import (
     check_sample_weight,
     sample_systematically,
 )
-from ..input.distinct import order_rows
+from ..input.distinct import order_samples
 from ..input.labels import Known, check_labels, cluster_means
 from ..input.parameters import read_n_clusters, with_plain_numbers
 from ..input.preparation import Preparation, Prepared
@@ -107,7 +107,7 @@ def choose_samples(X, has_gaps, known, sample_weight, random_state):
     if X.data.nbytes <= MAX_ORDERED:
         index = np.arange(X.shape[0]) if index is None else index
         rows = np.nan_to_num(X[index]) if has_gaps else X[index]
-        index = index[order_rows(rows)]
+        index = index[order_samples(rows)]
     if is_weighted:
         index = index[repeat_samples(weight[index], random_state, X.shape[0])]
 
@@ -141,7 +141,8 @@ def scale_samples(preparation, X, likelihood, standardize):
         standardize = likelihood.standardizes
     if preparation.metric != "euclidean":
         standardize = False
-    preparation.fit_scale(X, standardize=standardize, features=features)
+    scaler = preparation.make_scaler(standardize)
+    preparation.scaler_ = scaler.fit(X, features=features)
     return likelihood
 
 

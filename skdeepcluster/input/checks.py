@@ -70,16 +70,22 @@ def read_numbers(estimator, X, reset=False, min_samples=1):
     return X
 
 
+def is_frame(X):
+    """Return whether X is a DataFrame."""
+    return hasattr(X, "columns") and hasattr(X, "shape")
+
+
+def is_table(X):
+    """Return whether X is a DataFrame, or an array of objects, texts or dates."""
+    return is_frame(X) or isinstance(X, np.ndarray) and X.dtype.kind in "OUSmM"
+
+
 def check_container(X):
     """Return a table, sparse samples or an array, checked to have samples and features."""
-    if type(X).__name__ == "AnnData":
-        raise TypeError(
-            "X must be numbers, got AnnData. Pass adata.X or adata.obsm['X_pca']."
-        )
-    is_frame = hasattr(X, "shape") and hasattr(X, "dtypes")
+    if sparse.issparse(X) or is_dask(X):
+        return X
     try:
-        is_kept = is_frame or sparse.issparse(X) or is_dask(X)
-        values = X if is_kept else np.asanyarray(X)
+        values = X if is_frame(X) else np.asanyarray(X)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"X cannot be read as an array: {error}") from error
     shape = values.shape
@@ -88,8 +94,12 @@ def check_container(X):
             "X must be numbers or a table, got texts. Pass embeddings of the texts, or the matrix "
             "of a TfidfVectorizer."
         )
-    is_other = shape[1:] == (0,) if is_frame else values.dtype.names
-    if is_other or len(shape) not in (1, 2):
+    is_empty = is_frame(X) and shape[1] == 0
+    if (
+        is_empty
+        or len(shape) not in (1, 2)
+        or getattr(values, "dtype", np.dtype(float)).names
+    ):
         raise ValueError(
             f"X must be numbers of shape (n_samples, n_features), got {type(X).__name__} of shape "
             f"{shape}. Flatten images or series by X.reshape(len(X), -1)."
@@ -150,6 +160,25 @@ def check_sample_weight(sample_weight, X):
     if not weight.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight
+
+
+def leave_weighted(X, sample_weight):
+    """Return the samples of positive weight, and their weights, relative to the largest."""
+    if sample_weight is None:
+        return X, None
+    weights = check_sample_weight(sample_weight, np.empty((X.shape[0], 1)))
+    kept = np.flatnonzero(weights)
+    taken = X[kept] if hasattr(X, "dtype") else X.take(kept)
+    return taken, weights[kept] / weights.max()
+
+
+def check_n_samples(X, n_least, name):
+    """Check that a table has samples."""
+    if X.shape[0] < n_least:
+        raise ValueError(
+            f"Found array with {X.shape[0]} sample(s) (shape={X.shape}) while a minimum of "
+            f"{n_least} is required by {name}."
+        )
 
 
 def check_enough(n_samples, n_clusters, is_weighted=False):

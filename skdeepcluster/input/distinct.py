@@ -1,4 +1,4 @@
-"""Distinct samples, and orders of samples and features that their values alone decide.
+"""Distinct samples, and the nearest of those that a search has found.
 
 N samples, D features.
 """
@@ -39,33 +39,22 @@ def find_ranges(X):
     return least.astype(float), largest.astype(float)
 
 
-def order_rows(X):
-    """Return the order (N,) of samples by projections of scaled features on a direction."""
-    least, largest = find_ranges(X)
-    direction = np.random.RandomState(0).standard_normal(X.shape[1])
-    ranges = np.maximum(largest - least, 1e-300)
-    direction *= largest > least
-    return np.argsort(project_rows(X, direction / ranges), kind="stable")
+def order_samples(X):
+    """Return an order (N,) of samples that their values decide: by a projection of X (N, D).
 
-
-def project_rows(X, direction):
-    """Return the projections (N,) of samples on a direction (D,), equal for equal samples."""
-    if sparse.issparse(X):
-        return X @ direction
-    # Summed row by row: a matrix product may round equal rows differently at other positions.
-    products = np.empty(len(X))
-    for part in split_rows(X):
-        products[part] = (np.asarray(X[part], float, "C") * direction).sum(1)
-    return products
-
-
-def hash_samples(X, stored_zeros=False):
-    """Return 64 bits of the BLAKE2 hash of each sample, as integers (N,), in any precision.
-
-    With ``stored_zeros``, zeros stored in a sparse matrix differ from entries not stored.
+    Weighted samples and repeated ones, in any order, then come in the same order.
     """
+    low, high = find_ranges(X)
+    direction = np.random.RandomState(0).standard_normal(X.shape[1])
+    direction[high <= low] = 0
+    direction /= np.maximum(high - low, TINY)
+    return np.argsort(X @ direction, kind="stable")
+
+
+def hash_samples(X):
+    """Return 64 bits of the BLAKE2 hash of each sample, as integers (N,), in any precision."""
     if sparse.issparse(X):
-        rows = _list_stored(X, stored_zeros)
+        rows = _list_stored(X.sorted_indices())
     else:
         # Adding zero makes negative zeros positive.
         parts = (np.add(X[part], 0.0, dtype=float, order="C") for part in split_rows(X))
@@ -74,15 +63,17 @@ def hash_samples(X, stored_zeros=False):
     return np.frombuffer(b"".join(hashes), dtype="<i8").astype(int)
 
 
-def _list_stored(X, stored_zeros):
+def _list_stored(X):
     """Yield the bytes of the columns and values stored for each sample."""
-    X = X.sorted_indices()
-    if not stored_zeros:
-        X.eliminate_zeros()
     columns = X.indices.astype(int)
     values = X.data.astype(float) + 0.0
     for part in map(slice, X.indptr[:-1], X.indptr[1:]):
         yield columns[part].tobytes() + values[part].tobytes()
+
+
+def count_distinct(X):
+    """Return the number of distinct samples."""
+    return len(np.unique(hash_samples(X)))
 
 
 class Distinct(NamedTuple):
@@ -99,48 +90,11 @@ class Distinct(NamedTuple):
         """Return some of the samples, in the order of ``chosen``."""
         place = np.full(len(self.kept) + 1, -1)
         place[chosen] = np.arange(len(chosen))
-        kept = self.kept[chosen]
-        return Distinct(kept, place[self.inverse], self.weights[chosen])
+        return Distinct(self.kept[chosen], place[self.inverse], self.weights[chosen])
 
 
 def merge_equal(keys, weights):
     """Return the :class:`Distinct` samples, ordered by their ``keys``: hashes (N,)."""
-    _, first, inverse = np.unique(
-        keys,
-        return_index=True,
-        return_inverse=True,
-    )
-    # Added by weight: sums then have the same rounding in every order of the samples.
-    order = np.argsort(weights, kind="stable")
-    total = np.bincount(inverse[order], weights[order])
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    total = np.bincount(inverse, weights)
     return Distinct(first, inverse, total).take(np.flatnonzero(total))
-
-
-def find_apart(points):
-    """Return the first positions, ascending, of points (M, D) whose distances exceed rounding."""
-    gaps = points - points.mean(0)
-    unit = 10 * np.sqrt(np.finfo(gaps.dtype).eps) * np.abs(gaps).mean()
-    places = np.round(gaps / max(unit, TINY))
-    direction = np.random.RandomState(0).standard_normal(points.shape[1])
-    _, first = np.unique(project_rows(places, direction), return_index=True)
-    return np.sort(first)
-
-
-def order_columns(X):
-    """Return positions of the features that vary, in an order that no unit or shift changes."""
-    least, largest = find_ranges(X)
-    ranges = largest - least
-    _, exponent = np.frexp(max(-least.min(), largest.max()))
-    # Single precision hides how means are rounded in another order of the samples.
-    means = np.ravel(X.mean(0, dtype=float)) - least
-    keys = [
-        np.ldexp(values, -exponent).astype(np.float32) for values in (ranges, means)
-    ]
-    if len(np.unique(keys, axis=1).T) < len(means) and not sparse.issparse(X):
-        # Mean products with the squared lengths of the samples tell such features apart.
-        scaled = (X - least) / np.maximum(ranges, TINY)
-        lengths = np.square(scaled).sum(1)
-        keys.insert(0, (lengths @ scaled / len(X)).astype(np.float32))
-    order = np.lexsort(keys)
-    varying = order[ranges[order] > 0]
-    return varying if len(varying) else order[:1]

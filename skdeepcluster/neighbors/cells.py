@@ -11,7 +11,6 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import gen_batches
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
-from ..input.distinct import find_apart
 from .threads import open_threads, single_threaded
 
 #: Maximum number of features for which a k-d tree is faster than matrix products.
@@ -94,10 +93,10 @@ class Cells:
 
 def _find_centers(points):
     """Return the centers of k-means on some of the points."""
-    apart = find_apart(points)
-    n_cells = int(2 * np.sqrt(len(apart)))
-    order = np.random.RandomState(0).permutation(apart)
-    some = points[order[: SAMPLES_IN_CELL * n_cells]]
+    n_cells = int(2 * np.sqrt(len(points)))
+    order = np.random.RandomState(0).permutation(len(points))
+    some = np.unique(points[order[: SAMPLES_IN_CELL * n_cells]], axis=0)
+    n_cells = min(n_cells, len(some))
     kmeans = KMeans(n_cells, init="random", n_init=1, max_iter=8, random_state=0)
     with single_threaded():
         return kmeans.fit(some).cluster_centers_

@@ -12,13 +12,7 @@ from scipy import sparse
 from sklearn.utils import check_scalar
 
 from ..input.checks import LARGEST, check_answers, check_sample_weight
-from ..input.distinct import (
-    find_ranges,
-    hash_samples,
-    merge_equal,
-    order_columns,
-    project_rows,
-)
+from ..input.distinct import find_ranges, hash_samples, merge_equal, order_samples
 from ..input.labels import average_finite
 from .augmented import AugmentedViews, search_new
 from .graph import link_neighbors, search_neighbors
@@ -50,7 +44,7 @@ class Samples(NamedTuple):
     """The distinct samples of X and their neighbor graph."""
 
     reference: Reference
-    #: Positions of the features that vary, see :func:`order_columns`; None without features.
+    #: Positions of the features that vary; None without features.
     columns: np.ndarray | None
     #: Number of features that vary.
     n_features: int
@@ -77,58 +71,51 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
     if precomputed:
         check_distances(X)
 
-    keys = hash_samples(X, stored_zeros=precomputed)
+    keys = hash_samples(X)
     weights = check_sample_weight(sample_weight, X)
     weights = weights / weights.max()
-    columns = None
     if precomputed and sparse.issparse(X):  # all samples are distinct
         distinct = merge_equal(np.arange(len(keys)), weights)
     else:
         distinct = merge_equal(keys, weights)
-        distinct, columns = _sort_distinct(X, distinct, metric)
+        if not precomputed:
+            order = order_samples(_take_rows(X, distinct.kept))
+            distinct = distinct.take(order)
         distinct = _draw_samples(distinct, settings.max_samples, stream, needed)
-    n_features = X.shape[1] if columns is None else len(columns)
-    if settings.augment is not None:
-        columns = None  # partitions of the samples as they are do not know the views
+    kept = distinct.kept
 
     k = int(settings.n_neighbors)
     if n_clusters != "auto":
-        k = min(k, max(1, len(distinct.kept) // n_clusters - 1))
+        k = min(k, max(1, len(kept) // n_clusters - 1))
 
-    rows = views = None
+    rows = columns = views = None
+    n_features = X.shape[1]
     if precomputed:
-        distinct, nearest = _search_distances(X, distinct, k)
+        nearest = nearest_entries(X[kept][:, kept], k, is_square=True)
     else:
-        rows = _take_rows(X, distinct.kept)
+        rows = _take_rows(X, kept)
+        columns = _find_varying(rows)
+        n_features = len(columns)
+        if settings.augment is not None or metric not in ("euclidean", "cosine"):
+            columns = (
+                None  # partitions of the samples as they are do not know the views
+            )
         compared = rows if columns is None else take_columns(rows, columns)
         nearest, views = search_neighbors(compared, k, settings, stream)
 
-    kept, inverse, weights = distinct
     spacing = average_finite(nearest[0])
     reference = Reference(rows, keys[kept], kept, metric, k, spacing, views)
     graph = link_neighbors(*nearest)
-    return Samples(reference, columns, n_features, graph, weights, inverse)
+    return Samples(
+        reference, columns, n_features, graph, distinct.weights, distinct.inverse
+    )
 
 
-def _sort_distinct(X, distinct, metric):
-    """Return the samples in an order that depends on values only, and the features that vary."""
-    rows = _take_rows(X, distinct.kept)
-    if metric in ("euclidean", "cosine"):
-        varying = columns = order_columns(rows)
-    else:
-        columns = None
-        varying = np.flatnonzero(np.subtract(*find_ranges(rows)))
-
-    weights = distinct.weights / distinct.weights.max()
-    distinct = distinct._replace(weights=weights)
-    order = _order_by_values(take_columns(rows, varying))
-    return distinct.take(order), columns
-
-
-def _order_by_values(rows):
-    """Return the order (M,) of samples by their projections on a direction."""
-    direction = np.random.default_rng(0).standard_normal(rows.shape[1])
-    return np.argsort(project_rows(rows, direction), kind="stable")
+def _find_varying(rows):
+    """Return the positions of the features that vary, or of the first one if none does."""
+    low, high = find_ranges(rows)
+    varying = np.flatnonzero(high > low)
+    return varying if len(varying) else np.array([0])
 
 
 def take_columns(X, columns):
@@ -167,16 +154,6 @@ def _draw_samples(distinct, n_drawn, stream, needed):
     weights = np.where(np.isinf(priority), weights, raised)
     drawn = np.sort(order[:n_drawn])
     return distinct._replace(weights=weights).take(drawn)
-
-
-def _search_distances(X, distinct, k):
-    """Return the samples in another order, and the distances and places of their neighbors."""
-    kept = distinct.kept
-    distances, neighbors = nearest_entries(X[kept][:, kept], k, is_square=True)
-    # Only sorted distances do not depend on the order of the columns.
-    order = _order_by_values(np.where(np.isfinite(distances), distances, 0))
-    places = np.argsort(order)[neighbors[order]]
-    return distinct.take(order), (distances[order], places)
 
 
 # ---- new samples
@@ -221,7 +198,7 @@ class Lookup:
 
     def find_equal(self, X):
         """Return the place of an equal sample for each of X, or -1, (N,)."""
-        keys = hash_samples(X, stored_zeros=self.reference.rows is None).tolist()
+        keys = hash_samples(X).tolist()
         return np.array([self.places.get(key, -1) for key in keys])
 
     def search(self, X, n_jobs=None):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ..input.scales import (
+from ..input.scaler import (
     are_comparable,
     are_probabilities,
     look_like_probabilities,

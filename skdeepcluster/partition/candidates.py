@@ -10,7 +10,6 @@ import numpy as np
 from scipy.special import entr
 from sklearn.cluster import KMeans
 
-from ..input.distinct import find_apart
 from ..input.labels import indicate
 from ..neighbors.threads import single_threaded
 from ..utils.random import draw_seed
@@ -191,7 +190,7 @@ def run_kmeans(points, coords, n_clusters, stream, n_init):
     some = points[fitted]
     kmeans = KMeans(
         # scikit-learn warns of more clusters than points apart.
-        min(n_clusters, len(find_apart(some))),
+        min(n_clusters, len(np.unique(some, axis=0))),
         n_init=n_init,
         max_iter=50,
         random_state=draw_seed(stream),

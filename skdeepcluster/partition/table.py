@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..input.scales import NO_WEIGHT
+from ..input.scaler import NO_WEIGHT
 
 # The criterion was trained with these constants: see criterion/constants.py.
 
@@ -22,7 +22,7 @@ CUTS = 0.2, 0.4, 0.6, 0.8
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of a table, in an order that depends on their values alone."""
+    """Columns of a table: numbers, then categories."""
 
     #: Centered numbers of variance one, then one-hot columns, (M, E).
     columns: np.ndarray
@@ -144,16 +144,13 @@ def read_table(samples, groups):
 
     ``groups`` are the one-hot columns of the categories.
     """
-    order = samples.columns
+    varying = samples.columns
     weights = samples.weights
-    place = {column: k for k, column in enumerate(order.tolist())}
-    known = [sorted(place[i] for i in group if i in place) for group in groups]
-    one_hot = {column for group in known for column in group}
-    numbers = [k for k in range(len(order)) if k not in one_hot]
-
-    columns = samples.reference.rows[:, order].astype(float)
+    columns = samples.reference.rows.astype(float)
+    one_hot = [column for group in groups for column in group]
+    numbers = np.setdiff1d(varying, one_hot)
+    known = [np.intersect1d(group, varying) for group in groups]
     known = [group for group in known if columns[:, group].max(initial=0) > NO_WEIGHT]
-    known = sorted(known)
     mean = np.average(columns[:, numbers], axis=0, weights=weights)
     centered = columns[:, numbers] - mean
     spread = np.sqrt(np.average(np.square(centered), axis=0, weights=weights))

@@ -114,8 +114,8 @@ def test_equal_shares_are_no_line():
     table = pd.DataFrame(
         {"a": levels, "b": rng.permutation(levels), "size": rng.exponential(100, 300)}
     )
-    codes = {"a": "code", "b": "code"}
-    points = np.asarray(Preparation(kinds=codes).fit_transform(table))[:, :2]
+    kinds = {"a": "ordinal", "b": "ordinal"}
+    points = np.asarray(Preparation(kinds=kinds).fit_transform(table))[:, :2]
     inside = [
         points[rows] - points[rows].mean(0)
         for level in np.unique(levels)

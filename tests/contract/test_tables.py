@@ -53,12 +53,12 @@ TABLE, SEGMENT = draw_customers()
 KINDS = {
     "customer": "out",
     "age": "number",
-    "spend": "amount",
+    "spend": "skewed",
     "orders": "number",
     "plan": "category",
-    "newsletter": "flag",
+    "newsletter": "binary",
     "city": "category",
-    "grade": "code",
+    "grade": "ordinal",
 }
 SMALL = {"hidden_layer_sizes": (16,), "random_state": 0}
 BRIEF = {**SMALL, "init": SEGMENT}

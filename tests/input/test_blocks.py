@@ -28,7 +28,7 @@ SEEDS = range(4)
 
 
 def draw(seed):
-    """Draw a table of two to four groups: numbers, amounts, flags and categories of all sizes."""
+    """Draw a table of two to four groups: numbers, skewed and binary ones, and categories of all sizes."""
     rng = np.random.default_rng(seed)
     n_groups = int(rng.integers(2, 5))
     group = rng.integers(n_groups, size=N)
@@ -182,7 +182,7 @@ def test_sparse_samples_that_are_no_table_are_those_of_dense_ones():
     np.testing.assert_array_equal(*labels)
 
 
-def test_codes_whose_order_means_nothing_are_categories():
+def test_numbers_whose_order_means_nothing_are_categories():
     rng = np.random.default_rng(0)
     group = rng.integers(4, size=400)
     names = np.array(["d", "a", "c", "b"])[group]
@@ -194,6 +194,6 @@ def test_codes_whose_order_means_nothing_are_categories():
     )
     pipeline = make_pipeline(encoder, StandardScaler())
     kinds = Preparation().fit(pipeline.fit_transform(table)).kinds_
-    assert list(kinds.values()) == ["category", "code", "number", "number"]
-    said = Preparation({0: "code"}).fit(pipeline.fit_transform(table)).kinds_
-    assert said[0] == "code"
+    assert list(kinds.values()) == ["category", "ordinal", "number", "number"]
+    said = Preparation({0: "ordinal"}).fit(pipeline.fit_transform(table)).kinds_
+    assert said[0] == "ordinal"

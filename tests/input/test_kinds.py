@@ -33,11 +33,11 @@ def draw_columns(seed=0, n=N):
 
 KINDS = {
     "height": "number",
-    "spend": "amount",
-    "rating": "code",
-    "member": "flag",
+    "spend": "skewed",
+    "rating": "ordinal",
+    "member": "binary",
     "city": "category",
-    "size": "code",
+    "size": "ordinal",
     "constant": "constant",
 }
 NUMBERS = ["height", "spend", "rating", "member"]
@@ -51,7 +51,7 @@ def test_kinds_are_read_and_told(capsys):
     fit = NeighborClustering(3, verbose=1, random_state=0).fit(table)
     assert fit.preparation_.kinds_ == KINDS
     line = fit.preparation_.describe()
-    assert "1 amount (spend)" in line
+    assert "1 skewed (spend)" in line
     assert line in capsys.readouterr().out
 
 
@@ -80,7 +80,7 @@ def test_polars_is_read_as_pandas():
     other = other.with_columns(other["size"].cast(polars.Enum(["small", "medium", "large"])))
     # The order of an Enum is that in which it is stored.
     assert Preparation().fit(other).kinds_ == KINDS | {"size": "category"}
-    found = Preparation({"size": "code"}).fit(other)
+    found = Preparation({"size": "ordinal"}).fit(other)
     assert found.kinds_ == KINDS
     np.testing.assert_array_equal(found.transform(other), Preparation().fit_transform(table))
 
@@ -133,8 +133,8 @@ def test_what_a_user_says_comes_first():
     ("kinds", "message"),
     [
         ({"rating": "rank"}, "'rank' for column 'rating', but a kind is one of number"),
-        ({"weight": "code"}, "kinds names no column of X"),
-        ({"city": "code"}, "'city' is a code, but its texts have no order"),
+        ({"weight": "ordinal"}, "kinds names no column of X"),
+        ({"city": "ordinal"}, "'city' is ordinal, but its texts have no order"),
         ({"city": "number"}, "'city' of X is not numeric: could not convert"),
         ({"city": "date"}, "'city' of X is not numeric.* dates by pandas.to_datetime"),
         (dict.fromkeys(KINDS, "out"), "All columns of X are left out"),
@@ -192,11 +192,11 @@ def test_restored_values_keep_steps_and_ranges():
     assert set(restored["rating"]) <= {1, 2, 3, 4, 5}
 
 
-def test_codes_fill_the_gaps_between_their_levels():
+def test_ordinal_numbers_fill_the_gaps_between_their_levels():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=2000), 100.0 * rng.integers(0, 5, 2000)])
     found = Preparation().fit(X)
-    code = found.transform(X)[:, 1] / found.factors_[1] + found.center_[1]
+    code = found.scaler_.inverse_transform(found.transform(X))[:, 1]
     assert np.abs(code - X[:, 1]).max() <= 50
     assert len(np.unique(code)) > 1800
     counts = np.histogram(code, np.arange(-50, 451, 10))[0]
@@ -207,19 +207,19 @@ def test_codes_fill_the_gaps_between_their_levels():
 
 
 @pytest.mark.parametrize("share", [0.4, 0.6])
-def test_codes_with_one_value_mostly_stay(share):
+def test_ordinal_numbers_with_one_value_mostly_stay(share):
     rng = np.random.default_rng(0)
     code = np.where(rng.uniform(size=500) < share, 0, rng.integers(1, 4, 500))
     found = Preparation().fit(np.column_stack([100 * rng.normal(size=500), code]))
-    assert list(found.kinds_.values()) == ["number", "code" if share < 0.5 else "number"]
+    assert list(found.kinds_.values()) == ["number", "ordinal" if share < 0.5 else "number"]
 
 
-def test_amounts_are_symmetric():
+def test_skewed_numbers_become_symmetric():
     rng = np.random.default_rng(0)
     right = rng.lognormal(0, 1, 2000)
     X = np.column_stack([right, 1000 - 90 * right, rng.normal(0, 4000, 2000)])
     found = Preparation().fit(X)
-    assert list(found.kinds_.values()) == ["amount", "amount", "number"]
+    assert list(found.kinds_.values()) == ["skewed", "skewed", "number"]
     first, second, _ = found.transform(X).T
     assert abs(skew(first)) < 0.3 < 3 < skew(right)
     assert abs(skew(second)) < 0.3
@@ -231,13 +231,13 @@ def test_amounts_are_symmetric():
 
 
 @pytest.mark.parametrize("unit", [2.0**-300, 2.0**-600, 1e-300, 2.0**300])
-def test_amounts_have_no_unit(unit):
+def test_skewed_numbers_have_no_unit(unit):
     units = [1, unit, 1, 1]
     found = Preparation().fit(draw_columns()[NUMBERS].to_numpy() * units)
     assert list(found.kinds_.values()) == [KINDS[name] for name in NUMBERS]
 
 
-def test_a_few_far_samples_are_no_amount():
+def test_a_few_far_samples_are_not_skewed():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(5000, 2)) * [1, 100]
     X[:500, 0] += 12
@@ -306,7 +306,7 @@ def test_rows_columns_copies_and_units_do_not_matter():
     np.testing.assert_allclose(found - found.mean(0), X - X.mean(0), atol=1e-6)
 
 
-def test_new_levels_are_missing_and_new_codes_stay_between():
+def test_new_levels_are_missing_and_new_numbers_stay_between():
     table = draw_columns()
     found = Preparation().fit(table)
     new = table.head(2).assign(city="Lima", rating=2.5, size=None)
@@ -350,7 +350,7 @@ def test_customers_are_found_as_they_come(seed):
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_codes_and_flags_without_structure_are_one_cluster(seed):
+def test_columns_of_few_values_without_structure_are_one_cluster(seed):
     rng = np.random.default_rng(seed)
     codes = [rng.integers(0, n, 400) for n in (2, 2, 3, 5, 8)]
     X = np.column_stack([*codes, 100 * rng.normal(size=400), rng.lognormal(size=400)])

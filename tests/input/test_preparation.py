@@ -134,7 +134,7 @@ def test_samples_of_weight_zero_change_nothing():
     more = np.vstack([X, np.column_stack([rng.normal(size=90), np.arange(90) + 200.0])])
     alone = Preparation().fit(X)
     beside = Preparation().fit(more, sample_weight=np.repeat([1.0, 0.0], [200, 90]))
-    assert alone.kinds_ == beside.kinds_ == {0: "number", 1: "code"}
+    assert alone.kinds_ == beside.kinds_ == {0: "number", 1: "ordinal"}
     np.testing.assert_array_equal(alone.transform(X), beside.transform(X))
 
 

@@ -10,11 +10,12 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.special import entr
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 
-from .checks import check_magnitude
-from .distinct import find_ranges
+from .checks import check_magnitude, leave_weighted
+from .distinct import count_distinct, find_ranges
 
 #: Maximum distance of probabilities from [0, 1], in eps of their type, as after MinMaxScaler.
 RANGE_ERROR = 4
@@ -32,9 +33,8 @@ CATEGORY_WEIGHT = 0.625
 MIN_EXPLAINED = 0.1
 #: Minimum share of the information of a category in another one that makes both the same fact.
 SAME_FACT = 0.8
-#: Weights are positive multiples of this, so that their squares are exact in any order of the
-#: columns.
-WEIGHT_STEP = 1 / 64
+#: Minimum weight of a column.
+MIN_WEIGHT = 1 / 64
 #: Weight of a category that another one tells, too small to matter, relative to others.
 NO_WEIGHT = 2.0**-20
 #: Added to the variances of standardized columns, so that one-hot columns have an inverse.
@@ -118,30 +118,94 @@ def _are_components(X, features, sample_weight):
     return bool(np.abs(correlation).max() <= MAX_CORRELATION)
 
 
-def find_factors(X, features, standardize, sample_weight, groups, is_table, has_codes):
-    """Return the factors (D,) that standardize X, or None if features keep their scales.
+class Scaler(TransformerMixin, BaseEstimator):
+    """Multiply encoded columns by factors that make them comparable.
 
-    "auto" is the rule of networks whose likelihood is "auto". With categories, it standardizes the
-    numbers. With ``groups`` of one-hot columns or with codes, columns also have the weights of
+    With one-hot columns or ordinal numbers, columns also have the weights of
     :func:`weigh_columns`, unless ``standardize`` is False.
+
+    Parameters
+    ----------
+    standardize : "auto" or bool, default="auto"
+        Whether numbers are divided by their standard deviations. "auto": False for comparable
+        scales, probabilities and principal components, as in networks whose likelihood is "auto";
+        True in tables and beside categories.
+    groups : list of list of int, default=()
+        One-hot columns of each category, after the numbers.
+    is_table : bool, default=False
+        Whether columns have kinds.
+    is_ordinal : bool, default=False
+        Whether some numbers are ordinal.
+
+    Attributes
+    ----------
+    factors_ : ndarray of shape (n_encoded,) or None
+        What the columns are multiplied by.
+    standardizes_ : bool
+        Whether numbers are divided by their standard deviations.
     """
-    if standardize == "auto" and not groups:
-        is_uniform = are_comparable(X, features, sample_weight)
-        if is_uniform or look_like_probabilities(features, X.dtype):
-            return None
-    scale = features.scale if standardize else np.ones(X.shape[1])
-    if not is_table:
-        # Single precision hides how sums are rounded in another order of the samples.
-        mantissa, exponent = np.frexp(scale)
-        rounded = mantissa.astype(np.float32).astype(np.float64)
-        scale = np.ldexp(rounded, exponent)
-    factors = 1 / scale
-    if standardize and (groups or has_codes):
-        weights = weigh_columns(X, features, groups, sample_weight)
-        for group in groups:
-            factors[group] = CATEGORY_WEIGHT
-        factors = factors * weights
-    return factors
+
+    def __init__(self, standardize="auto", groups=(), is_table=False, is_ordinal=False):
+        self.standardize = standardize
+        self.groups = groups
+        self.is_table = is_table
+        self.is_ordinal = is_ordinal
+
+    def fit(self, X, y=None, sample_weight=None, features=None):
+        """Find the factors of encoded samples X (N, E), whose ``features`` may be known."""
+        self.factors_ = None
+        self.standardizes_ = False
+        standardize = self.standardize
+        if standardize == "auto" and self.is_table:
+            standardize = True
+        if features is None:
+            check_magnitude(X)
+        if not standardize and not self.groups:
+            return self
+
+        X, weights = leave_weighted(X, sample_weight)
+        if features is None:
+            features = measure_features(X, weights)
+        if standardize == "auto" and not self.groups:
+            is_uniform = are_comparable(X, features, weights)
+            if is_uniform or look_like_probabilities(features, X.dtype):
+                return self
+        self.standardizes_ = bool(standardize)
+        self.factors_ = _round(self._find_factors(X, features, weights))
+        return self
+
+    def _find_factors(self, X, features, weights):
+        """Return the factors (E,) of the columns of X (N, E)."""
+        factors = 1 / features.scale if self.standardizes_ else np.ones(X.shape[1])
+        if self.standardizes_ and (self.groups or self.is_ordinal):
+            for group in self.groups:
+                factors[group] = CATEGORY_WEIGHT
+            factors *= weigh_columns(X, features, self.groups, weights)
+        return factors
+
+    def transform(self, X):
+        """Return encoded samples (N, E) times the factors, in floating point."""
+        if X.dtype not in (np.float32, np.float64):
+            X = X.astype(np.float64)
+        if self.factors_ is None:
+            return X
+        with np.errstate(over="ignore"):  # infinite values of new samples are clipped
+            if sparse.issparse(X):
+                return X.multiply(self.factors_).tocsr()
+            return X * self.factors_
+
+    def inverse_transform(self, X):
+        """Return scaled samples (N, E) as encoded ones."""
+        return X if self.factors_ is None else X / self.factors_
+
+
+def _round(values):
+    """Return values in single precision: the rounding of sums would change random layouts."""
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(mantissa.astype(np.float32).astype(float), exponent)
+
+
+# ---- weights of columns
 
 
 def weigh_columns(X, features, groups, sample_weight):
@@ -153,8 +217,7 @@ def weigh_columns(X, features, groups, sample_weight):
     Categories that tell each other, as a city and its code, are one fact: they do not explain
     each other, and only the best explained one counts.
     """
-    # Copies of a sample say nothing new.
-    n_samples = len({hash(row.tobytes()) for row in X})
+    n_samples = count_distinct(X)  # copies of a sample say nothing new
     n_numbers = X.shape[1] - sum(map(len, groups))
     columns = [[j] for j in range(n_numbers)] + groups
     facts = np.arange(len(columns))
@@ -176,8 +239,7 @@ def weigh_columns(X, features, groups, sample_weight):
     weights = np.clip(shares / MIN_EXPLAINED, 0, 1)
     # Where no column explains another, numbers weigh the same.
     weights[:n_numbers] = 1 - weights.max() * (1 - weights[:n_numbers])
-    weights = weights / WEIGHT_STEP
-    weights = np.maximum(np.round(weights), 1) * WEIGHT_STEP
+    weights = np.maximum(weights, MIN_WEIGHT)
     for fact in np.unique(facts):
         same = np.flatnonzero(facts == fact)
         weights[np.delete(same, shares[same].argmax())] = NO_WEIGHT

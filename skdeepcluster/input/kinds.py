@@ -1,0 +1,185 @@
+"""Kinds of columns: what the user says, what types tell, and whether values tell.
+
+N samples, D columns of a table, C columns of numbers.
+"""
+
+from collections import Counter
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils._param_validation import StrOptions
+
+from .numbers import FIRST, MAX_LEVELS, MAX_SHARE, share_levels
+from .scaler import are_comparable, look_like_probabilities
+
+#: Constraint on the parameter ``kinds``.
+KINDS = [dict, StrOptions({"auto", "numbers"})]
+#: Kinds of columns, and the kinds that become one-hot columns.
+NAMES = ("number", "skewed", "ordinal", "date", "binary", "category", "out")
+ONE_HOT = ("binary", "category")
+#: Kinds that types of columns tell.
+OF_TYPES = {
+    "boolean": "binary",
+    "category": "category",
+    "ordered": "ordinal",
+    "text": "category",
+    "date": "date",
+    "span": "date",
+}
+#: Number of different texts above which they may be identifiers.
+MANY_VALUES = 12
+#: Minimum number of consecutive integers that number the samples.
+MIN_NUMBERED = 100
+#: Mean number of samples with the same text below which a column is an identifier.
+MIN_REPEATS = 2
+#: Maximum share of the most frequent value of a binary column, and minimum number of values of
+#: finer numbers, that show that columns differ in kind.
+MAX_BINARY_SHARE = 0.9
+FINE = 2 * MAX_LEVELS
+#: Tolerance of the deviations 1 and means 0 of standardized features.
+STANDARD = 1e-2
+#: Maximum number of columns of a kind that are named in a line.
+MAX_LISTED = 5
+
+
+# ---- what is known before values are read
+
+
+def list_said(names, kinds):
+    """Return the kinds of columns that the user says, by position, and one-hot blocks."""
+    said = {}
+    blocks = []
+    for name, kind in kinds.items() if isinstance(kinds, dict) else ():
+        if kind not in NAMES:
+            raise ValueError(
+                f"kinds has {kind!r} for column {name!r}, but a kind is one of "
+                f"{', '.join(NAMES)}."
+            )
+        if not isinstance(name, tuple) or name in names:
+            said[_find_column(names, name)] = kind
+            continue
+        if kind != "category" or len(name) < 2:
+            raise ValueError(
+                f"kinds has {kind!r} for the columns {name}, but several columns are a "
+                "'category', one-hot: name each of others."
+            )
+        blocks.append(sorted(_find_column(names, each) for each in name))
+    return said, blocks
+
+
+def _find_column(names, name):
+    """Return the position of a column, given by its name or position."""
+    if name in names:  # a number may be a name
+        return names.index(name)
+    if isinstance(name, Integral) and -len(names) <= name < len(names):
+        return int(name) % len(names)
+    listed = ", ".join(map(repr, names[:MAX_LISTED]))
+    raise ValueError(
+        f"kinds names no column of X: {name!r}. X has {len(names)} columns: {listed}"
+        f"{', ...' if len(names) > MAX_LISTED else ''}."
+    )
+
+
+def read_types(table):
+    """Return the kinds of the columns of a table that their types tell, by position.
+
+    Texts of arrays are named by the user only.
+    """
+    kinds = {}
+    for i, column in enumerate(table.columns):
+        kind = OF_TYPES.get(column.type)
+        if kind == "date" or kind is not None and table.is_frame:
+            kinds[i] = kind
+        elif column.type == "integer" and _numbers_samples(column.values):
+            kinds[i] = "out"
+    return kinds
+
+
+def _numbers_samples(values):
+    """Return whether integers are consecutive, and another for each sample."""
+    if len(values) < MIN_NUMBERED or np.isnan(values).any():
+        return False
+    return bool((np.diff(np.sort(values)) == 1).all())
+
+
+def is_identifier(column):
+    """Return whether a column of texts has another one for most samples."""
+    if column.is_numeric:
+        return False
+    counts = Counter(value for value in column.values if isinstance(value, str))
+    return len(counts) > MANY_VALUES and counts.total() < MIN_REPEATS * len(counts)
+
+
+# ---- whether numbers have kinds
+
+
+def have_units(X, features, standardize, sample_weight):
+    """Return whether the columns of numbers X (N, C) have units of their own.
+
+    Some have few values beside finer numbers; or they are standardized, or were before, or are
+    not comparable, and are no principal components or probabilities.
+    """
+    if len(features.deviations) == 0:
+        return False
+    if _mixes_kinds(X, sample_weight):
+        return True
+    if look_like_probabilities(features, X.dtype):
+        return False
+    varies = features.high > features.low
+    was_standardized = (
+        np.abs(features.deviations - 1).max() < STANDARD
+        and np.abs(features.mean[varies]).max() < STANDARD
+    )
+    return (
+        standardize is True
+        or was_standardized
+        or not are_comparable(X, features, sample_weight)
+    )
+
+
+def _mixes_kinds(X, sample_weight):
+    """Return whether some columns of X (N, C) have few values, and others many."""
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    has_few = False
+    has_fine = False
+    for column in X.T:
+        known = ~np.isnan(column)
+        if len(np.unique(column[known][:FIRST])) > FINE:
+            has_fine = True
+            continue
+        levels, shares = share_levels(column[known], weights[known])
+        most = MAX_SHARE if len(levels) > 2 else MAX_BINARY_SHARE
+        if 1 < len(levels) <= MAX_LEVELS and shares.max() <= most:
+            has_few = True
+    return has_few and has_fine
+
+
+# ---- in words
+
+
+def describe_kinds(names, kinds, blocks):
+    """Return a line about the kinds of columns; ``blocks`` are one-hot columns."""
+    listed = dict(enumerate(map(str, names)))
+    for block in blocks:
+        listed[block[0]] = f"{names[block[0]]} to {names[block[-1]]}"
+        for i in block[1:]:
+            del listed[i]
+
+    columns = {}
+    for i, name in listed.items():
+        columns.setdefault(kinds[i], []).append(name)
+    parts = []
+    for kind, found in columns.items():
+        more = ", ..." if len(found) > MAX_LISTED else ""
+        own = f"{', '.join(found[:MAX_LISTED])}{more}"
+        parts.append(f"{len(found)} {_name_kind(kind, len(found))} ({own})")
+    return f"Columns: {'; '.join(parts)}"
+
+
+def _name_kind(kind, n_columns):
+    """Return the name of a kind of some columns."""
+    if kind == "out":
+        return "left out"
+    if n_columns == 1 or kind in ("skewed", "ordinal", "binary", "constant"):
+        return kind
+    return "categories" if kind == "category" else f"{kind}s"

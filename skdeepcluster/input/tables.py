@@ -1,0 +1,202 @@
+"""Tables as columns: frames of pandas and polars, and arrays of objects.
+
+N samples, D columns of X.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
+
+from .cells import choose_reader, read_cells
+from .checks import is_frame, name_column, warn_user
+from .labels import is_missing
+
+#: Kinds of columns whose values are names.
+LEVELS = ("binary", "category", "out")
+#: Types of columns whose numbers are days.
+DAYS = ("date", "span")
+EPOCH = np.datetime64(0, "us")
+SECONDS = 86_400
+
+
+class Column(NamedTuple):
+    """A column of a table."""
+
+    name: Any
+    #: Numbers (N,), nan where missing, or objects, None where missing.
+    values: np.ndarray
+    #: "number", "integer", "boolean", "date", "span", "category", "ordered" or "text".
+    type: str = "number"
+    #: Categories of the type, in their order.
+    levels: tuple = ()
+
+    @property
+    def is_numeric(self):
+        """Whether the values are numbers."""
+        return self.values.dtype.kind == "f"
+
+    def read_objects(self):
+        """Return the values (N,) as objects, None where they are missing."""
+        if not self.is_numeric:
+            return self.values
+        objects = to_objects(self.values)
+        if self.type == "integer":
+            is_known = ~np.isnan(self.values)
+            objects[is_known] = self.values[is_known].astype(int)
+        return objects
+
+
+class Table(NamedTuple):
+    """Samples as columns."""
+
+    columns: list
+    is_frame: bool = False
+
+    @property
+    def shape(self):
+        """Numbers of samples and columns."""
+        return len(self.columns[0].values), len(self.columns)
+
+    def take(self, rows):
+        """Return some of the samples."""
+        taken = [column._replace(values=column.values[rows]) for column in self.columns]
+        return self._replace(columns=taken)
+
+    def read_numbers(self, places, **options):
+        """Return some columns as checked numbers, nan where they are missing, float64."""
+        columns = [self.columns[i] for i in places]
+        dtype = float if all(column.is_numeric for column in columns) else object
+        numbers = np.empty((self.shape[0], len(places)), dtype, "F")
+        for k, column in enumerate(columns):
+            numbers[:, k] = column.values
+        if not columns:
+            return numbers
+        with name_column(numbers, [column.name for column in columns]):
+            return check_array(
+                numbers,
+                dtype=np.float64,
+                ensure_all_finite="allow-nan",
+                input_name="X",
+                **options,
+            )
+
+
+class TableReader(BaseEstimator):
+    """Reads tables as columns, and makes tables like that of the fit.
+
+    Dates are days since the first one, and time spans are days. Texts and objects become numbers
+    if they are numbers or dates.
+    """
+
+    def fit(self, X, said):
+        """Learn how to read X (N, D); ``said`` has kinds of columns by position."""
+        self.library_ = None
+        if is_frame(X):
+            from .frames import list_types
+
+            self.library_, self.types_ = list_types(X)
+        self.readers_ = {}
+        self.days_ = {}
+        for i, column in enumerate(_read_columns(X)):
+            if column.type == "text" and said.get(i) not in LEVELS:
+                reader = choose_reader(column.values, said.get(i))
+                if reader is not None:
+                    self.readers_[i] = reader
+                    values = read_cells(column.values, reader)[0]
+                    column = column._replace(values=values, type=reader)
+            if column.type in DAYS:
+                self.days_[i] = _find_first_day(column)
+        return self
+
+    def read(self, X):
+        """Return samples X (N, D) as a :class:`Table`."""
+        columns = _read_columns(X)
+        for i, reader in self.readers_.items():
+            if columns[i].type == "text":
+                columns[i] = _read_text(columns[i], reader)
+        for i, first in self.days_.items():
+            column = columns[i]
+            if column.is_numeric:
+                columns[i] = column._replace(values=column.values - (first or 0.0))
+        return Table(columns, is_frame(X))
+
+    def find_start(self, i):
+        """Return the first day of a column of dates, None for other columns."""
+        first = self.days_.get(i)
+        return None if first is None else np.datetime64(int(first), "D")
+
+    def restore(self, columns):
+        """Return columns, a list of arrays (N,), as a table like that of the fit."""
+        columns = list(columns)
+        for i, first in self.days_.items():
+            seconds = np.rint((columns[i] + (first or 0.0)) * SECONDS)
+            days = seconds.astype("m8[s]").astype("m8[us]")
+            columns[i] = days if first is None else days + EPOCH
+        if self.library_ is not None:
+            from .frames import make_frame
+
+            return make_frame(columns, self.library_, self.types_)
+        table = np.array([column.tolist() for column in columns], dtype=object).T
+        is_numeric = all(column.dtype.kind in "iuf" for column in columns)
+        return table.astype(np.float64) if is_numeric else table
+
+
+def to_objects(values):
+    """Return numbers (N,) as objects, None where they are missing."""
+    objects = values.astype(object)
+    objects[np.isnan(values)] = None
+    return objects
+
+
+def make_objects(values):
+    """Return a list of values as an array of objects (N,), None where they are missing."""
+    objects = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        if not is_missing(value):
+            objects[i] = value
+    return objects
+
+
+def _read_columns(X):
+    """Return the columns of X (N, D), a frame or an array."""
+    if is_frame(X):
+        from .frames import read_columns
+
+        return read_columns(X)
+    return [_read_array(i, values) for i, values in enumerate(X.T)]
+
+
+def _read_array(name, values):
+    """Return a column of an array."""
+    kind = values.dtype.kind
+    if kind == "M":
+        values = values.astype("M8[us]") - EPOCH
+    if kind in "mM":
+        days = values / np.timedelta64(1, "D")
+        return Column(name, days, "date" if kind == "M" else "span")
+    if kind in "biuf":
+        return Column(name, values.astype(float))
+    return Column(name, make_objects(values.tolist()), "text")
+
+
+def _read_text(column, reader):
+    """Return a column of objects as one of numbers; warn of others."""
+    numbers, strays = read_cells(column.values, reader)
+    if strays:
+        warn_user(
+            f"Column {column.name!r} has numbers or dates, and {len(strays)} values that are "
+            f"taken as missing, such as {min(strays, key=str)!r}. If it names categories, say "
+            f"kinds={{{column.name!r}: 'category'}}.",
+            UserWarning,
+        )
+    return column._replace(values=numbers, type=reader)
+
+
+def _find_first_day(column):
+    """Return the first day of a column of dates, None for time spans."""
+    if column.type == "span":
+        return None
+    first = np.fmin.reduce(column.values, initial=np.nan)
+    return float(np.floor(np.nan_to_num(first)))
