@@ -31,9 +31,8 @@ from .functional.points import normal_quantiles, random_shifts, uniform_points
 from .input.checks import warn_user
 from .input.parameters import begin_sample, check_count, store_parameters
 from .input.types import Auto, Doubles, Labels, Reals, Widths
-from .nn.likelihood import Bernoulli
 from .nn.model import Player, Regularizer
-from .nn.runtime import bernoulli, randn_like
+from .nn.runtime import randn_like
 
 #: Minimum number of samples of z that an importance-weighted bound averages over.
 MIN_POINTS = 256
@@ -59,7 +58,7 @@ class VAE(CodeModel):
     decoder, likelihood, regularizer
         As in :class:`~skdeepcluster.deep.codes.CodeModel`. The regularizer keeps clusters apart in
         the codes, if there is a ``classifier``.
-    kl_warm_up, binarize
+    kl_warm_up
         As in :class:`VAEEmbedding`.
 
     Attributes
@@ -77,24 +76,19 @@ class VAE(CodeModel):
         likelihood,
         regularizer,
         kl_warm_up,
-        binarize,
     ):
         super().__init__(encoder, decoder, likelihood, regularizer)
         self.kl_warm_up = kl_warm_up
-        self.binarize = binarize
         self.mixture = CodeMixture()
         self.classifier = None
 
     def loss(self, batch):
         """Negative ELBO, eq. 10 with one sample of z, and the term of the regularizer."""
-        x = batch.x
-        if self.binarize:
-            x = torch.where(x.isnan(), x, bernoulli(x.float()))
-        mean, std = self.posterior(x)
+        mean, std = self.posterior(batch.x)
         z = mean + std * randn_like(std)
         weight = (self.progress / max(self.kl_warm_up, 1e-6)).clamp(max=1.0)
         kl = weight * standard_kl(mean, std).mean()
-        terms = {"reconstruction": -self.log_prob(x, z).mean(), "kl": kl}
+        terms = {"reconstruction": -self.log_prob(batch.x, z).mean(), "kl": kl}
         return terms | self.regularizer.terms(self.classify, z, batch.anchor)
 
     def classify(self, z):
@@ -195,8 +189,6 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     encoder : callable
         ``encoder(n_in, n_out)`` returns the encoder, ``n_out = 2 * n_components``. None: a
         multilayer perceptron. Default networks start as probabilistic PCA (see Notes).
-    binarize : bool
-        Whether binary samples are drawn from Bernoulli(x) in every step; for "bernoulli" only.
 
     Attributes
     ----------
@@ -258,7 +250,6 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     _parameter_constraints = {
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
         "kl_warm_up": [Interval(Real, 0, 1, closed="both")],
-        "binarize": ["boolean"],
     }
 
     _recipe = Recipe(rate=5e-4, steps=20, learns_clusters=False)
@@ -284,7 +275,6 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         image_shape=None,
         encoder=None,
         decoder=None,
-        binarize=False,
         batch_size: int | Auto = "auto",
         n_init=1,
         augment=None,
@@ -296,11 +286,6 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         store_parameters(locals())
 
     def _build(self, n_features, n_clusters, widths, likelihood):
-        if self.binarize and not isinstance(likelihood, Bernoulli):
-            raise ValueError(
-                f"binarize=True needs the likelihood 'bernoulli', not {likelihood.name!r}. "
-                "Scale X to [0, 1]."
-            )
         n_outputs = 2 * self.n_components
         encoder, decoder = self._make_coders(n_features, n_outputs, widths)
         return VAE(
@@ -309,7 +294,6 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             likelihood,
             Regularizer(self.init_weight * math.sqrt(n_features)),
             self.kl_warm_up,
-            self.binarize,
         )
 
     def _train(self, model, training):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from skorch.callbacks import Callback
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.datasets import load
@@ -21,12 +22,28 @@ NETWORK = {
     "hidden_layer_sizes": (200, 200),
     "activation": "tanh",
     "likelihood": "bernoulli",
-    "binarize": True,
     "init": "own",
     "batch_size": 256,
     "learning_rate": 2e-3,
     "random_state": 0,
 }
+
+
+class Binarize(Callback):
+    """Replaces the training images by samples of their pixels at each epoch."""
+
+    def initialize(self):
+        """Begin a training."""
+        self.shares = None
+        self.rng = np.random.default_rng(0)
+        return self
+
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        """Sample the pixels."""
+        if self.shares is None:
+            self.shares = dataset_train.X
+        drawn = self.rng.random(self.shares.shape, dtype=np.float32) < self.shares
+        dataset_train.X = drawn.astype(np.float32)
 
 
 def main(arguments=None):
@@ -38,7 +55,13 @@ def main(arguments=None):
     options = made.parse_args(arguments)
     X = load("mnist").X
     train, test = X[:60_000], X[60_000:]
-    vae = VAEEmbedding(10, **NETWORK, max_epochs=options.max_epochs, verbose=1)
+    vae = VAEEmbedding(
+        10,
+        **NETWORK,
+        max_epochs=options.max_epochs,
+        callbacks=[Binarize()],
+        verbose=1,
+    )
     _, seconds = timed(vae.fit, train)
     rng = np.random.default_rng(0)
     binary = (rng.random(test.shape) < test).astype(np.float32)

@@ -98,11 +98,6 @@ def multinomial(p: Tensor, n_samples: int) -> Tensor:
     return torch.multinomial(p, n_samples, True, generator=generator)
 
 
-def bernoulli(p: Tensor) -> Tensor:
-    """Draw zeros and ones with probabilities ``p``."""
-    return (rand(p.shape, p.device, p.dtype) < p).to(p.dtype)
-
-
 def draw_generator(random_state: np.random.RandomState) -> torch.Generator:
     """Return a torch generator on the CPU with a seed drawn from a RandomState."""
     return torch.Generator().manual_seed(draw_seed(random_state))

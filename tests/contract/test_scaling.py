@@ -137,9 +137,3 @@ def test_a_mixed_table_is_fitted_and_sampled(estimator):
     for block in (drawn[:, 3:5], drawn[:, 5:8]):
         np.testing.assert_allclose(np.sort(block)[:, -1], 0.5)
         np.testing.assert_allclose(block.sum(1), 0.5)
-
-
-def test_binarized_samples_are_probabilities():
-    X, _ = draw_table()
-    with pytest.raises(ValueError, match="not 'columns'"):
-        clone(VAE).set_params(kinds=KINDS, binarize=True).fit(X)
