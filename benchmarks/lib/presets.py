@@ -66,8 +66,10 @@ PAPERS: dict[str, dict[str, Any]] = {
     },
     # X. Chen et al., "InfoGAN", NeurIPS 2016, appendix C.1: 5,000 steps.
     "InfoGANClustering": {
-        "generator": partial(conv_generator, image_shape=_IMAGE),
-        "discriminator": partial(conv_discriminator, image_shape=_IMAGE),
+        "generator": partial(
+            conv_generator, image_shape=_IMAGE, channels=(64, 128), n_hidden=1024
+        ),
+        "discriminator": partial(conv_discriminator, image_shape=_IMAGE, channels=(64, 128)),
         "hidden_layer_sizes": (1024, 1024),
         "n_continuous": 2,
         "continuous_weight": 0.1,

@@ -181,12 +181,13 @@ def conv_discriminator(
     n_in: int,
     n_out: int,
     image_shape: Shape,
-    channels: Sizes = (64, 128),
+    channels: Sizes = (32, 64),
 ) -> nn.Sequential:
-    """Convolutional discriminator without its last layer, as InfoGAN's for MNIST.
+    """Convolutional discriminator without its last layer.
 
     Stages halve height and width (kernel 4, stride 2), with leaky rectifiers and batch
-    normalization after all stages except the first; one linear layer follows.
+    normalization after all stages except the first; one linear layer follows. InfoGAN's for MNIST
+    has 64 and 128 channels.
 
     Parameters
     ----------
@@ -206,8 +207,8 @@ def conv_generator(
     n_in: int,
     n_out: int,
     image_shape: Shape,
-    channels: Sizes = (64, 128),
-    n_hidden: int = 1024,
+    channels: Sizes = (32, 64),
+    n_hidden: int = 256,
 ) -> nn.Sequential:
     """Convolutional generator, the mirror image of ``conv_discriminator``.
 
@@ -254,8 +255,8 @@ CONVOLUTIONAL: dict[str, Callable[..., nn.Module]] = {
     "encoder": conv_encoder,
     "decoder": conv_decoder,
     "classifier": conv_classifier,
-    "discriminator": partial(conv_discriminator, channels=(32, 64)),
-    "generator": partial(conv_generator, channels=(32, 64), n_hidden=256),
+    "discriminator": conv_discriminator,
+    "generator": conv_generator,
 }
 
 
@@ -267,17 +268,15 @@ def _stages(
 ) -> tuple[Layers, int]:
     """Return layers that halve an image for each of the channels, and the size of their output."""
     n_pixels = math.prod(_shape_after_stages(n_in, image_shape, channels))
-    activation = "leaky_relu" if is_normalized else "relu"
+    activation = ACTIVATIONS["leaky_relu" if is_normalized else "relu"]
     layers: Layers = [nn.Unflatten(1, image_shape)]
-    n_maps = image_shape[0]
-    for stage, n_next in enumerate(channels):
+    for stage, (n_maps, n_next) in enumerate(pairwise([image_shape[0], *channels])):
         layers.append(_halve(n_maps, n_next))
         if is_normalized and stage:
             layers.append(_norm_maps(n_next))
-        layers.append(ACTIVATIONS[activation]())
-        n_maps = n_next
+        layers.append(activation())
     layers.append(nn.Flatten())
-    return layers, n_maps * n_pixels
+    return layers, channels[-1] * n_pixels
 
 
 def _mirror(
