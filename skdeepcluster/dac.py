@@ -200,7 +200,7 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     >>> dac = DACClustering(3, n_components=2, hidden_layer_sizes=(16,), random_state=0).fit(X)
     >>> dac.predict_proba(X).shape
     (150, 3)
-    >>> X_new, y_new = dac.sample(5, cluster=1, min_confidence=0.9)
+    >>> X_new, y_new = dac.sample(5, cluster=1)
     >>> X_new.shape
     (5, 4)
     """

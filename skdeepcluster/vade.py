@@ -178,7 +178,7 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     >>> vade = VaDEClustering(3, n_components=2, hidden_layer_sizes=(16,), random_state=0).fit(X)
     >>> vade.predict_proba(X).shape
     (150, 3)
-    >>> X_new, y_new = vade.sample(5, cluster=1, min_confidence=0.9)
+    >>> X_new, y_new = vade.sample(5, cluster=1)
     >>> X_new.shape
     (5, 4)
     """

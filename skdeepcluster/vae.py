@@ -27,7 +27,7 @@ from .deep.codes import (
 )
 from .deep.fit import Recipe, apply
 from .functional.gaussian import standard_kl
-from .functional.points import normal_quantiles, random_shifts, uniform_points
+from .functional.points import normal_quantiles, random_shifts, sample, uniform_points
 from .input.checks import warn_user
 from .input.parameters import begin_sample, check_count, store_parameters
 from .input.types import Auto, Doubles, Labels, Reals, Widths
@@ -394,7 +394,7 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         noise = stream.standard_normal((n_samples, self._n_features_out))
         model = self.model_
         # The mixture is that of the means of q(z | x).
-        means, y = draw_codes(model.mixture, n_samples, cluster, 0.0, stream)
+        means, y = draw_codes(model.mixture, n_samples, cluster, stream, sample)
         std = apply(model, lambda z: model.posterior(model.decode(z))[1], means)
         Z = means + std * noise
         return self._decode(Z.astype(np.float32), stream), y

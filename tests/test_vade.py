@@ -162,7 +162,7 @@ def test_a_good_initial_partition_is_kept(n_rows):
 def test_samples_of_a_cluster_fall_into_it(rows):
     vade = VaDEClustering(3, **SMALL, max_epochs=20, pretraining_epochs=20).fit(rows)
     for k in range(3):
-        X, y = vade.sample(40, cluster=k, min_confidence=0.99)
+        X, y = vade.sample(40, cluster=k)
         assert X.shape == (40, rows.shape[1])
         assert (y == k).all()
         assert (vade.predict(X) == k).mean() > 0.9
@@ -182,22 +182,16 @@ def test_lost_clusters_are_a_warning_with_advice(n_features, advice):
         VaDEClustering(15, **SMALL, **settings).fit(X)
 
 
-def test_confident_samples_of_overlapping_clusters():
+def test_samples_of_overlapping_clusters_are_clear():
     means = torch.tensor([[-1.0], [1.0]])
     apart = gaussian.Mixture(torch.zeros(2).log_softmax(0), means, torch.ones(2, 1))
     counts = torch.tensor([300, 200])
-    stream = torch.Generator().manual_seed(0)
-    for confidence in (0.0, 0.6, 0.85):
-        x = points.confident_sample(apart, counts, confidence, stream)
-        own = gaussian.log_joint(x, apart).softmax(-1)
-        assert own[:300, 0].min() >= confidence
-        assert own[300:, 1].min() >= confidence
-    usual = points.confident_sample(apart, counts, None, stream)
+    x = points.clear_sample(apart, counts, torch.Generator().manual_seed(0))
     largest = float(gaussian.log_joint(apart.means, apart).softmax(-1)[0, 0])
-    assert gaussian.log_joint(usual, apart).softmax(-1)[:300, 0].min() >= 0.9 * largest
-    assert len(usual.unique()) == 500
-    with pytest.raises(ValueError, match="not even its mean"):
-        points.confident_sample(apart, counts, 0.95, stream)
+    own = gaussian.log_joint(x, apart).softmax(-1)
+    assert own[:300, 0].min() >= 0.9 * largest
+    assert own[300:, 1].min() >= 0.9 * largest
+    assert len(x.unique()) == 500
 
 
 @pytest.mark.filterwarnings("ignore:(Only . of 3|.* left their initial clusters)")

@@ -19,7 +19,7 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import one_hot
@@ -39,7 +39,6 @@ from ..input.parameters import (
 )
 from ..input.preparation import Preparation
 from ..input.types import (
-    Auto,
     ClusterMixin,
     Floats,
     Labels,
@@ -601,10 +600,11 @@ def sample_prior(
     self,
     n_samples: int = 1,
     cluster: int | None = None,
-    *,
-    min_confidence: float | Auto = "auto",
 ) -> tuple[Reals, Labels]:
     """Draw codes from the mixture, or from one of its clusters, and decode them.
+
+    Codes between clusters are left out: p(c | z) is at least 0.9 times its value at the mean of
+    the cluster.
 
     Parameters
     ----------
@@ -612,11 +612,6 @@ def sample_prior(
         Number of samples.
     cluster : int, default=None
         Cluster to draw from. None: all clusters, in proportion to their weights.
-    min_confidence : float or "auto", default="auto"
-        Minimum probability p(c | z) of a code's own cluster; 0.999 in the paper's figures, 0
-        for draws from the unrestricted mixture. "auto" is 0.9 times the probability at the
-        mean of the cluster. Codes still below the minimum after several draws are moved
-        toward the mean of their cluster.
 
     Returns
     -------
@@ -627,18 +622,9 @@ def sample_prior(
         samples on every call.
     y : ndarray of shape (n_samples,)
         Cluster that each code was drawn from.
-
-    Raises
-    ------
-    ValueError
-        If even the mean of a cluster falls short of ``min_confidence``.
     """
     n_samples, stream = begin_sample(self, n_samples, cluster)
-    least = None
-    if min_confidence != "auto":
-        bounds = {"min_val": 0, "max_val": 1}
-        least = check_scalar(min_confidence, "min_confidence", Real, **bounds)
-    Z, y = draw_codes(self.model_.prior, n_samples, cluster, least, stream)
+    Z, y = draw_codes(self.model_.prior, n_samples, cluster, stream)
     return self._decode(Z, stream), y
 
 

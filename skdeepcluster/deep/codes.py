@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from ..functional.gaussian import Mixture, log_joint, standard_kl
-from ..functional.points import balanced_points, confident_sample
+from ..functional.points import balanced_points, clear_sample
 from ..mixture import em
 from ..nn.likelihood import Likelihood
 from ..nn.model import (
@@ -361,8 +361,8 @@ def draw_codes(
     prior: CodeMixture | MixturePrior,
     n_samples: int,
     cluster: int | None,
-    confidence: float | None,
     random_state: np.random.RandomState,
+    sample: Callable[..., Tensor] = clear_sample,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return codes (N, L), float32, of a cluster of a mixture or of all (None), and clusters."""
     with isolated(), torch.no_grad():
@@ -371,7 +371,7 @@ def draw_codes(
         counts = em.draw_counts(weights, n_samples, cluster, random_state)
         generator = draw_generator(random_state)
         number = torch.as_tensor(counts, device="cpu")
-        Z = confident_sample(mixture, number, confidence, generator)
+        Z = sample(mixture, number, generator)
     order = random_state.permutation(n_samples)
     clusters = np.arange(len(counts)).repeat(counts)
     return Z.float().numpy()[order], clusters[order]

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from .gaussian import Mixture, log_joint
 
-#: Rounds of rejection sampling in :func:`confident_sample`, and of halving afterwards.
+#: Rounds of rejection sampling in :func:`clear_sample`, and of halving afterwards.
 REDRAWS = 20
 #: Confidence of samples, as a share of the confidence of their component's mean.
 CONFIDENCE = 0.9
@@ -88,29 +88,18 @@ def sample(
     return torch.cat(samples)
 
 
-def confident_sample(
+def clear_sample(
     mixture: Mixture,
     counts: Tensor,
-    confidence: float | None,
     generator: torch.Generator,
 ) -> Tensor:
-    """Generate samples as :func:`sample` does, under the condition p(k | x) >= confidence.
+    """Generate samples as :func:`sample` does that clearly belong to their component k.
 
-    None is ``CONFIDENCE`` times p(k | mean of k). Rejected samples are generated again
-    ``REDRAWS`` times, then moved halfway to the mean of their component until they are accepted.
+    p(k | x) is at least ``CONFIDENCE`` times p(k | mean of k). Rejected samples are generated
+    again ``REDRAWS`` times, then moved halfway to the mean of their component until they are
+    accepted.
     """
-    largest = log_joint(mixture.means, mixture).softmax(-1).diagonal()
-    least = largest * CONFIDENCE
-    if confidence is not None:
-        least = torch.full_like(largest, confidence)
-
-    hidden = torch.nonzero((largest < least) & (counts > 0))[:, 0]
-    if len(hidden):
-        raise ValueError(
-            f"Cluster {int(hidden[0])} overlaps others: not even its mean reaches a confidence "
-            f"of {confidence}. Pass a lower confidence."
-        )
-
+    least = CONFIDENCE * log_joint(mixture.means, mixture).softmax(-1).diagonal()
     components = torch.arange(len(counts), device="cpu").repeat_interleave(counts)
     centers = mixture.means[components]
 

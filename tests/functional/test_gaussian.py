@@ -137,20 +137,6 @@ def test_samples_have_the_moments_of_components(kind):
     np.testing.assert_allclose(np.cov(x[:n].T), covariance, atol=0.03 * covariance.max())
 
 
-def test_rejected_samples_move_toward_their_mean_until_accepted():
-    means = torch.tensor([[-4.0], [0.0], [4.0]]).double()
-    log_weights = torch.zeros(3).double().log_softmax(0)
-    mixture = gaussian.Mixture(log_weights, means, torch.ones_like(means))
-    log_p = gaussian.log_joint(means, mixture).log_softmax(1)
-    confidence = float(log_p[1, 1].exp()) * 0.9999  # of a narrow interval around zero
-
-    counts = torch.tensor([0, 300, 0])
-    generator = torch.Generator().manual_seed(0)
-    x = points.confident_sample(mixture, counts, confidence, generator)
-    assert len(x.unique()) == 300
-    assert 0 < x.abs().min() < x.abs().max() < 0.2
-
-
 # ---- EM
 
 
