@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from joblib import hash as hash_of
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch
 from sklearn.utils.validation import _num_samples
 
@@ -28,54 +28,42 @@ SHARED = {
     "random_state",
     "standardize",
 }
-#: Criteria; those after the first are methods of mixtures, and lower is better.
-CRITERIA = ("expected_score", "bic", "aic")
 
 
 def select_n_clusters(
-    X,
-    estimator=None,
-    n_clusters="auto",
-    *,
-    criterion: str = "expected_score",
-    sample_weight=None,
+    X, estimator=None, n_clusters="auto", *, sample_weight=None
 ) -> Bunch:
-    """Choose the number of clusters of any clusterer by a criterion without labels.
+    """Choose the number of clusters of any clusterer by the expected score, without labels.
+
+    The estimator is fitted once. The number is the one that
+    :class:`~skdeepcluster.NeighborClustering` finds, with the metric, kinds of columns, neighbors
+    and seed of the estimator if it has such parameters.
 
     Parameters
     ----------
     X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
         Samples to cluster, as ``fit`` takes them.
     estimator : clusterer, default=None
-        Clusterer with a parameter ``n_clusters``, or mixture with ``n_components``; its clones
-        are fitted. None: :class:`~skdeepcluster.NeighborClustering`, or
-        :class:`~skdeepcluster.GaussianMixtureEM` with another criterion than "expected_score".
+        Clusterer with a parameter ``n_clusters``, or mixture with ``n_components``; its clone is
+        fitted. None: :class:`~skdeepcluster.NeighborClustering`.
     n_clusters : "auto", (int, int) or iterable of int, default="auto"
         Numbers of clusters to choose from: "auto" and bounds as in
-        :class:`~skdeepcluster.NeighborClustering`, or a list or range. "auto" needs
-        "expected_score".
-    criterion : {"expected_score", "bic", "aic"}, default="expected_score"
-        "expected_score" needs a single fit of the estimator: the number is the one that
-        :class:`~skdeepcluster.NeighborClustering` finds, with the metric, kinds of columns,
-        neighbors and seed of the estimator if it has such parameters. "bic" (number of
-        Gaussians) and "aic" (density that predicts best) are minimized and need mixtures.
+        :class:`~skdeepcluster.NeighborClustering`, or a list or range.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the samples for fits and criteria.
+        Weights of the samples for the fit and the score.
 
     Returns
     -------
     Bunch
-        ``best_n_clusters``, ``best_estimator`` (fitted), ``criterion``, ``curve`` and
-        ``alternatives``. With "expected_score", the curve is ``n_clusters_curve_`` of
-        :class:`~skdeepcluster.NeighborClustering`, and the alternatives are its other partitions,
-        the one with the most evidence first. Otherwise, the curve is a Bunch of "n_clusters" and
-        the criterion, and there are no alternatives.
+        ``best_n_clusters``, ``best_estimator`` (fitted), ``curve`` and ``alternatives``. The curve
+        is ``n_clusters_curve_`` of :class:`~skdeepcluster.NeighborClustering`, and the
+        alternatives are its other partitions, the one with the most evidence first.
 
     Warns
     -----
     UserWarning
-        If the best number is at an edge of those tried, or if "expected_score" has too few
-        distinct samples for some numbers.
+        If the best number is at an edge of those tried, or if there are too few distinct samples
+        for some numbers.
 
     Notes
     -----
@@ -90,72 +78,45 @@ def select_n_clusters(
     >>> select_n_clusters(X, KMeans(random_state=0)).best_n_clusters
     3
     """
-    is_mixture = criterion != "expected_score"
-    estimator = _read_estimator(estimator, criterion)
-    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    if estimator is None:
+        estimator = NeighborClustering(random_state=0)
     name = _name_number(estimator)
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
 
     def fit(number):
         return clone(estimator).set_params(**{name: number}).fit(X, **weights)
 
     numbers = read_n_clusters(n_clusters)
-    if numbers.is_given or is_mixture and n_clusters == "auto":
+    if numbers.is_given:
         raise ValueError(
-            f"A choice by {criterion!r} needs bounds such as (2, 20), or a list, got "
-            f"n_clusters={n_clusters!r}."
+            "n_clusters must be 'auto', bounds such as (2, 20), or a list, got "
+            f"{n_clusters!r}."
         )
-    if not numbers.is_range:
-        n_clusters = numbers.numbers  # an iterator can be read once
-    alternatives = []
-    if is_mixture:
-        fits = {number: fit(number) for number in numbers.numbers}
-        curve = _score_mixtures(fits, criterion, X, weights)
-        best = int(curve.n_clusters[curve[criterion].argmin()])
-        fitted = fits[best]
-    elif isinstance(estimator, NeighborClustering) and numbers.is_range:
+    if isinstance(estimator, NeighborClustering) and numbers.is_range:
         fitted = fit(n_clusters)
         best = fitted.n_clusters_
         curve = fitted.n_clusters_curve_
         alternatives = fitted.alternatives_
     else:
-        best, curve, alternatives = _search(X, n_clusters, estimator, sample_weight)
+        best, curve, alternatives = _search(X, numbers, estimator, sample_weight)
         fitted = fit(best)
 
     if not isinstance(n_clusters, str):
-        _warn_of_edges(curve.n_clusters.tolist(), best, criterion)
+        _warn_of_edges(curve.n_clusters.tolist(), best)
     return Bunch(
         best_n_clusters=best,
         best_estimator=fitted,
-        criterion=criterion,
         curve=curve,
         alternatives=alternatives,
     )
 
 
-def _read_estimator(estimator, criterion):
-    """Return the estimator, or what stands for None, checked to have the criterion."""
-    if criterion not in CRITERIA:
-        raise ValueError(f"criterion={criterion!r} is unknown. Use one of {CRITERIA}.")
-    is_class = isinstance(estimator, type)
-    if is_class or estimator is not None and not hasattr(estimator, "get_params"):
+def _name_number(estimator):
+    """Return the name of the parameter with the number of clusters."""
+    if isinstance(estimator, type) or not isinstance(estimator, BaseEstimator):
         raise TypeError(
             f"estimator must be a clusterer, got {estimator!r}. Pass numbers as n_clusters."
         )
-    if criterion == "expected_score":
-        return NeighborClustering(random_state=0) if estimator is None else estimator
-    if estimator is None:
-        from .gaussian_mixture import GaussianMixtureEM
-
-        return GaussianMixtureEM()
-    if not hasattr(estimator, criterion):
-        raise ValueError(
-            f"criterion={criterion!r} needs a mixture, got {type(estimator).__name__}."
-        )
-    return estimator
-
-
-def _name_number(estimator):
-    """Return the name of the parameter with the number of clusters."""
     for name in ("n_clusters", "n_components"):
         if name in estimator.get_params():
             return name
@@ -165,48 +126,45 @@ def _name_number(estimator):
     )
 
 
-def _score_mixtures(fits, criterion, X, weights):
-    """Return the curve of a criterion of mixtures, which are given by their numbers."""
-    values = [getattr(each, criterion)(X, **weights) for each in fits.values()]
-    curve = Bunch(n_clusters=np.array([*fits]))
-    curve[criterion] = np.array(values)
-    return curve
-
-
-def _search(X, n_clusters, estimator, sample_weight):
+def _search(X, numbers, estimator, sample_weight):
     """Return the best number by the expected score, the curve, and the alternatives."""
     params = estimator.get_params(deep=False)
-    shared = {name: params[name] for name in params.keys() & SHARED}
     # A clusterer without a seed has one curve.
-    clusterer = NeighborClustering(n_clusters, **{"random_state": 0} | shared)
+    shared = {"random_state": 0}
+    shared |= {name: params[name] for name in SHARED & params.keys()}
+    clusterer = NeighborClustering(**shared)
     prepared = prepare_samples(clusterer, X, sample_weight)
-    problem = Problem(read_n_clusters(n_clusters), sample_weight)
+    problem = Problem(numbers, sample_weight)
     found = find_clusters(prepared, problem, read_settings(clusterer))
-    partitions = found.partitions
-    labels = [partition.labels for partition in partitions]
-    alternatives = list_alternatives(partitions, labels, 0)
+    labels = [partition.labels for partition in found.partitions]
+    alternatives = list_alternatives(found.partitions, labels, 0)
 
-    curve = found.curve
-    largest = curve.n_clusters.max()
-    if isinstance(n_clusters, list) and largest < max(n_clusters):
+    largest = found.curve.n_clusters.max()
+    if not numbers.is_range and largest < max(numbers.numbers):
         warn_user(
             f"Numbers above {largest} are left out: too few samples are distinct.",
             UserWarning,
         )
-    return found.best.n_clusters, curve, alternatives
+    return found.best.n_clusters, found.curve, alternatives
 
 
-def _warn_of_edges(numbers, best, criterion):
+def _warn_of_edges(numbers, best):
     """Warn if the best number is at an edge of those tried."""
     low = min(numbers)
     high = max(numbers)
-    if low < high and (best == high or best == low > 1):
-        edge, more = ("largest", "larger") if best == high else ("smallest", "smaller")
-        warn_user(
-            f"The best number of clusters by {criterion}, {best}, is the {edge} of those tried, "
-            f"{low} to {high}. Give {more} ones, too.",
-            UserWarning,
-        )
+    if low == high:
+        return
+    if best == high:
+        position, others = "largest", "larger"
+    elif best == low > 1:
+        position, others = "smallest", "smaller"
+    else:
+        return
+    warn_user(
+        f"The best number of clusters, {best}, is the {position} of those tried, {low} to {high}. "
+        f"Give {others} ones, too.",
+        UserWarning,
+    )
 
 
 class NoSplit:
