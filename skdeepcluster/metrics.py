@@ -1,4 +1,4 @@
-"""Scores of clusters: without classes, by agreement with classes, and of their probabilities.
+"""Scores of clusters, without classes or by their agreement with classes.
 
 Clusters and classes may be integers, strings or booleans. -1 is a cluster like any other, except
 for :func:`expected_score`.
@@ -14,20 +14,15 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from .input.labels import indicate
-from .input.parameters import check_count
 from .neighbors.cells import find_nearest
 
 __all__ = [
     "ExpectedScore",
     "clustering_accuracy",
-    "expected_calibration_error",
     "expected_score",
     "match_labels",
     "purity_score",
 ]
-
-#: Maximum error of probabilities: sums of float32 are not exact.
-SHARE_ERROR = 1e-5
 
 
 # ---- without classes
@@ -283,94 +278,6 @@ def match_labels(labels_true, labels_pred) -> np.ndarray:
     else:
         names[unmatched] = [f"cluster {name}" for name in clusters[unmatched]]
     return np.array(names.tolist())[index]
-
-
-def expected_calibration_error(y_true, y_prob, *, n_bins: int = 10) -> float:
-    """Mean difference between the confidence and the share of samples that are right.
-
-    ``ECE = sum_b (n_b / N) |mean right_b - mean confidence_b|`` over bins of equal count of the
-    samples sorted by confidence. Samples of equal confidence count with their mean of ``right``.
-
-    Parameters
-    ----------
-    y_true : array-like of shape (n_samples,)
-        Classes, under any names. Clusters are matched with them as in :func:`match_labels`; a
-        sample is right if its most probable cluster is the one of its class.
-    y_prob : array-like of shape (n_samples, n_clusters) or (n_samples,)
-        Probabilities of the clusters, as ``predict_proba`` returns them. If only the confidences
-        are given, (n_samples,), ``y_true`` says whether each sample is right: booleans, or shares
-        in [0, 1].
-    n_bins : int, default=10
-        Number of bins.
-
-    Returns
-    -------
-    error : float
-        Between 0 (calibrated) and 1.
-
-    See Also
-    --------
-    sklearn.calibration.CalibrationDisplay : The same as a plot.
-
-    References
-    ----------
-    M. P. Naeini, G. F. Cooper, M. Hauskrecht, "Obtaining Well Calibrated Probabilities Using
-    Bayesian Binning", AAAI 2015.
-
-    Examples
-    --------
-    >>> from skdeepcluster.metrics import expected_calibration_error
-    >>> classes = ["cat", "cat", "dog", "dog"]
-    >>> probabilities = [[0.25, 0.75], [0.25, 0.75], [0.75, 0.25], [0.25, 0.75]]
-    >>> expected_calibration_error(classes, probabilities)
-    0.0
-    >>> expected_calibration_error([True, True, True, False], [1.0, 1.0, 1.0, 1.0])
-    0.25
-    """
-    right, confidence = _read_confidence(y_true, y_prob)
-    n_bins = check_count("n_bins", n_bins)
-    _, index = np.unique(confidence, return_inverse=True)
-    shares = np.bincount(index, right) / np.bincount(index)
-    shares = shares[index]
-
-    order = np.argsort(confidence, kind="stable")
-    bins = np.array_split(order, min(n_bins, len(order)))
-    gaps = [abs((shares[rows] - confidence[rows]).sum()) for rows in bins]
-    return float(sum(gaps) / len(order))
-
-
-def _read_confidence(y_true, y_prob):
-    """Return whether each sample is right and its confidence, as float64 (N,) in [0, 1].
-
-    These are given, or computed from classes (N,) and probabilities (N, K).
-    """
-    y_prob = _check_shares("y_prob", y_prob)
-    check_consistent_length(y_true, y_prob)
-    if y_prob.ndim == 2:
-        sums = y_prob.sum(1)
-        if np.abs(sums - 1).max() > SHARE_ERROR * y_prob.shape[1]:
-            raise ValueError(
-                f"y_prob must sum to 1 over the clusters, but has sums from {sums.min():.6g} to "
-                f"{sums.max():.6g}."
-            )
-        matched = match_labels(y_true, y_prob.argmax(1))
-        right = matched == check_discrete(y_true, "y_true")
-        return right.astype(np.float64), y_prob.max(1)
-
-    return column_or_1d(_check_shares("y_true", y_true)), y_prob
-
-
-def _check_shares(name, values):
-    """Return an array of numbers in [0, 1] as float64."""
-    values = check_array(values, dtype=np.float64, ensure_2d=False, input_name=name)
-    is_outside = (values < -SHARE_ERROR) | (values > 1 + SHARE_ERROR)
-    if is_outside.any():
-        outside = values[is_outside][0]
-        raise ValueError(
-            f"{name} must hold numbers between 0 and 1, got {outside}. Classes need y_prob of "
-            "shape (n_samples, n_clusters)."
-        )
-    return values.clip(0, 1)
 
 
 def _read_pair(labels_true, labels_pred):

@@ -1,4 +1,4 @@
-"""Accuracies against all permutations; calibration against bins."""
+"""Accuracies against all permutations, and names of clusters."""
 
 from itertools import permutations
 
@@ -9,7 +9,6 @@ from sklearn.metrics.cluster import contingency_matrix
 
 from skdeepcluster.metrics import (
     clustering_accuracy,
-    expected_calibration_error,
     match_labels,
     purity_score,
 )
@@ -109,72 +108,3 @@ def test_types_that_come_back(true, kinds):
 def test_errors_say_what_was_found(metric, true, pred, message):
     with pytest.raises(ValueError, match=message):
         metric(true, pred)
-
-
-# ---- probabilities
-
-
-def confident_samples(n=60_000, seed=0):
-    """Confidences, and whether samples are right, with these probabilities."""
-    stream = np.random.RandomState(seed)
-    confidence = stream.uniform(0.2, 1, size=n)
-    return stream.uniform(size=n) < confidence, confidence
-
-
-def test_calibrated_confidences_have_no_error():
-    right, confidence = confident_samples()
-    assert expected_calibration_error(right, confidence) < 0.01
-    excess = expected_calibration_error(right, np.ones(len(right)))
-    assert excess == pytest.approx(1 - right.mean())
-    assert expected_calibration_error(right, right) == 0
-    assert expected_calibration_error([1, 1, 0, 0], [0, 0, 1, 1 + 1e-6], n_bins=2) == 1
-
-
-def test_calibration_error_is_that_of_bins_of_equal_count():
-    right, confidence = confident_samples(1000)
-    confidence = confidence**2
-    order = np.argsort(confidence)
-    expected = 0
-    for rows in order.reshape(8, 125):
-        expected += abs(right[rows].mean() - confidence[rows].mean()) / 8
-    assert expected_calibration_error(right, confidence, n_bins=8) == pytest.approx(expected)
-
-
-def test_order_does_not_change_the_calibration_error():
-    right, confidence = confident_samples(500)
-    confidence = np.round(confidence, 1)  # many ties across the edges of bins
-    shuffled = np.random.RandomState(1).permutation(500)
-    one = expected_calibration_error(right, confidence, n_bins=7)
-    two = expected_calibration_error(right[shuffled], confidence[shuffled], n_bins=7)
-    assert one == pytest.approx(two, abs=1e-12)
-    assert expected_calibration_error([1, 0], [0.5, 0.5], n_bins=9) == 0
-
-
-@pytest.mark.parametrize("names", [[0, 1, 2], [7, 3, 5], ["c", "a", "b"]])
-@pytest.mark.parametrize("n_clusters", [2, 3, 5])
-def test_probabilities_are_judged_after_matching(names, n_clusters):
-    stream = np.random.RandomState(n_clusters)
-    classes = np.array(names)[stream.randint(3, size=50)]
-    probabilities = stream.dirichlet(np.ones(n_clusters), 50)
-    right = match_labels(classes, probabilities.argmax(1)) == classes
-    expected = expected_calibration_error(right, probabilities.max(1))
-    assert expected_calibration_error(classes, probabilities) == expected
-    assert expected_calibration_error(
-        classes, probabilities[:, ::-1].astype(np.float32)
-    ) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("right", "confidence", "message"),
-    [
-        ([1], [[0.5, 0.4]], "must sum to 1 over the clusters, but .* from 0.9 to 0.9"),
-        ([1, 0], [0.5], r"inconsistent numbers of samples: \[2, 1\]"),
-        ([1, 0], [0.5, 1.2], "y_prob must hold numbers between 0 and 1, got 1.2"),
-        ([1, 0], [0.5, np.nan], "y_prob contains NaN"),
-        (["a", "b"], [0.5, 0.5], "could not convert string"),
-        ([3, 0], [0.5, 0.5], r"y_true must hold .* between 0 and 1, got 3\.0.* y_prob of shape"),
-    ],
-)
-def test_errors_of_confidences_say_what_was_found(right, confidence, message):
-    with pytest.raises(ValueError, match=message):
-        expected_calibration_error(right, confidence)

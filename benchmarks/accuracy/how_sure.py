@@ -19,16 +19,12 @@ from sklearn.utils import Bunch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the folder that holds lib
 from lib.methods import METHODS, NETWORKS, precision
 from lib.options import chosen, parse, parser
-from lib.records import complete, described, timed
+from lib.records import calibration_error, complete, described, timed
 from lib.sets import SETS, load_sets
 from lib.tables import as_frame, pivot
 
 from skdeepcluster import ClusterEnsemble, NeighborClustering
-from skdeepcluster.metrics import (
-    clustering_accuracy,
-    expected_calibration_error,
-    match_labels,
-)
+from skdeepcluster.metrics import clustering_accuracy, match_labels
 
 MAX_SAMPLES = 5000  # of networks
 #: Number of outliers, as a share of the samples.
@@ -51,7 +47,7 @@ def calibration(method, data, seed):
     has_both = 0 < right.mean() < 1
     return {
         "acc": clustering_accuracy(data.y, probabilities.argmax(1)),
-        "ece": expected_calibration_error(data.y, probabilities),
+        "ece": calibration_error(right, probabilities.max(1)),
         "auc": float(roc_auc_score(right, probabilities.max(1))) if has_both else None,
         "confidence": float(probabilities.max(1).mean()),
     }

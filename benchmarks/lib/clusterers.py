@@ -30,11 +30,11 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import minmax_scale
 
 import skdeepcluster
-from skdeepcluster.metrics import expected_calibration_error, match_labels
+from skdeepcluster.metrics import match_labels
 from skdeepcluster.neighbors import neighbor_graph
 
 from .methods import NETWORKS
-from .records import N_THREADS, judged
+from .records import N_THREADS, calibration_error, judged
 
 MAX_SAMPLES = 12_000  # of methods that grow quadratically
 MAX_FEATURES = 50  # of full covariances and of HDBSCAN
@@ -311,7 +311,7 @@ def judge_parts(network, X, y, seed):
     return {
         **{f"{name}_{key}": of[key] for name, of in judgments.items() for key in ("acc", "ari")},
         "moved": network.moved_,
-        "ece": expected_calibration_error(right, network.probabilities_.astype(float)),
+        "ece": calibration_error(right, network.probabilities_.astype(float)),
     }
 
 

@@ -8,6 +8,7 @@ import warnings
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
@@ -31,6 +32,18 @@ def judged(y, labels):
         "nmi": float(normalized_mutual_info_score(y, labels)),
         "ari": float(adjusted_rand_score(y, labels)),
     }
+
+
+def calibration_error(is_right, confidence, n_bins=10):
+    """Return the expected calibration error over bins of equal count.
+
+    Samples of equal confidence count with their mean of ``is_right``.
+    """
+    _, index = np.unique(confidence, return_inverse=True)
+    shares = np.bincount(index, is_right) / np.bincount(index)
+    gaps = shares[index] - confidence
+    bins = np.array_split(np.argsort(confidence, kind="stable"), n_bins)
+    return float(sum(abs(gaps[rows].sum()) for rows in bins) / len(gaps))
 
 
 def described(data):

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.mixture import GaussianMixture
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.metrics import expected_calibration_error, match_labels
+from skdeepcluster.metrics import match_labels
 
 X, y = load_digits(return_X_y=True)
 mixture = GaussianMixture(10, covariance_type="diag", reg_covar=0.1, random_state=0).fit(X)
@@ -25,7 +25,6 @@ for ax, fit in zip(axes, (mixture, clusters), strict=True):
     is_right = match_labels(y, probabilities.argmax(1)) == y
     options = {"n_bins": 10, "strategy": "quantile", "name": type(fit).__name__, "ax": ax}
     CalibrationDisplay.from_predictions(is_right, probabilities.max(1), **options)
-    ax.set_title(f"calibration error {expected_calibration_error(y, probabilities):.3f}")
     ax.set(xlabel="probability of the cluster", ylabel="share of samples that are right")
 plt.show()
 

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import NeighborClustering
-from skdeepcluster.metrics import clustering_accuracy, expected_calibration_error
+from skdeepcluster.metrics import match_labels
 
 DISTANCES = [1.5, 2, 2.5, 3, 3.5, 4, 5, 6]
 ANGLES = 2 * np.pi * np.arange(5) / 5
@@ -26,6 +26,13 @@ def draw(distance, seed):
     y = np.arange(300) % 5
     noise = np.random.default_rng(seed).normal(size=(300, 2))
     return distance * CENTERS[y] + noise, y
+
+
+def measure_error(is_right, confidence):
+    """Return the calibration error: the mean gap over ten bins of equal count."""
+    bins = np.array_split(np.argsort(confidence, kind="stable"), 10)
+    gaps = [abs(is_right[rows].sum() - confidence[rows].sum()) for rows in bins]
+    return sum(gaps) / len(confidence)
 
 
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
@@ -45,9 +52,10 @@ for distance in DISTANCES:
         X, y = draw(distance, seed)
         fit = NeighborClustering(5, random_state=0).fit(X)
         ari = adjusted_rand_score(y, fit.labels_)
-        right = clustering_accuracy(y, fit.labels_)
-        error = expected_calibration_error(y, fit.predict_proba(X))
-        rows.append([fit.expected_score_, ari, fit.probabilities_.mean(), right, error])
+        is_right = match_labels(y, fit.labels_) == y
+        confidence = fit.probabilities_
+        error = measure_error(is_right, confidence)
+        rows.append([fit.expected_score_, ari, confidence.mean(), is_right.mean(), error])
     measured.append(np.mean(rows, axis=0))
 scores, aris, probabilities, shares, errors = np.transpose(measured)
 
