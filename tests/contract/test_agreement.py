@@ -45,7 +45,7 @@ def with_gaps():
     return X
 
 
-#: Every door searches by itself: of two tables, a share of the samples is enough.
+#: Every estimator searches by itself: of two tables, a share of the samples is enough.
 TABLES = {
     "wine": load_wine().data,
     "breast_cancer": load_breast_cancer().data[::5],
@@ -62,7 +62,7 @@ def fit_auto(name):
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_all_doors_agree_on_the_number_of_clusters(name):
+def test_all_agree_on_the_number_of_clusters(name):
     X = TABLES[name]
     numbers = {
         "NeighborClustering": fit_auto(name).n_clusters_,
