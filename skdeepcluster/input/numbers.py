@@ -22,14 +22,14 @@ MIN_DIFFERENCE = 0.05
 CHANCES = 4
 #: Probabilities of the quantiles that tell whether a number is skewed.
 QUANTILES = 0.05, 0.25, 0.5, 0.75, 0.95
-#: Minimum skewness of the tails and of the inner half of a skewed number: (a + b - 2 m) / (b - a) for
-#: quantiles a and b and the median m.
+#: Minimum skewness of the tails and of the inner half of a skewed number: (a + b - 2 m) / (b - a)
+#: for quantiles a and b and the median m.
 TAIL_SKEW = 0.3
 BODY_SKEW = 0.1
 #: Minimum skewness of a skewed number by moments: two clusters far apart have less.
 SKEWNESS = 1.5
-#: Minimum distance of a skewed number from the pole of its logarithm, relative to the distance of the
-#: median from the minimum.
+#: Minimum distance of a skewed number from the pole of its logarithm, relative to the distance
+#: of the median from the minimum.
 POLE = 0.1
 #: Numbers of decimals to which decoded numbers are rounded.
 DECIMALS = range(7)

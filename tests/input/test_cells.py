@@ -1,4 +1,4 @@
-"""Cells as people type them: dates, money, percent, gaps, identifiers, and what cannot be read."""
+"""Cells as people type them: dates, numbers, gaps, identifiers, and what cannot be read."""
 
 import datetime
 
@@ -31,11 +31,6 @@ def find(column, kinds="auto", **others):
     return found.kinds_["own"], found.transform(table)[:, place]
 
 
-def swap(text):
-    """Write a number with a decimal comma."""
-    return text.translate(str.maketrans(",.", ".,"))
-
-
 # ---- gaps
 
 
@@ -63,36 +58,21 @@ def test_gaps_are_alike(nothing, name):
 # ---- numbers as texts
 
 TEXTS = {
-    "dollars": [f"${value:,.2f}" for value in VALUES],
-    "negative dollars": [f"-${value:,.2f}" for value in VALUES],
-    "euros": [swap(f"{value:,.2f} EUR") for value in VALUES],
-    "signs of euros": [swap(f"{value:,.2f}\N{NO-BREAK SPACE}€") for value in VALUES],
-    "percent": [f"{value:.2f} %" for value in VALUES],
-    "decimal commas": [swap(f"{value:.2f}") for value in VALUES],
-    "spaces": [f"{value:,.2f}".replace(",", " ") for value in VALUES],
-    "apostrophes": [f"{value:,.2f}".replace(",", "'") for value in VALUES],
     "exponents": [f"{value:.8e}" for value in VALUES],
     "plain": [str(value) for value in VALUES],
+    "signs": [f"-{value}" for value in VALUES],
 }
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_numbers_in_texts_are_numbers(name):
-    sign = -1 if name.startswith("negative") else 1
+    sign = -1 if name == "signs" else 1
     kind, numbers = find(TEXTS[name])
-    assert kind in ("amount", "number")
+    assert kind in ("skewed", "number")
     table = pd.DataFrame({"x": Y > 0, "own": TEXTS[name]})
     found = Preparation().fit(table)
     restored = found.inverse_transform(found.transform(table))["own"]
     np.testing.assert_allclose(restored, sign * VALUES, rtol=1e-9)
-
-
-def test_the_column_says_which_sign_is_the_decimal_one():
-    mixed = ["1.200", "3.400.000", "12", "700"] * 40
-    table = pd.DataFrame({"x": RNG.normal(size=N), "own": mixed})
-    found = Preparation({"own": "number"}).fit(table)
-    restored = found.inverse_transform(found.transform(table))["own"]
-    assert sorted(set(restored)) == [12, 700, 1200, 3_400_000]
 
 
 @pytest.mark.parametrize(
@@ -105,19 +85,22 @@ def test_the_column_says_which_sign_is_the_decimal_one():
         ["+49 170 1234567", "+49 171 2345678"],
         ["1", "2", "10 or more"],
         ["1.2.3", "1.2.4"],
+        ["$1,200.50", "$80.00"],
+        ["3,5", "2,5"],
+        ["12 %", "7 %"],
     ],
     ids=str,
 )
 def test_codes_stay_texts(texts):
-    assert find(RNG.choice(texts, N))[0] in ("category", "flag")
+    assert find(RNG.choice(texts, N))[0] in ("category", "binary")
 
 
 def test_texts_among_numbers_are_missing_and_said():
-    texts = TEXTS["dollars"].copy()
+    texts = TEXTS["plain"].copy()
     texts[3] = "on request"
     with pytest.warns(UserWarning, match=r"'own' has .* 1 values .*'on request'.*'category'"):
         kind, numbers = find(texts)
-    assert kind in ("amount", "number")
+    assert kind in ("skewed", "number")
     assert np.isfinite(numbers).all()  # filled
     texts[:9] = ["on request"] * 9
     assert find(texts)[0] in ("category", "out")
@@ -131,7 +114,6 @@ DATES = {
     "days": DAYS,
     "times": TIMES,
     "zones": TIMES.dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo"),
-    "months": TIMES.dt.to_period("M"),
     "spans": pd.Series(pd.to_timedelta(COUNTS, unit="s")),
     "two": pd.Series(DAYS).where(Y == 0, pd.Timestamp(0)).where(Y == 1, pd.Timestamp(1e18)),
 }
@@ -189,7 +171,7 @@ def test_polars_has_the_same_dates():
             "day": [own.date() for own in times],
             "when": times,
             "span": [datetime.timedelta(seconds=int(count)) for count in COUNTS],
-            "price": TEXTS["dollars"],
+            "price": TEXTS["plain"],
         }
     )
     zoned = polars.col("when").dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Tokyo")
@@ -204,7 +186,7 @@ def test_polars_has_the_same_dates():
 
 
 def test_tables_with_dates_are_clustered_generated_and_reported():
-    table = pd.DataFrame({"price": TEXTS["dollars"], "joined": DAYS, "x": RNG.normal(size=N)})
+    table = pd.DataFrame({"price": TEXTS["plain"], "joined": DAYS, "x": RNG.normal(size=N)})
     fit = NeighborClustering(2, random_state=0).fit(table)
     assert fit.preparation_.kinds_["joined"] == "date"
     assert abs(2 * (fit.labels_ == Y).mean() - 1) > 0.9
@@ -246,19 +228,10 @@ def test_years_and_ages_are_no_identifiers(n):
     assert find(column)[0] == "number"
 
 
-def test_copies_do_not_change_identifiers():
-    table = pd.DataFrame(
-        {"x": RNG.normal(8 * Y), "city": np.array([*"abcdefghijklmnop"])[COUNTS % 16]}
-    )
+def test_categories_repeat_and_names_do_not():
+    table = pd.DataFrame({"x": RNG.normal(size=N), "city": np.repeat([*"abcdefghijklmnop"], 10)})
     table["name"] = [f"customer {i}" for i in range(N)]
-    table["id"] = range(N)
-    expected = {"x": "number", "city": "category", "name": "out", "id": "out"}
-    for n_copies in (1, 2, 3):
-        assert Preparation().fit(pd.concat([table] * n_copies)).kinds_ == expected
-    balanced = pd.DataFrame(
-        {"x": RNG.normal(size=N), "city": np.repeat([*"abcdefghijklmnop"], 10)}
-    )
-    assert Preparation().fit(balanced).kinds_["city"] == "category"
+    assert Preparation().fit(table).kinds_ == {"x": "number", "city": "category", "name": "out"}
 
 
 # ---- names and errors
@@ -271,10 +244,10 @@ def test_a_name_that_is_a_column_comes_before_a_position():
     assert "1 left out (1)" in found.describe()
 
 
-def test_categories_without_order_are_no_codes():
+def test_categories_without_order_are_not_ordinal():
     sizes = pd.Categorical(np.where(Y, "small", "large"))
     with pytest.raises(ValueError, match="its texts have no order"):
-        find(sizes, {"own": "code"})
+        find(sizes, {"own": "ordinal"})
 
 
 @pytest.mark.parametrize("value", [[1, 2], {"a": 1}, np.ones((2, 2))], ids=str)
@@ -295,9 +268,3 @@ def test_values_that_cannot_be_read_later_are_named():
     assert np.isfinite(fit.predict_proba(new)).all()
     with pytest.raises(ValueError, match="infinity .* in column 'x'"):
         NeighborClustering(2).fit(table.replace({"x": {VALUES[3]: np.inf}}))
-
-
-def test_annotated_data_say_what_to_pass():
-    anndata = pytest.importorskip("anndata")
-    with pytest.raises(TypeError, match=r"AnnData. Pass adata.X or adata.obsm\['X_pca'\]"):
-        NeighborClustering(2).fit(anndata.AnnData(np.ones((9, 3))))
