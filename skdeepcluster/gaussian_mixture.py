@@ -81,7 +81,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Larger values make the first steps of ``partial_fit`` smaller.
     batch_size : int or "auto", default="auto"
         Samples per batch of an EM iteration. It changes time and memory, not results.
-    device : str or torch.device, default="auto"
+    device : str, default="auto"
         Where EM runs, in double precision. "auto" is CUDA if there is a GPU, else the CPU.
     warm_start : bool, default=False
         Continue from the last fit. ``n_init`` is ignored then.
@@ -166,7 +166,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         "learning_decay": [Interval(Real, 0.0, 1.0, closed="both")],
         "learning_offset": [Interval(Real, 1.0, None, closed="left")],
         "batch_size": [COUNT, AUTO],
-        "device": [str, torch.device],
+        "device": [str],
     }
     del _parameter_constraints["n_components"]
 

@@ -17,7 +17,6 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -108,7 +107,7 @@ def test_copies_predict_the_same(name, tmp_path):
 
 def test_parameters_are_stored_as_plain_data(tmp_path):
     augment = RandomAffine((1, 1, 3))
-    one = sk.CatGANClustering(3, augment=augment, device=torch.device("cpu"), **FROM_EM).fit(X)
+    one = sk.CatGANClustering(3, augment=augment, device="cpu", **FROM_EM).fit(X)
     two = through_file(one, tmp_path)
     assert_same(one, two)
     assert (two.device, two.augment) == ("cpu", augment)

@@ -90,7 +90,7 @@ CONSTRAINTS = NeighborClustering._parameter_constraints | {
     "n_init": [COUNT],
     "augment": [callable, AUTO, None],
     "callbacks": [list, tuple, None],
-    "device": [str, torch.device],
+    "device": [str],
 }
 
 
@@ -346,13 +346,12 @@ class DeepEstimator(BaseEstimator, ABC):
 
     def __getstate__(self):
         """Return the state as arrays and plain objects, so that it loads without a GPU."""
-        state = make_plain(super().__getstate__())
+        state = dict(super().__getstate__())
         if "model_" in state:
             tensors = state["model_"].state_dict()
             state["model_"] = {
                 name: tensor.cpu().numpy() for name, tensor in tensors.items()
             }
-            state["_fit_params"] = make_plain(state["_fit_params"])
         return state
 
     def __setstate__(self, state):
@@ -638,16 +637,6 @@ def _pair(X, labels, device):
 
 
 # ---- state
-
-
-def make_plain(params):
-    """Return parameters with plain values for a device."""
-    plain = {}
-    for name, value in params.items():
-        if isinstance(value, torch.device):
-            value = str(value)
-        plain[name] = value
-    return plain
 
 
 def rebuild(estimator, tensors):

@@ -128,7 +128,7 @@ augment : callable or "auto"
     :class:`NeighborClustering`, for images if ``image_shape`` is given, else for series.
 callbacks : list of skorch callbacks
     Used in training, not in pretraining: ``[EarlyStopping(monitor="train_loss")]``.
-device : str or torch.device
+device : str
     "auto": a GPU if there is one, else the CPU.
 verbose : int
     1: a progress bar over all phases. 2: a table with a line per epoch.
