@@ -165,9 +165,8 @@ class NeighborClustering(
     are searched again with all candidates, and the mean of both scores counts. Where the evidence
     is about equal, the stability decides.
 
-    A sample of weight 2 equals two samples. The order of the samples and features, copies of all
-    samples and constant features do not change a cluster, unless rounding decides between
-    candidates with about equal scores. With ``augment``, the order of features has a meaning.
+    A sample of weight 2 equals two samples. The order of the features changes no more than
+    another ``random_state`` does. With ``augment``, their order has a meaning.
 
     With ``use_labels=True``, labels name the clusters and move samples between them along the
     graph [2]_.

@@ -126,15 +126,6 @@ def test_weights_are_repetitions_and_zero_is_absence():
     )
 
 
-def test_the_order_of_distances_changes_no_digit():
-    order = STREAM.permutation(60)
-    one = fit(DISTANCES, FROM_NORMAL)
-    two = fit(DISTANCES, FROM_NORMAL[order][:, order])
-    np.testing.assert_array_equal(two.layout_, one.layout_[order])
-    np.testing.assert_array_equal(two.responsibilities_, one.responsibilities_[order])
-    assert set(order[two.graph_indices_]) == set(one.graph_indices_)
-
-
 def test_stored_zeros_and_duplicate_entries_change_nothing():
     rows = np.pad(np.maximum(X, 0), ((0, 0), (0, 20)))
     whole = sparse.csr_array(rows)

@@ -66,7 +66,7 @@ def read_diabetes(seed):
 
 
 def read_wine(seed):
-    """Return wines, with a flag for much proline."""
+    """Return wines, with a binary column for much proline."""
     table = load_wine(as_frame=True).data
     proline = table["proline"] > table["proline"].median()
     return table.assign(proline=proline.astype(int))

@@ -131,13 +131,13 @@ def _add_noise(
 
 
 def draw_coded(rng: Generator, kinds: tuple[str, ...]) -> Samples:
-    """Draw a set of another kind, and measure some of its columns as codes, flags or amounts."""
+    """Draw a set of another kind, and measure some of its columns as ordinal, binary or skewed."""
     X, y = KINDS[rng.choice(kinds)](rng)
     return code_columns(rng, X, y)
 
 
 def draw_table(rng: Generator, n_classes: Numbers = (2, 6, 9)) -> tuple[Any, Array]:
-    """Draw a table of numbers, amounts, codes, flags and categories, at times with gaps.
+    """Draw a table of columns of all kinds, at times with gaps.
 
     A third is as pipelines encode it.
     """

@@ -1,4 +1,4 @@
-"""Tables as people have them: numbers, amounts, codes, flags and categories side by side.
+"""Tables as people have them: numbers, skewed, ordinal, binary columns, categories.
 
 N samples, D columns, K classes, L levels of a category.
 """
@@ -89,7 +89,7 @@ MEASURES: tuple[Measure, ...] = (
 
 
 def code_columns(rng: Generator, X: Array, y: Array) -> Samples:
-    """Turn some columns of numbers X (N, D) into codes, flags and amounts; add useless ones."""
+    """Turn some columns of numbers X (N, D) into ordinal, binary and skewed ones; add others."""
     X = (X - X.mean(0)) / X.std(0).clip(1e-12)
     columns = _code_some(rng, X)
     for _ in range(rng.integers(0, 4)):
@@ -104,7 +104,7 @@ def code_columns(rng: Generator, X: Array, y: Array) -> Samples:
 
 
 def _code_some(rng: Generator, X: Array) -> list[Array]:
-    """Return the columns of X (N, D), some of them as codes, flags or amounts."""
+    """Return the columns of X (N, D), some of them ordinal, binary or skewed."""
     forms: tuple[Measure, ...] = (
         measure_code,
         measure_code,
@@ -127,7 +127,7 @@ def draw_mixed(rng: Generator, y: Array) -> tuple[pd.DataFrame, Array]:
     """Draw a table of the classes y (N,): columns that depend on them, on factors, or on nothing.
 
     Numbers of a column are a sum of the effect of the class, of factors that columns share, and
-    of noise. They are then measured as numbers, amounts, codes, flags or categories.
+    of noise. They are then measured as columns of all kinds.
     """
     table = _draw_columns(rng, y)
     for _ in range(rng.integers(0, 3) * (rng.random() < 0.3)):

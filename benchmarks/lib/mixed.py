@@ -211,7 +211,8 @@ def draw_shoppers(rng):
     """Draw 400 to 1,500 shoppers in 3 to 5 segments with profiles of correlated numbers.
 
     The numbers are measured as years, a lognormal income with outliers, Poisson counts of visits
-    and ordered ratings. A flag and the lucky number mean nothing. Gaps depend on other values.
+    and ordered ratings. A binary column and the lucky number mean nothing. Gaps depend on
+    other values.
     """
     n_samples = int(rng.integers(400, 1501))
     shares = rng.dirichlet(np.full(int(rng.integers(3, 6)), 5))
@@ -240,7 +241,7 @@ def draw_shoppers(rng):
 
 
 def draw_codes(rng):
-    """Draw 200 to 1,500 samples of one cluster: independent codes, flags and a few numbers."""
+    """Draw 200 to 1,500 samples of one cluster: ordinal and binary columns, and a few numbers."""
     n_samples = int(np.exp(rng.uniform(np.log(200), np.log(1500))))
     X = pd.DataFrame(index=range(n_samples))
     for i in range(rng.integers(3, 9)):

@@ -40,7 +40,7 @@ NAMES = {
     "tables": "public tables",
     "blobs": "drawn blobs",
     "customers": "drawn customers",
-    "codes without structure": "codes without clusters",
+    "codes without structure": "ordinal columns without clusters",
     "noise": "drawn shapes in noise",
     "single": "draws of one cluster",
     "texts": "texts, TF-IDF",

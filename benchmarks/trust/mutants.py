@@ -162,15 +162,9 @@ MUTANTS = [
         "mixture/test_incomplete_samples.py",
     ),
     (
-        "input/imputation.py",
-        "weights[np.cumsum(weights > 0, axis=1) > self.n_neighbors] = 0",
-        "weights[np.cumsum(weights > 0, axis=1) >= self.n_neighbors] = 0",
-        "input/test_missing_values.py::test_missing_values_are_means_over_the_nearest_samples",
-    ),
-    (
-        "input/imputation.py",
-        "order = order[:: -(-len(order) // MAX_DONORS)]",
-        "order = order[:MAX_DONORS]",
+        "input/imputer.py",
+        "donors[order[:: -(-len(order) // MAX_DONORS)]]",
+        "donors[order[:MAX_DONORS]]",
         "input/test_missing_values.py::test_missing_values_are_means_over_the_nearest_samples "
         "input/test_missing_values.py::test_donors_are_from_the_whole_range",
     ),
@@ -229,13 +223,13 @@ MUTANTS = [
         "partition/test_candidates.py",
     ),
     (
-        "input/scales.py",
+        "input/scaler.py",
         "shares[i] = 1 - left * (n_samples - 1) / freedom",
         "shares[i] = 1 - left",
         "input/test_categories.py::test_categories_weigh_what_other_columns_explain",
     ),
     (
-        "input/scales.py",
+        "input/scaler.py",
         "np.delete(same, shares[same].argmax())",
         "np.delete(same, shares[same].argmin())",
         "input/test_kinds.py::test_columns_that_tell_each_other_are_one_fact "
@@ -243,9 +237,9 @@ MUTANTS = [
     ),
     (
         "input/numbers.py",
-        "reach[place] * (2 * uniform - 1)",
-        "reach[place] * uniform",
-        "input/test_kinds.py::test_codes_fill_the_gaps_between_their_levels",
+        "reach[place] * (2 * marks - 1)",
+        "reach[place] * marks",
+        "input/test_kinds.py::test_ordinal_numbers_fill_the_gaps_between_their_levels",
     ),
     (
         "input/numbers.py",
@@ -253,14 +247,13 @@ MUTANTS = [
         "np.exp(X[:, j] / scale + center)",
         "input/test_kinds.py::test_tables_are_restored "
         "input/test_kinds.py::test_restored_values_keep_steps_and_ranges "
-        "input/test_kinds.py::test_amounts_are_symmetric",
+        "input/test_kinds.py::test_skewed_numbers_become_symmetric",
     ),
     (
-        "input/columns.py",
-        "counts.total() < MIN_REPEATS * n_copies * len(counts)",
+        "input/kinds.py",
         "counts.total() < MIN_REPEATS * len(counts)",
-        "input/test_kinds.py::test_identifiers_are_left_out "
-        "input/test_kinds.py::test_rows_columns_copies_and_units_do_not_matter",
+        "counts.total() > MIN_REPEATS * len(counts)",
+        "input/test_kinds.py::test_identifiers_are_left_out",
     ),
     (
         "input/cells.py",
@@ -269,7 +262,7 @@ MUTANTS = [
         "input/test_cells.py",
     ),
     (
-        "input/preparation.py",
+        "input/checks.py",
         "kept = np.flatnonzero(weights)",
         "kept = np.arange(len(weights))",
         "input/test_preparation.py::test_weights_are_copies "

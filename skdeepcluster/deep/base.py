@@ -615,7 +615,7 @@ def sample_prior(
     Returns
     -------
     X : ndarray or DataFrame of shape (n_samples, n_features)
-        E[x|z] of the codes, in the units of X. Tables with amounts, codes, flags or categories
+        E[x|z] of the codes, in the units of X. Tables whose columns have kinds
         are draws from p(x|z): categories by their probabilities, numbers with the learned
         noise, in the range and with the decimals of X. An int ``random_state`` gives the same
         samples on every call.

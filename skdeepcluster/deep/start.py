@@ -18,7 +18,6 @@ from ..input.checks import (
     check_finite,
     check_responsibilities,
     check_sample_weight,
-    sample_systematically,
 )
 from ..input.distinct import order_samples
 from ..input.labels import Known, check_labels, cluster_means
@@ -34,6 +33,7 @@ from ..partition.search import (
     find_augment,
     find_clusters,
 )
+from ..utils.random import sample_systematically
 
 #: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
 MAX_ORDERED = 2**26

@@ -85,7 +85,7 @@ def check_container(X):
     if sparse.issparse(X) or is_dask(X):
         return X
     try:
-        values = X if is_frame(X) else np.asanyarray(X)
+        values = X if hasattr(X, "dtypes") else np.asanyarray(X)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"X cannot be read as an array: {error}") from error
     shape = values.shape
@@ -279,17 +279,3 @@ def warn_of_empty(n_found, n_clusters, clusters, remedy):
         warn_user(
             f"Only {n_found} of n_clusters={n_clusters} {clusters} have samples. {remedy}"
         )
-
-
-# ---- random samples
-
-
-def sample_systematically(weight, n_drawn, offset):
-    """Return sorted indices (n_drawn,) of samples, chosen in proportion to their weights (N,).
-
-    ``offset``, between 0 and 1, is the position of the first one.
-    """
-    ends = np.cumsum(weight)
-    places = (offset + np.arange(n_drawn)) / n_drawn * ends[-1]
-    index = np.searchsorted(ends, places, side="right")
-    return index.clip(max=np.flatnonzero(weight)[-1])

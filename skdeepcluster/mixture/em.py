@@ -31,8 +31,8 @@ from ..functional.gaussian import (
     add,
     sufficient_statistics,
 )
-from ..input.checks import sample_systematically
 from ..nn.runtime import limited_threads, to_tensor
+from ..utils.random import sample_systematically
 
 #: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19

@@ -73,14 +73,8 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
 
     keys = hash_samples(X)
     weights = check_sample_weight(sample_weight, X)
-    weights = weights / weights.max()
-    if precomputed and sparse.issparse(X):  # all samples are distinct
-        distinct = merge_equal(np.arange(len(keys)), weights)
-    else:
-        distinct = merge_equal(keys, weights)
-        if not precomputed:
-            order = order_samples(_take_rows(X, distinct.kept))
-            distinct = distinct.take(order)
+    distinct = _merge(X, keys, weights / weights.max(), precomputed)
+    if not (precomputed and sparse.issparse(X)):
         distinct = _draw_samples(distinct, settings.max_samples, stream, needed)
     kept = distinct.kept
 
@@ -96,19 +90,26 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
         rows = _take_rows(X, kept)
         columns = _find_varying(rows)
         n_features = len(columns)
+        # Partitions of the samples as they are do not know the views.
         if settings.augment is not None or metric not in ("euclidean", "cosine"):
-            columns = (
-                None  # partitions of the samples as they are do not know the views
-            )
+            columns = None
         compared = rows if columns is None else take_columns(rows, columns)
         nearest, views = search_neighbors(compared, k, settings, stream)
 
     spacing = average_finite(nearest[0])
     reference = Reference(rows, keys[kept], kept, metric, k, spacing, views)
     graph = link_neighbors(*nearest)
-    return Samples(
-        reference, columns, n_features, graph, distinct.weights, distinct.inverse
-    )
+    _, inverse, weights = distinct
+    return Samples(reference, columns, n_features, graph, weights, inverse)
+
+
+def _merge(X, keys, weights, precomputed):
+    """Return the distinct samples of X by their keys (N,); all samples of a sparse graph."""
+    if precomputed:
+        keys = np.arange(len(keys)) if sparse.issparse(X) else keys
+        return merge_equal(keys, weights)
+    distinct = merge_equal(keys, weights)
+    return distinct.take(order_samples(_take_rows(X, distinct.kept)))
 
 
 def _find_varying(rows):

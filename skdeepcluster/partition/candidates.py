@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import entr
 from sklearn.cluster import KMeans
 
+from ..input.distinct import TINY
 from ..input.labels import indicate
 from ..neighbors.threads import single_threaded
 from ..utils.random import draw_seed
@@ -189,8 +190,7 @@ def run_kmeans(points, coords, n_clusters, stream, n_init):
     fitted = coords.draw(coords.sizes.fitted)
     some = points[fitted]
     kmeans = KMeans(
-        # scikit-learn warns of more clusters than points apart.
-        min(n_clusters, len(np.unique(some, axis=0))),
+        min(n_clusters, _count_apart(some)),
         n_init=n_init,
         max_iter=50,
         random_state=draw_seed(stream),
@@ -199,6 +199,13 @@ def run_kmeans(points, coords, n_clusters, stream, n_init):
         kmeans.fit(some, sample_weight=coords.weights[fitted])
         is_whole = len(fitted) == len(points)
         return kmeans.labels_ if is_whole else kmeans.predict(points)
+
+
+def _count_apart(points):
+    """Return the number of points apart: scikit-learn warns of more clusters than these."""
+    gaps = points - points.mean(0)
+    unit = 10 * np.sqrt(np.finfo(gaps.dtype).eps) * np.abs(gaps).mean()
+    return len(np.unique(np.round(gaps / max(unit, TINY)), axis=0))
 
 
 def fit_by_em(statistics, resp, weights, estimate):

@@ -9,9 +9,9 @@ kinds : "auto", "numbers" or dict
     Kinds of columns. "auto": categories, texts and booleans by the types of a DataFrame, and
     by the values where features have units of their own. "numbers": all columns are numbers
     as they are. A dict says it by name or position, for columns that are not what they look
-    like: "number"; "amount", skewed, which becomes its logarithm; "code", few values with an
-    order, spread over the gaps between them; "date", in days; "flag" or "category"; "out",
-    left out. Networks have the categorical likelihood for categories, and decode and
+    like: "number"; "skewed", which becomes its logarithm; "ordinal", few values with an order,
+    spread over the gaps between them; "date", in days; "binary" or "category"; "out", left
+    out. Networks have the categorical likelihood for categories, and decode and
     generate tables like X.
 contamination : float or "auto"
     Share of the samples to label as noise, in [0, 1): those with the highest

@@ -23,3 +23,14 @@ def draw_seeds(estimator, random_state):
         for name in estimator.get_params()
         if name.split("__")[-1] == "random_state"
     }
+
+
+def sample_systematically(weight, n_drawn, offset):
+    """Return sorted indices (n_drawn,) of samples, chosen in proportion to their weights (N,).
+
+    ``offset``, between 0 and 1, is the position of the first one.
+    """
+    ends = np.cumsum(weight)
+    places = (offset + np.arange(n_drawn)) / n_drawn * ends[-1]
+    index = np.searchsorted(ends, places, side="right")
+    return index.clip(max=np.flatnonzero(weight)[-1])

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from scipy.spatial.distance import pdist
+from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score
 
 from skdeepcluster import NeighborClustering
@@ -25,10 +26,10 @@ def draw_table(seed):
     columns = {
         "number": rng.normal(size=N) + shift * group,
         "unit": rng.normal(scale=10.0 ** rng.integers(-2, 4), size=N) + own,
-        "amount": np.exp(rng.normal(size=N) * 1.5 + shift * group).round(2),
-        "code": rng.permutation(levels),
+        "skewed": np.exp(rng.normal(size=N) * 1.5 + shift * group).round(2),
+        "ordinal": rng.permutation(levels),
         "equal": rng.permutation(levels),
-        "flag": np.where(rng.random(N) < 0.2 + 0.3 * group, "yes", "no"),
+        "binary": np.where(rng.random(N) < 0.2 + 0.3 * group, "yes", "no"),
         "city": np.array(["Oslo", "Rome", "Bern", "Kyiv"])[(group + (rng.random(N) < 0.2)) % 4],
         "name": [f"customer {i}" for i in range(N)],
     }
@@ -39,10 +40,6 @@ def draw_table(seed):
     return table
 
 
-def turn(table):
-    return table[table.columns[::-1]]
-
-
 def change_units(table):
     numbers = table.columns.intersection(["number", "unit"])
     return table.assign(**{name: 8 * table[name] - 32 for name in numbers})
@@ -51,8 +48,6 @@ def change_units(table):
 #: Tables that say the same, and which of their samples are those of the first one.
 LAWS = {
     "order of samples": (lambda table: table.iloc[ORDER], np.argsort(ORDER)),
-    "order of columns": (turn, np.arange(N)),
-    "copies": (lambda table: pd.concat([table, table]), np.arange(N)),
     "constant number": (lambda table: table.assign(same=7.5), np.arange(N)),
     "constant text": (lambda table: table.assign(same="x"), np.arange(N)),
     "names of rows": (lambda table: table.set_axis(range(9, N + 9)), np.arange(N)),
@@ -71,14 +66,19 @@ def test_distances_are_the_same(seed, law):
     np.testing.assert_allclose(pdist(found), expected, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("law", LAWS)
-def test_clusters_are_the_same(law):
-    table = draw_table(1)
-    change, rows = LAWS[law]
-    clusterer = NeighborClustering(3, random_state=0)
-    expected = clusterer.fit(table).labels_
-    found = clusterer.fit(change(table)).labels_[rows]
-    assert adjusted_rand_score(found, expected) > 0.99
+DIGITS = load_digits().data[:400]
+
+
+@pytest.mark.parametrize("kind", [NeighborClustering, GaussianMixtureEM])
+def test_the_order_changes_no_more_than_another_seed(kind):
+    samples = np.random.default_rng(0).permutation(400)
+    features = np.random.default_rng(0).permutation(64)
+    first, other = (kind(10, random_state=seed).fit(DIGITS).labels_ for seed in range(2))
+    seeds = adjusted_rand_score(first, other)
+    by_samples = kind(10, random_state=0).fit(DIGITS[samples]).labels_
+    assert adjusted_rand_score(first[samples], by_samples) >= seeds
+    by_features = kind(10, random_state=0).fit(DIGITS[:, features]).labels_
+    assert adjusted_rand_score(first, by_features) >= seeds - 0.05
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -127,26 +127,8 @@ def test_equal_shares_are_no_line():
     assert abs(np.corrcoef(inside.T)[0, 1]) < 0.5
 
 
-def test_left_out_columns_are_not_needed_later():
-    table = draw_table(0)
-    table["name"] = [f"customer {i}" for i in range(N)]
-    fit = NeighborClustering(3, random_state=0).fit(table)
-    assert fit.preparation_.kinds_["name"] == "out"
-    found = fit.predict_proba(table.drop(columns="name"))
-    np.testing.assert_array_equal(found, fit.predict_proba(table))
-
-
-def test_left_out_columns_of_polars_are_not_needed_later():
-    polars = pytest.importorskip("polars")
-    table = draw_table(0).assign(name=[f"customer {i}" for i in range(N)])
-    frame = polars.from_pandas(table)
-    fit = NeighborClustering(3, random_state=0).fit(frame)
-    np.testing.assert_array_equal(fit.predict(frame.drop("name")), fit.labels_)
-
-
-@pytest.mark.parametrize("missing", [["number"], ["name", "number"]])
-def test_columns_that_were_used_are_needed(missing):
+def test_columns_of_the_fit_are_needed():
     table = draw_table(0).assign(name=[f"customer {i}" for i in range(N)])
     fit = NeighborClustering(3, random_state=0).fit(table)
     with pytest.raises(ValueError, match="number"):
-        fit.predict(table.drop(columns=missing))
+        fit.predict(table.drop(columns="number"))
