@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score
 
-from skdeepcluster import NeighborClustering
+from skdeepcluster import GaussianMixtureEM, NeighborClustering
 from skdeepcluster.input import Preparation
 
 N = 90
