@@ -23,6 +23,7 @@ PARTS = {
     "neighbors.samples": "Reference Samples",
     "input.preparation": "Preparation Scaled",
     "input.encoder": "ColumnEncoder",
+    "input.categories": "CategoryEncoder",
     "input.tables": "TableReader",
     "input.numbers": "NumberEncoder",
     "input.scaler": "Features Scaler",

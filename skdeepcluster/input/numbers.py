@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from .distinct import count_distinct
+from .scaler import measure_features
 
 #: Maximum number of levels of an ordinal number.
 MAX_LEVELS = 12
@@ -53,12 +54,9 @@ class NumberEncoder(BaseEstimator):
     def __init__(self, kinds):
         self.kinds = kinds
 
-    def fit(self, X, features, sample_weight=None):
-        """Learn levels and logarithms of numbers X (N, C), nan where values are missing.
-
-        ``features`` are their :class:`~.scaler.Features`.
-        """
-        self.features_ = features
+    def fit(self, X, sample_weight=None):
+        """Learn levels and logarithms of numbers X (N, C), nan where values are missing."""
+        self.features_ = measure_features(X, sample_weight)
         self.levels_ = {}
         self.logarithms_ = {}
         self.decimals_ = []

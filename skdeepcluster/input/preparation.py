@@ -358,8 +358,7 @@ class Preparation(TransformerMixin, BaseEstimator):
     def describe(self) -> str:
         """Return a line about the kinds of columns."""
         encoder = self.encoder_
-        blocks = [columns for columns in encoder.categorical_ if len(columns) > 1]
-        return describe_kinds(encoder.names_, encoder.kinds_, blocks)
+        return describe_kinds(encoder.names_, encoder.kinds_, encoder.blocks_)
 
     @property
     def groups_(self) -> list[list[int]]:

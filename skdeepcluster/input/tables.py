@@ -143,6 +143,53 @@ class TableReader(BaseEstimator):
         return table.astype(np.float64) if is_numeric else table
 
 
+# ---- columns of tables and of arrays
+
+
+def list_names(X):
+    """Return the names of the columns of X (N, D), or their positions."""
+    return list(getattr(X, "columns", range(X.shape[1])))
+
+
+def read_numbers(X, places):
+    """Return some columns of X (N, D) as numbers, nan where they are missing."""
+    if isinstance(X, Table):
+        return X.read_numbers(places)
+    return X if len(places) == X.shape[1] else X[:, places]
+
+
+def read_objects(X, i):
+    """Return a column of X (N, D) as objects, None where they are missing."""
+    if isinstance(X, Table):
+        return X.columns[i].read_objects()
+    return to_objects(X[:, i])
+
+
+def may_be_number(X, i, kind):
+    """Return whether the values of a column of a known kind, or None, may be numbers."""
+    if kind == "binary" and isinstance(X, Table):
+        return X.columns[i].is_numeric or X.columns[i].type == "boolean"
+    return kind not in ("category", "out")
+
+
+def list_order(column):
+    """Return the categories of a column in their order, none if it has numbers."""
+    has_texts = any(isinstance(value, str) for value in column.values)
+    if has_texts and not column.levels:
+        raise ValueError(
+            f"Column {column.name!r} is ordinal, but its texts have no order. Convert it by "
+            "pandas.Categorical(column, levels, ordered=True)."
+        )
+    return list(column.levels)
+
+
+def place_levels(column, levels):
+    """Return a column whose values are places in the order of its levels."""
+    places = {level: float(place) for place, level in enumerate(levels)}
+    values = [places.get(value, np.nan) for value in column.values]
+    return column._replace(values=np.array(values))
+
+
 def to_objects(values):
     """Return numbers (N,) as objects, None where they are missing."""
     objects = values.astype(object)

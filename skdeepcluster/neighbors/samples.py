@@ -109,6 +109,7 @@ def _merge(X, keys, weights, precomputed):
         keys = np.arange(len(keys)) if sparse.issparse(X) else keys
         return merge_equal(keys, weights)
     distinct = merge_equal(keys, weights)
+    distinct = distinct._replace(weights=distinct.weights / distinct.weights.max())
     return distinct.take(order_samples(_take_rows(X, distinct.kept)))
 
 
