@@ -3,6 +3,8 @@
 N samples, C columns of numbers, T of them indicators, which have two values.
 """
 
+from itertools import chain
+
 import numpy as np
 from scipy import sparse
 
@@ -33,9 +35,9 @@ def _find_indicators(X, low, high):
 def find_blocks(X, is_table=False, has_categories=False):
     """Return the blocks among the columns of X (N, C), lists of columns, ascending.
 
-    In a block, one of the indicators is high in every sample. If X is known to be a table, there
-    may be none, as without the first level of a category. Indicators alone, such as votes, are no
-    blocks, unless there are categories beside X.
+    In a block, one of several indicators in a row is high in every sample. If X is known to be a
+    table, there may be none, as without the first level of a category. Indicators alone, such as
+    votes, are no blocks, unless there are categories beside X.
     """
     low, high = find_ranges(X)
     columns = _find_indicators(X, low, high)
@@ -46,70 +48,46 @@ def find_blocks(X, is_table=False, has_categories=False):
     if sparse.issparse(values):
         values = values.toarray()
     is_high = values > values.min(0)
-    counts = is_high.sum(0)
-    patterns = _list_patterns(is_high)
-    together = patterns.T.astype(np.float32) @ patterns.astype(np.float32)
-    excludes = together == 0
-
-    groups = _find_complete(patterns, excludes, counts, len(is_high))
+    groups = _find_complete(is_high)
     if is_table or groups:
-        grouped = {column for group in groups for column in group}
-        rest = [column for column in range(len(columns)) if column not in grouped]
-        groups += _find_incomplete(rest, excludes, counts / np.sqrt(len(is_high)))
-    return sorted(sorted(columns[group].tolist()) for group in groups)
+        groups += _find_incomplete(is_high, set(chain(*groups)))
+    return sorted(columns[group].tolist() for group in groups)
 
 
-def _list_patterns(is_high):
-    """Return the distinct rows of indicators (N, T)."""
-    packed = np.unique(np.packbits(is_high, axis=1), axis=0)
-    return np.unpackbits(packed, axis=1, count=is_high.shape[1]).astype(bool)
-
-
-def _find_complete(patterns, excludes, counts, n_samples):
-    """Return groups of indicators, of which one is high in each of the patterns (P, T)."""
-    may_begin = excludes @ counts + counts >= n_samples
-    is_free = np.ones(len(counts), dtype=bool)
+def _find_complete(is_high):
+    """Return runs of indicators (N, T), of which one is high in each sample."""
     groups = []
-    for first in np.argsort(-counts, kind="stable"):
-        if not (is_free[first] and may_begin[first]):
-            continue
-        group = _complete(first, patterns, excludes & is_free, counts)
-        if group is not None:
-            is_free[group] = False
-            groups.append(group)
+    first = 0
+    while first < is_high.shape[1]:
+        last = _find_end(is_high[:, first:])
+        if last:
+            groups.append(list(range(first, first + last)))
+        first += max(last, 1)
     return groups
 
 
-def _complete(first, patterns, excludes, counts):
-    """Return the group that begins with an indicator, or None if there is none.
+def _find_end(is_high):
+    """Return the length of the block that indicators (N, T) begin with, 0 if there is none."""
+    covered = np.zeros(len(is_high), dtype=bool)
+    for place, column in enumerate(is_high.T):
+        if (covered & column).any():
+            break
+        covered |= column
+        if covered.all():
+            return place + 1
+    return 0
 
-    If several indicators may be next, it is the most frequent one.
+
+def _find_incomplete(is_high, grouped):
+    """Return groups of indicators (N, T) that are high together less often than by chance: never.
+
+    As without the first level of a category. Indicators that are ``grouped`` are left out.
     """
-    group = [first]
-    candidates = excludes[first]
-    patterns = patterns[~patterns[:, first]]
-    while len(patterns):
-        options = patterns & candidates
-        n_options = options.sum(1)
-        if not n_options.all():
-            return None
-        chosen = np.flatnonzero(options[n_options == 1].any(0))
-        if not len(chosen):
-            chosen = np.where(options[n_options.argmin()], counts, -1).argmax()[None]
-        apart = excludes[np.ix_(chosen, chosen)]
-        if apart.sum() < len(chosen) * (len(chosen) - 1):
-            return None
-        group += chosen.tolist()
-        candidates = candidates & excludes[chosen].all(0)
-        patterns = patterns[~patterns[:, chosen].any(1)]
-    return group
-
-
-def _find_incomplete(rest, excludes, shares):
-    """Return groups of indicators that are high together less often than by chance: never.
-
-    The products of ``shares`` (T,) are the numbers of samples that chance would put into two.
-    """
+    patterns = is_high.astype(np.float32)
+    excludes = patterns.T @ patterns == 0
+    # Their products are the numbers of samples that chance would put into two.
+    shares = is_high.sum(0) / np.sqrt(len(is_high))
+    rest = [column for column in range(len(shares)) if column not in grouped]
     groups = []
     for column in sorted(rest, key=lambda column: -shares[column]):
         for group in groups:
@@ -119,4 +97,4 @@ def _find_incomplete(rest, excludes, shares):
                 break
         else:
             groups.append([column])
-    return [group for group in groups if len(group) > 1]
+    return [sorted(group) for group in groups if len(group) > 1]

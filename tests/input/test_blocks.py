@@ -52,10 +52,6 @@ def encode(table, encoder=None, scaler=None, **options):
     return make_column_transformer(*parts, **options).fit_transform(table)
 
 
-def shuffle(X):
-    return X[:, np.random.default_rng(0).permutation(X.shape[1])]
-
-
 WAYS = {
     "one-hot": encode,
     "all scaled": lambda table: StandardScaler().fit_transform(encode(table)),
@@ -64,7 +60,6 @@ WAYS = {
     ),
     "to [0, 1]": lambda table: encode(table, scaler=MinMaxScaler()),
     "sparse": lambda table: encode(table, OneHotEncoder(), sparse_threshold=1.0),
-    "shuffled": lambda table: shuffle(encode(table)),
     "frame": lambda table: pd.get_dummies(table),
     "other order": lambda table: table[table.columns[::-1]],
 }
