@@ -171,16 +171,18 @@ class Scaler(TransformerMixin, BaseEstimator):
             if is_uniform or look_like_probabilities(features, X.dtype):
                 return self
         self.standardizes_ = bool(standardize)
-        self.factors_ = _round(self._find_factors(X, features, weights))
+        self.factors_ = self._find_factors(X, features, weights)
         return self
 
     def _find_factors(self, X, features, weights):
         """Return the factors (E,) of the columns of X (N, E)."""
-        factors = 1 / features.scale if self.standardizes_ else np.ones(X.shape[1])
+        factors = np.ones(X.shape[1])
+        if self.standardizes_:
+            factors = 1 / _round(features.scale)
         if self.standardizes_ and (self.groups or self.is_ordinal):
             for group in self.groups:
                 factors[group] = CATEGORY_WEIGHT
-            factors *= weigh_columns(X, features, self.groups, weights)
+            factors *= _round(weigh_columns(X, features, self.groups, weights))
         return factors
 
     def transform(self, X):
