@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from common import CLASSIFIERS, DEEP, brief, name
+from common import CLASSIFIERS, DEEP, brief, name, some_of
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
@@ -18,7 +18,7 @@ VADE = VaDEClustering(3, init="own", pretraining_epochs=1, **TINY)
 IRIS = load_iris().data
 WINE = load_wine().data
 CANCER = load_breast_cancer().data
-over_networks = pytest.mark.parametrize("estimator", [*DEEP, *CLASSIFIERS], ids=name)
+over_networks = pytest.mark.parametrize("estimator", some_of([*DEEP, *CLASSIFIERS]), ids=name)
 
 
 def draw_table(weight=1.0):
@@ -84,8 +84,13 @@ NEIGHBORS = NeighborClustering(3, random_state=0)
 
 @pytest.mark.parametrize(
     ("X", "expected"),
-    [(IRIS, False), (WINE, True), (WINE.astype(np.float32), True), (minmax_scale(WINE), False)],
-    ids=["iris", "wine", "float32", "shares"],
+    [
+        (IRIS[::2], False),
+        pytest.param(WINE.astype(np.float32), True, marks=pytest.mark.full),
+        (WINE[::2], True),
+        pytest.param(minmax_scale(WINE), False, marks=pytest.mark.full),
+    ],
+    ids=["iris", "float32", "wine", "shares"],
 )
 def test_networks_begin_with_the_partition_of_neighbor_clustering(X, expected):
     found = clone(NEIGHBORS).fit(X)

@@ -56,7 +56,9 @@ def test_a_partition_that_no_parameter_holds_is_warned_of(blobs):
         IDECClustering(3, init=labels, max_epochs=3, **SMALL).fit(X)
 
 
-@parametrize_with_checks([IDECClustering(3, max_epochs=1, pretraining_epochs=1, **SMALL)])
+@parametrize_with_checks(
+    [IDECClustering(3, init="own", max_epochs=1, pretraining_epochs=1, **SMALL)]
+)
 def test_a_method_by_the_guide_passes_scikit_learns_checks(estimator, check):
     if check.func.__name__ != "check_clustering":  # asks for more than an epoch
         check(estimator)

@@ -21,7 +21,7 @@ from skdeepcluster import NeighborClustering, VAEEmbedding
 from skdeepcluster.input import Preparation
 
 N = 150
-SEEDS = range(4)
+SEEDS = range(2)
 
 
 def draw(seed):

@@ -12,7 +12,7 @@ from skdeepcluster import GaussianMixtureEM, NeighborClustering
 from skdeepcluster.input import Preparation
 
 N = 90
-SEEDS = range(8)
+SEEDS = range(3)
 ORDER = np.random.default_rng(0).permutation(N)
 
 
