@@ -225,8 +225,7 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def fit_encode(self, X, sample_weight=None, min_samples=1) -> Any:
         """Fit the encoder; return X, checked and encoded, (N, E)."""
-        self.imputer_ = None
-        self.components_ = None
+        self._forget()
         standardize = self._standardize()
         reads_values = self.kinds != "numbers" and self.learns_kinds
         X = self._check(check_container(X), reset=True, min_samples=min_samples)
@@ -291,10 +290,18 @@ class Preparation(TransformerMixin, BaseEstimator):
 
     def fit_features(self, X) -> None:
         """Take the features of a Dask array X (N, D) as numbers, as they are."""
+        self._forget()
         self.validate(X, reset=True, skip_check_array=True)
         example = np.zeros((1, X.shape[1]))
         self.encoder_ = ColumnEncoder(reads_values=False).fit(example)
         self.scaler_ = Scaler(False).fit(example)
+
+    def _forget(self):
+        """Forget what an earlier fit has found."""
+        self.imputer_ = None
+        self.components_ = None
+        self.has_gaps_ = False
+        self.makes_dense_ = False
 
     # ---- new samples
 
@@ -302,7 +309,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         """Return new samples, checked and encoded, (N, E)."""
         check_is_fitted(self)
         X = self._check(check_container(X), reset=False)
-        if sparse.issparse(X) and vars(self).get("makes_dense_"):
+        if sparse.issparse(X) and (self.makes_dense_ or self.is_table):
             X = X.toarray()
         return self.encoder_.transform(X)
 
@@ -387,8 +394,6 @@ class Preparation(TransformerMixin, BaseEstimator):
     def validate(self, X, reset, **options) -> Any:
         """Return X, validated by scikit-learn, whose messages name the estimator."""
         named = type(self.name, (BaseEstimator,), {})()
-        if reset:
-            vars(self).pop("feature_names_in_", None)
         named.__dict__ = vars(self)  # shared, so that n_features_in_ is set here
         with config_context(array_api_dispatch=False):  # X becomes a numpy array
             return validate_data(named, X, reset=reset, **options)
