@@ -19,7 +19,7 @@ from .functional.losses import cross_entropy, entropy, marginal
 from .input.checks import check_shape
 from .input.parameters import store_parameters
 from .input.types import Auto, Reals, Widths
-from .nn.model import AdversarialModel, Player, Regularizer, observed
+from .nn.model import AdversarialModel, OptimizerGroup, Regularizer, observed
 from .nn.networks import keep_running_statistics, make_network, normalized_mlp
 from .nn.runtime import randn_like
 
@@ -142,11 +142,13 @@ class CatGAN(AdversarialModel):
             "balance": -entropy(marginal(log_p)),
         }
 
-    def players(self):
+    def optimizer_groups(self):
         """Discriminator, then generator."""
         return (
-            Player("discriminator", [self.discriminator], self.discriminator_loss),
-            Player("generator", [self.generator], self.generator_loss),
+            OptimizerGroup(
+                "discriminator", [self.discriminator], self.discriminator_loss
+            ),
+            OptimizerGroup("generator", [self.generator], self.generator_loss),
         )
 
 

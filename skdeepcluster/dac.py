@@ -22,7 +22,7 @@ from .functional.losses import called_fake, called_real
 from .input.checks import warn_user
 from .input.parameters import store_parameters
 from .input.types import Auto, Doubles, Widths
-from .nn.model import Player, regularize
+from .nn.model import OptimizerGroup, regularize
 from .nn.networks import mlp
 
 #: Minimum variance of the mixture, relative to its initial mean variance.
@@ -111,13 +111,13 @@ class DAC(CodeModel):
         }
         return terms | regularize(self, batch, x_std, joint.log_softmax(-1))
 
-    def players(self):
+    def optimizer_groups(self):
         """Critic, mixture (fitted to the codes), autoencoder."""
         autoencoder = [self.encoder, self.decoder, self.likelihood]
         return (
-            Player("critic", [self.critic], self.critic_loss),
-            Player("mixture", [self.prior], self.mixture_loss),
-            Player("autoencoder", autoencoder, self.loss),
+            OptimizerGroup("critic", [self.critic], self.critic_loss),
+            OptimizerGroup("mixture", [self.prior], self.mixture_loss),
+            OptimizerGroup("autoencoder", autoencoder, self.loss),
         )
 
 

@@ -27,7 +27,7 @@ from .functional.losses import called_fake, called_real
 from .input.labels import cluster_means
 from .input.parameters import WEIGHT, begin_sample, store_parameters
 from .input.types import Auto, Labels, Reals, Widths
-from .nn.model import AdversarialModel, Player, observed, regularize
+from .nn.model import AdversarialModel, OptimizerGroup, observed, regularize
 from .nn.networks import ACTIVATIONS, make_network, mlp, normalized_mlp
 from .nn.runtime import batches, map_rows, multinomial, rand, randn_like, seeded
 from .utils.random import draw_seed
@@ -214,12 +214,12 @@ class InfoGAN(AdversarialModel):
         std = self.instance_noise
         return x_std + std * randn_like(x_std) if std else x_std
 
-    def players(self):
+    def optimizer_groups(self):
         """Discriminator with Q, then generator."""
         judges = [self.body, self.critic, self.reader]
         return (
-            Player("discriminator", judges, self.discriminator_loss),
-            Player("generator", [self.generator], self.generator_loss),
+            OptimizerGroup("discriminator", judges, self.discriminator_loss),
+            OptimizerGroup("generator", [self.generator], self.generator_loss),
         )
 
 

@@ -24,7 +24,7 @@ from .deep.fit import Recipe
 from .functional.gaussian import expected_log_joint, log_joint
 from .input.parameters import store_parameters
 from .input.types import Auto, Doubles, Widths
-from .nn.model import Player, regularize
+from .nn.model import OptimizerGroup, regularize
 from .nn.runtime import randn_like
 
 #: Number of features for which the smoothness of VaDE by itself has its weight: the bound grows
@@ -90,9 +90,9 @@ class VaDE(CodeModel):
         }
         return terms | regularize(self, batch, x_std, expected.log_softmax(-1))
 
-    def players(self):
+    def optimizer_groups(self):
         """Return a single loss of all parameters."""
-        return (Player("vade", [self], self.loss),)
+        return (OptimizerGroup("vade", [self], self.loss),)
 
     def score(self, x, points=None):
         """Bound at the best gamma, (N,), over points (S, L), see :func:`evidence_bound`."""

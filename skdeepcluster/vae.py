@@ -31,7 +31,7 @@ from .functional.points import normal_quantiles, random_shifts, sample, uniform_
 from .input.checks import warn_user
 from .input.parameters import begin_sample, check_count, store_parameters
 from .input.types import Auto, Doubles, Labels, Reals, Widths
-from .nn.model import Player, Regularizer
+from .nn.model import OptimizerGroup, Regularizer
 from .nn.runtime import randn_like
 
 #: Minimum number of samples of z that an importance-weighted bound averages over.
@@ -95,9 +95,9 @@ class VAE(CodeModel):
         """Log p(c | z) of codes by the classifier, (N, K)."""
         return self.classifier(z).log_softmax(-1)
 
-    def players(self):
+    def optimizer_groups(self):
         """One loss of all parameters."""
-        return (Player("vae", [self], self.loss),)
+        return (OptimizerGroup("vae", [self], self.loss),)
 
     def score(self, x, points=None):
         """ELBO of each sample, (N,), over points (S, L), see :func:`evidence_bound`."""

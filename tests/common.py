@@ -158,12 +158,12 @@ def keep_some(y, n, classes=None):
     return known
 
 
-def check_players(model, batch):
-    """Check that the loss of each player has gradients for its own modules alone."""
-    for player in model.players():
+def check_optimizer_groups(model, batch):
+    """Check that each loss has gradients for its own modules alone."""
+    for group in model.optimizer_groups():
         model.zero_grad()
-        sum(player.loss(batch).values()).backward(inputs=player.parameters())
-        own = {id(p) for p in player.parameters()}
+        sum(group.loss(batch).values()).backward(inputs=group.parameters())
+        own = {id(p) for p in group.parameters()}
         for p in model.parameters():
             assert (p.grad is not None and p.grad.abs().sum() > 0) == (id(p) in own)
 

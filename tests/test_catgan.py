@@ -1,4 +1,4 @@
-"""CatGAN: losses of both players, what predictions are normalized by, priors, a few labels."""
+"""CatGAN: both losses, what predictions are normalized by, priors, a few labels."""
 
 import copy
 import math
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from common import check_players, keep_some, make_model, seeded
+from common import check_optimizer_groups, keep_some, make_model, seeded
 from sklearn.datasets import make_blobs, make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -67,8 +67,8 @@ def test_losses_are_those_of_the_paper_written_out(x):
     torch.testing.assert_close(terms["balance"], -plain_entropy(q.mean(0)))
 
 
-def test_a_players_loss_reaches_its_own_modules(x):
-    check_players(model(), Batch(x))
+def test_a_loss_reaches_its_own_modules(x):
+    check_optimizer_groups(model(), Batch(x))
 
 
 def test_predictions_are_normalized_by_real_samples_only(x):

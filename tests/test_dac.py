@@ -1,9 +1,9 @@
-"""DAC: three players with losses of their own, guards against collapse, and sampling."""
+"""DAC: three losses with their own parameters, guards against collapse, and sampling."""
 
 import numpy as np
 import pytest
 import torch
-from common import check_players, make_model
+from common import check_optimizer_groups, make_model
 from sklearn.exceptions import ConvergenceWarning
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
@@ -40,8 +40,8 @@ def test_losses_are_those_of_the_paper_written_out(dac):
     torch.testing.assert_close(dac.score(x).float(), expected.sum(1) + mixture(dac).log_prob(code))
 
 
-def test_a_players_loss_reaches_its_own_modules(dac):
-    check_players(dac, Batch(torch.rand(50, 6)))
+def test_a_loss_reaches_its_own_modules(dac):
+    check_optimizer_groups(dac, Batch(torch.rand(50, 6)))
 
 
 @pytest.mark.parametrize("are_clusters", [True, False])

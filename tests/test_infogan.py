@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from common import check_players, seeded
+from common import check_optimizer_groups, seeded
 from torch import nn
 
 from skdeepcluster import InfoGANClustering
@@ -114,8 +114,8 @@ def test_codes_are_drawn_by_their_distributions_and_joined(game):
     np.testing.assert_allclose(model.join(codes), expected)
 
 
-def test_a_players_loss_reaches_its_own_modules(game, x):
-    check_players(game(), Batch(x))
+def test_a_loss_reaches_its_own_modules(game, x):
+    check_optimizer_groups(game(), Batch(x))
 
 
 def test_own_terms_vanish_at_weight_zero_and_without_an_anchor(game, x):

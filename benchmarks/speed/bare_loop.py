@@ -38,7 +38,7 @@ def train_bare(model, rows, *, max_epochs, batch_size, learning_rate, augment):
     X = torch.from_numpy(np.ascontiguousarray(rows.X, dtype=np.float32))
     columns = {name: torch.from_numpy(column) for name, column in rows.columns.items()}
     n_batches = -(-len(X) // batch_size)
-    players = [(player, player.parameters()) for player in model.players()]
+    groups = [(group, group.parameters()) for group in model.optimizer_groups()]
     optimizer = torch.optim.AdamW(model.parameters(), betas=model.betas, fused=True)
     schedule = OneCycleLR(optimizer, learning_rate, total_steps=max_epochs * n_batches + 1)
     model.train()
@@ -47,9 +47,9 @@ def train_bare(model, rows, *, max_epochs, batch_size, learning_rate, augment):
             x = X[index] if augment is None else augment(X[index])
             own = {name: column[index] for name, column in columns.items()}
             batch = Batch(x, own.pop("anchor", None), own)
-            for player, parameters in players:
+            for group, parameters in groups:
                 optimizer.zero_grad()
-                sum(player.loss(batch).values()).backward(inputs=parameters)
+                sum(group.loss(batch).values()).backward(inputs=parameters)
                 optimizer.step()
             schedule.step()
 

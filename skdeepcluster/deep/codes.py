@@ -24,7 +24,7 @@ from ..nn.model import (
     NO_REGULARIZER,
     Batch,
     ClusterModel,
-    Player,
+    OptimizerGroup,
     Regularizer,
     TrainableModel,
     observed,
@@ -144,9 +144,9 @@ class Autoencoder(TrainableModel):
         log_x = self.likelihood.log_prob(batch.x, self.decoder(code))
         return {"reconstruction": -log_x.mean()} | terms
 
-    def players(self) -> tuple[Player, ...]:
+    def optimizer_groups(self) -> tuple[OptimizerGroup, ...]:
         """One loss of all parameters."""
-        return (Player("autoencoder", [self], self.loss),)
+        return (OptimizerGroup("autoencoder", [self], self.loss),)
 
 
 class CodeModel(ClusterModel):

@@ -8,7 +8,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -79,8 +78,8 @@ class Batch(NamedTuple):
         )
 
 
-class Player(NamedTuple):
-    """A loss with its own parameters, which every batch updates by a gradient step."""
+class OptimizerGroup(NamedTuple):
+    """A loss and the parameters that minimize it, by a gradient step in every batch."""
 
     #: Prefix of the loss terms in the history.
     name: str
@@ -113,8 +112,8 @@ class TrainableModel(nn.Module, ABC):
         self.register_buffer("progress", _one(), persistent=False)
 
     @abstractmethod
-    def players(self) -> tuple[Player, ...]:
-        """Return the losses and their parameters, in the order of their steps."""
+    def optimizer_groups(self) -> tuple[OptimizerGroup, ...]:
+        """Return the losses with their parameters, in the order of their steps."""
 
 
 def _one() -> Tensor:
@@ -163,21 +162,19 @@ class Regularizer:
         samples themselves, whose most probable clusters then replace the anchor (X. Guo et al.,
         "Deep embedded clustering with data augmentation", ACML 2018).
         """
-        terms: dict[str, Tensor] = {}
-        init_weight = 0.0 if anchor is None else self.init_weight
-        if not (init_weight or self.smoothness_weight):
-            return terms
+        has_start = anchor is not None and self.init_weight > 0
+        if not has_start and not self.smoothness_weight:
+            return {}
         if log_p is None:
             log_p = log_resp(x_std)
 
-        progress = torch.as_tensor(progress, device=x_std.device)
-        if anchor is not None and init_weight:
-            target = self._lead(anchor, progress, log_p, log_original)
-            agreement = (target * log_p).sum(-1).mean()
-            start = -init_weight * agreement
+        terms: dict[str, Tensor] = {}
+        if anchor is not None and has_start:
+            progress = torch.as_tensor(progress, device=x_std.device)
+            target = self._find_target(anchor, progress, log_p, log_original)
+            terms["start"] = -self.init_weight * (target * log_p).sum(-1).mean()
             if self.end < math.inf:
-                start = start * (1 - progress / self.end).clamp_min(0)
-            terms["start"] = start
+                terms["start"] *= (1 - progress / self.end).clamp_min(0)
         if self.information_weight:
             uncertainty = CERTAINTY * entropy(log_p).mean()
             balance = BALANCE * entropy(marginal(log_p))
@@ -187,7 +184,7 @@ class Regularizer:
             terms["smoothness"] = self.smoothness_weight * change
         return terms
 
-    def _lead(
+    def _find_target(
         self,
         anchor: Tensor,
         progress: Tensor,
@@ -222,21 +219,29 @@ NO_REGULARIZER = Regularizer()
 
 
 def regularize(
-    model: Any, batch: Batch, x_std: Tensor, log_p: Tensor
+    model: Any, batch: Batch, x_std: Tensor, log_p: Tensor | None
 ) -> dict[str, Tensor]:
     """Terms of a model's regularizer, none without an anchor and information.
 
     ``x_std`` are the standardized samples, ``log_p`` their log p(k|x). If the batch has other
     versions of the samples, the terms are theirs.
     """
-    if batch.anchor is None and not model.regularizer.information_weight:
+    regularizer = model.regularizer
+    if batch.anchor is None and not regularizer.information_weight:
         return {}
-    log_resp = model.log_resp_standardized
-    terms = partial(model.regularizer.terms, log_resp, progress=model.progress)
-    if batch.augmented is None:
-        return terms(x_std, batch.anchor, log_p)
-    view_std = model.standardize(batch.augmented)
-    return terms(view_std, batch.anchor, log_original=log_p)
+    log_original = None
+    if batch.augmented is not None:
+        x_std = model.standardize(batch.augmented)
+        log_original = log_p
+        log_p = None
+    return regularizer.terms(
+        model.log_resp_standardized,
+        x_std,
+        batch.anchor,
+        log_p,
+        model.progress,
+        log_original,
+    )
 
 
 def nearest_distance(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The training loop: skorch's, with steps where every player updates its parameters.
+"""The training loop: skorch's, with a gradient step of every optimizer group in each batch.
 
 Its progress is a bar over the steps of all phases of a fit, or a table of epochs.
 """
@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 
 from ..nn.augmentation import check_versions
-from ..nn.model import Augmentation, Batch, Player, TrainableModel
+from ..nn.model import Augmentation, Batch, OptimizerGroup, TrainableModel
 from ..nn.runtime import threads_by_size, to_tensor
 from ..utils.progress import Progress
 
@@ -65,14 +65,18 @@ class Rows(Dataset[Any]):
             for name, column in self.columns.items()
         }
         anchor = columns.pop("anchor", None)
-        extra = None
-        if self.labeled is not None:
-            n_labeled = len(self.labeled)
-            order = torch.randperm(n_labeled, generator=self.generator, device="cpu")
-            some = np.sort(self.labeled[order[: len(chosen)].numpy()])
-            target = torch.from_numpy(self.targets[some])
-            extra = Batch(to_tensor(self.X[some]), columns={"target": target})
+        extra = self._take_labeled(len(chosen))
         return Batch(to_tensor(self.X[chosen]), anchor, columns, extra)
+
+    def _take_labeled(self, n_samples: int) -> Batch | None:
+        """Return a random batch of labeled samples, or None."""
+        if self.labeled is None:
+            return None
+        n_labeled = len(self.labeled)
+        order = torch.randperm(n_labeled, generator=self.generator, device="cpu")
+        chosen = np.sort(self.labeled[order[:n_samples].numpy()])
+        target = torch.from_numpy(self.targets[chosen])
+        return Batch(to_tensor(self.X[chosen]), columns={"target": target})
 
 
 def count_batches(n_rows: int, batch_size: int) -> int:
@@ -99,11 +103,10 @@ class ShuffledBatches:
         return count_batches(len(self.dataset), self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        n = len(self.dataset)
-        order = torch.randperm(n, generator=self.generator, device="cpu")
-        size = self.batch_size
-        ends = range(size, len(self) * size, size)
-        return map(self.dataset.take, order.tensor_split(list(ends)))
+        n_samples = len(self.dataset)
+        order = torch.randperm(n_samples, generator=self.generator, device="cpu")
+        ends = [self.batch_size * k for k in range(1, len(self))]
+        return map(self.dataset.take, order.tensor_split(ends))
 
 
 # ---- the loop
@@ -119,18 +122,14 @@ class AdamW(torch.optim.AdamW):
 
 
 class Net(NeuralNet):
-    """skorch's net that trains a :class:`TrainableModel` with one optimizer for all players.
+    """skorch's net that trains a :class:`TrainableModel` with one optimizer for all groups.
 
-    The history has every loss term as ``<player>_<term>``, averaged over the samples of the epoch;
+    The history has every loss term as ``<group>_<term>``, averaged over the samples of the epoch;
     ``train_loss`` is the sum of all terms.
     """
 
     def __init__(
-        self,
-        module: TrainableModel,
-        *,
-        augment: Augmentation | None,
-        **kwargs: Any,
+        self, module: TrainableModel, *, augment: Augmentation | None, **kwargs: Any
     ) -> None:
         self.augment: Any = augment
         super().__init__(module, criterion=nn.Identity, **kwargs)
@@ -143,15 +142,13 @@ class Net(NeuralNet):
         return bool(self.history) and "train_loss" not in self.history[-1]
 
     def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
-        """Collect the players and their parameters."""
+        """Collect the optimizer groups and their parameters."""
         super().on_train_begin(net, X=X, **kwargs)
 
         self._n_batches = count_batches(len(X), self.batch_size)
         self._all_parameters = list(self.module_.parameters())
-        self._device = self._all_parameters[0].device
-        self._players = [
-            (player, player.parameters()) for player in self.module_.players()
-        ]
+        groups = self.module_.optimizer_groups()
+        self._groups = [(group, group.parameters()) for group in groups]
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Reset the sums of the epoch; callbacks get the model as for predictions."""
@@ -197,10 +194,10 @@ class Net(NeuralNet):
     # ---- the step
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
-        """Let every player step; one optimizer suffices, because others' gradients are None."""
+        """Make a step of every group by one optimizer, which skips gradients of None."""
         if not self.module_.training:
             self._set_training(True)
-        batch = batch.to(self._device)
+        batch = batch.to(self.device)
         if self.augment is not None:
             batch = self._augment(batch)
         n_steps = (len(self.history) - 1) * self._n_batches
@@ -209,23 +206,23 @@ class Net(NeuralNet):
         self.module_.progress.fill_(n_steps / n_all)
 
         losses = []
-        for player, parameters in self._players:
+        for group, parameters in self._groups:
             # Callbacks may freeze some parameters.
             learned = [p for p in parameters if p.requires_grad]
             if learned:
-                names, values = self._update(player, learned, batch)
+                names, values = self._update(group, learned, batch)
                 losses.append(values)
                 self._sums[names] = self._sums.get(names, 0) + len(batch.x) * values
         return {"loss": torch.cat(losses).sum(), "y_pred": None}
 
     def _update(
-        self, player: Player, parameters: list[nn.Parameter], batch: Batch
+        self, group: OptimizerGroup, parameters: list[nn.Parameter], batch: Batch
     ) -> tuple[tuple[str, ...], Tensor]:
-        """Make one gradient step of a player; return names and values of its loss terms."""
+        """Make a gradient step of a group; return names and values of its loss terms."""
         # The optimizer's zero_grad takes a quarter of a step of small networks.
         for parameter in self._all_parameters:
             parameter.grad = None
-        terms = player.loss(batch)
+        terms = group.loss(batch)
         losses = torch.stack(list(terms.values()))
         losses.sum().backward(inputs=parameters)
 
@@ -236,7 +233,7 @@ class Net(NeuralNet):
             training=True,
         )
         self.optimizer_.step()
-        return tuple(f"{player.name}_{name}" for name in terms), losses.detach()
+        return tuple(f"{group.name}_{name}" for name in terms), losses.detach()
 
     def _augment(self, batch: Batch) -> Batch:
         """Add the other versions of the samples that the user's function returns."""
@@ -340,12 +337,12 @@ def train(
 
 def _select_numbers(epoch: dict[str, Any]) -> dict[str, float]:
     """Return the numbers of an epoch, without skorch's batches and bookkeeping."""
-    numbers = {}
-    for name, value in epoch.items():
-        is_number = isinstance(value, int | float)
-        if is_number and not name.endswith(("_best", "_batch_count")):
-            numbers[name] = value.item() if isinstance(value, np.generic) else value
-    return numbers
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in epoch.items()
+        if isinstance(value, int | float)
+        and not name.endswith(("_best", "_batch_count"))
+    }
 
 
 def _make_schedule(n_steps: int) -> LRScheduler:

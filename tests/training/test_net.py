@@ -1,4 +1,4 @@
-"""The training loop: one optimizer equals one per player, history, callbacks, and stopping."""
+"""The training loop: one optimizer equals one per group, history, callbacks, and stopping."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from skorch.callbacks import (
 )
 from torch import nn
 
-from skdeepcluster.nn.model import Batch, Player, TrainableModel
+from skdeepcluster.nn.model import Batch, OptimizerGroup, TrainableModel
 from skdeepcluster.training.loop import Rows, ShuffledBatches, train
 
 
@@ -33,10 +33,10 @@ class Duel(TrainableModel):
         output = self.right(self.left(batch.x))
         return {"aim": self.right.weight.square().sum() - output.mean()}
 
-    def players(self):
+    def optimizer_groups(self):
         return (
-            Player("left", [self.left], self.left_loss),
-            Player("right", [self.right], self.right_loss),
+            OptimizerGroup("left", [self.left], self.left_loss),
+            OptimizerGroup("right", [self.right], self.right_loss),
         )
 
 
@@ -52,7 +52,7 @@ def fit(model, rows, **changes):
     )
 
 
-def test_one_optimizer_equals_one_per_player(rows):
+def test_one_optimizer_equals_one_per_group(rows):
     model = Duel()
     bare = Duel()
     bare.load_state_dict(model.state_dict())
@@ -65,9 +65,9 @@ def test_one_optimizer_equals_one_per_player(rows):
     loader = ShuffledBatches(rows, 16, torch.Generator().manual_seed(0))
     for _ in range(3):
         for batch in loader:
-            for player, optimizer in zip(bare.players(), optimizers, strict=True):
+            for group, optimizer in zip(bare.optimizer_groups(), optimizers, strict=True):
                 bare.zero_grad()
-                sum(player.loss(batch).values()).backward()
+                sum(group.loss(batch).values()).backward()
                 optimizer.step()
     torch.testing.assert_close(model.state_dict(), bare.state_dict())
 
@@ -77,9 +77,9 @@ def test_history_holds_row_averages_of_every_term(rows):
     history, _ = fit(model, rows, learning_rate=1e-30)
     batch = Batch(torch.from_numpy(rows.X))
     terms = {}
-    for player in model.players():
-        for name, value in player.loss(batch).items():
-            terms[f"{player.name}_{name}"] = pytest.approx(value.item(), rel=1e-5)
+    for group in model.optimizer_groups():
+        for name, value in group.loss(batch).items():
+            terms[f"{group.name}_{name}"] = pytest.approx(value.item(), rel=1e-5)
     total = sum(term.expected for term in terms.values())
     terms["train_loss"] = pytest.approx(total, rel=1e-5)
     assert [record["epoch"] for record in history] == [1, 2, 3]
