@@ -373,7 +373,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         return self.encoder_.groups_
 
     @property
-    def factors_(self):
+    def factors_(self) -> np.ndarray | None:
         """What the encoded columns are multiplied by, (E,), or None."""
         return self.scaler_.factors_
 
