@@ -7,7 +7,10 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from sklearn import datasets
 from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.utils import Bunch
 
 from skdeepcluster import (
     CatGANClassifier,
@@ -187,10 +190,18 @@ def make_model(estimator, X):
     return model.train()
 
 
+def few_digits(return_X_y=False, **options):
+    """Return the first 300 digits, as ``load_digits`` returns all."""
+    found = load_digits(**options)
+    few = {key: found[key][:300] for key in ("data", "images", "target")}
+    return (few["data"], few["target"]) if return_X_y else Bunch(**found | few)
+
+
 @contextmanager
 def briefly():
-    """Within the block networks train for two epochs by default."""
+    """Within the block networks train for two epochs by default, and there are few digits."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "load_digits", few_digits)
         for kind in {type(estimator) for estimator in [*DEEP, *CLASSIFIERS]}:
             defaults = kind.__init__.__kwdefaults__
             for key in BRIEF.keys() & defaults.keys():

@@ -340,25 +340,6 @@ def test_several_threads_write_one_file(tmp_path):
     assert_same(load(path), fit("neighbors"))
 
 
-WITHOUT_TORCH = """
-import sys
-class NoTorch:
-    def find_spec(self, name, *_):
-        if name == "torch":
-            raise ImportError
-sys.meta_path.insert(0, NoTorch())  # skops imports it where it is
-from skdeepcluster.persistence import load
-load(sys.argv[1]).predict([[0.0, 1.0, 2.0]])
-"""
-
-
-def test_neighbors_are_read_without_torch(tmp_path):
-    save(fit("neighbors"), tmp_path / "fit.skops")
-    command = [sys.executable, "-c", WITHOUT_TORCH, tmp_path / "fit.skops"]
-    run = subprocess.run(command, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-
-
 def test_what_cannot_be_saved_is_refused(tmp_path):
     (tmp_path / "fit.skops").write_text("old")
     with pytest.raises(TypeError, match="a path, but got a dict"):

@@ -1,8 +1,6 @@
 """Fits and predictions neither depend on global settings of torch and numpy nor change them."""
 
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -167,20 +165,3 @@ def test_a_process_forked_after_a_fit_predicts_and_fits(data):
         finally:
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
-
-
-FILTERS = """
-import sys, warnings
-import numpy as np
-from skdeepcluster import VAEEmbedding
-X = np.random.default_rng(0).normal(size=(40, 4))
-vae = VAEEmbedding(3, init=np.arange(40) % 3, hidden_layer_sizes=(4,), max_epochs=1)
-before = list(warnings.filters)
-vae.fit(X)
-sys.exit(warnings.filters != before)
-"""
-
-
-def test_the_first_fit_of_a_process_leaves_the_filters_of_warnings():
-    run = subprocess.run([sys.executable, "-c", FILTERS], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr

@@ -2,19 +2,20 @@
 
 import importlib
 import inspect
-import os
 import re
-import subprocess
-import sys
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 import scipy
+import torch
 from mypy import api
+from sklearn import config_context
 from sklearn.utils.fixes import parse_version
 
 import skdeepcluster
+from skdeepcluster import NeighborClustering
 
 ROOT = Path(__file__).parents[2]
 INDEX = ROOT / "docs" / "api.rst"
@@ -106,50 +107,19 @@ def test_mypy_accepts_a_users_code(tmp_path, monkeypatch):
 
 # ---- imports
 
-WITHOUT_TORCH = """
-import sys
-from sklearn.cluster import KMeans
-from skdeepcluster import ClusterEnsemble, NeighborClustering, compare, metrics, select_n_clusters
-import skdeepcluster.display
-X = [[0.0], [0.1], [0.2], [0.3], [5.0], [5.1], [5.2], [5.3]]
-labels = NeighborClustering(2, random_state=0).fit_predict(X)
-assert metrics.clustering_accuracy([0, 0, 0, 0, 1, 1, 1, 1], labels) == 1
-ClusterEnsemble(KMeans(2, n_init=1), 2).fit(X)
-select_n_clusters(X, KMeans(n_init=1), [2, 3, 4])
-print(compare(X, [KMeans(2, n_init=1)]))
-assert not {"torch", "skorch", "matplotlib"} & set(sys.modules)
-"""
-
-
-def test_torch_is_imported_by_what_needs_it():
-    run = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-
-
-WITH_TENSORS = """
-import numpy as np
-import torch
-from sklearn import config_context
-from skdeepcluster import NeighborClustering
-X = np.random.default_rng(0).normal(size=(40, 2)) + 9 * (np.arange(40) % 2)[:, None]
-expected = NeighborClustering(2, random_state=0).fit(X).responsibilities_
-found = NeighborClustering(2, random_state=0)
-for is_dispatched in (False, True):
-    with config_context(array_api_dispatch=is_dispatched):
-        found.fit(torch.tensor(X), sample_weight=torch.ones(40))
-        assert np.array_equal(found.predict_proba(torch.tensor(X)), expected)
-"""
-
 
 @pytest.mark.skipif(
     parse_version(scipy.__version__) < parse_version("1.14"),
     reason="scikit-learn dispatches arrays with SciPy 1.14 or later",
 )
-def test_tensors_are_read_as_arrays():
-    environment = os.environ | {"SCIPY_ARRAY_API": "1"}
-    command = [sys.executable, "-c", WITH_TENSORS]
-    run = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert run.returncode == 0, run.stderr
+def test_tensors_are_read_as_arrays(blobs):
+    X, _ = blobs
+    expected = NeighborClustering(3, random_state=0).fit(X).responsibilities_
+    found = NeighborClustering(3, random_state=0)
+    for is_dispatched in (False, True):
+        with config_context(array_api_dispatch=is_dispatched):
+            found.fit(torch.tensor(X), sample_weight=torch.ones(len(X)))
+            np.testing.assert_array_equal(found.predict_proba(torch.tensor(X)), expected)
 
 
 def test_names_are_listed_and_unknown_ones_refused():
