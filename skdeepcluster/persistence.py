@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from threading import get_native_id
 from zipfile import BadZipFile, ZipFile
 
 from sklearn.base import BaseEstimator
@@ -55,7 +54,7 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
     estimator : estimator
         Estimator of this package or of scikit-learn, for example a Pipeline.
     path : str or path-like
-        File to write. An existing file is replaced once the new one is complete.
+        File to write. An existing file is replaced.
 
     Raises
     ------
@@ -103,20 +102,7 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
     file = BytesIO(content)
     with ZipFile(file, "a") as archive:
         archive.writestr(VERSION_PART, PACKAGE.__version__)
-    _replace(Path(path).resolve(), file.getvalue())
-
-
-def _replace(path, content):
-    """Write a file that replaces an earlier one once it is complete."""
-    if path.exists() and not path.is_file():
-        raise OSError(f"{path} exists and is no regular file. Give another name.")
-    # Several threads may write one file.
-    temporary = path.with_name(f"{path.name}.{get_native_id()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    Path(path).write_bytes(file.getvalue())
 
 
 def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstimator:
@@ -168,24 +154,19 @@ def load(path: str | os.PathLike[str], trusted: Sequence[str] = ()) -> BaseEstim
 
 def _check_version(path):
     """Raise ValueError if another minor version of the package wrote a file."""
-    written = _read_version(path)
+    try:
+        with ZipFile(path) as archive:
+            written = ""
+            if VERSION_PART in archive.namelist():
+                written = archive.read(VERSION_PART).decode()
+    except BadZipFile as error:
+        raise ValueError(
+            f"{path} cannot be read as a file of save(): BadZipFile: {error}"
+        ) from error
     current = PACKAGE.__version__
-    if written is None or written.split(".")[:2] != current.split(".")[:2]:
+    if written.split(".")[:2] != current.split(".")[:2]:
         raise ValueError(
             f"{path} was saved by version {written or '0.2.0 or earlier'} of skdeepcluster, and "
             f"this is version {current}. Fit again with this version, or load the file with that "
             "one."
         )
-
-
-def _read_version(path):
-    """Return the version that wrote a file, or None if the file does not say it."""
-    try:
-        with ZipFile(path) as archive:
-            if VERSION_PART not in archive.namelist():
-                return None
-            return archive.read(VERSION_PART).decode()
-    except BadZipFile as error:
-        raise ValueError(
-            f"{path} cannot be read as a file of save(): BadZipFile: {error}"
-        ) from error

@@ -1,16 +1,13 @@
 """Estimators survive every way of storing them, and files that are not sound are refused."""
 
 import copy
-import errno
 import os
 import pickle
 import subprocess
 import sys
 import tracemalloc
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from io import BytesIO
-from pathlib import Path
 from zipfile import ZipFile
 
 import joblib
@@ -317,27 +314,6 @@ def test_functions_without_a_name_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "fit.skops"
-    save(fit("mixture"), path)
-    before = path.read_bytes()
-
-    def fail(file, content):
-        file.touch()
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(Path, "write_bytes", fail)
-    with pytest.raises(OSError, match="No space left"):
-        save(fit("vade"), path)
-    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [(path.name, before)]
-
-
-def test_several_threads_write_one_file(tmp_path):
-    path = tmp_path / "fit.skops"
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: save(fit("neighbors"), path), range(12)))
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
-    assert_same(load(path), fit("neighbors"))
 
 
 def test_what_cannot_be_saved_is_refused(tmp_path):
@@ -349,9 +325,3 @@ def test_what_cannot_be_saved_is_refused(tmp_path):
     with pytest.raises(TypeError, match="generator"):
         save(odd, tmp_path / "fit.skops")
     assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]
-
-
-def test_only_regular_files_are_replaced(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="no regular file"):
-        save(fit("vade"), tmp_path / "pipe")
