@@ -9,7 +9,6 @@ from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
-from sklearn.neighbors import KernelDensity
 
 from skdeepcluster import GaussianMixtureEM, NeighborClustering
 from skdeepcluster.display import (
@@ -21,24 +20,6 @@ from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
 
 X, Y = (part[:120] for part in load_digits(return_X_y=True))
 MEANS = KMeans(2, n_init=1, random_state=0).fit(X)
-
-
-class Blurry:
-    """A generator whose every cluster is one shade, with sample(n, cluster=k) as VaDE."""
-
-    n_clusters_ = 3
-
-    def sample(self, n_samples=1, cluster=None):
-        return np.full((n_samples, 4), float(cluster)), np.full(n_samples, cluster)
-
-
-class Lost(Blurry):
-    """A generator that has lost a cluster, as a GAN may."""
-
-    def sample(self, n_samples=1, cluster=None):
-        if cluster == 1:
-            raise ValueError("Only 0 generated samples are of cluster 1.")
-        return super().sample(n_samples, cluster)
 
 
 @pytest.fixture(autouse=True)
@@ -195,33 +176,32 @@ def test_color_images(channels_first):
     np.testing.assert_allclose(display.image_.get_array(), image)
 
 
-def test_profiles_have_a_panel_per_cluster_and_their_mean():
-    names = [f"a feature with a long name {k}" for k in range(20)]
+def test_curves_lie_in_the_row_of_their_cluster_with_their_mean():
+    names = [f"feature {k}" for k in range(20)]
     display = SamplesDisplay(X[:, :20], Y, feature_names=names).plot(n_columns=5)
-    assert len(display.axes_) == 10
-    assert len(display.axes_[3].lines) == 6
-    expected = X[Y == 3, :20].mean(axis=0)
-    np.testing.assert_allclose(display.axes_[3].lines[-1].get_ydata(), expected)
-    assert {panel.get_ylim() for panel in display.axes_} == {display.axes_[0].get_ylim()}
-    assert texts(display.axes_[-1].get_xticklabels()) == ["a feature with a lon"] * 10
+    lines = [line.get_ydata() for line in display.ax_.lines]
+    assert len(lines) == 60
+    for k, row in enumerate(np.reshape(lines, (10, 6, 20))):
+        assert k < row.min() < row.max() < k + 1
+        own = X[k == Y, :20]
+        expected = np.vstack([own[:5], own.mean(axis=0)])
+        slope = np.polyfit(expected.ravel(), row.ravel(), 1)
+        np.testing.assert_allclose(slope[0], -0.9 / np.ptp(X[:, :20]))
+        np.testing.assert_allclose(np.polyval(slope, expected), row)
+    assert texts(display.ax_.get_xticklabels()) == names[::2]
+    assert texts(display.ax_.get_yticklabels()) == list("0123456789")
 
 
-def test_samples_of_estimators_are_by_cluster_where_known():
-    display = SamplesDisplay.from_estimator(Blurry(), n_per_cluster=2)
-    np.testing.assert_array_equal(display.labels, [0, 0, 1, 1, 2, 2])
-    np.testing.assert_array_equal(display.samples[:, 0], display.labels)
-    mixture = GaussianMixtureEM(3, random_state=0).fit(X)  # returns components, too
+def test_samples_of_estimators_are_by_cluster():
+    mixture = GaussianMixtureEM(3, random_state=0).fit(X)
     display = SamplesDisplay.from_estimator(mixture, n_per_cluster=2, image_shape=(8, 8))
     np.testing.assert_array_equal(display.labels, [0, 0, 1, 1, 2, 2])
-    mixture.image_shape = (8, 8)
-    default = SamplesDisplay.from_estimator(mixture, n_per_cluster=2)
-    assert default.image_.get_array().shape == display.image_.get_array().shape
-    display = SamplesDisplay.from_estimator(Lost(), n_per_cluster=2)
-    np.testing.assert_array_equal(display.labels, [0, 0, 2, 2])
-    density = KernelDensity().fit(X)  # has no clusters
-    display = SamplesDisplay.from_estimator(density, n_per_cluster=2, image_shape=(8, 8))
-    assert display.labels is None
-    assert display.image_.get_array().shape == (8, 17)
+    first = mixture.sample(2, cluster=0)[0]
+    np.testing.assert_array_equal(display.samples[:2], first)
+    assert display.image_.get_array().shape == (26, 17)
+    alone = SamplesDisplay(first, image_shape=(8, 8)).plot()
+    assert alone.image_.get_array().shape == (8, 17)
+    assert not len(alone.ax_.get_yticks())
 
 
 # ---- dendrograms

@@ -93,11 +93,10 @@ def to_array(X):
     return X.toarray() if issparse(X) else X
 
 
-def name_features(n_features, names=None, X=None, estimator=None):
-    """Return the given names of the features, else the names in X or in a fit, or None."""
+def name_features(n_features, names=None, X=None):
+    """Return the given names of the features, else the columns of a DataFrame X, or None."""
     if names is None:
-        fitted = getattr(estimator, "feature_names_in_", None)
-        names = getattr(X, "columns", fitted)
+        names = getattr(X, "columns", None)
     if names is None:
         return None
     if len(names) != n_features:

@@ -1,6 +1,5 @@
-"""SamplesDisplay: samples as images or profiles."""
+"""SamplesDisplay: samples as images or curves, a row for each cluster."""
 
-import inspect
 from dataclasses import KW_ONLY, dataclass
 from math import ceil, prod
 from typing import Any, Self
@@ -18,38 +17,37 @@ from .base import (
 
 #: Width and height of an image in inches.
 IMAGE_SIZE = 0.55
-#: Number of samples from a generator that takes no cluster, so that small ones get enough.
-N_GENERATED = 1000
-#: Maximum number of panels of profiles beside each other.
-MAX_PANELS = 5
-#: Maximum number of feature names written along an axis, and of characters of a name.
+#: Width of a row of curves in inches, and its height.
+CURVE_WIDTH = 6.4
+CURVE_HEIGHT = 0.8
+#: Share of the height of a row that curves fill.
+FILLED = 0.9
+#: Maximum number of feature names written along an axis.
 MAX_NAMES = 15
-MAX_LENGTH = 20
 
 
 @dataclass(eq=False, repr=False)
 class SamplesDisplay(Display):
-    """Samples of each cluster: a row of images, or a panel of profiles over the features.
+    """Samples of each cluster in a row: as images, or as curves over the features.
 
     Parameters
     ----------
     samples : {array-like, sparse matrix} of shape (n_samples, n_features)
         Generated or observed samples.
     labels : array-like of shape (n_samples,), default=None
-        Clusters.
+        Clusters. None fills the rows in the order of the samples.
     image_shape : tuple of int, default=None
         (height, width), (channels, height, width) or (height, width, channels) of an image, with
-        1 or 3 channels. None draws profiles: value against feature, one line per sample.
+        1 or 3 channels. None draws curves, value against feature, with their mean in black; all
+        rows have the same scale.
     feature_names : array-like of str of shape (n_features,), default=None
-        Names below the profiles; None takes the columns of a DataFrame.
+        Names below the curves; None takes the columns of a DataFrame.
     name : str, default=None
 
     Attributes
     ----------
     image_ : matplotlib AxesImage or None
-        The images, None for profiles.
-    axes_ : list of matplotlib Axes
-        The panels of the profiles, or the axes of the images.
+        The images, None for curves.
 
     Examples
     --------
@@ -79,112 +77,86 @@ class SamplesDisplay(Display):
         ax=None,
         **kwargs,
     ) -> Self:
-        """Draw samples that a fitted estimator generates by ``sample``.
+        """Draw samples of each cluster that a fitted estimator generates.
 
-        Clusters that the estimator hardly generates may get fewer than `n_per_cluster` samples, or
-        none. The default of `image_shape` is that of the estimator.
+        It calls ``sample(n_per_cluster, cluster=k)``. The default of `image_shape` is that of the
+        estimator.
         """
         last, name = take_last_step(estimator, name)
-        samples, labels = _generate_clusters(estimator, n_per_cluster)
-        names = name_features(samples.shape[1], feature_names, None, estimator)
+        clusters = range(last.n_clusters_)
+        drawn = [last.sample(n_per_cluster, cluster=k)[0] for k in clusters]
+        samples = np.concatenate(drawn)
+        if image_shape is None:
+            image_shape = last.get_params().get("image_shape")
         display = cls(
             samples,
-            labels,
-            image_shape=image_shape or getattr(last, "image_shape", None),
-            feature_names=names,
+            np.repeat(clusters, n_per_cluster),
+            image_shape=image_shape,
+            feature_names=name_features(samples.shape[1], feature_names, drawn[0]),
             name=name,
         )
         return display.plot(ax, n_columns=n_per_cluster, **kwargs)
 
     def plot(self, ax=None, *, n_columns: int = 10, **kwargs) -> Self:
-        """Draw by ``Axes.imshow`` for images or ``Axes.plot`` for profiles, with ``kwargs``.
+        """Draw at most `n_columns` samples of each cluster.
 
-        A row has at most `n_columns` images, and a panel as many profiles.
+        ``Axes.imshow`` for images, or ``Axes.plot`` for curves, takes ``kwargs``.
         """
         samples = np.asarray(to_array(self.samples))
+        names, index, colors = group_samples(samples, self.labels)
+        if self.labels is None:
+            index = np.arange(len(samples)) // n_columns
+            colors = colors * (index[-1] + 1)
+        if self.image_shape is not None:
+            samples = _shape_images(samples, self.image_shape)
+        rows = [samples[index == k] for k in np.unique(index)]
+
         if self.image_shape is None:
-            self._plot_profiles(ax, samples, n_columns, kwargs)
+            ax = self._open(ax, (CURVE_WIDTH, CURVE_HEIGHT * (len(rows) + 1)))
+            self._draw_curves(rows, n_columns, colors, kwargs)
         else:
-            self._plot_images(ax, samples, n_columns, kwargs)
+            rows = [row[:n_columns] for row in rows]
+            width = IMAGE_SIZE * max(map(len, rows)) + 0.8
+            ax = self._open(ax, (width, IMAGE_SIZE * len(rows) + 0.5))
+            self._draw_images(rows, kwargs)
+
+        ax.set_yticks([])
+        if self.labels is not None:
+            ax.set_yticks(np.arange(len(names)) + 0.5, names)
+            ax.set_ylabel("cluster")
+        ax.tick_params("y", length=0)
+        ax.spines[:].set_visible(False)
         return self
 
-    def _plot_images(self, ax, samples, n_columns, kwargs):
-        """Draw a row of images for each cluster."""
-        names, index, _ = group_samples(samples, self.labels)
-        if self.labels is None:
-            names = []
-            index = np.arange(len(samples)) // n_columns
-
-        images = _shape_images(samples, self.image_shape)
-        rows = [images[index == k][:n_columns] for k in np.unique(index)]
+    def _draw_images(self, rows, kwargs):
+        """Draw the images of each row, which is one unit high."""
         picture = _join_images(rows)
+        height, width = np.array(picture.shape[:2]) / (rows[0].shape[1] + 1)
+        style = {"cmap": "gray_r", "extent": (0, width, height, 0), **kwargs}
+        self.image_ = self.ax_.imshow(picture, **style)
+        self.ax_.set_xticks([])
 
-        width = IMAGE_SIZE * max(map(len, rows)) + 0.8
-        ax = self._open(ax, (width, IMAGE_SIZE * len(rows) + 0.5))
-        self.axes_ = [ax]
-        self.image_ = ax.imshow(picture, **{"cmap": "gray_r", **kwargs})
-
-        height = (len(picture) + 1) / len(rows)
-        ax.set(xticks=[], ylabel="cluster" if len(names) else "")
-        ax.set_yticks((np.arange(len(names)) + 0.5) * height - 1, names)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
-
-    def _plot_profiles(self, ax, samples, n_lines, kwargs):
-        """Draw a panel of profiles for each cluster."""
-        names, index, colors = group_samples(samples, self.labels)
+    def _draw_curves(self, rows, n_columns, colors, kwargs):
+        """Draw the curves of each row, which is one unit high."""
+        ax = self.ax_
         self.image_ = None
-        self.axes_ = self._open_panels(ax, len(names))
-        for k, panel in enumerate(self.axes_):
-            members = samples[index == k]
+        low = min(row.min() for row in rows)
+        spread = max(row.max() for row in rows) - low or 1.0
+        for k, row in enumerate(rows):
+            curves = (row - low) / spread * FILLED + (1 - FILLED) / 2
+            heights = k + 1 - curves
             style = {"color": colors[k], "alpha": 0.5, "lw": 0.8, **kwargs}
-            panel.plot(members[:n_lines].T, **style)
-            panel.plot(members.mean(axis=0), color="black", label="mean")
-            if self.labels is not None:
-                panel.set_title(f"cluster {names[k]}", fontsize="medium")
-            panel.set(xlabel="feature", ylabel="value")
-            panel.label_outer()
+            ax.plot(heights[:n_columns].T, **style)
+            ax.plot(heights.mean(axis=0), color="black")
 
-        first = self.axes_[0]
-        first.legend(fontsize="small", frameon=False, handlelength=1)
-        first.locator_params(axis="x", nbins=5, integer=True, min_n_ticks=1)
-        n_features = samples.shape[1]
+        n_features = rows[0].shape[1]
         features = name_features(n_features, self.feature_names, self.samples)
+        ax.set_ylim(len(rows), 0)
+        ax.set_xlabel("feature")
         if features is not None:
             step = ceil(n_features / MAX_NAMES)
-            ticks = range(0, n_features, step)
-            texts = [name[:MAX_LENGTH] for name in features[::step]]
-            first.set_xticks(ticks, texts)
-            for panel in self.axes_:
-                panel.tick_params("x", rotation=90, labelsize="small")
-                panel.set_xlabel("")
-
-    def _open_panels(self, ax, n_panels):
-        """Return panels with the same limits, in place of the given axes."""
-        n_rows = ceil(n_panels / MAX_PANELS)
-        n_columns = ceil(n_panels / n_rows)
-        ax = self._open(ax, (2.6 * n_columns, 2.6 * n_rows + 0.8))
-        ax.set_axis_off()
-        ax.set_title("")
-
-        figure = ax.figure.add_subfigure(ax.get_subplotspec())
-        figure.suptitle(self.name or "")
-        shared = {"sharex": True, "sharey": True, "squeeze": False}
-        panels = figure.subplots(n_rows, n_columns, **shared).ravel()
-        for panel in panels[n_panels:]:
-            panel.remove()
-        return list(panels[:n_panels])
-
-
-def _generate_clusters(estimator, n_per_cluster):
-    """Return generated samples, and their clusters if the estimator gives them, or None."""
-    if "cluster" not in inspect.signature(estimator.sample).parameters:
-        drawn = estimator.sample(N_GENERATED)
-        return drawn if isinstance(drawn, tuple) else (drawn[:n_per_cluster], None)
-
-    clusters = range(estimator.n_clusters_)
-    drawn = [estimator.sample(n_per_cluster, cluster=k)[0] for k in clusters]
-    return np.concatenate(drawn), np.repeat(clusters, n_per_cluster)
+            positions = range(0, n_features, step)
+            ax.set_xticks(positions, features[::step], rotation=90)
 
 
 # ---- images
