@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import gen_batches
 
 from ..input.distinct import sort_nearest
 from ..input.parameters import read_image_shape
-from .cells import Cells, choose_precision, make_factors, take_below
+from .cells import Cells
 from .search import stack_parts
 from .threads import open_threads
 
@@ -31,6 +32,10 @@ NEAREST = 300
 MAX_QUERIES = 4096
 #: Relative error allowed when a squared distance is computed from products.
 MARGIN = 1e-3
+#: Rounding error of a product in single precision, relative to the squared length.
+SINGLE_ERROR = 1e-7
+#: Maximum of such an error, as a share of the squared distance of neighbors.
+MAX_ERROR = 1e-4
 #: Maximum number of samples on which augmentations are compared.
 TRIED_SAMPLES = 4_000
 #: Number of fits with each augmentation.
@@ -245,6 +250,39 @@ class _Nearest:
         neighbors = np.hstack([self.neighbors[queries], neighbors])
         nearest = keep_nearest(squares, neighbors, self.k)
         self.squares[queries], self.neighbors[queries] = nearest
+
+
+def choose_precision(points, k):
+    """Return single precision if it does not lose the distances of points to k neighbors.
+
+    It would lose those within clusters that are far apart.
+    """
+    some = points[:: 1 + len(points) // 500]
+    gaps = cdist(some, some, "sqeuclidean")
+    near = np.sort(gaps, axis=1)[:, : k + 1].mean()
+    largest = np.square(points).sum(1).max(initial=0)
+    is_enough = SINGLE_ERROR * largest < MAX_ERROR * near
+    return np.float32 if is_enough else np.float64
+
+
+def make_factors(points):
+    """Return (-2 v, |v|^2) of points v (M, P): products with (x, 1) are |x - v|^2 - |x|^2."""
+    lengths = np.square(points).sum(1)
+    return np.column_stack([-2 * points, lengths])
+
+
+def take_below(squares, bound):
+    """Return the columns of values below the bound (n,) of each row, and which are such."""
+    # Few values are below: flat indices are found faster than rows and columns.
+    below = np.flatnonzero(squares < bound[:, None])
+    rows, columns = np.divmod(below, squares.shape[1])
+    counts = np.bincount(rows, minlength=len(squares))
+    starts = np.cumsum(counts) - counts
+    ranks = np.arange(len(rows)) - starts[rows]
+
+    taken = np.zeros((len(squares), counts.max(initial=0)), dtype=int)
+    taken[rows, ranks] = columns
+    return taken, np.arange(taken.shape[1]) < counts[:, None]
 
 
 def keep_nearest(distances, neighbors, k):

@@ -27,9 +27,6 @@ from .threads import open_threads, single_threaded
 
 # The criterion was trained with these constants: see partition/criterion/constants.py.
 
-#: Minimum share of the nearest neighbors in the graph: if it lacks one or two of 100, layouts of
-#: images separate fewer clusters.
-MIN_RECALL = 0.998
 #: Parameter a of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
 CURVE_A = 1.929
 #: Parameter b of the similarity.
@@ -129,7 +126,7 @@ def neighbor_graph(
 def search_neighbors(X, k, settings, stream):
     """Return distances and indices of the k nearest others of each sample, and views or None."""
     if settings.augment is None:
-        index = NeighborIndex(X, settings.metric, settings.n_jobs, MIN_RECALL)
+        index = NeighborIndex(X, settings.metric, settings.n_jobs)
         return index.query(k), None
     seed = draw_seed(stream)
     views = prepare_views(settings.augment, settings.n_views, seed, X)

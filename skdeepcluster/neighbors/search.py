@@ -13,55 +13,52 @@ from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_non_negative
 
 from ..input.distinct import sort_nearest, split_rows
-from .cells import TREE_FEATURES, Products
-from .threads import open_threads
+from .cells import ALL_PAIRS, TREE_FEATURES, Cells, fit_exact, search_cells
+from .threads import open_threads, single_threaded
 
 #: Number of samples above which neighbors are searched among principal components first.
 MANY = 5_000
 #: Number of principal components that the search compares.
 SEARCH_COMPONENTS = 50
+#: Minimum share of the nearest neighbors that near cells must have: if a graph lacks one or two
+#: of 100, layouts of images separate fewer clusters.
+MIN_RECALL = 0.998
 
 
 class NeighborIndex:
     """Samples X, an ndarray or CSR matrix (N, D), prepared for the search of nearest neighbors.
 
-    :class:`sklearn.neighbors.NearestNeighbors` or :class:`~.cells.Products` find a few more than k
-    neighbors, in principal components if samples and features are many; among many samples,
-    products find the share ``min_recall`` of them or more. For "euclidean" and "cosine", distances
-    are then computed from differences, so equal samples have distance 0. Ties go to the lower
-    index.
+    :class:`sklearn.neighbors.NearestNeighbors` finds a few more than k neighbors, in principal
+    components if samples and features are many, and in near cells if samples are very many. For
+    "euclidean" and "cosine", distances are then computed from differences, so equal samples have
+    distance 0. Ties go to the lower index.
     """
 
-    def __init__(self, X, metric="euclidean", n_jobs=None, min_recall=0.0):
+    def __init__(self, X, metric="euclidean", n_jobs=None):
         self.n_jobs = n_jobs
         self.is_cosine = metric == "cosine"
         self.is_measured = metric in ("euclidean", "cosine")
+        self.X = X = _unit_rows(X) if self.is_cosine else X
         self.center = 0
         self.axes = None
+        self.cells = None
 
         n_rows, n_features = X.shape
-        algorithm = "auto"
-        if self.is_measured and not sparse.issparse(X):
-            algorithm = "kd_tree" if n_features <= TREE_FEATURES else "brute"
-        is_large = algorithm == "brute" and n_rows > MANY
-
-        self.X = X = _unit_rows(X) if self.is_cosine else X
-        if algorithm == "brute":
+        if sparse.issparse(X) or not self.is_measured:
+            metric = "euclidean" if self.is_cosine else metric
+            self.library = _fit_library(NearestNeighbors(metric=metric), X)
+            return
+        if n_features > TREE_FEATURES:
             # Matrix products round less around the center.
             self.center = np.median(X[:: 1 + n_rows // 1000], axis=0)
-        if is_large and n_features > 2 * SEARCH_COMPONENTS:
+        if n_rows > MANY and n_features > 2 * SEARCH_COMPONENTS:
             some = X[:: 1 + n_rows // MANY] - self.center
             pca = PCA(SEARCH_COMPONENTS, random_state=0)
             self.axes = pca.fit(some).components_.T
-
-        points = self._project(X)
-        self.is_large = is_large
-        if is_large:
-            self.library = Products(points, min_recall)
-            return
-        metric = "euclidean" if self.is_cosine else metric
-        library = NearestNeighbors(algorithm=algorithm, metric=metric)
-        self.library = _fit_library(library, points)
+        self.points = self._project(X)
+        self.library = fit_exact(self.points)
+        if n_rows > ALL_PAIRS and n_features > TREE_FEATURES:
+            self._divide()
 
     def _project(self, X):
         """Return centered samples, or their principal components in float32."""
@@ -69,6 +66,30 @@ class NeighborIndex:
             return X - self.center
         parts = [(X[part] - self.center) @ self.axes for part in split_rows(X)]
         return np.concatenate(parts).astype(np.float32)
+
+    def _divide(self, k=15):
+        """Divide the samples into cells, unless near cells have too few of the nearest samples."""
+        self.cells = Cells(self.points)
+        self.members = self.cells.divide([self.points])
+        some = self.points[:: 1 + len(self.points) // 500]
+        n_shared = 0
+        with single_threaded():
+            nearest = self.library.kneighbors(some, k, return_distance=False)
+            for queries, near in self._pair([some], k):
+                _, found = self._search(some[queries], k, near)
+                n_shared += (found[:, None] == nearest[queries, :, None]).sum()
+        if n_shared < MIN_RECALL * nearest.size:
+            self.cells = None
+
+    def _pair(self, blocks, k):
+        """Return indices of points, given in blocks (n, P), and the cells near them."""
+        return self.cells.pair(self.cells.divide(blocks), self.members, k)
+
+    def _search(self, points, k, near=None):
+        """Return distances and indices of the k samples, in near cells if given, unmeasured."""
+        if near is None:
+            return self.library.kneighbors(points, k)
+        return search_cells(self.points, self.members, near, points, k)
 
     def query(self, k, X=None):
         """Return distances (float64) and indices of the k samples nearest to each of X, (M, k).
@@ -91,8 +112,7 @@ class NeighborIndex:
         def search(task):
             part, *near = task
             rows = X[part]
-            points = self._project(rows)
-            distances, found = self.library.kneighbors(points, wide, *near)
+            distances, found = self._search(self._project(rows), wide, *near)
             distances = self._measure(rows, found, distances)
             if is_self:
                 own = np.arange(n_rows)[part, None]
@@ -102,17 +122,11 @@ class NeighborIndex:
             nearest[part] = found
 
         tasks = [(part,) for part in gen_batches(X.shape[0], 512)]
-        if self.is_large:
-            queries = self.library.members if is_self else self._divide(X)
-            tasks = self.library.pair(queries, wide)
+        if self.cells is not None:
+            tasks = self._pair((self._project(X[part]) for part in split_rows(X)), wide)
         with open_threads(self.n_jobs) as pool:
             list(pool.map(search, tasks))
         return nearest_distances, nearest
-
-    def _divide(self, X):
-        """Return the indices of queries in each cell of the library."""
-        blocks = (self._project(X[part]) for part in split_rows(X))
-        return self.library.cells.divide(blocks)
 
     def _measure(self, X, neighbors, distances):
         """Return the distances (M, n) of X to samples, given as the library computes them."""
