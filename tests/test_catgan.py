@@ -121,6 +121,7 @@ def test_labeled_samples_add_their_cross_entropy(x):
 
 
 def test_score_is_the_mutual_information_of_the_rows_of_fit(rows):
+    rows = rows[::2]
     catgan = CatGANClustering(3, **SMALL).fit(rows)
     p = catgan.predict_proba(rows).astype(float) ** catgan.temperature_
     p /= p.sum(1, keepdims=True)
@@ -132,7 +133,7 @@ def test_score_is_the_mutual_information_of_the_rows_of_fit(rows):
     np.testing.assert_allclose(each, (p * np.log(p / mean)).sum(1)[:5], rtol=1e-3)
 
 
-UNEQUAL = make_blobs([240, 30, 30], centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
+UNEQUAL = make_blobs([160, 20, 20], centers=[[0, 0], [6, 0], [0, 6]], random_state=0)
 
 
 def test_large_groups_stay_whole_unless_shares_are_equal():
@@ -172,7 +173,7 @@ def test_priors_that_cannot_be_are_explained(prior, message, rows):
 
 
 def test_rows_without_labels_teach():
-    X, y = make_moons(400, noise=0.06, random_state=0)
+    X, y = make_moons(300, noise=0.06, random_state=0)
     some = keep_some(y, 3)
     alone = LogisticRegression().fit(X[some >= 0], some[some >= 0]).score(X, y)
     catgan = CatGANClassifier(hidden_layer_sizes=(64, 64), random_state=0).fit(X, some)

@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture
 
 from skdeepcluster import GaussianMixtureEM, NeighborClustering, select_n_clusters
 
-X, Y = make_blobs(120, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)
+X, Y = make_blobs(80, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_choice_at_the_edge_is_a_warning(numbers, message):
 
 
 def test_no_warning_where_nothing_lies_beyond():
-    one = np.random.RandomState(0).normal(size=(300, 2))
+    one = np.random.RandomState(0).normal(size=(150, 2))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert select_n_clusters(one, n_clusters=range(1, 4)).best_n_clusters == 1

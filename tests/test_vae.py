@@ -196,7 +196,7 @@ def test_an_importance_bound_depends_on_the_sample_alone(curved):
 
 def test_density_integrates_to_one():
     """With one feature the importance-weighted evidence is a density over the line."""
-    X = np.random.default_rng(0).normal(3, 2, (300, 1))
+    X = np.random.default_rng(0).normal(3, 2, (150, 1))
     fitted = VAEEmbedding(1, **SMALL | {"n_components": 1}, likelihood="gaussian").fit(X)
     grid = np.linspace(-20, 26, 500)[:, None]
     density = np.exp(fitted.score_samples(grid, n_importance_samples=2000))
@@ -204,8 +204,8 @@ def test_density_integrates_to_one():
 
 
 def test_samples_of_a_cluster_belong_to_it():
-    y = np.arange(300) % 3
-    X = np.random.default_rng(0).normal(size=(300, 3)) + 8 * np.eye(3)[y]
+    y = np.arange(150) % 3
+    X = np.random.default_rng(0).normal(size=(150, 3)) + 8 * np.eye(3)[y]
     fitted = VAEEmbedding(3, **SMALL | {"init": y}).fit(X)
     X_new, y_new = fitted.sample(300)
     assert (fitted.predict(X_new) == y_new).mean() > 0.95

@@ -7,7 +7,7 @@ from sklearn.datasets import make_blobs
 
 from skdeepcluster import GaussianMixtureEM
 
-X, Y = make_blobs(200, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+X, Y = make_blobs(120, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 over_all = pytest.mark.parametrize("estimator", some_of(ONE_OF_EACH), ids=name)
 
@@ -16,7 +16,7 @@ over_all = pytest.mark.parametrize("estimator", some_of(ONE_OF_EACH), ids=name)
 def test_number_of_clusters_is_found_and_kept(estimator):
     fit = brief(estimator).set_params(n_clusters="auto").fit(X)
     assert fit.n_clusters_ == 3
-    assert fit.predict_proba(X).shape == (200, 3)
+    assert fit.predict_proba(X).shape == (120, 3)
     curve = fit.n_clusters_curve_
     assert set(curve) == {
         "n_clusters",
@@ -46,4 +46,4 @@ def test_partial_fit_counts_clusters_in_the_first_batch():
     for batch in np.array_split(np.random.RandomState(0).permutation(X), 2):
         stream.partial_fit(batch)
     assert stream.n_clusters_ == 3
-    assert stream.predict_proba(X).shape == (200, 3)
+    assert stream.predict_proba(X).shape == (120, 3)

@@ -5,6 +5,7 @@ import datetime
 import numpy as np
 import pandas as pd
 import pytest
+from common import in_full
 from sklearn.datasets import load_iris
 
 from skdeepcluster import NeighborClustering, VAEEmbedding
@@ -210,7 +211,7 @@ def test_tables_with_dates_are_clustered_generated_and_reported():
 # ---- identifiers
 
 
-@pytest.mark.parametrize("first", [0, 1, 5000])
+@pytest.mark.parametrize("first", [1, *in_full(0, 5000)])
 def test_numbers_of_samples_are_identifiers(first):
     iris = load_iris(as_frame=True).data
     numbered = iris.assign(id=np.random.default_rng(0).permutation(150) + first)

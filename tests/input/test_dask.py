@@ -8,13 +8,13 @@ from skdeepcluster import CatGANClassifier, GaussianMixtureEM, NeighborClusterin
 
 da = pytest.importorskip("dask.array")
 
-X, _ = make_blobs(900, centers=4, n_features=5, random_state=0)
-WEIGHT = np.random.RandomState(0).randint(0, 4, size=900).astype(float)
+X, _ = make_blobs(450, centers=4, n_features=5, random_state=0)
+WEIGHT = np.random.RandomState(0).randint(0, 4, size=450).astype(float)
 
 
 @pytest.mark.parametrize(
     ("covariance_type", "chunks"),
-    [("full", ((1, 0, 500, 399), 5)), ("tied", (77, 2)), ("diag", (250, 5))],
+    [("full", ((1, 0, 250, 199), 5)), ("tied", (77, 2)), ("diag", (250, 5))],
 )
 def test_any_blocks_give_the_same_mixture(covariance_type, chunks):
     params = {"covariance_type": covariance_type, "random_state": 0, "tol": 1e-6}
@@ -45,7 +45,7 @@ def test_only_sums_and_a_few_samples_are_gathered(monkeypatch):
         sizes.append(len(block))
         return block
 
-    many = np.tile(X, (30, 1)) + np.arange(27_000)[:, None] / 1e6  # a part is gathered
+    many = np.tile(X, (60, 1)) + np.arange(27_000)[:, None] / 1e6  # a part is gathered
     blocks = da.from_array(many, chunks=(3000, 5)).map_blocks(counted, dtype=float)
     monkeypatch.setattr(type(blocks), "__array__", None)  # gathering all samples fails
     mixture = GaussianMixtureEM(4, random_state=0).fit(blocks)
@@ -77,7 +77,7 @@ def test_mistakes_are_explained():
     with pytest.raises(ValueError, match=r"should be >= n_clusters=4"):
         mixture.fit(blocks[:3])
     with pytest.raises(ValueError, match="infinity"):
-        mixture.fit(da.where(blocks == blocks[450, 2], np.inf, blocks))
+        mixture.fit(da.where(blocks == blocks[220, 2], np.inf, blocks))
     assert not hasattr(mixture, "means_")
     with pytest.raises(ValueError, match="X has 4 features, but GaussianMixtureEM is expecting 5"):
         mixture.fit(blocks).predict(blocks[:, :4])
@@ -116,16 +116,21 @@ class Watched:
         return found
 
 
-def test_neighbors_of_a_dask_array():
-    blocks = da.from_array(X, chunks=((1, 0, 500, 399), 2))
-    one, two = (NeighborClustering(4, random_state=0).fit(rows) for rows in (X, blocks))
-    np.testing.assert_array_equal(one.labels_, two.labels_)
+@pytest.fixture(scope="module")
+def neighbors():
+    return NeighborClustering(4, random_state=0).fit(X)
 
-    drawn = NeighborClustering(4, max_samples=300, random_state=0)
+
+def test_neighbors_of_a_dask_array(neighbors):
+    blocks = da.from_array(X, chunks=((1, 0, 250, 199), 2))
+    found = NeighborClustering(4, random_state=0).fit(blocks)
+    np.testing.assert_array_equal(found.labels_, neighbors.labels_)
+
+    drawn = NeighborClustering(4, max_samples=100, random_state=0)
     labels = drawn.fit_predict(blocks)
-    assert len(drawn.labels_) == 300
+    assert len(drawn.labels_) == 100
     np.testing.assert_array_equal(drawn.predict(X), labels.compute())
-    again = NeighborClustering(4, max_samples=300, random_state=0).fit(blocks)
+    again = NeighborClustering(4, max_samples=100, random_state=0).fit(blocks)
     np.testing.assert_array_equal(again.labels_, drawn.labels_)
     with pytest.raises(ValueError, match=r"sample_weight.*must be None"):
         drawn.fit(blocks, sample_weight=WEIGHT)
@@ -140,10 +145,10 @@ def test_neighbors_of_a_dask_array():
     ],
 )
 def test_predictions_are_lazy(estimator):
-    y = np.tile([-1, 0, 1], 300) if isinstance(estimator, CatGANClassifier) else None
+    y = np.tile([-1, 0, 1], 150) if isinstance(estimator, CatGANClassifier) else None
     estimator.fit(X, y)
     source = Watched()
-    blocks = da.from_array(source, chunks=(250, 5), asarray=False, meta=X[:0])
+    blocks = da.from_array(source, chunks=(125, 5), asarray=False, meta=X[:0])
     for method in ("predict", "predict_proba"):
         source.sizes.clear()
         answers = getattr(estimator, method)
@@ -151,27 +156,27 @@ def test_predictions_are_lazy(estimator):
         assert not source.sizes, "no block is read before it is needed"
         exact = answers(X)
         assert (lazy.shape, lazy.dtype) == (exact.shape, exact.dtype)
-        np.testing.assert_array_equal(lazy[260:300].compute(), exact[260:300])
-        assert source.sizes == [250]
+        np.testing.assert_array_equal(lazy[130:150].compute(), exact[130:150])
+        assert source.sizes == [125]
         np.testing.assert_array_equal(lazy.compute(), exact)
     with pytest.raises(ValueError, match="features"):
         estimator.predict(blocks[:, :3])
 
 
-KNOWN = np.full(900, True)
-LENGTHS = {"known": KNOWN, "unknown": X[:, 0] > 0, "empty blocks": X[:, 0] > X[:700, 0].max()}
+KNOWN = np.full(450, True)
+LENGTHS = {"known": KNOWN, "unknown": X[:, 0] > 0, "empty blocks": X[:, 0] > X[:350, 0].max()}
 
 
 @pytest.mark.parametrize("lengths", [*LENGTHS, "no samples"])
-def test_blocks_of_any_length_are_lazy(lengths):
-    fit = NeighborClustering(4, random_state=0).fit(X)
+def test_blocks_of_any_length_are_lazy(lengths, neighbors):
+    fit = neighbors
     source = Watched()
-    blocks = da.from_array(source, chunks=(250, 5), asarray=False, meta=X[:0])
+    blocks = da.from_array(source, chunks=(125, 5), asarray=False, meta=X[:0])
     chosen = LENGTHS.get(lengths, ~KNOWN)
     if lengths == "no samples":
         blocks = blocks[:0]
     elif lengths != "known":
-        blocks = blocks[da.from_array(chosen, chunks=250)]
+        blocks = blocks[da.from_array(chosen, chunks=125)]
     for answer in (fit.predict, fit.transform):
         source.sizes.clear()
         lazy = answer(blocks)

@@ -12,7 +12,7 @@ from skdeepcluster.persistence import load, save
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-N = 600
+N = 300
 Y = np.arange(N) % 2
 SMALL = {"init": Y, "n_components": 2, "hidden_layer_sizes": (16,), "random_state": 0}
 NETWORKS = [own(2, **SMALL) for own in (VAEEmbedding, VaDEClustering, DACClustering)]

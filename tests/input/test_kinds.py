@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from common import in_full
 from scipy.stats import skew
 from sklearn.datasets import load_digits, load_iris
 from sklearn.metrics import adjusted_rand_score
@@ -309,7 +310,7 @@ def test_new_levels_are_missing_and_new_numbers_stay_between():
 # ---- clusters of tables
 
 
-def draw_customers(seed, n=600):
+def draw_customers(seed, n=250):
     """Draw customers of three segments, with two columns of zeros and ones."""
     rng = np.random.default_rng(seed)
     y = rng.choice(3, n, p=[0.5, 0.3, 0.2])
@@ -326,22 +327,24 @@ def draw_customers(seed, n=600):
     return pd.DataFrame(table).mask(rng.uniform(size=(n, 7)) < 0.05), y
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_customers_are_found_as_they_come(seed):
-    table, y = draw_customers(seed)
+def test_customers_are_found_as_they_come():
+    scores = []
+    for seed in range(5):
+        table, y = draw_customers(seed)
+        fit = NeighborClustering(3, random_state=0).fit(table)
+        scores.append(adjusted_rand_score(y, fit.labels_))
+    assert np.median(scores) > 0.8
+    vae = VAEEmbedding(3, max_epochs=1, random_state=0).fit(table)
+    np.testing.assert_array_equal(vae.init_labels_, fit.labels_)
     fit = NeighborClustering("auto", random_state=0).fit(table)
     assert fit.n_clusters_ in (2, 3, 4)
     assert adjusted_rand_score(y, fit.labels_) > 0.6
-    vae = VAEEmbedding(3, max_epochs=1, random_state=0).fit(table)
-    given = [NeighborClustering(3, random_state=state).fit(table) for state in range(3)]
-    np.testing.assert_array_equal(vae.init_labels_, given[0].labels_)
-    assert np.median([adjusted_rand_score(y, own.labels_) for own in given]) > 0.85
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, *in_full(1)])
 def test_columns_of_few_values_without_structure_are_one_cluster(seed):
     rng = np.random.default_rng(seed)
-    codes = [rng.integers(0, n, 400) for n in (2, 2, 3, 5, 8)]
-    X = np.column_stack([*codes, 100 * rng.normal(size=400), rng.lognormal(size=400)])
+    codes = [rng.integers(0, n, 250) for n in (2, 2, 3, 5, 8)]
+    X = np.column_stack([*codes, 100 * rng.normal(size=250), rng.lognormal(size=250)])
     assert NeighborClustering("auto", random_state=0).fit(X).n_clusters_ == 1
     assert NeighborClustering(3, random_state=0).fit(X).expected_score_ < 0.4

@@ -223,7 +223,7 @@ def draw_pulses(n_samples, latest):
 
 
 def test_shifts_that_do_not_matter_are_found():
-    X, kinds = draw_pulses(120, 48)
+    X, kinds = draw_pulses(75, 48)
     found = NeighborClustering(3, augment="auto", random_state=0).fit(X)
     assert found.augment_ is not None
     scores = found.augment_scores_
@@ -237,7 +237,7 @@ def test_shifts_that_do_not_matter_are_found():
 
 
 def test_no_change_is_taken_where_none_helps():
-    X, kinds = draw_pulses(120, 1)
+    X, kinds = draw_pulses(75, 1)
     found = NeighborClustering(3, augment="auto", random_state=0).fit(X)
     assert found.augment_ is None
     assert adjusted_rand_score(kinds, found.labels_) > 0.95

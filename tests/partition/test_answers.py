@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from common import in_full
 from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.datasets import load_iris, make_blobs, make_moons
 from sklearn.exceptions import ConvergenceWarning
@@ -20,7 +21,7 @@ from skdeepcluster.partition.selection import describe_changes
 
 #: Five groups, two pairs of which overlap.
 CENTERS = [[0, 0], [3.2, 0], [0, 12], [3.2, 12], [12, 6]]
-GROUPS, Y = make_blobs(600, centers=CENTERS, random_state=0)
+GROUPS, Y = make_blobs(300, centers=CENTERS, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_the_rival_comes_first_then_other_levels(fit):
     scores = [other.expected_score for other in fit.alternatives_]
     assert scores == sorted(scores, reverse=True)
     for other in fit.alternatives_:
-        assert other.labels.shape == other.probabilities.shape == (600,)
+        assert other.labels.shape == other.probabilities.shape == (300,)
         assert f"expected score {other.expected_score:.2f} ({fit.expected_score_:.2f})" in (
             other.evidence
         )
@@ -62,7 +63,7 @@ def test_a_partition_whose_other_clusters_are_noise_is_no_alternative():
 
 @pytest.mark.parametrize("k", [2, 5])
 def test_alternatives_of_a_given_number_are_distinct(k):
-    rows = np.random.default_rng(0).normal(size=(300, 3))
+    rows = np.random.default_rng(0).normal(size=(150, 3))
     found = NeighborClustering(k, random_state=0).fit(rows)
     assert 2 <= len(found.alternatives_) <= 4
     labels = [found.labels_, *(other.labels for other in found.alternatives_)]
@@ -103,7 +104,7 @@ def test_alternatives_are_used_one_after_the_other(fit):
 
 
 def test_one_cluster_comes_with_a_division():
-    rows = np.random.default_rng(0).normal(size=(400, 3))
+    rows = np.random.default_rng(0).normal(size=(200, 3))
     found = NeighborClustering("auto", random_state=0).fit(rows)
     assert found.n_clusters_ == 1
     assert found.expected_score_ > found.alternatives_[0].expected_score
@@ -138,7 +139,7 @@ def test_changes_are_told_in_words():
     )
 
 
-@pytest.mark.parametrize("bounds", [(2, 4), (4, 30), (7, 7)])
+@pytest.mark.parametrize("bounds", [(2, 4), (7, 7), *in_full((4, 30))])
 def test_number_between_bounds(bounds):
     found = NeighborClustering(bounds, random_state=0).fit(GROUPS)
     assert bounds[0] <= found.n_clusters_ <= bounds[1]
@@ -156,7 +157,7 @@ def test_wrong_bounds_are_refused(bounds):
 @pytest.mark.parametrize("estimator", [GaussianMixtureEM, CatGANClustering])
 def test_networks_and_mixtures_take_bounds(estimator):
     options = {} if estimator is GaussianMixtureEM else {"max_epochs": 1}
-    X, _ = make_blobs(200, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
+    X, _ = make_blobs(90, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
     found = estimator((2, 6), random_state=0, **options).fit(X)
     assert found.n_clusters_ == 3
     assert {2, 3, 4, 6} <= set(found.n_clusters_curve_.n_clusters.tolist()) <= set(range(2, 7))
