@@ -4,12 +4,12 @@ N samples, M members, K clusters of the consensus, K_m clusters of member m. Mem
 (N, K_m) are probabilities or one-hot labels. Tables A_m (K_m, K) map them to the consensus.
 """
 
+from itertools import cycle, islice
 from numbers import Integral
 from typing import Self
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import KMeans
@@ -18,12 +18,7 @@ from sklearn.utils import check_array, get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .input.checks import (
-    check_answers,
-    check_enough,
-    check_sparse,
-    warn_of_empty,
-)
+from .input.checks import check_enough, warn_of_empty
 from .input.labels import (
     indicate,
     mean_greatest_jaccard,
@@ -165,12 +160,13 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         self : object
             The fitted ensemble.
         """
-        if sparse.issparse(X) and not get_tags(self).input_tags.pairwise:
-            check_sparse(X)
         members = self._make_members()
         preparation, points = _prepare_for(members, X)
         inputs = [X if reads_tables(member) else points for member in members]
-        members = self._fit_members(members, inputs)
+        members = Parallel(n_jobs=self.n_jobs)(
+            delayed(member.fit)(own)
+            for member, own in zip(members, inputs, strict=True)
+        )
 
         memberships = list(map(_find_memberships, members, inputs))
         member_labels = np.stack([_label(P) for P in memberships], 1)
@@ -180,7 +176,7 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         mapped = _map_members(memberships, tables)
         resp = mapped.mean(0)
         labels = _label(resp)
-        agree = _label(mapped) == labels
+        agrees = _label(mapped) == labels
         warn_of_empty(
             count_used(labels),
             n_clusters,
@@ -196,8 +192,8 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
         self.member_labels_ = member_labels
         self.n_clusters_ = n_clusters
         self.tables_ = tables
-        self.agreement_ = agree.mean(1)
-        self.row_agreement_ = agree.mean(0)
+        self.agreement_ = agrees.mean(1)
+        self.row_agreement_ = agrees.mean(0)
         self.cluster_stability_ = mean_greatest_jaccard(
             labels, member_labels, n_clusters
         )
@@ -216,19 +212,12 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             raise TypeError(
                 f"estimator must list objects with fit_predict. Got {templates}."
             )
-        stream = random_stream(self.random_state)
+        random_state = random_stream(self.random_state)
         members = []
-        for i in range(self.n_estimators):
-            template = templates[i % len(templates)]
-            seeds = draw_seeds(template, stream)
+        for template in islice(cycle(templates), self.n_estimators):
+            seeds = draw_seeds(template, random_state)
             members.append(clone(template).set_params(**seeds))
         return members
-
-    def _fit_members(self, members, inputs):
-        """Return the fitted members, each with its own input."""
-        pairs = zip(members, inputs, strict=True)
-        fits = [delayed(member.fit)(own) for member, own in pairs]
-        return Parallel(n_jobs=self.n_jobs)(fits)
 
     # ---- predictions
 
@@ -290,20 +279,19 @@ class ClusterEnsemble(ClusterMixin, BaseEstimator):
             check_array(X, dtype=None)  # raises scikit-learn's error
         validate_data(self, X, reset=False, skip_check_array=True)
         points = X if self.preparation_ is None else self.preparation_.read(X)
-        mapped = []
-        for member, A in zip(self.estimators_, self.tables_, strict=True):
+        memberships = []
+        for member, table in zip(self.estimators_, self.tables_, strict=True):
             own = X if reads_tables(member) else points
-            mapped.append(_find_memberships(member, own, len(A)) @ A)
-        return np.stack(mapped)
+            memberships.append(_find_memberships(member, own, len(table)))
+        return _map_members(memberships, self.tables_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        templates = self._list_templates()
-        if templates:
-            tags.input_tags = get_tags(templates[0]).input_tags
-            is_given = tags.input_tags.pairwise
-            tags.input_tags.sparse = is_given
-            tags.input_tags.allow_nan |= not is_given and not reads_tables(templates[0])
+        for template in self._list_templates()[:1]:
+            tags.input_tags = get_tags(template).input_tags
+            has_points = not tags.input_tags.pairwise
+            tags.input_tags.sparse &= not has_points
+            tags.input_tags.allow_nan |= has_points and not reads_tables(template)
         return tags
 
 
@@ -333,7 +321,6 @@ def _find_memberships(member, X, n_clusters=None):
     labels = predict_samples(member, X)
     if hasattr(member, "predict_proba"):
         resp = np.array(member.predict_proba(X), dtype=np.float64)
-        check_answers(resp, X, f" of the member {type(member).__name__}")
         resp[labels < 0] = 0
         return resp
     size = n_clusters or labels.max(initial=0) + 1
@@ -342,7 +329,7 @@ def _find_memberships(member, X, n_clusters=None):
 
 def _map_members(memberships, tables):
     """Return P_m A_m of all members, (M, N, K)."""
-    return np.stack(list(map(np.matmul, memberships, tables)))
+    return np.stack([P @ A for P, A in zip(memberships, tables, strict=True)])
 
 
 def _label(memberships):
@@ -359,8 +346,7 @@ def count_used(labels):
 def _find_usual_number(member_labels):
     """Return the number of clusters that most members found, the smallest of a tie."""
     numbers = [count_used(labels) for labels in member_labels.T]
-    usual = np.bincount(numbers).argmax()
-    return max(1, usual)
+    return max(1, np.bincount(numbers).argmax())
 
 
 # ---- consensus

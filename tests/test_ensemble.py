@@ -221,21 +221,7 @@ def test_noise_of_members_with_probabilities_is_noise():
 # ---- warnings and errors
 
 
-class Unsure(KMeans):
-    """A member without probabilities for a sample."""
-
-    def predict_proba(self, X):
-        return np.where(np.arange(len(X))[:, None] == 4, np.nan, 1 / 3) * np.ones(3)
-
-
-@pytest.mark.parametrize(
-    ("members", "error", "message"),
-    [
-        ([], TypeError, "objects with fit_predict"),
-        ([KMeans(2), StandardScaler()], TypeError, "objects with fit_predict"),
-        (Unsure(3), ValueError, "prediction of the member Unsure for sample 4"),
-    ],
-)
-def test_mistakes_are_explained(members, error, message):
-    with pytest.raises(error, match=message):
+@pytest.mark.parametrize("members", [[], [KMeans(2), StandardScaler()]])
+def test_members_are_clusterers(members):
+    with pytest.raises(TypeError, match="objects with fit_predict"):
         ClusterEnsemble(members, 2).fit(BLOBS)
