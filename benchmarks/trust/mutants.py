@@ -256,7 +256,7 @@ MUTANTS = [
         "input/test_kinds.py::test_identifiers_are_left_out",
     ),
     (
-        "input/cells.py",
+        "input/tables.py",
         "n_read[best] < MIN_SHARE * counts.total()",
         "n_read[best] < MIN_SHARE * len(counts)",
         "input/test_cells.py",

@@ -9,10 +9,16 @@ from itertools import chain
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from .blocks import find_blocks
 from .categories import CategoryEncoder
 from .checks import is_table, leave_weighted
-from .kinds import ONE_HOT, have_units, is_identifier, list_said, read_types
+from .kinds import (
+    ONE_HOT,
+    find_blocks,
+    have_units,
+    is_identifier,
+    list_said,
+    read_types,
+)
 from .numbers import NumberEncoder, find_kinds
 from .scaler import measure_features
 from .tables import (

@@ -20,7 +20,6 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from .blocks import find_blocks
 from .checks import (
     DTYPES,
     check_container,
@@ -34,7 +33,7 @@ from .checks import (
 )
 from .encoder import ColumnEncoder
 from .imputer import Imputer
-from .kinds import describe_kinds
+from .kinds import describe_kinds, find_blocks
 from .parameters import forget_missing, store_parameters
 from .scaler import Scaler
 
