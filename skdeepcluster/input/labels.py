@@ -16,8 +16,6 @@ UNKNOWN = -1, "-1", "-1.0", "nan", "None", "<NA>", "NaT"
 #: Samples are noise if their outlier score exceeds the upper quartile by more than this number of
 #: interquartile ranges.
 FENCE = 3
-#: Relative rounding error of a sum of weights.
-SUM_ERROR = 1e-12
 
 
 # ---- known labels
@@ -136,33 +134,16 @@ def find_offset(outlier_scores, contamination, weights):
 
     With "auto", it is the outer fence of the scores (J. W. Tukey, "Exploratory Data Analysis",
     1977): three interquartile ranges above the upper quartile.
-
-    It is halfway to the next score, so that no label depends on rounding, as in other runtimes.
     """
     if not contamination:
         return -np.inf
-    order = np.lexsort((weights, -outlier_scores))
-    sums = np.cumsum(weights[order])
+    shares = (0.25, 0.75) if contamination == "auto" else 1 - contamination
+    limits = np.quantile(outlier_scores, shares, weights=weights, method="inverted_cdf")
+    if contamination != "auto":
+        return -float(limits)
 
-    def exceed(share):
-        limit = share * sums[-1] * (1 + SUM_ERROR)
-        place = np.searchsorted(sums[:-1], limit, side="right")
-        return outlier_scores[order[place]]
-
-    if contamination == "auto":
-        upper = exceed(0.25)
-        spread = upper - exceed(0.75)
-        if spread == 0:
-            return -np.inf
-        fence = upper + FENCE * spread
-        last = outlier_scores[outlier_scores <= fence].max()
-    else:
-        last = exceed(contamination)
-
-    above = outlier_scores[outlier_scores > last].min(initial=np.inf)
-    halfway = last + (above - last) / 2
-    is_between = last < halfway < above
-    return -float(halfway if is_between else last)
+    lower, upper = limits
+    return -float(upper + FENCE * (upper - lower)) if upper > lower else -np.inf
 
 
 def mark_noise(clusters, outlier_scores, offset):
