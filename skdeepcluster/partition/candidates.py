@@ -355,52 +355,49 @@ def regroup(edges, sizes, groups):
     edges = edges / max(edges.sum(), 1e-12)
     best = -np.inf
     while True:
-        member = np.eye(len(groups))[label_points(groups)]
-        joint = member.T @ edges @ member
-        # Entropies of the sums of two rows: a division changes few of their terms.
-        sums = np.array([entr(row + joint).sum(1) for row in joint])
         score = best
-        for k, halves in _divide_each(edges, sizes, groups):
-            joined_score, i, j = _join_best(
-                *_divide(edges, member, joint, sums, k, halves)
-            )
+        joint = _join(edges, groups)
+        sums = np.array([entr(row + joint).sum(1) for row in joint])
+        for k, parts in _divide_each(edges, sizes, groups):
+            divided = _join(edges, parts)
+            former = np.delete(joint[k], k)
+            others = np.delete(np.delete(sums, k, 0), k, 1)
+            others -= entr(former[:, None] + former)
+            joined_score, i, j = _join_best(divided, _add_halves(others, divided))
             if joined_score > score + 1e-9:
                 score = joined_score
-                improved = [*groups[:k], *groups[k + 1 :], *halves]
-                second = improved.pop(j)
-                first = improved.pop(i)
-                improved.append(first + second)
+                kept = [part for n, part in enumerate(parts) if n not in (i, j)]
+                improved = [*kept, parts[i] + parts[j]]
         if score == best:
             return groups
         best = score
         groups = improved
 
 
+def _join(edges, groups):
+    """Return the joint distribution (K, K) of a group and the next one on a walk."""
+    member = np.eye(len(groups))[label_points(groups)]
+    return member.T @ edges @ member
+
+
 def _divide_each(edges, sizes, groups):
-    """Yield each group that can be divided: its number, and the points of its halves."""
+    """Yield each group that can be divided: its number, and the others and its halves."""
     for k, group in enumerate(groups):
         if len(group) > 1:
             halves = agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
-            yield k, [[group[i] for i in half] for half in halves]
+            halves = [[group[i] for i in half] for half in halves]
+            yield k, [*groups[:k], *groups[k + 1 :], *halves]
 
 
-def _divide(edges, member, joint, sums, k, halves):
-    """Return the joint distribution and the entropies of sums, where group k is two, the last."""
-    half = np.zeros((len(edges), 2))
-    for column, points in enumerate(halves):
-        half[points, column] = 1
-    kept = np.delete(np.arange(len(joint)), k)
-    inner = np.ix_(kept, kept)
-    rows = half.T @ edges @ np.hstack([member[:, kept], half])
-    beside = rows[:, :-2]
-    divided = np.block([[joint[inner], beside.T], [rows]])
+def _add_halves(others, joint):
+    """Return the entropies (K, K) of sums of two rows of ``joint``, the last ones halves.
 
-    former = joint[kept, k]
-    change = entr(beside[:, :, None] + beside[:, None]).sum(0) - entr(
-        former[:, None] + former
-    )
-    last = entr(rows[:, None] + divided).sum(2)
-    return divided, np.block([[sums[inner] + change, last[:, :-2].T], [last]])
+    ``others`` (K - 2, K - 2) are those of the other rows without the columns of the halves.
+    """
+    columns = joint[:-2, -2:]
+    inner = others + entr(columns[:, None] + columns).sum(2)
+    last = entr(joint[-2:, None] + joint).sum(2)
+    return np.block([[inner, last[:, :-2].T], [last]])
 
 
 def _join_best(joint, sums):

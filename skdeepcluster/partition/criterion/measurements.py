@@ -57,26 +57,6 @@ class Densities(NamedTuple):
     border: np.ndarray
 
 
-class Spectrum(NamedTuple):
-    """The largest eigenvalues of the walk on a graph."""
-
-    #: Eigenvalues (E,), at least zero and ascending.
-    values: np.ndarray
-    #: Eigenvectors (M, E), multiplied by the square roots of the stationary probabilities.
-    vectors: np.ndarray
-
-
-class Ridge(NamedTuple):
-    """The ridge regression with which a linear classifier is fitted."""
-
-    #: Samples and a constant (M, D + 1).
-    points: np.ndarray
-    #: Matrix (D + 1, M) that maps targets to coefficients.
-    solution: np.ndarray
-    #: Leverages (M,).
-    leverages: np.ndarray
-
-
 class Measured(NamedTuple):
     """Values of the scored samples that all partitions share."""
 
@@ -84,13 +64,17 @@ class Measured(NamedTuple):
     spaces: list
     #: Neighbor graph (M, M).
     graph: sparse.csr_matrix
-    spectrum: Spectrum
+    #: Eigenvalues (E,) of the walk on the graph, at least zero and ascending, and eigenvectors
+    #: (M, E), multiplied by the square roots of the stationary probabilities.
+    spectrum: tuple
     #: Positions (M, k) of the nearest other samples.
     neighbors: np.ndarray
     edges: Edges
     #: :class:`Densities` among the samples, then in the first layout.
     densities: list
-    ridge: Ridge
+    #: Samples and a constant (M, D + 1), the matrix (D + 1, M) that maps targets to coefficients of
+    #: a ridge regression, and leverages (M,).
+    ridge: tuple
     #: Numbers and categories of a table, or None.
     table: Table | None
     #: Features of the data set, by name.
@@ -131,7 +115,7 @@ def _make_space(points):
 
 
 def _find_spectrum(graph):
-    """Return the :class:`Spectrum` of the walk on a graph."""
+    """Return the largest eigenvalues of the walk on a graph, and eigenvectors."""
     degrees = sum_links(graph)
     n_samples = len(degrees)
     steps = scale_links(graph, 1 / np.sqrt(degrees))
@@ -146,7 +130,7 @@ def _find_spectrum(graph):
     values = values[-N_EIGENVECTORS:].clip(0, 1)
     vectors = vectors[:, -N_EIGENVECTORS:]
     stationary = degrees / degrees.sum()
-    return Spectrum(values, vectors * np.sqrt(stationary)[:, None])
+    return values, vectors * np.sqrt(stationary)[:, None]
 
 
 def _find_edges(points, distances, neighbors):
@@ -170,7 +154,7 @@ def _find_densities(distances, neighbors):
 
 
 def _solve_ridge(wide):
-    """Return the :class:`Ridge` of samples (M, D)."""
+    """Return the points, the solution and the leverages of a ridge regression on samples (M, D)."""
     n_samples, n_features = wide.shape
     scale = max(np.sqrt(wide.var(0).sum()), 1e-12)
     points = np.hstack([wide / scale, np.ones((n_samples, 1))])
@@ -178,4 +162,4 @@ def _solve_ridge(wide):
 
     with single_threaded("blas"):
         solution = np.linalg.solve(points.T @ points + penalty, points.T)
-    return Ridge(points, solution, np.einsum("ij,ji->i", points, solution))
+    return points, solution, np.einsum("ij,ji->i", points, solution)
