@@ -209,7 +209,7 @@ def write(
         arrays |= {f"{purpose} {name}": nodes for name, nodes in own._asdict().items()}
     for purpose, names in learned.INPUTS.items():
         arrays[f"{purpose} names"] = np.array(names)
-    arrays["reference"] = compute_reference(trees).astype(np.float32)
+    arrays["reference"] = compute_reference()
     arrays["provenance"] = np.array(json.dumps(provenance))
 
     np.savez_compressed(learned.FILE, **arrays)

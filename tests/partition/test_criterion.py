@@ -50,14 +50,14 @@ def test_the_file_fits_the_code_and_says_how_it_was_made():
 
 def test_two_swapped_inputs_are_refused(purpose, load_with):
     first, second, *others = learned.INPUTS[purpose]
-    message = rf"(?s)inputs of '{purpose}'.*\n[+-]{first}\n.*Reinstall.*benchmarks\.criterion"
+    message = rf"inputs of '{purpose}' than the code: their order.*benchmarks\.criterion"
     with pytest.raises(RuntimeError, match=message):
         load_with([second, first, *others])
 
 
 def test_inputs_that_only_the_code_or_only_the_file_has_are_named(purpose, load_with):
     *others, last = learned.INPUTS[purpose]
-    message = rf"(?s)\n--- file\n\+\+\+ code\n.*\n-lost\n\+{re.escape(last)}\n"
+    message = re.escape(str(sorted(["lost", last])))
     with pytest.raises(RuntimeError, match=message):
         load_with([*others, "lost"])
 
@@ -89,9 +89,3 @@ def test_a_changed_formula_is_named(group, monkeypatch):
     message = rf"formulas of {re.escape(str(changed))} .*Reinstall.*benchmarks\.criterion"
     with pytest.raises(RuntimeError, match=message):
         NeighborClustering(3).fit(load_iris().data)
-
-
-def test_changed_sums_of_trees_are_refused(monkeypatch):
-    monkeypatch.setattr(learned.Trees, "predict", lambda trees, rows: np.zeros(len(rows)))
-    with pytest.raises(RuntimeError, match="expected score"):
-        learned.load()

@@ -4,7 +4,6 @@ C partitions, F features, T nodes.
 """
 
 import json
-from difflib import unified_diff
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -78,7 +77,7 @@ def load():
     for purpose in ("score", "layout", "one"):
         nodes = [arrays[f"{purpose} {name}"] for name in Trees._fields]
         trees[purpose] = Trees(*nodes)
-    check_reference(arrays["reference"], trees)
+    check_reference(arrays["reference"])
     provenance = json.loads(arrays["provenance"].item())
     return Learned(trees, arrays["calibration"], provenance)
 
@@ -86,9 +85,8 @@ def load():
 def _check_names(purpose, known, names):
     """Raise an error unless the file knows these inputs of the trees or of the calibration."""
     if known != names:
-        lines = unified_diff(known, names, "file", "code", n=0, lineterm="")
+        others = sorted({*known} ^ {*names}) or "their order"
         raise RuntimeError(
-            f"criterion.npz has other inputs of {purpose!r} than the code:\n"
-            + "\n".join(lines)
-            + "\nReinstall skdeepcluster or run python -m benchmarks.criterion."
+            f"criterion.npz has other inputs of {purpose!r} than the code: {others}. "
+            "Reinstall skdeepcluster, or run python -m benchmarks.criterion."
         )

@@ -1,4 +1,4 @@
-"""Reference values: the features and scores of a small data set, which the file holds.
+"""Reference values: the features of partitions of a small data set, which the file holds.
 
 Loading the criterion computes them again. A formula that has changed under an old name would give
 the trees other numbers than those they were trained on.
@@ -9,7 +9,7 @@ import numpy as np
 from ..coordinates import Coordinates
 from ..table import Table
 from .constants import COMPARED
-from .features import NAMES, Ensemble, describe_one
+from .features import NAMES, Ensemble
 from .measurements import measure_samples
 
 #: Seed with which no two values of a feature nearly tie.
@@ -19,10 +19,6 @@ N_SAMPLES = 60
 N_CLUSTERS = 3
 #: Shares of the labels that each partition changes at random.
 CHANGED = 0.05, 0.15, 0.3, 0.5
-#: Names of the scores of the partitions, and of a single cluster.
-SCORES = "expected score", "score of one cluster"
-#: Names of the reference values.
-COLUMNS = [*NAMES, *SCORES]
 #: Maximum difference, relative or absolute, from processor to processor.
 TOLERANCE = 1e-3
 
@@ -66,30 +62,19 @@ def _draw_table(stream, y):
     )
 
 
-def compute_reference(trees):
-    """Return the features of the partitions and their scores, (R, F + 2), see COLUMNS.
-
-    ``trees`` are :class:`~.learned.Trees` by purpose.
-    """
-    ensemble = draw_ensemble()
-    scores = trees["score"].predict(ensemble.features)
-    one = describe_one(
-        ensemble.measured.data, {N_CLUSTERS: ensemble.features}, {N_CLUSTERS: scores}
-    )
-    one_scores = np.repeat(trees["one"].predict(one[None]), len(scores))
-    return np.column_stack([ensemble.features, scores, one_scores])
+def compute_reference():
+    """Return the features (R, F) of the partitions."""
+    return draw_ensemble().features
 
 
-def check_reference(known, trees):
-    """Raise an error if the reference values differ from the ``known`` ones of the file."""
-    found = compute_reference(trees)
+def check_reference(known):
+    """Raise an error if the features differ from the ``known`` ones of the file."""
+    found = compute_reference()
     is_equal = np.isclose(found, known, TOLERANCE, TOLERANCE).all(0)
-    changed = [COLUMNS[i].partition(", ")[0] for i in np.flatnonzero(~is_equal)]
-    # Scores change with the features.
-    features = set(changed) - set(SCORES)
+    changed = {NAMES[i].partition(", ")[0] for i in np.flatnonzero(~is_equal)}
     if changed:
         raise RuntimeError(
-            f"The formulas of {sorted(features) or changed} differ from those that "
-            "criterion.npz was trained with. Reinstall skdeepcluster, or train the criterion "
-            "again: python -m benchmarks.criterion."
+            f"The formulas of {sorted(changed)} differ from those that criterion.npz was "
+            "trained with. Reinstall skdeepcluster, or train the criterion again: "
+            "python -m benchmarks.criterion."
         )
