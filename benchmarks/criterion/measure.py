@@ -75,7 +75,7 @@ VIEWED = {"images", "series", *CHANGES}
 #: Number of views of a sample in these graphs.
 N_VIEWS = 16
 #: Numbers of samples in the slower steps of every second draw, scored as large data sets are.
-FEW = StepSizes(fitted=1500, linked=1000, merged=500)
+FEW = StepSizes(fitted=1500, merged=500)
 ALL = StepSizes()
 #: Numbers of clusters that are tried, and the share of them that is.
 NUMBERS = (*range(1, 13), 15, 18, 22, 27, 33, 40, 48, 58, 60)

@@ -14,7 +14,7 @@ from ..input.distinct import TINY
 from ..input.labels import indicate
 from ..neighbors.threads import single_threaded
 from ..utils.random import draw_seed
-from .coordinates import Coordinates, MergeTrees, cut_tree
+from .coordinates import Coordinates, MergeTrees
 
 # The criterion was trained with these constants: see criterion/constants.py.
 
@@ -76,9 +76,8 @@ class Search:
         if table is None:
             return None
         fitted = self.coords.draw(self.coords.sizes.fitted)
-        size = N_RANDOM, len(fitted)
         starts = [self.labels[name][fitted] for name in starts if name in self.labels]
-        starts += list(self.stream.randint(self.n_clusters, size=size))
+        starts += [*self.stream.randint(self.n_clusters, size=(N_RANDOM, len(fitted)))]
 
         statistics = table.statistics[fitted]
         weights = self.coords.weights[fitted, None]
@@ -97,8 +96,7 @@ class Search:
 
     def cut(self, method):
         """Cut a merge tree."""
-        tree, nearest = self.trees.find(method)
-        return cut_tree(tree, self.n_clusters)[nearest]
+        return self.trees.cut(method, self.n_clusters)
 
     def merge_mixture(self, regroups=False):
         """Merge the components of a mixture, more than clusters, by the edges between them."""
@@ -168,10 +166,10 @@ def find_candidates(coords, n_clusters, stream, brief=False):
     """
     left_out = SELDOM if brief else BRIEF
     in_samples, *in_layouts = coords.trees
-    places = [(trees, IN_LAYOUT) for trees in in_layouts]
+    tasks = [(trees, IN_LAYOUT) for trees in in_layouts]
     if coords.has_features:
-        places.insert(0, (in_samples, IN_SAMPLES))
-    for trees, methods in places:
+        tasks.insert(0, (in_samples, IN_SAMPLES))
+    for trees, methods in tasks:
         search = Search(coords, trees, n_clusters, stream, brief)
         for name, method, *options in methods:
             if name in left_out:

@@ -4,9 +4,9 @@ M distinct samples, F of them linked or merged, D features, L layout dimensions.
 """
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -40,10 +40,8 @@ GINI = 0.3
 class StepSizes(NamedTuple):
     """Maximum numbers of samples in the slower steps; the others get the nearest labels."""
 
-    #: Samples that k-means and mixtures are fitted to.
+    #: Samples that k-means and mixtures are fitted to, and that Genie links.
     fitted: int = 10_000
-    #: Samples that Genie links.
-    linked: int = 10_000
     #: Samples that Ward's method and average linkage merge, and on which candidates are scored.
     merged: int = 1_500
 
@@ -120,10 +118,10 @@ class Coordinates:
     @cached_property
     def trees(self):
         """The merge trees of the samples, then of each layout, for all numbers of clusters."""
-        places = [self.wide, *self.layouts]
-        inner = [None] * len(places) if self.core is self else self.core.trees
-        pairs = zip(places, inner, strict=True)
-        return [MergeTrees(points, self, each) for points, each in pairs]
+        spaces = [self.wide, *self.layouts]
+        inner = [None] * len(spaces) if self.core is self else self.core.trees
+        pairs = zip(spaces, inner, strict=True)
+        return [MergeTrees(points, self, trees) for points, trees in pairs]
 
 
 def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates:
@@ -237,24 +235,31 @@ def scale_points(points):
 # ---- merge trees
 
 
-@dataclass(eq=False)
 class MergeTrees:
     """The trees of Ward's method, average linkage and Genie, of points (M, D)."""
 
-    points: np.ndarray
-    coords: Coordinates
-    #: Trees of the merged points, if these are not all.
-    inner: Any
-    #: What :meth:`find` returns, by method.
-    found: dict = field(default_factory=dict)
+    def __init__(self, points, coords, inner):
+        self.points = points
+        self.coords = coords
+        #: Trees of the merged points, if these are not all.
+        self.inner = inner
+        self.found = {}
+
+    def cut(self, method, n_clusters):
+        """Return the labels (M,) of a cut of the tree of a method into ``n_clusters``."""
+        tree, nearest = self.find(method)
+        return cut_tree(tree, n_clusters)[nearest]
 
     def find(self, method):
-        """Return the tree of a method, and the place (M,) in it nearest to each point."""
-        if method in self.found:
-            return self.found[method]
+        """Return the tree of a method, and the index (M,) in it nearest to each point."""
+        if method not in self.found:
+            self.found[method] = self._grow(method)
+        return self.found[method]
+
+    def _grow(self, method):
         sizes = self.coords.sizes
         is_genie = method == "genie"
-        known = self.coords.draw(sizes.linked if is_genie else sizes.merged)
+        known = self.coords.draw(sizes.fitted if is_genie else sizes.merged)
         points = self.points[known]
         if is_genie:
             tree = link_fairly(spanning_tree(points), len(known))
@@ -262,11 +267,9 @@ class MergeTrees:
             tree, _ = self.inner.find(method)
         else:
             tree = linkage(pdist(points), method)
-        nearest = np.arange(len(known))
-        if len(known) < len(self.points):
-            nearest = find_nearest(self.points, points)
-        self.found[method] = tree, nearest
-        return tree, nearest
+        if len(known) == len(self.points):
+            return tree, known
+        return tree, find_nearest(self.points, points)
 
 
 def cut_tree(tree, n_clusters):

@@ -18,19 +18,6 @@ from .candidates import run_kmeans
 from .coordinates import WIDE, cut_tree, project_points, take_points, use_layout
 
 
-class Merges(NamedTuple):
-    """How the parts of clusters are merged: those of a cluster first."""
-
-    #: Centers (P, L) of the leaves in the layout.
-    centers: np.ndarray
-    #: Cluster (P,) of each leaf.
-    clusters: np.ndarray
-    #: Merges (P - 1, 2), as in scikit-learn's AgglomerativeClustering.
-    children: np.ndarray
-    #: Ward's distance (P - 1,) of each merge, ascending.
-    distances: np.ndarray
-
-
 class ClusterTree(NamedTuple):
     """The tree of the clusters of a fit. Its leaves are parts of clusters."""
 
@@ -74,12 +61,11 @@ def grow_tree(samples, layout, labels, is_noise, most):
     stream = np.random.RandomState(0)
     parts = run_kmeans(places, coords, n_parts, stream, n_init=1)
     apart = _place_components(places, samples, coords.order)
-    merges = build_tree(places, apart, labels[kept], samples.weights, parts)
-
-    leaves = find_leaves(merges.centers, merges.clusters, layout, labels)
-    return ClusterTree(
-        merges.children, merges.distances, merges.clusters, leaves, is_noise
+    centers, clusters, children, distances = build_tree(
+        places, apart, labels[kept], samples.weights, parts
     )
+    leaves = find_leaves(centers, clusters, layout, labels)
+    return ClusterTree(children, distances, clusters, leaves, is_noise)
 
 
 def find_leaves(centers, clusters, layout, labels):
@@ -99,10 +85,10 @@ def find_leaves(centers, clusters, layout, labels):
 
 
 def build_tree(layout, places, labels, weights, parts):
-    """Return the :class:`Merges` of samples with a ``layout`` (M, L) and ``weights`` (M,).
+    """Return the centers (P, L) and the clusters (P,) of leaves, and :func:`_merge` of them.
 
-    Its leaves are the intersections of clusters, ``labels`` (M,), and ``parts`` (M,), which are
-    merged by their ``places`` (M, P).
+    Leaves are the intersections of clusters, ``labels`` (M,), and ``parts`` (M,) of samples with a
+    ``layout`` (M, L) and ``weights`` (M,). They are merged by their ``places`` (M, P).
     """
     pairs = np.column_stack([labels, parts])
     pairs, leaves = np.unique(pairs, axis=0, return_inverse=True)
@@ -111,12 +97,12 @@ def build_tree(layout, places, labels, weights, parts):
 
     clusters = pairs[:, 0]
     means = cluster_means(member, places)
-    merges = _merge(means, member.sum(0), clusters)
-    return Merges(cluster_means(member, layout), clusters, *merges)
+    children, distances = _merge(means, member.sum(0), clusters)
+    return cluster_means(member, layout), clusters, children, distances
 
 
 def _merge(means, sizes, clusters):
-    """Return the merges (P - 1, 2) of leaves and Ward's distances (P - 1,).
+    """Return the merges (P - 1, 2) of leaves, those of a cluster first, and Ward's distances.
 
     The first merge increases the sum of squares within groups least, by |m_i - m_j|^2 n_i n_j /
     (n_i + n_j) with ``means`` m and ``sizes`` n, half the square of Ward's distance.

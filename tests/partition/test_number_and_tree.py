@@ -76,11 +76,12 @@ def test_tree_of_parts_is_wards_tree():
     weights = np.arange(30) % 3 + 1
     labels = np.zeros(30, dtype=int)
     parts = np.arange(30)
-    tree = build_tree(points, points, labels, np.ones(30), parts)
+    _, _, children, distances = build_tree(points, points, labels, np.ones(30), parts)
     expected = linkage(points, "ward")
-    np.testing.assert_array_equal(np.sort(tree.children, 1), expected[:, :2])
-    np.testing.assert_allclose(tree.distances, expected[:, 2])
-    weighted = group_leaves(build_tree(points, points, labels, weights, parts).children, labels, 5)
+    np.testing.assert_array_equal(np.sort(children, 1), expected[:, :2])
+    np.testing.assert_allclose(distances, expected[:, 2])
+    _, _, children, _ = build_tree(points, points, labels, weights, parts)
+    weighted = group_leaves(children, labels, 5)
     copies = fcluster(linkage(np.repeat(points, weights, axis=0), "ward"), 5, "maxclust")
     assert adjusted_rand_score(np.repeat(weighted, weights), copies) == 1
 
@@ -88,12 +89,13 @@ def test_tree_of_parts_is_wards_tree():
 def test_clusters_are_merged_after_all_their_parts():
     layout = np.random.default_rng(0).normal(size=(200, 2))
     labels = (layout[:, 0] > 0) + 2 * (layout[:, 1] > 1)
-    tree = build_tree(layout, layout, labels, np.ones(200), np.arange(200) % 9)
-    assert (np.diff(tree.distances) >= 0).all()
-    np.testing.assert_array_equal(group_leaves(tree.children, tree.clusters, 4), tree.clusters)
-    finer = np.arange(len(tree.clusters))
-    for n_clusters in range(len(tree.clusters), 0, -1):
-        cut = group_leaves(tree.children, tree.clusters, n_clusters)
+    parts = np.arange(200) % 9
+    _, clusters, children, distances = build_tree(layout, layout, labels, np.ones(200), parts)
+    assert (np.diff(distances) >= 0).all()
+    np.testing.assert_array_equal(group_leaves(children, clusters, 4), clusters)
+    finer = np.arange(len(clusters))
+    for n_clusters in range(len(clusters), 0, -1):
+        cut = group_leaves(children, clusters, n_clusters)
         assert set(cut) == set(range(n_clusters))
         assert len(set(zip(finer, cut, strict=True))) == len(set(finer))  # cuts are nested
         finer = cut

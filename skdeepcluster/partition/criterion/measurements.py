@@ -72,7 +72,7 @@ class Measured(NamedTuple):
     edges: Edges
     #: :class:`Densities` among the samples, then in the first layout.
     densities: list
-    #: Samples and a constant (M, D + 1), the matrix (D + 1, M) that maps targets to coefficients of
+    #: Samples and a constant (M, D + 1), the matrix (D + 1, M) from targets to the coefficients of
     #: a ridge regression, and leverages (M,).
     ridge: tuple
     #: Numbers and categories of a table, or None.
@@ -154,7 +154,7 @@ def _find_densities(distances, neighbors):
 
 
 def _solve_ridge(wide):
-    """Return the points, the solution and the leverages of a ridge regression on samples (M, D)."""
+    """Return what :class:`Measured` has of a ridge regression on samples (M, D)."""
     n_samples, n_features = wide.shape
     scale = max(np.sqrt(wide.var(0).sum()), 1e-12)
     points = np.hstack([wide / scale, np.ones((n_samples, 1))])
