@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import gen_batches
@@ -32,10 +31,6 @@ NEAREST = 300
 MAX_QUERIES = 4096
 #: Relative error allowed when a squared distance is computed from products.
 MARGIN = 1e-3
-#: Rounding error of a product in single precision, relative to the squared length.
-SINGLE_ERROR = 1e-7
-#: Maximum of such an error, as a share of the squared distance of neighbors.
-MAX_ERROR = 1e-4
 #: Maximum number of samples on which augmentations are compared.
 TRIED_SAMPLES = 4_000
 #: Number of fits with each augmentation.
@@ -207,7 +202,7 @@ def search_views(views, X, k, n_jobs):
     queries = cells.divide([points])
     with open_threads(n_jobs) as pool:
         for view in views.iterate(X):
-            factors = make_factors(view).astype(nearest.dtype)
+            factors = make_factors(view)
             members = cells.divide([view])
             compare = partial(nearest.compare, factors, view, members)
             chosen, near = zip(*cells.pair(queries, members, k + 1), strict=True)
@@ -222,9 +217,7 @@ class _Nearest:
         self.k = k
         self.points = points
         self.lengths = np.square(points).sum(1)
-        self.dtype = choose_precision(points, k)
-        ones = np.ones((len(points), 1))
-        self.extended = np.hstack([points, ones]).astype(self.dtype)
+        self.extended = np.column_stack([points, np.ones(len(points))])
         self.squares = np.full((len(points), k), np.inf)
         self.neighbors = np.full((len(points), k), -1)
 
@@ -239,7 +232,7 @@ class _Nearest:
             is_near = True
         else:
             bound = (1 + MARGIN) * bound - self.lengths[queries]
-            columns, is_near = take_below(squares, bound.astype(self.dtype))
+            columns, is_near = take_below(squares, bound)
 
         # Differences round less than products.
         neighbors = candidates[columns]
@@ -250,19 +243,6 @@ class _Nearest:
         neighbors = np.hstack([self.neighbors[queries], neighbors])
         nearest = keep_nearest(squares, neighbors, self.k)
         self.squares[queries], self.neighbors[queries] = nearest
-
-
-def choose_precision(points, k):
-    """Return single precision if it does not lose the distances of points to k neighbors.
-
-    It would lose those within clusters that are far apart.
-    """
-    some = points[:: 1 + len(points) // 500]
-    gaps = cdist(some, some, "sqeuclidean")
-    near = np.sort(gaps, axis=1)[:, : k + 1].mean()
-    largest = np.square(points).sum(1).max(initial=0)
-    is_enough = SINGLE_ERROR * largest < MAX_ERROR * near
-    return np.float32 if is_enough else np.float64
 
 
 def make_factors(points):
