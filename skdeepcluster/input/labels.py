@@ -162,6 +162,14 @@ def indicate(labels, n_clusters):
     return sparse.csr_array((ones, (rows, labels[rows])), shape=shape)
 
 
+def number_by_first(labels):
+    """Return labels (N,) with the clusters numbered by their first samples."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    numbers = np.empty(len(first), dtype=int)
+    numbers[np.argsort(first)] = np.arange(len(first))
+    return numbers[inverse]
+
+
 def cluster_means(resp, rows):
     """Return the means (K, D) of samples (N, D) by responsibilities; zero for empty clusters."""
     sizes = resp.sum(0)[:, None]

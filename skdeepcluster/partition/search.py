@@ -62,16 +62,22 @@ class SearchSettings(NamedTuple):
     verbose: bool = False
 
 
-class SearchResult(NamedTuple):
-    """Partitions of samples, and the graph and layout that show them."""
+class Found(NamedTuple):
+    """Partitions of the distinct samples, or of all N after :func:`find_clusters`."""
 
-    samples: Samples
     #: The best :class:`~.selection.Partition`, then its alternatives.
     partitions: list
-    #: Layout (M, L).
+    #: Layout (M, L), or (N, L).
     layout: np.ndarray
+    samples: Samples
     #: Scores of numbers of clusters, if the number was chosen.
     curve: Bunch | None
+    #: Mean distance (N,) of each sample to its neighbors.
+    outlier_scores: np.ndarray | None = None
+    lookup: Lookup | None = None
+    #: How the samples were compared, and the scores of what was tried with "auto".
+    augment: Any = None
+    augment_scores: dict | None = None
 
     @property
     def best(self):
@@ -82,7 +88,7 @@ class SearchResult(NamedTuple):
 def find_partition(
     prepared, problem, settings, random_state, progress=None, samples=None
 ):
-    """Return the :class:`SearchResult` for prepared samples, see ``NeighborClustering``.
+    """Return what is :class:`Found` for prepared samples, see ``NeighborClustering``.
 
     ``settings`` are :class:`~skdeepcluster.neighbors.graph.GraphSettings`. The ``progress`` begins
     a phase at each stage. ``samples`` are the connected ones of an earlier search, if there are.
@@ -118,7 +124,7 @@ def find_partition(
         partitions = [
             _follow(partition, problem, samples, layout) for partition in partitions
         ]
-    return SearchResult(samples, partitions, layout.astype(np.float32), curve)
+    return Found(partitions, layout.astype(np.float32), samples, curve)
 
 
 def _follow(partition, problem, samples, layout):
@@ -134,29 +140,6 @@ def _follow(partition, problem, samples, layout):
 # ---- clusters of all samples
 
 
-class Found(NamedTuple):
-    """Partitions of all N samples."""
-
-    #: Partitions with responsibilities (N, K), the best first.
-    partitions: list
-    #: Layout (N, L).
-    layout: np.ndarray
-    #: Mean distance (N,) of each sample to its neighbors.
-    outlier_scores: np.ndarray
-    samples: Samples
-    lookup: Lookup
-    #: Scores of numbers of clusters, if the number was chosen.
-    curve: Bunch | None
-    #: How the samples were compared, and the scores of what was tried with "auto".
-    augment: Any
-    augment_scores: dict | None
-
-    @property
-    def best(self):
-        """The best partition."""
-        return self.partitions[0]
-
-
 def find_clusters(prepared, problem, settings) -> Found:
     """Return the partitions of prepared samples by :class:`SearchSettings`."""
     numbers = problem.n_clusters
@@ -168,32 +151,30 @@ def find_clusters(prepared, problem, settings) -> Found:
             progress.begin("augmentation", 1)
         augment, scores = find_augment(prepared, numbers, settings)
         prepared = prepared.change(augment)
-        result = find_partition(
+        found = find_partition(
             prepared, problem, settings.graph, settings.random_state, progress
         )
-        warn_of_number(result, numbers)
+        warn_of_number(found, numbers)
 
         progress.begin("assignment", 1)
-        lookup = Lookup(result.samples.reference)
-        resps = [partition.responsibilities for partition in result.partitions]
+        lookup = Lookup(found.samples.reference)
+        resps = [partition.responsibilities for partition in found.partitions]
         *resps, layout, outlier_scores = interpolate(
             lookup,
             prepared.points,
-            [*resps, result.layout],
+            [*resps, found.layout],
             settings.graph.n_jobs,
-            result.samples.inverse,
+            found.samples.inverse,
         )
     partitions = [
         partition._replace(responsibilities=resp)
-        for partition, resp in zip(result.partitions, resps, strict=True)
+        for partition, resp in zip(found.partitions, resps, strict=True)
     ]
-    return Found(
+    return found._replace(
         partitions=partitions,
         layout=layout,
         outlier_scores=outlier_scores,
-        samples=result.samples,
         lookup=lookup,
-        curve=result.curve,
         augment=augment,
         augment_scores=scores,
     )

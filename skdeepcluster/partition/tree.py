@@ -12,7 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_scalar
 
 from ..input.distinct import TINY
-from ..input.labels import cluster_means, indicate
+from ..input.labels import cluster_means, indicate, number_by_first
 from ..neighbors.cells import find_nearest
 from .candidates import run_kmeans
 from .coordinates import WIDE, cut_tree, project_points, take_points, use_layout
@@ -171,7 +171,6 @@ def group_leaves(children, clusters, n_clusters):
     """
     groups = cut_tree(children, n_clusters)
     order = np.argsort(clusters, kind="stable")
-    _, first = np.unique(groups[order], return_index=True)
-    numbers = np.empty(n_clusters, dtype=int)
-    numbers[np.argsort(first)] = np.arange(n_clusters)
-    return numbers[groups]
+    numbers = np.empty_like(groups)
+    numbers[order] = number_by_first(groups[order])
+    return numbers

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import entr, logsumexp
 
 from ...input.distinct import TINY
-from ...input.labels import cluster_means
+from ...input.labels import cluster_means, number_by_first
 from ...neighbors.threads import single_threaded
 from ..candidates import estimate_gaussians
 from .constants import (
@@ -554,7 +554,7 @@ class Ensemble:
     def _measure(self, labels, agreement):
         """Return what is measured of partitions, (C, V), with their ``agreement`` (C, R)."""
         # Several methods often find the same partition.
-        renamed = np.array([_name_by_first(row) for row in labels])
+        renamed = np.array([number_by_first(row) for row in labels])
         _, first, inverse = np.unique(
             renamed, axis=0, return_index=True, return_inverse=True
         )
@@ -584,14 +584,6 @@ class Ensemble:
             *explained,
             *OF_AGREEMENT.compute(agreement, self.methods),
         ]
-
-
-def _name_by_first(labels):
-    """Return labels (M,) with the clusters numbered by their first samples."""
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    names = np.empty(len(first), dtype=int)
-    names[np.argsort(first)] = np.arange(len(first))
-    return names[inverse]
 
 
 def describe_one(data, features, scores):

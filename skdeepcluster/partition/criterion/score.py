@@ -6,9 +6,9 @@ M scored samples, D features, C partitions, R members of an ensemble, K clusters
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 from scipy.special import expit
 from sklearn.metrics import adjusted_rand_score
+from sklearn.preprocessing import normalize
 
 from ...neighbors.graph import sum_links
 from ..candidates import find_candidates
@@ -125,10 +125,9 @@ class Criterion:
 
 def spread_votes(votes, graph):
     """Return the mean votes (M, K) at the end of a walk of VOTE_STEPS steps from each sample."""
-    degree = sum_links(graph).astype(np.float32)
-    scale = 1 / np.maximum(degree, np.finfo(np.float32).tiny)
-    steps = (sparse.diags(scale) @ graph).tocsr()
+    steps = normalize(graph, norm="l1")
     spread = votes
     for _ in range(VOTE_STEPS):
         spread = steps @ spread
-    return np.where(degree[:, None] > 0, spread, votes)
+    has_links = sum_links(graph) > 0
+    return np.where(has_links[:, None], spread, votes)
