@@ -7,7 +7,6 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import gen_batches
 
 from .threads import open_threads, single_threaded
 
@@ -32,13 +31,16 @@ def fit_exact(points):
 def find_nearest(points, known):
     """Return the index (N,) of the one of ``known`` points (M, D) nearest to each point (N, D)."""
     library = fit_exact(known)
+    nearest = np.empty(len(points), dtype=int)
 
-    def find(part):
-        return library.kneighbors(points[part], 1, return_distance=False)[:, 0]
+    def find(start):
+        part = slice(start, start + 2048)
+        found = library.kneighbors(points[part], 1, return_distance=False)
+        nearest[part] = found[:, 0]
 
     with open_threads() as pool:
-        parts = pool.map(find, gen_batches(len(points), 2048))
-        return np.concatenate(list(parts))
+        list(pool.map(find, range(0, len(points), 2048)))
+    return nearest
 
 
 def search_cells(points, members, near, X, k):
