@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture
 from sklearn.mixture._gaussian_mixture import _check_precisions
@@ -24,6 +25,7 @@ from .input.checks import (
     check_magnitude,
     check_sample_weight,
     check_shape,
+    check_sparse,
     is_dask,
     read_numbers,
     warn_of_empty,
@@ -129,7 +131,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     -----
     EM maximizes the weighted mean of :math:`\log \sum_k \pi_k N(x_n | \mu_k, \Sigma_k)` [1]_. A
     sample of weight 2 equals two samples, in the initialization too. Components that are not the
-    most probable one of any sample are placed last, with a warning, so labels have no gaps.
+    most probable one of any sample are placed last, with a warning, so labels have no gaps. At
+    most 10,000 samples give the initial mixture.
 
     Missing values are nan. Fits and predictions use the density of a sample's observed features,
     which is exact if values are missing at random [3]_. Initial mixtures fill in the mean of the
@@ -523,10 +526,15 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             yield Mixture(**fields)
             return
 
-        generator = draw_generator(random_state)
-        initializer = em.Initializer(rows, self.n_clusters_, self._m_step, generator)
-        for _ in range(self.n_init):
-            mixture = initializer.initialize(self.init_params, self.n_init)
+        starts = em.initial_mixtures(
+            rows,
+            self.n_clusters_,
+            self._m_step,
+            random_state,
+            self.init_params,
+            self.n_init,
+        )
+        for mixture in starts:
             yield mixture._replace(**fields)
 
     def _read_initial(self, n_features, device):
@@ -618,6 +626,8 @@ def read_samples(estimator, X, reset=False, min_samples=None):
         X, values = read_blocks(X, estimator, reset)
     else:
         X = values = read_numbers(estimator, X, reset, min_samples or 1)
+        if sparse.issparse(X) and reset:
+            check_sparse(X)
     if min_samples is not None:
         check_magnitude(values)
     return X

@@ -390,8 +390,7 @@ def fit_mixture(
     double = np.ascontiguousarray(codes, dtype=np.float64)
     rows = em.as_rows(double, n_clusters, covariance_type)
     m_step = em.MStep(covariance_type, compute_reg_covar(codes))
-    initializer = em.Initializer(rows, n_clusters, m_step, draw_generator(random_state))
-    starts = (initializer.initialize("kmeans", N_INIT) for _ in range(N_INIT))
+    starts = em.initial_mixtures(rows, n_clusters, m_step, random_state, n_init=N_INIT)
     return em.run_em(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
 
 

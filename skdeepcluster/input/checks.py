@@ -43,7 +43,7 @@ def check_sparse(X):
         )
 
 
-def read_numbers(estimator, X, reset=False, min_samples=1):
+def read_numbers(estimator, X, reset=False, min_samples=1, allows_nan=True):
     """Return samples of numbers, checked as an estimator's X; nan where values are missing."""
     X = check_container(X)
     if isinstance(X, np.ma.MaskedArray):
@@ -52,6 +52,7 @@ def read_numbers(estimator, X, reset=False, min_samples=1):
         raise ValueError(
             f"X must be numbers, got {X.dtype}. Convert dates and times to days."
         )
+    is_complete = sparse.issparse(X) or not allows_nan
     with name_column(X), config_context(array_api_dispatch=False):
         X = validate_data(
             estimator,
@@ -59,11 +60,9 @@ def read_numbers(estimator, X, reset=False, min_samples=1):
             reset=reset,
             dtype=DTYPES,
             accept_sparse="csr",
-            ensure_all_finite=True if sparse.issparse(X) else "allow-nan",
+            ensure_all_finite=True if is_complete else "allow-nan",
             ensure_min_samples=min_samples,
         )
-    if sparse.issparse(X) and reset:
-        check_sparse(X)
     if sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy import sparse
-from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import TruncatedSVD
 from sklearn.pipeline import make_pipeline
@@ -21,14 +20,13 @@ from sklearn.utils.validation import (
 )
 
 from .checks import (
-    DTYPES,
     check_container,
     check_n_samples,
     check_sparse,
     is_frame,
     is_table,
     misses_values,
-    name_column,
+    read_numbers,
     refuse_empty,
 )
 from .encoder import ColumnEncoder
@@ -290,7 +288,7 @@ class Preparation(TransformerMixin, BaseEstimator):
     def fit_features(self, X) -> None:
         """Take the features of a Dask array X (N, D) as numbers, as they are."""
         self._forget()
-        self.validate(X, reset=True, skip_check_array=True)
+        validate_data(self._name(), X, reset=True, skip_check_array=True)
         example = np.zeros((1, X.shape[1]))
         self.encoder_ = ColumnEncoder(reads_values=False).fit(example)
         self.scaler_ = Scaler(False).fit(example)
@@ -390,36 +388,21 @@ class Preparation(TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = self.metric != "precomputed"
         return tags
 
-    def validate(self, X, reset, **options) -> Any:
-        """Return X, validated by scikit-learn, whose messages name the estimator."""
+    def _name(self):
+        """Return an estimator of the given name, which errors name, for scikit-learn's checks."""
         named = type(self.name, (BaseEstimator,), {})()
         named.__dict__ = vars(self)  # shared, so that n_features_in_ is set here
-        with config_context(array_api_dispatch=False):  # X becomes a numpy array
-            return validate_data(named, X, reset=reset, **options)
+        return named
 
     def _check(self, X, reset, min_samples=1):
         """Return samples, checked; duplicate entries of sparse arrays are summed."""
         reads_table = is_table(X) if reset else self.encoder_.reader_ is not None
         if reads_table and len(X.shape) == 2:
-            self.validate(X, reset, skip_check_array=True)
+            validate_data(self._name(), X, reset=reset, skip_check_array=True)
             check_n_samples(X, min_samples, self.name)
             return X.toarray() if sparse.issparse(X) else X
-        if isinstance(X, np.ma.MaskedArray):
-            X = X.astype(float).filled(np.nan)
-        allows_nan = self.metric != "precomputed" and not sparse.issparse(X)
-        with name_column(X):
-            X = self.validate(
-                X,
-                reset,
-                dtype=DTYPES,
-                accept_sparse="csr",
-                ensure_all_finite="allow-nan" if allows_nan else True,
-                ensure_min_samples=min_samples,
-            )
-        if sparse.issparse(X) and not X.has_canonical_format:
-            X = X.copy()
-            X.sum_duplicates()
-        return X
+        allows_nan = self.metric != "precomputed"
+        return read_numbers(self._name(), X, reset, min_samples, allows_nan)
 
 
 class Scaled:

@@ -5,20 +5,17 @@ Results depend only on the samples, their weights and their order. Letters: N sa
 K clusters.
 """
 
-import copy
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.utils import gen_batches
-from sklearn.utils.extmath import row_norms
 from torch import Tensor
 
 from ..functional import gaps, gaussian, points
@@ -31,31 +28,23 @@ from ..functional.gaussian import (
     add,
     sufficient_statistics,
 )
+from ..input.checks import refuse_empty
 from ..nn.runtime import limited_threads, to_tensor
-from ..utils.random import sample_systematically
 
 #: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
 BATCH_ELEMENTS = 2**19
-#: Maximum number of distinct samples for k-means, k-means++ and draws of single samples.
-MAX_DISTINCT_ROWS = 25_000
+#: Maximum number of samples that initialize a mixture.
+MAX_INITIAL = 10_000
 
 
 @dataclass
-class _StoredRows(ABC):
+class _StoredRows:
     """Samples X (N, D) and their weights (N,) or (N, K), which are read in batches."""
 
     X: Any
     weight: np.ndarray
     batch_size: int
     device: torch.device = torch.device("cpu")
-
-    @abstractmethod
-    def map(self, function: Function) -> np.ndarray:
-        """Apply a row-wise function to all samples; return the results in their order."""
-
-    @abstractmethod
-    def sums(self, summarize: Expectation) -> Sums:
-        """Return sums of sufficient statistics over all samples."""
 
     @property
     def total(self) -> float:
@@ -88,8 +77,8 @@ class WeightedRows(_StoredRows):
         return add(*self._share(work))
 
     def take(self, index: np.ndarray) -> Tensor:
-        """Return the samples at the given positions."""
-        return to_tensor(self.X[index], double=True).to(self.device)
+        """Return the samples at sorted positions."""
+        return to_tensor(self.X[index], double=True)
 
     def _share(self, work: Callable[[list[slice]], Any]) -> list[Any]:
         """Return the results of ``work`` for every n-th batch, each call in a thread of its own.
@@ -137,11 +126,8 @@ class DaskRows(_StoredRows):
         return parts[0].compute()
 
     def take(self, index: np.ndarray) -> Tensor:
-        """Return the samples at the given positions."""
-        order = np.argsort(index, kind="stable")
-        rows = np.empty((len(index), self.X.shape[1]))
-        rows[order] = self.X[index[order]].compute()
-        return torch.from_numpy(rows)
+        """Return the samples at sorted positions."""
+        return to_tensor(self.X[index].compute(), double=True)
 
     def _call(self, method: Callable[..., Any], function: Any) -> list[Any]:
         """Return the delayed calls of a method of :class:`WeightedRows` for all blocks."""
@@ -220,29 +206,6 @@ def step(
     return mixture_next, float(bound) / rows.total
 
 
-def fit_responsibilities(
-    rows: AnyRows,
-    resp: Function | np.ndarray,
-    about: Tensor,
-    m_step: MStep,
-) -> Mixture:
-    """Return the M-step of responsibilities (N, K), or of x -> (N, K); ``about`` fills gaps."""
-    if isinstance(resp, np.ndarray):
-        rows = copy.copy(rows)
-        rows.weight = resp * rows.weight[:, None]
-
-    def sums(shift: Tensor) -> SufficientStatistics:
-        def summarize(x: Tensor, weight: Tensor) -> Sums:
-            x = torch.where(x.isnan(), about, x)
-            if callable(resp):
-                weight = resp(x) * weight[:, None]
-            return sufficient_statistics(x, weight, shift, m_step.covariance_type)
-
-        return SufficientStatistics(*rows.sums(summarize))
-
-    return _sum_and_maximize(sums, about, m_step)
-
-
 def _sum_and_maximize(
     sums: Callable[[Tensor], SufficientStatistics],
     about: Tensor,
@@ -266,10 +229,17 @@ def m_step(
     reg_covar: float,
 ) -> Mixture:
     """Return the M-step over samples X (N, D) and responsibilities (N, K), on the CPU."""
-    about = torch.from_numpy(X.mean(0, dtype=np.float64))
     rows = as_rows(X, resp.shape[1], kind)
-    resp = np.asarray(resp, dtype=np.float64)
-    return fit_responsibilities(rows, resp, about, MStep(kind, reg_covar))
+    rows.weight = np.asarray(resp, dtype=np.float64)
+
+    def sums(shift: Tensor) -> SufficientStatistics:
+        def summarize(x: Tensor, resp: Tensor) -> Sums:
+            return sufficient_statistics(x, resp, shift, kind)
+
+        return SufficientStatistics(*rows.sums(summarize))
+
+    about = torch.from_numpy(X.mean(0, dtype=np.float64))
+    return _sum_and_maximize(sums, about, MStep(kind, reg_covar))
 
 
 def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
@@ -321,188 +291,85 @@ def draw_counts(
 # ---- initial mixtures
 
 
-def distinct_samples(
+def initial_mixtures(
     rows: AnyRows,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Return distinct samples, sorted by a random projection, and their weights.
+    n_clusters: int,
+    options: MStep,
+    random_state: np.random.RandomState,
+    init: str = "kmeans",
+    n_init: int = 1,
+) -> Iterator[Mixture]:
+    """Yield ``n_init`` mixtures: M-steps on drawn samples, with responsibilities by ``init``.
 
-    Equal samples are merged, so the result depends neither on the order of the samples nor on
-    repeating a sample instead of weighting it. More than ``MAX_DISTINCT_ROWS`` are sampled.
-    Missing values become the means of their features.
+    "kmeans" is the best of 10 runs, divided among the mixtures.
     """
-    draws = points.draw_normal(rows.X.shape[1] + 1, generator=generator)
-    offset = float(draws[0].sigmoid())
-
-    order = np.flatnonzero(rows.weight > 0)
-    projection = _project_samples(rows, order, draws[1:].to(rows.device))
-    order = order[projection[order].argsort(kind="stable")]
-    first = np.flatnonzero(np.diff(projection[order], prepend=np.nan))
-    index = order[first]
-    weight = np.add.reduceat(rows.weight[order], first)
-
-    if len(index) > MAX_DISTINCT_ROWS:
-        places = sample_systematically(weight, MAX_DISTINCT_ROWS, offset)
-        drawn, count = np.unique(places, return_counts=True)
-        index = index[drawn]
-        weight = count.astype(np.float64)
-    weights = torch.tensor(weight, device=rows.device)
-    return _fill(rows.take(index), weights), weights
+    samples, weight = draw_samples(rows, random_state)
+    center = gaussian.weighted_mean(samples, weight / weight.sum())
+    x = (samples - center).numpy()
+    draw = partial(draw_responsibilities, x, weight.numpy(), n_clusters, random_state)
+    for _ in range(n_init):
+        resp = draw(init, n_runs=max(1, 10 // n_init))
+        mixture = m_step(x, resp, *options)
+        mixture = mixture._replace(means=mixture.means + center)
+        yield mixture.to(rows.device)
 
 
-def _project_samples(
+def draw_samples(
     rows: AnyRows,
-    order: np.ndarray,
-    direction: Tensor,
+    random_state: np.random.RandomState,
+) -> tuple[Tensor, Tensor]:
+    """Return at most ``MAX_INITIAL`` distinct samples of positive weight, and their weights.
+
+    Equal samples are merged, and all are sorted, so that a sample of weight 2 is two samples
+    wherever they stand. Missing values become the means of their features.
+    """
+    index = np.flatnonzero(rows.weight)
+    weight = rows.weight[index]
+    if len(index) > MAX_INITIAL:
+        drawn = random_state.choice(index, MAX_INITIAL, p=weight / weight.sum())
+        index = np.sort(drawn)
+        weight = np.ones(MAX_INITIAL)
+
+    x = rows.take(index).numpy()
+    is_missing = np.isnan(x)
+    refuse_empty(np.flatnonzero(is_missing.all(0)).tolist())
+    means = weight @ np.nan_to_num(x) / (weight @ ~is_missing)
+    x = np.where(is_missing, means, x)
+    x, place = np.unique(x, axis=0, return_inverse=True)
+    weight = np.bincount(place.ravel(), weight)
+    return torch.from_numpy(x), torch.from_numpy(weight)
+
+
+def draw_responsibilities(
+    x: np.ndarray,
+    weight: np.ndarray,
+    n_clusters: int,
+    random_state: np.random.RandomState,
+    init: str,
+    n_runs: int,
 ) -> np.ndarray:
-    """Return complex projections (N,) of what samples miss, and of their values."""
-    # Subtracting the median keeps the digits of small differences. Sums over each sample, unlike
-    # matrix products, round equal samples equally.
-    some = rows.take(order[:: max(1, len(order) // 1000)])
-    origin = some.nanmedian(0).values.nan_to_num(0.0)
+    """Return responsibilities times weights (N, K) by one of scikit-learn's ``init_params``."""
+    n_samples = len(x)
+    if init == "random":
+        resp = random_state.random_sample((n_samples, n_clusters))
+        return resp * (weight / resp.sum(1))[:, None]
 
-    def project(x: Tensor) -> Tensor:
-        missing = x.isnan() * direction
-        values = (x - origin).nan_to_num(0.0) * direction
-        return torch.complex(missing.sum(1), values.sum(1))
-
-    return rows.map(project)
-
-
-def _fill(x: Tensor, weight: Tensor) -> Tensor:
-    """Return samples with the weighted mean of each feature for its missing values."""
-    counts = weight @ (~x.isnan()).to(x.dtype)
-    if not counts.all():
-        empty = (counts == 0).nonzero().squeeze(1).tolist()
-        raise ValueError(
-            "The distinct samples that initialize the mixture have no values in the columns "
-            f"{empty}. Leave these columns out."
+    n_means = min(n_clusters, n_samples)
+    one_hot = np.eye(n_means, n_clusters)
+    if init == "kmeans":
+        kmeans = KMeans(n_means, n_init=n_runs, random_state=random_state)
+        labels = kmeans.fit_predict(x, sample_weight=weight)
+        return one_hot[labels] * weight[:, None]
+    if init == "k-means++":
+        _, index = kmeans_plusplus(
+            x, n_means, sample_weight=weight, random_state=random_state
         )
-    means = (weight @ x.nan_to_num(0.0)) / counts
-    return torch.where(x.isnan(), means, x)
-
-
-class Initializer:
-    """Makes the initial mixtures of EM, all from one set of distinct samples."""
-
-    def __init__(
-        self,
-        rows: AnyRows,
-        n_clusters: int,
-        m_step: MStep,
-        generator: torch.Generator,
-    ) -> None:
-        self.rows = rows
-        self.n_clusters = n_clusters
-        self.m_step = m_step
-        self.generator = generator
-        self.x, self.weight = distinct_samples(rows, generator)
-        self.about = gaussian.weighted_mean(self.x, self.weight / self.weight.sum())
-        self.one_hot = torch.eye(n_clusters, dtype=torch.float64, device=rows.device)
-
-    def initialize(self, init: str, n_init: int) -> Mixture:
-        """Return the first mixture by a method, "kmeans" and so on.
-
-        "kmeans" is the best of 10 runs, divided among ``n_init`` initializations.
-        """
-        if init == "random":
-            resp = self._draw_responsibilities()
-        else:
-            seeds = self._find_seeds(init, max(1, 10 // n_init))
-            if init != "kmeans":
-                return self._maximize(seeds)
-            resp = self._assign_to_nearest(seeds)
-        return fit_responsibilities(self.rows, resp, self.about, self.m_step)
-
-    def _maximize(self, seeds: Tensor) -> Mixture:
-        """Return the M-step of one sample for each component."""
-        kind = self.m_step.covariance_type
-        stats = sufficient_statistics(seeds, self.one_hot, seeds, kind)
-        return gaussian.maximize(stats, seeds, *self.m_step)
-
-    def _find_seeds(self, method: str, n_runs: int) -> Tensor:
-        """Return the initial means (K, D), of the lowest inertia among ``n_runs`` of k-means."""
-        n_clusters = self.n_clusters
-        if len(self.x) <= n_clusters:
-            index = torch.arange(n_clusters, device=self.x.device)
-            return self.x[index % len(self.x)]
-        if method == "random_from_data":
-            weights = self.weight.cpu()
-            return self.x[weights.multinomial(n_clusters, generator=self.generator)]
-
-        x = (self.x - self.about).cpu().numpy()
-        weight = self.weight.cpu().numpy()
-        if method == "k-means++":
-            return self.x[self._find_far_samples(x, weight)]
-        centers = x[:n_clusters]
-        least = math.inf
-        for _ in range(n_runs):
-            seeds = x[self._find_far_samples(x, weight)]
-            run = KMeans(n_clusters, init=seeds, n_init=1)
-            run.fit(x, sample_weight=weight)
-            # Rounding must not decide between runs that found the same clusters.
-            if run.inertia_ < least * (1 - 1e-9):
-                centers = run.cluster_centers_
-                least = run.inertia_
-        return torch.from_numpy(centers).to(self.x) + self.about
-
-    def _find_far_samples(
-        self,
-        x: np.ndarray,
-        weight: np.ndarray,
-    ) -> np.ndarray:
-        """Return the indices (K,) of samples far apart, by greedy k-means++.
-
-        Each is the best of 2 + log K candidates, drawn in proportion to weight times squared
-        distance to the samples already chosen.
-        """
-        norms = row_norms(x, squared=True)
-        nearest = np.full(len(x), np.inf)
-        ends = np.cumsum(weight)
-        n_drawn = 1
-        chosen = []
-        for _ in range(self.n_clusters):
-            levels = torch.rand(
-                n_drawn, generator=self.generator, dtype=torch.float64, device="cpu"
-            )
-            drawn = ends.searchsorted(levels.numpy() * ends[-1], side="right")
-            drawn = drawn.clip(max=len(x) - 1)
-            distances = norms[drawn, None] - 2 * (x[drawn] @ x.T) + norms
-            distances = distances.clip(0, nearest)
-            best = (distances @ weight).argmin()
-            nearest = distances[best]
-            chosen.append(drawn[best])
-            ends = np.cumsum(weight * nearest)
-            n_drawn = 2 + int(math.log(self.n_clusters))
-        return np.array(chosen)
-
-    def _assign_to_nearest(self, centers: Tensor) -> Function:
-        """Assign each sample to its nearest center."""
-        centers = centers - self.about
-        norms = centers.square().sum(1)
-
-        def resp(x: Tensor) -> Tensor:
-            distances = norms - 2 * (x - self.about) @ centers.T
-            return self.one_hot[distances.argmin(1)]
-
-        return resp
-
-    def _draw_responsibilities(self) -> Function:
-        """Return pseudo-random responsibilities, normalized, that hash the values of a sample.
-
-        They are fractional parts of large random projections: equal for equal samples.
-        """
-        shape = self.x.shape[1] + 1, self.n_clusters
-        draws = points.draw_normal(*shape, generator=self.generator).to(self.x)
-        largest = float((self.x - self.about).abs().max())
-        directions = draws[1:] * (1e4 / largest if largest > 0 else 1.0)
-
-        def resp(x: Tensor) -> Tensor:
-            projections = (x - self.about) @ directions + draws[0]
-            fractions = projections.remainder(1.0)
-            return fractions / fractions.sum(1, keepdim=True)
-
-        return resp
+    else:
+        shares = weight / weight.sum()
+        index = random_state.choice(n_samples, n_means, replace=False, p=shares)
+    resp = np.zeros((n_samples, n_clusters))
+    resp[index] = one_hot
+    return resp
 
 
 # ---- iterations
