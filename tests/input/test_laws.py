@@ -73,8 +73,8 @@ DIGITS = load_digits().data[:400]
 def test_the_order_changes_no_more_than_another_seed(kind):
     samples = np.random.default_rng(0).permutation(400)
     features = np.random.default_rng(0).permutation(64)
-    first, other = (kind(10, random_state=seed).fit(DIGITS).labels_ for seed in range(2))
-    seeds = adjusted_rand_score(first, other)
+    first, *others = (kind(10, random_state=seed).fit(DIGITS).labels_ for seed in range(4))
+    seeds = min(adjusted_rand_score(first, other) for other in others)
     by_samples = kind(10, random_state=0).fit(DIGITS[samples]).labels_
     assert adjusted_rand_score(first[samples], by_samples) >= seeds
     by_features = kind(10, random_state=0).fit(DIGITS[:, features]).labels_
