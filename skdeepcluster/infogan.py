@@ -34,9 +34,6 @@ from .utils.random import draw_seed
 
 #: Number of noise variables, as in the paper.
 N_NOISE = 62
-#: Bounds of the log-standard-deviations of continuous codes by Q. The loss grows with the square
-#: of an error in standard deviations, so smaller ones would let it explode.
-LOG_STD = (-3.0, 2.0)
 
 
 class Codes(NamedTuple):
@@ -108,7 +105,8 @@ class InfoGAN(AdversarialModel):
         """Q(c|x) of outputs of the body: log-probabilities (N, K), means and log-stds (N, C)."""
         sizes = [len(self.log_prior), self.n_continuous, self.n_continuous]
         logits, mean, log_std = self.reader(hidden).float().split(sizes, 1)
-        return logits.log_softmax(-1), mean, log_std.clamp(*LOG_STD)
+        # The loss grows with the square of an error in standard deviations.
+        return logits.log_softmax(-1), mean, log_std.clamp(-3.0, 2.0)
 
     def log_resp_standardized(self, x_std):
         """Log Q(k|x) of the cluster, (N, K)."""
@@ -232,12 +230,6 @@ def continuous_loss(mean, log_std, continuous):
 
 # ---- continuous codes of samples: ranks along principal directions
 
-#: Maximum number of matrix elements (samples times features) of the subsample whose principal
-#: directions are found.
-STYLE_ELEMENTS = 2**22
-#: Minimum number of samples of this subsample.
-STYLE_ROWS = 256
-
 
 def find_style(standardize, X, resp, n_codes, random_state):
     """Find continuous codes of samples by within-cluster PCA, (N, at most n_codes), float32.
@@ -248,7 +240,7 @@ def find_style(standardize, X, resp, n_codes, random_state):
     inputs. There are fewer than ``n_codes`` if the samples differ in fewer directions.
     """
     n_samples, n_features = X.shape
-    n_drawn = max(STYLE_ROWS, STYLE_ELEMENTS // n_features)
+    n_drawn = max(256, 2**22 // n_features)
     some = np.sort(random_state.permutation(n_samples)[:n_drawn])
 
     x_std = map_rows(standardize, X[some])
@@ -283,14 +275,8 @@ def _principal_directions(centered, n_codes, random_state):
 
 # ---- the estimator
 
-#: Width of the hidden layer of Q's own part, as in the paper.
-READER_WIDTH = 128
 #: Activation of D and Q.
 ACTIVATION = "leaky_relu"
-#: Share of Q's own clusters in the anchor at the end of training.
-OWN_SHARE = 0.5
-#: Number of noise variables that stand for principal directions in the reconstruction.
-NOISE_DIRECTIONS = 8
 
 
 class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
@@ -466,11 +452,11 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
             generator,
             nn.Sequential(body, ACTIVATIONS[ACTIVATION]()),
             mlp(n_hidden, 1, ()),
-            mlp(n_hidden, n_read, (READER_WIDTH,), ACTIVATION),
+            mlp(n_hidden, n_read, (128,), ACTIVATION),
             likelihood,
             n_clusters,
             n_continuous,
-            self._make_regularizer(OWN_SHARE),
+            self._make_regularizer(own_share=0.5),
             self.mi_weight,
             self.continuous_weight,
             self.instance_noise,
@@ -485,12 +471,12 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         if initial.resp is not None:
             shares = torch.from_numpy(initial.resp.mean(0, dtype="float64"))
             model.log_prior.copy_(shares.log().log_softmax(0))
-            n_codes = self.n_continuous + NOISE_DIRECTIONS
+            # Eight noise variables stand for further principal directions.
             columns["style"] = find_style(
                 training.data.likelihood.standardize,
                 training.X,
                 initial.resp,
-                n_codes,
+                self.n_continuous + 8,
                 training.random_state,
             )
         run = training.train(model, initial, rates={"generator.*": rate}, **columns)

@@ -67,10 +67,6 @@ from .start import (
 
 #: Parameters that build networks.
 BUILDERS = ("encoder", "decoder", "generator", "discriminator")
-#: Maximum share of the samples that leave their initial clusters without a warning.
-MAX_MOVED = 0.25
-#: Parameters that predictions do not need.
-OF_TRAINING = ("callbacks", "augment", "init")
 #: Constraints of parameters with the same meaning in all methods.
 CONSTRAINTS = NeighborClustering._parameter_constraints | {
     "hidden_layer_sizes": [AUTO, "array-like"],
@@ -306,11 +302,11 @@ class DeepEstimator(BaseEstimator, ABC):
         params = self.get_params(deep=False)
         if "pretraining_epochs" in params:
             self.pretraining_epochs_ = settings.pretraining_epochs
-        self._fit_params = {
-            name: value for name, value in params.items() if name not in OF_TRAINING
-        }
         if "n_clusters" in params:
-            self._fit_params["n_clusters"] = training.initial.n_clusters
+            params["n_clusters"] = training.initial.n_clusters
+        for name in ("callbacks", "augment", "init"):  # predictions do not need them
+            del params[name]
+        self._fit_params = params
 
     # ---- predictions
 
@@ -348,10 +344,8 @@ class DeepEstimator(BaseEstimator, ABC):
         """Return the state as arrays and plain objects, so that it loads without a GPU."""
         state = dict(super().__getstate__())
         if "model_" in state:
-            tensors = state["model_"].state_dict()
-            state["model_"] = {
-                name: tensor.cpu().numpy() for name, tensor in tensors.items()
-            }
+            tensors = state["model_"].state_dict().items()
+            state["model_"] = {name: tensor.cpu().numpy() for name, tensor in tensors}
         return state
 
     def __setstate__(self, state):
@@ -361,11 +355,9 @@ class DeepEstimator(BaseEstimator, ABC):
         super().__setstate__(state)
         if arrays is None:
             return
-        tensors = {
-            name: torch.tensor(array, device="cpu") for name, array in arrays.items()
-        }
         fitted = copy_shallowly(self).set_params(**self._fit_params)
         with forked(0), torch.device("cpu"):
+            tensors = {name: torch.tensor(array) for name, array in arrays.items()}
             self.model_ = rebuild(fitted, tensors).eval()
 
 
@@ -477,19 +469,15 @@ class ClusteringMixin(ClusterMixin):
 
     def _warn_of_lost_clusters(self, labels, moved, training):
         """Warn of clusters that are empty, or that many samples have left."""
-        n_samples, n_features = training.X.shape
         n_clusters = training.initial.n_clusters
         n_found = len(np.unique(labels))
         is_held = self.init_weight != 0 and not self._is_alone()
         if n_found < n_clusters:
-            lower = "Lower"
-            if n_features > n_samples:
-                lower = "Take principal components first (PCA), lower"
             warn_user(
-                f"Only {n_found} of {n_clusters} clusters have samples. {lower} n_clusters, train "
+                f"Only {n_found} of {n_clusters} clusters have samples. Lower n_clusters, train "
                 "longer (max_epochs), or scale the features."
             )
-        elif is_held and moved > MAX_MOVED:
+        elif is_held and moved > 0.25:
             longer = "Train longer (max_epochs)"
             if self.init_weight is not None:
                 longer += ", raise init_weight"
@@ -560,23 +548,13 @@ class EmbeddingMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _make_coders(self, n_features, n_outputs, widths):
         """Return encoder (N, D) -> (N, n_outputs) and decoder (N, L) -> (N, D)."""
         perceptron = partial(mlp, activation=self.activation)
-        encoder = make_network(
-            "encoder",
-            self.encoder,
-            n_features,
-            n_outputs,
-            partial(perceptron, hidden_layer_sizes=widths),
-            self.image_shape,
-        )
-        decoder = make_network(
-            "decoder",
-            self.decoder,
-            self.n_components,
-            n_features,
-            partial(perceptron, hidden_layer_sizes=widths[::-1]),
-            self.image_shape,
-        )
-        return encoder, decoder
+        encode = partial(perceptron, hidden_layer_sizes=widths)
+        decode = partial(perceptron, hidden_layer_sizes=widths[::-1])
+        sizes = n_features, n_outputs
+        shape = self.image_shape
+        encoder = make_network("encoder", self.encoder, *sizes, encode, shape)
+        sizes = self.n_components, n_features
+        return encoder, make_network("decoder", self.decoder, *sizes, decode, shape)
 
     def _describe_mixture(self, mixture, covariance_type):
         """Set the fitted attributes about a mixture of codes."""
@@ -642,13 +620,12 @@ def _pair(X, labels, device):
 def rebuild(estimator, tensors):
     """Return the model of the current parameters with the weights of a state dict."""
     prefix = "likelihood."
-    likelihood = restore_likelihood(
-        {
-            name.removeprefix(prefix): tensor
-            for name, tensor in tensors.items()
-            if name.startswith(prefix)
-        }
-    )
+    of_likelihood = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+    likelihood = restore_likelihood(of_likelihood)
     n_clusters = estimator._fit_params.get("n_clusters") or len(estimator.classes_)
     n_features = estimator.preparation_.n_encoded_
     sizes = n_features, n_clusters, estimator.hidden_layer_sizes_

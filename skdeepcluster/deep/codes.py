@@ -31,22 +31,8 @@ from ..nn.model import (
 )
 from ..nn.runtime import draw_generator, isolated, multinomial, randn_like
 
-#: Number of EM runs of a mixture of codes; the likeliest is kept.
-N_INIT = 10
-#: Added to the variances of a mixture of codes, as a share of their mean variance.
-REG_COVAR = 1e-3
-#: EM on codes has converged when the mean log-likelihood changes by less, in nats.
-TOL = 1e-3
-#: Maximum number of EM iterations on codes.
-MAX_ITER = 200
-#: Maximum temperature of probabilities.
-MAX_TEMPERATURE = 100.0
 #: Number of samples of z in one call of the decoder.
 SAMPLES_AT_ONCE = 16
-#: Number of pairs of points, for each dimension of z, over which a bound averages.
-PAIRS_PER_DIMENSION = 4
-#: Minimum number of pairs of points over which a bound averages.
-MIN_PAIRS = 32
 
 
 # ---- encoders
@@ -236,7 +222,7 @@ def evidence_bound(
     mean, std = model.posterior(x)
     if points is None:
         n_codes = mean.shape[1]
-        n_pairs = max(MIN_PAIRS, PAIRS_PER_DIMENSION * n_codes)
+        n_pairs = max(32, 4 * n_codes)
         points = balanced_points(n_pairs, n_codes).to(mean.device)
 
     blocks = points[:, None].split(SAMPLES_AT_ONCE)
@@ -386,12 +372,12 @@ def fit_mixture(
     random_state: np.random.RandomState,
     covariance_type: str,
 ) -> Mixture:
-    """Return the likeliest of ``N_INIT`` mixtures of codes (N, L), by EM from k-means."""
+    """Return the likeliest of ten mixtures of codes (N, L), by EM from k-means."""
     double = np.ascontiguousarray(codes, dtype=np.float64)
     rows = em.as_rows(double, n_clusters, covariance_type)
     m_step = em.MStep(covariance_type, compute_reg_covar(codes))
-    starts = em.initial_mixtures(rows, n_clusters, m_step, random_state, n_init=N_INIT)
-    return em.run_em(rows, starts, m_step, max_iter=MAX_ITER, tol=TOL).mixture
+    starts = em.initial_mixtures(rows, n_clusters, m_step, random_state, n_init=10)
+    return em.run_em(rows, starts, m_step, max_iter=200, tol=1e-3).mixture
 
 
 def partition_codes(
@@ -434,9 +420,9 @@ def mixture_of_partition(
 
 
 def compute_reg_covar(codes: np.ndarray) -> float:
-    """Return what is added to the variances of a mixture of codes, see ``REG_COVAR``."""
+    """Return what is added to variances of codes: a thousandth of their mean variance."""
     tiny = float(np.finfo(np.float32).tiny)
-    return REG_COVAR * float(np.var(codes, axis=0).mean()) + tiny
+    return 1e-3 * float(np.var(codes, axis=0).mean()) + tiny
 
 
 # ---- calibration
@@ -454,7 +440,7 @@ def find_temperature(log_resp: np.ndarray, calibrated: np.ndarray) -> float:
         log_p = log_softmax(log_resp / np.exp(log_temperature), axis=1)
         return -(calibrated * log_p).sum(1).mean()
 
-    bounds = (0, np.log(MAX_TEMPERATURE))
+    bounds = (0, np.log(100))
     best = minimize_scalar(cross_entropy, bounds=bounds, method="bounded")
     return float(np.exp(best.x)) if best.fun < cross_entropy(0.0) else 1.0
 

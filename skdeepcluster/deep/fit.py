@@ -37,29 +37,13 @@ from .codes import (
 )
 from .start import Data, InitialPartition
 
-#: Maximum number of samples whose principal components initialize networks.
-PCA_SAMPLES = 4096
-#: Minimum noise variance of probabilistic PCA, relative to the mean variance of the features.
-MIN_NOISE = 0.01
-#: Peak learning rate of the autoencoder that pretrains networks.
-PRETRAINING_RATE = 2e-3
-#: Pretraining steps, in units of sqrt(N).
-PRETRAINING_STEPS = 6.0
 #: Steps of networks that learn what the initial partition does not know, by augmentation or by
 #: themselves, relative to those of others.
 LONGER = 4
-#: Numbers of samples and of features of MNIST, and the width of its first hidden layer in the
-#: papers.
-MNIST_SAMPLES = 70_000
-MNIST_FEATURES = 784
+#: Width of the first hidden layer in the papers, for MNIST.
 MNIST_WIDTH = 500
-#: Width of the third hidden layer, relative to the first.
-THIRD = 4
 #: Minimum width of a hidden layer.
 MIN_WIDTH = 128
-#: Minimum and maximum batch size.
-MIN_BATCH = 32
-MAX_BATCH = 256
 
 
 # ---- what "auto" stands for
@@ -132,7 +116,7 @@ class Settings:
         if recipe.pretrains or recipe.is_adversarial and is_alone:
             pretraining_epochs = choose_epochs(
                 parameters.get("pretraining_epochs", 0),
-                PRETRAINING_STEPS * root * (LONGER if learns_squares else 1),
+                6 * root * (LONGER if learns_squares else 1),
                 n_batches,
             )
         # The autoencoder of a GAN always has perceptrons.
@@ -165,17 +149,17 @@ def choose_widths(hidden_layer_sizes, n_samples, n_features):
     """
     if not isinstance(hidden_layer_sizes, str):
         return tuple(check_widths("hidden_layer_sizes", hidden_layer_sizes))
-    features = min(n_features / MNIST_FEATURES, 1)
-    samples = min(n_samples / MNIST_SAMPLES, 1)
+    features = min(n_features / 784, 1)
+    samples = min(n_samples / 70_000, 1)
     share = sqrt(features) * samples**0.25
     width = max(round(MNIST_WIDTH * share), MIN_WIDTH)
-    return width, width, THIRD * width
+    return width, width, 4 * width
 
 
 def choose_batch_size(batch_size, n_samples):
     """Return the number of samples in a step, at most N."""
     if batch_size == "auto":
-        batch_size = min(max(round(sqrt(n_samples)), MIN_BATCH), MAX_BATCH)
+        batch_size = min(max(round(sqrt(n_samples)), 32), 256)
     return min(batch_size, n_samples)
 
 
@@ -302,7 +286,7 @@ class Training:
             self.start_as_pca(autoencoder)
         if n_epochs:
             _, interrupted = self._loop(
-                "pretraining", autoencoder, Rows(self.X), n_epochs, PRETRAINING_RATE
+                "pretraining", autoencoder, Rows(self.X), n_epochs, rate=2e-3
             )
             if interrupted:
                 raise KeyboardInterrupt
@@ -312,7 +296,7 @@ class Training:
 
     def start_as_pca(self, model):
         """Initialize encoder and decoder, perceptrons, to probabilistic PCA of the samples."""
-        every = -(-self.X.shape[0] // PCA_SAMPLES)
+        every = ceil(self.X.shape[0] / 4096)  # more samples change little
         x_std = apply(model, model.likelihood.standardize, self.X[::every])
         n_codes = model.decoder[0].in_features
         halves = [width // 2 for width in self.settings.hidden_layer_sizes]
@@ -322,7 +306,7 @@ class Training:
             return
 
         pca = PCA(q, random_state=0).fit(x_std)
-        noise_variance = max(float(pca.noise_variance_), MIN_NOISE * spread)
+        noise_variance = max(float(pca.noise_variance_), 0.01 * spread)
         arrays = (pca.mean_, pca.components_, pca.explained_variance_)
         options = {"dtype": torch.float32, "device": "cpu"}
         tensors = (torch.as_tensor(array, **options) for array in arrays)

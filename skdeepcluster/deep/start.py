@@ -35,12 +35,6 @@ from ..partition.search import (
 )
 from ..utils.random import sample_systematically
 
-#: Maximum size of X, in bytes, that is copied and sorted. Larger arrays are used in place.
-MAX_ORDERED = 2**26
-#: Maximum number of samples after repetition, as a multiple of the number of samples.
-MAX_REPEATED = 10
-
-
 # ---- the samples
 
 
@@ -98,13 +92,14 @@ def choose_samples(X, has_gaps, known, sample_weight, random_state):
     """Return the indices of the samples to train on, repeated by weight, or None for all of X.
 
     Their values decide the order, so that a sample of weight 2 is two samples wherever they stand.
+    Arrays above 64 MiB keep their order.
     """
     is_weighted = sample_weight is not None
     index = None
     if is_weighted:
         weight = check_sample_weight(sample_weight, X)
         index = np.flatnonzero(weight)
-    if X.data.nbytes <= MAX_ORDERED:
+    if X.data.nbytes <= 2**26:
         index = np.arange(X.shape[0]) if index is None else index
         rows = np.nan_to_num(X[index]) if has_gaps else X[index]
         index = index[order_samples(rows)]
@@ -120,11 +115,11 @@ def choose_samples(X, has_gaps, known, sample_weight, random_state):
 def repeat_samples(weight, random_state, n_given):
     """Return indices (M,) that repeat each sample as often as its weight (N,) says.
 
-    If some weights are fractions, or their sum exceeds ``MAX_REPEATED * n_given``, ``n_given``
+    If some weights are fractions, or their sum exceeds ``10 * n_given``, ``n_given``
     indices are sampled systematically.
     """
     are_counts = not (weight % 1).any()
-    if are_counts and weight.sum() <= MAX_REPEATED * n_given:
+    if are_counts and weight.sum() <= 10 * n_given:
         return np.repeat(np.arange(len(weight)), weight.astype(int))
     return sample_systematically(weight, n_given, random_state.random_sample())
 
@@ -243,11 +238,9 @@ class ClustererStart:
 
     def find(self, data, augment, random_state):
         """Return the :class:`InitialPartition` that a clone of the clusterer finds."""
-        clusterer = self.clusterer
-        if isinstance(data.n_clusters, Integral):
-            clusterer = set_number(clusterer, data.n_clusters, random_state)
-        else:
-            clusterer = set_number(clusterer, None, random_state)
+        is_known = isinstance(data.n_clusters, Integral)
+        n_clusters = data.n_clusters if is_known else None
+        clusterer = set_number(self.clusterer, n_clusters, random_state)
         points = data.compare().points
         clusterer.fit(points)
         clusters = assign_all(clusterer, points)

@@ -25,14 +25,6 @@ from .gaussian import (
     log_constant,
 )
 
-#: Maximum number of elements of a tensor over samples, unless one sample has more.
-MAX_ELEMENTS = 2**20
-#: Error for covariances that are singular up to rounding.
-SINGULAR = (
-    "Missing values have no conditional covariance, because features are too similar for a "
-    "positive definite covariance. Increase reg_covar, use covariance_type='diag', or scale X."
-)
-
 
 def observed_density(mixture: Mixture) -> Function:
     """Return x -> log pi_k + log N(observed x_n | k), of shape (N, K)."""
@@ -197,7 +189,11 @@ class _MatrixGaps:
             submatrices = self.precisions.flatten(1)[:, places]
             lower, failed = torch.linalg.cholesky_ex(submatrices)
             if failed.any():
-                raise ValueError(SINGULAR)
+                raise ValueError(
+                    "Missing values have no conditional covariance, because features are too "
+                    "similar for a positive definite covariance. Increase reg_covar, use "
+                    "covariance_type='diag', or scale X."
+                )
 
             y = (x[rows] - means[:, None]).nan_to_num(0.0)
             where = columns.expand(len(means), *columns.shape)
@@ -244,6 +240,6 @@ def _group_by_number(gaps: Tensor, n_clusters: int) -> Iterator[tuple[Tensor, Te
     for number in n_missing.unique().tolist():
         rows = (n_missing == number).nonzero().squeeze(1)
         n_elements = n_clusters * (number**2 + gaps.shape[1])
-        for some in rows.split(max(1, MAX_ELEMENTS // n_elements)):
+        for some in rows.split(max(1, 2**20 // n_elements)):
             columns = gaps[some].nonzero()[:, 1]
             yield some, columns.view(-1, number)

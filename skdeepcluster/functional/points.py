@@ -7,8 +7,6 @@ from .gaussian import Mixture, log_joint
 
 #: Rounds of rejection sampling in :func:`clear_sample`, and of halving afterwards.
 REDRAWS = 20
-#: Confidence of samples, as a share of the confidence of their component's mean.
-CONFIDENCE = 0.9
 
 
 def uniform_points(
@@ -49,18 +47,16 @@ def balanced_points(
     return torch.cat([half, -half])
 
 
-def draw_normal(*shape: int, generator: torch.Generator) -> Tensor:
-    """Draw from N(0, 1), float64, on the CPU."""
-    return torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
-
-
 def random_shifts(x: Tensor, n_dimensions: int) -> Tensor:
     """Return pseudo-random shifts in [0, 1), (N, n_dimensions), that hash samples x (N, D).
 
     They are fractional parts of large random projections, so each depends on its sample alone.
     """
     generator = torch.Generator().manual_seed(0)
-    directions = draw_normal(x.shape[1], n_dimensions, generator=generator)
+    shape = x.shape[1], n_dimensions
+    directions = torch.randn(
+        shape, generator=generator, dtype=torch.float64, device="cpu"
+    )
     projections = x.double() @ directions.to(x.device)
     return (1e4 * projections).remainder(1.0)
 
@@ -95,11 +91,11 @@ def clear_sample(
 ) -> Tensor:
     """Generate samples as :func:`sample` does that clearly belong to their component k.
 
-    p(k | x) is at least ``CONFIDENCE`` times p(k | mean of k). Rejected samples are generated
+    p(k | x) is at least 0.9 times p(k | mean of k). Rejected samples are generated
     again ``REDRAWS`` times, then moved halfway to the mean of their component until they are
     accepted.
     """
-    least = CONFIDENCE * log_joint(mixture.means, mixture).softmax(-1).diagonal()
+    least = 0.9 * log_joint(mixture.means, mixture).softmax(-1).diagonal()
     components = torch.arange(len(counts), device="cpu").repeat_interleave(counts)
     centers = mixture.means[components]
 

@@ -31,8 +31,6 @@ from ..functional.gaussian import (
 from ..input.checks import refuse_empty
 from ..nn.runtime import limited_threads, to_tensor
 
-#: Number of elements of the largest intermediate tensor of a batch: 4 MiB fit a processor's cache.
-BATCH_ELEMENTS = 2**19
 #: Maximum number of samples that initialize a mixture.
 MAX_INITIAL = 10_000
 
@@ -161,7 +159,8 @@ def batch_size_for_cache(n_clusters: int, n_features: int, kind: str) -> int:
     per_row = max(2 * n_features, n_clusters)
     if kind == "full":
         per_row = n_clusters * n_features
-    return min(max(256, BATCH_ELEMENTS // per_row), 2**14)
+    # 4 MiB fit a processor's cache.
+    return min(max(256, 2**19 // per_row), 2**14)
 
 
 # ---- steps

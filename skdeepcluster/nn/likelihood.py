@@ -26,9 +26,6 @@ from .runtime import to_tensor
 #: Minimum probability in :meth:`Likelihood.link`, whose derivative is 1 / p.
 LEAST_PROBABILITY = 0.02
 
-#: Minimum of the largest magnitude: squares of smaller values lose digits in double precision.
-SMALLEST = 1e-150
-
 
 class Likelihood(nn.Module, ABC):
     """log p(x | decoded), for decoder outputs of shape (N, D)."""
@@ -336,7 +333,7 @@ def choose_likelihood(
     """
     features = measure_features(X)
     largest = max(np.max(features.high), -np.min(features.low))
-    if 0 < largest < SMALLEST:
+    if 0 < largest < 1e-150:  # squares would lose digits
         raise ValueError(f"X has no magnitude above {largest:.3g}. Scale X.")
     if groups:
         columns = _choose_columns(likelihood, standardize, X, features, groups)

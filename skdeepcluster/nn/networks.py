@@ -72,15 +72,8 @@ def mlp(
     >>> [type(layer).__name__ for layer in mlp(4, 2, (8,))]
     ['Linear', 'ReLU', 'Linear']
     """
-    widths = [n_in, *hidden_layer_sizes]
-    layers: Layers = []
-    for width, next_width in pairwise(widths):
-        layers.append(_linear(width, next_width))
-        layers.append(ACTIVATIONS[activation]())
-    layers.append(_linear(widths[-1], n_out))
-
-    gain = 1.0 if activation == "tanh" else 2.0
-    return _initialize(layers, gain)
+    layers = _perceptron([n_in, *hidden_layer_sizes], n_out, activation, False)
+    return _initialize(layers, gain=1.0 if activation == "tanh" else 2.0)
 
 
 def normalized_mlp(
@@ -105,13 +98,21 @@ def normalized_mlp(
     Sequential
     """
     widths = [n_in, *hidden_layer_sizes]
+    return _initialize(_perceptron(widths, n_out, activation, True))
+
+
+def _perceptron(
+    widths: Sizes, n_out: int, activation: str, is_normalized: bool
+) -> Layers:
+    """Return linear layers, normalized or not, with activations between them."""
     layers: Layers = []
     for width, next_width in pairwise(widths):
-        layers.append(_linear(width, next_width, bias=False))
-        layers.append(_norm(next_width))
+        layers.append(_linear(width, next_width, bias=not is_normalized))
+        if is_normalized:
+            layers.append(_norm(next_width))
         layers.append(ACTIVATIONS[activation]())
     layers.append(_linear(widths[-1], n_out))
-    return _initialize(layers)
+    return layers
 
 
 # ---- convolutional networks
@@ -377,11 +378,12 @@ def make_network(
     samples = torch.zeros(2, n_in, dtype=torch.float32)
     with torch.no_grad():
         output = network.eval()(samples)
-    found = getattr(output, "dtype", None), tuple(getattr(output, "shape", ()))
-    if found != (torch.float32, (2, n_out)):
+    shape = tuple(getattr(output, "shape", ()))
+    dtype = getattr(output, "dtype", None)
+    if shape != (2, n_out) or dtype != torch.float32:
         raise ValueError(
             f"The {role} must map float32 samples (2, {n_in}) to a float32 tensor (2, {n_out}), "
-            f"but got {type(output).__name__}, {found[1]}, {found[0]}."
+            f"but got {type(output).__name__}, {shape}, {dtype}."
         )
     return network
 
@@ -398,8 +400,11 @@ def check_widths(name: str, values: Sequence[Any]) -> list[int]:
 @contextmanager
 def keep_running_statistics(network: nn.Module) -> Iterator[None]:
     """Within the block, batch normalization does not update its running statistics."""
-    norms = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
-    tracking = [layer for layer in norms if layer.track_running_stats]
+    tracking = [
+        layer
+        for layer in network.modules()
+        if isinstance(layer, _BatchNorm) and layer.track_running_stats
+    ]
     for layer in tracking:
         layer.track_running_stats = False
     try:

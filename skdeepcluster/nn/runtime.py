@@ -141,10 +141,6 @@ def building() -> Iterator[None]:
 
 # ---- threads
 
-#: Minimum number of multiplications (samples times weights) of a pass through a network that a
-#: second thread speeds up.
-MANY_PRODUCTS = 2**24
-
 
 @contextmanager
 def limited_threads(maximum: int = 1) -> Iterator[None]:
@@ -160,7 +156,7 @@ def limited_threads(maximum: int = 1) -> Iterator[None]:
 def threads_by_size(model: torch.nn.Module, n_rows: int) -> AbstractContextManager[Any]:
     """Use one thread if a pass of ``n_rows`` samples is small, else all available processors."""
     n_products = n_rows * sum(p.numel() for p in model.parameters())
-    return limited_threads(1 if n_products < MANY_PRODUCTS else joblib.cpu_count())
+    return limited_threads(1 if n_products < 2**24 else joblib.cpu_count())
 
 
 # ---- samples as tensors: X is an array, memory map or CSR matrix, converted one batch at a time
