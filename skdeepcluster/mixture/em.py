@@ -55,40 +55,33 @@ class WeightedRows(_StoredRows):
 
     def map(self, function: Function) -> np.ndarray:
         """Apply a row-wise function to all samples; return the results in their order."""
-        one = function(self._read(self.X[:1])).cpu().numpy()
-        results = np.empty((self.X.shape[0], *one.shape[1:]), dtype=one.dtype)
 
-        def work(batches: list[slice]) -> None:
-            for where in batches:
-                results[where] = function(self._read(self.X[where])).cpu().numpy()
+        def work(batch: slice) -> np.ndarray:
+            return function(self._read(self.X[batch])).cpu().numpy()
 
-        self._share(work)
-        return results
+        return np.concatenate([*self._each(work)])
 
     def sums(self, summarize: Expectation) -> Sums:
         """Sum a function of samples and weights over the batches."""
 
-        def work(batches: list[slice]) -> Sums:
-            pairs = (map(self._read, (self.X[i], self.weight[i])) for i in batches)
-            return reduce(add, (summarize(*pair) for pair in pairs))
+        def work(batch: slice) -> Sums:
+            return summarize(self._read(self.X[batch]), self._read(self.weight[batch]))
 
-        return add(*self._share(work))
+        return reduce(add, self._each(work))
 
     def take(self, index: np.ndarray) -> Tensor:
         """Return the samples at sorted positions."""
         return to_tensor(self.X[index], double=True)
 
-    def _share(self, work: Callable[[list[slice]], Any]) -> list[Any]:
-        """Return the results of ``work`` for every n-th batch, each call in a thread of its own.
-
-        n is the number of torch's threads that have a batch each; one on a GPU.
-        """
+    def _each(self, work: Callable[[slice], Any]) -> Iterator[Any]:
+        """Yield the results of ``work`` for the batches, which torch's threads share."""
         batches = [*gen_batches(self.X.shape[0], self.batch_size)]
-        n = min(len(batches), torch.get_num_threads())
-        if n == 1 or self.device.type != "cpu":
-            return [work(batches)]
-        with limited_threads(), ThreadPoolExecutor(n) as pool:
-            return list(pool.map(work, [batches[i::n] for i in range(n)]))
+        n_threads = min(len(batches), torch.get_num_threads())
+        if n_threads == 1 or self.device.type != "cpu":
+            yield from map(work, batches)
+            return
+        with limited_threads(), ThreadPoolExecutor(n_threads) as pool:
+            yield from pool.map(work, batches)
 
     def _read(self, rows: Any) -> Tensor:
         """Return rows as a tensor, without a copy if they are in double precision."""
