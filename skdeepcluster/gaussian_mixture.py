@@ -23,6 +23,7 @@ from .input.checks import (
     check_enough,
     check_finite,
     check_magnitude,
+    check_responsibilities,
     check_sample_weight,
     check_shape,
     check_sparse,
@@ -545,13 +546,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         fields = {}
         if self.weights_init is not None:
             weights = check_shape("weights_init", self.weights_init, (n_clusters,))
-            least = weights.min()
-            total = weights.sum()
-            if least < 0 or not math.isclose(total, 1, abs_tol=1e-6):
-                raise ValueError(
-                    "The parameter 'weights_init' should be at least 0 and sum to 1, but the "
-                    f"minimum is {least:.6g} and the sum {total:.6g}."
-                )
+            check_responsibilities("weights_init", weights[None], (1, n_clusters))
             fields["log_weights"] = read(weights).log()
         if self.means_init is not None:
             fields["means"] = read(check_shape("means_init", self.means_init, shape))

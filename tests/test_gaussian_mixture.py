@@ -268,8 +268,8 @@ def test_threads_change_no_prediction(X, covariance_type):
     ("settings", "message"),
     [
         ({"weights_init": [0.5, 0.5]}, r"'weights_init' should have the shape of \(3,\)"),
-        ({"weights_init": [0.5, 0.5, 0.5]}, "sum to 1.*the sum 1.5"),
-        ({"weights_init": [1.5, 0.5, -1.0]}, "at least 0.*minimum is -1"),
+        ({"weights_init": [0.5, 0.5, 0.5]}, "sum to 1.*range from 1.5"),
+        ({"weights_init": [1.5, 0.5, -1.0]}, "smallest value is -1"),
         ({"means_init": np.zeros((2, D))}, r"'means_init' should have the shape of \(3, 4\)"),
         ({"means_init": np.full((K, D), np.nan)}, "means_init contains NaN"),
         ({"precisions_init": np.arange(K * D * D).reshape(K, D, D)}, "positive-definite"),
