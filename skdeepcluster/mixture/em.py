@@ -6,6 +6,7 @@ K clusters.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -36,13 +37,21 @@ MAX_INITIAL = 10_000
 
 
 @dataclass
-class _StoredRows:
+class _StoredRows(ABC):
     """Samples X (N, D) and their weights (N,) or (N, K), which are read in batches."""
 
     X: Any
     weight: np.ndarray
     batch_size: int
     device: torch.device = torch.device("cpu")
+
+    @abstractmethod
+    def map(self, function: Function) -> np.ndarray:
+        """Apply a row-wise function to all samples; return the results in their order."""
+
+    @abstractmethod
+    def sums(self, summarize: Expectation) -> Sums:
+        """Return sums of sufficient statistics over all samples."""
 
     @property
     def total(self) -> float:
