@@ -51,3 +51,10 @@ def blobs():
 def rows(blobs):
     """The samples of the three groups alone."""
     return blobs[0]
+
+
+@pytest.fixture
+def few_tries(monkeypatch):
+    """Fits seek no alternatives, and one mixture of codes: for laws of whatever is found."""
+    monkeypatch.setattr("skdeepcluster.partition.selection.MAX_ALTERNATIVES", 0)
+    monkeypatch.setattr("skdeepcluster.deep.codes.N_INIT", 1)

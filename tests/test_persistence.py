@@ -314,8 +314,6 @@ def test_functions_without_a_name_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-
-
 def test_what_cannot_be_saved_is_refused(tmp_path):
     (tmp_path / "fit.skops").write_text("old")
     with pytest.raises(TypeError, match="a path, but got a dict"):

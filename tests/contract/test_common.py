@@ -29,6 +29,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:X .*feature names"
 )
+quick = pytest.mark.usefixtures("few_tries")
 over_each = pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
 over_some = pytest.mark.parametrize("estimator", some_of(ONE_OF_EACH), ids=name)
 
@@ -39,6 +40,7 @@ over_some = pytest.mark.parametrize("estimator", some_of(ONE_OF_EACH), ids=name)
 LEARNED = {"check_clustering", "check_classifiers_train"}
 
 
+@quick
 @parametrize_with_checks([short(e, hidden_layer_sizes=(16,)) for e in DEFAULTS])
 def test_scikit_learn_checks(estimator, check):
     check(estimator if check.func.__name__ in LEARNED else brief(estimator))
@@ -66,6 +68,7 @@ def kept_checks():
             yield pytest.param(estimator, check, id=f"{name(estimator)}-{check}", marks=marks)
 
 
+@quick
 @pytest.mark.parametrize(("estimator", "check"), list(kept_checks()))
 def test_checks_scikit_learn_keeps_for_itself(estimator, check):
     getattr(estimator_checks, check)(name(estimator), brief(estimator))
@@ -99,6 +102,7 @@ def test_labels_predictions_probabilities_and_scores_agree(estimator, blobs):
             assert fit.score(X) == pytest.approx(fit.score_samples(X).mean())
 
 
+@quick
 @over_some
 def test_random_state_decides_and_global_streams_stay(estimator, blobs):
     X = blobs[0][::3]

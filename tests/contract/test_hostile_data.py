@@ -18,6 +18,8 @@ from skdeepcluster import (
     VaDEClustering,
 )
 
+pytestmark = pytest.mark.usefixtures("few_tries")
+
 RNG = np.random.default_rng(0)
 GOOD = RNG.normal(size=(48, 4)) + 6 * np.eye(4)[np.arange(48) % 3]
 FRAME = pd.DataFrame(GOOD, columns=list("abcd"))

@@ -33,7 +33,10 @@ ESTIMATORS = {
 SOME = {"mixture", "vade", "catgan"}
 each = pytest.mark.parametrize("name", [n if n in SOME else in_full(n)[0] for n in ESTIMATORS])
 # Fits as short as these learn little of their initial partition.
-pytestmark = pytest.mark.filterwarnings("ignore:.* samples left their initial clusters")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.* samples left their initial clusters"),
+    pytest.mark.usefixtures("few_tries"),
+]
 
 
 class Shaky(nn.Module):

@@ -11,7 +11,10 @@ from skorch.callbacks import Callback
 
 from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VAEEmbedding
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("few_tries"),
+]
 NETWORKS = [brief(e, init="own") for e in [*DEEP, *CLASSIFIERS]]
 over_networks = pytest.mark.parametrize("estimator", some_of(NETWORKS), ids=name)
 

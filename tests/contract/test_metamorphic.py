@@ -11,8 +11,10 @@ from sklearn.metrics import adjusted_rand_score
 
 import skdeepcluster as sk
 
+pytestmark = pytest.mark.usefixtures("few_tries")
+
 TINY = {"hidden_layer_sizes": (16, 8), "max_epochs": 5, "batch_size": 32, "random_state": 0}
-LONG = TINY | {"max_epochs": 40}
+LONG = TINY | {"max_epochs": 20}
 NETWORKS = {
     "vae": sk.VAEEmbedding(3, n_components=3, **TINY),
     "vade": sk.VaDEClustering(3, n_components=3, pretraining_epochs=5, **LONG),

@@ -10,7 +10,10 @@ from sklearn.preprocessing import StandardScaler, minmax_scale
 
 from skdeepcluster import NeighborClustering, VaDEClustering, VAEEmbedding
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("few_tries"),
+]
 TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
 KINDS = {(3, 4): "category", (5, 6, 7): "category"}
 VAE = VAEEmbedding(2, init="own", batch_size=200, **TINY)

@@ -10,7 +10,10 @@ from skdeepcluster import ClusterEnsemble, DACClustering, GaussianMixtureEM, VaD
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("few_tries"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,8 @@ from skdeepcluster.input import Preparation
 from skdeepcluster.inspection import ClusterReport
 from skdeepcluster.model_selection import select_n_clusters
 
+pytestmark = pytest.mark.usefixtures("few_tries")
+
 N = 150
 
 

@@ -12,7 +12,10 @@ from sklearn.metrics import roc_auc_score
 
 from skdeepcluster import NeighborClustering, VaDEClustering, VAEEmbedding
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("few_tries"),
+]
 RNG = np.random.default_rng(0)
 #: Three groups and, last, nine samples far from all.
 PLANTED = np.r_[

@@ -21,7 +21,10 @@ from skdeepcluster.deep.fit import Settings
 from skdeepcluster.deep.start import InitialPartition
 from skdeepcluster.nn.likelihood import Bernoulli
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("few_tries"),
+]
 TINY = {"hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
 X = np.random.RandomState(0).uniform(size=(30, 4))
 Y = np.arange(30) % 3

@@ -13,6 +13,8 @@ from sklearn.mixture import GaussianMixture
 
 from skdeepcluster import NeighborClustering, VaDEClustering
 
+pytestmark = pytest.mark.usefixtures("few_tries")
+
 _, VADE, *_, CATGAN = DEEP
 each = pytest.mark.parametrize("method", some_of(DEEP[1:]), ids=name)
 each_of_five = pytest.mark.parametrize("method", some_of(DEEP), ids=name)

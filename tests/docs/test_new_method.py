@@ -21,7 +21,10 @@ exec(compile(CODE, str(GUIDE), "exec"), vars(sys.modules["idec"]))
 IDECClustering = sys.modules["idec"].IDECClustering
 
 SMALL = {"hidden_layer_sizes": (16,), "n_components": 3, "random_state": 0}
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("few_tries"),
+]
 
 
 def test_a_method_by_the_guide_clusters_and_predicts(blobs):

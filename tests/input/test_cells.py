@@ -12,6 +12,8 @@ from skdeepcluster import NeighborClustering, VAEEmbedding
 from skdeepcluster.input import Preparation
 from skdeepcluster.inspection import ClusterReport
 
+pytestmark = pytest.mark.usefixtures("few_tries")
+
 N = 160
 RNG = np.random.default_rng(0)
 Y = np.arange(N) % 2

@@ -10,7 +10,10 @@ from skdeepcluster import DACClustering, VaDEClustering, VAEEmbedding
 from skdeepcluster.input import Preparation
 from skdeepcluster.persistence import load, save
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("few_tries"),
+]
 
 N = 300
 Y = np.arange(N) % 2

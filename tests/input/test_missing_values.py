@@ -14,7 +14,10 @@ from skdeepcluster.input import Preparation
 from skdeepcluster.inspection import ClusterReport
 from skdeepcluster.nn.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("few_tries"),
+]
 
 ESTIMATORS = [NeighborClustering(3, random_state=0), *DEEP, *CLASSIFIERS]
 

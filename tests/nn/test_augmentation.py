@@ -12,7 +12,10 @@ from sklearn.base import clone
 from skdeepcluster import InfoGANClustering, VAEEmbedding
 from skdeepcluster.nn.augmentation import RandomAffine, RandomFlip
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("few_tries"),
+]
 SQUARE = (1, 8, 8)
 #: Networks whose training changes the clusters.
 LEARNERS = [estimator for estimator in DEEP if not isinstance(estimator, VAEEmbedding)]
