@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.usefixtures("few_tries"),
 ]
 #: Two long bands and the border between them, y = 0: cut across, they are wrong clusters.
-BANDS = np.random.default_rng(0).uniform([-9, -1], [9, 1], (160, 2))
+BANDS = np.random.default_rng(0).uniform([-9, -1], [9, 1], (240, 2))
 BANDS[:, 1] += 0.1 * np.sign(BANDS[:, 1])
 SIDE = (BANDS[:, 1] > 0).astype(int)
 GRAPH = NeighborClustering(3, use_labels=True, random_state=0)
@@ -100,7 +100,7 @@ def test_weights_are_repetitions_and_no_weight_is_no_label():
 
 def test_labels_improve_a_wrong_partition():
     found = []
-    for n in (0, 15, 40):
+    for n in (0, 20, 60):
         known = np.full(len(BANDS), -1)
         rows = np.random.default_rng(0).permutation(len(BANDS))[:n]
         known[rows] = SIDE[rows]
