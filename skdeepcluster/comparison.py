@@ -76,14 +76,7 @@ def compare(X, clusterers, y=None, **options) -> "Comparison":
         check_consistent_length(X, y)
     # Errors in X and in options come before the fits.
     score = ExpectedScore(X, **options)
-    samples = score.prepared.points
-    inputs = dict.fromkeys(clusterers, X)
-    if score.prepared.preparation.changes_samples:
-        for name, clusterer in clusterers.items():
-            if not reads_tables(clusterer):
-                inputs[name] = samples
-
-    labels, seconds, errors = _fit_all(clusterers, inputs)
+    labels, seconds, errors = _fit_all(clusterers, X, score.prepared)
     scores = score(list(labels.values()))
     order = np.argsort(-scores, kind="stable")  # nan comes last
     names = [list(labels)[i] for i in order]
@@ -99,7 +92,7 @@ def compare(X, clusterers, y=None, **options) -> "Comparison":
             "seconds": np.array([seconds[name] for name in names]),
         },
         errors=errors,
-        samples=samples,
+        samples=score.prepared.points,
         metric="euclidean" if metric == "precomputed" else metric,
     )
 
@@ -120,16 +113,18 @@ def _name_clusterers(clusterers):
     return {str(name): clone(clusterer) for name, clusterer in clusterers.items()}
 
 
-def _fit_all(clusterers, inputs):
+def _fit_all(clusterers, X, prepared):
     """Fit clusterers, and return their labels, seconds and errors by name."""
     labels = {}
     seconds = {}
     errors = {}
     for name, clusterer in clusterers.items():
-        X = deepcopy(inputs[name])  # some clusterers write to their samples
+        takes_all = reads_tables(clusterer) or not prepared.preparation.changes_samples
+        # Some clusterers write to their samples.
+        samples = deepcopy(X if takes_all else prepared.points)
         start = perf_counter()
         try:
-            labels[name] = _fit(clusterer, X)
+            labels[name] = _fit(clusterer, samples)
         except Exception as error:
             errors[name] = f"{type(error).__name__}: {error}"
             warn_user(f"{name} failed: {errors[name]}", FitFailedWarning)
@@ -151,20 +146,18 @@ def _fit(clusterer, X):
 
 def _measure(partitions, y):
     """Return measures of partitions, and with classes y their agreement."""
-
-    def measure_all(measure):
-        return np.array([measure(labels) for labels in partitions])
-
-    first = partitions[0]
-    results = {
-        "agreement": measure_all(partial(adjusted_rand_score, first)),
-        "clusters": measure_all(count_used),
-        "noise": measure_all(lambda labels: np.mean(labels < 0)),
+    measures = {
+        "agreement": partial(adjusted_rand_score, partitions[0]),
+        "clusters": count_used,
+        "noise": lambda labels: np.mean(labels < 0),
     }
     if y is not None:
-        results["ACC"] = measure_all(partial(clustering_accuracy, y))
-        results["ARI"] = measure_all(partial(adjusted_rand_score, y))
-    return results
+        measures["ACC"] = partial(clustering_accuracy, y)
+        measures["ARI"] = partial(adjusted_rand_score, y)
+    return {
+        name: np.array([measure(labels) for labels in partitions])
+        for name, measure in measures.items()
+    }
 
 
 class Comparison(Bunch):
@@ -204,13 +197,11 @@ class Comparison(Bunch):
         return pd.DataFrame(self.results, index=pd.Index(self.names, name="clusterer"))
 
     def __str__(self) -> str:
-        table = self._write_table()
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = []
-        for row in table:
-            cells = zip(row, widths, strict=True)
-            lines.append("  ".join(text.rjust(width) for text, width in cells))
-        return "\n".join(lines)
+        columns = []
+        for column in zip(*self._write_table(), strict=True):
+            width = max(map(len, column))
+            columns.append([text.rjust(width) for text in column])
+        return "\n".join(map("  ".join, zip(*columns, strict=True)))
 
     __repr__ = __str__
 

@@ -26,6 +26,13 @@ from .base import (
 METHODS = "auto", "pca", "neighbors"
 #: Maximum number of samples for which "auto" computes a neighbor layout.
 MAX_LAYOUT = 5000
+#: Style of labels that are written at their points.
+TEXT_STYLE = {
+    "ha": "center",
+    "va": "center",
+    "weight": "bold",
+    "bbox": {"boxstyle": "round,pad=0.1", "fc": "w", "ec": "none", "alpha": 0.6},
+}
 #: Maximum number of labels that are written at their points.
 MAX_WRITTEN = 50
 
@@ -115,9 +122,8 @@ class EmbeddingDisplay(Display):
         }
         order = np.random.RandomState(0).permutation(len(index))
         shown = np.array(colors)[index[order]]
-        self.scatter_ = ax.scatter(
-            *self.points_[order].T, **{"color": shown, **style, **kwargs}
-        )
+        style = {"color": shown, **style, **kwargs}
+        self.scatter_ = ax.scatter(*self.points_[order].T, **style)
         self.legend_ = None
         if self.labels is not None:
             self._name_clusters(names, index, colors)
@@ -167,17 +173,5 @@ class EmbeddingDisplay(Display):
 
             own = self.points_[index == k]
             gaps = np.linalg.norm(own - np.median(own, axis=0), axis=1)
-            self.ax_.text(
-                *own[gaps.argmin()],
-                text,
-                ha="center",
-                va="center",
-                weight="bold",
-                bbox={
-                    "boxstyle": "round,pad=0.1",
-                    "fc": "w",
-                    "ec": "none",
-                    "alpha": 0.6,
-                },
-            )
+            self.ax_.text(*own[gaps.argmin()], text, **TEXT_STYLE)
         self.legend_ = draw_legend(self.ax_)

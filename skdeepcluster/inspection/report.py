@@ -107,7 +107,7 @@ class ClusterReport(Bunch):
             typical_rows=[
                 find_typical(embedding, labels, medoid, n_rows) for medoid in medoids
             ],
-            expected_score=getattr(last, "expected_score_", None),
+            expected_score=None,
             probabilities=None,
             features=[],
             feature_names=np.array([]),
@@ -115,8 +115,10 @@ class ClusterReport(Bunch):
         )
         if resp is not None:
             report.probabilities = cluster_means(member, resp).diagonal()
+        if isinstance(last, NeighborClustering):
+            report.expected_score = last.expected_score_
         if not has_distances(estimator):
-            kinds = getattr(estimator, "kinds", "auto")
+            kinds = estimator.get_params(deep=False).get("kinds", "auto")
             values, names = read_features(X, feature_names, kinds)
             report.feature_names = names
             report.means = average_known(member, values)
@@ -183,11 +185,10 @@ class ClusterReport(Bunch):
         names = [str(self.row_names[i])[:MAX_TEXT] for i in self.typical_rows[k]]
         facts["typical samples"] = names
         if self.features:
+            rows = zip(*self.features[k].values(), strict=True)
             facts["set apart by"] = [
                 f"{name[:MAX_TEXT]}: {mean:,.4g}, elsewhere {other:,.4g} ({gap:+.2f} SD)"
-                for name, gap, mean, other in zip(
-                    *self.features[k].values(), strict=True
-                )
+                for name, gap, mean, other in rows
             ]
         return facts
 
