@@ -44,7 +44,7 @@ class CatGAN(AdversarialModel):
     balance_weight, fake_weight : float
         Weights of "balance" and "fake" in D's loss.
     regularizer : Regularizer
-        Terms that keep the assignment near an anchor; "start" fades out.
+        Terms that keep the assignment near the initial partition; "start" fades out.
     label_weight : float
         Weight of the cross-entropy of labeled samples.
 
@@ -129,7 +129,7 @@ class CatGAN(AdversarialModel):
                 with torch.no_grad():
                     log_original = predict(self.standardize(batch.x))
             terms |= self.regularizer.terms(
-                predict, x_std, batch.anchor, log_p_alone, self.progress, log_original
+                predict, x_std, batch.initial, log_p_alone, self.progress, log_original
             )
         return terms
 

@@ -61,7 +61,7 @@ class InfoGAN(AdversarialModel):
     n_clusters, n_continuous : int
         K and C.
     regularizer : Regularizer
-        Terms that keep Q's predictions for samples of X near an anchor.
+        Terms that keep Q's predictions for samples of X near the initial partition.
     mi_weight, continuous_weight, instance_noise, reconstruction_weight : float
         As in :class:`InfoGANClustering`.
 
@@ -160,8 +160,8 @@ class InfoGAN(AdversarialModel):
             "fake": called_fake(self.critic(fake)),
         }
         terms |= self.information_loss(fake, codes)
-        if batch.anchor is not None or self.regularizer.information_weight:
-            terms |= self.anchor_loss(x_std, batch)
+        if batch.initial is not None or self.regularizer.information_weight:
+            terms |= self.sample_loss(x_std, batch)
         return terms
 
     def generator_loss(self, batch):
@@ -171,7 +171,7 @@ class InfoGAN(AdversarialModel):
         hidden = self.body(self.add_noise(fake))
         terms = {"adversarial": called_real(self.critic(hidden))}
         terms |= self.information_loss(hidden, codes)
-        if self.reconstruction_weight and batch.anchor is not None:
+        if self.reconstruction_weight and batch.initial is not None:
             weight = self.reconstruction_weight * (1 - self.progress)
             terms["reconstruction"] = weight * self.reconstruction_loss(batch)
         return terms
@@ -185,11 +185,11 @@ class InfoGAN(AdversarialModel):
             "continuous": self.mi_weight * self.continuous_weight * continuous,
         }
 
-    def anchor_loss(self, x_std, batch):
+    def sample_loss(self, x_std, batch):
         """Terms of the regularizer, and of Q's reading of the style, for samples of X."""
         log_p, mean, log_std = self.read(self.body(x_std))
         terms = regularize(self, batch, x_std, log_p)
-        if batch.anchor is not None:
+        if batch.initial is not None:
             style = batch.columns["style"][:, : self.n_continuous]
             terms["style"] = continuous_loss(mean, log_std, style)
         return terms
@@ -197,11 +197,12 @@ class InfoGAN(AdversarialModel):
     def reconstruction_loss(self, batch):
         """Mean squared error, standardized, of samples generated from the codes of the batch.
 
-        The anchor gives clusters, the style continuous codes, then noise; others are random.
+        The clusters are the initial ones. The style gives continuous codes, then noise; others are
+        random.
         """
         codes = self.draw_codes(len(batch.x), batch.x.device)
         continuous, noise = batch.columns["style"].tensor_split([self.n_continuous], 1)
-        codes.cluster.copy_(batch.anchor.argmax(1))
+        codes.cluster.copy_(batch.initial.argmax(1))
         codes.continuous[:, : continuous.shape[1]] = continuous
         codes.noise[:, : noise.shape[1]] = noise
         rendered = self.render_standardized(codes, batch.x)

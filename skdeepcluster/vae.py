@@ -89,7 +89,7 @@ class VAE(CodeModel):
         weight = (self.progress / max(self.kl_warm_up, 1e-6)).clamp(max=1.0)
         kl = weight * standard_kl(mean, std).mean()
         terms = {"reconstruction": -self.log_prob(batch.x, z).mean(), "kl": kl}
-        return terms | self.regularizer.terms(self.classify, z, batch.anchor)
+        return terms | self.regularizer.terms(self.classify, z, batch.initial)
 
     def classify(self, z):
         """Log p(c | z) of codes by the classifier, (N, K)."""

@@ -83,7 +83,7 @@ def test_predictions_are_normalized_by_real_samples_only(x):
     assert alone[1].running_mean.abs().sum() > 0
 
 
-def test_the_anchor_fades_and_the_smoothness_stays(x):
+def test_the_initial_partition_fades_and_the_smoothness_stays(x):
     catgan = model(init_weight=2.0, smoothness_weight=1.0)
     start = torch.eye(3)[torch.arange(50) % 3]
     full = -2 * (start * catgan.log_resp_standardized(x)).sum(1).mean()

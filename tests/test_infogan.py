@@ -118,7 +118,7 @@ def test_a_loss_reaches_its_own_modules(game, x):
     check_optimizer_groups(game(), Batch(x))
 
 
-def test_own_terms_vanish_at_weight_zero_and_without_an_anchor(game, x):
+def test_own_terms_vanish_at_weight_zero_and_without_a_partition(game, x):
     batch = Batch(x, torch.full((50, 3), 1 / 3), {"style": torch.zeros(50, 2)})
     ours = game(init=np.arange(50) % 3, init_weight=1.0, smoothness_weight=1.0)
     published = {"real", "fake", "category", "continuous"}
@@ -134,9 +134,9 @@ def test_own_terms_vanish_at_weight_zero_and_without_an_anchor(game, x):
 
 
 def test_other_versions_of_samples_train_clusters_alone(game, x):
-    anchor = torch.full((50, 3), 1 / 3)
+    initial = torch.full((50, 3), 1 / 3)
     style = torch.zeros(50, 2)
-    batch = Batch(x, anchor, {"style": style})
+    batch = Batch(x, initial, {"style": style})
     model = game(init=np.arange(50) % 3, reconstruction_weight=1.0, init_weight=1.0)
 
     def losses(augmented):
@@ -155,13 +155,13 @@ def test_other_versions_of_samples_train_clusters_alone(game, x):
 
 def test_the_reconstruction_error_of_the_same_codes_fades(game, x):
     model = game(reconstruction_weight=3.0)
-    anchor = torch.eye(3)[torch.arange(50) % 3]
+    initial = torch.eye(3)[torch.arange(50) % 3]
     style = torch.rand(50, 64) * 2 - 1
-    inputs = torch.cat([style[:, 2:], anchor, style[:, :2]], 1)
+    inputs = torch.cat([style[:, 2:], initial, style[:, :2]], 1)
     error = (model.generator(inputs).sigmoid() - x).square().mean()
     for progress in (0.0, 0.75, 1.0):
         model.progress.fill_(progress)
-        terms = model.generator_loss(Batch(x, anchor, {"style": style}))
+        terms = model.generator_loss(Batch(x, initial, {"style": style}))
         torch.testing.assert_close(terms["reconstruction"], 3 * (1 - progress) * error)
 
 

@@ -46,7 +46,7 @@ def train_bare(model, rows, *, max_epochs, batch_size, learning_rate, augment):
         for index in torch.randperm(len(X)).split(batch_size):
             x = X[index] if augment is None else augment(X[index])
             own = {name: column[index] for name, column in columns.items()}
-            batch = Batch(x, own.pop("anchor", None), own)
+            batch = Batch(x, own.pop("initial", None), own)
             for group, parameters in groups:
                 optimizer.zero_grad()
                 sum(group.loss(batch).values()).backward(inputs=parameters)

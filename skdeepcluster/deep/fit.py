@@ -221,7 +221,7 @@ class Training:
         model : TrainableModel
             It is trained in place.
         initial : InitialPartition
-            Its responsibilities are the ``anchor`` of each batch.
+            Its responsibilities are ``batch.initial``.
         rates : dict of str to float, default=None
             Relative learning rates by patterns of parameter names; None: ``model.rates``.
         callbacks : sequence of skorch callbacks, default=()
@@ -232,10 +232,10 @@ class Training:
             What the losses need of each sample, as ``batch.columns``.
         """
         settings = self.settings
-        anchor = initial.resp
-        if anchor is not None:
-            anchor = anchor.astype(np.float32)
-        rows = Rows(self.X, anchor=anchor, **columns)
+        resp = initial.resp
+        if resp is not None:
+            resp = resp.astype(np.float32)
+        rows = Rows(self.X, initial=resp, **columns)
         if settings.draws_labeled:
             rows.add_labeled(self.data.labels, draw_generator(self.random_state))
         history, interrupted = self._loop(

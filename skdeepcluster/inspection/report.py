@@ -89,7 +89,7 @@ class ClusterReport(Bunch):
         check_consistent_length(labels, row_names)
         member = indicate(labels, len(clusters)).toarray()
 
-        embedding, metric = _embed(last, reached)
+        embedding, metric = _embed(last, reached, resp)
         embedding = check_array(embedding, accept_sparse="csr", dtype=np.float64)
         medoids = np.full(len(clusters), -1)
         found = find_medoids(embedding, labels, random_state=random_state)
@@ -211,11 +211,11 @@ def _predict_clusters(estimator, X):
     return labels, resp, np.array([*names, *range(len(names), n_clusters)])
 
 
-def _embed(estimator, X):
+def _embed(estimator, X, resp):
     """Return the samples as an estimator compares them, and their metric."""
     if isinstance(estimator, NeighborClustering):
         return estimator._read(X), estimator.metric
     # KMeans has no probabilities, and its transform returns distances.
-    if hasattr(estimator, "transform") and hasattr(estimator, "predict_proba"):
+    if resp is not None and hasattr(estimator, "transform"):
         return estimator.transform(X), "euclidean"
     return Preparation().fit_transform(X), "euclidean"

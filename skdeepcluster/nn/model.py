@@ -55,7 +55,7 @@ class Batch(NamedTuple):
     #: Samples in the units of the data, (N, D).
     x: Tensor
     #: Initial responsibilities, (N, K), that the assignment is regularized toward, or None.
-    anchor: Tensor | None = None
+    initial: Tensor | None = None
     #: Other values of the samples, (N, ...), by names that data set and losses agree on.
     columns: Mapping[str, Tensor] = {}
     #: More samples, chosen independently of ``x``, or None.
@@ -72,7 +72,7 @@ class Batch(NamedTuple):
         """Move the batch to a device."""
         return self._replace(
             x=self.x.to(device),
-            anchor=None if self.anchor is None else self.anchor.to(device),
+            initial=None if self.initial is None else self.initial.to(device),
             columns={name: column.to(device) for name, column in self.columns.items()},
             extra=self.extra and self.extra.to(device),
         )
@@ -132,11 +132,11 @@ class Regularizer:
     A weight of 0 leaves out a term and its cost.
     """
 
-    #: Weight of the cross-entropy to the anchor.
+    #: Weight of the cross-entropy to the initial partition.
     init_weight: float = 0.0
     #: Weight of the divergence from p(k|x) to p(k|x + step), see :func:`adversarial_step`.
     smoothness_weight: float = 0.0
-    #: Share of the most probable clusters in the anchor at the end of training; it grows linearly
+    #: Share of the most probable clusters in its target at the end of training; it grows linearly
     #: from 0 (hard bootstrapping: S. Reed et al., ICLR 2015 workshop). With augmentation it is 1.
     own_share: float = 0.0
     #: Weight of the mutual information between samples and clusters, as that of the smoothness in
@@ -149,29 +149,29 @@ class Regularizer:
         self,
         log_resp: Assignment,
         x_std: Tensor,
-        anchor: Tensor | None,
+        initial: Tensor | None,
         log_p: Tensor | None = None,
         progress: Tensor | float = 1.0,
         log_original: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Return the weighted terms, scalars; "start" needs an anchor of responsibilities (N, K).
+        """Return the weighted terms, scalars; "start" needs initial responsibilities (N, K).
 
         ``log_resp`` maps standardized samples ``x_std`` (N, D) to log p(k|x), (N, K); ``log_p`` is
         ``log_resp(x_std)`` if it is known; ``progress`` is the elapsed share of training. If
         ``x_std`` are other versions of samples, ``log_original`` (N, K) is log p(k|x) of the
-        samples themselves, whose most probable clusters then replace the anchor (X. Guo et al.,
-        "Deep embedded clustering with data augmentation", ACML 2018).
+        samples themselves, whose most probable clusters then replace the initial ones (X. Guo et
+        al., "Deep embedded clustering with data augmentation", ACML 2018).
         """
-        has_start = anchor is not None and self.init_weight > 0
+        has_start = initial is not None and self.init_weight > 0
         if not has_start and not self.smoothness_weight:
             return {}
         if log_p is None:
             log_p = log_resp(x_std)
 
         terms: dict[str, Tensor] = {}
-        if anchor is not None and has_start:
+        if initial is not None and has_start:
             progress = torch.as_tensor(progress, device=x_std.device)
-            target = self._find_target(anchor, progress, log_p, log_original)
+            target = self._find_target(initial, progress, log_p, log_original)
             terms["start"] = -self.init_weight * (target * log_p).sum(-1).mean()
             if self.end < math.inf:
                 terms["start"] *= (1 - progress / self.end).clamp_min(0)
@@ -186,20 +186,20 @@ class Regularizer:
 
     def _find_target(
         self,
-        anchor: Tensor,
+        initial: Tensor,
         progress: Tensor,
         log_p: Tensor,
         log_original: Tensor | None,
     ) -> Tensor:
-        """Return the anchor (N, K) that gives way to the most probable clusters, (N, K)."""
+        """Return the initial partition (N, K), which gives way to the most probable clusters."""
         share = self.own_share
         if log_original is not None:
             share = 1.0
             log_p = log_original
         if not share:
-            return anchor
-        clusters = one_hot(log_p.argmax(1), log_p.shape[1]).to(anchor)
-        return torch.lerp(anchor, clusters, share * progress)
+            return initial
+        clusters = one_hot(log_p.argmax(1), log_p.shape[1]).to(initial)
+        return torch.lerp(initial, clusters, share * progress)
 
 
 def roughness(log_resp: Assignment, x_std: Tensor, log_p: Tensor) -> Tensor:
@@ -221,13 +221,13 @@ NO_REGULARIZER = Regularizer()
 def regularize(
     model: Any, batch: Batch, x_std: Tensor, log_p: Tensor | None
 ) -> dict[str, Tensor]:
-    """Terms of a model's regularizer, none without an anchor and information.
+    """Terms of a model's regularizer, none without an initial partition and information.
 
     ``x_std`` are the standardized samples, ``log_p`` their log p(k|x). If the batch has other
     versions of the samples, the terms are theirs.
     """
     regularizer = model.regularizer
-    if batch.anchor is None and not regularizer.information_weight:
+    if batch.initial is None and not regularizer.information_weight:
         return {}
     log_original = None
     if batch.augmented is not None:
@@ -237,7 +237,7 @@ def regularize(
     return regularizer.terms(
         model.log_resp_standardized,
         x_std,
-        batch.anchor,
+        batch.initial,
         log_p,
         model.progress,
         log_original,

@@ -32,7 +32,7 @@ WARM_UP = 0.1
 class Rows(Dataset[Any]):
     """X (N, D) as a torch data set that returns whole batches.
 
-    ``columns`` are arrays of length N, or None: the "anchor" of a
+    ``columns`` are arrays of length N, or None: the "initial" of a
     :class:`~skdeepcluster.nn.model.Batch`, and its other columns.
     """
 
@@ -64,9 +64,9 @@ class Rows(Dataset[Any]):
             name: torch.from_numpy(column[chosen])
             for name, column in self.columns.items()
         }
-        anchor = columns.pop("anchor", None)
+        initial = columns.pop("initial", None)
         extra = self._take_labeled(len(chosen))
-        return Batch(to_tensor(self.X[chosen]), anchor, columns, extra)
+        return Batch(to_tensor(self.X[chosen]), initial, columns, extra)
 
     def _take_labeled(self, n_samples: int) -> Batch | None:
         """Return a random batch of labeled samples, or None."""

@@ -87,31 +87,31 @@ def test_adversarial_losses_are_binary_cross_entropies():
 # ---- the initial partition
 
 
-def test_an_anchor_yields_to_probable_clusters():
-    anchor = torch.tensor([[1.0, 0.0], [0.2, 0.8]])
+def test_the_initial_partition_yields_to_probable_clusters():
+    initial = torch.tensor([[1.0, 0.0], [0.2, 0.8]])
     log_p = torch.tensor([[0.4, 0.6], [0.9, 0.1]]).log()
     clusters = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
     regularizer = model.Regularizer(init_weight=2.0, own_share=0.5)
     for progress in (0.0, 0.5, 1.0):
         share = progress / 2
-        target = (1 - share) * anchor + share * clusters
-        terms = regularizer.terms(None, torch.zeros(2, 1), anchor, log_p, progress)
+        target = (1 - share) * initial + share * clusters
+        terms = regularizer.terms(None, torch.zeros(2, 1), initial, log_p, progress)
         close(terms["start"], -2 * (target * log_p).sum(1).mean())
 
 
 def test_other_versions_learn_the_clusters_of_the_samples():
-    anchor = torch.tensor([[1.0, 0.0], [0.2, 0.8]])
+    initial = torch.tensor([[1.0, 0.0], [0.2, 0.8]])
     log_p = torch.tensor([[0.4, 0.6], [0.7, 0.3]]).log()
     log_original = torch.tensor([[0.9, 0.1], [0.1, 0.9]]).log()
     regularizer = model.Regularizer(init_weight=2.0)
     for progress in (0.0, 0.5, 1.0):
-        terms = regularizer.terms(None, torch.zeros(2, 1), anchor, log_p, progress, log_original)
-        target = (1 - progress) * anchor + progress * torch.eye(2)
+        terms = regularizer.terms(None, torch.zeros(2, 1), initial, log_p, progress, log_original)
+        target = (1 - progress) * initial + progress * torch.eye(2)
         close(terms["start"], -2 * (target * log_p).sum(1).mean())
 
 
-@pytest.mark.parametrize("anchor", [None, torch.eye(4)])
-def test_own_clusters_maximize_the_information_and_leave_their_start(anchor):
+@pytest.mark.parametrize("initial", [None, torch.eye(4)])
+def test_own_clusters_maximize_the_information_and_leave_their_start(initial):
     """IMSAT: smoothness + 0.1 (mean H[p(y|x)] - 4 H[mean p(y|x)])."""
     logits = torch.tensor([[2.0, 0.0, 0, 0], [0, 1, 0, 0], [0, 0, 3, 0], [1, 0, 0, 1]])
     x = torch.eye(4)
@@ -127,19 +127,19 @@ def test_own_clusters_maximize_the_information_and_leave_their_start(anchor):
     for progress, left in ((0.0, 1.0), (0.25, 0.5), (0.5, 0.0), (1.0, 0.0)):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            terms = own.terms(log_resp, x, anchor, log_p, progress)
+            terms = own.terms(log_resp, x, initial, log_p, progress)
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            expected = held.terms(log_resp, x, anchor, log_p, progress)
+            expected = held.terms(log_resp, x, initial, log_p, progress)
         close(terms.pop("information"), 0.5 * (uncertain - 4 * used))
         assert terms.keys() == expected.keys()
         close(terms["smoothness"], expected["smoothness"])
-        if anchor is not None:
+        if initial is not None:
             close(terms["start"], left * expected["start"])
 
 
 def test_terms_of_weight_zero_are_left_out():
-    anchor = torch.tensor([[0.3, 0.7]])
+    initial = torch.tensor([[0.3, 0.7]])
     x = torch.zeros(1, 1)
 
     def log_resp(rows):
@@ -147,10 +147,10 @@ def test_terms_of_weight_zero_are_left_out():
 
     start = model.Regularizer(init_weight=1.0)
     assert start.terms(log_resp, x, None) == {}
-    assert model.Regularizer().terms(log_resp, x, anchor) == {}
-    terms = start.terms(log_resp, x, anchor)
+    assert model.Regularizer().terms(log_resp, x, initial) == {}
+    terms = start.terms(log_resp, x, initial)
     assert set(terms) == {"start"}
-    close(terms["start"], -(anchor * log_resp(x)).sum())
+    close(terms["start"], -(initial * log_resp(x)).sum())
 
 
 # ---- smoothness
@@ -206,7 +206,7 @@ def test_steps_scale_with_nearest_distances(n_rows):
     """Among fewer than 256 samples the nearest is farther, by the root of their share."""
     network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LogSoftmax(-1))
     x = torch.randn(n_rows, 3)
-    anchor = torch.full((n_rows, 2), 0.5)
+    initial = torch.full((n_rows, 2), 0.5)
     nearest = torch.zeros(1, 1)
     if n_rows > 1:
         distances = torch.cdist(x, x).fill_diagonal_(torch.inf)
@@ -214,7 +214,7 @@ def test_steps_scale_with_nearest_distances(n_rows):
     radius = 0.25 * min(1, n_rows / 256) ** 0.5 * nearest
 
     torch.manual_seed(1)
-    terms = model.Regularizer(smoothness_weight=2.0).terms(network, x, anchor)
+    terms = model.Regularizer(smoothness_weight=2.0).terms(network, x, initial)
     torch.manual_seed(1)
     step = model.adversarial_step(network, x, network(x).detach(), radius)
     expected = 2 * kl_divergence(network(x), network(x + step)).mean()
