@@ -97,9 +97,10 @@ class ExpectedScore:
         if not is_cluster.any():
             return clusters, 0.0
 
-        points = self._criterion.coords.layouts[0]
-        nearest = find_nearest(points[~is_cluster], points[is_cluster])
-        clusters[~is_cluster] = clusters[is_cluster][nearest]
+        if not is_cluster.all():
+            points = self._criterion.coords.layouts[0]
+            nearest = find_nearest(points[~is_cluster], points[is_cluster])
+            clusters[~is_cluster] = clusters[is_cluster][nearest]
         agreement = adjusted_rand_score(labels, usual[inverse])
         return clusters, agreement * (partition != -1).mean()
 

@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture
 
 from skdeepcluster import GaussianMixtureEM, NeighborClustering, select_n_clusters
 
-X, Y = make_blobs(80, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)
+X, Y = make_blobs(120, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)
 
 
 @pytest.mark.parametrize(
