@@ -54,7 +54,6 @@ def rows(blobs):
 
 
 @pytest.fixture
-def few_tries(monkeypatch):
-    """Fits seek no alternatives, and one mixture of codes: for laws of whatever is found."""
+def no_alternatives(monkeypatch):
+    """Fits seek no alternatives: for laws of whatever is found."""
     monkeypatch.setattr("skdeepcluster.partition.selection.MAX_ALTERNATIVES", 0)
-    monkeypatch.setattr("skdeepcluster.deep.codes.N_INIT", 1)

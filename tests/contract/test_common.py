@@ -29,7 +29,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:X .*feature names"
 )
-quick = pytest.mark.usefixtures("few_tries")
+quick = pytest.mark.usefixtures("no_alternatives")
 over_each = pytest.mark.parametrize("estimator", ONE_OF_EACH, ids=name)
 over_some = pytest.mark.parametrize("estimator", some_of(ONE_OF_EACH), ids=name)
 

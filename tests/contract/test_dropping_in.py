@@ -22,7 +22,7 @@ from skdeepcluster.model_selection import NoSplit, label_free_scorer
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("few_tries"),
+    pytest.mark.usefixtures("no_alternatives"),
 ]
 STREAM = np.random.RandomState(0)
 Y = np.repeat([0, 1, 2], 30)

@@ -18,7 +18,7 @@ from skdeepcluster import (
     VaDEClustering,
 )
 
-pytestmark = pytest.mark.usefixtures("few_tries")
+pytestmark = pytest.mark.usefixtures("no_alternatives")
 
 RNG = np.random.default_rng(0)
 GOOD = RNG.normal(size=(48, 4)) + 6 * np.eye(4)[np.arange(48) % 3]

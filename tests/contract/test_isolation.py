@@ -35,7 +35,7 @@ each = pytest.mark.parametrize("name", [n if n in SOME else in_full(n)[0] for n 
 # Fits as short as these learn little of their initial partition.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.* samples left their initial clusters"),
-    pytest.mark.usefixtures("few_tries"),
+    pytest.mark.usefixtures("no_alternatives"),
 ]
 
 

@@ -13,7 +13,7 @@ from skdeepcluster import ClusterEnsemble, GaussianMixtureEM, VAEEmbedding
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("few_tries"),
+    pytest.mark.usefixtures("no_alternatives"),
 ]
 NETWORKS = [brief(e, init="own") for e in [*DEEP, *CLASSIFIERS]]
 over_networks = pytest.mark.parametrize("estimator", some_of(NETWORKS), ids=name)

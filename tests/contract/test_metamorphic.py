@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import skdeepcluster as sk
 
-pytestmark = pytest.mark.usefixtures("few_tries")
+pytestmark = pytest.mark.usefixtures("no_alternatives")
 
 TINY = {"hidden_layer_sizes": (16, 8), "max_epochs": 5, "batch_size": 32, "random_state": 0}
 LONG = TINY | {"max_epochs": 20}

@@ -18,7 +18,7 @@ from torch import nn
 
 from skdeepcluster import ClusterEnsemble, NeighborClustering, VAEEmbedding
 
-pytestmark = pytest.mark.usefixtures("few_tries")
+pytestmark = pytest.mark.usefixtures("no_alternatives")
 
 STREAM = np.random.RandomState(0)
 X = STREAM.normal(size=(30, 3)) + 5 * np.eye(3)[np.arange(30) % 3]

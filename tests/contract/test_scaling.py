@@ -12,7 +12,7 @@ from skdeepcluster import NeighborClustering, VaDEClustering, VAEEmbedding
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("few_tries"),
+    pytest.mark.usefixtures("no_alternatives"),
 ]
 TINY = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
 KINDS = {(3, 4): "category", (5, 6, 7): "category"}

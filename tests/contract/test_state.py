@@ -12,7 +12,7 @@ SMALL = {"n_components": 2, "hidden_layer_sizes": (16,), "max_epochs": 2, "rando
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("few_tries"),
+    pytest.mark.usefixtures("no_alternatives"),
 ]
 
 

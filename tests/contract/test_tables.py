@@ -28,7 +28,7 @@ from skdeepcluster.input import Preparation
 from skdeepcluster.inspection import ClusterReport
 from skdeepcluster.model_selection import select_n_clusters
 
-pytestmark = pytest.mark.usefixtures("few_tries")
+pytestmark = pytest.mark.usefixtures("no_alternatives")
 
 N = 150
 

@@ -14,7 +14,7 @@ from skdeepcluster import NeighborClustering, VaDEClustering, VAEEmbedding
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("few_tries"),
+    pytest.mark.usefixtures("no_alternatives"),
 ]
 RNG = np.random.default_rng(0)
 #: Three groups and, last, nine samples far from all.

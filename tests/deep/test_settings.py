@@ -23,7 +23,7 @@ from skdeepcluster.nn.likelihood import Bernoulli
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("few_tries"),
+    pytest.mark.usefixtures("no_alternatives"),
 ]
 TINY = {"hidden_layer_sizes": (4,), "max_epochs": 1, "random_state": 0}
 X = np.random.RandomState(0).uniform(size=(30, 4))

@@ -13,7 +13,7 @@ from sklearn.mixture import GaussianMixture
 
 from skdeepcluster import NeighborClustering, VaDEClustering
 
-pytestmark = pytest.mark.usefixtures("few_tries")
+pytestmark = pytest.mark.usefixtures("no_alternatives")
 
 _, VADE, *_, CATGAN = DEEP
 each = pytest.mark.parametrize("method", some_of(DEEP[1:]), ids=name)

@@ -23,7 +23,7 @@ IDECClustering = sys.modules["idec"].IDECClustering
 SMALL = {"hidden_layer_sizes": (16,), "n_components": 3, "random_state": 0}
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("few_tries"),
+    pytest.mark.usefixtures("no_alternatives"),
 ]
 
 

@@ -12,7 +12,7 @@ from skdeepcluster import NeighborClustering, VAEEmbedding
 from skdeepcluster.input import Preparation
 from skdeepcluster.inspection import ClusterReport
 
-pytestmark = pytest.mark.usefixtures("few_tries")
+pytestmark = pytest.mark.usefixtures("no_alternatives")
 
 N = 160
 RNG = np.random.default_rng(0)

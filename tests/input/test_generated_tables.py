@@ -12,7 +12,7 @@ from skdeepcluster.persistence import load, save
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("few_tries"),
+    pytest.mark.usefixtures("no_alternatives"),
 ]
 
 N = 300

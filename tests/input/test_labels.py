@@ -14,7 +14,7 @@ LABELED = [e for e in ONE_OF_EACH if "use_labels" in e.get_params()]
 each = pytest.mark.parametrize("estimator", some_of(LABELED), ids=name)
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("few_tries"),
+    pytest.mark.usefixtures("no_alternatives"),
 ]
 #: Two long bands and the border between them, y = 0: cut across, they are wrong clusters.
 BANDS = np.random.default_rng(0).uniform([-9, -1], [9, 1], (240, 2))

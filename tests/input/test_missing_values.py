@@ -16,7 +16,7 @@ from skdeepcluster.nn.likelihood import Bernoulli, ColumnLikelihood, Gaussian
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("few_tries"),
+    pytest.mark.usefixtures("no_alternatives"),
 ]
 
 ESTIMATORS = [NeighborClustering(3, random_state=0), *DEEP, *CLASSIFIERS]

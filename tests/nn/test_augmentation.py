@@ -14,7 +14,7 @@ from skdeepcluster.nn.augmentation import RandomAffine, RandomFlip
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("few_tries"),
+    pytest.mark.usefixtures("no_alternatives"),
 ]
 SQUARE = (1, 8, 8)
 #: Networks whose training changes the clusters.
