@@ -37,12 +37,13 @@ class CategoryEncoder(BaseEstimator):
         values = self._read(X)
         first = [names[places[0]] for places in self.columns]
         levels = list(map(_list_levels, first, values.T))
-        self.one_hot_ = OneHotEncoder(
+        encoder = OneHotEncoder(
             categories=levels,
             handle_unknown="ignore",
             max_categories=MAX_CATEGORIES,
             sparse_output=False,
         )
+        self.one_hot_ = encoder.set_output(transform="default")
         sizes = self.one_hot_.fit(values)._n_features_outs if levels else []
         ends = np.cumsum([0, *sizes]).tolist()
         self.groups_ = [list(range(*pair)) for pair in pairwise(ends)]

@@ -270,7 +270,8 @@ class Preparation(TransformerMixin, BaseEstimator):
             points = self.imputer_.transform(points)
         elif is_wide and self.metric in ("euclidean", "cosine"):
             svd = TruncatedSVD(N_COMPONENTS, random_state=0)
-            self.components_ = make_pipeline(svd, Normalizer())
+            pipeline = make_pipeline(svd, Normalizer())
+            self.components_ = pipeline.set_output(transform="default")
             points = self.components_.fit_transform(points)
         return points
 
