@@ -14,7 +14,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from .input.labels import indicate
-from .neighbors.cells import find_nearest
+from .neighbors.search import find_nearest
 
 __all__ = [
     "ExpectedScore",

@@ -20,10 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from skdeepcluster.metrics import match_labels
 from skdeepcluster.partition import selection
-from skdeepcluster.partition.criterion import calibration as probabilities
 from skdeepcluster.partition.criterion import features as described
 from skdeepcluster.partition.criterion import learned
-from skdeepcluster.partition.criterion.reference import compute_reference
 
 from .draw import KINDS, draw
 from .draw_common import Array
@@ -190,7 +188,7 @@ def describe_labels(kind: str, seed: int) -> tuple[Array, Array]:
     coords, criterion, y = prepare(data, n_clusters, True, stream)
     winner = next(selection.vote(coords, criterion, n_clusters, stream))
     is_right = match_labels(y, winner[0]) == y
-    return probabilities.describe_labels(*winner), is_right
+    return learned.describe_labels(*winner), is_right
 
 
 # ---- the file
@@ -209,7 +207,7 @@ def write(
         arrays |= {f"{purpose} {name}": nodes for name, nodes in own._asdict().items()}
     for purpose, names in learned.INPUTS.items():
         arrays[f"{purpose} names"] = np.array(names)
-    arrays["reference"] = compute_reference()
+    arrays["reference"] = learned.compute_reference()
     arrays["provenance"] = np.array(json.dumps(provenance))
 
     np.savez_compressed(learned.FILE, **arrays)

@@ -306,7 +306,7 @@ MUTANTS = [
         "test_persistence.py::test_functions_need_trust",
     ),
     (
-        "neighbors/cells.py",
+        "neighbors/search.py",
         "near = order[: max(NEAR_CELLS, n_least)]",
         "near = order[: min(NEAR_CELLS, n_least)]",
         "neighbors/test_search.py",

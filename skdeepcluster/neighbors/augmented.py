@@ -15,8 +15,7 @@ from sklearn.utils import gen_batches
 
 from ..input.distinct import sort_nearest
 from ..input.parameters import read_image_shape
-from .cells import Cells
-from .search import stack_parts
+from .search import Cells, stack_parts
 from .threads import open_threads
 
 #: Number of principal components used to compare views.

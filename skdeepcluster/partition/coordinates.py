@@ -17,10 +17,9 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 
 from ..input.distinct import TINY
-from ..neighbors.cells import find_nearest
 from ..neighbors.graph import neighbor_graph, neighbor_layout, whiten_by_graph
 from ..neighbors.samples import take_columns
-from ..neighbors.search import NeighborIndex
+from ..neighbors.search import NeighborIndex, find_nearest
 from .table import Table, read_table
 
 # The criterion was trained with these constants: see criterion/constants.py.

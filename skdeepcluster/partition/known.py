@@ -18,7 +18,7 @@ from ..neighbors.search import NeighborIndex
 from ..utils.random import random_stream
 from .candidates import COMPONENTS, fit_layout
 from .coordinates import scale_points, use_layout
-from .criterion.calibration import LEAD
+from .criterion.learned import LEAD
 from .criterion.score import spread_votes
 
 #: Maximum residual of a sample when labels are spread, relative to its solution.

@@ -11,9 +11,8 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
 
 from .candidates import find_candidates
-from .criterion.calibration import calibrate
 from .criterion.features import measure_agreement
-from .criterion.learned import load
+from .criterion.learned import calibrate, load
 from .criterion.score import spread_votes
 
 #: A candidate whose score is lower by this much gets 1 / e of the votes.

@@ -13,7 +13,7 @@ from sklearn.utils import check_scalar
 
 from ..input.distinct import TINY
 from ..input.labels import cluster_means, indicate, number_by_first
-from ..neighbors.cells import find_nearest
+from ..neighbors.search import find_nearest
 from .candidates import run_kmeans
 from .coordinates import WIDE, cut_tree, project_points, take_points, use_layout
 

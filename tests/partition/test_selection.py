@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score, jaccar
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors import neighbor_graph
 from skdeepcluster.partition import coordinates, selection
-from skdeepcluster.partition.criterion import calibration, constants, features, learned
+from skdeepcluster.partition.criterion import constants, features, learned
 from skdeepcluster.partition.criterion.measurements import measure_samples
 from skdeepcluster.partition.criterion.score import Criterion, spread_votes
 
@@ -198,7 +198,7 @@ def test_a_vote_is_worth_its_best_candidate_or_more(n_clusters):
 def make_sure(labels, votes, stability, score):
     """Return the responsibilities of a vote with some coefficients of the calibration."""
     partition = selection.Partition(votes, score)
-    return calibration.calibrate(labels, stability, partition, [1, 0.5, 0.5, 0]).responsibilities
+    return learned.calibrate(labels, stability, partition, [1, 0.5, 0.5, 0]).responsibilities
 
 
 @pytest.mark.parametrize("n_clusters", [2, 3, 4])
@@ -338,11 +338,11 @@ def test_other_clusters_keep_their_votes_below_the_label():
     others = resp[~is_own].reshape(200, 3)
     rest = votes[~is_own].reshape(200, 3) + 1e-3
     rest *= (1 - top[:, None]) / rest.sum(1, keepdims=True)
-    kept = rest.max(1) * (1 + calibration.LEAD) <= top
+    kept = rest.max(1) * (1 + learned.LEAD) <= top
     assert 10 < kept.sum() < 190
     np.testing.assert_allclose(others[kept], rest[kept])
     # Else they move toward equal shares until the largest one is just below the label.
-    np.testing.assert_allclose(others[~kept].max(1), top[~kept] / (1 + calibration.LEAD))
+    np.testing.assert_allclose(others[~kept].max(1), top[~kept] / (1 + learned.LEAD))
     even = (1 - top[~kept, None]) / 3
     ratios = (others[~kept] - even) / (rest[~kept] - even)
     np.testing.assert_allclose(ratios, ratios[:, :1].repeat(3, 1), rtol=1e-6)
