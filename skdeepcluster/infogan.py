@@ -118,7 +118,7 @@ class InfoGAN(AdversarialModel):
         return torch.cat([log_p.exp(), mean], 1)
 
     def decode(self, code):
-        """Generate samples for codes in the layout of ``encode``, with noise variables at zero."""
+        """Generate samples for codes in the order of ``encode``, with noise variables at zero."""
         noise = code.new_zeros(len(code), N_NOISE)
         return self.render(torch.cat([noise, code], 1))
 

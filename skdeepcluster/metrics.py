@@ -98,7 +98,7 @@ class ExpectedScore:
             return clusters, 0.0
 
         if not is_cluster.all():
-            points = self._criterion.coords.layouts[0]
+            points = self._criterion.coords.embeddings[0]
             nearest = find_nearest(points[~is_cluster], points[is_cluster])
             clusters[~is_cluster] = clusters[is_cluster][nearest]
         agreement = adjusted_rand_score(labels, usual[inverse])

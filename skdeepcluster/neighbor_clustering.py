@@ -1,6 +1,6 @@
 """NeighborClustering: cluster samples by many candidate partitions and a learned criterion.
 
-N samples, M distinct samples in the graph, D features, K clusters, L layout dimensions.
+N samples, M distinct samples in the graph, D features, K clusters, L embedding dimensions.
 """
 
 from collections.abc import Callable
@@ -57,7 +57,7 @@ class NeighborClustering(
     r"""Clustering by many candidate partitions and a learned criterion.
 
     K-means, Gaussian mixtures, hierarchical methods and others find about 20 candidate
-    partitions, in the samples and in layouts of their neighbor graph. A criterion, learned on
+    partitions, in the samples and in embeddings of their neighbor graph. A criterion, learned on
     simulated data sets, predicts the adjusted Rand index of each candidate without labels. The
     candidates vote on the cluster of each sample, weighted by these predictions.
 
@@ -88,7 +88,7 @@ class NeighborClustering(
         (height, width) or (channels, height, width) of images, for ``augment="auto"``. None: X are
         series.
     n_components : int
-        Number of dimensions of the layouts.
+        Number of dimensions of the embeddings.
     max_samples : int
         Maximum number of distinct samples in the graph. The others are predicted like new ones.
         Graphs of sparse distances have all samples.
@@ -122,7 +122,7 @@ class NeighborClustering(
         Maximum of the ``responsibilities_`` of each sample.
     responsibilities_ : ndarray of shape (n_samples, n_clusters)
         p(cluster | sample), equal to ``predict_proba(X)``.
-    layout_ : ndarray of shape (n_samples, n_components), float32
+    embedding_ : ndarray of shape (n_samples, n_components), float32
         Positions of the samples, equal to ``transform(X)``.
     graph_ : CSR matrix of shape (n_graph_samples, n_graph_samples), float32
         Link weights, see :func:`~skdeepcluster.neighbors.neighbor_graph`.
@@ -160,7 +160,7 @@ class NeighborClustering(
 
     Notes
     -----
-    Graph and layouts are computed as in UMAP [1]_. The evidence for a number of clusters is the
+    Graph and embeddings are computed as in UMAP [1]_. The evidence for a number of clusters is the
     expected score, less 0.1 times the part of the saddle density above 0.2. The best five numbers
     are searched again with all candidates, and the mean of both scores counts. Where the evidence
     is about equal, the stability decides.
@@ -310,7 +310,7 @@ class NeighborClustering(
         self.augment_ = found.augment
         self.augment_scores_ = found.augment_scores
         self.n_clusters_curve_ = found.curve
-        self.layout_ = found.layout
+        self.embedding_ = found.embedding
         self.outlier_scores_ = found.outlier_scores
         self.graph_ = found.samples.graph
         self.graph_indices_ = found.samples.reference.kept
@@ -368,7 +368,7 @@ class NeighborClustering(
             is_noise = -self.outlier_scores_ < self.offset_
             self._tree = grow_tree(
                 self._samples,
-                self.layout_,
+                self.embedding_,
                 self.responsibilities_.argmax(1),
                 is_noise,
                 most,
@@ -429,7 +429,7 @@ class NeighborClustering(
 
     @maps_blocks
     def transform(self, X) -> npt.NDArray[np.float32]:
-        """Return the positions of the samples in the layout.
+        """Return the positions of the samples in the embedding.
 
         Parameters
         ----------
@@ -441,7 +441,7 @@ class NeighborClustering(
         ndarray of shape (n_samples, n_components), float32
             Positions.
         """
-        return self._interpolate(X, "layout_")[0]
+        return self._interpolate(X, "embedding_")[0]
 
     # ---- state
 
@@ -461,7 +461,7 @@ class NeighborClustering(
 
     @property
     def _n_features_out(self):
-        return self.layout_.shape[1]
+        return self.embedding_.shape[1]
 
     def __getstate__(self):
         """Return the state without what predictions and cuts prepare."""

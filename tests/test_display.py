@@ -16,7 +16,7 @@ from skdeepcluster.display import (
     EmbeddingDisplay,
     SamplesDisplay,
 )
-from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
+from skdeepcluster.neighbors import neighbor_embedding, neighbor_graph
 
 X, Y = (part[:120] for part in load_digits(return_X_y=True))
 MEANS = KMeans(2, n_init=1, random_state=0).fit(X)
@@ -36,11 +36,11 @@ def texts(many):
 
 
 @pytest.mark.parametrize("embedding", [X, csr_array(X)])
-def test_layouts_are_those_of_the_graph(embedding):
+def test_embeddings_are_those_of_the_graph(embedding):
     display = EmbeddingDisplay(embedding, Y).plot()
-    expected = neighbor_layout(neighbor_graph(embedding), 2, random_state=0)
+    expected = neighbor_embedding(neighbor_graph(embedding), 2, random_state=0)
     np.testing.assert_array_equal(display.points_, expected)
-    assert display.ax_.get_xlabel() == "neighbor layout 1"
+    assert display.ax_.get_xlabel() == "neighbor embedding 1"
     assert not len(display.ax_.get_xticks())
     assert display.ax_.get_aspect() == 1
 
@@ -71,7 +71,7 @@ def test_two_columns_are_drawn_as_they_are():
 
 def test_one_column_is_projected():
     display = EmbeddingDisplay(X[:, 20:21], Y).plot()
-    expected = neighbor_layout(neighbor_graph(X[:, 20:21]), 2, random_state=0)
+    expected = neighbor_embedding(neighbor_graph(X[:, 20:21]), 2, random_state=0)
     np.testing.assert_array_equal(display.points_, expected)
 
 
@@ -110,12 +110,12 @@ def test_embedding_of_an_estimator_is_its_transform():
     assert display.ax_.get_title() == "KMeans"
 
 
-def test_a_layout_of_samples_is_drawn_not_that_of_a_layout():
+def test_a_embedding_of_samples_is_drawn_not_that_of_a_embedding():
     fit = NeighborClustering(10, metric="cosine", random_state=0).fit(X)
-    expected = neighbor_layout(neighbor_graph(X, metric="cosine"), 2, random_state=0)
+    expected = neighbor_embedding(neighbor_graph(X, metric="cosine"), 2, random_state=0)
     np.testing.assert_array_equal(EmbeddingDisplay.from_estimator(fit, X).points_, expected)
     components = EmbeddingDisplay.from_estimator(fit, X, method="pca")
-    np.testing.assert_array_equal(components.embedding, fit.layout_)
+    np.testing.assert_array_equal(components.embedding, fit.embedding_)
 
 
 # ---- what all displays share

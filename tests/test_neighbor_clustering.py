@@ -95,7 +95,7 @@ def test_outlier_scores_use_as_many_neighbors_as_clusters_have():
 def test_attributes_are_predictions_and_link_the_nearest():
     one = fitted(THREE, X)
     np.testing.assert_array_equal(one.responsibilities_, one.predict_proba(X))
-    np.testing.assert_array_equal(one.layout_, one.transform(X))
+    np.testing.assert_array_equal(one.embedding_, one.transform(X))
     np.testing.assert_array_equal(np.sort(one.graph_indices_), np.arange(90))
     # Every sample is linked to its nearest.
     np.testing.assert_allclose(one.graph_.max(axis=1).toarray(), 1, rtol=1e-6)
@@ -106,7 +106,7 @@ def test_attributes_are_predictions_and_link_the_nearest():
 def test_each_metric_recognizes_the_samples_of_the_fit(metric):
     one = fit(clone(THREE).set_params(metric=metric), NORMAL)
     np.testing.assert_array_equal(one.predict(NORMAL), one.labels_)
-    np.testing.assert_array_equal(one.transform(NORMAL), one.layout_)
+    np.testing.assert_array_equal(one.transform(NORMAL), one.embedding_)
     if metric == "cosine":
         # Only directions count.
         np.testing.assert_allclose(one.predict_proba(NEW), one.predict_proba(9 * NEW), atol=1e-9)
@@ -167,7 +167,7 @@ def test_new_samples_get_the_mean_of_their_neighbors_by_distance():
     one = fitted(THREE, X)
     shepard = KNeighborsRegressor(8, weights="distance").fit(X, one.responsibilities_)
     np.testing.assert_allclose(one.predict_proba(NEW), shepard.predict(NEW), atol=1e-12)
-    shepard.fit(X, one.layout_)
+    shepard.fit(X, one.embedding_)
     np.testing.assert_allclose(one.transform(NEW), shepard.predict(NEW), rtol=1e-5)
     distances, _ = shepard.kneighbors(NEW)
     np.testing.assert_allclose(one.score_samples(NEW), -distances.mean(1))
@@ -184,7 +184,7 @@ def test_samples_left_out_are_predicted_like_new_ones():
     one = fit(clone(THREE).set_params(max_samples=30), NORMAL)
     assert one.graph_.shape == (30, 30)
     np.testing.assert_array_equal(one.labels_, one.predict(NORMAL))
-    np.testing.assert_array_equal(one.layout_, one.transform(NORMAL))
+    np.testing.assert_array_equal(one.embedding_, one.transform(NORMAL))
     weight = np.where(np.arange(60) == 7, 1000, 1)
     heavy = fit(clone(THREE).set_params(max_samples=30), NORMAL, sample_weight=weight)
     assert 7 in heavy.graph_indices_

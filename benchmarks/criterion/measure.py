@@ -97,7 +97,7 @@ class Summary(NamedTuple):
     data: dict[str, float]
     #: Features (R, F) of the members of some ensembles, by number of clusters.
     features: dict[int, Array]
-    #: Which trees score the partitions: "score", or "layout" without features.
+    #: Which trees score the partitions: "score", or "embedding" without features.
     purpose: str
     #: Names (F,) of the features of partitions.
     names: list[str]
@@ -210,7 +210,7 @@ def summarize(data: DataSet, criterion: Criterion) -> Summary:
         n_clusters=data.n_clusters,
         data=criterion.measured.data,
         features=criterion.list_one_features(),
-        purpose="score" if criterion.coords.has_features else "layout",
+        purpose="score" if criterion.coords.has_features else "embedding",
         names=NAMES,
     )
 
@@ -291,7 +291,7 @@ def list_draws(seed: int, weights: Mapping[str, int]) -> list[tuple[str, int, bo
     draws = [
         (kind, 1000 * i + seed) for kind in KINDS for i in range(weights.get(kind, 1))
     ]
-    # Augmented views and distances are scored by the graph and its layouts alone.
+    # Augmented views and distances are scored by the graph and its embeddings alone.
     without = [
         (kind, number, False)
         for kind, number in draws

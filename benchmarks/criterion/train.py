@@ -37,7 +37,7 @@ BOOSTING: dict[str, Any] = {
 LARGE = {"max_leaf_nodes": 16, "min_samples_leaf": 40, "max_features": 0.15}
 SIZES: dict[str, dict[str, Any]] = {
     "score": {"max_iter": 1000, **LARGE},
-    "layout": {"max_iter": 300, **LARGE},
+    "embedding": {"max_iter": 300, **LARGE},
     "one": {
         "max_iter": 100,
         "max_leaf_nodes": 6,
@@ -74,9 +74,9 @@ Forests = dict[str, Forest]
 
 
 def fit_scores(records: Sequence[Record]) -> Forests:
-    """Return the trees fitted to the partitions of the records, "score" and "layout"."""
+    """Return the trees fitted to the partitions of the records, "score" and "embedding"."""
     forests = {}
-    for purpose in ("score", "layout"):
+    for purpose in ("score", "embedding"):
         own = [record for record in records if record.summary.purpose == purpose]
         names = find_names([record.summary for record in own])
         features = np.concatenate([record.partitions.features for record in own])

@@ -132,13 +132,13 @@ def communities(name, X, n_clusters, seed):
 
 
 def umap_then(cluster, X, n_clusters, seed):
-    """umap-learn's layout, and clusters in it."""
+    """umap-learn's embedding, and clusters in it."""
     from umap import UMAP
 
     # With a seed umap-learn runs on one thread.
     settings = {"random_state": seed if N_THREADS == 1 else None, "n_jobs": N_THREADS}
-    layout = UMAP(n_components=10, n_neighbors=15, min_dist=0, **settings).fit_transform(X)
-    return cluster(layout, n_clusters, seed)
+    embedding = UMAP(n_components=10, n_neighbors=15, min_dist=0, **settings).fit_transform(X)
+    return cluster(embedding, n_clusters, seed)
 
 
 def evoc(X, n_clusters, seed):

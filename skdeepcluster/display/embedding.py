@@ -10,7 +10,7 @@ from sklearn.utils import check_array
 
 from ..input.labels import predict_samples
 from ..neighbor_clustering import NeighborClustering
-from ..neighbors import neighbor_graph, neighbor_layout
+from ..neighbors import neighbor_embedding, neighbor_graph
 from .base import (
     NOISE,
     Display,
@@ -24,8 +24,8 @@ from .base import (
 
 #: Projections.
 METHODS = "auto", "pca", "neighbors"
-#: Maximum number of samples for which "auto" computes a neighbor layout.
-MAX_LAYOUT = 5000
+#: Maximum number of samples for which "auto" computes a neighbor embedding.
+MAX_EMBEDDING = 5000
 #: Style of labels that are written at their points.
 TEXT_STYLE = {
     "ha": "center",
@@ -49,7 +49,7 @@ class EmbeddingDisplay(Display):
         Clusters or classes, numbers or strings.
     method : {"auto", "pca", "neighbors"}, default="auto"
         Projection of other numbers of columns. ``"neighbors"`` is a
-        :func:`~skdeepcluster.neighbors.neighbor_layout`, where distances between clusters mean
+        :func:`~skdeepcluster.neighbors.neighbor_embedding`, where distances between clusters mean
         little. ``"auto"`` takes it for up to 5,000 samples, and PCA for more.
     metric : str or callable, default="euclidean"
         Metric of :func:`~skdeepcluster.neighbors.neighbor_graph`.
@@ -69,7 +69,7 @@ class EmbeddingDisplay(Display):
     >>> from skdeepcluster.display import EmbeddingDisplay
     >>> X, y = make_blobs(100, n_features=5, random_state=0)
     >>> EmbeddingDisplay(X, y).plot().ax_.get_xlabel()
-    'neighbor layout 1'
+    'neighbor embedding 1'
     """
 
     embedding: Any
@@ -92,7 +92,7 @@ class EmbeddingDisplay(Display):
     ) -> Self:
         """Draw ``transform(X)`` of a fitted estimator, or X, colored by its clusters or `labels`.
 
-        For a NeighborClustering, a two-dimensional layout of X replaces ``transform(X)``.
+        For a NeighborClustering, a two-dimensional embedding of X replaces ``transform(X)``.
         """
         _, name = take_last_step(estimator, name)
         last, X = reach_last_step(estimator, X)
@@ -101,8 +101,8 @@ class EmbeddingDisplay(Display):
 
         embedding = last.transform(X) if hasattr(last, "transform") else X
         display = cls(embedding, labels, method=method, name=name)
-        is_layout = display._choose_method(len(labels)) == "neighbors"
-        if is_layout and isinstance(last, NeighborClustering):
+        is_embedding = display._choose_method(len(labels)) == "neighbors"
+        if is_embedding and isinstance(last, NeighborClustering):
             display.embedding = last._read(X)
             display.metric = last.metric
         return display.plot(ax, **kwargs)
@@ -142,9 +142,9 @@ class EmbeddingDisplay(Display):
         axes = {"aspect": "equal", "adjustable": "datalim"}
         if method == "neighbors":
             graph = neighbor_graph(embedding, metric=self.metric)
-            points = neighbor_layout(graph, 2, random_state=0)
-            names = "neighbor layout 1", "neighbor layout 2"
-            # A layout has no unit.
+            points = neighbor_embedding(graph, 2, random_state=0)
+            names = "neighbor embedding 1", "neighbor embedding 2"
+            # An embedding has no unit.
             axes |= {"xticks": [], "yticks": []}
         else:
             pca = PCA(2, random_state=0)
@@ -161,7 +161,7 @@ class EmbeddingDisplay(Display):
             raise ValueError(f"method must be one of {METHODS}, got {self.method!r}.")
         if self.method != "auto":
             return self.method
-        return "neighbors" if n_samples <= MAX_LAYOUT else "pca"
+        return "neighbors" if n_samples <= MAX_EMBEDDING else "pca"
 
     def _name_clusters(self, names, index, colors):
         """Name the clusters in a legend, and each at its sample nearest to their median."""

@@ -39,7 +39,7 @@ class Mixture(NamedTuple):
     def to(self, like: Any) -> "Mixture":
         """Return the mixture with another device or dtype, contiguous as pickled copies are.
 
-        Rounding may depend on the memory layout.
+        Rounding may depend on the memory embedding.
         """
         return Mixture(*(field.to(like).contiguous() for field in self))
 

@@ -202,7 +202,7 @@ class Scaler(TransformerMixin, BaseEstimator):
 
 
 def _round(values):
-    """Return values in single precision: the rounding of sums would change random layouts."""
+    """Return values in single precision: the rounding of sums would change random embeddings."""
     mantissa, exponent = np.frexp(values)
     return np.ldexp(mantissa.astype(np.float32).astype(float), exponent)
 

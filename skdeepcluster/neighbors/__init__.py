@@ -1,5 +1,5 @@
-"""Neighbor graphs and their layouts."""
+"""Neighbor graphs and their embeddings."""
 
-from .graph import neighbor_graph, neighbor_layout
+from .graph import neighbor_embedding, neighbor_graph
 
-__all__ = ["neighbor_graph", "neighbor_layout"]
+__all__ = ["neighbor_graph", "neighbor_embedding"]

@@ -1,6 +1,6 @@
-"""The neighbor graph and its layout, as in UMAP, and whitening by the graph.
+"""The neighbor graph and its embedding, as in UMAP, and whitening by the graph.
 
-N samples, D features, k neighbors, L layout dimensions.
+N samples, D features, k neighbors, L embedding dimensions.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from .threads import open_threads, single_threaded
 
 # The criterion was trained with these constants: see partition/criterion/constants.py.
 
-#: Parameter a of the similarity 1 / (1 + a d^(2b)) at distance d in the layout.
+#: Parameter a of the similarity 1 / (1 + a d^(2b)) at distance d in the embedding.
 CURVE_A = 1.929
 #: Parameter b of the similarity.
 CURVE_B = 0.7915
@@ -40,7 +40,7 @@ DRAWS = 64
 
 
 class GraphSettings(NamedTuple):
-    """Parameters of the graph and the layout, as in ``NeighborClustering``."""
+    """Parameters of the graph and the embedding, as in ``NeighborClustering``."""
 
     n_neighbors: int = 15
     metric: Any = "euclidean"
@@ -239,10 +239,10 @@ def whitening_matrix(scatter, n_samples):
     return vectors / np.sqrt(values)
 
 
-# ---- layout
+# ---- embedding
 
 
-def neighbor_layout(
+def neighbor_embedding(
     graph,
     n_components=5,
     *,
@@ -263,7 +263,7 @@ def neighbor_layout(
     n_components : int, default=5
         Number of dimensions L.
     n_epochs : int, default=150
-        Number of epochs of five gradient steps; 0 gives the spectral layout.
+        Number of epochs of five gradient steps; 0 gives the spectral embedding.
     random_state : int, RandomState instance or None, default=None
         Seed of all random numbers.
     n_jobs : int, default=None
@@ -282,10 +282,11 @@ def neighbor_layout(
 
     Examples
     --------
-    >>> from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
+    >>> from skdeepcluster.neighbors import neighbor_graph, neighbor_embedding
     >>> graph = neighbor_graph([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]], n_neighbors=2)
-    >>> layout = neighbor_layout(graph, 2, random_state=0)
-    >>> bool(abs(layout[:3] - layout[:3].mean(0)).max() < abs(layout[0] - layout[3]).max())
+    >>> embedding = neighbor_embedding(graph, 2, random_state=0)
+    >>> width = abs(embedding[:3] - embedding[:3].mean(0)).max()
+    >>> bool(width < abs(embedding[0] - embedding[3]).max())
     True
     """
     check_scalar(n_components, "n_components", Integral, min_val=1)
@@ -300,9 +301,9 @@ def neighbor_layout(
     graph = graph[order][:, order]
 
     start = _embed_spectrally(graph, n_components, random)
-    layout = np.empty_like(start)
-    layout[order] = _optimize(graph, start, n_epochs, random, n_jobs)
-    return layout
+    embedding = np.empty_like(start)
+    embedding[order] = _optimize(graph, start, n_epochs, random, n_jobs)
+    return embedding
 
 
 def _embed_spectrally(graph, n_components, random):
@@ -372,7 +373,7 @@ def _draw_links(graph, random):
 
 
 def _optimize(graph, start, n_epochs, random, n_jobs):
-    """Return the layout after stochastic gradient ascent on the log-likelihood of the links."""
+    """Return the embedding after stochastic gradient ascent on the log-likelihood of the links."""
     n_rows = graph.shape[0]
     y = np.ascontiguousarray(start.T)
     n_steps = 5 * n_epochs if n_rows > 1 else 0

@@ -1,6 +1,6 @@
-"""The distinct samples of a data set: their neighbor graph, its layouts and other views.
+"""The distinct samples of a data set: their neighbor graph, its embeddings and other views.
 
-N samples, M distinct samples in the graph; D features, L layout dimensions, K clusters.
+N samples, M distinct samples in the graph; D features, L embedding dimensions, K clusters.
 """
 
 from functools import cached_property

@@ -22,7 +22,7 @@ MANY = 5_000
 #: Number of principal components that the search compares.
 SEARCH_COMPONENTS = 50
 #: Minimum share of the nearest neighbors that near cells must have: if a graph lacks one or two
-#: of 100, layouts of images separate fewer clusters.
+#: of 100, embeddings of images separate fewer clusters.
 MIN_RECALL = 0.998
 #: Maximum number of features for which a k-d tree is faster than matrix products.
 TREE_FEATURES = 6

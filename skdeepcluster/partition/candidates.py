@@ -24,8 +24,8 @@ KMEANS_RUNS = 3
 EM_ITERATIONS = 60
 #: EM ends when the mean log-likelihood rises by less than this, in nats.
 EM_TOLERANCE = 1e-3
-#: Added to the variances of a mixture of a layout, as a share of their mean variance.
-LAYOUT_REGULARIZATION = 1e-4
+#: Added to the variances of a mixture of an embedding, as a share of their mean variance.
+EMBEDDING_REGULARIZATION = 1e-4
 #: Number of random starts of latent classes.
 N_RANDOM = 4
 #: Number of components of a merged mixture, per cluster.
@@ -41,7 +41,7 @@ MAX_REGROUPED = 150
 
 @dataclass
 class Search:
-    """A search for clusters of the samples or of a layout.
+    """A search for clusters of the samples or of an embedding.
 
     Each method returns the labels (M,) of a candidate, or None.
     """
@@ -105,7 +105,7 @@ class Search:
         n_components = min(COMPONENTS * self.n_clusters, n_fitted)
         if n_components > (MAX_REGROUPED if regroups else MAX_COMPONENTS):
             return None
-        densities = fit_layout(self.trees.points, coords, n_components, self.stream)
+        densities = fit_embedding(self.trees.points, coords, n_components, self.stream)
         used, component = np.unique(densities.argmax(1), return_inverse=True)
         if len(used) <= self.n_clusters:
             return component
@@ -136,26 +136,26 @@ IN_SAMPLES = (
     ("genie", Search.cut, "genie"),
     ("ward", Search.cut, "ward"),
 )
-#: Methods tried in each layout.
-IN_LAYOUT = (
-    ("layout ward", Search.cut, "ward"),
-    ("layout average", Search.cut, "average"),
-    ("layout genie", Search.cut, "genie"),
-    ("layout kmeans", Search.run_kmeans),
-    ("full ward", Search.fit_mixture, "full", "layout ward"),
-    ("layout merged", Search.merge_mixture),
-    ("layout regrouped", Search.merge_mixture, True),
-    ("layout regrouped", Search.merge_mixture, True),
+#: Methods tried in each embedding.
+IN_EMBEDDING = (
+    ("embedding ward", Search.cut, "ward"),
+    ("embedding average", Search.cut, "average"),
+    ("embedding genie", Search.cut, "genie"),
+    ("embedding kmeans", Search.run_kmeans),
+    ("full ward", Search.fit_mixture, "full", "embedding ward"),
+    ("embedding merged", Search.merge_mixture),
+    ("embedding regrouped", Search.merge_mixture, True),
+    ("embedding regrouped", Search.merge_mixture, True),
 )
 #: Methods of brief searches only.
-BRIEF = {"layout genie"}
+BRIEF = {"embedding genie"}
 #: Methods that a brief search leaves out.
 SELDOM = {
     "tied",
     "diag",
-    "layout kmeans",
+    "embedding kmeans",
     "full ward",
-    "layout regrouped",
+    "embedding regrouped",
 }
 
 
@@ -165,8 +165,8 @@ def find_candidates(coords, n_clusters, stream, brief=False):
     ``brief`` leaves out methods that seldom help to find ``n_clusters``.
     """
     left_out = SELDOM if brief else BRIEF
-    in_samples, *in_layouts = coords.trees
-    tasks = [(trees, IN_LAYOUT) for trees in in_layouts]
+    in_samples, *in_embeddings = coords.trees
+    tasks = [(trees, IN_EMBEDDING) for trees in in_embeddings]
     if coords.has_features:
         tasks.insert(0, (in_samples, IN_SAMPLES))
     for trees, methods in tasks:
@@ -277,10 +277,10 @@ def list_coefficients(sizes, means, covariances):
     return np.hstack([quadratic, linear, constant[:, None]]).T
 
 
-def fit_layout(points, coords, n_components, stream):
-    """Return the log densities (M, P) of a mixture of a layout (M, L), by EM from k-means."""
+def fit_embedding(points, coords, n_components, stream):
+    """Return the log densities (M, P) of a mixture of an embedding (M, L), by EM from k-means."""
     labels = run_kmeans(points, coords, n_components, stream, n_init=1)
-    reg = LAYOUT_REGULARIZATION
+    reg = EMBEDDING_REGULARIZATION
     return fit_gaussians(points, coords, labels, n_components, "full", reg)
 
 

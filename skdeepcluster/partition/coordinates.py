@@ -1,6 +1,6 @@
 """Coordinates of the samples of a graph, and their merge trees: where candidates are found.
 
-M distinct samples, F of them linked or merged, D features, L layout dimensions.
+M distinct samples, F of them linked or merged, D features, L embedding dimensions.
 """
 
 from collections import Counter, defaultdict
@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 
 from ..input.distinct import TINY
-from ..neighbors.graph import neighbor_graph, neighbor_layout, whiten_by_graph
+from ..neighbors.graph import neighbor_embedding, neighbor_graph, whiten_by_graph
 from ..neighbors.samples import take_columns
 from ..neighbors.search import NeighborIndex, find_nearest
 from .table import Table, read_table
@@ -30,7 +30,7 @@ WIDE = 50
 NARROW = 10
 #: Maximum number of features that are whitened; in more features, whitening amplifies noise.
 MAX_WHITENED = 100
-#: Maximum number of samples with a second layout.
+#: Maximum number of samples with a second embedding.
 MAX_SECOND = 20_000
 #: Gini index of the cluster sizes above which Genie merges the smallest clusters only.
 GINI = 0.3
@@ -57,15 +57,15 @@ class Coordinates:
     wide: np.ndarray
     #: At most NARROW principal components, (M, D), for models with full covariances.
     narrow: np.ndarray
-    #: Layouts (M, L) of one or several neighbor graphs.
-    layouts: list
+    #: Embeddings (M, L) of one or several neighbor graphs.
+    embeddings: list
     #: Neighbor graph (M, M) of the samples.
     graph: sparse.csr_matrix
     #: Weights (M,) of the samples.
     weights: np.ndarray
     #: Positions of samples in random order; methods use the first ones.
     order: np.ndarray
-    #: Whether ``wide`` has features; for distances, it is the first layout.
+    #: Whether ``wide`` has features; for distances, it is the first embedding.
     has_features: bool
     #: Samples (M, D) whitened by the scatter within clusters, or factors of a table with
     #: categories, or None.
@@ -86,7 +86,7 @@ class Coordinates:
             self,
             wide=self.wide[chosen],
             narrow=self.narrow[chosen],
-            layouts=[layout[chosen] for layout in self.layouts],
+            embeddings=[embedding[chosen] for embedding in self.embeddings],
             graph=self.graph[chosen][:, chosen],
             weights=self.weights[chosen],
             order=np.arange(len(chosen)),
@@ -116,8 +116,8 @@ class Coordinates:
 
     @cached_property
     def trees(self):
-        """The merge trees of the samples, then of each layout, for all numbers of clusters."""
-        spaces = [self.wide, *self.layouts]
+        """The merge trees of the samples, then of each embedding, for all numbers of clusters."""
+        spaces = [self.wide, *self.embeddings]
         inner = [None] * len(spaces) if self.core is self else self.core.trees
         pairs = zip(spaces, inner, strict=True)
         return [MergeTrees(points, self, trees) for points, trees in pairs]
@@ -126,25 +126,25 @@ class Coordinates:
 def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates:
     """Return the :class:`Coordinates` of the samples of a graph.
 
-    The second layout places what :func:`_whiten` returns, or the same graph.
+    The second embedding places what :func:`_whiten` returns, or the same graph.
     """
 
     def place(graph):
-        layout = neighbor_layout(
+        embedding = neighbor_embedding(
             graph,
             settings.n_components,
             n_epochs=50,
             random_state=stream,
             n_jobs=settings.n_jobs,
         )
-        return scale_points(layout)
+        return scale_points(embedding)
 
     first = place(samples.graph)
-    coords = use_layout(first, samples, stream, sizes)
+    coords = use_embedding(first, samples, stream, sizes)
     if samples.columns is None:
         is_augmented = samples.reference.views is not None
         if is_augmented and len(first) <= MAX_SECOND:
-            return replace(coords, layouts=[first, place(samples.graph)])
+            return replace(coords, embeddings=[first, place(samples.graph)])
         return coords
 
     points = take_points(samples)
@@ -163,10 +163,10 @@ def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates
 
     white = _whiten(points, coords, samples, settings)
     if white is None:
-        return replace(coords, layouts=[first, place(samples.graph)])
+        return replace(coords, embeddings=[first, place(samples.graph)])
     k = samples.reference.n_neighbors
     graph = neighbor_graph(white, k, n_jobs=settings.n_jobs)
-    return replace(coords, white=white, layouts=[first, place(graph)])
+    return replace(coords, white=white, embeddings=[first, place(graph)])
 
 
 def _whiten(points, coords, samples, settings):
@@ -179,8 +179,8 @@ def _whiten(points, coords, samples, settings):
     return None
 
 
-def use_layout(layout, samples, stream, sizes=STEP_SIZES):
-    """Return the :class:`Coordinates` of a layout, with an order drawn by the weights."""
+def use_embedding(embedding, samples, stream, sizes=STEP_SIZES):
+    """Return the :class:`Coordinates` of an embedding, with an order drawn by the weights."""
     weights = samples.weights
     size = min(sizes.fitted, len(weights))
     if (weights == weights[0]).all():
@@ -189,9 +189,9 @@ def use_layout(layout, samples, stream, sizes=STEP_SIZES):
         shares = weights / weights.sum()
         order = stream.choice(len(weights), size, replace=False, p=shares)
     return Coordinates(
-        wide=layout,
-        narrow=layout,
-        layouts=[layout],
+        wide=embedding,
+        narrow=embedding,
+        embeddings=[embedding],
         graph=samples.graph,
         weights=weights,
         order=order,

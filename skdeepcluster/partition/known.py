@@ -12,12 +12,12 @@ from scipy.special import softmax
 
 from ..input.distinct import TINY
 from ..input.labels import cluster_means, normalize_rows
-from ..neighbors.graph import GraphSettings, neighbor_layout, scale_links, sum_links
+from ..neighbors.graph import GraphSettings, neighbor_embedding, scale_links, sum_links
 from ..neighbors.samples import connect
 from ..neighbors.search import NeighborIndex
 from ..utils.random import random_stream
-from .candidates import COMPONENTS, fit_layout
-from .coordinates import scale_points, use_layout
+from .candidates import COMPONENTS, fit_embedding
+from .coordinates import scale_points, use_embedding
 from .criterion.learned import LEAD
 from .criterion.score import spread_votes
 
@@ -50,7 +50,7 @@ def count_labels(targets, n_classes, inverse, weights):
 # ---- clusters that follow labels
 
 
-def follow_labels(resp, labels, graph, weights, layout):
+def follow_labels(resp, labels, graph, weights, embedding):
     """Return responsibilities (M, K) matched with and changed by ``labels`` (M, K), counts.
 
     A walk from each sample ends at a labeled sample, or sooner with the class of its cluster.
@@ -63,7 +63,7 @@ def follow_labels(resp, labels, graph, weights, layout):
     counts = 1 + labels.sum(0)
     one_hot = np.eye(resp.shape[1])
     member = one_hot[resp.argmax(1)]
-    names = name_clusters(member, labels, layout)
+    names = name_clusters(member, labels, embedding)
     # p(class | cluster) with one more label for each class, in its cluster.
     by_cluster = (member.T @ labels + one_hot[names]) / counts
     by_cluster = normalize_rows(by_cluster)
@@ -138,7 +138,7 @@ def partition_by_labels(
     """Return class probabilities (N, K) from a few ``targets`` (N,), -1 for none.
 
     Labels are spread along the graph of :class:`Prepared` samples, and smoothed by mixtures of
-    its layout.
+    its embedding.
     """
     X = prepared.points
     stream = random_stream(random_state)
@@ -153,8 +153,8 @@ def partition_by_labels(
     spread = spread_along(graph, labels)
     _fill_components(spread, labels, samples, n_jobs)
 
-    layout = neighbor_layout(graph, random_state=stream, n_jobs=n_jobs)
-    smooth = _smooth(spread, scale_points(layout), samples, stream)
+    embedding = neighbor_embedding(graph, random_state=stream, n_jobs=n_jobs)
+    smooth = _smooth(spread, scale_points(embedding), samples, stream)
     return ((spread + smooth) / 2)[samples.inverse]
 
 
@@ -169,14 +169,14 @@ def _fill_components(spread, labels, samples, n_jobs):
         spread[~known] = spread[known][nearest[:, 0]]
 
 
-def _smooth(spread, layout, samples, stream):
-    """Return the mean probabilities (M, K) by component of mixtures fitted to the layout."""
-    n_components = min(COMPONENTS * spread.shape[1], len(layout))
-    coords = use_layout(layout, samples, stream)
+def _smooth(spread, embedding, samples, stream):
+    """Return the mean probabilities (M, K) by component of mixtures fitted to the embedding."""
+    n_components = min(COMPONENTS * spread.shape[1], len(embedding))
+    coords = use_embedding(embedding, samples, stream)
     weights = samples.weights[:, None]
     smooth = np.zeros_like(spread)
     for _ in range(MIXTURES):
-        densities = fit_layout(layout, coords, n_components, stream)
+        densities = fit_embedding(embedding, coords, n_components, stream)
         resp = softmax(densities, axis=1)
         means = cluster_means(resp * weights, spread)
         smooth += resp @ means / MIXTURES

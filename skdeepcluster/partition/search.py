@@ -1,6 +1,6 @@
 """The partition of a data set: graph, coordinates, candidates, and the choice among them.
 
-N samples, M distinct samples in the graph; D features, L layout dimensions, K clusters.
+N samples, M distinct samples in the graph; D features, L embedding dimensions, K clusters.
 """
 
 from functools import partial
@@ -67,8 +67,8 @@ class Found(NamedTuple):
 
     #: The best :class:`~.selection.Partition`, then its alternatives.
     partitions: list
-    #: Layout (M, L), or (N, L).
-    layout: np.ndarray
+    #: Embedding (M, L), or (N, L).
+    embedding: np.ndarray
     samples: Samples
     #: Scores of numbers of clusters, if the number was chosen.
     curve: Bunch | None
@@ -107,7 +107,7 @@ def find_partition(
         problem.sample_weight,
         problem.labeled_samples,
     )
-    progress.begin("layout", 1)
+    progress.begin("embedding", 1)
     coords = make_coordinates(samples, settings, stream)
     criterion = Criterion(coords, samples.n_features)
 
@@ -119,21 +119,21 @@ def find_partition(
     else:
         partitions, curve = choose_number(problem, coords, criterion, stream, progress)
         curve = Bunch(**curve._asdict())
-    layout = coords.layouts[0]
+    embedding = coords.embeddings[0]
     if problem.labels is not None:
         partitions = [
-            _follow(partition, problem, samples, layout) for partition in partitions
+            _follow(partition, problem, samples, embedding) for partition in partitions
         ]
-    return Found(partitions, layout.astype(np.float32), samples, curve)
+    return Found(partitions, embedding.astype(np.float32), samples, curve)
 
 
-def _follow(partition, problem, samples, layout):
+def _follow(partition, problem, samples, embedding):
     """Return a partition that follows known labels."""
     resp = partition.responsibilities
     labels = count_labels(
         problem.labels, resp.shape[1], samples.inverse, problem.sample_weight
     )
-    resp = follow_labels(resp, labels, samples.graph, samples.weights, layout)
+    resp = follow_labels(resp, labels, samples.graph, samples.weights, embedding)
     return partition._replace(responsibilities=resp)
 
 
@@ -145,7 +145,7 @@ def find_clusters(prepared, problem, settings) -> Found:
     numbers = problem.n_clusters
     with Progress("NeighborClustering", settings.verbose) as progress:
         n_tried = 0 if numbers.is_given else len(numbers.tried)
-        # Graph, layout, partition, assignment, augmentation, and each number that is tried.
+        # Graph, embedding, partition, assignment, augmentation, and each number that is tried.
         progress.plan(4 + (settings.augment == "auto") + n_tried)
         if settings.augment == "auto":
             progress.begin("augmentation", 1)
@@ -159,10 +159,10 @@ def find_clusters(prepared, problem, settings) -> Found:
         progress.begin("assignment", 1)
         lookup = Lookup(found.samples.reference)
         resps = [partition.responsibilities for partition in found.partitions]
-        *resps, layout, outlier_scores = interpolate(
+        *resps, embedding, outlier_scores = interpolate(
             lookup,
             prepared.points,
-            [*resps, found.layout],
+            [*resps, found.embedding],
             settings.graph.n_jobs,
             found.samples.inverse,
         )
@@ -172,7 +172,7 @@ def find_clusters(prepared, problem, settings) -> Found:
     ]
     return found._replace(
         partitions=partitions,
-        layout=layout,
+        embedding=embedding,
         outlier_scores=outlier_scores,
         lookup=lookup,
         augment=augment,

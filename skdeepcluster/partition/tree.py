@@ -1,6 +1,6 @@
 """The tree of clusters: leaves are parts of clusters, which are merged first.
 
-N samples, M distinct samples in the graph; L layout dimensions, K clusters, P leaves.
+N samples, M distinct samples in the graph; L embedding dimensions, K clusters, P leaves.
 """
 
 from numbers import Integral
@@ -15,7 +15,7 @@ from ..input.distinct import TINY
 from ..input.labels import cluster_means, indicate, number_by_first
 from ..neighbors.search import find_nearest
 from .candidates import run_kmeans
-from .coordinates import WIDE, cut_tree, project_points, take_points, use_layout
+from .coordinates import WIDE, cut_tree, project_points, take_points, use_embedding
 
 
 class ClusterTree(NamedTuple):
@@ -23,7 +23,7 @@ class ClusterTree(NamedTuple):
 
     #: Merges (P - 1, 2), as in scikit-learn's AgglomerativeClustering.
     children: np.ndarray
-    #: Ward's distance (P - 1,) of each merge in the layout, ascending.
+    #: Ward's distance (P - 1,) of each merge in the embedding, ascending.
     distances: np.ndarray
     #: Cluster (P,) of each leaf.
     clusters: np.ndarray
@@ -44,16 +44,16 @@ class ClusterTree(NamedTuple):
         return np.where(self.is_noise, -1, groups[self.leaves])
 
 
-def grow_tree(samples, layout, labels, is_noise, most):
-    """Return the :class:`ClusterTree` of clusters ``labels`` (N,) in a layout (N, L).
+def grow_tree(samples, embedding, labels, is_noise, most):
+    """Return the :class:`ClusterTree` of clusters ``labels`` (N,) in an embedding (N, L).
 
     It is grown from the distinct ``samples`` in the graph. The leaves are the intersections of
-    clusters and of k-means clusters of the layout, whose number does not fall below twice the
+    clusters and of k-means clusters of the embedding, whose number does not fall below twice the
     number ``most`` of clusters.
     """
     kept = samples.reference.kept
-    places = layout[kept].astype(float)
-    coords = use_layout(places, samples, np.random.RandomState(0))
+    places = embedding[kept].astype(float)
+    coords = use_embedding(places, samples, np.random.RandomState(0))
 
     # K-means clusters have three samples or more on average.
     n_parts = max(len(places) // 3, 1)
@@ -64,14 +64,14 @@ def grow_tree(samples, layout, labels, is_noise, most):
     centers, clusters, children, distances = build_tree(
         places, apart, labels[kept], samples.weights, parts
     )
-    leaves = find_leaves(centers, clusters, layout, labels)
+    leaves = find_leaves(centers, clusters, embedding, labels)
     return ClusterTree(children, distances, clusters, leaves, is_noise)
 
 
-def find_leaves(centers, clusters, layout, labels):
+def find_leaves(centers, clusters, embedding, labels):
     """Return the leaf (N,) of each sample: the nearest one of its cluster.
 
-    Leaves have ``centers`` (P, L) and ``clusters`` (P,), samples a ``layout`` (N, L) and
+    Leaves have ``centers`` (P, L) and ``clusters`` (P,), samples a ``embedding`` (N, L) and
     ``labels`` (N,). If a cluster has no leaf, it is the nearest of all leaves.
     """
     leaves = np.empty(len(labels), dtype=int)
@@ -79,16 +79,16 @@ def find_leaves(centers, clusters, layout, labels):
         rows = labels == cluster
         inside = clusters == cluster
         candidates = np.flatnonzero(inside if inside.any() else ~inside)
-        nearest = find_nearest(layout[rows], centers[candidates])
+        nearest = find_nearest(embedding[rows], centers[candidates])
         leaves[rows] = candidates[nearest]
     return leaves
 
 
-def build_tree(layout, places, labels, weights, parts):
+def build_tree(embedding, places, labels, weights, parts):
     """Return the centers (P, L) and the clusters (P,) of leaves, and :func:`_merge` of them.
 
     Leaves are the intersections of clusters, ``labels`` (M,), and ``parts`` (M,) of samples with a
-    ``layout`` (M, L) and ``weights`` (M,). They are merged by their ``places`` (M, P).
+    ``embedding`` (M, L) and ``weights`` (M,). They are merged by their ``places`` (M, P).
     """
     pairs = np.column_stack([labels, parts])
     pairs, leaves = np.unique(pairs, axis=0, return_inverse=True)
@@ -98,7 +98,7 @@ def build_tree(layout, places, labels, weights, parts):
     clusters = pairs[:, 0]
     means = cluster_means(member, places)
     children, distances = _merge(means, member.sum(0), clusters)
-    return cluster_means(member, layout), clusters, children, distances
+    return cluster_means(member, embedding), clusters, children, distances
 
 
 def _merge(means, sizes, clusters):
@@ -141,19 +141,19 @@ def _merge(means, sizes, clusters):
     return children, np.maximum.accumulate(distances)
 
 
-def _place_components(layout, samples, drawn):
-    """Return a layout (M, L) whose components are as far apart as in the data, where known.
+def _place_components(embedding, samples, drawn):
+    """Return an embedding (M, L) whose components are as far apart as in the data, where known.
 
-    A layout places the connected components of a graph anywhere. Additional coordinates are the
-    component's mean in the data; nearest means are twice as far apart as a component is wide.
+    An embedding places the connected components of a graph anywhere. Additional coordinates are
+    the component's mean in the data; nearest means are twice as far apart as a component is wide.
     """
     n_pieces, piece = connected_components(samples.graph, directed=False)
     if n_pieces == 1 or samples.columns is None:
-        return layout
+        return embedding
 
     member = indicate(piece, n_pieces)
-    centers = cluster_means(member, layout)
-    within = layout - centers[piece]
+    centers = cluster_means(member, embedding)
+    within = embedding - centers[piece]
 
     points = take_points(samples)
     points = project_points(points, drawn, WIDE)

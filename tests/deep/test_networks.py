@@ -13,7 +13,7 @@ from torch import nn
 
 from skdeepcluster import CatGANClustering, DACClustering
 from skdeepcluster.deep.codes import set_linear
-from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
+from skdeepcluster.neighbors import neighbor_embedding, neighbor_graph
 from skdeepcluster.nn.augmentation import RandomAffine
 from skdeepcluster.nn.networks import (
     ACTIVATIONS,
@@ -134,7 +134,7 @@ def test_a_given_builder_of_images_is_used(digits):
     assert not _convolutions(fit.fit(digits[:60]).model_.discriminator)
 
 
-DOCUMENTED = [mlp, normalized_mlp, conv_encoder, RandomAffine, neighbor_graph, neighbor_layout]
+DOCUMENTED = [mlp, normalized_mlp, conv_encoder, RandomAffine, neighbor_graph, neighbor_embedding]
 
 
 @pytest.mark.parametrize("function", DOCUMENTED)

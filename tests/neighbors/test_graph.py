@@ -1,4 +1,4 @@
-"""The neighbor graph, whitening by it and its layout."""
+"""The neighbor graph, whitening by it and its embedding."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 
 from skdeepcluster.neighbors import graph as module
-from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
+from skdeepcluster.neighbors import neighbor_embedding, neighbor_graph
 
 NORMAL = np.random.default_rng(0).normal(size=(150, 6))
 
@@ -81,21 +81,21 @@ def test_step_follows_the_gradient_of_the_similarities():
     np.testing.assert_allclose((found - y[:, here]).T, 0.5 * gradient[here], rtol=0.02, atol=1e-3)
 
 
-def test_layout_places_separate_pieces_apart():
+def test_embedding_places_separate_pieces_apart():
     pieces = sparse.block_diag([*[neighbor_graph(NORMAL[:60], 5)] * 3, np.zeros((2, 2))], "csr")
-    layout = neighbor_layout(pieces, 2, n_epochs=50, random_state=0)
-    assert len(np.unique(layout, axis=0)) == 182
-    parts = layout[:180].reshape(3, 60, 2)
+    embedding = neighbor_embedding(pieces, 2, n_epochs=50, random_state=0)
+    assert len(np.unique(embedding, axis=0)) == 182
+    parts = embedding[:180].reshape(3, 60, 2)
     gaps = pairwise_distances(parts.mean(1))[np.triu_indices(3, 1)]
     assert gaps.min() > 2 * parts.std(1).max()
 
 
 def test_threads_change_nothing_and_seeds_do():
     graph = neighbor_graph(np.random.default_rng(2).normal(size=(9000, 3)))
-    one = neighbor_layout(graph, n_epochs=1, random_state=3)
-    two = neighbor_layout(graph, n_epochs=1, random_state=3, n_jobs=2)
+    one = neighbor_embedding(graph, n_epochs=1, random_state=3)
+    two = neighbor_embedding(graph, n_epochs=1, random_state=3, n_jobs=2)
     np.testing.assert_array_equal(one, two)
-    assert np.any(one != neighbor_layout(graph, n_epochs=1, random_state=4))
+    assert np.any(one != neighbor_embedding(graph, n_epochs=1, random_state=4))
 
 
 @pytest.mark.parametrize("n_samples", [3, 40])
@@ -126,21 +126,21 @@ def test_weights_are_those_of_umap():
     np.testing.assert_allclose(neighbor_graph(NORMAL[:40], 6).toarray(), expected, atol=1e-5)
 
 
-def test_layout_leaves_out_the_constant_vector():
-    layout = neighbor_layout(np.ones((20, 20)) - np.eye(20), 2, n_epochs=0, random_state=0)
-    assert abs(layout).max() == pytest.approx(10, abs=1e-3)
-    assert (layout.std(0) > 0.1).all()
+def test_embedding_leaves_out_the_constant_vector():
+    embedding = neighbor_embedding(np.ones((20, 20)) - np.eye(20), 2, n_epochs=0, random_state=0)
+    assert abs(embedding).max() == pytest.approx(10, abs=1e-3)
+    assert (embedding.std(0) > 0.1).all()
 
 
 @pytest.mark.parametrize("n_samples", [50, 700])
-def test_layout_starts_from_eigenvectors_of_the_laplacian(n_samples):
+def test_embedding_starts_from_eigenvectors_of_the_laplacian(n_samples):
     # By the dense solver, and by the iteration; the modes of a strip are slow.
     rows = np.random.default_rng(0).uniform(size=(n_samples, 2)) * [7, 1]
     graph = neighbor_graph(rows, 10).toarray().astype(float)
     degree = graph.sum(1)
     _, vectors = np.linalg.eigh(graph / np.sqrt(np.outer(degree, degree)))
     expected = vectors[:, -2:-4:-1] / np.sqrt(degree)[:, None]
-    layout = neighbor_layout(graph, 2, n_epochs=0, random_state=0)
-    assert abs(layout).max() == pytest.approx(10, abs=1e-3)
-    for found, vector in zip(layout.T, expected.T, strict=True):
+    embedding = neighbor_embedding(graph, 2, n_epochs=0, random_state=0)
+    assert abs(embedding).max() == pytest.approx(10, abs=1e-3)
+    for found, vector in zip(embedding.T, expected.T, strict=True):
         assert abs(np.corrcoef(found, vector)[0, 1]) > 1 - 1e-6

@@ -25,7 +25,7 @@ NORMAL = np.random.default_rng(0).normal(size=(90, 3))
 
 
 def look(points, weights=1, **others):
-    """Return the coordinates of points, which are their own layout."""
+    """Return the coordinates of points, which are their own embedding."""
     order = np.random.RandomState(0).permutation(len(points))
     rest = [points], neighbor_graph(points), weights * np.ones(len(points)), order, True
     return coordinates.Coordinates(points, points, *rest, **others)
@@ -152,7 +152,7 @@ def test_each_method_finds_the_given_number(n_clusters):
     samples = Bunch(reference=reference, columns=np.arange(6), weights=np.ones(len(X)))
     views = {"white": X, "table": read_table(samples, [[3, 4, 5]])}
     found = list_candidates(look(X, **views), n_clusters)
-    expected = {name for name, *_ in (*candidates.IN_SAMPLES, *candidates.IN_LAYOUT)}
+    expected = {name for name, *_ in (*candidates.IN_SAMPLES, *candidates.IN_EMBEDDING)}
     assert {method for method, _ in found} == expected - candidates.BRIEF
     assert all(set(labels) == set(range(n_clusters)) for _, labels in found)
 

@@ -65,8 +65,8 @@ def test_inputs_that_only_the_code_or_only_the_file_has_are_named(purpose, load_
 CHANGED = {
     "OF_DATA": ["dimension"],
     "OF_SAMPLES": ["modularity"],
-    "OF_SPACE": ["layout davies", "points davies"],
-    "OF_DENSITY": ["layout mean saddle density", "points mean saddle density"],
+    "OF_SPACE": ["embedding davies", "points davies"],
+    "OF_DENSITY": ["embedding mean saddle density", "points mean saddle density"],
     "OF_TABLE": ["confidence"],
     "OF_AGREEMENT": ["best agreement"],
 }
@@ -76,7 +76,7 @@ CHANGED = {
 def test_a_changed_formula_is_named(group, monkeypatch):
     functions = getattr(features, group).functions
     changed = CHANGED[group]
-    name = changed[0].removeprefix("layout ")
+    name = changed[0].removeprefix("embedding ")
     names = next(names for names in functions if name in names)
     formula = functions[names]
 

@@ -87,10 +87,12 @@ def test_tree_of_parts_is_wards_tree():
 
 
 def test_clusters_are_merged_after_all_their_parts():
-    layout = np.random.default_rng(0).normal(size=(200, 2))
-    labels = (layout[:, 0] > 0) + 2 * (layout[:, 1] > 1)
+    embedding = np.random.default_rng(0).normal(size=(200, 2))
+    labels = (embedding[:, 0] > 0) + 2 * (embedding[:, 1] > 1)
     parts = np.arange(200) % 9
-    _, clusters, children, distances = build_tree(layout, layout, labels, np.ones(200), parts)
+    _, clusters, children, distances = build_tree(
+        embedding, embedding, labels, np.ones(200), parts
+    )
     assert (np.diff(distances) >= 0).all()
     np.testing.assert_array_equal(group_leaves(children, clusters, 4), clusters)
     finer = np.arange(len(clusters))

@@ -8,7 +8,7 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.input.distinct import merge_equal
-from skdeepcluster.neighbors import neighbor_graph, neighbor_layout
+from skdeepcluster.neighbors import neighbor_embedding, neighbor_graph
 from skdeepcluster.neighbors.graph import GraphSettings
 from skdeepcluster.neighbors.samples import _draw_samples, connect
 from skdeepcluster.partition.coordinates import make_coordinates
@@ -81,8 +81,8 @@ def test_each_cluster_has_a_sample_when_there_are_few(n_samples):
     [
         (lambda: neighbor_graph(X, 0), "n_neighbors == 0"),
         (lambda: neighbor_graph(X, metric="precomputed"), r"square matrix.*got \(240, 6\)"),
-        (lambda: neighbor_layout(np.eye(9), 0), "n_components == 0"),
-        (lambda: neighbor_layout(np.eye(9), n_epochs=-1), "n_epochs == -1"),
+        (lambda: neighbor_embedding(np.eye(9), 0), "n_components == 0"),
+        (lambda: neighbor_embedding(np.eye(9), n_epochs=-1), "n_epochs == -1"),
         (lambda: find(-np.eye(9), metric="precomputed"), "Negative values in data"),
     ],
 )
@@ -97,7 +97,7 @@ def test_coordinates_are_scaled_and_whitened_along_clusters():
     labels = np.arange(300) % 3
     rows = stream.normal(size=(300, 2)) * [1, 6] + 14.0 * labels[:, None] * [1, 0]
     samples, coords = locate(rows, 3)
-    for points in (coords.wide, coords.narrow, *coords.layouts):
+    for points in (coords.wide, coords.narrow, *coords.embeddings):
         np.testing.assert_allclose(points.mean(0), 0, atol=1e-9)
         assert points.var(0).mean() == pytest.approx(1)
     own = labels[samples.reference.kept]
@@ -106,7 +106,7 @@ def test_coordinates_are_scaled_and_whitened_along_clusters():
 
 
 def test_coordinates_need_features_and_two_of_them_to_whiten():
-    for rows, metric, n_layouts, is_whitened in (
+    for rows, metric, n_embeddings, is_whitened in (
         (X[:40], "euclidean", 2, True),
         (X[:40, :1], "euclidean", 2, False),
         (NORMAL[:40].repeat(9, axis=1), "euclidean", 2, False),
@@ -114,7 +114,7 @@ def test_coordinates_need_features_and_two_of_them_to_whiten():
     ):
         _, coords = locate(rows, 4, metric=metric)
         assert coords.has_features == (metric == "euclidean")
-        assert (len(coords.layouts), coords.white is not None) == (n_layouts, is_whitened)
+        assert (len(coords.embeddings), coords.white is not None) == (n_embeddings, is_whitened)
         assert coords.narrow.shape[1] == min(10, coords.wide.shape[1])
 
 

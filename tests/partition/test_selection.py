@@ -23,24 +23,24 @@ NAMES[::9] = np.arange(120)[::9] % 3
 MEMBER = np.eye(3)[NAMES]
 
 
-def look(points, layout=None):
-    """Return coordinates of points, by default with the points as their layout."""
+def look(points, embedding=None):
+    """Return coordinates of points, by default with the points as their embedding."""
     rest = neighbor_graph(points), np.ones(len(points)), np.arange(len(points)), True
-    layouts = [points if layout is None else layout]
-    return coordinates.Coordinates(points, points, layouts, *rest)
+    embeddings = [points if embedding is None else embedding]
+    return coordinates.Coordinates(points, points, embeddings, *rest)
 
 
-def describe_points(points, labels, layout=None):
+def describe_points(points, labels, embedding=None):
     """Return the features of one partition by name."""
-    measured = measure_samples(look(points, layout), points.shape[1], len(points))
+    measured = measure_samples(look(points, embedding), points.shape[1], len(points))
     ensemble = features.Ensemble(measured, [("kmeans", labels)], labels.max() + 1)
     values = ensemble.compare(labels[None])
     return dict(zip(features.NAMES, values[0].tolist(), strict=True))
 
 
-@pytest.mark.parametrize("space", ["points", "layout"])
+@pytest.mark.parametrize("space", ["points", "embedding"])
 def test_features_of_centers(space):
-    points = {"points": X, "layout": X[:, :2] ** 2}[space]
+    points = {"points": X, "embedding": X[:, :2] ** 2}[space]
     found = describe_points(X, NAMES, X[:, :2] ** 2)
     centers = np.stack([points[MEMBER[:, k] > 0].mean(0) for k in range(3)])
     distances = cdist(points, centers)
@@ -256,9 +256,9 @@ def low_quantile(values, share):
     return np.quantile(values, share, method="lower")
 
 
-@pytest.mark.parametrize("space", ["points", "layout"])
+@pytest.mark.parametrize("space", ["points", "embedding"])
 def test_the_saddle_density_is_that_of_the_densest_border(space):
-    points = {"points": X, "layout": X[:, :2] ** 2}[space]
+    points = {"points": X, "embedding": X[:, :2] ** 2}[space]
     found = describe_points(X, NAMES, X[:, :2] ** 2)
     distances = cdist(points, points)
     nearest = distances.argsort(1)[:, 1:16]

@@ -94,7 +94,7 @@ def test_neighbors_count_stages_and_numbers(n_clusters, capsys):
     assert out == ""
     assert "\x1b" not in err
     assert all(line.startswith("NeighborClustering: ") for line in lines)
-    stages = ["graph", "layout", "number of clusters", "partition", "assignment"]
+    stages = ["graph", "embedding", "number of clusters", "partition", "assignment"]
     named = [stage for line in lines for stage in stages if f", {stage}" in line]
     assert list(dict.fromkeys(named)) == [s for s in stages if s[0] != "n" or n_clusters != 3]
 

@@ -23,8 +23,8 @@ COMPARED = (
     "full",
     "classes",
     "genie",
-    "layout ward",
-    "layout merged",
+    "embedding ward",
+    "embedding merged",
 )
 #: Number of members of an ensemble with which a partition agrees best.
 BEST = 5
@@ -38,11 +38,11 @@ ONE_NUMBERS = 2, 3, 4, 6, 9
 ONE_FEATURES = (
     "score",
     "points valley",
-    "layout valley",
-    "layout silhouette",
+    "embedding valley",
+    "embedding silhouette",
     "points saddle density",
     "points median saddle density",
-    "layout saddle density",
+    "embedding saddle density",
     "points full bic",
     "reach gap",
     "density",

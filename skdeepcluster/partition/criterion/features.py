@@ -483,9 +483,9 @@ def _count_pairs(labels):
 VALUE_NAMES = [
     *OF_SAMPLES.names,
     *(f"points {name}" for name in OF_SPACE.names),
-    *(f"layout {name}" for name in OF_SPACE.names),
+    *(f"embedding {name}" for name in OF_SPACE.names),
     *(f"points {name}" for name in OF_DENSITY.names),
-    *(f"layout {name}" for name in OF_DENSITY.names),
+    *(f"embedding {name}" for name in OF_DENSITY.names),
     *OF_TABLE.names,
     *OF_AGREEMENT.names,
 ]
@@ -568,7 +568,7 @@ class Ensemble:
         """Return what is measured of a partition (M,), with its ``agreement`` (R,)."""
         measured = self.measured
         clusters = Clusters(labels, np.eye(self.n_clusters)[labels])
-        in_points, *in_layouts = [
+        in_points, *in_embeddings = [
             OF_SPACE.compute(space, clusters, measure_distances(space.points, clusters))
             for space in measured.spaces
         ]
@@ -578,7 +578,7 @@ class Ensemble:
         return [
             *OF_SAMPLES.compute(measured, clusters),
             *in_points,
-            *np.mean(in_layouts, axis=0),
+            *np.mean(in_embeddings, axis=0),
             *OF_DENSITY.compute(measured.densities[0], clusters),
             *OF_DENSITY.compute(measured.densities[1], clusters),
             *explained,

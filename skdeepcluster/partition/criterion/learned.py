@@ -32,7 +32,7 @@ FILE = Path(__file__).with_name("criterion.npz")
 #: and the calibration of probabilities.
 INPUTS = {
     "score": NAMES,
-    "layout": NAMES,
+    "embedding": NAMES,
     "one": ONE_NAMES,
     "calibration": CALIBRATION_NAMES,
 }
@@ -78,7 +78,7 @@ class Trees(NamedTuple):
 class Learned(NamedTuple):
     """What was learned, and from what."""
 
-    #: :class:`Trees` by purpose: "score", "layout" and "one".
+    #: :class:`Trees` by purpose: "score", "embedding" and "one".
     trees: dict
     #: Coefficients (4,) of CALIBRATION_NAMES.
     calibration: np.ndarray
@@ -95,7 +95,7 @@ def load():
         _check_names(purpose, arrays[f"{purpose} names"].tolist(), names)
 
     trees = {}
-    for purpose in ("score", "layout", "one"):
+    for purpose in ("score", "embedding", "one"):
         nodes = [arrays[f"{purpose} {name}"] for name in Trees._fields]
         trees[purpose] = Trees(*nodes)
     check_reference(arrays["reference"])
@@ -121,11 +121,11 @@ def draw_ensemble():
     stream = np.random.RandomState(SEED)
     y = np.arange(N_SAMPLES) % N_CLUSTERS
     centers = 4 * np.eye(3)[y]
-    points, *layouts = centers + stream.normal(size=(3, N_SAMPLES, 3))
+    points, *embeddings = centers + stream.normal(size=(3, N_SAMPLES, 3))
     coords = Coordinates(
         wide=points,
         narrow=points[:, :2],
-        layouts=layouts,
+        embeddings=embeddings,
         graph=None,
         weights=np.ones(N_SAMPLES),
         order=np.arange(N_SAMPLES),

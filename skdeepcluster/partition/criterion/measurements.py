@@ -21,7 +21,7 @@ from .features import OF_DATA
 
 
 class Space(NamedTuple):
-    """Points in narrow coordinates or in a layout."""
+    """Points in narrow coordinates or in an embedding."""
 
     #: Centered points (M, D).
     points: np.ndarray
@@ -60,7 +60,7 @@ class Densities(NamedTuple):
 class Measured(NamedTuple):
     """Values of the scored samples that all partitions share."""
 
-    #: :class:`Space` of the narrow coordinates, then of each layout.
+    #: :class:`Space` of the narrow coordinates, then of each embedding.
     spaces: list
     #: Neighbor graph (M, M).
     graph: sparse.csr_matrix
@@ -70,7 +70,7 @@ class Measured(NamedTuple):
     #: Positions (M, k) of the nearest other samples.
     neighbors: np.ndarray
     edges: Edges
-    #: :class:`Densities` among the samples, then in the first layout.
+    #: :class:`Densities` among the samples, then in the first embedding.
     densities: list
     #: Samples and a constant (M, D + 1), the matrix (D + 1, M) from targets to the coefficients of
     #: a ridge regression, and leverages (M,).
@@ -86,20 +86,20 @@ def measure_samples(coords, n_features, n_samples):
     wide = coords.wide
     nearest = NeighborIndex(wide).query(N_NEIGHBORS)
     distances, neighbors = nearest
-    # Without features, the samples are the layout.
-    in_layout = nearest
+    # Without features, the samples are the embedding.
+    in_embedding = nearest
     if coords.has_features:
-        in_layout = NeighborIndex(coords.layouts[0]).query(N_NEIGHBORS)
+        in_embedding = NeighborIndex(coords.embeddings[0]).query(N_NEIGHBORS)
 
     graph = link_neighbors(distances, neighbors)
     data = OF_DATA.compute(coords, distances, n_features, n_samples)
     return Measured(
-        spaces=[_make_space(points) for points in (coords.narrow, *coords.layouts)],
+        spaces=[_make_space(points) for points in (coords.narrow, *coords.embeddings)],
         graph=graph,
         spectrum=_find_spectrum(graph),
         neighbors=neighbors,
         edges=_find_edges(wide, distances, neighbors),
-        densities=[_find_densities(*nearest), _find_densities(*in_layout)],
+        densities=[_find_densities(*nearest), _find_densities(*in_embedding)],
         ridge=_solve_ridge(wide),
         table=coords.table,
         data=dict(zip(OF_DATA.names, data, strict=True)),

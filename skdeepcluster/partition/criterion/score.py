@@ -24,8 +24,8 @@ VOTE_STEPS = 2
 class Criterion:
     """Expected scores of partitions of one data set, on at most ``sizes.merged`` of its samples.
 
-    A partition is compared with an ensemble of candidates with as many clusters, which the layout
-    alone determines: its score does not depend on where it comes from.
+    A partition is compared with an ensemble of candidates with as many clusters, which the
+    embedding alone determines: its score does not depend on where it comes from.
     """
 
     def __init__(self, coords, n_features):
@@ -61,8 +61,8 @@ class Criterion:
 
     def _predict(self, features):
         """Return the expected scores (C,) of partitions with these features (C, F)."""
-        # Coordinates that are a layout tell less than features.
-        purpose = "score" if self.coords.has_features else "layout"
+        # Coordinates that are an embedding tell less than features.
+        purpose = "score" if self.coords.has_features else "embedding"
         return load().trees[purpose].predict(features).clip(0, 1)
 
     def find_best(self, n_clusters):
