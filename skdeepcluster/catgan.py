@@ -44,7 +44,7 @@ class CatGAN(AdversarialModel):
     balance_weight, fake_weight : float
         Weights of "balance" and "fake" in D's loss.
     regularizer : Regularizer
-        Terms that keep the assignment near the initial partition; "start" fades out.
+        Terms that keep the assignment near the initial partition; "initial" fades out.
     label_weight : float
         Weight of the cross-entropy of labeled samples.
 
@@ -263,11 +263,8 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
         The trained torch module.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
-        ``"discriminator_"`` followed by certainty, balance, fake, start or smoothness, and
-        ``"generator_"`` followed by certainty or balance. The last record has evidence
-        without labels, from at most 1000 samples: "information", the mutual information between
-        samples and clusters in nats, and "agreement", with ``augment`` the share of changed
-        samples in the cluster of the original; the first has it ``"..._before"`` training.
+        ``"discriminator_"`` followed by certainty, balance, fake, initial or smoothness, and
+        ``"generator_"`` followed by certainty or balance.
 
     See Also
     --------

@@ -152,9 +152,8 @@ class DACClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
         "autoencoder_reconstruction", "autoencoder_mixture", "autoencoder_adversarial",
-        "autoencoder_start", "autoencoder_smoothness", "autoencoder_information",
-        "critic_mixture", "critic_codes" and "mixture_codes"; and evidence as in
-        :class:`CatGANClustering`.
+        "autoencoder_initial", "autoencoder_smoothness", "autoencoder_information",
+        "critic_mixture", "critic_codes" and "mixture_codes".
 
     See Also
     --------

@@ -1,6 +1,6 @@
 """InfoGANClustering: a GAN whose codes can be read back (Chen et al., 2016).
 
-In the paper's notation, G is ``generator``, D ``critic`` of ``body``, Q ``reader`` of ``body``, z
+In the paper's notation, G is ``generator``, D ``critic`` of ``body``, Q ``head`` of ``body``, z
 ``Codes.noise``, c ``Codes.cluster`` and ``Codes.continuous``, lambda ``mi_weight``.
 
 N samples, D features, K clusters, Z noise variables, C continuous codes.
@@ -55,7 +55,7 @@ class InfoGAN(AdversarialModel):
         From noise, one-hot clusters and continuous codes.
     body : Module, (N, D) -> (N, H)
         Shared by D and Q.
-    critic, reader : Module, (N, H) -> (N, 1) and (N, H) -> (N, K + 2 C)
+    critic, head : Module, (N, H) -> (N, 1) and (N, H) -> (N, K + 2 C)
         Logits of "real"; logits of clusters, means and log-stds of continuous codes.
     likelihood : Likelihood
     n_clusters, n_continuous : int
@@ -76,7 +76,7 @@ class InfoGAN(AdversarialModel):
         generator,
         body,
         critic,
-        reader,
+        head,
         likelihood,
         n_clusters,
         n_continuous,
@@ -90,7 +90,7 @@ class InfoGAN(AdversarialModel):
         self.generator = generator
         self.body = body
         self.critic = critic
-        self.reader = reader
+        self.head = head
         self.n_continuous = n_continuous
         self.regularizer = regularizer
         self.mi_weight = mi_weight
@@ -104,7 +104,7 @@ class InfoGAN(AdversarialModel):
     def read(self, hidden):
         """Q(c|x) of outputs of the body: log-probabilities (N, K), means and log-stds (N, C)."""
         sizes = [len(self.log_prior), self.n_continuous, self.n_continuous]
-        logits, mean, log_std = self.reader(hidden).float().split(sizes, 1)
+        logits, mean, log_std = self.head(hidden).float().split(sizes, 1)
         # The loss grows with the square of an error in standard deviations.
         return logits.log_softmax(-1), mean, log_std.clamp(-3.0, 2.0)
 
@@ -215,7 +215,7 @@ class InfoGAN(AdversarialModel):
 
     def optimizer_groups(self):
         """Discriminator with Q, then generator."""
-        judges = [self.body, self.critic, self.reader]
+        judges = [self.body, self.critic, self.head]
         return (
             OptimizerGroup("discriminator", judges, self.discriminator_loss),
             OptimizerGroup("generator", [self.generator], self.generator_loss),
@@ -332,9 +332,9 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         The trained torch module.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
-        ``"discriminator_"`` followed by real, fake, category, continuous, start, smoothness,
+        ``"discriminator_"`` followed by real, fake, category, continuous, initial, smoothness,
         information or style, and ``"generator_"`` followed by adversarial, category, continuous or
-        reconstruction (a squared error); and evidence as in :class:`CatGANClustering`.
+        reconstruction (a squared error).
 
     See Also
     --------
@@ -351,7 +351,7 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         L_I = E_{c, x \sim G(z, c)}[\log Q(c | x)] + H(c) \leq I(c; G(z, c))
 
     with the generator's loss -log D(G). The information term is in the losses of both, because Q
-    shares the discriminator's body. Five additions of this package use samples of X: "start",
+    shares the discriminator's body. Five additions of this package use samples of X: "initial",
     "smoothness", "information" and "style" train Q, "reconstruction" trains the generator.
 
     By default training begins with the partition of :class:`NeighborClustering`, and few labels

@@ -114,7 +114,7 @@ class NeighborClustering(
         At most four other partitions: the two next best numbers of clusters or, if ``n_clusters``
         is an int, the two next best partitions; then those that differ from all before (adjusted
         Rand index below 0.8). Each has ``n_clusters``, ``labels``, ``probabilities``,
-        ``expected_score``, and in words ``changes``, the samples that it moves, and ``evidence``,
+        ``expected_score``, and in words ``changes``, the samples that it moves, and ``reasons``,
         numbers that speak for it and, in parentheses, those of the chosen one. The expected score
         may be higher than the chosen one's, which agrees most with all candidates, weighted by
         their scores. See :meth:`use`.

@@ -133,8 +133,8 @@ class VaDEClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         The trained torch module.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
-        "vade_reconstruction", "vade_kl", "vade_start", "vade_smoothness" and
-        "vade_information"; and evidence as in :class:`CatGANClustering`.
+        "vade_reconstruction", "vade_kl", "vade_initial", "vade_smoothness" and
+        "vade_information".
 
     See Also
     --------

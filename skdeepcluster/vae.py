@@ -196,7 +196,7 @@ class VAEEmbedding(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         The trained torch module.
     history_ : list of dict
         One record per epoch: "epoch", "dur" (seconds), "train_loss", and in nats per sample
-        "vae_reconstruction", "vae_kl" and "vae_start".
+        "vae_reconstruction", "vae_kl" and "vae_initial".
     weights_ : ndarray of shape (n_clusters,)
         Weights of the mixture on the codes.
     means_ : ndarray of shape (n_clusters, n_components)

@@ -90,7 +90,7 @@ def test_the_initial_partition_fades_and_the_smoothness_stays(x):
     for progress in (0.0, 0.25, 1.0):
         catgan.progress.fill_(progress)
         terms = catgan.discriminator_loss(Batch(x, start))
-        torch.testing.assert_close(terms["start"], (1 - progress) * full)
+        torch.testing.assert_close(terms["initial"], (1 - progress) * full)
         assert terms["smoothness"] > 0
 
 

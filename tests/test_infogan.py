@@ -123,7 +123,7 @@ def test_own_terms_vanish_at_weight_zero_and_without_a_partition(game, x):
     ours = game(init=np.arange(50) % 3, init_weight=1.0, smoothness_weight=1.0)
     published = {"real", "fake", "category", "continuous"}
     added = set(ours.discriminator_loss(batch)) - published
-    assert added == {"start", "smoothness", "style"}
+    assert added == {"initial", "smoothness", "style"}
     assert set(ours.discriminator_loss(Batch(x))) == published
     assert set(game().discriminator_loss(batch)) == published | {"style"}
     ours = game(reconstruction_weight=1.0)
@@ -150,7 +150,7 @@ def test_other_versions_of_samples_train_clusters_alone(game, x):
     moved = losses(x.flip(0) ** 2)
     torch.testing.assert_close(plain, same)
     changed = {name for name in plain if not torch.equal(plain[name], moved[name])}
-    assert changed == {"start"}
+    assert changed == {"initial"}
 
 
 def test_the_reconstruction_error_of_the_same_codes_fades(game, x):

@@ -135,7 +135,7 @@ def test_every_parameter_gets_a_gradient():
         vade.zero_grad()
         terms = vade.loss(Batch(torch.rand(9, 6), *arguments))
         assert set(terms) == {"reconstruction", "kl"} | (
-            {"start", "smoothness"} if arguments else set()
+            {"initial", "smoothness"} if arguments else set()
         )
         sum(terms.values()).backward()
         assert all(p.grad.abs().sum() > 0 for p in vade.parameters())
@@ -146,7 +146,7 @@ def test_networks_by_themselves_maximize_the_information_unless_as_published():
     published = {"reconstruction", "kl"}
     assert set(build().loss(batch)) == published
     terms = build(smoothness_weight=1.0).loss(batch)
-    assert set(terms) - published == {"start", "smoothness", "information"}
+    assert set(terms) - published == {"initial", "smoothness", "information"}
 
 
 @pytest.mark.full

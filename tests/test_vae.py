@@ -108,7 +108,7 @@ def test_a_classifier_of_codes_adds_its_cross_entropy():
     vae = build(init_weight=2 / 6**0.5)
     vae.classifier = nn.Linear(2, 3)
     with seeded(3):
-        start = vae.loss(batch)["start"]
+        start = vae.loss(batch)["initial"]
     with seeded(3):
         mean, std = vae.posterior(batch.x)
         logits = vae.classifier(mean + std * torch.randn(50, 2))

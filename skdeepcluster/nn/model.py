@@ -127,7 +127,7 @@ def _one() -> Tensor:
 
 @dataclass(frozen=True)
 class Regularizer:
-    """Loss terms "start", "smoothness" and "information".
+    """Loss terms "initial", "smoothness" and "information".
 
     A weight of 0 leaves out a term and its cost.
     """
@@ -142,7 +142,7 @@ class Regularizer:
     #: Weight of the mutual information between samples and clusters, as that of the smoothness in
     #: IMSAT: see ``CERTAINTY`` and ``BALANCE``.
     information_weight: float = 0.0
-    #: Elapsed share of training at which "start" has faded to 0.
+    #: Elapsed share of training at which "initial" has faded to 0.
     end: float = math.inf
 
     def terms(
@@ -154,7 +154,7 @@ class Regularizer:
         progress: Tensor | float = 1.0,
         log_original: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Return the weighted terms, scalars; "start" needs initial responsibilities (N, K).
+        """Return the weighted terms, scalars; "initial" needs initial responsibilities (N, K).
 
         ``log_resp`` maps standardized samples ``x_std`` (N, D) to log p(k|x), (N, K); ``log_p`` is
         ``log_resp(x_std)`` if it is known; ``progress`` is the elapsed share of training. If
@@ -162,19 +162,19 @@ class Regularizer:
         samples themselves, whose most probable clusters then replace the initial ones (X. Guo et
         al., "Deep embedded clustering with data augmentation", ACML 2018).
         """
-        has_start = initial is not None and self.init_weight > 0
-        if not has_start and not self.smoothness_weight:
+        has_initial = initial is not None and self.init_weight > 0
+        if not has_initial and not self.smoothness_weight:
             return {}
         if log_p is None:
             log_p = log_resp(x_std)
 
         terms: dict[str, Tensor] = {}
-        if initial is not None and has_start:
+        if initial is not None and has_initial:
             progress = torch.as_tensor(progress, device=x_std.device)
             target = self._find_target(initial, progress, log_p, log_original)
-            terms["start"] = -self.init_weight * (target * log_p).sum(-1).mean()
+            terms["initial"] = -self.init_weight * (target * log_p).sum(-1).mean()
             if self.end < math.inf:
-                terms["start"] *= (1 - progress / self.end).clamp_min(0)
+                terms["initial"] *= (1 - progress / self.end).clamp_min(0)
         if self.information_weight:
             uncertainty = CERTAINTY * entropy(log_p).mean()
             balance = BALANCE * entropy(marginal(log_p))

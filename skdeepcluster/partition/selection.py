@@ -178,7 +178,7 @@ class Alternative:
     #: What it moves, in words.
     changes: str
     #: Its expected score, agreement of candidates and mean probability, beside the chosen ones.
-    evidence: str
+    reasons: str
     labels: np.ndarray = field(repr=False)
     probabilities: np.ndarray = field(repr=False)
     #: Position among the answers of the fit.
@@ -197,7 +197,7 @@ def list_alternatives(partitions, labels, place):
             n_clusters=other.n_clusters,
             expected_score=other.expected_score,
             changes=changes[i],
-            evidence=_describe_evidence(other, partitions[place]),
+            reasons=_describe_reasons(other, partitions[place]),
             labels=labels[i],
             probabilities=other.responsibilities.max(1),
             place=i,
@@ -207,7 +207,7 @@ def list_alternatives(partitions, labels, place):
     )
 
 
-def _describe_evidence(partition, chosen):
+def _describe_reasons(partition, chosen):
     """Return what speaks for a partition, beside the same numbers of the chosen one."""
     names = "expected score", "agreement of candidates", "mean probability"
     numbers = [

@@ -96,7 +96,7 @@ def test_the_initial_partition_yields_to_probable_clusters():
         share = progress / 2
         target = (1 - share) * initial + share * clusters
         terms = regularizer.terms(None, torch.zeros(2, 1), initial, log_p, progress)
-        close(terms["start"], -2 * (target * log_p).sum(1).mean())
+        close(terms["initial"], -2 * (target * log_p).sum(1).mean())
 
 
 def test_other_versions_learn_the_clusters_of_the_samples():
@@ -107,7 +107,7 @@ def test_other_versions_learn_the_clusters_of_the_samples():
     for progress in (0.0, 0.5, 1.0):
         terms = regularizer.terms(None, torch.zeros(2, 1), initial, log_p, progress, log_original)
         target = (1 - progress) * initial + progress * torch.eye(2)
-        close(terms["start"], -2 * (target * log_p).sum(1).mean())
+        close(terms["initial"], -2 * (target * log_p).sum(1).mean())
 
 
 @pytest.mark.parametrize("initial", [None, torch.eye(4)])
@@ -135,7 +135,7 @@ def test_own_clusters_maximize_the_information_and_leave_their_start(initial):
         assert terms.keys() == expected.keys()
         close(terms["smoothness"], expected["smoothness"])
         if initial is not None:
-            close(terms["start"], left * expected["start"])
+            close(terms["initial"], left * expected["initial"])
 
 
 def test_terms_of_weight_zero_are_left_out():
@@ -149,8 +149,8 @@ def test_terms_of_weight_zero_are_left_out():
     assert start.terms(log_resp, x, None) == {}
     assert model.Regularizer().terms(log_resp, x, initial) == {}
     terms = start.terms(log_resp, x, initial)
-    assert set(terms) == {"start"}
-    close(terms["start"], -(initial * log_resp(x)).sum())
+    assert set(terms) == {"initial"}
+    close(terms["initial"], -(initial * log_resp(x)).sum())
 
 
 # ---- smoothness

@@ -43,7 +43,7 @@ def test_the_rival_comes_first_then_other_levels(fit):
     for other in fit.alternatives_:
         assert other.labels.shape == other.probabilities.shape == (300,)
         assert f"expected score {other.expected_score:.2f} ({fit.expected_score_:.2f})" in (
-            other.evidence
+            other.reasons
         )
     for other in others:
         for before in (fit, rival, second):
