@@ -174,11 +174,10 @@ def test_samples_of_a_cluster_fall_into_it(rows):
     np.testing.assert_array_equal(np.sort(vade.predict(vade.cluster_centers_)), [0, 1, 2])
 
 
-@pytest.mark.parametrize(("n_features", "advice"), [(40, "Take principal"), (5, "Lower n_")])
-def test_lost_clusters_are_a_warning_with_advice(n_features, advice):
-    X = np.random.default_rng(0).normal(size=(20, n_features))
+def test_lost_clusters_are_a_warning_with_advice():
+    X = np.random.default_rng(0).normal(size=(20, 5))
     settings = {"init_weight": 0, "max_epochs": 9, "learning_rate": 0.05}
-    with pytest.warns(ConvergenceWarning, match=rf"(have samples|one cluster)\. {advice}"):
+    with pytest.warns(ConvergenceWarning, match=r"have samples\. Lower n_clusters"):
         VaDEClustering(15, **SMALL, **settings).fit(X)
 
 

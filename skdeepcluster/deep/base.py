@@ -305,7 +305,7 @@ class DeepEstimator(BaseEstimator, ABC):
         if "n_clusters" in params:
             params["n_clusters"] = training.initial.n_clusters
         for name in ("callbacks", "augment", "init"):  # predictions do not need them
-            del params[name]
+            params.pop(name, None)  # subclasses may hide them
         self._fit_params = params
 
     # ---- predictions

@@ -16,6 +16,7 @@ from common import (
     WAYS,
     brief,
     fitted,
+    in_full,
     name,
     short,
     some_of,
@@ -36,6 +37,8 @@ over_some = pytest.mark.parametrize("estimator", some_of(ONE_OF_EACH), ids=name)
 # ---- scikit-learn's checks
 
 
+#: What most checks need of a training.
+SHORTEST = {"max_epochs": 1, "pretraining_epochs": 1}
 #: Checks that need clusters or classes to be learned; the others do with the shortest training.
 LEARNED = {"check_clustering", "check_classifiers_train"}
 
@@ -43,7 +46,7 @@ LEARNED = {"check_clustering", "check_classifiers_train"}
 @quick
 @parametrize_with_checks([short(e, hidden_layer_sizes=(16,)) for e in DEFAULTS])
 def test_scikit_learn_checks(estimator, check):
-    check(estimator if check.func.__name__ in LEARNED else brief(estimator))
+    check(estimator if check.func.__name__ in LEARNED else brief(estimator, **SHORTEST))
 
 
 @pytest.mark.full
@@ -123,7 +126,9 @@ def test_random_state_decides_and_global_streams_stay(estimator, blobs):
 
 
 @over_some
-@pytest.mark.parametrize("form", ["fortran", "memmap", "frame", "csr_array", "coo_matrix"])
+@pytest.mark.parametrize(
+    "form", ["fortran", "memmap", "frame", "csr_array", *in_full("coo_matrix")]
+)
 def test_storage_changes_no_prediction(estimator, form, middle, tmp_path):
     if form in ("csr_array", "coo_matrix"):
         middle = middle * (middle > np.quantile(middle, 0.75))

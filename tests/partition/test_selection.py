@@ -142,10 +142,10 @@ def test_a_partition_has_one_score_wherever_it_comes_from():
 RANDOM = np.random.default_rng(1)
 HALVES = np.arange(400) % 2
 SHAPES = {
-    "moons": make_moons(400, noise=0.05, random_state=0),
-    "rings": make_circles(400, noise=0.03, factor=0.3, random_state=0),
+    "moons": make_moons(250, noise=0.05, random_state=0),
+    "rings": make_circles(250, noise=0.03, factor=0.3, random_state=0),
     "long": (RANDOM.normal(size=(400, 2)) * [8, 1] + 7 * HALVES[:, None] * [0, 1], HALVES),
-    "unequal": make_blobs([900, 200, 60, 25], centers=8 * np.eye(4), random_state=0),
+    "unequal": make_blobs([450, 100, 40, 20], centers=8 * np.eye(4), random_state=0),
 }
 
 
