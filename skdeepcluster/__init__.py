@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .vade import VaDEClustering
     from .vae import VAEEmbedding
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "CatGANClassifier",
