@@ -157,8 +157,8 @@ MUTANTS = [
     ),
     (
         "mixture/em.py",
-        "means = (weight @ x.nan_to_num(0.0)) / counts",
-        "means = (weight @ x.nan_to_num(0.0)) / weight.sum()",
+        "means = weight @ np.nan_to_num(x) / (weight @ ~is_missing)",
+        "means = weight @ np.nan_to_num(x) / weight.sum()",
         "mixture/test_incomplete_samples.py",
     ),
     (
@@ -270,8 +270,8 @@ MUTANTS = [
     ),
     (
         "input/labels.py",
-        "limit = share * sums[-1] * (1 + SUM_ERROR)",
-        "limit = share * sums[-1]",
+        "else 1 - contamination",
+        "else contamination",
         "deep/test_outliers.py::test_the_offset_leaves_the_share_asked_for",
     ),
     (
@@ -293,7 +293,7 @@ MUTANTS = [
         "test_comparison.py",
     ),
     (
-        "deep/start.py",
+        "deep/codes.py",
         "float(np.exp(best.x)) if best.fun < cross_entropy(0.0) else 1.0",
         "float(np.exp(best.x))",
         "deep/test_temperature.py::test_the_temperature_is_recovered "

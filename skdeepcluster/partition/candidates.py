@@ -144,6 +144,7 @@ IN_EMBEDDING = (
     ("embedding kmeans", Search.run_kmeans),
     ("full ward", Search.fit_mixture, "full", "embedding ward"),
     ("embedding merged", Search.merge_mixture),
+    # Twice, from other random numbers.
     ("embedding regrouped", Search.merge_mixture, True),
     ("embedding regrouped", Search.merge_mixture, True),
 )

@@ -35,7 +35,7 @@ GROUP = re.compile(r"^With (\w+)\n-+\n((?:.+\n)+)", re.M)
 #: Names, type and text of an entry.
 ENTRY = re.compile(r"^([\w, ]+) : .*(?:\n+    .*)+", re.M)
 #: Both sections of a class docstring.
-SECTIONS = re.compile(r"(?s)Parameters\n--.*\nAttributes\n--.*?(?=\n\n\S)")
+SECTIONS = re.compile(r"(?s)Parameters\n--.*\nAttributes\n--.*?(?=\n\n\S|\Z)")
 
 
 def shared_docs(estimator, texts=""):
