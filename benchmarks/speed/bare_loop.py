@@ -61,7 +61,7 @@ def measure(method, data, seed):
 
     def remember(model, rows, **options):
         names = ("max_epochs", "batch_size", "learning_rate", "augment")
-        trainings.append((copy.deepcopy(model), rows, {name: options[name] for name in names}))
+        trainings.append((copy.deepcopy(model), rows, {name: options.get(name) for name in names}))
         return train(model, rows, **options)
 
     def search_timed(*arguments):
