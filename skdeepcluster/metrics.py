@@ -97,10 +97,9 @@ class ExpectedScore:
         if not is_cluster.any():
             return clusters, 0.0
 
-        if not is_cluster.all():
-            points = self._criterion.coords.embeddings[0]
-            nearest = find_nearest(points[~is_cluster], points[is_cluster])
-            clusters[~is_cluster] = clusters[is_cluster][nearest]
+        points = self._criterion.coords.embeddings[0]
+        nearest = find_nearest(points[~is_cluster], points[is_cluster])
+        clusters[~is_cluster] = clusters[is_cluster][nearest]
         agreement = adjusted_rand_score(labels, usual[inverse])
         return clusters, agreement * (partition != -1).mean()
 
