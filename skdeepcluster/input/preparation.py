@@ -286,14 +286,6 @@ class Preparation(TransformerMixin, BaseEstimator):
             )
         return self.standardize
 
-    def fit_features(self, X) -> None:
-        """Take the features of a Dask array X (N, D) as numbers, as they are."""
-        self._forget()
-        validate_data(self._name(), X, reset=True, skip_check_array=True)
-        example = np.zeros((1, X.shape[1]))
-        self.encoder_ = ColumnEncoder(reads_values=False).fit(example)
-        self.scaler_ = Scaler(False).fit(example)
-
     def _forget(self):
         """Forget what an earlier fit has found."""
         self.imputer_ = None

@@ -140,11 +140,6 @@ class TableReader(BaseEstimator):
                 columns[i] = column._replace(values=column.values - (first or 0.0))
         return Table(columns, is_frame(X))
 
-    def find_start(self, i):
-        """Return the first day of a column of dates, None for other columns."""
-        first = self.days_.get(i)
-        return None if first is None else np.datetime64(int(first), "D")
-
     def restore(self, columns):
         """Return columns, a list of arrays (N,), as a table like that of the fit."""
         columns = list(columns)
