@@ -16,7 +16,7 @@ from .kinds import (
     find_blocks,
     have_units,
     is_identifier,
-    list_said,
+    read_kinds,
     read_types,
 )
 from .numbers import NumberEncoder, find_kinds
@@ -83,11 +83,11 @@ class ColumnEncoder(TransformerMixin, BaseEstimator):
     def fit_transform(self, X, y=None, sample_weight=None):
         """Learn the columns of X (N, D); return it encoded, (N, E)."""
         self.names_ = list_names(X)
-        said, blocks = list_said(self.names_, self.kinds)
-        self.reader_ = TableReader().fit(X, said) if is_table(X) else None
+        given, blocks = read_kinds(self.names_, self.kinds)
+        self.reader_ = TableReader().fit(X, given) if is_table(X) else None
         self.orders_ = {}
         X = self._read(X)
-        self.known_ = self._list_known(X, said)
+        self.known_ = self._list_known(X, given)
         self.blocks_ = blocks
         learned, weights = leave_weighted(X, sample_weight)
         self._learn(learned, weights)
@@ -131,19 +131,19 @@ class ColumnEncoder(TransformerMixin, BaseEstimator):
             table.columns[i] = place_levels(table.columns[i], levels)
         return table
 
-    def _list_known(self, X, said):
+    def _list_known(self, X, given):
         """Return the kinds of columns that are known before values are read, by position."""
         if self.kinds == "numbers":
             return {}
         if self.reader_ is None:
-            return said
-        known = read_types(X) | said
+            return given
+        known = read_types(X) | given
         for i, kind in known.items():
             column = X.columns[i]
             if kind == "ordinal" and (levels := list_order(column)):
                 self.orders_[i] = levels
                 X.columns[i] = place_levels(column, levels)
-            elif kind == "category" and i not in said and is_identifier(column):
+            elif kind == "category" and i not in given and is_identifier(column):
                 known[i] = "out"
         return known
 

@@ -53,7 +53,7 @@ MAX_LISTED = 5
 # ---- what is known before values are read
 
 
-def list_said(names, kinds):
+def read_kinds(names, kinds):
     """Return the kinds of columns that the user says, by position, and one-hot blocks."""
     said = {}
     blocks = []
