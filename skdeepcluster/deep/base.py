@@ -209,8 +209,8 @@ class DeepEstimator(BaseEstimator, ABC):
     def _read(self, X, y, sample_weight, random_state):
         """Return the :class:`Data` of a fit: samples, checked, encoded and scaled."""
         check_callbacks(self.callbacks)
-        own = isinstance(self.init, NeighborClustering)
-        graph = self.init if own else NeighborClustering()
+        has_clusterer = isinstance(self.init, NeighborClustering)
+        graph = self.init if has_clusterer else NeighborClustering()
         is_plain = self.augment is None and self.image_shape is None
         preparation = Preparation(
             self.kinds,
@@ -282,9 +282,12 @@ class DeepEstimator(BaseEstimator, ABC):
         """Set the fitted attributes about X, the model and its training."""
         data = training.data
         settings = training.settings
-        if data.preparation.has_gaps_ or sparse.issparse(data.X):
-            data.compare()  # so that new samples are filled, too
-        data.preparation.write_input(self)
+        preparation = data.preparation
+        needs_imputer = preparation.has_gaps_ and preparation.imputer_ is None
+        needs_components = sparse.issparse(data.X) and preparation.components_ is None
+        if needs_imputer or needs_components:
+            data.compare()  # so that new samples are read, too
+        preparation.write_input(self)
         forget_missing(self, "augment_scores_")
         model = run.model
         self.model_ = model
