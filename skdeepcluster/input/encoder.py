@@ -174,7 +174,7 @@ class ColumnEncoder(TransformerMixin, BaseEstimator):
         groups = self.categories_.groups_
         self.groups_ = [[n_numbers + j for j in group] for group in groups]
         self.numbers_ = None
-        if self.is_table_ and reads_values:
+        if self.is_table_ and reads_values and self.number_columns_:
             numbers = read_numbers(X, self.number_columns_)
             kinds = [self.kinds_[i] for i in self.number_columns_]
             self.numbers_ = NumberEncoder(kinds).fit(numbers, weights)

@@ -328,3 +328,12 @@ def test_skrub_vectorizes_tables():
     table.loc[::9, "age"] = np.nan
     steps = make_pipeline(TableVectorizer(), NeighborClustering(3, random_state=0)).fit(table)
     assert adjusted_rand_score(Y, steps.predict(table)) > 0.5
+
+
+@pytest.mark.parametrize("sample_weight", [None, np.ones(60)])
+def test_a_table_of_categories_alone_is_clustered(sample_weight):
+    y = np.arange(60) % 3
+    table = pd.DataFrame({f"answer {j}": np.take(list("abc"), y) for j in range(4)})
+    table.iloc[0, 0] = "b"
+    found = NeighborClustering(3, random_state=0).fit(table, sample_weight=sample_weight)
+    assert adjusted_rand_score(y, found.labels_) == 1
