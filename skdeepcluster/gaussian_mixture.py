@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -11,11 +11,14 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.mixture import GaussianMixture
 from sklearn.mixture._gaussian_mixture import _check_precisions
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from .functional.gaps import conditional_means, observed_density
-from .functional.gaussian import Mixture, compact_scales, scales_from_precisions
+from .functional.gaussian import (
+    Mixture,
+    compact_scales,
+    joint_density,
+    scales_from_precisions,
+)
 from .functional.points import sample
 from .input.checks import (
     LARGEST,
@@ -77,11 +80,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Initial weights and means. They replace the result of ``init_params``.
     precisions_init : array-like, default=None
         Initial inverse covariances, in the shape of ``precisions_``.
-    learning_decay : float, default=0.7
-        Call t of ``partial_fit`` gives the statistics of the batch the weight
-        ``(learning_offset + t - 1) ** -learning_decay``; 0 forgets earlier batches.
-    learning_offset : float, default=10.0
-        Larger values make the first steps of ``partial_fit`` smaller.
     batch_size : int or "auto", default="auto"
         Samples per batch of an EM iteration. It changes time and memory, not results.
     device : str, default="auto"
@@ -91,9 +89,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Determines initializations and samples.
     verbose : int, default=0
-        1 prints initializations and iterations, 2 the bounds as well.
-    verbose_interval : int, default=10
-        Number of iterations between two lines.
+        1 prints every tenth iteration, 2 its bound as well.
 
     Attributes
     ----------
@@ -108,15 +104,15 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     mixture_ : skdeepcluster.functional.gaussian.Mixture
         The mixture as torch tensors, float64, on the CPU.
     labels_, probabilities_ : ndarray of shape (n_samples,)
-        Component of each sample of X or the last batch of ``partial_fit``, and its probability.
+        Component of each sample of X, and its probability.
     converged_ : bool
         Whether the best run reached ``tol``.
     n_clusters_ : int
         Number of components.
     n_clusters_curve_ : Bunch
         As in :class:`~skdeepcluster.NeighborClustering`, if the number was sought.
-    n_iter_, n_batch_iter_ : int
-        Number of iterations of the best run, and of steps of ``partial_fit`` since the last fit.
+    n_iter_ : int
+        Number of iterations of the best run.
     lower_bound_, lower_bounds_ : float and list of float
         Mean log-likelihood in the last and in each E-step of the best run.
     n_features_in_ : int
@@ -135,24 +131,14 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     most probable one of any sample are placed last, with a warning, so labels have no gaps. At
     most 10,000 samples give the initial mixture.
 
-    Missing values are nan. Fits and predictions use the density of a sample's observed features,
-    which is exact if values are missing at random [3]_. Initial mixtures fill in the mean of the
-    feature. Sparse X must have no missing values, and is made dense one batch at a time.
-
-    Numbers are fitted as they are. For tables with categories, put a
-    :class:`~skdeepcluster.input.Preparation` before the mixture in a Pipeline.
-
-    ``partial_fit`` is stepwise EM [2]_. Its first batch should have many samples per cluster. A
-    component with less than one effective sample is replaced by half of the heaviest component.
+    Numbers are fitted as they are, and sparse X is made dense one batch at a time. For tables with
+    categories or missing values, put a :class:`~skdeepcluster.input.Preparation` before the
+    mixture in a Pipeline.
 
     References
     ----------
     .. [1] A. P. Dempster, N. M. Laird, D. B. Rubin, "Maximum Likelihood from Incomplete Data via
        the EM Algorithm", J. R. Stat. Soc. B, 1977.
-    .. [2] O. Cappe, E. Moulines, "On-line Expectation-Maximization Algorithm for Latent Data
-       Models", J. R. Stat. Soc. B, 2009.
-    .. [3] Z. Ghahramani, M. I. Jordan, "Supervised Learning from Incomplete Data via an EM
-       Approach", NIPS, 1994.
 
     Examples
     --------
@@ -167,12 +153,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     _parameter_constraints = {
         **GaussianMixture._parameter_constraints,
         "n_clusters": N_CLUSTERS,
-        "learning_decay": [Interval(Real, 0.0, 1.0, closed="both")],
-        "learning_offset": [Interval(Real, 1.0, None, closed="left")],
         "batch_size": [COUNT, AUTO],
         "device": [str],
     }
     del _parameter_constraints["n_components"]
+    del _parameter_constraints["verbose_interval"]
 
     def __init__(
         self,
@@ -187,14 +172,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         weights_init=None,
         means_init=None,
         precisions_init=None,
-        learning_decay=0.7,
-        learning_offset=10.0,
         batch_size: int | Auto = "auto",
         device: Any = "auto",
         warm_start=False,
         random_state=None,
         verbose=0,
-        verbose_interval=10,
     ) -> None:
         store_parameters(locals())
 
@@ -207,7 +189,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. Memory maps and Dask arrays are read in batches. Missing values are nan.
+            Training data. Memory maps and Dask arrays are read in batches.
         y : Ignored
             Present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -227,7 +209,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         bound = -np.inf if last is None else self.lower_bound_
         fitted = copy_shallowly(self)
         stream = random_stream(self.random_state)
-        rows, starts = fitted._begin(X, sample_weight, last, stream, min_samples=2)
+        rows, starts = fitted._begin(X, sample_weight, last, stream)
         run = em.run_em(
             rows,
             starts,
@@ -250,43 +232,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         warn_of_empty(n_found, fitted.n_clusters_, "components", remedy)
         fitted._set_fitted(run, labels, probabilities)
         fitted.n_iter_ = len(run.bounds)
-        fitted.n_batch_iter_ = 0
-        self.__dict__ = vars(fitted)
-        return self
-
-    @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None) -> Self:
-        """Take one step of stepwise EM on a batch; the first batch gives the initial mixture.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            One batch.
-        y : Ignored
-            Present for API consistency by convention.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Sample weights.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        last = vars(self).get("mixture_")
-        fitted = copy_shallowly(self)
-        stream = random_stream(self.random_state)
-        rows, starts = fitted._begin(X, sample_weight, last, stream)
-
-        step = 1 if last is None else self.n_batch_iter_ + 1
-        rate = (float(self.learning_offset) + step - 1) ** -self.learning_decay
-        mixture, bound = em.step(rows, next(starts), self._m_step, rate)
-        least = min(rate / rows.X.shape[0], 0.01 / len(mixture.means))
-        mixture = em.reseed_starved(mixture, least, draw_generator(stream)).to("cpu")
-
-        run = em.EMRun(mixture, bound, [bound])
-        fitted._set_fitted(run, *assign_components(mixture, rows))
-        fitted.n_iter_ = step
-        fitted.n_batch_iter_ = step
         self.__dict__ = vars(fitted)
         return self
 
@@ -339,24 +284,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         """
         rows = self._read_fitted(X)  # before mixture_ is read
         return apply_joint(self.mixture_, rows, log_likelihood)
-
-    def impute(self, X) -> Doubles:
-        """Replace missing values by their conditional means, given the observed features.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Samples, with nan for missing values.
-
-        Returns
-        -------
-        X_imputed : ndarray of shape (n_samples, n_features)
-            E[x | observed features] by the mixture; observed values unchanged.
-        """
-        rows = self._read_fitted(X)
-        fill = conditional_means(self.mixture_.to(rows.device))
-        filled = rows.map(lambda x: fill(x.clamp(-LARGEST, LARGEST)))
-        return check_answers(filled, rows.X)
 
     def sample(
         self, n_samples: int = 1, cluster: int | None = None
@@ -445,10 +372,10 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
 
     # ---- steps of a fit
 
-    def _begin(self, X, sample_weight, last, stream, min_samples=1):
+    def _begin(self, X, sample_weight, last, stream):
         """Return X as rows of EM, and the initial mixtures, or the ``last`` one."""
         is_first = last is None
-        X = read_samples(self, X, is_first, min_samples)
+        X = read_samples(self, X, is_first, min_samples=2)
         if is_first:
             self._choose_number(X, sample_weight)
             check_enough(X.shape[0], self.n_clusters_)
@@ -564,7 +491,7 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
     def _report(self, number, run, change):
         """Print a line per initialization and interval."""
         i = len(run.bounds)
-        if not self.verbose or i % int(self.verbose_interval):
+        if not self.verbose or i % 10:
             return
         if i == 0:
             print(f"Initialization {number}")
@@ -605,11 +532,6 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             fields = (torch.tensor(field, device="cpu") for field in state["mixture_"])
             self.mixture_ = Mixture(*fields)
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
-
 
 def read_samples(estimator, X, reset=False, min_samples=None):
     """Return samples, checked, neither copied nor cast; Dask arrays in blocks.
@@ -620,7 +542,9 @@ def read_samples(estimator, X, reset=False, min_samples=None):
     if is_dask(X):
         X, values = read_blocks(X, estimator, reset)
     else:
-        X = values = read_numbers(estimator, X, reset, min_samples or 1)
+        X = values = read_numbers(
+            estimator, X, reset, min_samples or 1, allows_nan=False
+        )
         if sparse.issparse(X) and reset:
             check_sparse(X)
     if min_samples is not None:
@@ -636,7 +560,7 @@ log_likelihood = partial(torch.logsumexp, dim=1)
 
 def apply_joint(mixture, rows, function):
     """Apply a function of a mixture's log-joint (N, K) to all samples; check the results."""
-    log_joint = observed_density(mixture.to(rows.device))
+    log_joint = joint_density(mixture.to(rows.device))
 
     def answer(x):
         # Squares of clipped values are finite.

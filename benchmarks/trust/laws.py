@@ -35,7 +35,7 @@ COMPARED = [
     *("SpectralClustering", "HDBSCAN", "EVoC", "umap-learn + GMM", "ClustPy VaDE"),
 ]
 #: Methods that take samples with missing values.
-TAKES_MISSING = {"NeighborClustering", "GaussianMixtureEM", *NETWORKS}
+TAKES_MISSING = {"NeighborClustering", *NETWORKS}
 #: Laws that missing values have no meaning for.
 COMPLETE = {"rotation"}
 #: Maximum number of seeds of methods that take long.
@@ -168,7 +168,9 @@ def main(arguments=None):
     }
     options = parse(made, arguments, **readers)
     found = complete(options.out, ("row", "law", "seed"), tasks(options))
-    print(pivot(as_frame(found), "separate;overlapping;incomplete", index="law", mean="no"))
+    frame = as_frame(found)
+    kinds = ";".join(kind for kind in GAPS if kind in frame)
+    print(pivot(frame, kinds, index="law", mean="no"))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,7 @@ the data, ``x_std`` is standardized by the likelihood for the networks.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +17,10 @@ from torch.nn.functional import mse_loss
 from ..functional.gaussian import Mixture, log_joint, standard_kl
 from ..functional.points import balanced_points, clear_sample
 from ..mixture import em
-from ..nn.likelihood import Likelihood
 from ..nn.model import (
     NO_REGULARIZER,
-    Batch,
     ClusterModel,
     OptimizerGroup,
-    Regularizer,
     TrainableModel,
     observed,
 )
@@ -41,15 +36,15 @@ SAMPLES_AT_ONCE = 16
 class Encoder(nn.Module, ABC):
     """Codes of standardized samples, by a network."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network):
         super().__init__()
         self.network = network
 
     @abstractmethod
-    def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
+    def moments(self, x_std):
         """Mean and standard deviation of the code, (N, L) each."""
 
-    def mean(self, x_std: Tensor) -> Tensor:
+    def mean(self, x_std):
         """Code of each sample, or the mean of its posterior, (N, L)."""
         return self.moments(x_std)[0]
 
@@ -57,11 +52,11 @@ class Encoder(nn.Module, ABC):
 class PointEncoder(Encoder):
     """A deterministic code, from a network (N, D) -> (N, L)."""
 
-    def forward(self, x_std: Tensor) -> Tensor:
+    def forward(self, x_std):
         """Code, (N, L)."""
         return self.network(x_std)
 
-    def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
+    def moments(self, x_std):
         """Code and zeros, (N, L) each."""
         code = self(x_std)
         return code, torch.zeros_like(code)
@@ -74,7 +69,7 @@ class GaussianEncoder(Encoder):
     #: between the pretrained means.
     LOG_VAR = -4.0
 
-    def moments(self, x_std: Tensor) -> tuple[Tensor, Tensor]:
+    def moments(self, x_std):
         """Mean and standard deviation of the code, (N, L) each."""
         mean, log_var = self.network(x_std).chunk(2, dim=-1)
         log_var = (log_var + self.LOG_VAR).clamp(-16.0, 16.0)
@@ -98,24 +93,18 @@ class Autoencoder(TrainableModel):
     rates = {"likelihood.*": 10.0}
     weight_decay = 1e-4
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        squares: bool = False,
-    ) -> None:
+    def __init__(self, encoder, decoder, likelihood, squares=False):
         super().__init__()
         self.squares = squares
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x):
         """Code of each sample, or the mean of its posterior, (N, L)."""
         return self.encoder.mean(self.likelihood.standardize(x))
 
-    def loss(self, batch: Batch) -> dict[str, Tensor]:
+    def loss(self, batch):
         """Mean negative log-likelihood, or squared error, of the reconstructed samples."""
         x_std = self.likelihood.standardize(batch.x)
         code, std = self.encoder.moments(x_std)
@@ -130,7 +119,7 @@ class Autoencoder(TrainableModel):
         log_x = self.likelihood.log_prob(batch.x, self.decoder(code))
         return {"reconstruction": -log_x.mean()} | terms
 
-    def optimizer_groups(self) -> tuple[OptimizerGroup, ...]:
+    def optimizer_groups(self):
         """One loss of all parameters."""
         return (OptimizerGroup("autoencoder", [self], self.loss),)
 
@@ -149,40 +138,34 @@ class CodeModel(ClusterModel):
 
     rates = {"likelihood.*": 10.0}
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        decoder: nn.Module,
-        likelihood: Likelihood,
-        regularizer: Regularizer = NO_REGULARIZER,
-    ) -> None:
+    def __init__(self, encoder, decoder, likelihood, regularizer=NO_REGULARIZER):
         super().__init__(likelihood)
         self.encoder = encoder
         self.decoder = decoder
         self.regularizer = regularizer
 
     @abstractmethod
-    def set_mixture(self, mixture: Mixture) -> None:
+    def set_mixture(self, mixture):
         """Set the clusters to a mixture of codes."""
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x):
         """Code of each sample, or the mean of its posterior, (N, L)."""
         return self.encoder.mean(self.standardize(x))
 
-    def mean_and_variance(self, x: Tensor) -> Tensor:
+    def mean_and_variance(self, x):
         """Mean of the code of each sample, then its variance, (N, 2 L)."""
         mean, std = self.encoder.moments(self.standardize(x))
         return torch.cat([mean, std.square()], 1)
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z):
         """E[x | z] in the units of the data, (N, D)."""
         return self.likelihood.mean(self.decoder(z))
 
-    def posterior(self, x: Tensor) -> Any:
+    def posterior(self, x):
         """Return the encoder's output: mean and std of q(z | x) by a GaussianEncoder."""
         return self.encoder(self.standardize(x))
 
-    def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
+    def log_prob(self, x, z):
         """Log p(x | z) of each sample, (N,)."""
         return self.likelihood.log_prob(x, self.decoder(z))
 
@@ -190,13 +173,7 @@ class CodeModel(ClusterModel):
 # ---- bounds on the likelihood
 
 
-def decode_samples(
-    model: CodeModel,
-    x: Tensor,
-    mean: Tensor,
-    std: Tensor,
-    blocks: Iterable[Tensor],
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def decode_samples(model, x, mean, std, blocks):
     """Yield each block (S, 1 or N, L) of normal points, codes z, and log p(x | z) (S, N).
 
     z = mean + std * points, with mean and std (N, L) of q(z | x) for samples x (N, D).
@@ -208,12 +185,7 @@ def decode_samples(
         yield block, z, model.likelihood.log_prob(x, decoded)
 
 
-def evidence_bound(
-    model: CodeModel,
-    x: Tensor,
-    divergence: Callable[..., Tensor],
-    points: Tensor | None = None,
-) -> Tensor:
+def evidence_bound(model, x, divergence, points=None):
     """ELBO of each sample, (N,), float64: E_q[log p(x | z)] - divergence(mean, std) of q(z | x).
 
     The expectation is the mean over z = mean + std * points, with points (S, L), by default fixed
@@ -243,22 +215,22 @@ class CodeMixture(nn.Module):
     means: Tensor
     scales: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         for name in Mixture._fields:
             self.register_buffer(name, None)
 
-    def set_mixture(self, mixture: Mixture) -> None:
+    def set_mixture(self, mixture):
         """Keep a mixture."""
         for name, value in mixture._asdict().items():
             setattr(self, name, value)
 
     @property
-    def mixture(self) -> Mixture:
+    def mixture(self):
         """The mixture, on the device of the module."""
         return Mixture(self.log_weights, self.means, self.scales)
 
-    def log_resp(self, z: Tensor) -> Tensor:
+    def log_resp(self, z):
         """Log p(k | z), (N, K)."""
         z = z.to(self.means.dtype)
         return log_joint(z, self.mixture).log_softmax(-1)
@@ -278,12 +250,7 @@ class MixturePrior(nn.Module):
     #: Bounds of the log-variances.
     LOG_VAR = (-12.0, 12.0)
 
-    def __init__(
-        self,
-        n_clusters: int,
-        n_components: int,
-        floor: float = 0.0,
-    ) -> None:
+    def __init__(self, n_clusters, n_components, floor=0.0):
         super().__init__()
         zeros = partial(torch.zeros, dtype=torch.float32)
         shape = (n_clusters, n_components)
@@ -295,7 +262,7 @@ class MixturePrior(nn.Module):
         self.log_vars = nn.Parameter(zeros(shape))
 
     @torch.no_grad()
-    def set_mixture(self, mixture: Mixture) -> None:
+    def set_mixture(self, mixture):
         """Copy weights, means and standard deviations from a diagonal mixture."""
         self.logits.copy_(mixture.log_weights)
         self.means.copy_(mixture.means)
@@ -304,14 +271,14 @@ class MixturePrior(nn.Module):
         self.least.copy_(least.clamp_min(self.LOG_VAR[0]))
 
     @property
-    def mixture(self) -> Mixture:
+    def mixture(self):
         """Log-weights, means and standard deviations, as functions of the parameters."""
         log_vars = torch.maximum(self.log_vars, self.least)
         stds = (0.5 * log_vars.clamp_max(self.LOG_VAR[1])).exp()
         return Mixture(self.logits.log_softmax(-1), self.means, stds)
 
     @torch.no_grad()
-    def separation(self) -> float:
+    def separation(self):
         """Maximum share of the variance between components, over the dimensions of the codes."""
         mixture = self.mixture
         weights = mixture.log_weights.exp()[:, None]
@@ -320,7 +287,7 @@ class MixturePrior(nn.Module):
         return float((1 - within / variance).max())
 
     @staticmethod
-    def draw(mixture: Mixture, n_samples: int) -> Tensor:
+    def draw(mixture, n_samples):
         """Sample codes from a mixture, (n_samples, L)."""
         log_weights, means, stds = mixture
         cluster = multinomial(log_weights.exp(), n_samples)
@@ -328,13 +295,13 @@ class MixturePrior(nn.Module):
         return center + stds[cluster] * randn_like(center)
 
     @staticmethod
-    def whiten(mixture: Mixture, z: Tensor) -> Tensor:
+    def whiten(mixture, z):
         """Standardize codes by the mean and the variances of a whole mixture, (N, L)."""
         center, variance = _center_and_variance(mixture)
         return (z - center) / variance.sqrt()
 
 
-def _center_and_variance(mixture: Mixture) -> tuple[Tensor, Tensor]:
+def _center_and_variance(mixture):
     """Mean and variances of a whole mixture, (L,) each."""
     center = mixture.center()
     weights = mixture.log_weights.exp()[:, None]
@@ -343,13 +310,7 @@ def _center_and_variance(mixture: Mixture) -> tuple[Tensor, Tensor]:
     return center, (weights * around).sum(0)
 
 
-def draw_codes(
-    prior: CodeMixture | MixturePrior,
-    n_samples: int,
-    cluster: int | None,
-    random_state: np.random.RandomState,
-    sample: Callable[..., Tensor] = clear_sample,
-) -> tuple[np.ndarray, np.ndarray]:
+def draw_codes(prior, n_samples, cluster, random_state, sample=clear_sample):
     """Return codes (N, L), float32, of a cluster of a mixture or of all (None), and clusters."""
     with isolated(), torch.no_grad():
         mixture = prior.mixture.to("cpu")
@@ -366,12 +327,7 @@ def draw_codes(
 # ---- mixtures found in codes
 
 
-def fit_mixture(
-    codes: np.ndarray,
-    n_clusters: int,
-    random_state: np.random.RandomState,
-    covariance_type: str,
-) -> Mixture:
+def fit_mixture(codes, n_clusters, random_state, covariance_type):
     """Return the likeliest of ten mixtures of codes (N, L), by EM from k-means."""
     double = np.ascontiguousarray(codes, dtype=np.float64)
     rows = em.as_rows(double, n_clusters, covariance_type)
@@ -380,9 +336,7 @@ def fit_mixture(
     return em.run_em(rows, starts, m_step, max_iter=200, tol=1e-3).mixture
 
 
-def partition_codes(
-    codes: np.ndarray, n_clusters: int, random_state: np.random.RandomState
-) -> np.ndarray:
+def partition_codes(codes, n_clusters, random_state):
     """Return the clusters of codes (N, L), one-hot, (N, K).
 
     They are those of a mixture with one or with several full covariances: the ones under whose
@@ -400,12 +354,7 @@ def partition_codes(
     return candidates[int(np.argmax(scores))]
 
 
-def mixture_of_partition(
-    codes: np.ndarray,
-    resp: np.ndarray,
-    covariance_type: str = "diag",
-    variances: np.ndarray | float = 0.0,
-) -> Mixture:
+def mixture_of_partition(codes, resp, covariance_type="diag", variances=0.0):
     """Return the mixture of codes (N, L) by the M-step from responsibilities (N, K), float64.
 
     ``variances`` (N, L) of random codes are added to diagonal covariances, as in the M-step that
@@ -419,7 +368,7 @@ def mixture_of_partition(
     return mixture._replace(scales=(mixture.scales.square() + within).sqrt())
 
 
-def compute_reg_covar(codes: np.ndarray) -> float:
+def compute_reg_covar(codes):
     """Return what is added to variances of codes: a thousandth of their mean variance."""
     tiny = float(np.finfo(np.float32).tiny)
     return 1e-3 * float(np.var(codes, axis=0).mean()) + tiny
@@ -428,7 +377,7 @@ def compute_reg_covar(codes: np.ndarray) -> float:
 # ---- calibration
 
 
-def find_temperature(log_resp: np.ndarray, calibrated: np.ndarray) -> float:
+def find_temperature(log_resp, calibrated):
     """Return the temperature, at least 1, of log-responsibilities (N, K) of a model.
 
     It minimizes the mean cross-entropy of softmax(log_resp / T) to ``calibrated``
@@ -436,7 +385,7 @@ def find_temperature(log_resp: np.ndarray, calibrated: np.ndarray) -> float:
     networks", ICML 2017) with the responsibilities of a partition in place of labels.
     """
 
-    def cross_entropy(log_temperature: float) -> float:
+    def cross_entropy(log_temperature):
         log_p = log_softmax(log_resp / np.exp(log_temperature), axis=1)
         return -(calibrated * log_p).sum(1).mean()
 
@@ -448,7 +397,7 @@ def find_temperature(log_resp: np.ndarray, calibrated: np.ndarray) -> float:
 # ---- perceptrons that begin small, or as linear maps
 
 
-def start_small(model: Autoencoder) -> None:
+def start_small(model):
     """Initialize perceptrons to torch's weights, from which codes have clearer clusters."""
     for layer in model.modules():
         if isinstance(layer, nn.Linear):
@@ -456,19 +405,14 @@ def start_small(model: Autoencoder) -> None:
 
 
 @torch.no_grad()
-def end_squares(head: nn.Linear) -> None:
+def end_squares(head):
     """Make logits of outputs that are probabilities, by the tangent of the logit at 1/2."""
     head.weight.mul_(4)
     head.bias.sub_(0.5).mul_(4)
 
 
 @torch.no_grad()
-def set_linear(
-    network: Any,
-    reduce: Tensor,
-    expand: Tensor,
-    bias: Tensor,
-) -> None:
+def set_linear(network, reduce, expand, bias):
     """Initialize a perceptron to the map x -> expand @ (reduce @ x) + bias.
 
     ``reduce`` is (q, n_in). Hidden layers, at least 2 q wide, carry ``reduce @ x`` and its
@@ -490,13 +434,7 @@ def set_linear(
 
 
 @torch.no_grad()
-def start_as_pca(
-    model: Autoencoder | CodeModel,
-    mean: Tensor,
-    axes: Tensor,
-    variances: Tensor,
-    noise_variance: float,
-) -> None:
+def start_as_pca(model, mean, axes, variances, noise_variance):
     """Initialize perceptrons to probabilistic PCA, the optimum of linear networks.
 
     ``mean`` (D,), ``axes`` (q, D) and ``variances`` (q,) describe the first q <= L principal
@@ -509,7 +447,7 @@ def start_as_pca(
     JRSS B 1999).
     """
     encoder = model.encoder.network
-    decoder: Any = model.decoder
+    decoder = model.decoder
     n_outputs = encoder[-1].out_features
     n_codes = decoder[0].in_features
     q = len(axes)

@@ -6,27 +6,16 @@ factors (K, D, D) "full" or (1, D, D) "tied"; two mean standard deviations (K, D
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 #: Covariance types whose scales are matrices.
 MATRIX = ("full", "tied")
-#: Ratio of a variance to squares about the shift below which squares cancel too many digits.
-CANCELLATION = 1e-9
 #: Responsibilities below eps^3 are set to zero.
 NEGLIGIBLE = torch.finfo(torch.float64).eps ** 3
 LOG_2_PI = math.log(2 * math.pi)
-
-#: Maps samples (N, D) to a tensor.
-Function = Callable[[Tensor], Tensor]
-#: Tensors that add up over batches.
-Sums = tuple[Tensor, ...]
-#: (samples (N, D), weights (N,)) -> s0, s1, s2 of :class:`SufficientStatistics`, with
-#: responsibilities p(k | x_n) w_n, and the log-likelihood sum_n w_n log p(x_n).
-Expectation = Callable[[Tensor, Tensor], Sums]
 
 
 class Mixture(NamedTuple):
@@ -36,49 +25,43 @@ class Mixture(NamedTuple):
     means: Tensor
     scales: Tensor
 
-    def to(self, like: Any) -> "Mixture":
+    def to(self, like):
         """Return the mixture with another device or dtype, contiguous as pickled copies are.
 
         Rounding may depend on the memory embedding.
         """
         return Mixture(*(field.to(like).contiguous() for field in self))
 
-    def reorder(self, order: Any) -> "Mixture":
+    def reorder(self, order):
         """Return the mixture with its components in another order."""
         log_weights, means, scales = self
         if len(scales) == len(means):
             scales = scales[order]
         return Mixture(log_weights[order], means[order], scales)
 
-    def covariances(self) -> Tensor:
+    def covariances(self):
         """Return S_k S_k^T or s_k^2, in the shape of ``scales``."""
         if self.scales.ndim == 3:
             return self.scales @ self.scales.mT
         return self.scales.square()
 
-    def precision_factors(self) -> Tensor:
+    def precision_factors(self):
         """Return U_k = S_k^-T, so that U_k U_k^T is the inverse covariance, or 1 / s_k."""
         if self.scales.ndim == 3:
             return _invert(self.scales).mT
         return self.scales.reciprocal()
 
-    def precisions(self) -> Tensor:
+    def precisions(self):
         """Return the inverse covariances, in the shape of ``scales``."""
         factors = self.precision_factors()
         return factors @ factors.mT if factors.ndim == 3 else factors.square()
 
-    def components(self) -> "list[Mixture]":
-        """Return the components, each as a mixture."""
-        scales = self.scales.expand(len(self.means), *self.scales.shape[1:])
-        fields = (field.split(1) for field in self._replace(scales=scales))
-        return [Mixture(*component) for component in zip(*fields, strict=True)]
-
-    def center(self) -> Tensor:
+    def center(self):
         """Return sum_k pi_k mu_k, of shape (D,)."""
         return weighted_mean(self.means, self.log_weights.exp())
 
 
-def weighted_mean(rows: Tensor, weights: Tensor) -> Tensor:
+def weighted_mean(rows, weights):
     """Return the mean (D,) of rows under weights (N,) that sum to one.
 
     Differences from the first row are averaged, so a large common offset keeps its digits.
@@ -86,12 +69,12 @@ def weighted_mean(rows: Tensor, weights: Tensor) -> Tensor:
     return rows[0] + weights @ (rows - rows[0])
 
 
-def diagonals(scales: Tensor) -> Tensor:
+def diagonals(scales):
     """Return the diagonals of matrices (K, D, D); vectors as they are."""
     return torch.linalg.diagonal(scales) if scales.ndim == 3 else scales
 
 
-def scales_from_precisions(precisions: Tensor) -> Tensor:
+def scales_from_precisions(precisions):
     """Return the scales of inverse covariances, both in the shapes of scales.
 
     P = U U^T with U upper triangular (Cholesky with rows and columns reversed), S = U^-T.
@@ -103,7 +86,7 @@ def scales_from_precisions(precisions: Tensor) -> Tensor:
     return _invert(factor.mT)
 
 
-def compact_scales(scales: Tensor, kind: str) -> Tensor:
+def compact_scales(scales, kind):
     """Return scikit-learn's shapes: "tied" and "spherical" lose the axis of length one."""
     if kind == "tied":
         return scales[0].contiguous()
@@ -112,7 +95,7 @@ def compact_scales(scales: Tensor, kind: str) -> Tensor:
     return scales.clone()
 
 
-def _invert(lower: Tensor) -> Tensor:
+def _invert(lower):
     """Invert lower triangular matrices."""
     eye = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
     return torch.linalg.solve_triangular(lower, eye.expand_as(lower), upper=False)
@@ -121,7 +104,7 @@ def _invert(lower: Tensor) -> Tensor:
 # ---- densities
 
 
-def log_joint(x: Tensor, mixture: Mixture) -> Tensor:
+def log_joint(x, mixture):
     """Log-joint log pi_k + log N(x_n | mu_k, S_k S_k^T) of samples (N, D), of shape (N, K).
 
     Its logsumexp over k is the log-likelihood, its softmax over k the responsibilities.
@@ -129,43 +112,28 @@ def log_joint(x: Tensor, mixture: Mixture) -> Tensor:
     return joint_density(mixture)(x)
 
 
-def joint_density(mixture: Mixture) -> Function:
+def joint_density(mixture):
     """Return x -> log_joint(x, mixture), with terms of the mixture computed once."""
-    if is_separated(mixture):
-        parts = [joint_density(component) for component in mixture.components()]
-        return lambda x: torch.cat([part(x) for part in parts], 1)
-
     log_weights, means, scales = mixture
     constant = log_constant(scales, means.shape[1])[:, None]
     shift = means.detach().mean(0)
     half_squares = _make_half_squares(means - shift, scales)
 
-    def joint(x: Tensor) -> Tensor:
+    def joint(x):
         log_prob = constant - half_squares(x - shift)
         return log_prob.T + log_weights
 
     return joint
 
 
-def is_separated(mixture: Mixture) -> bool:
-    """Return whether squares about a common shift lose too many digits, in double precision."""
-    if mixture.means.dtype != torch.float64:
-        return False
-
-    squares = mixture.scales.detach().square()
-    variances = squares.sum(-1) if squares.ndim == 3 else squares
-    gaps = (mixture.means - mixture.center()).detach()
-    return bool((variances < CANCELLATION * gaps.square()).any())
-
-
-def log_constant(scales: Tensor, n_features: int) -> Tensor:
+def log_constant(scales, n_features):
     """Return log N at the mean: -log det S_k - D/2 log 2 pi, of shape (K,), or (1,) when tied."""
     log_stds = diagonals(scales).log()
     log_det = log_stds.expand(-1, n_features).sum(-1)
     return -log_det - 0.5 * n_features * LOG_2_PI
 
 
-def _make_half_squares(means: Tensor, scales: Tensor) -> Function:
+def _make_half_squares(means, scales):
     """Return x -> |S_k^-1 (x_n - mu_k)|^2 / 2, of shape (K, N)."""
     if scales.ndim == 2:
         return _make_vector_squares(means, scales)
@@ -176,19 +144,19 @@ def _make_half_squares(means: Tensor, scales: Tensor) -> Function:
     return lambda x: spherical(x @ whiten)
 
 
-def _make_matrix_squares(means: Tensor, scales: Tensor) -> Function:
+def _make_matrix_squares(means, scales):
     whiten = _invert(scales) * math.sqrt(0.5)
     offset = (whiten @ means[:, :, None]).flatten(0, 1)
     rows = whiten.flatten(0, 1)
 
-    def half_squares(x: Tensor) -> Tensor:
+    def half_squares(x):
         roots = torch.addmm(offset, rows, x.T, beta=-1)
         return roots.square_().unflatten(0, means.shape).sum(1)
 
     return half_squares
 
 
-def _make_vector_squares(means: Tensor, stds: Tensor) -> Function:
+def _make_vector_squares(means, stds):
     if means.dtype != torch.float64:  # the expanded square would cancel too many digits
         root = math.sqrt(0.5)
         means = means[:, None]
@@ -199,7 +167,7 @@ def _make_vector_squares(means: Tensor, stds: Tensor) -> Function:
     linear = precisions * means
     offset = 0.5 * (linear * means).sum(1, keepdim=True)
 
-    def half_squares(x: Tensor) -> Tensor:
+    def half_squares(x):
         squares = torch.addmm(offset, precisions, x.square().T, alpha=0.5)
         return torch.addmm(squares, linear, x.T, alpha=-1)
 
@@ -213,8 +181,7 @@ class SufficientStatistics(NamedTuple):
     """Weighted sums over samples, with responsibilities r and the shift a = ``about``.
 
     s0 = sum_n r_nk, of shape (K,); s1 = sum_n r_nk (x_n - a), of shape (K, D); s2 the sums of
-    squares: (K, D, D) full, (1, D, D) tied (summed over k), else their diagonals (K, D). The shift
-    is common, (D,), or one per component, (K, D).
+    squares: (K, D, D) full, (1, D, D) tied (summed over k), else their diagonals (K, D).
     """
 
     s0: Tensor
@@ -222,27 +189,23 @@ class SufficientStatistics(NamedTuple):
     s2: Tensor
 
 
-def add(*sums: Sums) -> Sums:
+def add(*sums):
     """Add sums of the same kind."""
     return tuple(sum(each) for each in zip(*sums, strict=True))
 
 
-def expected_statistics(
-    mixture: Mixture,
-    about: Tensor,
-    kind: str,
-) -> Expectation:
-    """Return the E-step of complete samples."""
+def expected_statistics(mixture, about, kind):
+    """Return the E-step: (samples (N, D), weights (N,)) -> statistics, and the log-likelihood."""
     joint = joint_density(mixture)
 
-    def expect(x: Tensor, weight: Tensor) -> Sums:
+    def expect(x, weight):
         resp, evidence = _normalize(joint(x).T, weight)
         return *sufficient_statistics(x, resp.T, about, kind), evidence
 
     return expect
 
 
-def _normalize(joint: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def _normalize(joint, weight):
     """Turn a log-joint (K, N) into responsibilities times weights; return the evidence, too."""
     top = joint.amax(0)
     # Clamped because the exponential is tens of times slower for denormal results.
@@ -255,26 +218,10 @@ def _normalize(joint: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return resp, weight @ log_likelihood
 
 
-def sufficient_statistics(
-    x: Tensor,
-    resp: Tensor,
-    about: Tensor,
-    kind: str,
-) -> SufficientStatistics:
+def sufficient_statistics(x, resp, about, kind):
     """Return the statistics of samples x (N, D) with responsibilities times weights (N, K)."""
-    if about.ndim == 1:
-        return _sum_about(x - about, resp.T, kind)
-
-    pairs = zip(resp.split(1, 1), about, strict=True)
-    parts = [sufficient_statistics(x, column, shift, kind) for column, shift in pairs]
-    stats = SufficientStatistics(*map(torch.cat, zip(*parts, strict=True)))
-    if kind == "tied":
-        stats = stats._replace(s2=stats.s2.sum(0, keepdim=True))
-    return stats
-
-
-def _sum_about(x: Tensor, weights: Tensor, kind: str) -> SufficientStatistics:
-    """Return the statistics of shifted samples, with responsibilities ``weights`` (K, N)."""
+    x = x - about
+    weights = resp.T
     if kind == "full":
         s2 = _sum_squares(x, weights)
     elif kind == "tied":
@@ -284,7 +231,7 @@ def _sum_about(x: Tensor, weights: Tensor, kind: str) -> SufficientStatistics:
     return SufficientStatistics(weights.sum(1), weights @ x, s2)
 
 
-def _sum_squares(x: Tensor, weights: Tensor) -> Tensor:
+def _sum_squares(x, weights):
     """Return sum_n w_kn x_n x_n^T, of shape (K, D, D)."""
     # If most weights are zero, gathering the samples of each component is faster.
     if x.device.type == "cpu" and 4 * int(weights.count_nonzero()) < weights.numel():
@@ -298,12 +245,7 @@ def _sum_squares(x: Tensor, weights: Tensor) -> Tensor:
 # ---- M-step
 
 
-def maximize(
-    stats: SufficientStatistics,
-    about: Tensor,
-    kind: str,
-    reg_covar: float = 0.0,
-) -> Mixture:
+def maximize(stats, about, kind, reg_covar=0.0):
     """Return the M-step: the mixture with the highest expected log-likelihood.
 
     n_k = s0_k, pi_k = n_k / sum n, mu_k = a + s1_k / n_k, and the covariance
@@ -329,7 +271,7 @@ def maximize(
     return Mixture((n / n.sum()).log(), about + means, scales)
 
 
-def _raw_moments(stats: SufficientStatistics, kind: str) -> tuple[Tensor, ...]:
+def _raw_moments(stats, kind):
     """Return counts (K,), means (K, D) about the shift, mean squares, squares of the means."""
     # An empty component keeps a positive count, so its mean is defined: it is the shift.
     n = stats.s0 + 10 * torch.finfo(stats.s0.dtype).eps * stats.s0.mean()
@@ -347,50 +289,17 @@ def _raw_moments(stats: SufficientStatistics, kind: str) -> tuple[Tensor, ...]:
     return n, means, squares, of_means
 
 
-def _square(means: Tensor, kind: str) -> Tensor:
+def _square(means, kind):
     """Return outer products (K, D, D) for matrices, or squares (K, D)."""
     if kind in MATRIX:
         return means[:, :, None] * means[:, None]
     return means.square()
 
 
-def find_shifts(
-    stats: SufficientStatistics,
-    about: Tensor,
-    kind: str,
-    reg_covar: float,
-) -> Tensor | None:
-    """Return the means (K, D) as a shift for the statistics if squares about this one cancel."""
-    _, means, squares, of_means = _raw_moments(stats, kind)
-    of_means = diagonals(of_means)
-    variances = diagonals(squares) - of_means + reg_covar
-    cancels = variances < CANCELLATION * of_means
-    return about + means if cancels.any() else None
-
-
-def implied_statistics(
-    mixture: Mixture,
-    about: Tensor,
-    kind: str,
-    reg_covar: float = 0.0,
-) -> SufficientStatistics:
-    """Invert :func:`maximize`: return the statistics of a mixture, with s0 that sums to one."""
-    n = mixture.log_weights.exp()
-    means = mixture.means - about
-    squares = mixture.covariances()
-    diagonals(squares).sub_(reg_covar)
-    squares = squares + _square(means, kind)
-
-    s2 = n[:, None, None] * squares if kind in MATRIX else n[:, None] * squares
-    if kind == "tied":
-        s2 = s2.sum(0, keepdim=True)
-    return SufficientStatistics(n, n[:, None] * means, s2)
-
-
 # ---- divergences
 
 
-def kl_diag(mean: Tensor, std: Tensor, means: Tensor, stds: Tensor) -> Tensor:
+def kl_diag(mean, std, means, stds):
     """KL(N(mean_n, diag std_n^2) || N(mu_k, diag s_k^2)), in nats, of shape (N, K).
 
     ``mean`` and ``std`` are of shape (N, D), ``means`` (K, D), ``stds`` (K, D) or (K, 1).
@@ -401,19 +310,19 @@ def kl_diag(mean: Tensor, std: Tensor, means: Tensor, stds: Tensor) -> Tensor:
     return (0.5 * (squares - 1) - ratio.log()).sum(-1)
 
 
-def log_prob_diag(x: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+def log_prob_diag(x, mean, log_var):
     """Log N(x_n; mean_n, diag exp log_var_n), of shape (N,)."""
     squares = (x - mean) ** 2 * (-log_var).exp()
     return -0.5 * (LOG_2_PI + log_var + squares).sum(-1)
 
 
-def standard_kl(mean: Tensor, std: Tensor) -> Tensor:
+def standard_kl(mean, std):
     """KL(N(mean_n, diag std_n^2) || N(0, I)), in nats, of shape (N,)."""
     squares = std.square() + mean.square()
     return (0.5 * (squares - 1) - std.log()).sum(-1)
 
 
-def expected_log_joint(mean: Tensor, std: Tensor, mixture: Mixture) -> Tensor:
+def expected_log_joint(mean, std, mixture):
     """E[log p(z, c) - log q(z)] for q = N(mean_n, diag std_n^2): log pi_c - KL_c, (N, K).
 
     Its softmax over c is the q(c) that minimizes KL(q(z) q(c) || p(z, c)); its logsumexp is minus

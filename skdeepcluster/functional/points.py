@@ -1,19 +1,16 @@
 """Points of normal distributions: samples of mixtures, and quasi-random points for integration."""
 
 import torch
-from torch import Tensor
 
-from .gaussian import Mixture, log_joint
+from .gaussian import log_joint
 
 #: Rounds of rejection sampling in :func:`clear_sample`, and of halving afterwards.
 REDRAWS = 20
+#: Lowest level of quantiles of the normal distribution, which are finite above 0.
+LEAST = torch.finfo(torch.float32).eps
 
 
-def uniform_points(
-    n_points: int,
-    n_dimensions: int,
-    seed: int = 0,
-) -> Tensor:
+def uniform_points(n_points, n_dimensions, seed=0):
     """Return a scrambled Sobol sequence of [0, 1), (n_points, n_dimensions), float64."""
     engine = torch.quasirandom.SobolEngine(n_dimensions, scramble=True, seed=seed)
     # ``draw`` rounds the first point to the default dtype.
@@ -24,18 +21,12 @@ def uniform_points(
     return uniform
 
 
-def normal_quantiles(
-    uniform: Tensor,
-    least: float = torch.finfo(torch.float32).eps,
-) -> Tensor:
+def normal_quantiles(uniform, least=LEAST):
     """Return the quantiles of N(0, 1), clipped to the levels ``least`` and 1 - ``least``."""
     return torch.special.ndtri(uniform.clamp(least, 1 - least))
 
 
-def balanced_points(
-    n_points: int,
-    n_dimensions: int,
-) -> Tensor:
+def balanced_points(n_points, n_dimensions):
     """Return fixed points with the moments of N(0, I) up to the third, (2 n_points, n_dimensions).
 
     Quasi-random points are whitened and mirrored, so means of polynomials of degree three are
@@ -47,7 +38,7 @@ def balanced_points(
     return torch.cat([half, -half])
 
 
-def random_shifts(x: Tensor, n_dimensions: int) -> Tensor:
+def random_shifts(x, n_dimensions):
     """Return pseudo-random shifts in [0, 1), (N, n_dimensions), that hash samples x (N, D).
 
     They are fractional parts of large random projections, so each depends on its sample alone.
@@ -64,11 +55,7 @@ def random_shifts(x: Tensor, n_dimensions: int) -> Tensor:
 # ---- samples of mixtures
 
 
-def sample(
-    mixture: Mixture,
-    counts: Tensor,
-    generator: torch.Generator,
-) -> Tensor:
+def sample(mixture, counts, generator):
     """Generate ``counts[k]`` samples of each component in turn, (counts.sum(), D)."""
     _, means, scales = mixture
     sizes = counts.tolist()
@@ -84,11 +71,7 @@ def sample(
     return torch.cat(samples)
 
 
-def clear_sample(
-    mixture: Mixture,
-    counts: Tensor,
-    generator: torch.Generator,
-) -> Tensor:
+def clear_sample(mixture, counts, generator):
     """Generate samples as :func:`sample` does that clearly belong to their component k.
 
     p(k | x) is at least 0.9 times p(k | mean of k). Rejected samples are generated
@@ -99,7 +82,7 @@ def clear_sample(
     components = torch.arange(len(counts), device="cpu").repeat_interleave(counts)
     centers = mixture.means[components]
 
-    def reject(x: Tensor) -> Tensor:
+    def reject(x):
         log_resp = log_joint(x, mixture).log_softmax(-1)
         log_p = log_resp.gather(1, components[:, None])[:, 0]
         return log_p.exp() < least[components]

@@ -31,7 +31,7 @@ def read_blocks(X, estimator, reset):
     """Check a Dask array; return it in blocks with all features, and its largest magnitude."""
     X = check_blocks(X)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
-    largest = np.atleast_1d(np.fmax(abs(X), 0).max().compute())
+    largest = np.atleast_1d(abs(X).max().compute())
     assert_all_finite(largest, estimator_name=type(estimator).__name__, input_name="X")
     return X, largest
 

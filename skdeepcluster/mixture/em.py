@@ -7,7 +7,6 @@ K clusters.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial, reduce
@@ -17,19 +16,14 @@ import numpy as np
 import torch
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.utils import gen_batches
-from torch import Tensor
 
-from ..functional import gaps, gaussian, points
+from ..functional import gaussian
 from ..functional.gaussian import (
-    Expectation,
-    Function,
     Mixture,
     SufficientStatistics,
-    Sums,
     add,
     sufficient_statistics,
 )
-from ..input.checks import refuse_empty
 from ..nn.runtime import limited_threads, to_tensor
 
 #: Maximum number of samples that initialize a mixture.
@@ -46,15 +40,15 @@ class _StoredRows(ABC):
     device: torch.device = torch.device("cpu")
 
     @abstractmethod
-    def map(self, function: Function) -> np.ndarray:
+    def map(self, function):
         """Apply a row-wise function to all samples; return the results in their order."""
 
     @abstractmethod
-    def sums(self, summarize: Expectation) -> Sums:
+    def sums(self, summarize):
         """Return sums of sufficient statistics over all samples."""
 
     @property
-    def total(self) -> float:
+    def total(self):
         """The sum of the weights."""
         return float(self.weight.sum())
 
@@ -62,27 +56,27 @@ class _StoredRows(ABC):
 class WeightedRows(_StoredRows):
     """Samples of an array, memory map or CSR matrix."""
 
-    def map(self, function: Function) -> np.ndarray:
+    def map(self, function):
         """Apply a row-wise function to all samples; return the results in their order."""
 
-        def work(batch: slice) -> np.ndarray:
+        def work(batch):
             return function(self._read(self.X[batch])).cpu().numpy()
 
         return np.concatenate([*self._each(work)])
 
-    def sums(self, summarize: Expectation) -> Sums:
+    def sums(self, summarize):
         """Sum a function of samples and weights over the batches."""
 
-        def work(batch: slice) -> Sums:
+        def work(batch):
             return summarize(self._read(self.X[batch]), self._read(self.weight[batch]))
 
         return reduce(add, self._each(work))
 
-    def take(self, index: np.ndarray) -> Tensor:
+    def take(self, index):
         """Return the samples at sorted positions."""
         return to_tensor(self.X[index], double=True)
 
-    def _each(self, work: Callable[[slice], Any]) -> Iterator[Any]:
+    def _each(self, work):
         """Yield the results of ``work`` for the batches, which torch's threads share."""
         batches = [*gen_batches(self.X.shape[0], self.batch_size)]
         n_threads = min(len(batches), torch.get_num_threads())
@@ -92,7 +86,7 @@ class WeightedRows(_StoredRows):
         with limited_threads(), ThreadPoolExecutor(n_threads) as pool:
             yield from pool.map(work, batches)
 
-    def _read(self, rows: Any) -> Tensor:
+    def _read(self, rows):
         """Return rows as a tensor, without a copy if they are in double precision."""
         is_plain = (
             isinstance(rows, np.ndarray)
@@ -107,14 +101,14 @@ class WeightedRows(_StoredRows):
 class DaskRows(_StoredRows):
     """Samples of a Dask array in blocks with all features; workers sum over their own blocks."""
 
-    def map(self, function: Function) -> np.ndarray:
+    def map(self, function):
         """Apply a row-wise function to all samples; return the results in their order."""
         from dask import compute
 
         parts = self._call(WeightedRows.map, function)
         return np.concatenate(compute(*parts))
 
-    def sums(self, summarize: Expectation) -> Sums:
+    def sums(self, summarize):
         """Sum a function over the batches, as a binary tree over the blocks."""
         from dask import delayed
 
@@ -125,11 +119,11 @@ class DaskRows(_StoredRows):
             parts = [add_blocks(*pair) for pair in pairs]
         return parts[0].compute()
 
-    def take(self, index: np.ndarray) -> Tensor:
+    def take(self, index):
         """Return the samples at sorted positions."""
         return to_tensor(self.X[index].compute(), double=True)
 
-    def _call(self, method: Callable[..., Any], function: Any) -> list[Any]:
+    def _call(self, method, function):
         """Return the delayed calls of a method of :class:`WeightedRows` for all blocks."""
         from dask import delayed
 
@@ -139,9 +133,7 @@ class DaskRows(_StoredRows):
         return [call(method, function, *pair, self.batch_size) for pair in pairs]
 
 
-def _call_on_block(
-    method: Callable[..., Any], function: Any, block: Any, *args: Any
-) -> Any:
+def _call_on_block(method, function, block, *args):
     rows = WeightedRows(np.asarray(block), *args)
     with limited_threads():
         return method(rows, function)
@@ -150,13 +142,13 @@ def _call_on_block(
 AnyRows = WeightedRows | DaskRows
 
 
-def as_rows(X: np.ndarray, n_clusters: int, kind: str) -> WeightedRows:
+def as_rows(X, n_clusters, kind):
     """Return samples of weight one. Arrays that are not float64 are converted in every pass."""
     batch_size = batch_size_for_cache(n_clusters, X.shape[1], kind)
     return WeightedRows(X, np.ones(len(X)), batch_size)
 
 
-def batch_size_for_cache(n_clusters: int, n_features: int, kind: str) -> int:
+def batch_size_for_cache(n_clusters, n_features, kind):
     """Return the batch size for which the largest intermediate tensor fits the cache."""
     per_row = max(2 * n_features, n_clusters)
     if kind == "full":
@@ -175,75 +167,27 @@ class MStep(NamedTuple):
     reg_covar: float
 
 
-def step(
-    rows: AnyRows,
-    mixture: Mixture,
-    m_step: MStep,
-    learning_rate: float = 1.0,
-) -> tuple[Mixture, float]:
-    """Return the next mixture, and the mean log-likelihood under the one before.
-
-    With a learning rate below one (stepwise EM), the statistics of the samples are averaged with
-    the statistics of the mixture.
-    """
-    bound = torch.zeros(())
-
-    def sums(about: Tensor) -> SufficientStatistics:
-        nonlocal bound
-        expect = gaps.e_step(mixture, about, m_step.covariance_type)
-        *terms, bound = rows.sums(expect)
-        stats = SufficientStatistics(*terms)
-        if learning_rate == 1:
-            return stats
-
-        share = learning_rate / rows.total
-        past = gaussian.implied_statistics(mixture, about, *m_step)
-        pairs = zip(stats, past, strict=True)
-        blend = (share * now + (1 - learning_rate) * then for now, then in pairs)
-        return SufficientStatistics(*blend)
-
-    about = mixture.means if gaussian.is_separated(mixture) else mixture.center()
-    mixture_next = _sum_and_maximize(sums, about, m_step)
-    return mixture_next, float(bound) / rows.total
+def step(rows, mixture, m_step):
+    """Return the next mixture, and the mean log-likelihood under the one before."""
+    about = mixture.center()
+    expect = gaussian.expected_statistics(mixture, about, m_step.covariance_type)
+    *sums, bound = rows.sums(expect)
+    mixture = gaussian.maximize(SufficientStatistics(*sums), about, *m_step)
+    return mixture, float(bound) / rows.total
 
 
-def _sum_and_maximize(
-    sums: Callable[[Tensor], SufficientStatistics],
-    about: Tensor,
-    m_step: MStep,
-) -> Mixture:
-    """Return the M-step. Where squares about the shift cancel, sum about each mean instead."""
-    stats = sums(about)
-    for _ in range(3):
-        shift = gaussian.find_shifts(stats, about, *m_step)
-        if shift is None:
-            break
-        about = shift
-        stats = sums(about)
-    return gaussian.maximize(stats, about, *m_step)
-
-
-def m_step(
-    X: np.ndarray,
-    resp: np.ndarray,
-    kind: str,
-    reg_covar: float,
-) -> Mixture:
+def m_step(X, resp, kind, reg_covar):
     """Return the M-step over samples X (N, D) and responsibilities (N, K), on the CPU."""
     rows = as_rows(X, resp.shape[1], kind)
     rows.weight = np.asarray(resp, dtype=np.float64)
 
-    def sums(shift: Tensor) -> SufficientStatistics:
-        def summarize(x: Tensor, resp: Tensor) -> Sums:
-            return sufficient_statistics(x, resp, shift, kind)
-
-        return SufficientStatistics(*rows.sums(summarize))
-
     about = torch.from_numpy(X.mean(0, dtype=np.float64))
-    return _sum_and_maximize(sums, about, MStep(kind, reg_covar))
+    summarize = partial(sufficient_statistics, about=about, kind=kind)
+    stats = SufficientStatistics(*rows.sums(summarize))
+    return gaussian.maximize(stats, about, kind, reg_covar)
 
 
-def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
+def posterior(X, mixture):
     """Return the responsibilities p(k | x_n) of a mixture, (N, K), float64."""
     log_joint = gaussian.joint_density(mixture)
     kind = "full" if mixture.scales.ndim == 3 else "diag"
@@ -251,36 +195,7 @@ def posterior(X: np.ndarray, mixture: Mixture) -> np.ndarray:
     return rows.map(lambda x: log_joint(x).softmax(1))
 
 
-def reseed_starved(
-    mixture: Mixture,
-    least: float,
-    generator: torch.Generator,
-) -> Mixture:
-    """Replace each component whose weight is below ``least`` by part of the heaviest component.
-
-    It takes half of its weight, its covariance, and one of its samples as the mean.
-    """
-    weights = mixture.log_weights.exp()
-    means = mixture.means.clone()
-    scales = mixture.scales.clone()
-    for k in (weights < least).nonzero().squeeze(1).tolist():
-        heavy = int(weights.argmax())
-        heaviest = Mixture(weights, means, scales).components()[heavy]
-        one = torch.ones(1, dtype=torch.long, device="cpu")
-        means[k] = points.sample(heaviest, one, generator)[0]
-
-        weights[[k, heavy]] = weights[heavy] / 2
-        if len(scales) == len(weights):
-            scales[k] = scales[heavy]
-    return Mixture((weights / weights.sum()).log(), means, scales)
-
-
-def draw_counts(
-    weights: np.ndarray,
-    n_samples: int,
-    cluster: int | None,
-    random_state: np.random.RandomState,
-) -> np.ndarray:
+def draw_counts(weights, n_samples, cluster, random_state):
     """Return the number of samples to draw from each component (K,), or from one ``cluster``."""
     if cluster is None:
         return random_state.multinomial(n_samples, weights / weights.sum())
@@ -292,14 +207,7 @@ def draw_counts(
 # ---- initial mixtures
 
 
-def initial_mixtures(
-    rows: AnyRows,
-    n_clusters: int,
-    options: MStep,
-    random_state: np.random.RandomState,
-    init: str = "kmeans",
-    n_init: int = 1,
-) -> Iterator[Mixture]:
+def initial_mixtures(rows, n_clusters, options, random_state, init="kmeans", n_init=1):
     """Yield ``n_init`` mixtures: M-steps on drawn samples, with responsibilities by ``init``.
 
     "kmeans" is the best of 10 runs, divided among the mixtures.
@@ -315,14 +223,11 @@ def initial_mixtures(
         yield mixture.to(rows.device)
 
 
-def draw_samples(
-    rows: AnyRows,
-    random_state: np.random.RandomState,
-) -> tuple[Tensor, Tensor]:
+def draw_samples(rows, random_state):
     """Return at most ``MAX_INITIAL`` distinct samples of positive weight, and their weights.
 
     Equal samples are merged, and all are sorted, so that a sample of weight 2 is two samples
-    wherever they stand. Missing values become the means of their features.
+    wherever they stand.
     """
     index = np.flatnonzero(rows.weight)
     weight = rows.weight[index]
@@ -332,23 +237,12 @@ def draw_samples(
         weight = np.ones(MAX_INITIAL)
 
     x = rows.take(index).numpy()
-    is_missing = np.isnan(x)
-    refuse_empty(np.flatnonzero(is_missing.all(0)).tolist())
-    means = weight @ np.nan_to_num(x) / (weight @ ~is_missing)
-    x = np.where(is_missing, means, x)
     x, place = np.unique(x, axis=0, return_inverse=True)
     weight = np.bincount(place.ravel(), weight)
     return torch.from_numpy(x), torch.from_numpy(weight)
 
 
-def draw_responsibilities(
-    x: np.ndarray,
-    weight: np.ndarray,
-    n_clusters: int,
-    random_state: np.random.RandomState,
-    init: str,
-    n_runs: int,
-) -> np.ndarray:
+def draw_responsibilities(x, weight, n_clusters, random_state, init, n_runs):
     """Return responsibilities times weights (N, K) by one of scikit-learn's ``init_params``."""
     n_samples = len(x)
     if init == "random":
@@ -387,15 +281,15 @@ class EMRun:
 
 
 def run_em(
-    rows: AnyRows,
-    starts: Iterable[Mixture],
-    m_step: MStep,
+    rows,
+    starts,
+    m_step,
     *,
-    max_iter: int,
-    tol: float,
-    bound: float = -math.inf,
-    report: Callable[[int, EMRun, float], None] = lambda *_: None,
-) -> EMRun:
+    max_iter,
+    tol,
+    bound=-math.inf,
+    report=lambda *_: None,
+):
     """Run EM from several initial mixtures; return the run with the highest final bound.
 
     A run converges when the mean log-likelihood, the bound, changes by less than ``tol``.

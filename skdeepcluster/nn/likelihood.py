@@ -6,7 +6,6 @@ nan.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -35,38 +34,38 @@ class Likelihood(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def standardizes(self) -> bool:
+    def standardizes(self):
         """Whether features are divided by their own standard deviations."""
 
     @abstractmethod
-    def standardize(self, x: Tensor) -> Tensor:
+    def standardize(self, x):
         """Return float32 inputs of the networks, (N, D), for samples in the units of the data.
 
         Missing values, nan, become 0, like features that are masked.
         """
 
     @abstractmethod
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(self, x, decoded):
         """Log p(x_d | decoded) of each feature in nats, (N, D); any number for missing values."""
 
-    def log_prob(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_prob(self, x, decoded):
         """Log p(x | decoded) of the observed features, (N,), or (S, N) for outputs (S, N, D)."""
         return self.log_probs(x, decoded).masked_fill(x.isnan(), 0.0).sum(-1)
 
     @abstractmethod
-    def mean(self, decoded: Tensor) -> Tensor:
+    def mean(self, decoded):
         """E[x | decoded] in the units of the data, (N, D)."""
 
     @abstractmethod
-    def deviation(self, x: Tensor) -> Tensor:
+    def deviation(self, x):
         """Return standard deviations of noise in the units of the data, shaped as x (N, D)."""
 
-    def standardized_mean(self, decoded: Tensor) -> Tensor:
+    def standardized_mean(self, decoded):
         """E[x | decoded], standardized, (N, D)."""
         return self.standardize(self.mean(decoded))
 
     @abstractmethod
-    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+    def link(self, mean):
         """Return the outputs that have a given standardized mean, and their derivatives, (D,)."""
 
 
@@ -75,7 +74,7 @@ class Probabilities(Likelihood):
 
     standardizes = False
 
-    def deviation(self, x: Tensor) -> Tensor:
+    def deviation(self, x):
         """Return zeros."""
         return torch.zeros_like(x)
 
@@ -85,21 +84,21 @@ class Bernoulli(Probabilities):
 
     name = "bernoulli"
 
-    def standardize(self, x: Tensor) -> Tensor:
+    def standardize(self, x):
         """Float32, clipped to [0, 1]."""
         # Integer bounds would be cast in an exported graph, which breaks its optimizer.
         return x.float().clamp(0.0, 1.0).nan_to_num(0.0)
 
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(self, x, decoded):
         """x_d log p_d + (1 - x_d) log(1 - p_d) with p = sigmoid(decoded)."""
         x = self.standardize(x).expand_as(decoded)
         return -binary_cross_entropy_with_logits(decoded, x, reduction="none")
 
-    def mean(self, decoded: Tensor) -> Tensor:
+    def mean(self, decoded):
         """Return the probabilities."""
         return decoded.float().sigmoid()
 
-    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+    def link(self, mean):
         """Return the logits, and 1 / (p (1 - p))."""
         p = mean.clamp(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
         return p.logit(), 1 / (p * (1 - p))
@@ -121,7 +120,7 @@ class Gaussian(Likelihood):
     #: Bounds of the log-variance of the noise, in standardized units.
     LOG_VAR = (-7.0, 4.0)
 
-    def __init__(self, shift: Tensor, scale: Tensor) -> None:
+    def __init__(self, shift, scale):
         super().__init__()
         self.register_buffer("shift", shift)
         self.register_buffer("scale", scale)
@@ -130,17 +129,17 @@ class Gaussian(Likelihood):
         self.noise = nn.Parameter(noise)
 
     @property
-    def standardizes(self) -> bool:
+    def standardizes(self):
         """Whether there is a scale for each feature."""
         return self.scale.ndim == 1
 
-    def standardize(self, x: Tensor) -> Tensor:
+    def standardize(self, x):
         """(x - shift) / scale within ``LIMIT``, in the precision of the shift, then float32."""
         x_std = (x - self.shift) / self.scale
         x_std = x_std.clamp(-self.LIMIT, self.LIMIT)
         return x_std.float().nan_to_num(0.0)
 
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(self, x, decoded):
         """Log N(standardize(x)_d; decoded_d, exp noise_d) - log scale_d."""
         log_var = self.noise.clamp(*self.LOG_VAR)
         gaps = self.standardize(x) - decoded
@@ -149,17 +148,17 @@ class Gaussian(Likelihood):
         constant = math.log(2 * math.pi)
         return -0.5 * (constant + log_var + squares) - log_scale
 
-    def mean(self, decoded: Tensor) -> Tensor:
+    def mean(self, decoded):
         """Return decoded * scale + shift."""
         # In single precision, the product may overflow.
         return decoded.double() * self.scale + self.shift
 
-    def deviation(self, x: Tensor) -> Tensor:
+    def deviation(self, x):
         """Return the learned standard deviations."""
         std = (0.5 * self.noise.clamp(*self.LOG_VAR)).exp()
         return (std.double() * self.scale).expand_as(x)
 
-    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+    def link(self, mean):
         """Return the standardized values, and ones."""
         return mean, torch.ones_like(mean)
 
@@ -169,32 +168,32 @@ class Categorical(Probabilities):
 
     weight: Tensor
 
-    def __init__(self, sizes: Iterable[int]) -> None:
+    def __init__(self, sizes):
         super().__init__()
         self.sizes = list(sizes)
         ones = torch.ones(sum(self.sizes), dtype=torch.float32)
         self.register_buffer("weight", ones)
 
-    def standardize(self, x: Tensor) -> Tensor:
+    def standardize(self, x):
         """Float32, clipped to [0, weight]."""
         zero = self.weight.new_zeros(())
         return x.clamp(zero, self.weight).float().nan_to_num(0.0)
 
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(self, x, decoded):
         """Log softmax(decoded_g) of the category; a group of zeros adds nothing."""
         share = self.standardize(x) / self.weight.float()
         return share * self._log_softmax(decoded)
 
-    def mean(self, decoded: Tensor) -> Tensor:
+    def mean(self, decoded):
         """Return the probabilities times the weights."""
         return self._log_softmax(decoded).exp() * self.weight
 
-    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+    def link(self, mean):
         """Return log p and 1 / (weight p), with p = mean / weight."""
         p = (mean / self.weight).clamp_min(LEAST_PROBABILITY)
         return p.log(), 1 / (self.weight * p)
 
-    def _log_softmax(self, decoded: Tensor) -> Tensor:
+    def _log_softmax(self, decoded):
         """Log-probabilities of the categories of each group, (N, D)."""
         groups = decoded.float().split(self.sizes, -1)
         log_p = [logits.log_softmax(-1) for logits in groups]
@@ -221,12 +220,7 @@ class ColumnLikelihood(Likelihood):
     sizes: Tensor
     position: Tensor
 
-    def __init__(
-        self,
-        gaussian: Iterable[int] = (),
-        bernoulli: Iterable[int] = (),
-        categorical: Iterable[Iterable[int]] = (),
-    ) -> None:
+    def __init__(self, gaussian=(), bernoulli=(), categorical=()):
         super().__init__()
         groups = [list(group) for group in (gaussian, bernoulli, *categorical)]
         sizes = [len(group) for group in groups]
@@ -249,59 +243,59 @@ class ColumnLikelihood(Likelihood):
         self.register_buffer("position", columns.argsort(), persistent=False)
 
     @property
-    def standardizes(self) -> bool:
+    def standardizes(self):
         """Whether there is a scale for each Gaussian column."""
         return any(part.standardizes for part in self.parts.values())
 
-    def set_scale(self, shift: Tensor, scale: Tensor) -> None:
+    def set_scale(self, shift, scale):
         """Set shift and scale of the Gaussian columns."""
         gaussian = self.parts["gaussian"]
         gaussian.shift = shift
         gaussian.scale = scale
 
-    def set_weights(self, weights: Tensor) -> None:
+    def set_weights(self, weights):
         """Set the weight of each group of one-hot columns."""
         sizes = self.sizes[2:]
         self.parts["categorical"].weight = weights.repeat_interleave(sizes)
 
-    def standardize(self, x: Tensor) -> Tensor:
+    def standardize(self, x):
         """Return the inputs of each part, in the order of the columns."""
         return self._map("standardize", x)
 
-    def log_probs(self, x: Tensor, decoded: Tensor) -> Tensor:
+    def log_probs(self, x, decoded):
         """Log p of the parts, (N, D)."""
         return self._map("log_probs", x, decoded)
 
-    def mean(self, decoded: Tensor) -> Tensor:
+    def mean(self, decoded):
         """Return the means of the parts, (N, D)."""
         return self._map("mean", decoded)
 
-    def deviation(self, x: Tensor) -> Tensor:
+    def deviation(self, x):
         """Return the deviations of the parts, (N, D)."""
         return self._map("deviation", x)
 
-    def link(self, mean: Tensor) -> tuple[Tensor, Tensor]:
+    def link(self, mean):
         """Return the links of the parts."""
         outputs, slopes = zip(*self._call("link", mean), strict=True)
         return self._join(outputs), self._join(slopes)
 
-    def _map(self, method: str, *values: Tensor) -> Tensor:
+    def _map(self, method, *values):
         """Apply a method of each part; return the results in the order of the columns."""
         return self._join(self._call(method, *values))
 
-    def _call(self, method: str, *values: Tensor) -> list[Any]:
+    def _call(self, method, *values):
         """Call a method of each part with its columns of the values."""
         ordered = [value.index_select(-1, self.columns) for value in values]
         split = [value.split(self.lengths, -1) for value in ordered]
         parts = zip(self.parts.values(), *split, strict=True)
         return [getattr(part, method)(*columns) for part, *columns in parts]
 
-    def _join(self, values: Iterable[Tensor]) -> Tensor:
+    def _join(self, values):
         """Return the values of all parts in the order of the columns."""
         return torch.cat(list(values), -1).index_select(-1, self.position)
 
 
-def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
+def restore_likelihood(state):
     """Build the likelihood that has a given state dict; a :class:`Bernoulli` has no state."""
     if "shift" in state:
         return Gaussian(state["shift"], state["scale"])
@@ -321,12 +315,7 @@ def restore_likelihood(state: Mapping[str, Tensor]) -> Likelihood:
 # ---- the likelihood of samples
 
 
-def choose_likelihood(
-    likelihood: str,
-    standardize: Any,
-    X: Any,
-    groups: Sequence[list[int]],
-) -> tuple[Likelihood, Any]:
+def choose_likelihood(likelihood, standardize, X, groups):
     """Return a new likelihood, scaled by X (N, E), and the :class:`Features` of X.
 
     ``groups`` are the one-hot columns of categories, after the numbers.
@@ -343,7 +332,7 @@ def choose_likelihood(
     return Gaussian(*_choose_scaling(X, features, standardize)), features
 
 
-def _choose_kind(likelihood: str, features: Any, dtype: np.dtype[Any]) -> str:
+def _choose_kind(likelihood, features, dtype):
     """Return "bernoulli" or "gaussian", checked, for numbers with these features."""
     if likelihood == "auto":
         is_binary = look_like_probabilities(features, dtype)
@@ -358,15 +347,9 @@ def _choose_kind(likelihood: str, features: Any, dtype: np.dtype[Any]) -> str:
     return likelihood
 
 
-def _choose_columns(
-    likelihood: str,
-    standardize: Any,
-    X: Any,
-    features: Any,
-    groups: Sequence[list[int]],
-) -> ColumnLikelihood:
+def _choose_columns(likelihood, standardize, X, features, groups):
     """Return the likelihood of numbers followed by one-hot columns, scaled by X (N, E)."""
-    layout: dict[str, list[int]] = {"gaussian": [], "bernoulli": []}
+    layout = {"gaussian": [], "bernoulli": []}
     numbers = list(range(groups[0][0]))
     if numbers:
         kind = _choose_kind(likelihood, features.take(numbers), X.dtype)
@@ -386,7 +369,7 @@ def _choose_columns(
     return columns
 
 
-def _choose_scaling(X: Any, features: Any, standardize: Any) -> tuple[Tensor, Tensor]:
+def _choose_scaling(X, features, standardize):
     """Return shift, (D,), and scale, (D,) or (), of features, in the precision of X."""
     deviations = features.deviations
     if standardize == "auto":

@@ -5,23 +5,20 @@ disturb each other; outside of fits, from torch's own.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 import joblib
 import numpy as np
 import torch
 from scipy import sparse
-from torch import Tensor
 
 from ..utils.random import draw_seed
 
 # ---- device
 
 
-def resolve_device(device: str | torch.device) -> torch.device:
+def resolve_device(device):
     """Return a device on which torch computes; "auto" is a GPU if there is one, else the CPU."""
     chosen = device
     if device == "auto":
@@ -41,11 +38,11 @@ def resolve_device(device: str | torch.device) -> torch.device:
 class Stream:
     """Generators with the same seed, one per device."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed):
         self.seed = seed
-        self.generators: dict[torch.device, torch.Generator] = {}
+        self.generators = {}
 
-    def on(self, device: torch.device | str) -> torch.Generator:
+    def on(self, device):
         """Return the generator of a device."""
         device = torch.device(device)
         if str(device) == "cuda":  # tensors carry the index of the GPU
@@ -56,11 +53,11 @@ class Stream:
         return self.generators[device]
 
 
-_stream: ContextVar[Stream | None] = ContextVar("stream", default=None)
+_stream = ContextVar("stream", default=None)
 
 
 @contextmanager
-def seeded(seed: int | None) -> Iterator[None]:
+def seeded(seed):
     """Within the block, in this thread, random numbers come from a stream; None: torch's own."""
     token = _stream.set(None if seed is None else Stream(seed))
     try:
@@ -69,36 +66,34 @@ def seeded(seed: int | None) -> Iterator[None]:
         _stream.reset(token)
 
 
-def _options(device: torch.device) -> dict[str, Any]:
+def _options(device):
     """Return the device and its generator as options of torch's functions."""
     stream = _stream.get()
     return {"generator": stream and stream.on(device), "device": device}
 
 
-def rand(
-    shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32
-) -> Tensor:
+def rand(shape, device, dtype=torch.float32):
     """Draw uniformly from [0, 1)."""
     return torch.rand(shape, **_options(device), dtype=dtype)
 
 
-def randn_like(x: Tensor) -> Tensor:
+def randn_like(x):
     """Draw from N(0, 1), of the shape, dtype and device of ``x``."""
     return torch.randn(x.shape, **_options(x.device), dtype=x.dtype)
 
 
-def randint(high: int, shape: Sequence[int], device: torch.device) -> Tensor:
+def randint(high, shape, device):
     """Draw integers below ``high`` uniformly."""
     return torch.randint(high, shape, **_options(device))
 
 
-def multinomial(p: Tensor, n_samples: int) -> Tensor:
+def multinomial(p, n_samples):
     """Draw categories with probabilities ``p``, independently."""
     generator = _options(p.device)["generator"]
     return torch.multinomial(p, n_samples, True, generator=generator)
 
 
-def draw_generator(random_state: np.random.RandomState) -> torch.Generator:
+def draw_generator(random_state):
     """Return a torch generator on the CPU with a seed drawn from a RandomState."""
     return torch.Generator().manual_seed(draw_seed(random_state))
 
@@ -107,7 +102,7 @@ _fork_lock = threading.RLock()
 
 
 @contextmanager
-def isolated() -> Iterator[None]:
+def isolated():
     """Within the block, torch's gradients and autocast and numpy's errors are as by default."""
     with (
         np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
@@ -120,7 +115,7 @@ def isolated() -> Iterator[None]:
 
 
 @contextmanager
-def forked(seed: int) -> Iterator[None]:
+def forked(seed):
     """Within the block, in one thread at a time, torch's global generators are seeded."""
     uses_gpu = torch.cuda.is_initialized()
     gpus = list(range(torch.cuda.device_count())) if uses_gpu else []
@@ -132,7 +127,7 @@ def forked(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def building() -> Iterator[None]:
+def building():
     """Within the block networks are built on the CPU; the current generator seeds weights."""
     seed = int(randint(2**31 - 1, (), torch.device("cpu")))
     with forked(seed), torch.device("cpu"):
@@ -143,7 +138,7 @@ def building() -> Iterator[None]:
 
 
 @contextmanager
-def limited_threads(maximum: int = 1) -> Iterator[None]:
+def limited_threads(maximum=1):
     """Limit the threads that torch uses within the block, in this thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(min(maximum, before))
@@ -153,7 +148,7 @@ def limited_threads(maximum: int = 1) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def threads_by_size(model: torch.nn.Module, n_rows: int) -> AbstractContextManager[Any]:
+def threads_by_size(model, n_rows):
     """Use one thread if a pass of ``n_rows`` samples is small, else all available processors."""
     n_products = n_rows * sum(p.numel() for p in model.parameters())
     return limited_threads(1 if n_products < 2**24 else joblib.cpu_count())
@@ -165,7 +160,7 @@ def threads_by_size(model: torch.nn.Module, n_rows: int) -> AbstractContextManag
 BLOCK = 256
 
 
-def to_tensor(rows: Any, double: bool = False) -> Tensor:
+def to_tensor(rows, double=False):
     """Convert a slice of X, dense or CSR, to a dense tensor with memory of its own.
 
     Types that float32 cannot represent, and all types with ``double=True``, become float64.
@@ -177,15 +172,13 @@ def to_tensor(rows: Any, double: bool = False) -> Tensor:
     return torch.from_numpy(np.array(dense, dtype=kind, order="C"))
 
 
-def batches(X: Any, batch_size: int) -> Iterator[Tensor]:
+def batches(X, batch_size):
     """Yield the samples of X in order, as tensors of at most ``batch_size`` samples."""
     for start in range(0, X.shape[0], batch_size):
         yield to_tensor(X[start : start + batch_size])
 
 
-def map_rows(
-    function: Callable[[Tensor], Tensor], X: Any, device: torch.device | str = "cpu"
-) -> np.ndarray:
+def map_rows(function, X, device="cpu"):
     """Apply a function to each sample of X, (N, ...), in the function's own dtype.
 
     Every call gets exactly ``BLOCK`` samples (the last block repeats its last sample), so that the

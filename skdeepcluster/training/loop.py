@@ -3,7 +3,6 @@
 Its progress is a bar over the steps of all phases of a fit, or a table of epochs.
 """
 
-from collections.abc import Iterator, Sequence
 from functools import partial
 from inspect import unwrap
 from typing import Any
@@ -13,14 +12,13 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler, PrintLog
 from skorch.utils import TeeGenerator
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 
 from ..nn.augmentation import check_versions
-from ..nn.model import Augmentation, Batch, OptimizerGroup, TrainableModel
+from ..nn.model import Batch
 from ..nn.runtime import threads_by_size, to_tensor
-from ..utils.progress import Progress
 
 #: Share of the steps during which the learning rate grows to its peak.
 WARM_UP = 0.1
@@ -39,13 +37,13 @@ class Rows(Dataset[Any]):
     #: Indices of samples with a class, ``targets`` (N,), that each batch gets besides, or None.
     labeled: np.ndarray | None = None
 
-    def __init__(self, X: Any, **columns: np.ndarray | None) -> None:
+    def __init__(self, X, **columns):
         self.X = X
         self.columns = {
             name: column for name, column in columns.items() if column is not None
         }
 
-    def add_labeled(self, targets: np.ndarray, generator: torch.Generator) -> None:
+    def add_labeled(self, targets, generator):
         """Add labeled samples to every batch, at most its size, that a generator draws.
 
         ``targets`` (N,) are their classes, -1 where unknown.
@@ -54,10 +52,10 @@ class Rows(Dataset[Any]):
         self.labeled = np.flatnonzero(targets >= 0)
         self.generator = generator
 
-    def __len__(self) -> int:
+    def __len__(self):
         return self.X.shape[0]
 
-    def take(self, index: Tensor) -> Batch:
+    def take(self, index):
         """Return the batch of the samples with these indices."""
         chosen = index.numpy()
         columns = {
@@ -68,7 +66,7 @@ class Rows(Dataset[Any]):
         extra = self._take_labeled(len(chosen))
         return Batch(to_tensor(self.X[chosen]), initial, columns, extra)
 
-    def _take_labeled(self, n_samples: int) -> Batch | None:
+    def _take_labeled(self, n_samples):
         """Return a random batch of labeled samples, or None."""
         if self.labeled is None:
             return None
@@ -79,7 +77,7 @@ class Rows(Dataset[Any]):
         return Batch(to_tensor(self.X[chosen]), columns={"target": target})
 
 
-def count_batches(n_rows: int, batch_size: int) -> int:
+def count_batches(n_rows, batch_size):
     """Return the number of :class:`ShuffledBatches` of an epoch."""
     n_batches = -(-n_rows // batch_size)
     is_single = n_rows % batch_size == 1 and n_rows > 1
@@ -92,17 +90,15 @@ class ShuffledBatches:
     A single last sample joins the batch before it, because batch normalization needs two.
     """
 
-    def __init__(
-        self, dataset: Rows, batch_size: int, generator: torch.Generator
-    ) -> None:
+    def __init__(self, dataset, batch_size, generator):
         self.dataset = dataset
         self.batch_size = batch_size
         self.generator = generator
 
-    def __len__(self) -> int:
+    def __len__(self):
         return count_batches(len(self.dataset), self.batch_size)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self):
         n_samples = len(self.dataset)
         order = torch.randperm(n_samples, generator=self.generator, device="cpu")
         ends = [self.batch_size * k for k in range(1, len(self))]
@@ -128,20 +124,18 @@ class Net(NeuralNet):
     ``train_loss`` is the sum of all terms.
     """
 
-    def __init__(
-        self, module: TrainableModel, *, augment: Augmentation | None, **kwargs: Any
-    ) -> None:
-        self.augment: Any = augment
+    def __init__(self, module, *, augment, **kwargs):
+        self.augment = augment
         super().__init__(module, criterion=nn.Identity, **kwargs)
 
     # ---- events
 
     @property
-    def interrupted(self) -> bool:
+    def interrupted(self):
         """Whether the user stopped within an epoch; callbacks stop at the end of one."""
         return bool(self.history) and "train_loss" not in self.history[-1]
 
-    def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
+    def on_train_begin(self, net, X=None, **kwargs):
         """Collect the optimizer groups and their parameters."""
         super().on_train_begin(net, X=X, **kwargs)
 
@@ -150,13 +144,13 @@ class Net(NeuralNet):
         groups = self.module_.optimizer_groups()
         self._groups = [(group, group.parameters()) for group in groups]
 
-    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_begin(self, net, **kwargs):
         """Reset the sums of the epoch; callbacks get the model as for predictions."""
         super().on_epoch_begin(net, **kwargs)
-        self._sums: dict[tuple[str, ...], Tensor] = {}
+        self._sums = {}
         self.module_.eval()
 
-    def on_epoch_end(self, net: Any, dataset_train: Any = None, **kwargs: Any) -> None:
+    def on_epoch_end(self, net, dataset_train=None, **kwargs):
         """Record the means of the loss terms; stop a training that diverges."""
         super().on_epoch_end(net, **kwargs)
         for names, totals in self._sums.items():
@@ -172,28 +166,14 @@ class Net(NeuralNet):
                 "skorch.callbacks.GradientNormClipping."
             )
 
-    def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call the callbacks; explain a callback that reads a loss that does not exist."""
-        try:
-            super().notify(method_name, **kwargs)
-        except KeyError as error:
-            if "was not found in history" not in str(error):
-                raise
-            raise ValueError(
-                f"A callback reads a missing loss: {error.args[0]} There is no validation set. "
-                "Have it monitor 'train_loss' or a term of history_."
-            ) from error
-
-    def fit_loop(
-        self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any
-    ) -> "Net":
+    def fit_loop(self, X, y=None, epochs=None, **kwargs):
         """Train the epochs that are left if a callback has loaded a history."""
         epochs = self.max_epochs - len(self.history)
         return super().fit_loop(X, y, epochs=epochs, **kwargs)
 
     # ---- the step
 
-    def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
+    def train_step(self, batch, **_):
         """Make a step of every group by one optimizer, which skips gradients of None."""
         if not self.module_.training:
             self._set_training(True)
@@ -215,9 +195,7 @@ class Net(NeuralNet):
                 self._sums[names] = self._sums.get(names, 0) + len(batch.x) * values
         return {"loss": torch.cat(losses).sum(), "y_pred": None}
 
-    def _update(
-        self, group: OptimizerGroup, parameters: list[nn.Parameter], batch: Batch
-    ) -> tuple[tuple[str, ...], Tensor]:
+    def _update(self, group, parameters, batch):
         """Make a gradient step of a group; return names and values of its loss terms."""
         # The optimizer's zero_grad takes a quarter of a step of small networks.
         for parameter in self._all_parameters:
@@ -235,16 +213,16 @@ class Net(NeuralNet):
         self.optimizer_.step()
         return tuple(f"{group.name}_{name}" for name in terms), losses.detach()
 
-    def _augment(self, batch: Batch) -> Batch:
+    def _augment(self, batch):
         """Add the other versions of the samples that the user's function returns."""
         extra = batch.extra and self._augment(batch.extra)
-        changed: Any = self.augment(batch.x)
+        changed = self.augment(batch.x)
         check_versions(batch.x, changed)
         augmented = changed.detach().to(batch.x.dtype)
         return batch._replace(augmented=augmented, extra=extra)
 
 
-def epoch_table() -> PrintLog:
+def epoch_table():
     """Return a callback that prints a table with a line per epoch."""
     # With print itself, only a verbose net would print.
     return PrintLog(sink=partial(print))
@@ -253,19 +231,19 @@ def epoch_table() -> PrintLog:
 class StepProgress(Callback):
     """Counts the steps of trainings in the progress of a fit."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress):
         self.progress = progress
 
-    def on_batch_end(self, net: NeuralNet, **_: object) -> None:
+    def on_batch_end(self, net, **_):
         """Count a step."""
         self.progress.step()
 
-    def on_epoch_end(self, net: NeuralNet, **_: object) -> None:
+    def on_epoch_end(self, net, **_):
         """Show the loss."""
         self.progress.show(f"loss={net.history[-1, 'train_loss']:.4g}")
 
 
-def check_callbacks(callbacks: Any) -> None:
+def check_callbacks(callbacks):
     """Check that callbacks are skorch's."""
     for item in callbacks or ():
         if not issubclass(_find_kind(item), Callback):
@@ -275,24 +253,24 @@ def check_callbacks(callbacks: Any) -> None:
             )
 
 
-def _find_kind(item: Any) -> type:
+def _find_kind(item):
     """Return the class of a callback: an instance, a class, or a pair of a name and either."""
     callback = item[-1] if isinstance(item, tuple) else item
     return callback if isinstance(callback, type) else type(callback)
 
 
 def train(
-    model: TrainableModel,
-    rows: Rows,
+    model,
+    rows,
     *,
-    max_epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    generator: torch.Generator,
-    augment: Augmentation | None = None,
-    rates: dict[str, float] | None = None,
-    callbacks: Sequence[Any] = (),
-) -> tuple[list[dict[str, float]], bool]:
+    max_epochs,
+    batch_size,
+    learning_rate,
+    generator,
+    augment=None,
+    rates=None,
+    callbacks=(),
+):
     """Train a model in place by AdamW; return the history, and whether Ctrl-C stopped it.
 
     The learning rate rises to its peak over the first tenth of the steps and falls to zero along a
@@ -335,7 +313,7 @@ def train(
     return history, net.interrupted
 
 
-def _select_numbers(epoch: dict[str, Any]) -> dict[str, float]:
+def _select_numbers(epoch):
     """Return the numbers of an epoch, without skorch's batches and bookkeeping."""
     return {
         name: value.item() if isinstance(value, np.generic) else value
@@ -345,10 +323,10 @@ def _select_numbers(epoch: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _make_schedule(n_steps: int) -> LRScheduler:
+def _make_schedule(n_steps):
     """Return one cycle: a linear warm-up to the peak rate, then cosine annealing to zero."""
 
-    def factor(step: int) -> float:
+    def factor(step):
         share = (step + 1) / (n_steps + 1)
         if share < WARM_UP:
             return share / WARM_UP

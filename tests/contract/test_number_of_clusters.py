@@ -1,11 +1,8 @@
 """Every clusterer finds the number of clusters with ``n_clusters="auto"``."""
 
-import numpy as np
 import pytest
 from common import DEEP, ONE_OF_EACH, brief, name, some_of
 from sklearn.datasets import make_blobs
-
-from skdeepcluster import GaussianMixtureEM
 
 X, Y = make_blobs(120, centers=[[0, 0], [9, 0], [0, 9]], random_state=0)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -39,11 +36,3 @@ def test_a_given_partition_has_its_own_number(estimator):
     fit = brief(estimator).set_params(n_clusters="auto", init=Y % 2).fit(X)
     assert fit.n_clusters_ == 2
     assert not hasattr(fit, "n_clusters_curve_")
-
-
-def test_partial_fit_counts_clusters_in_the_first_batch():
-    stream = GaussianMixtureEM("auto", random_state=0)
-    for batch in np.array_split(np.random.RandomState(0).permutation(X), 2):
-        stream.partial_fit(batch)
-    assert stream.n_clusters_ == 3
-    assert stream.predict_proba(X).shape == (120, 3)

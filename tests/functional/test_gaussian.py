@@ -1,5 +1,7 @@
 """Densities, divergences and the sums of EM against independent code and their own laws."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -55,8 +57,14 @@ def samples_of(mixture):
 # ---- densities
 
 
-@pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize(("offset", "apart"), [(0.0, 1.0), (1e4, 1.0), (0.0, 1e6)])
+@pytest.mark.parametrize(
+    ("kind", "offset", "apart"),
+    [
+        *product(TYPES, [0.0, 1e4], [1.0]),
+        *product(TYPES, [0.0], [1e3]),
+        ("full", 0.0, 1e6),
+    ],
+)
 @pytest.mark.parametrize("d", [D, MANY])
 def test_density_equals_scipy(kind, offset, apart, d):
     mixture = make_mixture(kind, d, apart, offset)
@@ -93,16 +101,6 @@ def test_every_parameter_gets_its_gradient(kind, dtype):
     for gradient in torch.autograd.grad(evidence(*fields), fields):
         assert gradient.isfinite().all()
         assert gradient.abs().sum() > 0
-
-
-def test_separation_is_judged_by_the_variance_of_each_feature():
-    means = torch.tensor([[0.0, 0.0], [1.0, 0.0]]).double()
-    scales = torch.tensor([[[1e-6, 0], [1, 1e-6]]]).double()  # variances 1e-12 and 1
-    mixture = gaussian.Mixture(torch.tensor([0.5, 0.5]).double().log(), means, scales)
-    assert gaussian.is_separated(mixture)
-    assert not gaussian.is_separated(mixture._replace(means=means.flip(1)))
-    assert not gaussian.is_separated(mixture._replace(means=means / 1e3))
-    assert not gaussian.is_separated(mixture.to(torch.float32))
 
 
 def test_kl_equals_torch_distributions():
@@ -154,13 +152,10 @@ def test_sums_of_squares_skip_no_positive_weight(n_features, share):
 
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("offset", [0.0, 1e4])
-@pytest.mark.parametrize("has_one_shift", [True, False])
-def test_m_step_is_weighted_mean_and_covariance(kind, offset, has_one_shift):
+def test_m_step_is_weighted_mean_and_covariance(kind, offset):
     x = 3 * normal(50, D)
     resp = uniform(50, K)
     about = x.mean(0) + offset + 1
-    if not has_one_shift:
-        about = about + torch.arange(K)[:, None]
     batches = zip((x + offset).split(7), resp.split(7), strict=True)
     parts = [gaussian.sufficient_statistics(*batch, about, kind) for batch in batches]
     stats = gaussian.SufficientStatistics(*gaussian.add(*parts))
@@ -176,17 +171,6 @@ def test_m_step_is_weighted_mean_and_covariance(kind, offset, has_one_shift):
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_implied_statistics_give_the_mixture_back(kind):
-    mixture = make_mixture(kind)
-    about = torch.ones(D).double()
-    stats = gaussian.implied_statistics(mixture, about, kind, 0.01)
-    assert stats.s0.sum().item() == pytest.approx(1)
-    again = gaussian.maximize(stats, about, kind, 0.01)
-    for field, expected in zip(again, mixture, strict=True):
-        close(field, expected)
-
-
-@pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_a_singular_covariance_is_explained(kind, value):
     x = torch.full((5, D), value).double()
@@ -198,13 +182,12 @@ def test_a_singular_covariance_is_explained(kind, value):
 
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("apart", [1, 20, 1000])
-@pytest.mark.parametrize("is_separate", [False, True])
-def test_e_step_is_posterior_moments_and_evidence(kind, apart, is_separate):
+def test_e_step_is_posterior_moments_and_evidence(kind, apart):
     mixture = make_mixture(kind, apart=apart)
     far = 3 * normal(20, D, seed=5)
     x = torch.cat([samples_of(mixture), far])
     weight = uniform(len(x))
-    about = mixture.means if is_separate else far.mean(0)
+    about = far.mean(0)
     *stats, evidence = gaussian.expected_statistics(mixture, about, kind)(x, weight)
 
     joint = gaussian.log_joint(x, mixture)

@@ -9,7 +9,7 @@ from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 
-from skdeepcluster import NeighborClustering, VAEEmbedding
+from skdeepcluster import GaussianMixtureEM, NeighborClustering, VAEEmbedding
 from skdeepcluster.input import Preparation
 from skdeepcluster.inspection import ClusterReport
 from skdeepcluster.nn.likelihood import Bernoulli, ColumnLikelihood, Gaussian
@@ -60,6 +60,19 @@ def test_missing_values_are_better_left_than_filled_by_means(incomplete):
     filled = make_pipeline(SimpleImputer(), NeighborClustering(3, random_state=0))
     own, means = (adjusted_rand_score(y, way.fit_predict(X)) for way in (found, filled))
     assert own > means + 0.1
+
+
+def test_mixtures_leave_missing_values_to_an_imputer(incomplete):
+    X, y = incomplete
+    mixture = GaussianMixtureEM(3, covariance_type="diag", random_state=0)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        mixture.fit(X)
+    assert not mixture.__sklearn_tags__().input_tags.allow_nan
+    for filler in (Preparation(), KNNImputer()):
+        pipeline = make_pipeline(filler, mixture).fit(X)
+        assert adjusted_rand_score(y, pipeline.predict(X)) > 0.6
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        mixture.predict(X)
 
 
 N = 150

@@ -2,16 +2,18 @@
 Filling gaps in images
 ======================
 
-:class:`~skdeepcluster.VAEEmbedding` and :class:`~skdeepcluster.GaussianMixtureEM` fill missing
-values with what they expect, given all that is known of a sample. Here they learn from damaged
-images only: each one lacks its upper, lower, left or right half.
+:class:`~skdeepcluster.VAEEmbedding` fills missing values with what it expects, given all that is
+known of a sample. scikit-learn's :class:`~sklearn.impute.KNNImputer` takes means over the nearest
+samples. Here both learn from damaged images only: each one lacks its upper, lower, left or right
+half.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
+from sklearn.impute import KNNImputer
 
-from skdeepcluster import GaussianMixtureEM, VAEEmbedding
+from skdeepcluster import VAEEmbedding
 
 images = load_digits().images / 16
 halves = np.zeros((4, 8, 8), dtype=bool)
@@ -20,7 +22,7 @@ lost = halves[np.random.default_rng(0).integers(4, size=len(images))]
 damaged = np.where(lost, np.nan, images).reshape(-1, 64)
 
 vae = VAEEmbedding(10, max_epochs=20, random_state=0).fit(damaged[:1500])
-mixture = GaussianMixtureEM(10, reg_covar=1e-2, random_state=0).fit(damaged[:1500])
+nearest = KNNImputer().fit(damaged[:1500])
 
 # %%
 # The images of the picture were not in the fit.
@@ -28,7 +30,7 @@ mixture = GaussianMixtureEM(10, reg_covar=1e-2, random_state=0).fit(damaged[:150
 new = damaged[1500:]
 filled = {
     "VAE": vae.impute(new),
-    "mixture": mixture.impute(new),
+    "nearest": nearest.transform(new),
     "mean": np.where(np.isnan(new), np.nanmean(damaged[:1500], axis=0), new),
 }
 truth = images[1500:].reshape(-1, 64)
