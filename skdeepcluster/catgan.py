@@ -153,7 +153,7 @@ class CatGAN(AdversarialModel):
 
 
 #: Constraints of the parameters of clusterer and classifier.
-CONSTRAINTS = {
+CATGAN_CONSTRAINTS = {
     "class_prior": [StrOptions({"auto"}), "array-like", None],
     "batch_size": BATCH_SIZE,
 }
@@ -311,7 +311,7 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
     (150, 3)
     """
 
-    _parameter_constraints = CONSTRAINTS
+    _parameter_constraints = CATGAN_CONSTRAINTS
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
-from .catgan import CONSTRAINTS, CatGANEstimator
+from .catgan import CATGAN_CONSTRAINTS, CatGANEstimator
 from .deep.fit import Recipe, assign
 from .deep.start import InitialPartition
 from .input.checks import warn_user
@@ -85,7 +85,7 @@ class CatGANClassifier(ClassifierMixin, CatGANEstimator):
     """
 
     _parameter_constraints = {
-        **CONSTRAINTS,
+        **CATGAN_CONSTRAINTS,
         "init": [StrOptions({"neighbors", "own"})],
     }
 

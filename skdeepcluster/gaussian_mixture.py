@@ -31,7 +31,7 @@ from .input.checks import (
     check_shape,
     check_sparse,
     is_dask,
-    read_numbers,
+    validate_numbers,
     warn_of_empty,
     warn_user,
 )
@@ -542,7 +542,7 @@ def read_samples(estimator, X, reset=False, min_samples=None):
     if is_dask(X):
         X, values = read_blocks(X, estimator, reset)
     else:
-        X = values = read_numbers(
+        X = values = validate_numbers(
             estimator, X, reset, min_samples or 1, allows_nan=False
         )
         if sparse.issparse(X) and reset:

@@ -33,7 +33,7 @@ from .nn.runtime import batches, map_rows, multinomial, rand, randn_like, seeded
 from .utils.random import draw_seed
 
 #: Number of noise variables, as in the paper.
-N_NOISE = 62
+N_NOISE_CODES = 62
 
 
 class Codes(NamedTuple):
@@ -119,7 +119,7 @@ class InfoGAN(AdversarialModel):
 
     def decode(self, code):
         """Generate samples for codes in the order of ``encode``, with noise variables at zero."""
-        noise = code.new_zeros(len(code), N_NOISE)
+        noise = code.new_zeros(len(code), N_NOISE_CODES)
         return self.render(torch.cat([noise, code], 1))
 
     # ---- generated samples
@@ -127,7 +127,7 @@ class InfoGAN(AdversarialModel):
     def draw_codes(self, n_samples, device):
         """Sample codes: the cluster from its prior, all others uniformly."""
         cluster = multinomial(self.log_prior.exp().to(device), n_samples)
-        noise = rand((n_samples, N_NOISE), device) * 2 - 1
+        noise = rand((n_samples, N_NOISE_CODES), device) * 2 - 1
         continuous = rand((n_samples, self.n_continuous), device) * 2 - 1
         return Codes(noise, cluster, continuous)
 
@@ -435,7 +435,7 @@ class InfoGANClustering(EmbeddingMixin, ClusteringMixin, DeepEstimator):
         generator = make_network(
             "generator",
             self.generator,
-            N_NOISE + n_clusters + n_continuous,
+            N_NOISE_CODES + n_clusters + n_continuous,
             n_features,
             partial(normalized_mlp, hidden_layer_sizes=widths[::-1], activation="relu"),
             self.image_shape,

@@ -211,7 +211,7 @@ def write(
     arrays["provenance"] = np.array(json.dumps(provenance))
 
     np.savez_compressed(learned.FILE, **arrays)
-    learned.load.cache_clear()
+    learned.load_criterion.cache_clear()
 
 
 def flatten(trees: Any) -> dict[str, Array]:

@@ -39,14 +39,14 @@ def few(tmp_path, monkeypatch):
     monkeypatch.setattr(learned, "FILE", tmp_path / "criterion.npz")
     yield tmp_path
     monkeypatch.undo()
-    learned.load.cache_clear()
+    learned.load_criterion.cache_clear()
 
 
 def test_training_writes_what_the_package_reads(few):
     arguments = "--seeds", "1", "--one-seeds", "1", "--calibration-seeds", "1"
     options = training.parsed([*arguments, "--folder", str(few)])
     training.main(options)
-    written = learned.load()
+    written = learned.load_criterion()
     assert len(written.trees["score"].roots) == 5
     for purpose, trees in written.trees.items():
         assert trees.feature.max() < len(learned.INPUTS[purpose])

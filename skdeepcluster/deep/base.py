@@ -419,21 +419,21 @@ class ClusteringMixin(ClusterMixin):
     def _make_regularizer(self, own_share=0.0, own_factor=1.0):
         """Return the terms that join the objective: with "own", those of IMSAT."""
         weight = self.smoothness_weight
-        if not self._is_alone():
+        if not self._finds_clusters():
             return Regularizer(self.init_weight, weight, own_share)
         weight *= own_factor
         return Regularizer(
             CERTAINTY * weight, weight, information_weight=weight, end=0.5
         )
 
-    def _is_alone(self):
+    def _finds_clusters(self):
         """Return whether the network finds its clusters itself."""
         return isinstance(read_init(self.init), CodesStart)
 
     def _read_known(self, y, n_samples):
         y = y if self.use_labels else None
         known = read_known(y, n_samples, self.n_clusters)
-        if known.labels is not None and self._is_alone():
+        if known.labels is not None and self._finds_clusters():
             raise ValueError(
                 "use_labels=True needs an initial partition, but init='own' has none. Use "
                 "init='neighbors'."
@@ -474,7 +474,7 @@ class ClusteringMixin(ClusterMixin):
         """Warn of clusters that are empty, or that many samples have left."""
         n_clusters = training.initial.n_clusters
         n_found = len(np.unique(labels))
-        is_held = self.init_weight != 0 and not self._is_alone()
+        is_held = self.init_weight != 0 and not self._finds_clusters()
         if n_found < n_clusters:
             warn_user(
                 f"Only {n_found} of {n_clusters} clusters have samples. Lower n_clusters, train "

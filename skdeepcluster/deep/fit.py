@@ -104,16 +104,16 @@ class Settings:
         """Return the settings of a fit with these parameters, a dict."""
         n_samples, n_features = data.X.shape
         root = sqrt(n_samples)
-        is_alone = initial.resp is None
-        learns_squares = is_alone and data.likelihood.name == "bernoulli"
+        finds_clusters = initial.resp is None
+        learns_squares = finds_clusters and data.likelihood.name == "bernoulli"
         widths = choose_widths(parameters["hidden_layer_sizes"], n_samples, n_features)
         batch_size = choose_batch_size(parameters["batch_size"], n_samples)
         n_batches = count_batches(n_samples, batch_size)
 
-        is_taught = is_alone or augment is not None
+        is_taught = finds_clusters or augment is not None
         n_steps = recipe.count_steps(root, initial.n_clusters, is_taught)
         pretraining_epochs = 0
-        if recipe.pretrains or recipe.is_adversarial and is_alone:
+        if recipe.pretrains or recipe.is_adversarial and finds_clusters:
             pretraining_epochs = choose_epochs(
                 parameters.get("pretraining_epochs", 0),
                 6 * root * (LONGER if learns_squares else 1),

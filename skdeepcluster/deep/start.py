@@ -223,7 +223,7 @@ class NeighborStart:
 
         calibrated = found.best.responsibilities
         n_found = calibrated.shape[1]
-        n_clusters = choose_number(self.clusterer, n_found, data)
+        n_clusters = settle_number(self.clusterer, n_found, data)
         # One-hot: shared responsibilities would blur the clusters of the codes.
         resp = np.eye(n_clusters)[calibrated.argmax(1)]
         resp = hold_labels(resp, data.labels)
@@ -245,7 +245,7 @@ class ClustererStart:
         clusterer.fit(points)
         clusters = assign_all(clusterer, points)
 
-        n_clusters = choose_number(self.clusterer, int(clusters.max()) + 1, data)
+        n_clusters = settle_number(self.clusterer, int(clusters.max()) + 1, data)
         resp = np.eye(n_clusters)[clusters]
         return InitialPartition(n_clusters, number_like(resp, data.labels, points))
 
@@ -290,7 +290,7 @@ def set_number(clusterer, n_clusters, random_state):
     return clone(clusterer).set_params(**known)
 
 
-def choose_number(clusterer, n_found, data):
+def settle_number(clusterer, n_found, data):
     """Return the number of clusters of a fit whose clusterer has found ``n_found``."""
     n_clusters = data.n_clusters
     if not isinstance(n_clusters, Integral):

@@ -43,7 +43,7 @@ def check_sparse(X):
         )
 
 
-def read_numbers(estimator, X, reset=False, min_samples=1, allows_nan=True):
+def validate_numbers(estimator, X, reset=False, min_samples=1, allows_nan=True):
     """Return samples of numbers, checked as an estimator's X; nan where values are missing."""
     X = check_container(X)
     if isinstance(X, np.ma.MaskedArray):

@@ -10,7 +10,7 @@ from .tables import Column, make_objects
 
 #: Types whose values may be read as numbers, and those that cannot be made.
 TEXTS = ("String", "Object", "Unknown")
-UNKNOWN = ("Object", "Unknown", "Decimal")
+UNREADABLE_TYPES = ("Object", "Unknown", "Decimal")
 MICROSECONDS = 86_400e6
 
 
@@ -70,7 +70,7 @@ def make_frame(columns, library, types):
     for (name, kind, options), values in zip(types, columns, strict=True):
         column = nw.new_series(name, values.tolist(), backend=library)
         is_read = kind in TEXTS and values.dtype.kind in "fmM"
-        if not (is_read or kind in UNKNOWN or column.is_null().all()):
+        if not (is_read or kind in UNREADABLE_TYPES or column.is_null().all()):
             column = _convert(column, getattr(nw, kind)(**options))
         series.append(column.to_frame())
     return nw.concat(series, how="horizontal").to_native()

@@ -18,7 +18,7 @@ from .scaler import are_comparable, look_like_probabilities
 #: Constraint on the parameter ``kinds``.
 KINDS = [dict, StrOptions({"auto", "numbers"})]
 #: Kinds of columns, and the kinds that become one-hot columns.
-NAMES = ("number", "skewed", "ordinal", "date", "binary", "category", "out")
+KIND_NAMES = ("number", "skewed", "ordinal", "date", "binary", "category", "out")
 ONE_HOT = ("binary", "category")
 #: Kinds that types of columns tell.
 OF_TYPES = {
@@ -55,16 +55,16 @@ MAX_LISTED = 5
 
 def read_kinds(names, kinds):
     """Return the kinds of columns that the user says, by position, and one-hot blocks."""
-    said = {}
+    given = {}
     blocks = []
     for name, kind in kinds.items() if isinstance(kinds, dict) else ():
-        if kind not in NAMES:
+        if kind not in KIND_NAMES:
             raise ValueError(
                 f"kinds has {kind!r} for column {name!r}, but a kind is one of "
-                f"{', '.join(NAMES)}."
+                f"{', '.join(KIND_NAMES)}."
             )
         if not isinstance(name, tuple) or name in names:
-            said[_find_column(names, name)] = kind
+            given[_find_column(names, name)] = kind
             continue
         if kind != "category" or len(name) < 2:
             raise ValueError(
@@ -72,7 +72,7 @@ def read_kinds(names, kinds):
                 "'category', one-hot: name each of others."
             )
         blocks.append(sorted(_find_column(names, each) for each in name))
-    return said, blocks
+    return given, blocks
 
 
 def _find_column(names, name):

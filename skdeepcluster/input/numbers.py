@@ -35,7 +35,7 @@ POLE = 0.1
 #: Numbers of decimals to which decoded numbers are rounded.
 DECIMALS = range(7)
 #: Number of steps per standard deviation of the marks of samples.
-STEPS = 2**16
+MARKS_PER_DEVIATION = 2**16
 
 
 def share_levels(values, weights):
@@ -89,7 +89,7 @@ class NumberEncoder(BaseEstimator):
         standard = np.nan_to_num((X - self.features_.mean) / self.features_.scale)
         for column, own in zip(standard.T, draws, strict=True):
             marks += np.multiply.outer(own, column)
-        return np.modf(np.abs(marks) * STEPS)[0]
+        return np.modf(np.abs(marks) * MARKS_PER_DEVIATION)[0]
 
     def inverse_transform(self, X):
         """Return numbers (N, C) in the units, range and decimals of ``fit``."""

@@ -26,8 +26,8 @@ from .checks import (
     is_frame,
     is_table,
     misses_values,
-    read_numbers,
     refuse_empty,
+    validate_numbers,
 )
 from .encoder import ColumnEncoder
 from .imputer import Imputer
@@ -395,7 +395,7 @@ class Preparation(TransformerMixin, BaseEstimator):
             check_n_samples(X, min_samples, self.name)
             return X.toarray() if sparse.issparse(X) else X
         allows_nan = self.metric != "precomputed"
-        return read_numbers(self._name(), X, reset, min_samples, allows_nan)
+        return validate_numbers(self._name(), X, reset, min_samples, allows_nan)
 
 
 class Scaled:

@@ -117,7 +117,7 @@ class TableReader(BaseEstimator):
             self.library_, self.types_ = list_types(X)
         self.readers_ = {}
         self.days_ = {}
-        for i, column in enumerate(_read_columns(X)):
+        for i, column in enumerate(_list_columns(X)):
             if column.type == "text" and said.get(i) not in LEVELS:
                 reader = choose_reader(column.values, said.get(i))
                 if reader is not None:
@@ -130,7 +130,7 @@ class TableReader(BaseEstimator):
 
     def read(self, X):
         """Return samples X (N, D) as a :class:`Table`."""
-        columns = _read_columns(X)
+        columns = _list_columns(X)
         for i, reader in self.readers_.items():
             if columns[i].type == "text":
                 columns[i] = _read_text(columns[i], reader)
@@ -219,7 +219,7 @@ def make_objects(values):
     return objects
 
 
-def _read_columns(X):
+def _list_columns(X):
     """Return the columns of X (N, D), a frame or an array."""
     if is_frame(X):
         from .frames import read_columns

@@ -73,9 +73,9 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
 
     keys = hash_samples(X)
     weights = check_sample_weight(sample_weight, X)
-    distinct = _merge(X, keys, weights / weights.max(), precomputed)
+    distinct = _find_distinct(X, keys, weights / weights.max(), precomputed)
     if not (precomputed and sparse.issparse(X)):
-        distinct = _draw_samples(distinct, settings.max_samples, stream, needed)
+        distinct = _draw_by_priority(distinct, settings.max_samples, stream, needed)
     kept = distinct.kept
 
     k = int(settings.n_neighbors)
@@ -103,7 +103,7 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> S
     return Samples(reference, columns, n_features, graph, weights, inverse)
 
 
-def _merge(X, keys, weights, precomputed):
+def _find_distinct(X, keys, weights, precomputed):
     """Return the distinct samples of X by their keys (N,); all samples of a sparse graph."""
     if precomputed:
         keys = np.arange(len(keys)) if sparse.issparse(X) else keys
@@ -134,7 +134,7 @@ def _take_rows(X, kept):
     return np.take(X, kept, axis=0)
 
 
-def _draw_samples(distinct, n_drawn, stream, needed):
+def _draw_by_priority(distinct, n_drawn, stream, needed):
     """Return at most this many of the :class:`Distinct` samples, drawn at random.
 
     Priority sampling (N. Duffield, C. Lund, M. Thorup, Journal of the ACM 54, 2007) keeps the

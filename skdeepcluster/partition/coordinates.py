@@ -20,7 +20,7 @@ from ..input.distinct import TINY
 from ..neighbors.graph import neighbor_embedding, neighbor_graph, whiten_by_graph
 from ..neighbors.samples import take_columns
 from ..neighbors.search import NeighborIndex, find_nearest
-from .table import Table, read_table
+from .table import MixedColumns, read_table
 
 # The criterion was trained with these constants: see criterion/constants.py.
 
@@ -71,7 +71,7 @@ class Coordinates:
     #: categories, or None.
     white: np.ndarray | None = None
     #: Numbers and categories of the samples of a table, or None.
-    table: Table | None = None
+    table: MixedColumns | None = None
     sizes: StepSizes = STEP_SIZES
 
     def draw(self, n_samples):

@@ -12,7 +12,7 @@ from sklearn.metrics.cluster import contingency_matrix
 
 from .candidates import find_candidates
 from .criterion.features import measure_agreement
-from .criterion.learned import calibrate, load
+from .criterion.learned import calibrate, load_criterion
 from .criterion.score import spread_votes
 
 #: A candidate whose score is lower by this much gets 1 / e of the votes.
@@ -66,7 +66,7 @@ def find_partitions(coords, criterion, n_clusters, seed):
         yield Partition(np.eye(n_clusters)[labels], np.nan)
         return
     stream = np.random.RandomState(seed)
-    coefficients = load().calibration
+    coefficients = load_criterion().calibration
     for voted in vote(coords, criterion, n_clusters, stream):
         yield calibrate(*voted, coefficients)
 

@@ -21,7 +21,7 @@ CUTS = 0.2, 0.4, 0.6, 0.8
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class MixedColumns:
     """Columns of a table: numbers, then categories."""
 
     #: Centered numbers of variance one, then one-hot columns, (M, E).
@@ -65,7 +65,7 @@ class Table:
         placed = []
         for k in range(self.n_numbers, len(members)):
             others = np.hstack(members[:k] + members[k + 1 :])
-            placed.append(members[k] @ _place_levels(members[k], others))
+            placed.append(members[k] @ _scale_levels(members[k], others))
         placed = np.hstack(placed)
         scale = np.sqrt(placed.var(0).sum() / len(self.groups))
         return np.hstack([numbers, placed / max(scale, 1e-12)])
@@ -124,7 +124,7 @@ def _cut(column):
     return np.eye(len(ends) + 1)[np.searchsorted(ends, column)]
 
 
-def _place_levels(member, others):
+def _scale_levels(member, others):
     """Return points (L, at most L) for levels, one-hot (M, L), by other one-hot columns (M, B)."""
     sizes = member.sum(0).clip(1e-9)
     shares = sizes / sizes.sum()
@@ -140,7 +140,7 @@ def _place_levels(member, others):
 
 
 def read_table(samples, groups):
-    """Return the :class:`Table` of the samples of a graph.
+    """Return the :class:`MixedColumns` of the samples of a graph.
 
     ``groups`` are the one-hot columns of the categories.
     """
@@ -160,7 +160,7 @@ def read_table(samples, groups):
     sizes = list(map(len, known))
     ends = np.cumsum([len(numbers), *sizes])
     owners = np.arange(len(numbers) + len(known))
-    return Table(
+    return MixedColumns(
         columns=np.hstack(parts),
         n_numbers=len(numbers),
         groups=[list(range(*pair)) for pair in zip(ends[:-1], ends[1:], strict=True)],

@@ -85,7 +85,7 @@ def find_leaves(centers, clusters, embedding, labels):
 
 
 def build_tree(embedding, places, labels, weights, parts):
-    """Return the centers (P, L) and the clusters (P,) of leaves, and :func:`_merge` of them.
+    """Return centers (P, L) and clusters (P,) of leaves, and :func:`_merge_by_ward` of them.
 
     Leaves are the intersections of clusters, ``labels`` (M,), and ``parts`` (M,) of samples with a
     ``embedding`` (M, L) and ``weights`` (M,). They are merged by their ``places`` (M, P).
@@ -97,11 +97,11 @@ def build_tree(embedding, places, labels, weights, parts):
 
     clusters = pairs[:, 0]
     means = cluster_means(member, places)
-    children, distances = _merge(means, member.sum(0), clusters)
+    children, distances = _merge_by_ward(means, member.sum(0), clusters)
     return cluster_means(member, embedding), clusters, children, distances
 
 
-def _merge(means, sizes, clusters):
+def _merge_by_ward(means, sizes, clusters):
     """Return the merges (P - 1, 2) of leaves, those of a cluster first, and Ward's distances.
 
     The first merge increases the sum of squares within groups least, by |m_i - m_j|^2 n_i n_j /

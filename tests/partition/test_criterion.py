@@ -13,9 +13,9 @@ from skdeepcluster.partition.criterion import features, learned
 @pytest.fixture(autouse=True)
 def fresh():
     """Load the criterion anew in each test, and after it."""
-    learned.load.cache_clear()
+    learned.load_criterion.cache_clear()
     yield
-    learned.load.cache_clear()
+    learned.load_criterion.cache_clear()
 
 
 @pytest.fixture(params=learned.INPUTS)
@@ -32,13 +32,13 @@ def load_with(purpose, tmp_path, monkeypatch):
             arrays = dict(archive)
         np.savez(tmp_path / "criterion.npz", **arrays | {f"{purpose} names": np.array(names)})
         monkeypatch.setattr(learned, "FILE", tmp_path / "criterion.npz")
-        return learned.load()
+        return learned.load_criterion()
 
     return load
 
 
 def test_the_file_fits_the_code_and_says_how_it_was_made():
-    found = learned.load()
+    found = learned.load_criterion()
     for purpose, trees in found.trees.items():
         names = learned.INPUTS[purpose]
         assert len(set(names)) == len(names)

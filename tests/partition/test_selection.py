@@ -115,7 +115,7 @@ def test_table_has_agreement_and_no_names_of_clusters():
 
 @pytest.mark.parametrize("purpose", ["score", "one"])
 def test_scores_are_sums_of_regression_trees(purpose):
-    trees = learned.load().trees[purpose]
+    trees = learned.load_criterion().trees[purpose]
     rows = np.random.default_rng(0).normal(size=(20, len(learned.INPUTS[purpose])))
     rows = rows.astype(np.float32)
     expected = np.full(20, float(trees.base))

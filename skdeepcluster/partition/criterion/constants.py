@@ -11,7 +11,7 @@ N_NEAREST = 5
 #: Number of eigenvectors that represent the walk on the graph.
 N_EIGENVECTORS = 50
 #: Numbers of steps of walks by these eigenvectors.
-STEPS = 2, 6, 16, 64
+WALK_STEPS = 2, 6, 16, 64
 #: Quantile of the densities in a cluster, or on a border, that stands for the highest.
 HIGH = 0.9
 #: Ridge penalty of the linear classifier, relative to the variance of the samples.

@@ -23,7 +23,7 @@ from .constants import (
     N_NEAREST,
     ONE_FEATURES,
     ONE_NUMBERS,
-    STEPS,
+    WALK_STEPS,
 )
 
 
@@ -63,7 +63,7 @@ OF_SAMPLES = FeatureGroup()
 OF_SPACE = FeatureGroup()
 #: Functions of :class:`~.measurements.Densities` and clusters.
 OF_DENSITY = FeatureGroup()
-#: Functions of a :class:`~skdeepcluster.partition.table.Table` and clusters.
+#: Functions of a :class:`~skdeepcluster.partition.table.MixedColumns` and clusters.
 OF_TABLE = FeatureGroup()
 #: Functions of the agreement (R,) with the members of an ensemble, and their methods (R,).
 OF_AGREEMENT = FeatureGroup()
@@ -177,7 +177,7 @@ def cut_graph(measured, clusters):
 @OF_SAMPLES.add(
     *(
         f"{name} {n_steps}"
-        for n_steps in STEPS
+        for n_steps in WALK_STEPS
         for name in ("information", "remembered", "criterion")
     )
 )
@@ -190,7 +190,7 @@ def walk_along_edges(measured, clusters):
     values, vectors = measured.spectrum
     parts = vectors.T @ clusters.member
     features = []
-    for n_steps in STEPS:
+    for n_steps in WALK_STEPS:
         powers = values[:, None] ** n_steps
         joint = ((parts * powers).T @ parts).clip(0)
         joint = joint / joint.sum()

@@ -17,7 +17,7 @@ from scipy.special import expit, logit
 
 from ...input.labels import normalize_rows
 from ..coordinates import Coordinates
-from ..table import Table
+from ..table import MixedColumns
 from .constants import COMPARED
 from .features import NAMES, ONE_NAMES, Ensemble
 from .measurements import measure_samples
@@ -39,12 +39,12 @@ INPUTS = {
 #: Seed with which no two values of a feature nearly tie.
 SEED = 26
 #: Number of samples, in clusters of equal size.
-N_SAMPLES = 60
-N_CLUSTERS = 3
+REFERENCE_SAMPLES = 60
+REFERENCE_CLUSTERS = 3
 #: Shares of the labels that each partition changes at random.
 CHANGED = 0.05, 0.15, 0.3, 0.5
 #: Maximum difference, relative or absolute, from processor to processor.
-TOLERANCE = 1e-3
+REFERENCE_TOLERANCE = 1e-3
 
 
 class Trees(NamedTuple):
@@ -87,7 +87,7 @@ class Learned(NamedTuple):
 
 
 @cache
-def load():
+def load_criterion():
     """Return what was :class:`Learned`, checked against the formulas of the code."""
     with np.load(FILE) as archive:
         arrays = dict(archive)
@@ -119,35 +119,35 @@ def _check_names(purpose, known, names):
 def draw_ensemble():
     """Return an :class:`~.features.Ensemble` of fixed partitions of fixed samples."""
     stream = np.random.RandomState(SEED)
-    y = np.arange(N_SAMPLES) % N_CLUSTERS
+    y = np.arange(REFERENCE_SAMPLES) % REFERENCE_CLUSTERS
     centers = 4 * np.eye(3)[y]
-    points, *embeddings = centers + stream.normal(size=(3, N_SAMPLES, 3))
+    points, *embeddings = centers + stream.normal(size=(3, REFERENCE_SAMPLES, 3))
     coords = Coordinates(
         wide=points,
         narrow=points[:, :2],
         embeddings=embeddings,
         graph=None,
-        weights=np.ones(N_SAMPLES),
-        order=np.arange(N_SAMPLES),
+        weights=np.ones(REFERENCE_SAMPLES),
+        order=np.arange(REFERENCE_SAMPLES),
         has_features=True,
         table=_draw_table(stream, y),
     )
-    measured = measure_samples(coords, 3, N_SAMPLES)
+    measured = measure_samples(coords, 3, REFERENCE_SAMPLES)
 
     candidates = []
     for method, share in zip(COMPARED, CHANGED, strict=False):
-        is_changed = stream.uniform(size=N_SAMPLES) < share
-        others = stream.randint(N_CLUSTERS, size=N_SAMPLES)
+        is_changed = stream.uniform(size=REFERENCE_SAMPLES) < share
+        others = stream.randint(REFERENCE_CLUSTERS, size=REFERENCE_SAMPLES)
         candidates.append((method, np.where(is_changed, others, y)))
-    return Ensemble(measured, candidates, N_CLUSTERS)
+    return Ensemble(measured, candidates, REFERENCE_CLUSTERS)
 
 
 def _draw_table(stream, y):
-    """Return a :class:`~skdeepcluster.partition.table.Table` of two numbers and a category."""
-    numbers = np.eye(3)[y, :2] + stream.normal(size=(N_SAMPLES, 2))
-    is_other = stream.uniform(size=N_SAMPLES) < 0.3
+    """Return :class:`~skdeepcluster.partition.table.MixedColumns`: two numbers and a category."""
+    numbers = np.eye(3)[y, :2] + stream.normal(size=(REFERENCE_SAMPLES, 2))
+    is_other = stream.uniform(size=REFERENCE_SAMPLES) < 0.3
     levels = np.eye(3)[(y + is_other) % 3]
-    return Table(
+    return MixedColumns(
         columns=np.hstack([numbers, levels]),
         n_numbers=2,
         groups=[[2, 3, 4]],
@@ -163,7 +163,7 @@ def compute_reference():
 def check_reference(known):
     """Raise an error if the features differ from the ``known`` ones of the file."""
     found = compute_reference()
-    is_equal = np.isclose(found, known, TOLERANCE, TOLERANCE).all(0)
+    is_equal = np.isclose(found, known, REFERENCE_TOLERANCE, REFERENCE_TOLERANCE).all(0)
     changed = {NAMES[i].partition(", ")[0] for i in np.flatnonzero(~is_equal)}
     if changed:
         raise RuntimeError(

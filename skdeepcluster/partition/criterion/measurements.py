@@ -15,7 +15,7 @@ from ...neighbors.search import NeighborIndex
 from ...neighbors.threads import single_threaded
 from ..candidates import make_monomials
 from ..coordinates import spanning_tree
-from ..table import Table
+from ..table import MixedColumns
 from .constants import N_EIGENVECTORS, N_NEAREST, N_NEIGHBORS, PENALTY
 from .features import OF_DATA
 
@@ -76,7 +76,7 @@ class Measured(NamedTuple):
     #: a ridge regression, and leverages (M,).
     ridge: tuple
     #: Numbers and categories of a table, or None.
-    table: Table | None
+    table: MixedColumns | None
     #: Features of the data set, by name.
     data: dict
 

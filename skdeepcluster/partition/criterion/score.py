@@ -14,7 +14,7 @@ from ...neighbors.graph import sum_links
 from ..candidates import find_candidates
 from .constants import LEAST_SIZE, ONE_NUMBERS
 from .features import Ensemble, describe_one
-from .learned import load
+from .learned import load_criterion
 from .measurements import measure_samples
 
 #: Number of steps of the walk that averages votes.
@@ -63,7 +63,7 @@ class Criterion:
         """Return the expected scores (C,) of partitions with these features (C, F)."""
         # Coordinates that are an embedding tell less than features.
         purpose = "score" if self.coords.has_features else "embedding"
-        return load().trees[purpose].predict(features).clip(0, 1)
+        return load_criterion().trees[purpose].predict(features).clip(0, 1)
 
     def find_best(self, n_clusters):
         """Return the labels (M,) of the member of an ensemble with the highest score."""
@@ -114,7 +114,7 @@ class Criterion:
             return np.nan
         scores = {k: self._predict(rows) for k, rows in features.items()}
         found = describe_one(self.measured.data, features, scores)
-        logits = load().trees["one"].predict(found[None])
+        logits = load_criterion().trees["one"].predict(found[None])
         return float(expit(logits)[0])
 
     def list_one_features(self):
