@@ -10,7 +10,7 @@ from skdeepcluster import NeighborClustering
 from skdeepcluster.input.distinct import merge_equal
 from skdeepcluster.neighbors import neighbor_embedding, neighbor_graph
 from skdeepcluster.neighbors.graph import GraphSettings
-from skdeepcluster.neighbors.samples import _draw_samples, connect
+from skdeepcluster.neighbors.samples import _draw_by_priority, connect
 from skdeepcluster.partition.coordinates import make_coordinates
 
 X, Y = make_blobs(240, n_features=6, centers=4, random_state=1)
@@ -148,7 +148,7 @@ def test_drawn_samples_have_unbiased_weights():
 def test_weights_of_many_draws_are_unbiased():
     distinct = merge_equal(np.arange(120), WEIGHTS.astype(float))
     streams = map(np.random.RandomState, range(2000))
-    totals = [_draw_samples(distinct, 30, stream, ()).weights.sum() for stream in streams]
+    totals = [_draw_by_priority(distinct, 30, stream, ()).weights.sum() for stream in streams]
     error = np.std(totals) / np.sqrt(2000)
     assert np.mean(totals) == pytest.approx(WEIGHTS.sum(), abs=4 * error)
 
