@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from sklearn.cluster import DBSCAN, HDBSCAN, AgglomerativeClustering, KMeans
+from sklearn.cluster import DBSCAN, HDBSCAN, AgglomerativeClustering, KMeans, SpectralClustering
 from sklearn.datasets import make_moons
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import adjusted_rand_score, pairwise_distances
@@ -207,6 +207,7 @@ def test_noise_alone_is_compared():
         (HALVES, {}, "clusterers must be a list"),
         ([KMeans], {}, "provide an instance"),
         (["KMeans"], {}, "does not seem to be a scikit-learn estimator"),
+        ([SpectralClustering(affinity="precomputed")], {}, "takes similarities, but features"),
         ([HALVES], {"y": [0, 1]}, "inconsistent numbers of samples"),
         ([HALVES], {"y": X[:, 0]}, "y must hold integers or strings"),
         ([HALVES], {"metrics": "cosine"}, "unexpected keyword argument 'metrics'"),

@@ -320,7 +320,7 @@ class Training:
         callbacks = [StepProgress(self.progress), *callbacks]
         if settings.verbose > 1:
             callbacks.append(epoch_table())
-        with divergence_explained(model):
+        with failures_explained(model):
             return train(
                 model,
                 rows,
@@ -334,11 +334,18 @@ class Training:
 
 
 @contextmanager
-def divergence_explained(model):
-    """Raise FloatingPointError if the weights of a model that the block trains are not finite."""
+def failures_explained(model):
+    """Explain weights of a model that are not finite, and callbacks that read a missing loss."""
     failure = None
     try:
         yield
+    except KeyError as error:
+        if "was not found in history" not in str(error):
+            raise
+        raise ValueError(
+            f"A callback reads a missing loss: {error.args[0]} There is no validation set. "
+            "Have it monitor 'train_loss' or a term of history_."
+        ) from error
     except RuntimeError as error:
         failure = error
     if not all(bool(p.isfinite().all()) for p in model.parameters()):

@@ -28,7 +28,7 @@ class Mixture(NamedTuple):
     def to(self, like):
         """Return the mixture with another device or dtype, contiguous as pickled copies are.
 
-        Rounding may depend on the memory embedding.
+        Rounding may depend on the layout in memory.
         """
         return Mixture(*(field.to(like).contiguous() for field in self))
 

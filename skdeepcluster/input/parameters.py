@@ -58,22 +58,22 @@ class ClusterNumbers(NamedTuple):
     is_auto: bool = False
 
     @property
-    def given(self) -> int:
+    def given(self):
         """The number that is given."""
         return self.numbers[0]
 
     @property
-    def lowest(self) -> int:
+    def lowest(self):
         """The lowest number."""
         return min(self.numbers)
 
     @property
-    def is_range(self) -> bool:
+    def is_range(self):
         """Whether any number between two may be chosen."""
         return isinstance(self.numbers, range)
 
     @property
-    def tried(self) -> list[int]:
+    def tried(self):
         """The numbers that are tried first: of a range up to 4, then in steps of half."""
         if not self.is_range:
             return list(self.numbers)
@@ -86,7 +86,7 @@ class ClusterNumbers(NamedTuple):
         return sorted(between | {lowest, highest})
 
 
-def read_n_clusters(n_clusters) -> ClusterNumbers:
+def read_n_clusters(n_clusters):
     """Return the :class:`ClusterNumbers` of a parameter ``n_clusters``, checked."""
     if isinstance(n_clusters, Integral):
         return ClusterNumbers([int(n_clusters)], is_given=True)

@@ -139,9 +139,6 @@ def _call_on_block(method, function, block, *args):
         return method(rows, function)
 
 
-AnyRows = WeightedRows | DaskRows
-
-
 def as_rows(X, n_clusters, kind):
     """Return samples of weight one. Arrays that are not float64 are converted in every pass."""
     batch_size = batch_size_for_cache(n_clusters, X.shape[1], kind)
@@ -215,9 +212,10 @@ def initial_mixtures(rows, n_clusters, options, random_state, init="kmeans", n_i
     samples, weight = draw_samples(rows, random_state)
     center = gaussian.weighted_mean(samples, weight / weight.sum())
     x = (samples - center).numpy()
-    draw = partial(draw_responsibilities, x, weight.numpy(), n_clusters, random_state)
+    weight = weight.numpy()
+    n_runs = max(1, 10 // n_init)
     for _ in range(n_init):
-        resp = draw(init, n_runs=max(1, 10 // n_init))
+        resp = draw_responsibilities(x, weight, n_clusters, random_state, init, n_runs)
         mixture = m_step(x, resp, *options)
         mixture = mixture._replace(means=mixture.means + center)
         yield mixture.to(rows.device)
@@ -311,5 +309,4 @@ def run_em(
         # Rounding must not decide between runs that found the same mixture.
         if best is None or run.bound - best.bound > 1e-9 * abs(best.bound):
             best = run
-    assert best is not None, "starts must not be empty"
     return best

@@ -59,7 +59,7 @@ class Samples(NamedTuple):
 # ---- distinct samples and their graph
 
 
-def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()) -> Samples:
+def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()):
     """Return the distinct :class:`Samples` of X and their neighbor graph.
 
     Samples at the positions ``needed`` in X are preferred if there are more than ``max_samples``.
@@ -216,7 +216,7 @@ class Lookup:
         return self.index.query(k, X)
 
 
-def interpolate(lookup, X, values, n_jobs, equal=None) -> list[np.ndarray]:
+def interpolate(lookup, X, values, n_jobs, equal=None):
     """Return the values of samples X (N, D), and last their mean distances (N,) to neighbors.
 
     A sample equal to one of the reference, at the place in ``equal`` (N,) if these are known and

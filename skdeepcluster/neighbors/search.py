@@ -57,7 +57,7 @@ class NeighborIndex:
         n_rows, n_features = X.shape
         if sparse.issparse(X) or not self.is_measured:
             metric = "euclidean" if self.is_cosine else metric
-            self.library = NearestNeighbors(metric=metric).fit(X)
+            self.library = _fit_library(NearestNeighbors(metric=metric), X)
             return
         if n_features > TREE_FEATURES:
             # Matrix products round less around the center.
@@ -151,6 +151,17 @@ class NeighborIndex:
         return np.maximum(distances, 0, dtype=float)
 
 
+def _fit_library(library, points):
+    """Return scikit-learn's search, fitted to points (M, P)."""
+    try:
+        return library.fit(points)
+    except SystemError as error:
+        raise ValueError(
+            f"metric={library.metric!r} is no distance: scikit-learn's trees need values of at "
+            "least 0 that obey the triangle inequality. Correct it, or precompute distances."
+        ) from error
+
+
 def stack_parts(parts):
     """Return the distances and indices of all parts."""
     distances, indices = zip(*parts, strict=True)
@@ -199,6 +210,13 @@ def has_distances(estimator):
 
 def list_metric(estimators):
     """Return the metric of a score of clusterers, as an option, if they take distances."""
+    for estimator in estimators:
+        if getattr(estimator, "affinity", None) == "precomputed":
+            raise ValueError(
+                f"{type(estimator).__name__} with affinity='precomputed' takes "
+                "similarities, but features or distances are expected. Name an "
+                "affinity of features."
+            )
     return {"metric": "precomputed"} if any(map(has_distances, estimators)) else {}
 
 
@@ -219,6 +237,11 @@ def check_distances(X, square=True):
 
     diagonal = X.diagonal().mean(dtype=float)
     mean = values.mean(dtype=float)
+    if not sparse.issparse(X) and X[0].any() != X[:, 0].any():
+        raise ValueError(
+            "X has distances on one side of the diagonal only, but expects them on both. Pass "
+            "X + X.T."
+        )
     if diagonal > mean:
         raise ValueError(
             f"X has the mean {mean:.3g}, but {diagonal:.3g} on the diagonal, as similarities "

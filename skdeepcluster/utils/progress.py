@@ -1,7 +1,6 @@
 """Progress of a fit: a bar over its steps, or lines where no terminal is."""
 
 import sys
-from typing import Any, Self
 
 from tqdm.auto import tqdm
 
@@ -12,12 +11,12 @@ SECONDS_BETWEEN_LINES = 5.0
 class _Lines:
     """Standard error, on which tqdm writes lines instead of redrawing one."""
 
-    def write(self, text: str) -> None:
+    def write(self, text):
         line = text.strip()
         if line:
             sys.stderr.write(f"{line}\n")
 
-    def flush(self) -> None:
+    def flush(self):
         sys.stderr.flush()
 
 
@@ -28,41 +27,41 @@ class Progress:
     :meth:`begin` at each phase.
     """
 
-    def __init__(self, title: str = "", is_shown: bool = False) -> None:
-        options: dict[str, Any] = {}
+    def __init__(self, title="", is_shown=False):
+        options = {}
         if not sys.stderr.isatty():
             options = {"file": _Lines(), "mininterval": SECONDS_BETWEEN_LINES}
         self.bar = tqdm(desc=title, unit="step", disable=not is_shown, **options)
         self._phase = ""
         self._n_begun = 0
 
-    def __enter__(self) -> Self:
+    def __enter__(self):
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind, *_):
         if kind is None:
             self._end_phase()
         self.bar.close()
 
-    def plan(self, n_steps: int) -> None:
+    def plan(self, n_steps):
         """Set the number of steps of the fit."""
         self.bar.total = n_steps
 
-    def begin(self, phase: str, n_steps: int = 0) -> None:
+    def begin(self, phase, n_steps=0):
         """Begin a phase with this many steps; the steps of earlier phases are over."""
         self._end_phase()
         self._phase = phase
         self._n_begun += n_steps
         self.bar.set_postfix_str(phase)
 
-    def step(self) -> None:
+    def step(self):
         """Count a step."""
         self.bar.update()
 
-    def show(self, detail: str) -> None:
+    def show(self, detail):
         """Write a detail after the phase, when the bar is drawn again."""
         self.bar.set_postfix_str(f"{self._phase}, {detail}", refresh=False)
 
-    def _end_phase(self) -> None:
+    def _end_phase(self):
         """Count the steps that the phase has left out."""
         self.bar.update(self._n_begun - self.bar.n)

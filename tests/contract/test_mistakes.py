@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import pdist, squareform
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
@@ -68,6 +69,16 @@ MISTAKES = {
         TypeError,
         "must hold skorch callbacks.*got <built-in function print>.*on_epoch_end",
     ),
+    "a metric below zero": (
+        lambda: NeighborClustering(3, metric=lambda a, b: -1.0).fit(X),
+        ValueError,
+        "is no distance: .* values of at least 0",
+    ),
+    "distances on one side of the diagonal": (
+        lambda: NeighborClustering(3, metric="precomputed").fit(np.triu(squareform(pdist(X)))),
+        ValueError,
+        "on one side of the diagonal only, .* Pass X \\+ X.T",
+    ),
     "a single class": (
         lambda: CatGANClassifier().fit(X, np.full(48, 7)),
         ValueError,
@@ -87,8 +98,8 @@ MISTAKES = {
     ),
     "a callback that watches validation": (
         lambda: fit(callbacks=[EarlyStopping]),
-        KeyError,
-        "valid_loss' was not found in history",
+        ValueError,
+        "'valid_loss' was not found.*no validation set.*monitor 'train_loss'",
     ),
 }
 
