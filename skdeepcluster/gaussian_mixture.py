@@ -205,24 +205,11 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         ValueError
             If a value exceeds 1e100, or samples are too few or too similar for a covariance.
         """
+        last = vars(self).get("mixture_") if self.warm_start else None
+        bound = -np.inf if last is None else self.lower_bound_
         fitted = copy_shallowly(self)
         stream = random_stream(self.random_state)
-        last = vars(self).get("mixture_") if self.warm_start else None
-        is_first = last is None
-        X = read_samples(fitted, X, is_first, min_samples=2)
-        if is_first:
-            fitted._choose_number(X, sample_weight)
-            check_enough(X.shape[0], fitted.n_clusters_)
-        else:
-            self._check_continuity(last)
-
-        rows = fitted._make_rows(X, sample_weight)
-        if is_first:
-            bound = -np.inf
-            starts = fitted._list_initial(rows, stream)
-        else:
-            bound = self.lower_bound_
-            starts = [last.to(rows.device)]
+        rows, starts = fitted._begin(X, sample_weight, last, stream)
         run = em.run_em(
             rows,
             starts,
@@ -240,9 +227,12 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             warn_user(
                 f"EM did not converge in {len(run.bounds)} iterations. Increase max_iter or tol."
             )
-        remedy = "Decrease n_clusters or reg_covar, or scale X."
-        n_found = len(np.unique(labels))
-        warn_of_empty(n_found, fitted.n_clusters_, "components", remedy)
+        warn_of_empty(
+            len(np.unique(labels)),
+            fitted.n_clusters_,
+            "components",
+            "Decrease n_clusters or reg_covar, or scale X.",
+        )
         fitted._set_fitted(run, labels, probabilities)
         self.__dict__ = vars(fitted)
         return self
@@ -383,6 +373,21 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
         return -2 * self._log_likelihood(rows) + n_parameters * penalty
 
     # ---- steps of a fit
+
+    def _begin(self, X, sample_weight, last, stream):
+        """Return X as rows of EM, and the initial mixtures, or the ``last`` one."""
+        is_first = last is None
+        X = read_samples(self, X, is_first, min_samples=2)
+        if is_first:
+            self._choose_number(X, sample_weight)
+            check_enough(X.shape[0], self.n_clusters_)
+        else:
+            self._check_continuity(last)
+
+        rows = self._make_rows(X, sample_weight)
+        if is_first:
+            return rows, self._list_initial(rows, stream)
+        return rows, [last.to(rows.device)]
 
     def _choose_number(self, X, sample_weight):
         """Set the number of components, and the curve of numbers if it is sought."""

@@ -35,7 +35,7 @@ from .input.parameters import (
     store_parameters,
     with_plain_numbers,
 )
-from .input.preparation import Preparation, Prepared, prepare
+from .input.preparation import Preparation, prepare
 from .input.types import Auto, ClusterMixin, Labels, fit_context
 from .neighbors.augmented import check_augment
 from .neighbors.graph import GraphSettings
@@ -495,7 +495,7 @@ class NeighborClustering(
 # ---- what the parameters mean
 
 
-def prepare_samples(clusterer, X, sample_weight) -> Prepared:
+def prepare_samples(clusterer, X, sample_weight):
     """Return X, prepared as a NeighborClustering compares samples."""
     metric = clusterer.metric
     augment = clusterer.augment
@@ -524,7 +524,7 @@ def prepare_samples(clusterer, X, sample_weight) -> Prepared:
     return prepared
 
 
-def read_settings(clusterer) -> SearchSettings:
+def read_settings(clusterer):
     """Return what the parameters of a NeighborClustering mean for the search of clusters."""
     graph = GraphSettings(
         n_neighbors=clusterer.n_neighbors,

@@ -74,7 +74,7 @@ class WeightedRows(_StoredRows):
 
     def take(self, index):
         """Return the samples at sorted positions."""
-        return to_tensor(self.X[index], double=True)
+        return self.X[index]
 
     def _each(self, work):
         """Yield the results of ``work`` for the batches, which torch's threads share."""
@@ -121,7 +121,7 @@ class DaskRows(_StoredRows):
 
     def take(self, index):
         """Return the samples at sorted positions."""
-        return to_tensor(self.X[index].compute(), double=True)
+        return self.X[index].compute()
 
     def _call(self, method, function):
         """Return the delayed calls of a method of :class:`WeightedRows` for all blocks."""
@@ -234,7 +234,7 @@ def draw_samples(rows, random_state):
         index = np.sort(drawn)
         weight = np.ones(MAX_INITIAL)
 
-    x = rows.take(index).numpy()
+    x = to_tensor(rows.take(index), double=True).numpy()
     x, place = np.unique(x, axis=0, return_inverse=True)
     weight = np.bincount(place.ravel(), weight)
     return torch.from_numpy(x), torch.from_numpy(weight)
