@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from threadpoolctl import ThreadpoolController
@@ -11,9 +12,29 @@ from threadpoolctl import ThreadpoolController
 find_libraries = cache(ThreadpoolController)
 
 
-def single_threaded(user_api=None):
-    """Return a context that limits BLAS or OpenMP, or both, to one thread: it fixes rounding."""
+#: Limits of BLAS, which all threads share: the first one knows the number before all of them.
+LIMITS = []
+LOCK = Lock()
+
+
+def limit_to_one(user_api):
+    """Limit libraries to one thread, as a context or from now on."""
     return find_libraries().limit(limits=1, user_api=user_api)
+
+
+@contextmanager
+def single_threaded(user_api=None):
+    """Limit BLAS or OpenMP, or both, to one thread: it fixes rounding."""
+    with LOCK:
+        LIMITS.append(limit_to_one("blas"))
+    try:
+        with limit_to_one(user_api):
+            yield
+    finally:
+        with LOCK:
+            last = LIMITS.pop()
+            if not LIMITS:
+                last.restore_original_limits()
 
 
 @contextmanager
@@ -25,7 +46,7 @@ def open_threads(n_jobs=None):
     # Several OpenMP threads would choose differently among equal distances.
     pool = ThreadPoolExecutor(
         _openmp_effective_n_threads(n_jobs),
-        initializer=single_threaded,
+        initializer=limit_to_one,
         initargs=("openmp",),
     )
     with single_threaded("blas"), pool:
