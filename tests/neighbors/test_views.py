@@ -92,6 +92,20 @@ def test_shifts_do_not_matter_to_clusters():
     assert shifted("auto").fit(SERIES).n_clusters_ == 3
 
 
+def test_waves_need_shifts_of_a_period_and_no_large_ones():
+    kind = np.arange(240) % 3
+    start = np.random.RandomState(0).uniform(size=(240, 1))
+    phase = (np.arange(96) / 16 + start) % 1
+    waves = [2 * phase - 1, np.sign(0.5 - phase), np.sin(2 * np.pi * phase)]
+    X = np.choose(kind[:, None], waves)
+    scores = {}
+    for change in (RandomShift(0.15), RandomShift(0.5, wrap=True)):
+        found = NeighborClustering(3, augment=change, random_state=0).fit_predict(X)
+        scores[change.wrap] = adjusted_rand_score(kind, found)
+    assert scores[False] > 0.95
+    assert scores[True] < 0.8
+
+
 def test_images_may_move():
     X, y = load_digits(n_class=6, return_X_y=True)
     fit = NeighborClustering(6, augment=RandomAffine((1, 8, 8)), random_state=0).fit(X[:400])
