@@ -249,10 +249,6 @@ KINDS: dict[str, Callable[[Generator], Any]] = {
     "digits": draw_digits,
     "embeddings": draw_embeddings,
     "texts": draw_texts,
-    "many_images": partial(draw_manifolds, as_images=True, is_large=True),
-    "many_series": partial(draw_manifolds, as_images=False, is_large=True),
-    "many_digits": partial(draw_digits, is_large=True),
-    "many_embeddings": partial(draw_embeddings, is_large=True),
     "one_embedding": partial(draw_embeddings, n_classes=ONE),
 }
 #: Kinds to which noise is added, or that are rounded.
@@ -285,9 +281,6 @@ COLUMNS = {
     "series",
     "shifted",
     "digits",
-    "many_images",
-    "many_series",
-    "many_digits",
 }
 #: Kinds that are not turned and scaled: tables and texts.
 TABLES = {"mixed", "one_mixed", "coded", "one_coded", "texts"}

@@ -20,7 +20,7 @@ from skdeepcluster.input import Preparation, preparation
 from skdeepcluster.neighbors.graph import GraphSettings
 from skdeepcluster.neighbors.samples import connect
 from skdeepcluster.nn import RandomAffine, RandomShift
-from skdeepcluster.partition.candidates import find_candidates, find_communities
+from skdeepcluster.partition.candidates import find_candidates
 from skdeepcluster.partition.coordinates import (
     Coordinates,
     StepSizes,
@@ -49,9 +49,6 @@ WEIGHTS = {
     "overlapping": 2,
     "background": 2,
     "texts": 2,
-    "many_images": 2,
-    "many_digits": 3,
-    "many_embeddings": 2,
     "mixed": 8,
     "coded": 6,
     "one_mixed": 3,
@@ -184,8 +181,7 @@ def measure_partitions(kind: str, seed: int, has_features: bool) -> Record:
         parts.append(compare(criterion, tried, labels, y))
 
     if k > 1:
-        candidates = list_candidates(coords, k, stream)
-        methods, found = zip(*candidates, strict=True)
+        methods, found = zip(*find_candidates(coords, k, stream), strict=True)
         labels = np.array(found)[:, criterion.positions]
         parts.append(compare(criterion, k, labels, y, methods))
 
@@ -220,17 +216,6 @@ def summarize(data: DataSet, criterion: Criterion) -> Summary:
 
 
 # ---- partitions
-
-
-def list_candidates(
-    coords: Coordinates, n_clusters: int, stream: RandomState
-) -> list[tuple[str, Array]]:
-    """Return the candidates of a fit, and communities, which only large sets have in a fit."""
-    found = list(find_candidates(coords, n_clusters, stream))
-    for _ in range(2):
-        labels = find_communities(coords.graph, n_clusters, stream)
-        found.append(("communities", labels))
-    return found
 
 
 def list_tried(criterion: Criterion, n_clusters: int, stream: RandomState) -> list[int]:

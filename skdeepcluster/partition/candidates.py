@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 import numpy as np
-from scipy import sparse
+from scipy.special import entr
 from sklearn.cluster import KMeans
 
 from ..input.distinct import TINY
 from ..input.labels import indicate
-from ..neighbors.graph import join_clusters, sum_links
 from ..neighbors.threads import single_threaded
 from ..utils.random import draw_seed
 from .coordinates import Coordinates, MergeTrees
@@ -29,19 +28,12 @@ EM_TOLERANCE = 1e-3
 EMBEDDING_REGULARIZATION = 1e-4
 #: Number of random starts of latent classes.
 N_RANDOM = 4
-#: Number of components of a merged mixture, and resolution of communities, per cluster.
+#: Number of components of a merged mixture, per cluster.
 COMPONENTS = 2
-#: Number of times that samples, or communities of them, are joined before these are merged.
-LEVELS = 2
-#: Number of runs that merge communities.
-COMMUNITY_RUNS = 20
-#: Share of the points that move at once, and maximum number of times.
-MOVING = 0.5
-MAX_MOVES = 40
-#: Minimum share of the points that must want to move.
-LEAST_MOVED = 3e-3
 #: Maximum number of components, whose merging takes time and memory with its cube and square.
 MAX_COMPONENTS = 300
+#: Maximum number of components that are regrouped: each step takes time with the cube.
+MAX_REGROUPED = 150
 
 
 # ---- what is tried
@@ -106,34 +98,25 @@ class Search:
         """Cut a merge tree."""
         return self.trees.cut(method, self.n_clusters)
 
-    def merge_mixture(self):
+    def merge_mixture(self, regroups=False):
         """Merge the components of a mixture, more than clusters, by the edges between them."""
         coords = self.coords
         n_fitted = len(coords.draw(coords.sizes.fitted))
         n_components = min(COMPONENTS * self.n_clusters, n_fitted)
-        if n_components > MAX_COMPONENTS:
+        if n_components > (MAX_REGROUPED if regroups else MAX_COMPONENTS):
             return None
         densities = fit_embedding(self.trees.points, coords, n_components, self.stream)
         used, component = np.unique(densities.argmax(1), return_inverse=True)
         if len(used) <= self.n_clusters:
             return component
 
-        edges = join_clusters(coords.graph, component, len(used)).toarray()
+        member = indicate(component, len(used))
+        edges = (member.T @ (coords.graph @ member)).toarray()
         sizes = np.bincount(component)
         groups = agglomerate(edges, sizes, self.n_clusters)
+        if regroups:
+            groups = regroup(edges, sizes, groups)
         return label_points(groups)[component]
-
-    def move_merged(self):
-        """Move samples between the merged components of a mixture: this lowers the cut."""
-        merged = self.merge_mixture()
-        if merged is None:
-            return None
-        graph = self.coords.graph
-        return move_points(graph, sum_links(graph), merged, 1, self.stream)
-
-    def find_communities(self):
-        """Find communities of the graph: no embedding decides about them."""
-        return find_communities(self.coords.graph, self.n_clusters, self.stream)
 
 
 # The criterion was trained with these methods, too.
@@ -162,11 +145,9 @@ IN_EMBEDDING = (
     ("full ward", Search.fit_mixture, "full", "embedding ward"),
     ("embedding merged", Search.merge_mixture),
     # Twice, from other random numbers.
-    ("embedding moved", Search.move_merged),
-    ("embedding moved", Search.move_merged),
+    ("embedding regrouped", Search.merge_mixture, True),
+    ("embedding regrouped", Search.merge_mixture, True),
 )
-#: Methods tried in the graph: three times, from other random numbers.
-IN_GRAPH = 3 * (("communities", Search.find_communities),)
 #: Methods of brief searches only.
 BRIEF = {"embedding genie"}
 #: Methods that a brief search leaves out.
@@ -175,7 +156,7 @@ SELDOM = {
     "diag",
     "embedding kmeans",
     "full ward",
-    "embedding moved",
+    "embedding regrouped",
 }
 
 
@@ -189,9 +170,6 @@ def find_candidates(coords, n_clusters, stream, brief=False):
     tasks = [(trees, IN_EMBEDDING) for trees in in_embeddings]
     if coords.has_features:
         tasks.insert(0, (in_samples, IN_SAMPLES))
-    # Communities of many samples take the place of the other embedding.
-    if len(in_embeddings) == 1 and not brief:
-        tasks.append((in_samples, IN_GRAPH))
     for trees, methods in tasks:
         search = Search(coords, trees, n_clusters, stream, brief)
         for name, method, *options in methods:
@@ -330,86 +308,6 @@ def fit_gaussians(points, coords, labels, n_components, kind, reg=1e-3):
         return all_monomials @ coefficients
 
 
-# ---- communities of the graph
-
-
-def find_communities(graph, n_clusters, stream):
-    """Return the communities (M,) of a graph (M, M) with the highest modularity that is found.
-
-    They are ``n_clusters`` or fewer. Samples move between small communities, these between larger
-    ones, which are merged, in each run with other random changes of the edges (V. D. Blondel et
-    al., "Fast unfolding of communities in large networks", J. Stat. Mech. P10008, 2008).
-    """
-    degrees = sum_links(graph)
-    labels = np.arange(len(degrees))
-    links = graph
-    volumes = degrees
-    for _ in range(LEVELS):
-        alone = np.arange(len(volumes))
-        resolution = COMPONENTS * n_clusters
-        labels = move_points(links, volumes, alone, resolution, stream)[labels]
-        edges = join_clusters(graph, labels, labels.max() + 1)
-        volumes = sum_links(edges)
-        links = edges - sparse.diags_array(edges.diagonal())
-
-    best = -np.inf
-    for _ in range(COMMUNITY_RUNS):
-        changes = np.triu(stream.normal(size=edges.shape)) * stream.uniform()
-        changed = edges.toarray() * np.exp(changes + changes.T)
-        merged = label_points(agglomerate(changed, volumes, n_clusters))
-        merged = move_points(links, volumes, merged, 1, stream)
-        modularity = compute_modularity(join_clusters(edges, merged, n_clusters))
-        if modularity > best:
-            best = modularity
-            groups = merged
-    return move_points(graph, degrees, groups[labels], 1, stream)
-
-
-def compute_modularity(joint):
-    """Return the modularity of clusters by the sums (K, K) of links between them.
-
-    M. E. J. Newman, M. Girvan, "Finding and evaluating community structure in networks", Physical
-    Review E 69, 2004.
-    """
-    shares = joint / joint.sum()
-    return shares.trace() - np.square(shares.sum(0)).sum()
-
-
-def move_points(links, degrees, labels, resolution, stream):
-    """Return labels (P,) after points have moved to the groups of highest gain in modularity.
-
-    ``links`` (P, P) lead to other points. ``degrees`` (P,) include links of a point to itself.
-    A random half of the points moves at once: if all did, two would only change places.
-    """
-    price = resolution * degrees / degrees.sum()
-    for _ in range(MAX_MOVES):
-        n_groups = labels.max() + 1
-        volumes = np.bincount(labels, degrees, n_groups)
-        joined = links @ indicate(labels, n_groups)
-        counts = np.diff(joined.indptr)
-        rows = np.repeat(np.arange(len(labels)), counts)
-        gains = joined.data - price[rows] * volumes[joined.indices]
-
-        is_own = joined.indices == labels[rows]
-        gains[is_own] += (price * degrees)[rows[is_own]]
-        own = -price * (volumes[labels] - degrees)
-        own[rows[is_own]] = gains[is_own]
-
-        linked = np.flatnonzero(counts)
-        best = np.maximum.reduceat(gains, joined.indptr[linked])
-        is_better = gains == np.repeat(best, counts[linked])
-        is_better &= gains > own[rows]
-        wanted = labels.copy()
-        wanted[rows[is_better]] = joined.indices[is_better]
-
-        is_moved = wanted != labels
-        if is_moved.mean() < LEAST_MOVED:
-            break
-        is_moved &= stream.uniform(size=len(labels)) < MOVING
-        labels = np.unique(np.where(is_moved, wanted, labels), return_inverse=True)[1]
-    return labels
-
-
 # ---- groups of points, merged by the edges between them
 
 
@@ -444,3 +342,78 @@ def label_points(groups):
     for k, group in enumerate(groups):
         labels[group] = k
     return labels
+
+
+def regroup(edges, sizes, groups):
+    """Divide a group of points and join two others, as long as this raises I^2 / H.
+
+    I is the information of a group about the next one on a walk along the edges (P, P), and H the
+    entropy of groups (M. Faccin et al., "Entrograms and coarse graining of dynamics on complex
+    networks", Journal of Complex Networks, 2018). A group is divided by :func:`agglomerate`.
+    """
+    edges = edges / max(edges.sum(), 1e-12)
+    best = -np.inf
+    while True:
+        score = best
+        joint = _join(edges, groups)
+        sums = np.array([entr(row + joint).sum(1) for row in joint])
+        for k, parts in _divide_each(edges, sizes, groups):
+            divided = _join(edges, parts)
+            former = np.delete(joint[k], k)
+            others = np.delete(np.delete(sums, k, 0), k, 1)
+            others -= entr(former[:, None] + former)
+            joined_score, i, j = _join_best(divided, _add_halves(others, divided))
+            if joined_score > score + 1e-9:
+                score = joined_score
+                kept = [part for n, part in enumerate(parts) if n not in (i, j)]
+                improved = [*kept, parts[i] + parts[j]]
+        if score == best:
+            return groups
+        best = score
+        groups = improved
+
+
+def _join(edges, groups):
+    """Return the joint distribution (K, K) of a group and the next one on a walk."""
+    member = np.eye(len(groups))[label_points(groups)]
+    return member.T @ edges @ member
+
+
+def _divide_each(edges, sizes, groups):
+    """Yield each group that can be divided: its number, and the others and its halves."""
+    for k, group in enumerate(groups):
+        if len(group) > 1:
+            halves = agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
+            halves = [[group[i] for i in half] for half in halves]
+            yield k, [*groups[:k], *groups[k + 1 :], *halves]
+
+
+def _add_halves(others, joint):
+    """Return the entropies (K, K) of sums of two rows of ``joint``, the last ones halves.
+
+    ``others`` (K - 2, K - 2) are those of the other rows without the columns of the halves.
+    """
+    columns = joint[:-2, -2:]
+    inner = others + entr(columns[:, None] + columns).sum(2)
+    last = entr(joint[-2:, None] + joint).sum(2)
+    return np.block([[inner, last[:, :-2].T], [last]])
+
+
+def _join_best(joint, sums):
+    """Return the highest I^2 / H after joining two groups, and the two."""
+    shares = joint.sum(0)
+    inner = joint.diagonal()
+    parts = entr(joint)
+    # Rows and columns of the two are taken out, and their sum is put in.
+    taken = 2 * parts.sum(1) - parts.diagonal()
+    ends = entr(inner[:, None] + joint)
+    beside = sums - ends - ends.T
+    inside = entr(inner[:, None] + inner + 2 * joint)
+    both = parts.sum() - taken[:, None] - taken + 2 * parts + 2 * beside + inside
+    single = entr(shares)
+    entropy = single.sum() - single[:, None] - single + entr(shares[:, None] + shares)
+
+    scores = (2 * entropy - both) ** 2 / entropy.clip(1e-12)
+    scores[np.tril_indices(len(scores))] = -np.inf
+    i, j = np.unravel_index(scores.argmax(), scores.shape)
+    return scores[i, j], i, j

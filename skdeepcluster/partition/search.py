@@ -239,6 +239,6 @@ def warn_of_number(found, numbers):
     is_highest = numbers.is_auto and best.n_clusters == found.curve.n_clusters[-1]
     if is_highest and len(found.samples.weights) > 1:
         warn_user(
-            f"n_clusters='auto' chose {best.n_clusters}, the largest number tried. Set "
-            f"n_clusters or, with enough samples, bounds such as (1, {2 * MAX_CLUSTERS})."
+            f"n_clusters='auto' chose {best.n_clusters}, the largest number tried. "
+            f"Set it, or bounds such as (1, {2 * MAX_CLUSTERS})."
         )

@@ -1,5 +1,7 @@
 """Candidate partitions, each family against an independent implementation."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from common import constrain
@@ -8,6 +10,7 @@ from scipy.cluster import hierarchy
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist, squareform
+from scipy.special import entr
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
@@ -149,8 +152,7 @@ def test_each_method_finds_the_given_number(n_clusters):
     samples = Bunch(reference=reference, columns=np.arange(6), weights=np.ones(len(X)))
     views = {"white": X, "table": read_table(samples, [[3, 4, 5]])}
     found = list_candidates(look(X, **views), n_clusters)
-    tried = candidates.IN_SAMPLES + candidates.IN_EMBEDDING + candidates.IN_GRAPH
-    expected = {name for name, *_ in tried}
+    expected = {name for name, *_ in (*candidates.IN_SAMPLES, *candidates.IN_EMBEDDING)}
     assert {method for method, _ in found} == expected - candidates.BRIEF
     assert all(set(labels) == set(range(n_clusters)) for _, labels in found)
 
@@ -169,25 +171,31 @@ def test_labels_are_extended_to_all_samples(rows):
         assert adjusted_rand_score(alone, labels[known]) == 1
 
 
-@pytest.mark.parametrize("resolution", [0.5, 1, 3])
-def test_no_single_move_raises_the_modularity(resolution):
-    graph = neighbor_graph(X[:120])
-    degrees = np.asarray(graph.sum(1)).ravel()
-    stream = np.random.RandomState(0)
-    found = candidates.move_points(graph, degrees, stream.randint(7, size=120), resolution, stream)
-    price = np.outer(degrees, degrees) * resolution / degrees.sum()
-    gains = (graph.toarray() - price) * (1 - np.eye(120)) @ np.eye(found.max() + 1)[found]
-    own = gains[np.arange(120), found]
-    assert (own >= gains.max(1) - 1e-9).all()
+def _criterion(edges, groups):
+    """I^2 / H of groups, from their joint distribution."""
+    member = np.array([[point in group for group in groups] for point in range(len(edges))], float)
+    joint = member.T @ edges @ member / edges.sum()
+    entropy = entr(joint.sum(0)).sum()
+    return (2 * entropy - entr(joint).sum()) ** 2 / entropy
 
 
-def test_communities_are_the_pieces_of_a_graph():
-    far = np.concatenate([X[k == Y][:30] + 1000 * k for k in range(4)])
-    found = candidates.find_communities(neighbor_graph(far), 4, np.random.RandomState(0))
-    assert adjusted_rand_score(np.repeat(np.arange(4), 30), found) == 1
-
-
-def test_modularity_is_that_of_its_definition():
-    # Two cliques of three, which one of 7 edges joins: 6 / 7 - 1 / 2.
-    joint = np.array([[6.0, 1], [1, 6]])
-    assert candidates.compute_modularity(joint) == pytest.approx(6 / 7 - 1 / 2)
+@pytest.mark.parametrize("seed", range(5))
+def test_no_split_and_merge_improves_regrouped_points(seed):
+    stream = np.random.RandomState(seed)
+    edges = np.triu(stream.uniform(size=(9, 9)) ** 4)
+    edges = edges + edges.T
+    sizes = np.ones(9)
+    groups = [sorted(group) for group in np.array_split(stream.permutation(9), 3)]
+    found = candidates.regroup(edges, sizes, groups)
+    assert sorted(sum(found, [])) == list(range(9))
+    assert len(found) == 3
+    best = _criterion(edges, found)
+    assert best >= _criterion(edges, groups)
+    for group in found:
+        if len(group) > 1:
+            halves = candidates.agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
+            parts = [own for own in found if own != group]
+            parts += [[group[i] for i in half] for half in halves]
+            for i, j in combinations(range(4), 2):
+                others = [own for k, own in enumerate(parts) if k not in (i, j)]
+                assert _criterion(edges, [*others, parts[i] + parts[j]]) <= best + 1e-8
