@@ -17,7 +17,7 @@ LIMITS = []
 LOCK = Lock()
 
 
-def limit_to_one(user_api):
+def limit(user_api):
     """Limit libraries to one thread, as a context or from now on."""
     return find_libraries().limit(limits=1, user_api=user_api)
 
@@ -26,9 +26,9 @@ def limit_to_one(user_api):
 def single_threaded(user_api=None):
     """Limit BLAS or OpenMP, or both, to one thread: it fixes rounding."""
     with LOCK:
-        LIMITS.append(limit_to_one("blas"))
+        LIMITS.append(limit("blas"))
     try:
-        with limit_to_one(user_api):
+        with limit(user_api):
             yield
     finally:
         with LOCK:
@@ -46,7 +46,7 @@ def open_threads(n_jobs=None):
     # Several OpenMP threads would choose differently among equal distances.
     pool = ThreadPoolExecutor(
         _openmp_effective_n_threads(n_jobs),
-        initializer=limit_to_one,
+        initializer=limit,
         initargs=("openmp",),
     )
     with single_threaded("blas"), pool:
