@@ -22,6 +22,7 @@ from ..neighbors.samples import Lookup, Samples, connect, interpolate
 from ..utils.progress import Progress
 from ..utils.random import draw_seed, random_stream
 from .coordinates import make_coordinates
+from .criterion.constants import LEAST_SIZE
 from .criterion.score import Criterion
 from .known import count_labels, follow_labels
 from .number import choose_number
@@ -139,7 +140,7 @@ def _follow(partition, problem, samples, embedding):
 # ---- clusters of all samples
 
 
-def find_clusters(prepared, problem, settings) -> Found:
+def find_clusters(prepared, problem, settings):
     """Return the partitions of prepared samples by :class:`SearchSettings`."""
     numbers = problem.n_clusters
     with Progress("NeighborClustering", settings.verbose) as progress:
@@ -236,9 +237,13 @@ def warn_of_number(found, numbers):
         "clusters",
         "Decrease n_clusters, or leave out duplicate points.",
     )
+    n_distinct = len(found.samples.weights)
     is_highest = numbers.is_auto and best.n_clusters == found.curve.n_clusters[-1]
-    if is_highest and len(found.samples.weights) > 1:
-        warn_user(
-            f"n_clusters='auto' chose {best.n_clusters}, the largest number tried. "
-            f"Set it, or bounds such as (1, {2 * MAX_CLUSTERS})."
-        )
+    if not is_highest or n_distinct == 1:
+        return
+    advice = f"Set bounds, such as n_clusters=(1, {2 * MAX_CLUSTERS})."
+    if n_distinct // LEAST_SIZE < MAX_CLUSTERS:
+        advice = f"There are only {n_distinct} distinct samples: set n_clusters."
+    warn_user(
+        f"n_clusters='auto' chose {best.n_clusters}, the largest number tried. {advice}"
+    )

@@ -254,7 +254,7 @@ def test_no_evidence_is_said():
     assert np.isnan(expected_score(X, np.arange(60)))
     assert np.isnan(NeighborClustering(60, random_state=0).fit(X).expected_score_)
     assert np.isnan(expected_score(X[:9], np.zeros(9)))
-    with pytest.warns(ConvergenceWarning, match="largest number tried"):
+    with pytest.warns(ConvergenceWarning, match="only 9 distinct samples"):
         few = NeighborClustering("auto", random_state=0).fit(X[:9])
     assert np.isnan(few.expected_score_)
     assert few.n_clusters_ == 1
