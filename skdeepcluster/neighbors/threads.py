@@ -10,8 +10,6 @@ from threadpoolctl import ThreadpoolController
 
 #: Returns the loaded libraries with threads, found once per process.
 find_libraries = cache(ThreadpoolController)
-
-
 #: Limits of BLAS, which all threads share: the first one knows the number before all of them.
 LIMITS = []
 LOCK = Lock()

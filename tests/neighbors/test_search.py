@@ -8,9 +8,11 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics.pairwise import cosine_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from skdeepcluster import NeighborClustering
 from skdeepcluster.neighbors.search import NeighborIndex, check_distances
+from skdeepcluster.neighbors.threads import single_threaded
 
 GROUPS = make_blobs(60, random_state=0)[0]
 
@@ -184,3 +186,20 @@ def test_clusters_far_apart_lose_no_neighbor(n_rows, unit):
     found = NeighborIndex(unit * X).query(5)[1]
     shared = [len(np.intersect1d(a, b)) for a, b in zip(found, expected, strict=True)]
     assert np.mean(shared) > 4.8
+
+
+def count_blas():
+    return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+
+def test_limits_that_overlap_restore_the_threads_of_blas():
+    # Fits in two threads: the first begins and ends before the second.
+    with threadpool_limits(2, "blas"):
+        before = count_blas()
+        first, second = single_threaded("blas"), single_threaded()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert count_blas() == {1}
+        second.__exit__(None, None, None)
+        assert count_blas() == before != {1}
