@@ -120,8 +120,9 @@ class Settings:
                 n_batches,
             )
         # The autoencoder of a GAN always has perceptrons.
-        has_coders = "encoder" in parameters
-        builders = ("encoder", "decoder", "image_shape") if has_coders else ()
+        builders = ()
+        if "encoder" in parameters:
+            builders = "encoder", "decoder", "image_shape"
         return cls(
             device=resolve_device(parameters["device"]),
             hidden_layer_sizes=widths,

@@ -276,8 +276,11 @@ def _raw_moments(stats, kind):
     # An empty component keeps a positive count, so its mean is defined: it is the shift.
     n = stats.s0 + 10 * torch.finfo(stats.s0.dtype).eps * stats.s0.mean()
     means = stats.s1 / n[:, None]
-    counts = n[:, None, None] if kind in MATRIX else n[:, None]
-    of_means = _square(means, kind)
+    counts = n[:, None]
+    of_means = means.square()
+    if kind in MATRIX:
+        counts = counts[:, None]
+        of_means = means[:, :, None] * means[:, None]
     if kind == "tied":
         of_means = (counts * of_means).sum(0, keepdim=True) / n.sum()
         counts = n.sum()
@@ -287,13 +290,6 @@ def _raw_moments(stats, kind):
         squares = squares.mean(-1, keepdim=True)
         of_means = of_means.mean(-1, keepdim=True)
     return n, means, squares, of_means
-
-
-def _square(means, kind):
-    """Return outer products (K, D, D) for matrices, or squares (K, D)."""
-    if kind in MATRIX:
-        return means[:, :, None] * means[:, None]
-    return means.square()
 
 
 # ---- divergences

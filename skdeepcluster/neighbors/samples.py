@@ -226,8 +226,7 @@ def interpolate(lookup, X, values, n_jobs, equal=None):
     """
     reference = lookup.reference
     if equal is None:
-        X = lookup.match_form(X)
-        equal = lookup.find_equal(X)
+        equal = lookup.find_equal(lookup.match_form(X))
 
     new = np.flatnonzero(equal < 0)
     answers = [value[equal] for value in values]

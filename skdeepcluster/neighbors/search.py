@@ -57,7 +57,7 @@ class NeighborIndex:
         n_rows, n_features = X.shape
         if sparse.issparse(X) or not self.is_measured:
             metric = "euclidean" if self.is_cosine else metric
-            self.library = _fit_library(NearestNeighbors(metric=metric), X)
+            self.library = _fit_library(metric, X)
             return
         if n_features > TREE_FEATURES:
             # Matrix products round less around the center.
@@ -151,13 +151,13 @@ class NeighborIndex:
         return np.maximum(distances, 0, dtype=float)
 
 
-def _fit_library(library, points):
-    """Return scikit-learn's search, fitted to points (M, P)."""
+def _fit_library(metric, points):
+    """Return scikit-learn's search by a metric, fitted to points (M, P)."""
     try:
-        return library.fit(points)
+        return NearestNeighbors(metric=metric).fit(points)
     except SystemError as error:
         raise ValueError(
-            f"metric={library.metric!r} is no distance: scikit-learn's trees need values of at "
+            f"metric={metric!r} is no distance: scikit-learn's trees need values of at "
             "least 0 that obey the triangle inequality. Correct it, or precompute distances."
         ) from error
 
@@ -235,13 +235,13 @@ def check_distances(X, square=True):
     if not square or not values.size:
         return
 
-    diagonal = X.diagonal().mean(dtype=float)
-    mean = values.mean(dtype=float)
     if not sparse.issparse(X) and X[0].any() != X[:, 0].any():
         raise ValueError(
             "X has distances on one side of the diagonal only, but expects them on both. Pass "
             "X + X.T."
         )
+    diagonal = X.diagonal().mean(dtype=float)
+    mean = values.mean(dtype=float)
     if diagonal > mean:
         raise ValueError(
             f"X has the mean {mean:.3g}, but {diagonal:.3g} on the diagonal, as similarities "

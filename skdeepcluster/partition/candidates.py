@@ -70,13 +70,13 @@ class Search:
         task = self.labels[start], self.n_clusters, kind
         return fit_gaussians(points, self.coords, *task).argmax(1)
 
-    def find_classes(self, *starts):
+    def find_classes(self):
         """Find latent classes by EM from labels of other methods and from random ones."""
         table = self.coords.table
         if table is None:
             return None
         fitted = self.coords.draw(self.coords.sizes.fitted)
-        starts = [self.labels[name][fitted] for name in starts if name in self.labels]
+        starts = [self.labels[name][fitted] for name in STARTS if name in self.labels]
         starts += [*self.stream.randint(self.n_clusters, size=(N_RANDOM, len(fitted)))]
 
         statistics = table.statistics[fitted]
@@ -121,8 +121,8 @@ class Search:
 
 # The criterion was trained with these methods, too.
 
-#: Methods in other coordinates of tables than the points, from which latent classes begin.
-IN_COLUMNS = "white kmeans", "columns kmeans", "profiles kmeans"
+#: Methods from which latent classes begin.
+STARTS = "kmeans", "white kmeans", "columns kmeans", "profiles kmeans"
 #: Methods tried in the samples, in this order, by name.
 IN_SAMPLES = (
     ("kmeans", Search.run_kmeans),
@@ -132,7 +132,7 @@ IN_SAMPLES = (
     ("white kmeans", Search.run_kmeans, "white"),
     ("columns kmeans", Search.run_kmeans, "columns"),
     ("profiles kmeans", Search.run_kmeans, "profiles"),
-    ("classes", Search.find_classes, "kmeans", *IN_COLUMNS),
+    ("classes", Search.find_classes),
     ("genie", Search.cut, "genie"),
     ("ward", Search.cut, "ward"),
 )
@@ -145,8 +145,7 @@ IN_EMBEDDING = (
     ("full ward", Search.fit_mixture, "full", "embedding ward"),
     ("embedding merged", Search.merge_mixture),
     # Twice, from other random numbers.
-    ("embedding regrouped", Search.merge_mixture, True),
-    ("embedding regrouped", Search.merge_mixture, True),
+    *2 * (("embedding regrouped", Search.merge_mixture, True),),
 )
 #: Methods of brief searches only.
 BRIEF = {"embedding genie"}

@@ -123,7 +123,7 @@ class Coordinates:
         return [MergeTrees(points, self, trees) for points, trees in pairs]
 
 
-def make_coordinates(samples, settings, stream, sizes=STEP_SIZES) -> Coordinates:
+def make_coordinates(samples, settings, stream, sizes=STEP_SIZES):
     """Return the :class:`Coordinates` of the samples of a graph.
 
     The second embedding places what :func:`_whiten` returns, or the same graph.

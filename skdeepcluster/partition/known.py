@@ -132,9 +132,7 @@ def absorb_walk(graph, labels, votes, stops):
 # ---- classes from a few labels
 
 
-def partition_by_labels(
-    prepared, targets, n_classes, random_state=None, n_jobs=None
-) -> np.ndarray:
+def partition_by_labels(prepared, targets, n_classes, random_state=None, n_jobs=None):
     """Return class probabilities (N, K) from a few ``targets`` (N,), -1 for none.
 
     Labels are spread along the graph of :class:`Prepared` samples, and smoothed by mixtures of
