@@ -219,9 +219,8 @@ class GaussianMixtureEM(ClusterMixin, DensityMixin, BaseEstimator):
             bound=bound,
             report=self._report,
         )
-        run.mixture, labels, probabilities = order_components(
-            run.mixture.to("cpu"), rows
-        )
+        run.mixture = run.mixture.to("cpu")
+        labels, probabilities = assign_components(run.mixture, rows)
 
         if not run.converged and self.max_iter > 0:
             warn_user(
@@ -582,13 +581,3 @@ def assign_components(mixture, rows):
 
     pairs = apply_joint(mixture, rows, assign)
     return pairs[:, 0].astype(np.int64), pairs[:, 1].copy()
-
-
-def order_components(mixture, rows):
-    """Return a mixture whose last components have no samples, labels and probabilities."""
-    labels, probabilities = assign_components(mixture, rows)
-    empty = np.bincount(labels, rows.weight, len(mixture.means)) == 0
-    if not empty.any():
-        return mixture, labels, probabilities
-    mixture = mixture.reorder(np.argsort(empty, kind="stable"))
-    return mixture, *assign_components(mixture, rows)

@@ -32,13 +32,6 @@ class Mixture(NamedTuple):
         """
         return Mixture(*(field.to(like).contiguous() for field in self))
 
-    def reorder(self, order):
-        """Return the mixture with its components in another order."""
-        log_weights, means, scales = self
-        if len(scales) == len(means):
-            scales = scales[order]
-        return Mixture(log_weights[order], means[order], scales)
-
     def covariances(self):
         """Return S_k S_k^T or s_k^2, in the shape of ``scales``."""
         if self.scales.ndim == 3:
