@@ -63,9 +63,9 @@ class NeighborClustering(
 
     Parameters
     ----------
-    n_clusters : int, (int, int) or "auto"
-        Number of clusters, or the lowest and the highest number to choose between. "auto": from 1
-        to 60, as far as there are five distinct samples per cluster.
+    n_clusters : int, (int, int), range or "auto"
+        Number of clusters, or the lowest and the highest number to choose between, or a range of
+        numbers. "auto": from 1 to 60, as far as there are five distinct samples per cluster.
     n_neighbors : int
         Number of neighbors of each sample in the graph, at most the average number of other
         distinct samples in a cluster.

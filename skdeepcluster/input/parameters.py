@@ -18,7 +18,7 @@ COUNT = Interval(Integral, 1, None, closed="left")
 FRACTION = Interval(Real, 0, 1, closed="left")
 WEIGHT = Interval(Real, 0, None, closed="left")
 #: Constraint of ``n_clusters`` where it may be found.
-N_CLUSTERS = [COUNT, AUTO, tuple]
+N_CLUSTERS = [COUNT, AUTO, tuple, range]
 #: Largest number of clusters that "auto" tries.
 MAX_CLUSTERS = 60
 

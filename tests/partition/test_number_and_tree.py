@@ -59,6 +59,9 @@ def test_number_is_chosen_among_those_given():
     assert found.curve["n_clusters"].tolist() == [2, 4, 9]
     again = select_n_clusters(X, model, np.array([9, 4, 2])).curve
     np.testing.assert_array_equal(again["expected_score"], found.curve["expected_score"])
+    in_range = NeighborClustering(range(3, 7), random_state=0).fit(X)
+    assert in_range.n_clusters_ == 4
+    assert in_range.n_clusters_curve_["n_clusters"].tolist() == [3, 4, 5, 6]
     with pytest.warns(ConvergenceWarning, match="chose 1, the largest.*only 3 distinct samples"):
         assert NeighborClustering("auto").fit(np.repeat(X[:3], 50, axis=0)).n_clusters_ == 1
 
