@@ -93,7 +93,8 @@ class ExpectedScore:
         usual = np.ravel(counts.argmax(0))
 
         clusters = usual[self._criterion.positions]
-        is_cluster = (names != -1)[clusters]
+        is_noise = np.isin(names.astype(str), ["-1", "-1.0"])
+        is_cluster = ~is_noise[clusters]
         if not is_cluster.any():
             return clusters, 0.0
 
@@ -101,7 +102,7 @@ class ExpectedScore:
         nearest = find_nearest(points[~is_cluster], points[is_cluster])
         clusters[~is_cluster] = clusters[is_cluster][nearest]
         agreement = adjusted_rand_score(labels, usual[inverse])
-        return clusters, agreement * (partition != -1).mean()
+        return clusters, agreement * np.mean(~is_noise[labels])
 
 
 def expected_score(X, labels, **options) -> float | npt.NDArray[np.float64]:

@@ -210,6 +210,7 @@ def test_noise_and_extreme_partitions():
         X, [y, noisy, np.full(300, -1), np.zeros(300, int)]
     )
     assert partial == pytest.approx(0.9 * full, rel=0.05)
+    assert expected_score(X, noisy.astype(str)) == expected_score(X, noisy * 1.0) == partial
     assert nothing == 0
     assert one < 0.5
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
