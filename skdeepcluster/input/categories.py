@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import OneHotEncoder
 
-from .checks import refuse_empty
+from .checks import refuse_empty, warn_user
 from .distinct import find_ranges
 from .tables import read_numbers, read_objects
 
@@ -35,8 +35,8 @@ class CategoryEncoder(BaseEstimator):
             if len(places) > 1:
                 self.ranges_[places[0]] = find_ranges(read_numbers(X, places))
         values = self._read(X)
-        first = [names[places[0]] for places in self.columns]
-        levels = list(map(_list_levels, first, values.T))
+        self.names_ = [names[places[0]] for places in self.columns]
+        levels = list(map(_list_levels, self.names_, values.T))
         encoder = OneHotEncoder(
             categories=levels,
             handle_unknown="ignore",
@@ -70,9 +70,15 @@ class CategoryEncoder(BaseEstimator):
 
     def transform(self, X):
         """Return the one-hot columns (N, B) of X (N, D)."""
-        encoded = self.one_hot_.transform(self._read(X))
-        for group in self.groups_:
+        values = self._read(X)
+        encoded = self.one_hot_.transform(values)
+        for k, group in enumerate(self.groups_):
             is_unknown = ~encoded[:, group].any(1)
+            if is_unknown.all() and None not in values[:, k]:
+                warn_user(
+                    f"Column {self.names_[k]!r} has no level that the fit has seen, but "
+                    f"{values[0, k]!r}."
+                )
             encoded[np.ix_(is_unknown, group)] = np.nan
         return encoded
 

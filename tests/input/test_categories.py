@@ -8,6 +8,7 @@ import pytest
 from common import name, some_of
 from scipy.spatial.distance import pdist
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
@@ -173,6 +174,13 @@ def test_flags_alone_make_no_clusters(n_flags):
 
 
 # ---- missing and unseen categories
+
+
+def test_unseen_levels_in_every_row_are_named():
+    fit = NeighborClustering(2, random_state=0).fit(TABLE)
+    new = TABLE.astype({"site": object}).assign(site="elsewhere")
+    with pytest.warns(ConvergenceWarning, match="'site' has no level.* but 'elsewhere'"):
+        fit.predict(new)
 
 
 @pytest.mark.parametrize("estimator", some_of([NEIGHBORS, *CODES]), ids=name)
