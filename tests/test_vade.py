@@ -193,7 +193,7 @@ def test_samples_of_overlapping_clusters_are_clear():
     assert len(x.unique()) == 500
 
 
-@pytest.mark.filterwarnings("ignore:(Only . of 3|.* left their initial clusters)")
+@pytest.mark.filterwarnings("ignore:(Only . of n_clusters=3|.* left their initial clusters)")
 def test_ctrl_c_keeps_the_epochs_that_were_complete(rows):
     class CtrlC(Callback):
         def on_batch_end(self, net, **_):
@@ -208,7 +208,7 @@ def test_ctrl_c_keeps_the_epochs_that_were_complete(rows):
     np.testing.assert_array_equal(vade.predict(rows), vade.labels_)
 
 
-@pytest.mark.filterwarnings("ignore:(Only . of 3|.* left their initial clusters)")
+@pytest.mark.filterwarnings("ignore:(Only . of n_clusters=3|.* left their initial clusters)")
 def test_checkpoints_of_skorch_hold_the_weights_and_go_on(rows, tmp_path):
     brief = {"init": "own", "max_epochs": 3, "pretraining_epochs": 0}
     vade = VaDEClustering(3, **SMALL, **brief)

@@ -22,7 +22,7 @@ SMALL = {"n_components": 2, "hidden_layer_sizes": (32,), "random_state": 0}
 QUICK = SMALL | {"init": "own"}
 #: Networks of a few epochs, whose codes do not tell all clusters apart.
 untrained = pytest.mark.filterwarnings(
-    "ignore:(Only 2 of 3 clusters|.* of the samples left their initial clusters)"
+    "ignore:(Only 2 of n_clusters=3 clusters|.* of the samples left their initial clusters)"
 )
 
 

@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import one_hot
 
 from ..functional.gaussian import compact_scales
-from ..input.checks import warn_user
+from ..input.checks import warn_of_empty, warn_user
 from ..input.dask import fit_predict, maps_blocks
 from ..input.labels import find_offset, mark_noise, read_known
 from ..input.parameters import (
@@ -473,14 +473,14 @@ class ClusteringMixin(ClusterMixin):
     def _warn_of_lost_clusters(self, labels, moved, training):
         """Warn of clusters that are empty, or that many samples have left."""
         n_clusters = training.initial.n_clusters
-        n_found = len(np.unique(labels))
+        warn_of_empty(
+            len(np.unique(labels)),
+            n_clusters,
+            "clusters",
+            "Lower n_clusters, train longer (max_epochs), or scale the features.",
+        )
         is_held = self.init_weight != 0 and not self._finds_clusters()
-        if n_found < n_clusters:
-            warn_user(
-                f"Only {n_found} of {n_clusters} clusters have samples. Lower n_clusters, train "
-                "longer (max_epochs), or scale the features."
-            )
-        elif is_held and moved > 0.25:
+        if is_held and moved > 0.25:
             longer = "Train longer (max_epochs)"
             if self.init_weight is not None:
                 longer += ", raise init_weight"

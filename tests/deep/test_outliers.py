@@ -143,5 +143,5 @@ def test_clusters_are_counted_before_samples_are_marked():
     clusters = vade.predict_proba(PLANTED).argmax(1)
     assert vade.moved_ == np.mean(clusters != TRUE) < 0.9
     two = noisy_vade(init=TRUE % 2, learning_rate=1e-30)
-    with pytest.warns(ConvergenceWarning, match="Only 2 of 3 clusters"):
+    with pytest.warns(ConvergenceWarning, match="Only 2 of n_clusters=3 clusters"):
         assert set(two.fit(PLANTED).labels_) == {-1, 0, 1}
