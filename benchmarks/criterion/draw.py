@@ -37,7 +37,7 @@ from .draw_shapes import (
     draw_rings,
     draw_stripes,
 )
-from .draw_tables import code_columns, disguise, draw_mixed
+from .draw_tables import code_columns, disguise, draw_mixed, draw_questions
 
 
 class DataSet(NamedTuple):
@@ -222,6 +222,8 @@ KINDS: dict[str, Callable[[Generator], Any]] = {
     "answers": draw_answers,
     "scales": draw_scales,
     "tables": draw_measurements,
+    "questions": draw_questions,
+    "one_questions": partial(draw_questions, n_classes=ONE),
     "mixed": draw_table,
     "one_mixed": partial(draw_table, n_classes=ONE),
     "coded": partial(
@@ -249,6 +251,10 @@ KINDS: dict[str, Callable[[Generator], Any]] = {
     "digits": draw_digits,
     "embeddings": draw_embeddings,
     "texts": draw_texts,
+    "many_images": partial(draw_manifolds, as_images=True, is_large=True),
+    "many_series": partial(draw_manifolds, as_images=False, is_large=True),
+    "many_digits": partial(draw_digits, is_large=True),
+    "many_embeddings": partial(draw_embeddings, is_large=True),
     "one_embedding": partial(draw_embeddings, n_classes=ONE),
 }
 #: Kinds to which noise is added, or that are rounded.
@@ -281,6 +287,17 @@ COLUMNS = {
     "series",
     "shifted",
     "digits",
+    "many_images",
+    "many_series",
+    "many_digits",
 }
 #: Kinds that are not turned and scaled: tables and texts.
-TABLES = {"mixed", "one_mixed", "coded", "one_coded", "texts"}
+TABLES = {
+    "questions",
+    "one_questions",
+    "mixed",
+    "one_mixed",
+    "coded",
+    "one_coded",
+    "texts",
+}

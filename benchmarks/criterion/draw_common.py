@@ -41,15 +41,25 @@ def choose(rng: Generator, options: Sequence[T]) -> T:
 # ---- classes
 
 
+def draw_many(rng: Generator) -> int:
+    """Draw the number of samples of a large data set."""
+    return int(log_uniform(rng, 3000, 9000))
+
+
 def draw_classes(
-    rng: Generator, low: int, high: int, top: int, sizes: str | None = None
+    rng: Generator,
+    low: int,
+    high: int,
+    top: int,
+    sizes: str | None = None,
+    n_samples: int | None = None,
 ) -> Array:
     """Draw the sorted classes (N,) of samples.
 
     There are ``low`` to ``high`` classes, at times up to ``top``. Their ``sizes`` are one of those
     in :func:`_draw_shares`, by default one of SIZES.
     """
-    n_samples = _draw_n_samples(rng)
+    n_samples = n_samples or _draw_n_samples(rng)
     n_classes = _draw_n_classes(rng, low, high, top, n_samples)
 
     shares = _draw_shares(rng, n_classes)

@@ -17,15 +17,19 @@ from .draw_common import (
     Samples,
     draw_centers,
     draw_classes,
+    draw_many,
     log_uniform,
 )
 
 # ---- embeddings
 
 
-def draw_embeddings(rng: Generator, n_classes: Numbers = (4, 15, 30)) -> Samples:
+def draw_embeddings(
+    rng: Generator, n_classes: Numbers = (4, 15, 30), is_large: bool = False
+) -> Samples:
     """Draw unit vectors of topics, at times in groups or parts, that spread along a few axes."""
-    y = draw_classes(rng, *n_classes)
+    n_samples = draw_many(rng) if is_large else None
+    y = draw_classes(rng, *n_classes, n_samples=n_samples)
     n_features = rng.integers(20, 101)
     n_axes = rng.integers(2, 8)
     n_topics = y[-1] + 1
@@ -93,9 +97,10 @@ def draw_texts(rng: Generator) -> tuple[sparse.csr_matrix, Array]:
 # ---- images and series
 
 
-def draw_manifolds(rng: Generator, as_images: bool) -> Samples:
+def draw_manifolds(rng: Generator, as_images: bool, is_large: bool = False) -> Samples:
     """Draw images or spectra; each class is a smooth manifold, at times of two parts."""
-    y = draw_classes(rng, 2, 10, 15)
+    n_samples = draw_many(rng) if is_large else None
+    y = draw_classes(rng, 2, 10, 15, n_samples=n_samples)
     n_pixels = rng.integers(30, 101)
     n_dims = rng.integers(1, 4)
     smoothness = rng.uniform(1, 5)
@@ -152,9 +157,10 @@ DAMPING = [2, 1, 1, 1, 1, 1.5]
 N_POINTS = 16
 
 
-def draw_digits(rng: Generator) -> Samples:
+def draw_digits(rng: Generator, is_large: bool = False) -> Samples:
     """Draw images of 8x8 pixels: a stroke per class, deformed, turned, moved, thick or thin."""
-    y = draw_classes(rng, 3, 12, 15)
+    n_samples = draw_many(rng) if is_large else None
+    y = draw_classes(rng, 3, 12, 15, n_samples=n_samples)
     variety = log_uniform(rng, 0.35, 1)
     points = _draw_strokes(rng, y, variety)
 

@@ -4,6 +4,7 @@ N samples, D columns, K classes, L levels of a category.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from sklearn.preprocessing import (
     scale,
 )
 
-from .draw_common import Array, Samples, choose, log_uniform
+from .draw_common import Array, Numbers, Samples, choose, draw_classes, log_uniform
 
 #: Letters that name levels of categories.
 LEVELS = np.array([*"abcdefghijklmnopqrstuvwxyz"], dtype=object)
@@ -137,6 +138,26 @@ def draw_mixed(rng: Generator, y: Array) -> tuple[pd.DataFrame, Array]:
     if rng.random() < 0.35:
         table = table.mask(rng.random(table.shape) < rng.uniform(0.01, 0.12))
     return table, y
+
+
+def draw_questions(rng: Generator, n_classes: Numbers = (2, 4, 6)) -> tuple[Any, Array]:
+    """Draw few questions with few answers each; within a class, they are independent.
+
+    A fifth is as pipelines encode it.
+    """
+    y = draw_classes(rng, *n_classes)
+    n_questions = int(log_uniform(rng, 4, 12))
+    # Without classes, no answer has nearly all samples.
+    concentration = log_uniform(rng, 0.1, 0.8) + (y[-1] == 0)
+    table = pd.DataFrame(index=range(len(y)))
+    for i in range(n_questions):
+        n_levels = int(rng.integers(2, 6))
+        shares = rng.dirichlet(np.full(n_levels, concentration), y[-1] + 1)
+        ends = shares.cumsum(1)[y, :-1]
+        table[f"question {i}"] = LEVELS[(rng.random((len(y), 1)) > ends).sum(1)]
+
+    table = table.loc[:, table.nunique() > 1]
+    return (disguise(rng, table) if rng.random() < 0.2 else table), y
 
 
 def disguise(rng: Generator, table: pd.DataFrame) -> Array:

@@ -45,6 +45,9 @@ SIZES: dict[str, dict[str, Any]] = {
         "max_features": 0.3,
     },
 }
+#: Start of the names of features that trees without features leave out: a graph of real views
+#: has other cuts than one of drawn views.
+LEFT_OUT = "cut", "modularity", "conductance", "weakest pair"
 #: Share of data sets that are one cluster where this is asked.
 ONE_SHARE = 0.25
 #: Number of parts of the drawn sets, each scored by trees that have not seen it.
@@ -80,6 +83,8 @@ def fit_scores(records: Sequence[Record]) -> Forests:
         own = [record for record in records if record.summary.purpose == purpose]
         names = find_names([record.summary for record in own])
         features = np.concatenate([record.partitions.features for record in own])
+        if purpose == "embedding":
+            features[:, [name.startswith(LEFT_OUT) for name in names]] = 0
         scores = np.concatenate([record.partitions.scores for record in own])
         weights = np.concatenate([weight_partitions(record) for record in own])
 

@@ -16,6 +16,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, aslinearoperator, eigsh
 from sklearn.utils import check_array, check_scalar, gen_batches
 
 from ..input.distinct import TINY
+from ..input.labels import indicate
 from ..utils.random import draw_seed, random_stream
 from .augmented import check_augment, prepare_views, search_views
 from .search import (
@@ -185,6 +186,12 @@ def _smooth_weights(distances):
 def sum_links(graph):
     """Return the degrees of samples (N,): the sums of the weights of their links."""
     return np.asarray(graph.sum(1), dtype=float).ravel()
+
+
+def join_clusters(graph, labels, n_clusters):
+    """Return the sums (K, K) of links between clusters (N,), as a sparse array."""
+    member = indicate(labels, n_clusters)
+    return sparse.csr_array(member.T @ (graph @ member))
 
 
 def scale_links(graph, factors):

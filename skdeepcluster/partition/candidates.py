@@ -12,6 +12,7 @@ from sklearn.cluster import KMeans
 
 from ..input.distinct import TINY
 from ..input.labels import indicate
+from ..neighbors.graph import join_clusters, sum_links
 from ..neighbors.threads import single_threaded
 from ..utils.random import draw_seed
 from .coordinates import Coordinates, MergeTrees
@@ -30,6 +31,11 @@ EMBEDDING_REGULARIZATION = 1e-4
 N_RANDOM = 4
 #: Number of components of a merged mixture, per cluster.
 COMPONENTS = 2
+#: Share of the points that move at once, and maximum number of times.
+MOVING = 0.5
+MAX_MOVES = 40
+#: Minimum share of the points that must want to move.
+LEAST_MOVED = 3e-3
 #: Maximum number of components, whose merging takes time and memory with its cube and square.
 MAX_COMPONENTS = 300
 #: Maximum number of components that are regrouped: each step takes time with the cube.
@@ -103,35 +109,41 @@ class Search:
         coords = self.coords
         n_fitted = len(coords.draw(coords.sizes.fitted))
         n_components = min(COMPONENTS * self.n_clusters, n_fitted)
-        if n_components > (MAX_REGROUPED if regroups else MAX_COMPONENTS):
+        if n_components > MAX_COMPONENTS:
             return None
         densities = fit_embedding(self.trees.points, coords, n_components, self.stream)
         used, component = np.unique(densities.argmax(1), return_inverse=True)
         if len(used) <= self.n_clusters:
             return component
 
-        member = indicate(component, len(used))
-        edges = (member.T @ (coords.graph @ member)).toarray()
+        edges = join_clusters(coords.graph, component, len(used)).toarray()
         sizes = np.bincount(component)
         groups = agglomerate(edges, sizes, self.n_clusters)
-        if regroups:
+        if regroups and n_components <= MAX_REGROUPED:
             groups = regroup(edges, sizes, groups)
         return label_points(groups)[component]
+
+    def move_merged(self, regroups=False):
+        """Move samples between the merged components of a mixture: this lowers the cut."""
+        coords = self.coords
+        merged = self.merge_mixture(regroups or not coords.has_features)
+        if merged is None:
+            return None
+        degrees = sum_links(coords.graph)
+        return move_points(coords.graph, degrees, merged, self.stream)
 
 
 # The criterion was trained with these methods, too.
 
 #: Methods from which latent classes begin.
-STARTS = "kmeans", "white kmeans", "columns kmeans", "profiles kmeans"
+STARTS = "kmeans", "white kmeans", "columns kmeans"
 #: Methods tried in the samples, in this order, by name.
 IN_SAMPLES = (
     ("kmeans", Search.run_kmeans),
     ("full", Search.fit_mixture, "full", "kmeans"),
     ("tied", Search.fit_mixture, "tied", "kmeans"),
-    ("diag", Search.fit_mixture, "diag", "kmeans"),
     ("white kmeans", Search.run_kmeans, "white"),
     ("columns kmeans", Search.run_kmeans, "columns"),
-    ("profiles kmeans", Search.run_kmeans, "profiles"),
     ("classes", Search.find_classes),
     ("genie", Search.cut, "genie"),
     ("ward", Search.cut, "ward"),
@@ -141,22 +153,16 @@ IN_EMBEDDING = (
     ("embedding ward", Search.cut, "ward"),
     ("embedding average", Search.cut, "average"),
     ("embedding genie", Search.cut, "genie"),
-    ("embedding kmeans", Search.run_kmeans),
     ("full ward", Search.fit_mixture, "full", "embedding ward"),
     ("embedding merged", Search.merge_mixture),
     # Twice, from other random numbers.
-    *2 * (("embedding regrouped", Search.merge_mixture, True),),
+    ("embedding moved", Search.move_merged),
+    ("embedding moved", Search.move_merged, True),
 )
 #: Methods of brief searches only.
 BRIEF = {"embedding genie"}
 #: Methods that a brief search leaves out.
-SELDOM = {
-    "tied",
-    "diag",
-    "embedding kmeans",
-    "full ward",
-    "embedding regrouped",
-}
+SELDOM = {"tied", "full ward", "embedding moved"}
 
 
 def find_candidates(coords, n_clusters, stream, brief=False):
@@ -254,8 +260,6 @@ def estimate_gaussians(resp, monomials, n_features, kind):
     covariances[:, i, j] = seconds
     covariances[:, j, i] = seconds
     covariances -= means[:, :, None] * means[:, None]
-    if kind == "diag":
-        covariances *= np.eye(n_features)
     if kind == "tied":
         pooled = np.average(covariances, axis=0, weights=sizes)
         covariances = np.broadcast_to(pooled, covariances.shape)
@@ -305,6 +309,54 @@ def fit_gaussians(points, coords, labels, n_components, kind, reg=1e-3):
     with single_threaded("blas"):
         _, coefficients = fit_by_em(monomials, resp, weights, estimate)
         return all_monomials @ coefficients
+
+
+# ---- the cut of the graph
+
+
+def compute_modularity(joint):
+    """Return the modularity of clusters by the sums (K, K) of links between them.
+
+    M. E. J. Newman, M. Girvan, "Finding and evaluating community structure in networks", Physical
+    Review E 69, 2004.
+    """
+    shares = joint / joint.sum()
+    return shares.trace() - np.square(shares.sum(0)).sum()
+
+
+def move_points(graph, degrees, labels, stream):
+    """Return labels (P,) after points have moved to the groups of highest gain in modularity.
+
+    ``degrees`` (P,) are the sums of the links of the points in the graph (P, P).
+    A random half of the points moves at once: if all did, two would only change places.
+    """
+    price = degrees / degrees.sum()
+    for _ in range(MAX_MOVES):
+        n_groups = labels.max() + 1
+        volumes = np.bincount(labels, degrees, n_groups)
+        joined = graph @ indicate(labels, n_groups)
+        counts = np.diff(joined.indptr)
+        rows = np.repeat(np.arange(len(labels)), counts)
+        gains = joined.data - price[rows] * volumes[joined.indices]
+
+        is_own = joined.indices == labels[rows]
+        gains[is_own] += (price * degrees)[rows[is_own]]
+        own = -price * (volumes[labels] - degrees)
+        own[rows[is_own]] = gains[is_own]
+
+        linked = np.flatnonzero(counts)
+        best = np.maximum.reduceat(gains, joined.indptr[linked])
+        is_better = gains == np.repeat(best, counts[linked])
+        is_better &= gains > own[rows]
+        wanted = labels.copy()
+        wanted[rows[is_better]] = joined.indices[is_better]
+
+        is_moved = wanted != labels
+        if is_moved.mean() < LEAST_MOVED:
+            break
+        is_moved &= stream.uniform(size=len(labels)) < MOVING
+        labels = np.unique(np.where(is_moved, wanted, labels), return_inverse=True)[1]
+    return labels
 
 
 # ---- groups of points, merged by the edges between them

@@ -97,17 +97,8 @@ class Coordinates:
     @property
     def columns(self):
         """Numbers and categories (M, E) of equal variance if there are categories, or None."""
-        return self.table.points if self.has_categories else None
-
-    @property
-    def profiles(self):
-        """Numbers, and levels by the rest of their samples, (M, P), if there are categories."""
-        return self.table.profiles if self.has_categories else None
-
-    @property
-    def has_categories(self):
-        """Whether the samples are of a table with categories."""
-        return self.table is not None and bool(self.table.groups)
+        is_mixed = self.table is not None and self.table.groups
+        return self.table.points if is_mixed else None
 
     @cached_property
     def core(self):

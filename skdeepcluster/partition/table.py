@@ -16,8 +16,6 @@ from ..input.scaler import NO_WEIGHT
 PRIOR = 1.0
 #: Added to the variances of a class, as a share of their variance in all samples.
 REGULARIZATION = 1e-2
-#: Probabilities of the quantiles at which numbers are cut into intervals.
-CUTS = 0.2, 0.4, 0.6, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,27 +46,6 @@ class MixedColumns:
         centered = self.columns - self.columns.mean(0)
         totals = np.bincount(self.owners, centered.var(0))
         return centered / np.sqrt(totals.clip(1e-12))[self.owners]
-
-    @cached_property
-    def profiles(self):
-        """Columns (M, P) in which levels are as far apart as the rest of their samples.
-
-        The distance of two levels is the sum of the total variations between their distributions
-        of the other columns (A. Ahmad, L. Dey, "A k-mean clustering algorithm for mixed numeric
-        and categorical data", Data & Knowledge Engineering 63, 2007), with numbers cut at
-        quantiles. Classical scaling turns levels into points. Unlike one-hot columns, a category
-        varies as much as it goes with others; the mean total variance is one.
-        """
-        numbers = self.columns[:, : self.n_numbers]
-        members = [_cut(column) for column in numbers.T]
-        members += [self.columns[:, group] for group in self.groups]
-        placed = []
-        for k in range(self.n_numbers, len(members)):
-            others = np.hstack(members[:k] + members[k + 1 :])
-            placed.append(members[k] @ _scale_levels(members[k], others))
-        placed = np.hstack(placed)
-        scale = np.sqrt(placed.var(0).sum() / len(self.groups))
-        return np.hstack([numbers, placed / max(scale, 1e-12)])
 
     # ---- latent classes
 
@@ -116,27 +93,6 @@ class MixedColumns:
             shares = counts / counts.sum(0).clip(1e-300)
             coefficients[rows] = np.log(shares.clip(1e-12))
         return coefficients
-
-
-def _cut(column):
-    """Return the interval between quantiles of each number (M,), one-hot."""
-    ends = np.unique(np.quantile(column, CUTS))
-    return np.eye(len(ends) + 1)[np.searchsorted(ends, column)]
-
-
-def _scale_levels(member, others):
-    """Return points (L, at most L) for levels, one-hot (M, L), by other one-hot columns (M, B)."""
-    sizes = member.sum(0).clip(1e-9)
-    shares = sizes / sizes.sum()
-    distributions = member.T @ others / sizes[:, None]
-    distances = np.abs(distributions[:, None] - distributions).sum(2) / 2
-
-    # Classical scaling about the mean over the samples.
-    centering = np.eye(len(shares)) - shares
-    products = -0.5 * centering @ np.square(distances) @ centering.T
-    root = np.sqrt(shares)
-    values, vectors = np.linalg.eigh(root[:, None] * products * root)
-    return vectors * np.sqrt(values.clip(0)) / root[:, None]
 
 
 def read_table(samples, groups):

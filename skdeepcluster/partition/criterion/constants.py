@@ -4,14 +4,12 @@ If one of them changes, train the criterion again: ``python -m benchmarks.criter
 holds for constants elsewhere with a comment that the criterion was trained with them.
 """
 
-#: Number of nearest neighbors on which densities, the graph and its edges are measured.
+#: Number of nearest neighbors on which densities and edges are measured.
 N_NEIGHBORS = 15
 #: Number of these neighbors that count as nearest.
 N_NEAREST = 5
-#: Number of eigenvectors that represent the walk on the graph.
-N_EIGENVECTORS = 50
-#: Numbers of steps of walks by these eigenvectors.
-WALK_STEPS = 2, 6, 16, 64
+#: Number of times that samples that are not scored take the cluster of most neighbors.
+N_SWEEPS = 2
 #: Quantile of the densities in a cluster, or on a border, that stands for the highest.
 HIGH = 0.9
 #: Ridge penalty of the linear classifier, relative to the variance of the samples.
@@ -47,7 +45,6 @@ ONE_FEATURES = (
     "reach gap",
     "density",
     "linear",
-    "remembered 64",
     "agreement",
     "mean agreement",
     "second explained",

@@ -14,7 +14,7 @@ from scipy.special import entr, logsumexp
 from ...input.distinct import TINY
 from ...input.labels import cluster_means, number_by_first
 from ...neighbors.threads import single_threaded
-from ..candidates import estimate_gaussians
+from ..candidates import compute_modularity, estimate_gaussians
 from .constants import (
     BEST,
     COMPARED,
@@ -23,7 +23,6 @@ from .constants import (
     N_NEAREST,
     ONE_FEATURES,
     ONE_NUMBERS,
-    WALK_STEPS,
 )
 
 
@@ -158,48 +157,21 @@ def compare_sizes(measured, clusters):
     return entropy, smallest, largest
 
 
-@OF_SAMPLES.add("cut", "modularity", "worst conductance", "conductance")
+@OF_SAMPLES.add("cut", "modularity", "conductance", "weakest pair")
 def cut_graph(measured, clusters):
-    """Return features of the edges between clusters."""
-    member = clusters.member
-    joint = member.T @ (measured.graph @ member)
-    volumes = joint.sum(1)
-    inside = np.diag(joint)
+    """Return features of the edges between clusters in the graph of all samples.
 
-    is_used = volumes > 0
-    leaving = 1 - inside[is_used] / volumes[is_used]
-    cut = 1 - inside.sum() / joint.sum()
-    shares = volumes / volumes.sum()
-    modularity = 1 - cut - np.square(shares).sum()
-    return np.log(cut + 1e-3), modularity, leaving.max(), leaving.mean()
-
-
-@OF_SAMPLES.add(
-    *(
-        f"{name} {n_steps}"
-        for n_steps in WALK_STEPS
-        for name in ("information", "remembered", "criterion")
-    )
-)
-def walk_along_edges(measured, clusters):
-    """Return the information I(c_0; c_t) of clusters, its share of H(c_0), and their product.
-
-    M. Faccin, M. T. Schaub, J.-C. Delvenne, "Entrograms and coarse graining of dynamics on complex
-    networks", Journal of Complex Networks, 2018.
+    They are the normalized cut per cluster, as a logarithm (J. Shi, J. Malik, "Normalized Cuts and
+    Image Segmentation", IEEE TPAMI 2000), the modularity, the largest share of the edges of a
+    cluster that leave it, and the largest share that lead to one other cluster.
     """
-    values, vectors = measured.spectrum
-    parts = vectors.T @ clusters.member
-    features = []
-    for n_steps in WALK_STEPS:
-        powers = values[:, None] ** n_steps
-        joint = ((parts * powers).T @ parts).clip(0)
-        joint = joint / joint.sum()
-
-        entropy = entr(joint.sum(0)).sum()
-        information = 2 * entropy - entr(joint).sum()
-        share = information / max(entropy, 1e-9)
-        features += [information, share, information * share]
-    return features
+    joint = measured.whole.join(clusters.labels, clusters.n_clusters)
+    volumes = joint.sum(1).clip(TINY)
+    leaving = 1 - joint.diagonal() / volumes
+    between = joint / np.minimum(volumes[:, None], volumes)
+    np.fill_diagonal(between, 0)
+    cut = np.log(leaving.mean() + 1e-3)
+    return cut, compute_modularity(joint), leaving.max(), between.max()
 
 
 @OF_SAMPLES.add("purity", "nearest purity", "least purity", "linear")
@@ -494,6 +466,8 @@ NAMES = [
     *VALUE_NAMES,
     *(f"{name}, standardized" for name in VALUE_NAMES),
     *(f"{name}, rank" for name in VALUE_NAMES),
+    "cut, above lowest",
+    "modularity, below highest",
     *OF_DATA.names,
     "log K",
     "mean agreement",
@@ -538,9 +512,9 @@ class Ensemble:
         """Return the features (C, F) by what is measured of partitions, (C, V)."""
         known = self.values
         standard = (values - known.mean(0)) / (known.std(0) + MIN_SPREAD)
-        below = (known < values[:, None]).mean(1)
+        lower = (known < values[:, None]).mean(1)
         equal = (known == values[:, None]).mean(1)
-        ranks = below + equal / 2
+        ranks = lower + equal / 2
 
         shared = [
             *self.measured.data.values(),
@@ -548,7 +522,11 @@ class Ensemble:
             self.agreement.mean(),
         ]
         data = np.tile(shared, (len(values), 1))
-        features = np.hstack([values, standard.clip(-20, 20), ranks, data])
+        cut, modularity = map(VALUE_NAMES.index, ["cut", "modularity"])
+        above = values[:, [cut]] - known[:, cut].min()
+        below = values[:, [modularity]] - known[:, modularity].max()
+        relative = [values, standard.clip(-20, 20), ranks, above, below]
+        features = np.hstack([*relative, data])
         return features.astype(np.float32)
 
     def _measure(self, labels, agreement):

@@ -16,11 +16,13 @@ import numpy as np
 from scipy.special import expit, logit
 
 from ...input.labels import normalize_rows
+from ...neighbors.graph import link_neighbors
+from ...neighbors.search import NeighborIndex
 from ..coordinates import Coordinates
 from ..table import MixedColumns
 from .constants import COMPARED
 from .features import NAMES, ONE_NAMES, Ensemble
-from .measurements import measure_samples
+from .measurements import Whole, measure_samples
 
 #: Inputs of the logistic regression.
 CALIBRATION_NAMES = ["votes", "stability", "expected score", "constant"]
@@ -132,7 +134,9 @@ def draw_ensemble():
         has_features=True,
         table=_draw_table(stream, y),
     )
-    measured = measure_samples(coords, 3, REFERENCE_SAMPLES)
+    graph = link_neighbors(*NeighborIndex(points).query(5))
+    whole = Whole(graph, np.arange(REFERENCE_SAMPLES))
+    measured = measure_samples(coords, whole, 3)
 
     candidates = []
     for method, share in zip(COMPARED, CHANGED, strict=False):

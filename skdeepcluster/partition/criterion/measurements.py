@@ -7,16 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import eigsh
 
 from ...input.distinct import TINY
-from ...neighbors.graph import link_neighbors, scale_links, sum_links
+from ...neighbors.graph import join_clusters
 from ...neighbors.search import NeighborIndex
 from ...neighbors.threads import single_threaded
 from ..candidates import make_monomials
 from ..coordinates import spanning_tree
 from ..table import MixedColumns
-from .constants import N_EIGENVECTORS, N_NEAREST, N_NEIGHBORS, PENALTY
+from .constants import N_NEAREST, N_NEIGHBORS, N_SWEEPS, PENALTY
 from .features import OF_DATA
 
 
@@ -43,6 +42,27 @@ class Edges(NamedTuple):
     reach: np.ndarray
 
 
+class Whole(NamedTuple):
+    """The graph of all N samples, of which M are scored."""
+
+    #: Neighbor graph (N, N).
+    graph: sparse.csr_matrix
+    #: The scored sample (N,), from 0 to M - 1, that is nearest to each.
+    nearest: np.ndarray
+
+    def join(self, labels, n_clusters):
+        """Return the sums (K, K) of edges between clusters of scored samples, ``labels`` (M,).
+
+        Others have the cluster of the nearest scored one, then of most neighbors.
+        """
+        n_sweeps = N_SWEEPS if len(labels) < len(self.nearest) else 0
+        labels = labels[self.nearest]
+        for _ in range(n_sweeps):
+            votes = self.graph @ np.eye(n_clusters, dtype=np.float32)[labels]
+            labels = np.where(votes.any(1), votes.argmax(1), labels)
+        return join_clusters(self.graph, labels, n_clusters).toarray()
+
+
 class Densities(NamedTuple):
     """Densities of the samples, 1 / mean distance to their neighbors, and on links to these."""
 
@@ -62,11 +82,7 @@ class Measured(NamedTuple):
 
     #: :class:`Space` of the narrow coordinates, then of each embedding.
     spaces: list
-    #: Neighbor graph (M, M).
-    graph: sparse.csr_matrix
-    #: Eigenvalues (E,) of the walk on the graph, at least zero and ascending, and eigenvectors
-    #: (M, E), multiplied by the square roots of the stationary probabilities.
-    spectrum: tuple
+    whole: Whole
     #: Positions (M, k) of the nearest other samples.
     neighbors: np.ndarray
     edges: Edges
@@ -81,8 +97,9 @@ class Measured(NamedTuple):
     data: dict
 
 
-def measure_samples(coords, n_features, n_samples):
+def measure_samples(coords, whole, n_features):
     """Return :class:`Measured` for the coordinates of the scored ones of N samples."""
+    n_samples = whole.graph.shape[0]
     wide = coords.wide
     nearest = NeighborIndex(wide).query(N_NEIGHBORS)
     distances, neighbors = nearest
@@ -91,12 +108,10 @@ def measure_samples(coords, n_features, n_samples):
     if coords.has_features:
         in_embedding = NeighborIndex(coords.embeddings[0]).query(N_NEIGHBORS)
 
-    graph = link_neighbors(distances, neighbors)
     data = OF_DATA.compute(coords, distances, n_features, n_samples)
     return Measured(
         spaces=[_make_space(points) for points in (coords.narrow, *coords.embeddings)],
-        graph=graph,
-        spectrum=_find_spectrum(graph),
+        whole=whole,
         neighbors=neighbors,
         edges=_find_edges(wide, distances, neighbors),
         densities=[_find_densities(*nearest), _find_densities(*in_embedding)],
@@ -112,25 +127,6 @@ def _make_space(points):
     covariance = np.cov(points.T, bias=True).reshape(n_features, -1)
     covariance = covariance + 1e-6 * np.eye(n_features) * np.trace(covariance)
     return Space(points - points.mean(0), make_monomials(points), covariance)
-
-
-def _find_spectrum(graph):
-    """Return the largest eigenvalues of the walk on a graph, and eigenvectors."""
-    degrees = sum_links(graph)
-    n_samples = len(degrees)
-    steps = scale_links(graph, 1 / np.sqrt(degrees))
-
-    with single_threaded("blas"):
-        if n_samples <= 5 * N_EIGENVECTORS:
-            values, vectors = np.linalg.eigh(steps.toarray())
-        else:
-            v0 = np.ones(n_samples)
-            values, vectors = eigsh(steps, N_EIGENVECTORS, which="LA", v0=v0, tol=1e-3)
-
-    values = values[-N_EIGENVECTORS:].clip(0, 1)
-    vectors = vectors[:, -N_EIGENVECTORS:]
-    stationary = degrees / degrees.sum()
-    return values, vectors * np.sqrt(stationary)[:, None]
 
 
 def _find_edges(points, distances, neighbors):

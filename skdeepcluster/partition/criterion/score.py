@@ -11,11 +11,12 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import normalize
 
 from ...neighbors.graph import sum_links
+from ...neighbors.search import find_nearest
 from ..candidates import find_candidates
 from .constants import LEAST_SIZE, ONE_NUMBERS
 from .features import Ensemble, describe_one
 from .learned import load_criterion
-from .measurements import measure_samples
+from .measurements import Whole, measure_samples
 
 #: Number of steps of the walk that averages votes.
 VOTE_STEPS = 2
@@ -32,14 +33,17 @@ class Criterion:
         #: Positions of the samples, here M of them, on which partitions are scored.
         self.positions = coords.draw(coords.sizes.merged)
         self.coords = coords.core
+        self._all = coords
         #: :class:`~.features.Ensemble` by number of clusters.
         self.ensembles = {}
-        self._shape = n_features, len(coords.wide)
+        self._n_features = n_features
 
     @cached_property
     def measured(self):
         """:class:`~.measurements.Measured` for the scored samples."""
-        return measure_samples(self.coords, *self._shape)
+        nearest = find_nearest(self._all.embeddings[0], self.coords.embeddings[0])
+        whole = Whole(self._all.graph, nearest)
+        return measure_samples(self.coords, whole, self._n_features)
 
     @property
     def max_clusters(self):
