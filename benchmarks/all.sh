@@ -71,6 +71,7 @@ run accuracy/views.py --sets $some --rows "views, auto" --out $out/views.jsonl
 run accuracy/views.py --sets mnist_10k --rows CatGAN InfoGAN VaDE DAC --seeds 0-2 --out $out/views.jsonl
 run accuracy/choice.py --seeds 0-1 --battery $battery --out $work/choice_fits.jsonl && run accuracy/choice.py --rest --parts sets numbers --seeds 0-0 --battery $battery --out $work/choice_fits.jsonl --summary $out/choice.jsonl
 run accuracy/samples.py --sets digits --out $out/samples.jsonl
+run accuracy/densities.py --out $out/densities.jsonl
 run accuracy/few_labels.py --rows NeighborClustering LabelSpreading LogisticRegression --out $out/few_labels.jsonl
 run accuracy/few_labels.py --sets digits iris wine breast_cancer statlog d31 --rows CatGANClassifier --out $out/few_labels.jsonl
 run accuracy/missing_values.py --out $out/missing_values.jsonl
