@@ -43,7 +43,9 @@ def measure_number(rng: Generator, x: Array) -> Array:
 
 def measure_amount(rng: Generator, x: Array) -> Array:
     """Return skewed numbers, at times whole or with zeros."""
-    amount = np.exp(rng.uniform(0.4, 1.3) * x + rng.uniform(0, 6))
+    power = rng.uniform(0.4, 1.3) * x + rng.uniform(0, 6)
+    # Outliers of heavy tails would be infinite.
+    amount = np.exp(power.clip(max=100))
     form = rng.integers(4)
     if form == 0:
         return np.round(amount)
