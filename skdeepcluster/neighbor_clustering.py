@@ -143,7 +143,8 @@ class NeighborClustering(
         is one), lowered by the ``saddle_density`` and in tables by a low BIC (see Notes).
         ``saddle_density`` is how dense the border of two clusters is, relative to the lower of
         their densities: near 1, one may have been divided.
-        ``stability`` is the mean adjusted Rand index between candidates.
+        ``stability`` is the mean adjusted Rand index between candidates. ``is_likely`` tells
+        which numbers have about as much evidence as the best one (at most 0.05 less).
     outlier_scores_ : ndarray of shape (n_samples,)
         Mean distance, standardized if ``standardize_``, from each sample to its nearest others.
     offset_ : float

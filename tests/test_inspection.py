@@ -73,6 +73,22 @@ def test_sparse_samples_are_set_apart_by_greater_values():
 
 # ---- the report
 
+
+@pytest.mark.parametrize("between", [2.5, 9])
+def test_title_says_which_numbers_are_about_as_likely(between):
+    rng = np.random.default_rng(0)
+    centers = np.repeat([0, between, between + 9], 50)[:, None]
+    samples = centers + rng.standard_normal((150, 2))
+    fit = NeighborClustering("auto", random_state=0).fit(samples)
+    curve = fit.n_clusters_curve_
+    np.testing.assert_array_equal(curve.is_likely, curve.evidence >= curve.evidence.max() - 0.05)
+    numbers = curve.n_clusters[curve.is_likely]
+    assert (len(numbers) > 1) == (between < 9)
+    sentence = f"({numbers.min()} to {numbers.max()} are about as likely)"
+    page = report(fit, samples).to_html()
+    assert (sentence in page) == (len(numbers) > 1)
+
+
 CLUSTERERS = [
     *map(brief, ONE_OF_EACH[1:4:2]),
     ClusterEnsemble(KMeans(3), n_estimators=2, random_state=0),

@@ -74,11 +74,16 @@ class Curve(NamedTuple):
         evidence = self.evidence
         highest = evidence.argmax()
         agreed = (self.n_clusters > 1) & (self.stability >= STABLE)
-        agreed &= evidence >= evidence[highest] - CLOSE
+        agreed &= self.is_likely
         if self.n_clusters[highest] > 1 and agreed.any():
             evidence = evidence + STABILITY_WEIGHT * self.stability
             highest = np.where(agreed, evidence, -np.inf).argmax()
         return int(self.n_clusters[highest])
+
+    @property
+    def is_likely(self):
+        """Which numbers have about as much evidence as the maximum."""
+        return self.evidence >= self.evidence.max() - CLOSE
 
     def update(self, partitions):
         """Return the curve with the scores of partitions that were found by a full search.

@@ -118,7 +118,7 @@ def find_partition(
         partitions = [*find_partitions(coords, criterion, numbers.given, seed)]
     else:
         partitions, curve = choose_number(problem, coords, criterion, stream, progress)
-        curve = Bunch(**curve._asdict())
+        curve = Bunch(**curve._asdict(), is_likely=curve.is_likely)
     embedding = coords.embeddings[0]
     if problem.labels is not None:
         partitions = [

@@ -21,6 +21,7 @@ def test_number_of_clusters_is_found_and_kept(estimator):
         "expected_score",
         "stability",
         "saddle_density",
+        "is_likely",
     }
     assert curve.n_clusters[0] == 1
     assert 19 <= curve.n_clusters[-1] <= 28
