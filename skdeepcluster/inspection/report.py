@@ -107,8 +107,8 @@ class ClusterReport(Bunch):
             typical_rows=[
                 find_typical(embedding, labels, medoid, n_rows) for medoid in medoids
             ],
-            expected_score=None,
-            likely=(),
+            expected_score=getattr(last, "expected_score_", None),
+            curve=getattr(last, "n_clusters_curve_", None),
             probabilities=None,
             features=[],
             feature_names=np.array([]),
@@ -116,10 +116,6 @@ class ClusterReport(Bunch):
         )
         if resp is not None:
             report.probabilities = cluster_means(member, resp).diagonal()
-        if isinstance(last, NeighborClustering):
-            report.expected_score = last.expected_score_
-            curve = getattr(last, "n_clusters_curve_", None)
-            report.likely = curve.n_clusters[curve.is_likely] if curve else ()
         if not has_distances(estimator):
             kinds = estimator.get_params(deep=False).get("kinds", "auto")
             values, names = read_features(X, feature_names, kinds)
@@ -173,9 +169,9 @@ class ClusterReport(Bunch):
         n_clusters = len(self.clusters)
         n_noise = (self.labels < 0).sum()
         title = f"{self.name}: {len(self.labels):,} samples, {n_clusters} clusters"
-        if len(self.likely) > 1:
-            low, *_, high = self.likely
-            title += f" ({low} to {high} are about as likely)"
+        if self.curve and self.curve.is_likely.sum() > 1:
+            likely = self.curve.n_clusters[self.curve.is_likely]
+            title += f" ({likely[0]} to {likely[-1]} are about as likely)"
         if n_noise:
             title += f", {n_noise:,} samples in none"
         if self.expected_score is not None:

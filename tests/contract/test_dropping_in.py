@@ -102,17 +102,18 @@ def test_pipelines_and_searches_route_weights(estimator):
     if name(estimator) == "ClusterEnsemble":
         pytest.skip("The fit of an ensemble takes no weights.")
     weights = np.where(np.arange(90) % 9, 1.0, 0.1)
+    rows = X - 4.0 * np.eye(4)[Y]
     clusterer = brief(estimator)
-    expected = clone(clusterer).fit(X, Y, sample_weight=weights).predict_proba(X)
+    expected = clone(clusterer).fit(rows, Y, sample_weight=weights).predict_proba(rows)
     with config_context(enable_metadata_routing=True):
         step = clusterer.set_fit_request(sample_weight=True)
-        model = make_pipeline("passthrough", step).fit(X, Y, sample_weight=weights)
+        model = make_pipeline("passthrough", step).fit(rows, Y, sample_weight=weights)
         settings = {"scoring": label_free_scorer(), "cv": NoSplit(), "error_score": "raise"}
         grid = {f"{name(estimator).lower()}__random_state": [0]}
-        search = GridSearchCV(model, grid, **settings).fit(X, Y, sample_weight=weights)
-    np.testing.assert_array_equal(model.predict_proba(X), expected)
-    np.testing.assert_array_equal(search.predict_proba(X), expected)
-    assert abs(clone(clusterer).fit(X, Y).predict_proba(X) - expected).max() > 0
+        search = GridSearchCV(model, grid, **settings).fit(rows, Y, sample_weight=weights)
+    np.testing.assert_array_equal(model.predict_proba(rows), expected)
+    np.testing.assert_array_equal(search.predict_proba(rows), expected)
+    assert abs(clone(clusterer).fit(rows, Y).predict_proba(rows) - expected).max() > 0
 
 
 # ---- scores without labels
