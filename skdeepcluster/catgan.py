@@ -285,7 +285,7 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
     begins with the partition of :class:`NeighborClustering`. The cross-entropy between the initial
     cluster sizes and E_x p(y | x) replaces -H[E_x p(y | x)]. ``init="own", pretraining_epochs=0,
     fake_weight=1, smoothness_weight=0`` is the published way. Without an initial partition, the
-    smoothness makes the objective that of IMSAT [4]_, with a generator.
+    smoothness makes the objective that of IMSAT [3]_, with a generator.
 
     From ``augment``, training learns what the initial partition does not know.
 
@@ -296,9 +296,7 @@ class CatGANClustering(ClusteringMixin, CatGANEstimator):
     .. [1] J. T. Springenberg, "Unsupervised and Semi-supervised Learning with Categorical
        Generative Adversarial Networks", ICLR 2016.
     .. [2] T. Miyato et al., "Virtual Adversarial Training", IEEE TPAMI 2018.
-    .. [3] K. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples
-       and Adversarial Attacks", NeurIPS 2018.
-    .. [4] W. Hu, T. Miyato, S. Tokui, E. Matsumoto, M. Sugiyama, "Learning Discrete
+    .. [3] W. Hu, T. Miyato, S. Tokui, E. Matsumoto, M. Sugiyama, "Learning Discrete
        Representations via Information Maximizing Self-Augmented Training", ICML 2017.
 
     Examples

@@ -8,7 +8,6 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch
 from sklearn.utils.validation import _num_samples
 
-from .input.checks import warn_user
 from .input.labels import predict_samples
 from .input.parameters import read_n_clusters
 from .metrics import ExpectedScore
@@ -59,12 +58,6 @@ def select_n_clusters(
         is ``n_clusters_curve_`` of :class:`~skdeepcluster.NeighborClustering`, and the
         alternatives are its other partitions, the one with the most evidence first.
 
-    Warns
-    -----
-    UserWarning
-        If the best number is at an edge of those tried, or if there are too few distinct samples
-        for some numbers.
-
     Notes
     -----
     ``pandas.DataFrame(selection.curve).plot(x="n_clusters")`` draws the curve.
@@ -101,8 +94,6 @@ def select_n_clusters(
         best, curve, alternatives = _search(X, numbers, estimator, sample_weight)
         fitted = fit(best)
 
-    if not isinstance(n_clusters, str):
-        _warn_of_edges(curve.n_clusters.tolist(), best)
     return Bunch(
         best_n_clusters=best,
         best_estimator=fitted,
@@ -138,33 +129,7 @@ def _search(X, numbers, estimator, sample_weight):
     found = find_clusters(prepared, problem, read_settings(clusterer))
     labels = [partition.labels for partition in found.partitions]
     alternatives = list_alternatives(found.partitions, labels, 0)
-
-    largest = found.curve.n_clusters.max()
-    if not numbers.is_range and largest < max(numbers.numbers):
-        warn_user(
-            f"Numbers above {largest} are left out: too few samples are distinct.",
-            UserWarning,
-        )
     return found.best.n_clusters, found.curve, alternatives
-
-
-def _warn_of_edges(numbers, best):
-    """Warn if the best number is at an edge of those tried."""
-    low = min(numbers)
-    high = max(numbers)
-    if low == high:
-        return
-    if best == high:
-        position, others = "largest", "larger"
-    elif best == low > 1:
-        position, others = "smallest", "smaller"
-    else:
-        return
-    warn_user(
-        f"The best number of clusters, {best}, is the {position} of those tried, {low} to {high}. "
-        f"Give {others} ones, too.",
-        UserWarning,
-    )
 
 
 class NoSplit:

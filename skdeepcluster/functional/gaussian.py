@@ -156,15 +156,20 @@ def _make_vector_squares(means, stds):
         stds = stds[:, None]
         return lambda x: ((x - means) / stds * root).square().sum(-1)
 
-    precisions = stds.pow(-2).expand_as(means)
-    linear = precisions * means
-    offset = 0.5 * (linear * means).sum(1, keepdim=True)
+    constant, linear, square = _expand_squares(means, stds)
 
     def half_squares(x):
-        squares = torch.addmm(offset, precisions, x.square().T, alpha=0.5)
-        return torch.addmm(squares, linear, x.T, alpha=-1)
+        squares = torch.addmm(constant, square, x.square().T)
+        return torch.addmm(squares, linear, x.T)
 
     return half_squares
+
+
+def _expand_squares(means, stds):
+    """Return the factors of 1 (K, 1), x and x^2 (K, D) in |(x - mu_k) / s_k|^2 / 2."""
+    square = 0.5 * stds.pow(-2).expand_as(means)
+    linear = -2 * square * means
+    return (square * means.square()).sum(1, keepdim=True), linear, square
 
 
 # ---- E-step
@@ -188,12 +193,40 @@ def add(*sums):
 
 
 def expected_statistics(mixture, about, kind):
-    """Return the E-step: (samples (N, D), weights (N,)) -> statistics, and the log-likelihood."""
+    """Return the E-step: (samples (N, D), weights (N,)) -> statistics, and the log-likelihood.
+
+    Both are in double precision.
+    """
+    if kind not in MATRIX:
+        return _expected_squares(mixture, about)
     joint = joint_density(mixture)
 
     def expect(x, weight):
         resp, evidence = _normalize(joint(x).T, weight)
         return *sufficient_statistics(x, resp.T, about, kind), evidence
+
+    return expect
+
+
+def _expected_squares(mixture, about):
+    """Return the E-step for features that are independent in each component.
+
+    The log-joint and its statistics are both linear in x - a and (x - a)^2.
+    """
+    constant, *factors = _expand_squares(mixture.means - about, mixture.scales)
+    factors = torch.cat(factors, 1)
+    log_peak = log_constant(mixture.scales, len(about)) + mixture.log_weights
+    constant = log_peak[:, None] - constant
+
+    def expect(x, weight):
+        rows = x.new_empty(len(x), 2 * len(about))
+        shifted, squares = rows.chunk(2, 1)
+        torch.sub(x, about, out=shifted)
+        torch.square(shifted, out=squares)
+        joint = torch.addmm(constant, factors, rows.T, alpha=-1)
+        resp, evidence = _normalize(joint, weight)
+        s1, s2 = (resp @ rows).chunk(2, 1)
+        return resp.sum(1), s1, s2, evidence
 
     return expect
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.utils import gen_batches
 
@@ -88,14 +89,10 @@ class WeightedRows(_StoredRows):
 
     def _read(self, rows):
         """Return rows as a tensor, without a copy if they are in double precision."""
-        is_plain = (
-            isinstance(rows, np.ndarray)
-            and rows.dtype == np.float64
-            and rows.flags.carray
-            and min(rows.strides) > 0
-        )
-        tensor = torch.from_numpy(rows) if is_plain else to_tensor(rows, double=True)
-        return tensor.to(self.device)
+        dense = rows.toarray() if sparse.issparse(rows) else rows
+        # torch cannot wrap read-only memory.
+        plain = np.require(dense, np.float64, "CAW")
+        return torch.from_numpy(plain).to(self.device)
 
 
 class DaskRows(_StoredRows):
@@ -150,8 +147,8 @@ def batch_size_for_cache(n_clusters, n_features, kind):
     per_row = max(2 * n_features, n_clusters)
     if kind == "full":
         per_row = n_clusters * n_features
-    # 4 MiB fit a processor's cache.
-    return min(max(256, 2**19 // per_row), 2**14)
+    # 1 MiB fits the cache of one core.
+    return min(max(512, 2**17 // per_row), 2**14)
 
 
 # ---- steps
