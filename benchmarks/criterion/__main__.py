@@ -51,7 +51,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         prog="python -m benchmarks.criterion",
         description=(__doc__ or "").partition("\n")[0],
     )
-    parser.add_argument("--seeds", default="0-11", help="as 0-9 or 3 (%(default)s)")
+    parser.add_argument("--seeds", default="0-7", help="as 0-9 or 3 (%(default)s)")
     parser.add_argument("--one-seeds", default="0-7", help="of one or several clusters")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--calibration-seeds", default="0-4", help="(%(default)s)")

@@ -136,7 +136,7 @@ class Prepared(NamedTuple):
 
     coords: Coordinates
     criterion: Criterion
-    #: Classes of the samples of the graph.
+    #: Classes of the scored samples.
     y: Array
 
 
@@ -159,7 +159,11 @@ def prepare(
     samples = connect(prepared.points, n_clusters, settings, stream)
     coords = make_coordinates(samples, settings, stream, sizes)
     criterion = Criterion(coords, samples.n_features)
-    return Prepared(coords, criterion, data.y[samples.reference.kept])
+    # Equal samples, which may be of several classes, are scored as often as they occur.
+    order = np.argsort(samples.inverse, kind="stable")
+    first = np.searchsorted(samples.inverse[order], coords.scored)
+    copy = np.arange(len(first)) - np.searchsorted(coords.scored, coords.scored)
+    return Prepared(coords, criterion, data.y[order[first + copy]])
 
 
 def choose_sizes(data: DataSet, seed: int) -> StepSizes:
@@ -179,7 +183,6 @@ def measure_partitions(kind: str, seed: int, has_features: bool) -> Record:
     number = k if k > 1 else "auto"
     sizes = choose_sizes(data, seed)
     coords, criterion, y = prepare(data, number, has_features, stream, sizes)
-    y = y[criterion.positions]
 
     parts = []
     for tried in list_tried(criterion, k, stream):

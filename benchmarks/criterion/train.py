@@ -192,8 +192,9 @@ def describe_labels(kind: str, seed: int) -> tuple[Array, Array]:
     n_clusters = data.n_clusters
     coords, criterion, y = prepare(data, n_clusters, True, stream)
     winner = next(selection.vote(coords, criterion, n_clusters, stream))
-    is_right = match_labels(y, winner[0]) == y
-    return learned.describe_labels(*winner), is_right
+    scored = coords.scored
+    is_right = match_labels(y, winner[0][scored]) == y
+    return learned.describe_labels(*winner)[scored], is_right
 
 
 # ---- the file

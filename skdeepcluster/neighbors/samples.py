@@ -50,7 +50,7 @@ class Samples(NamedTuple):
     n_features: int
     #: Neighbor graph (M, M).
     graph: sparse.csr_matrix
-    #: Weights (M,).
+    #: Weights (M,), in units of the smallest weight of a sample: how often each occurs.
     weights: np.ndarray
     #: Position (N,) of each sample of X among the M, or -1; None in a fitted estimator.
     inverse: np.ndarray | None
@@ -73,7 +73,8 @@ def connect(X, n_clusters, settings, stream, sample_weight=None, needed=()):
 
     keys = hash_samples(X)
     weights = check_sample_weight(sample_weight, X)
-    distinct = _find_distinct(X, keys, weights / weights.max(), precomputed)
+    weights = weights / weights[weights > 0].min()
+    distinct = _find_distinct(X, keys, weights, precomputed)
     if not (precomputed and sparse.issparse(X)):
         distinct = _draw_by_priority(distinct, settings.max_samples, stream, needed)
     kept = distinct.kept
@@ -109,7 +110,6 @@ def _find_distinct(X, keys, weights, precomputed):
         keys = np.arange(len(keys)) if sparse.issparse(X) else keys
         return merge_equal(keys, weights)
     distinct = merge_equal(keys, weights)
-    distinct = distinct._replace(weights=distinct.weights / distinct.weights.max())
     return distinct.take(order_samples(_take_rows(X, distinct.kept)))
 
 

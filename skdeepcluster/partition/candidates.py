@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 import numpy as np
-from scipy.special import entr
 from sklearn.cluster import KMeans
 
 from ..input.distinct import TINY
@@ -38,8 +37,6 @@ MAX_MOVES = 40
 LEAST_MOVED = 3e-3
 #: Maximum number of components, whose merging takes time and memory with its cube and square.
 MAX_COMPONENTS = 300
-#: Maximum number of components that are regrouped: each step takes time with the cube.
-MAX_REGROUPED = 150
 
 
 # ---- what is tried
@@ -60,9 +57,9 @@ class Search:
     #: Labels (M,) of the candidates so far, by the names of their methods.
     labels: dict = field(default_factory=dict)
 
-    def run_kmeans(self, name=None):
-        """Run k-means on the points of the trees, or on other coordinates if there are any."""
-        points = getattr(self.coords, name) if name else self.trees.points
+    def run_kmeans(self, is_white=False):
+        """Run k-means on the points of the trees, or on the whitened samples if there are any."""
+        points = self.coords.white if is_white else self.trees.points
         if points is None:
             return None
         n_init = 1 if self.brief else KMEANS_RUNS
@@ -104,7 +101,7 @@ class Search:
         """Cut a merge tree."""
         return self.trees.cut(method, self.n_clusters)
 
-    def merge_mixture(self, regroups=False):
+    def merge_mixture(self):
         """Merge the components of a mixture, more than clusters, by the edges between them."""
         coords = self.coords
         n_fitted = len(coords.draw(coords.sizes.fitted))
@@ -119,14 +116,12 @@ class Search:
         edges = join_clusters(coords.graph, component, len(used)).toarray()
         sizes = np.bincount(component)
         groups = agglomerate(edges, sizes, self.n_clusters)
-        if regroups and n_components <= MAX_REGROUPED:
-            groups = regroup(edges, sizes, groups)
         return label_points(groups)[component]
 
-    def move_merged(self, regroups=False):
+    def move_merged(self):
         """Move samples between the merged components of a mixture: this lowers the cut."""
         coords = self.coords
-        merged = self.merge_mixture(regroups or not coords.has_features)
+        merged = self.merge_mixture()
         if merged is None:
             return None
         degrees = sum_links(coords.graph)
@@ -136,14 +131,13 @@ class Search:
 # The criterion was trained with these methods, too.
 
 #: Methods from which latent classes begin.
-STARTS = "kmeans", "white kmeans", "columns kmeans"
+STARTS = "kmeans", "white kmeans"
 #: Methods tried in the samples, in this order, by name.
 IN_SAMPLES = (
     ("kmeans", Search.run_kmeans),
     ("full", Search.fit_mixture, "full", "kmeans"),
     ("tied", Search.fit_mixture, "tied", "kmeans"),
-    ("white kmeans", Search.run_kmeans, "white"),
-    ("columns kmeans", Search.run_kmeans, "columns"),
+    ("white kmeans", Search.run_kmeans, True),
     ("classes", Search.find_classes),
     ("genie", Search.cut, "genie"),
     ("ward", Search.cut, "ward"),
@@ -157,7 +151,7 @@ IN_EMBEDDING = (
     ("embedding merged", Search.merge_mixture),
     # Twice, from other random numbers.
     ("embedding moved", Search.move_merged),
-    ("embedding moved", Search.move_merged, True),
+    ("embedding moved", Search.move_merged),
 )
 #: Methods of brief searches only.
 BRIEF = {"embedding genie"}
@@ -393,78 +387,3 @@ def label_points(groups):
     for k, group in enumerate(groups):
         labels[group] = k
     return labels
-
-
-def regroup(edges, sizes, groups):
-    """Divide a group of points and join two others, as long as this raises I^2 / H.
-
-    I is the information of a group about the next one on a walk along the edges (P, P), and H the
-    entropy of groups (M. Faccin et al., "Entrograms and coarse graining of dynamics on complex
-    networks", Journal of Complex Networks, 2018). A group is divided by :func:`agglomerate`.
-    """
-    edges = edges / max(edges.sum(), 1e-12)
-    best = -np.inf
-    while True:
-        score = best
-        joint = _join(edges, groups)
-        sums = np.array([entr(row + joint).sum(1) for row in joint])
-        for k, parts in _divide_each(edges, sizes, groups):
-            divided = _join(edges, parts)
-            former = np.delete(joint[k], k)
-            others = np.delete(np.delete(sums, k, 0), k, 1)
-            others -= entr(former[:, None] + former)
-            joined_score, i, j = _join_best(divided, _add_halves(others, divided))
-            if joined_score > score + 1e-9:
-                score = joined_score
-                kept = [part for n, part in enumerate(parts) if n not in (i, j)]
-                improved = [*kept, parts[i] + parts[j]]
-        if score == best:
-            return groups
-        best = score
-        groups = improved
-
-
-def _join(edges, groups):
-    """Return the joint distribution (K, K) of a group and the next one on a walk."""
-    member = np.eye(len(groups))[label_points(groups)]
-    return member.T @ edges @ member
-
-
-def _divide_each(edges, sizes, groups):
-    """Yield each group that can be divided: its number, and the others and its halves."""
-    for k, group in enumerate(groups):
-        if len(group) > 1:
-            halves = agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
-            halves = [[group[i] for i in half] for half in halves]
-            yield k, [*groups[:k], *groups[k + 1 :], *halves]
-
-
-def _add_halves(others, joint):
-    """Return the entropies (K, K) of sums of two rows of ``joint``, the last ones halves.
-
-    ``others`` (K - 2, K - 2) are those of the other rows without the columns of the halves.
-    """
-    columns = joint[:-2, -2:]
-    inner = others + entr(columns[:, None] + columns).sum(2)
-    last = entr(joint[-2:, None] + joint).sum(2)
-    return np.block([[inner, last[:, :-2].T], [last]])
-
-
-def _join_best(joint, sums):
-    """Return the highest I^2 / H after joining two groups, and the two."""
-    shares = joint.sum(0)
-    inner = joint.diagonal()
-    parts = entr(joint)
-    # Rows and columns of the two are taken out, and their sum is put in.
-    taken = 2 * parts.sum(1) - parts.diagonal()
-    ends = entr(inner[:, None] + joint)
-    beside = sums - ends - ends.T
-    inside = entr(inner[:, None] + inner + 2 * joint)
-    both = parts.sum() - taken[:, None] - taken + 2 * parts + 2 * beside + inside
-    single = entr(shares)
-    entropy = single.sum() - single[:, None] - single + entr(shares[:, None] + shares)
-
-    scores = (2 * entropy - both) ** 2 / entropy.clip(1e-12)
-    scores[np.tril_indices(len(scores))] = -np.inf
-    i, j = np.unravel_index(scores.argmax(), scores.shape)
-    return scores[i, j], i, j

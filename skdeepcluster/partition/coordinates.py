@@ -80,7 +80,7 @@ class Coordinates:
 
     def take(self, chosen):
         """Return the coordinates of some samples, or these if all are chosen."""
-        if len(chosen) == len(self.wide):
+        if np.array_equal(chosen, np.arange(len(self.wide))):
             return self
         return replace(
             self,
@@ -94,16 +94,37 @@ class Coordinates:
             table=self.table and self.table.take(chosen),
         )
 
-    @property
-    def columns(self):
-        """Numbers and categories (M, E) of equal variance if there are categories, or None."""
-        is_mixed = self.table is not None and self.table.groups
-        return self.table.points if is_mixed else None
+    @cached_property
+    def scored(self):
+        """Positions of the samples that are merged and scored, each as often as it occurs.
+
+        If this is too often, all have a chance in proportion to their weights.
+        """
+        n_scored = self.sizes.merged
+        if np.ptp(self.weights) == 0:
+            return self.draw(n_scored)
+        ends = self.weights.cumsum()
+        n_scored = min(round(ends[-1]), n_scored)
+        return np.searchsorted(ends, (np.arange(n_scored) + 0.5) * ends[-1] / n_scored)
 
     @cached_property
     def core(self):
-        """The coordinates of the samples that are merged and scored."""
-        return self.take(self.draw(self.sizes.merged))
+        """The coordinates of the scored samples, of which equal ones are a little apart."""
+        core = self.take(self.scored)
+        if not np.ptp(self.weights):
+            return core
+
+        def take(points):
+            return take_apart(points, self.scored)
+
+        return replace(
+            core,
+            wide=take(self.wide),
+            narrow=take(self.narrow),
+            embeddings=[take(embedding) for embedding in self.embeddings],
+            weights=np.ones(len(core.weights)),
+            white=None if self.white is None else take(self.white),
+        )
 
     @cached_property
     def trees(self):
@@ -222,6 +243,17 @@ def scale_points(points):
     return points / max(np.sqrt(points.var(0).mean()), 1e-300)
 
 
+def take_apart(points, places):
+    """Return points (M, D) at some places, of which equal ones fill the gap to the next point."""
+    chosen, place, counts = np.unique(places, return_inverse=True, return_counts=True)
+    gaps, _ = NeighborIndex(points[chosen]).query(1)
+    stream = np.random.RandomState(0)
+    directions = normalize(stream.standard_normal((len(places), points.shape[1])))
+    lengths = stream.uniform(size=(len(places), 1)) ** (1 / points.shape[1])
+    radii = lengths * (gaps / 2 * (counts > 1)[:, None])[place]
+    return points[places] + radii * directions
+
+
 # ---- merge trees
 
 
@@ -249,7 +281,7 @@ class MergeTrees:
     def _grow(self, method):
         sizes = self.coords.sizes
         is_genie = method == "genie"
-        known = self.coords.draw(sizes.fitted if is_genie else sizes.merged)
+        known = self.coords.draw(sizes.fitted) if is_genie else self.coords.scored
         points = self.points[known]
         if is_genie:
             tree = link_fairly(spanning_tree(points), len(known))

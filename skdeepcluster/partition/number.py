@@ -214,12 +214,11 @@ def _make_curve(points, criterion):
     several = numbers > 1
     penalty = np.zeros(len(numbers))
     if several.any():
+        dense = SADDLE_WEIGHT * (saddles - SADDLE_FREE).clip(0)
+        penalty[several] = dense[several] - dense[several].min()
         # The share is negative where there is no table.
         share = max(criterion.measured.data["categories"], 0)
-        below = (bic[several].max() - bic).clip(0)
-        penalty = BIC_WEIGHT * share * np.sqrt(below)
-        penalty += SADDLE_WEIGHT * (saddles - SADDLE_FREE).clip(0)
-        penalty = np.where(several, penalty - penalty[several].min(), 0)
+        penalty += BIC_WEIGHT * share * np.sqrt(bic.max() - bic)
     return Curve(numbers, scores - penalty, scores, stability, saddles)
 
 

@@ -81,10 +81,6 @@ def vote(coords, criterion, n_clusters, stream):
     labels = np.array([candidate for _, candidate in found])
     counts = np.array([len(np.unique(candidate)) for candidate in labels])
     labels = labels[counts == counts.max()]
-    # The criterion does not know how often the same sample occurs: where few are distinct, the
-    # first method, k-means, decides.
-    if n_clusters > criterion.max_clusters and np.ptp(coords.weights):
-        labels = labels[:1]
     scored = labels[:, criterion.positions]
 
     scores = np.nan_to_num(criterion.score(scored))

@@ -1,7 +1,5 @@
 """Candidate partitions, each family against an independent implementation."""
 
-from itertools import combinations
-
 import numpy as np
 import pytest
 from common import constrain
@@ -10,7 +8,6 @@ from scipy.cluster import hierarchy
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist, squareform
-from scipy.special import entr
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
@@ -187,33 +184,3 @@ def test_modularity_is_that_of_its_definition():
     # Two cliques of three, which one of 7 edges joins: 6 / 7 - 1 / 2.
     joint = np.array([[6.0, 1], [1, 6]])
     assert candidates.compute_modularity(joint) == pytest.approx(6 / 7 - 1 / 2)
-
-
-def _criterion(edges, groups):
-    """I^2 / H of groups, from their joint distribution."""
-    member = np.array([[point in group for group in groups] for point in range(len(edges))], float)
-    joint = member.T @ edges @ member / edges.sum()
-    entropy = entr(joint.sum(0)).sum()
-    return (2 * entropy - entr(joint).sum()) ** 2 / entropy
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_no_split_and_merge_improves_regrouped_points(seed):
-    stream = np.random.RandomState(seed)
-    edges = np.triu(stream.uniform(size=(9, 9)) ** 4)
-    edges = edges + edges.T
-    sizes = np.ones(9)
-    groups = [sorted(group) for group in np.array_split(stream.permutation(9), 3)]
-    found = candidates.regroup(edges, sizes, groups)
-    assert sorted(sum(found, [])) == list(range(9))
-    assert len(found) == 3
-    best = _criterion(edges, found)
-    assert best >= _criterion(edges, groups)
-    for group in found:
-        if len(group) > 1:
-            halves = candidates.agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
-            parts = [own for own in found if own != group]
-            parts += [[group[i] for i in half] for half in halves]
-            for i, j in combinations(range(4), 2):
-                others = [own for k, own in enumerate(parts) if k not in (i, j)]
-                assert _criterion(edges, [*others, parts[i] + parts[j]]) <= best + 1e-8

@@ -119,7 +119,7 @@ def test_coordinates_need_features_and_two_of_them_to_whiten():
 
 
 def test_drawn_samples_have_unbiased_weights():
-    weights = WEIGHTS / WEIGHTS.max()
+    weights = WEIGHTS / WEIGHTS.min()
     totals = []
     settings = GraphSettings(max_samples=30)
     for seed in range(60):

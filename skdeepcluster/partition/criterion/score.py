@@ -31,7 +31,7 @@ class Criterion:
 
     def __init__(self, coords, n_features):
         #: Positions of the samples, here M of them, on which partitions are scored.
-        self.positions = coords.draw(coords.sizes.merged)
+        self.positions = coords.scored
         self.coords = coords.core
         self._all = coords
         #: :class:`~.features.Ensemble` by number of clusters.
@@ -48,7 +48,7 @@ class Criterion:
     @property
     def max_clusters(self):
         """Maximum number of clusters that is compared with others."""
-        return len(self.positions) // LEAST_SIZE
+        return len(np.unique(self.positions)) // LEAST_SIZE
 
     def find_ensemble(self, n_clusters):
         """Return the :class:`~.features.Ensemble` of a number of clusters."""
