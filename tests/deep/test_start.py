@@ -96,15 +96,12 @@ def test_invalid_partitions_are_refused_before_training(rows, init, message, mon
 
 @quiet
 def test_fits_of_all_methods_with_one_seed_begin_alike():
-    uniform = np.random.default_rng(0).uniform(size=(60, 5))  # seeds have other partitions
+    uniform = np.random.default_rng(0).uniform(size=(80, 5))  # each seed has another partition
     first, *others = (brief_from_samples(e, n_clusters=6).fit(uniform) for e in DEEP)
     for fit in others:
         np.testing.assert_array_equal(fit.init_labels_, first.init_labels_)
-    agreements = []
-    for seed in range(1, 4):
-        fit = brief_from_samples(CATGAN, n_clusters=6, random_state=seed).fit(uniform)
-        agreements.append(adjusted_rand_score(fit.init_labels_, first.init_labels_))
-    assert min(agreements) < 1
+    fit = brief_from_samples(CATGAN, n_clusters=6, random_state=1).fit(uniform)
+    assert adjusted_rand_score(fit.init_labels_, first.init_labels_) < 1
 
 
 @quiet
