@@ -4,6 +4,7 @@ M distinct samples, F of them fitted, D features, L dimensions, K clusters, P gr
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from operator import itemgetter
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.cluster import KMeans
 
 from ..input.distinct import TINY
 from ..input.labels import indicate
-from ..neighbors.graph import join_clusters, sum_links
+from ..neighbors.graph import join_clusters
 from ..neighbors.threads import single_threaded
 from ..utils.random import draw_seed
 from .coordinates import Coordinates, MergeTrees
@@ -29,14 +30,11 @@ EMBEDDING_REGULARIZATION = 1e-4
 #: Number of random starts of latent classes.
 N_RANDOM = 4
 #: Number of components of a merged mixture, per cluster.
-COMPONENTS = 2
-#: Share of the points that move at once, and maximum number of times.
-MOVING = 0.5
-MAX_MOVES = 40
-#: Minimum share of the points that must want to move.
-LEAST_MOVED = 3e-3
+COMPONENTS = 3
 #: Maximum number of components, whose merging takes time and memory with its cube and square.
 MAX_COMPONENTS = 300
+#: Minimum gain in modularity by which components are grouped in another way.
+LEAST_GAIN = 1e-9
 
 
 # ---- what is tried
@@ -101,31 +99,29 @@ class Search:
         """Cut a merge tree."""
         return self.trees.cut(method, self.n_clusters)
 
-    def merge_mixture(self):
-        """Merge the components of a mixture, more than clusters, by the edges between them."""
+    @cached_property
+    def components(self):
+        """Components of a mixture, more than clusters.
+
+        Edges (P, P) between them, their sizes (P,), and the component (M,) of each sample.
+        """
         coords = self.coords
         n_fitted = len(coords.draw(coords.sizes.fitted))
-        n_components = min(COMPONENTS * self.n_clusters, n_fitted)
-        if n_components > MAX_COMPONENTS:
-            return None
+        n_components = min(COMPONENTS * self.n_clusters, MAX_COMPONENTS, n_fitted)
         densities = fit_embedding(self.trees.points, coords, n_components, self.stream)
         used, component = np.unique(densities.argmax(1), return_inverse=True)
-        if len(used) <= self.n_clusters:
-            return component
-
         edges = join_clusters(coords.graph, component, len(used)).toarray()
-        sizes = np.bincount(component)
-        groups = agglomerate(edges, sizes, self.n_clusters)
-        return label_points(groups)[component]
+        return edges, np.bincount(component), component
 
-    def move_merged(self):
-        """Move samples between the merged components of a mixture: this lowers the cut."""
-        coords = self.coords
-        merged = self.merge_mixture()
-        if merged is None:
+    def merge_mixture(self, is_modular=False):
+        """Merge the components of a mixture by the edges between them."""
+        if self.n_clusters >= MAX_COMPONENTS:
             return None
-        degrees = sum_links(coords.graph)
-        return move_points(coords.graph, degrees, merged, self.stream)
+        edges, sizes, component = self.components
+        groups = agglomerate(edges, sizes, self.n_clusters)
+        if is_modular:
+            groups = raise_modularity(edges, sizes, groups)
+        return label_points(groups)[component]
 
 
 # The criterion was trained with these methods, too.
@@ -149,14 +145,12 @@ IN_EMBEDDING = (
     ("embedding genie", Search.cut, "genie"),
     ("full ward", Search.fit_mixture, "full", "embedding ward"),
     ("embedding merged", Search.merge_mixture),
-    # Twice, from other random numbers.
-    ("embedding moved", Search.move_merged),
-    ("embedding moved", Search.move_merged),
+    ("embedding modular", Search.merge_mixture, True),
 )
 #: Methods of brief searches only.
 BRIEF = {"embedding genie"}
 #: Methods that a brief search leaves out.
-SELDOM = {"tied", "full ward", "embedding moved"}
+SELDOM = {"tied", "full ward"}
 
 
 def find_candidates(coords, n_clusters, stream, brief=False):
@@ -318,39 +312,40 @@ def compute_modularity(joint):
     return shares.trace() - np.square(shares.sum(0)).sum()
 
 
-def move_points(graph, degrees, labels, stream):
-    """Return labels (P,) after points have moved to the groups of highest gain in modularity.
+def raise_modularity(edges, sizes, groups):
+    """Divide a group of points and join two others, as long as this raises the modularity.
 
-    ``degrees`` (P,) are the sums of the links of the points in the graph (P, P).
-    A random half of the points moves at once: if all did, two would only change places.
+    ``edges`` (P, P) are sums of edge weights between points of ``sizes`` (P,) samples. A group is
+    divided by :func:`agglomerate`. The number of groups stays.
     """
-    price = degrees / degrees.sum()
-    for _ in range(MAX_MOVES):
-        n_groups = labels.max() + 1
-        volumes = np.bincount(labels, degrees, n_groups)
-        joined = graph @ indicate(labels, n_groups)
-        counts = np.diff(joined.indptr)
-        rows = np.repeat(np.arange(len(labels)), counts)
-        gains = joined.data - price[rows] * volumes[joined.indices]
-
-        is_own = joined.indices == labels[rows]
-        gains[is_own] += (price * degrees)[rows[is_own]]
-        own = -price * (volumes[labels] - degrees)
-        own[rows[is_own]] = gains[is_own]
-
-        linked = np.flatnonzero(counts)
-        best = np.maximum.reduceat(gains, joined.indptr[linked])
-        is_better = gains == np.repeat(best, counts[linked])
-        is_better &= gains > own[rows]
-        wanted = labels.copy()
-        wanted[rows[is_better]] = joined.indices[is_better]
-
-        is_moved = wanted != labels
-        if is_moved.mean() < LEAST_MOVED:
-            break
-        is_moved &= stream.uniform(size=len(labels)) < MOVING
-        labels = np.unique(np.where(is_moved, wanted, labels), return_inverse=True)[1]
-    return labels
+    shares = edges / max(edges.sum(), TINY)
+    volumes = shares.sum(0)
+    # Their sum over the pairs of two groups is half of the gain if these are joined.
+    gains = shares - np.outer(volumes, volumes)
+    improved = groups
+    while improved:
+        groups = improved
+        improved = None
+        best = LEAST_GAIN
+        member = np.eye(len(groups))[label_points(groups)]
+        toward = member.T @ gains
+        between = toward @ member
+        np.fill_diagonal(between, -np.inf)
+        for k, group in enumerate(groups):
+            if len(group) == 1:
+                continue
+            halves = agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
+            halves = [[group[i] for i in half] for half in halves]
+            price = gains[np.ix_(*halves)].sum()
+            joined = np.vstack([between, *(toward[:, half].sum(1) for half in halves)])
+            joined[k] = joined[:, k] = -np.inf
+            i, j = np.unravel_index(joined.argmax(), joined.shape)
+            if joined[i, j] - price > best:
+                best = joined[i, j] - price
+                parts = [*groups, *halves]
+                kept = [part for n, part in enumerate(parts) if n not in (i, j, k)]
+                improved = [*kept, parts[i] + parts[j]]
+    return groups
 
 
 # ---- groups of points, merged by the edges between them

@@ -20,6 +20,7 @@ from ..input.distinct import TINY
 from ..neighbors.graph import neighbor_embedding, neighbor_graph, whiten_by_graph
 from ..neighbors.samples import take_columns
 from ..neighbors.search import NeighborIndex, find_nearest
+from ..utils.random import sample_systematically
 from .table import MixedColumns, read_table
 
 # The criterion was trained with these constants: see criterion/constants.py.
@@ -103,9 +104,8 @@ class Coordinates:
         n_scored = self.sizes.merged
         if np.ptp(self.weights) == 0:
             return self.draw(n_scored)
-        ends = self.weights.cumsum()
-        n_scored = min(round(ends[-1]), n_scored)
-        return np.searchsorted(ends, (np.arange(n_scored) + 0.5) * ends[-1] / n_scored)
+        n_scored = min(round(self.weights.sum()), n_scored)
+        return sample_systematically(self.weights, n_scored, 0.5)
 
     @cached_property
     def core(self):

@@ -169,15 +169,23 @@ def test_labels_are_extended_to_all_samples(rows):
         assert adjusted_rand_score(alone, labels[known]) == 1
 
 
-def test_no_single_move_raises_the_modularity():
-    graph = neighbor_graph(X[:120])
-    degrees = np.asarray(graph.sum(1)).ravel()
+def test_groups_are_divided_and_joined_until_cliques_are_found():
+    cliques = np.kron(np.eye(4), np.ones((3, 3))) + 0.1
+    groups = [[0, 1, 2, 3, 4, 5], [6, 7, 8], [9], [10, 11]]
+    found = candidates.raise_modularity(cliques, np.ones(12), groups)
+    assert sorted(map(sorted, found)) == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+
+
+def test_the_modularity_never_falls():
     stream = np.random.RandomState(0)
-    found = candidates.move_points(graph, degrees, stream.randint(7, size=120), stream)
-    price = np.outer(degrees, degrees) / degrees.sum()
-    gains = (graph.toarray() - price) * (1 - np.eye(120)) @ np.eye(found.max() + 1)[found]
-    own = gains[np.arange(120), found]
-    assert (own >= gains.max(1) - 1e-9).all()
+    edges = stream.uniform(size=(30, 30)) ** 8
+    edges += edges.T
+    groups = candidates.agglomerate(edges, np.ones(30), 5)
+    found = candidates.raise_modularity(edges, np.ones(30), groups)
+    assert len(found) == 5
+    members = [np.eye(5)[candidates.label_points(each)] for each in (groups, found)]
+    before, after = (candidates.compute_modularity(m.T @ edges @ m) for m in members)
+    assert after > before + 0.01
 
 
 def test_modularity_is_that_of_its_definition():
