@@ -43,7 +43,7 @@ def test_scores_are_those_of_the_clusterer_itself():
     again = [1, *(other.n_clusters for other in fit.alternatives_)]
     once = ~np.isin(curve.n_clusters, again)
     once &= curve.expected_score < 0.5 * curve.expected_score.max()
-    assert once.sum() >= 2
+    assert once.any()
     scores = found.curve.expected_score[places]
     np.testing.assert_array_equal(scores[once], curve.expected_score[once])
     np.testing.assert_array_equal(found.curve.stability[places], curve.stability)
