@@ -101,9 +101,10 @@ class Search:
 
     @cached_property
     def components(self):
-        """Components of a mixture, more than clusters.
+        """Components of a mixture, more than clusters, and groups of them with many links.
 
-        Edges (P, P) between them, their sizes (P,), and the component (M,) of each sample.
+        Edges (P, P) between the components, their sizes (P,), their groups, and the component
+        (M,) of each sample.
         """
         coords = self.coords
         n_fitted = len(coords.draw(coords.sizes.fitted))
@@ -111,14 +112,15 @@ class Search:
         densities = fit_embedding(self.trees.points, coords, n_components, self.stream)
         used, component = np.unique(densities.argmax(1), return_inverse=True)
         edges = join_clusters(coords.graph, component, len(used)).toarray()
-        return edges, np.bincount(component), component
+        sizes = np.bincount(component)
+        groups = agglomerate(edges, sizes, self.n_clusters)
+        return edges, sizes, groups, component
 
     def merge_mixture(self, is_modular=False):
         """Merge the components of a mixture by the edges between them."""
         if self.n_clusters >= MAX_COMPONENTS:
             return None
-        edges, sizes, component = self.components
-        groups = agglomerate(edges, sizes, self.n_clusters)
+        edges, sizes, groups, component = self.components
         if is_modular:
             groups = raise_modularity(edges, sizes, groups)
         return label_points(groups)[component]
@@ -325,27 +327,34 @@ def raise_modularity(edges, sizes, groups):
     improved = groups
     while improved:
         groups = improved
-        improved = None
-        best = LEAST_GAIN
-        member = np.eye(len(groups))[label_points(groups)]
-        toward = member.T @ gains
-        between = toward @ member
-        np.fill_diagonal(between, -np.inf)
-        for k, group in enumerate(groups):
-            if len(group) == 1:
-                continue
-            halves = agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
-            halves = [[group[i] for i in half] for half in halves]
-            price = gains[np.ix_(*halves)].sum()
-            joined = np.vstack([between, *(toward[:, half].sum(1) for half in halves)])
-            joined[k] = joined[:, k] = -np.inf
-            i, j = np.unravel_index(joined.argmax(), joined.shape)
-            if joined[i, j] - price > best:
-                best = joined[i, j] - price
-                parts = [*groups, *halves]
-                kept = [part for n, part in enumerate(parts) if n not in (i, j, k)]
-                improved = [*kept, parts[i] + parts[j]]
+        improved = _divide_and_join(edges, sizes, groups, gains)
     return groups
+
+
+def _divide_and_join(edges, sizes, groups, gains):
+    """Return the groups after the division and the junction of highest gain, or None."""
+    member = np.eye(len(groups))[label_points(groups)]
+    toward = member.T @ gains
+    between = toward @ member
+    np.fill_diagonal(between, -np.inf)
+    best = LEAST_GAIN
+    improved = None
+    for k, group in enumerate(groups):
+        if len(group) == 1:
+            continue
+        halves = agglomerate(edges[np.ix_(group, group)], sizes[group], 2)
+        halves = [[group[i] for i in half] for half in halves]
+        price = gains[np.ix_(*halves)].sum()
+
+        joined = np.vstack([between, *(toward[:, half].sum(1) for half in halves)])
+        joined[k] = joined[:, k] = -np.inf
+        i, j = np.unravel_index(joined.argmax(), joined.shape)
+        if joined[i, j] - price > best:
+            best = joined[i, j] - price
+            parts = [*groups, *halves]
+            kept = [part for n, part in enumerate(parts) if n not in (i, j, k)]
+            improved = [*kept, parts[i] + parts[j]]
+    return improved
 
 
 # ---- groups of points, merged by the edges between them
