@@ -35,7 +35,7 @@ def test_clusterers_without_a_seed_have_one_curve():
 
 def test_scores_are_those_of_the_clusterer_itself():
     found = select_n_clusters(X, NeighborClustering(random_state=0), range(1, 21))
-    fit = NeighborClustering((1, 20), random_state=0).fit(X)
+    fit = NeighborClustering(range(1, 21), random_state=0).fit(X)
     assert found.best_n_clusters == fit.n_clusters_ == 4
     curve = fit.n_clusters_curve_
     places = curve.n_clusters - 1
@@ -43,7 +43,7 @@ def test_scores_are_those_of_the_clusterer_itself():
     again = [1, *(other.n_clusters for other in fit.alternatives_)]
     once = ~np.isin(curve.n_clusters, again)
     once &= curve.expected_score < 0.5 * curve.expected_score.max()
-    assert once.any()
+    assert once.sum() >= 2
     scores = found.curve.expected_score[places]
     np.testing.assert_array_equal(scores[once], curve.expected_score[once])
     np.testing.assert_array_equal(found.curve.stability[places], curve.stability)
