@@ -253,7 +253,8 @@ def match_labels(labels_true, labels_pred) -> np.ndarray:
     -------
     labels : ndarray of shape (n_samples,)
         The clusters under the names of their classes. Clusters beyond the number of classes get
-        the numbers after the largest class, or ``"cluster "`` and their own name.
+        the numbers after the largest class, or ``"cluster "`` and their own name. Noise, -1, stays
+        -1, and is no class if there are two others.
 
     See Also
     --------
@@ -269,11 +270,17 @@ def match_labels(labels_true, labels_pred) -> np.ndarray:
     classes = np.unique(true)
     clusters, index = np.unique(pred, return_inverse=True)
     table = contingency_matrix(true, pred)
+    is_cluster = clusters.astype(str) != "-1"
+    is_class = classes.astype(str) != "-1"
+    is_class |= is_class.sum() < 2  # a target of -1 and 1 has two classes
+    table = table[is_class][:, is_cluster]
+    classes = classes[is_class]
     rows, columns = linear_sum_assignment(table, maximize=True)
 
-    unmatched = np.setdiff1d(np.arange(len(clusters)), columns)
-    names = np.empty(len(clusters), dtype=object)
+    names = clusters.astype(object)
+    columns = np.flatnonzero(is_cluster)[columns]
     names[columns] = classes[rows]
+    unmatched = np.setdiff1d(np.flatnonzero(is_cluster), columns)
     if classes.dtype.kind == "i":
         names[unmatched] = classes[-1] + 1 + np.arange(len(unmatched))
     else:

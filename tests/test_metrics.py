@@ -75,6 +75,15 @@ def test_clusters_beyond_the_classes_get_fresh_names_in_order():
     assert names == ["a", "a", "cluster 1", "b"]
 
 
+def test_noise_is_no_cluster_unless_it_is_one_of_two_classes():
+    clusters = [0, 0, 1, 1, 2, 2]
+    noisy = [0, 0, 1, 1, -1, -1]
+    assert match_labels(noisy, clusters).tolist() == clusters
+    assert match_labels(clusters, noisy).tolist() == noisy
+    assert match_labels(list("001122"), noisy).tolist()[-2:] == ["-1", "-1"]
+    assert match_labels([-1, -1, 1, 1], [1, 1, 0, 0]).tolist() == [-1, -1, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("true", "kinds"),
     [
