@@ -37,6 +37,7 @@ TRUSTED = [
         for module, names in PARTS.items()
         for name in names.split()
     ),
+    "builtins.range",
     "functools.partial",
     "numpy.dtype",
     "scipy.sparse._csr.csr_array",

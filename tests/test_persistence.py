@@ -120,6 +120,11 @@ assert "torch._dynamo" not in sys.modules
 
 
 @pytest.mark.full
+def test_a_range_of_numbers_comes_back(tmp_path):
+    save(sk.GaussianMixtureEM(range(2, 4), random_state=0).fit(X), tmp_path / "fit.skops")
+    assert load(tmp_path / "fit.skops").n_clusters == range(2, 4)
+
+
 def test_reading_does_not_import_the_compiler_of_torch(tmp_path):
     for name in ESTIMATORS:
         save(fit(name), tmp_path / name)

@@ -177,6 +177,7 @@ class Preparation(TransformerMixin, BaseEstimator):
         ndarray, CSR matrix or DataFrame of shape (n_samples, n_encoded)
             Prepared samples.
         """
+        check_is_fitted(self)
         return self.read(X, donors)
 
     def inverse_transform(self, X) -> Any:

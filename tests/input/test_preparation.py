@@ -7,6 +7,7 @@ from common import KEPT_FOR_TRANSFORMERS
 from sklearn import config_context
 from sklearn.datasets import make_blobs
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -65,6 +66,12 @@ def test_principal_components_keep_their_scales_in_any_order(order):
     assert Preparation().fit(X[:, ORDERS[order]]).scaler_.standardizes_
     components = PCA(random_state=0).fit_transform(X)
     assert not Preparation().fit(components[:, ORDERS[order]]).scaler_.standardizes_
+
+
+def test_nothing_is_prepared_before_a_fit():
+    for method in (Preparation().transform, Preparation().inverse_transform):
+        with pytest.raises(NotFittedError):
+            method(DEVIATIONS[None])
 
 
 def test_samples_of_the_fit_are_prepared_alike_and_come_back():
