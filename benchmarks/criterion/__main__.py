@@ -88,7 +88,7 @@ def main(options: argparse.Namespace) -> None:
             "bytes": learned.FILE.stat().st_size,
             "calibration": coefficients.tolist(),
             "scores out of fold": score_out_of_fold(records, folds),
-            "score": measure_gains(forests["score"]),
+            "choice": measure_gains(forests["choice, features"]),
         }
     )
 

@@ -43,7 +43,7 @@ def score_out_of_fold(
 ) -> dict[str, float]:
     """Return mean scores of what is chosen by trees that have not seen the data set."""
     predictions = [
-        folds[i % FOLDS][record.summary.purpose].predict
+        folds[i % FOLDS][f"choice, {record.summary.space}"].predict
         for i, record in enumerate(records)
     ]
     return score_choice(records, predictions)
@@ -56,7 +56,9 @@ def leave_kinds_out(records: Sequence[Record]) -> None:
         others = [record for record in records if record.summary.kind != kind]
         forests = fit_scores(others)
         own = [record for record in records if record.summary.kind == kind]
-        predictions = [forests[record.summary.purpose].predict for record in own]
+        predictions = [
+            forests[f"choice, {record.summary.space}"].predict for record in own
+        ]
         means = score_choice(own, predictions)
         print(json.dumps({"left out": kind} | means), flush=True)
 

@@ -103,8 +103,8 @@ class Summary(NamedTuple):
     data: dict[str, float]
     #: Features (R, F) of the members of some ensembles, by number of clusters.
     features: dict[int, Array]
-    #: Which trees score the partitions: "score", or "embedding" without features.
-    purpose: str
+    #: Which trees score the partitions: by "features", or by the "embedding" without features.
+    space: str
     #: Names (F,) of the features of partitions.
     names: list[str]
 
@@ -219,7 +219,7 @@ def summarize(data: DataSet, criterion: Criterion) -> Summary:
         n_clusters=data.n_clusters,
         data=criterion.measured.data,
         features=criterion.list_one_features(),
-        purpose="score" if criterion.coords.has_features else "embedding",
+        space="features" if criterion.coords.has_features else "embedding",
         names=NAMES,
     )
 

@@ -25,7 +25,7 @@ from skdeepcluster.partition.criterion import learned
 
 from .draw import KINDS, draw
 from .draw_common import Array
-from .measure import Record, Summary, prepare
+from .measure import Partitions, Record, Summary, prepare
 
 #: Settings of the boosted trees.
 BOOSTING: dict[str, Any] = {
@@ -36,7 +36,7 @@ BOOSTING: dict[str, Any] = {
 }
 LARGE = {"max_leaf_nodes": 16, "min_samples_leaf": 40, "max_features": 0.15}
 SIZES: dict[str, dict[str, Any]] = {
-    "score": {"max_iter": 1000, **LARGE},
+    "features": {"max_iter": 1000, **LARGE},
     "embedding": {"max_iter": 300, **LARGE},
     "one": {
         "max_iter": 100,
@@ -77,21 +77,51 @@ Forests = dict[str, Forest]
 
 
 def fit_scores(records: Sequence[Record]) -> Forests:
-    """Return the trees fitted to the partitions of the records, "score" and "embedding"."""
+    """Return the trees that score the partitions of the records, and those that compare them."""
     forests = {}
-    for purpose in ("score", "embedding"):
-        own = [record for record in records if record.summary.purpose == purpose]
+    for space in ("features", "embedding"):
+        own = [record for record in records if record.summary.space == space]
         names = find_names([record.summary for record in own])
-        features = np.concatenate([record.partitions.features for record in own])
-        if purpose == "embedding":
-            features[:, [name.startswith(LEFT_OUT) for name in names]] = 0
-        scores = np.concatenate([record.partitions.scores for record in own])
-        weights = np.concatenate([weight_partitions(record) for record in own])
+        parts = [record.partitions for record in own]
+        weights = [weight_partitions(record) for record in own]
+        targets = [part.scores for part in parts]
+        forests[f"score, {space}"] = fit_trees(space, names, parts, targets, weights)
 
-        trees = HistGradientBoostingRegressor(**BOOSTING, **SIZES[purpose])
-        trees.fit(features, scores, sample_weight=weights)
-        forests[purpose] = Forest(trees, names)
+        targets, weights = zip(*map(find_excess, own, weights), strict=True)
+        forests[f"choice, {space}"] = fit_trees(space, names, parts, targets, weights)
     return forests
+
+
+def fit_trees(
+    space: str,
+    names: list[str],
+    parts: Sequence[Partitions],
+    targets: Sequence[Array],
+    weights: Sequence[Array],
+) -> Forest:
+    """Return trees that predict targets (C,) of the partitions of each data set."""
+    features = np.concatenate([part.features for part in parts])
+    if space == "embedding":
+        features[:, [name.startswith(LEFT_OUT) for name in names]] = 0
+    weight = np.concatenate(weights)
+    target = np.concatenate(targets)
+    has_weight = weight > 0
+
+    trees = HistGradientBoostingRegressor(**BOOSTING, **SIZES[space])
+    trees.fit(features[has_weight], target[has_weight], sample_weight=weight[has_weight])
+    return Forest(trees, names)
+
+
+def find_excess(record: Record, weights: Array) -> tuple[Array, Array]:
+    """Return the scores (C,) less their mean, and the weights (C,) of a data set.
+
+    Only partitions with the right number of clusters are compared.
+    """
+    scores = record.partitions.scores
+    is_right = record.partitions.n_clusters == record.summary.n_clusters
+    if record.summary.n_clusters == 1 or not is_right.any():
+        return scores, np.zeros_like(weights)
+    return scores - scores[is_right].mean(), weights * is_right
 
 
 def weight_partitions(record: Record) -> Array:
@@ -139,7 +169,7 @@ def fit_folds(records: Sequence[Record]) -> list[Forests]:
 def fit_one(summaries: Sequence[Summary], folds: Sequence[Forests]) -> Forest:
     """Return the trees of the probability of one cluster, by scores out of fold."""
     rows = [
-        describe_one(summary, folds[i % FOLDS][summary.purpose])
+        describe_one(summary, folds[i % FOLDS][f"score, {summary.space}"])
         for i, summary in enumerate(summaries)
     ]
     features = np.array(rows)

@@ -27,12 +27,13 @@ def test_every_kind_has_its_classes_and_is_drawn_again_by_its_seed(kind):
 @pytest.fixture
 def few(tmp_path, monkeypatch):
     """Train on few kinds, with few trees, and write and read in another folder."""
-    kinds = {name: draw.KINDS[name] for name in ("gaussians", "one_band")}
+    kinds = {name: draw.KINDS[name] for name in ("gaussians", "blobs", "one_band")}
     for module in (measure, train):
         monkeypatch.setattr(module, "KINDS", kinds)
     monkeypatch.setattr(measure, "NUMBERS", range(2, 10))
     for settings in train.SIZES.values():
         monkeypatch.setitem(settings, "max_iter", 5)
+        monkeypatch.setitem(settings, "min_samples_leaf", 5)
     monkeypatch.setattr(training, "WEIGHTS", {})
     monkeypatch.setattr(training, "ONE_WEIGHTS", {})
     monkeypatch.setattr(training, "REPORT", tmp_path / "criterion.json")
@@ -47,23 +48,24 @@ def test_training_writes_what_the_package_reads(few):
     options = training.parsed([*arguments, "--folder", str(few)])
     training.main(options)
     written = learned.load_criterion()
-    assert len(written.trees["score"].roots) == 5
+    assert len(written.trees["choice, features"].roots) == 5
     for purpose, trees in written.trees.items():
         assert trees.feature.max() < len(learned.INPUTS[purpose])
     assert written.provenance["scores"] == {
         "seeds": [0],
-        "data sets": {"gaussians": 2, "one_band": 2},
+        "data sets": {"blobs": 2, "gaussians": 2, "one_band": 2},
     }
 
     report = json.loads((few / "criterion.json").read_text())
-    assert set(report["score"]) == {name.partition(",")[0] for name in learned.INPUTS["score"]}
+    names = learned.INPUTS["choice, features"]
+    assert set(report["choice"]) == {name.partition(",")[0] for name in names}
     assert report["calibration"] == written.calibration.tolist()
     X = draw.draw("gaussians", 5).X[:200]
     assert 0 <= NeighborClustering(3).fit(X).expected_score_ <= 1
 
 
 def test_data_sets_of_other_code_are_refused():
-    one = measure.Summary("blobs", 3, {}, {}, "score", ["a", "b"])
+    one = measure.Summary("blobs", 3, {}, {}, "features", ["a", "b"])
     other = one._replace(names=["a", "c"])
     assert train.find_names([one, one]) == ["a", "b"]
     with pytest.raises(ValueError, match=r"\['b', 'c'\].*Delete the folder"):

@@ -15,7 +15,7 @@ from .criterion.features import measure_agreement
 from .criterion.learned import calibrate, load_criterion
 from .criterion.score import spread_votes
 
-#: A candidate whose score is lower by this much gets 1 / e of the votes.
+#: A candidate that is worse by this much gets 1 / e of the votes.
 TOLERANCE = 0.05
 #: Power of the agreement of two candidates that is their share in the same vote.
 SHARING = 5
@@ -83,7 +83,7 @@ def vote(coords, criterion, n_clusters, stream):
     labels = labels[counts == counts.max()]
     scored = labels[:, criterion.positions]
 
-    scores = np.nan_to_num(criterion.score(scored))
+    scores = criterion.score_excess(scored)
     agreement = measure_agreement(scored, scored)
     weights = weight_candidates(scores, agreement)
 

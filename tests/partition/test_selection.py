@@ -106,7 +106,7 @@ def test_table_has_agreement_and_no_names_of_clusters():
     np.testing.assert_array_equal(ensemble.compare(labels[:1])[0], table[0])
 
 
-@pytest.mark.parametrize("purpose", ["score", "one"])
+@pytest.mark.parametrize("purpose", ["score, features", "choice, embedding", "one"])
 def test_scores_are_sums_of_regression_trees(purpose):
     trees = learned.load_criterion().trees[purpose]
     rows = np.random.default_rng(0).normal(size=(20, len(learned.INPUTS[purpose])))
@@ -130,6 +130,17 @@ def test_a_partition_has_one_score_wherever_it_comes_from():
     assert one == own.score_one()
     assert 0 <= one[0] <= 1
     assert np.isnan(own.score([np.arange(120)]))
+
+
+def test_candidates_are_compared_by_what_sets_them_apart():
+    own = Criterion(look(X), 4)
+    labels = own.find_ensemble(3).labels
+    excess = own.score_excess(labels)
+    mixed = [np.random.default_rng(0).permutation(row) for row in labels]
+    assert excess.max() > own.score_excess(mixed).max()
+    assert abs(excess).max() < 1
+    # A candidate that has one cluster in the scored samples is never the best.
+    assert own.score_excess([*labels, np.zeros(120, dtype=int)]).argmin() == len(labels)
 
 
 RANDOM = np.random.default_rng(1)
@@ -180,7 +191,7 @@ def test_a_vote_is_worth_its_best_candidate_or_more(n_clusters):
     found = selection.find_candidates(coords, n_clusters, np.random.RandomState(0))
     labels = np.array([candidate for _, candidate in found])
     agreement = features.measure_agreement(labels, labels)
-    weights = selection.weight_candidates(own.score(labels), agreement)
+    weights = selection.weight_candidates(own.score_excess(labels), agreement)
     best = labels[(agreement @ weights).argmax()]
     winner = next(selection.vote(coords, own, n_clusters, np.random.RandomState(0)))[2]
     alone, voted = own.score_robustly(np.array([best, winner.labels]))

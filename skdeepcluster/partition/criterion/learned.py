@@ -30,11 +30,13 @@ CALIBRATION_NAMES = ["votes", "stability", "expected score", "constant"]
 LEAD = 1e-6
 #: The file, which ``benchmarks/criterion`` writes.
 FILE = Path(__file__).with_name("criterion.npz")
-#: Names of the inputs by purpose: scores of partitions, of those without features, of one cluster,
-#: and the calibration of probabilities.
+#: Names of the inputs by purpose: scores of partitions and the choice among candidates, by features
+#: or without them, one cluster, and the calibration of probabilities.
 INPUTS = {
-    "score": NAMES,
-    "embedding": NAMES,
+    "score, features": NAMES,
+    "score, embedding": NAMES,
+    "choice, features": NAMES,
+    "choice, embedding": NAMES,
     "one": ONE_NAMES,
     "calibration": CALIBRATION_NAMES,
 }
@@ -80,7 +82,7 @@ class Trees(NamedTuple):
 class Learned(NamedTuple):
     """What was learned, and from what."""
 
-    #: :class:`Trees` by purpose: "score", "embedding" and "one".
+    #: :class:`Trees` by purpose, see INPUTS.
     trees: dict
     #: Coefficients (4,) of CALIBRATION_NAMES.
     calibration: np.ndarray
@@ -97,7 +99,7 @@ def load_criterion():
         _check_names(purpose, arrays[f"{purpose} names"].tolist(), names)
 
     trees = {}
-    for purpose in ("score", "embedding", "one"):
+    for purpose in INPUTS.keys() - {"calibration"}:
         nodes = [arrays[f"{purpose} {name}"] for name in Trees._fields]
         trees[purpose] = Trees(*nodes)
     check_reference(arrays["reference"])

@@ -65,9 +65,12 @@ class Criterion:
 
     def _predict(self, features):
         """Return the expected scores (C,) of partitions with these features (C, F)."""
+        return self._find_trees("score").predict(features).clip(0, 1)
+
+    def _find_trees(self, purpose):
         # Coordinates that are an embedding tell less than features.
-        purpose = "score" if self.coords.has_features else "embedding"
-        return load_criterion().trees[purpose].predict(features).clip(0, 1)
+        space = "features" if self.coords.has_features else "embedding"
+        return load_criterion().trees[f"{purpose}, {space}"]
 
     def find_best(self, n_clusters):
         """Return the labels (M,) of the member of an ensemble with the highest score."""
@@ -95,18 +98,31 @@ class Criterion:
 
     def score(self, labels):
         """Return the expected scores (C,) of partitions (C, M) as they are."""
+        scores = self._map_features(self._predict, labels)
+        is_one = np.array([np.ptp(row) == 0 for row in labels])
+        if is_one.any():
+            scores[is_one] = self.score_one()
+        return scores
+
+    def score_excess(self, labels):
+        """Return by how much candidates (C, M) for one number exceed the mean expected score.
+
+        These trees learn what sets candidates apart, and nothing of how difficult data sets are.
+        """
+        excess = self._map_features(self._find_trees("choice").predict, labels)
+        return np.nan_to_num(excess, nan=-1.0)
+
+    def _map_features(self, function, labels):
+        """Return a function of the features of partitions (C, M), nan without features."""
         labels = [np.unique(row, return_inverse=True)[1] for row in labels]
         counts = np.array([row.max() + 1 for row in labels])
-        scores = np.full(len(labels), np.nan)
+        values = np.full(len(labels), np.nan)
         for k in np.unique(counts):
-            has_k = counts == k
-            if k == 1:
-                scores[has_k] = self.score_one()
-            elif k < len(self.positions):
+            if 1 < k < len(self.positions):
+                has_k = counts == k
                 ensemble = self.find_ensemble(k)
-                features = ensemble.compare(np.array(labels)[has_k])
-                scores[has_k] = self._predict(features)
-        return scores
+                values[has_k] = function(ensemble.compare(np.array(labels)[has_k]))
+        return values
 
     def score_one(self):
         """Return the expected score of a single cluster: the probability that it is true.
