@@ -108,7 +108,9 @@ def fit_trees(
     has_weight = weight > 0
 
     trees = HistGradientBoostingRegressor(**BOOSTING, **SIZES[space])
-    trees.fit(features[has_weight], target[has_weight], sample_weight=weight[has_weight])
+    trees.fit(
+        features[has_weight], target[has_weight], sample_weight=weight[has_weight]
+    )
     return Forest(trees, names)
 
 

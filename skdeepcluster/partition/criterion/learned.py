@@ -30,8 +30,8 @@ CALIBRATION_NAMES = ["votes", "stability", "expected score", "constant"]
 LEAD = 1e-6
 #: The file, which ``benchmarks/criterion`` writes.
 FILE = Path(__file__).with_name("criterion.npz")
-#: Names of the inputs by purpose: scores of partitions and the choice among candidates, by features
-#: or without them, one cluster, and the calibration of probabilities.
+#: Names of the inputs by purpose: scores of partitions and the choice among candidates, each by
+#: features or without them, one cluster, and the calibration of probabilities.
 INPUTS = {
     "score, features": NAMES,
     "score, embedding": NAMES,
