@@ -87,8 +87,10 @@ def fit_scores(records: Sequence[Record]) -> Forests:
         targets = [part.scores for part in parts]
         forests[f"score, {space}"] = fit_trees(space, names, parts, targets, weights)
 
-        targets, weights = zip(*map(find_excess, own, weights), strict=True)
-        forests[f"choice, {space}"] = fit_trees(space, names, parts, targets, weights)
+        found = [find_excess(*pair) for pair in zip(own, weights, strict=True)]
+        excess = [each for each, _ in found]
+        weights = [weight for _, weight in found]
+        forests[f"choice, {space}"] = fit_trees(space, names, parts, excess, weights)
     return forests
 
 
