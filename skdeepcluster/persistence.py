@@ -91,13 +91,13 @@ def save(estimator, path: str | os.PathLike[str]) -> None:
         )
     import skops.io
 
-    content = skops.io.dumps(estimator)
     try:
+        content = skops.io.dumps(estimator)
         skops.io.loads(content, skops.io.get_untrusted_types(data=content))
     except Exception as error:
         raise TypeError(
             f"load() could not read the file: {error}. Define functions by a name at the "
-            "top of a module."
+            "top of a module, and kinds by columns, not by groups of them."
         ) from error
 
     file = BytesIO(content)

@@ -324,6 +324,9 @@ def test_what_cannot_be_saved_is_refused(tmp_path):
     (tmp_path / "fit.skops").write_text("old")
     with pytest.raises(TypeError, match="a path, but got a dict"):
         save({"a": fit("mixture")}, tmp_path / "fit.skops")
+    grouped = sk.NeighborClustering(3, kinds={(0, 1): "category"})
+    with pytest.raises(TypeError, match="kinds by columns"):
+        save(grouped, tmp_path / "fit.skops")
     odd = copy.deepcopy(fit("mixture"))
     odd.note = (i for i in range(3))
     with pytest.raises(TypeError, match="generator"):
